@@ -1,0 +1,1 @@
+"""cotoolkit: the instrument for catastrophic overfitting in single-step adversarial training."""

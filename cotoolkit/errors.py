@@ -1,0 +1,23 @@
+"""What can go wrong, in the user's words: every message says what is wrong, where, and what to do."""
+
+from __future__ import annotations
+
+
+class CotoolkitError(Exception):
+    """Base of all errors this package raises on purpose; the command line prints it as one line."""
+
+
+class ConfigError(CotoolkitError, ValueError):
+    """A configuration that cannot be: unknown name, number out of range, parts that do not fit together."""
+
+
+class DataError(CotoolkitError):
+    """A data set that is missing, damaged, or not what a classifier can train on."""
+
+
+class ModelError(CotoolkitError):
+    """A model that cannot be built, or does not fit the data."""
+
+
+class RunError(CotoolkitError):
+    """A run folder that is missing, damaged, in use, or made by another version."""

@@ -1,0 +1,51 @@
+"""Every random number is a function of (seed, label, position), so nothing random has to be saved to resume a run.
+
+The labels name the independent sources of randomness. A generator made for one position (an epoch, an iteration) gives
+the same numbers whether the run went there directly, resumed, or was replayed by the monitor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from typing import Literal, get_args
+
+import torch
+
+Label = Literal[
+    "init",  # weights of the model
+    "split",  # which training images are held out
+    "intervention",  # label noise, permutations, partner images
+    "order",  # the order of the images in an epoch
+    "augmentation",  # crops and flips of an epoch
+    "attack",  # random starts of the training attack
+    "layers",  # random layers of the model, such as dropout
+    "probe",  # the monitor's fixed points and random starts
+    "evaluation",  # random starts of the final evaluation
+]
+
+
+def derive(seed: int, label: Label, position: int = 0) -> int:
+    """A 63-bit seed for one source of randomness at one position; unrelated for different arguments."""
+    if label not in get_args(Label):
+        raise ValueError(f"unknown source of randomness {label!r}; choose from {', '.join(get_args(Label))}")
+    digest = hashlib.blake2b(f"{seed}/{label}/{position}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def generator(seed: int, label: Label, position: int = 0, device: torch.device | str = "cpu") -> torch.Generator:
+    """A fresh generator on `device` for one source of randomness at one position."""
+    return torch.Generator(device=device).manual_seed(derive(seed, label, position))
+
+
+@contextlib.contextmanager
+def fork_global_rng(seed: int, label: Label, position: int = 0) -> Iterator[None]:
+    """Seed torch's global generators inside the block and give them back untouched after it.
+
+    For code that can only draw from the global generators: the initialisers of layers, dropout.
+    """
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(derive(seed, label, position))
+        yield
