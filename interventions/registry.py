@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import is_dataclass
 from typing import Any, ClassVar, Generic, TypeVar
@@ -15,6 +16,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 T = TypeVar("T")
+C = TypeVar("C", bound=type)
 
 STRICT = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 """pydantic configuration of every registered dataclass: an unknown field is an error, not silence."""
@@ -69,21 +71,35 @@ class Registry(Generic[T]):
         self._classes: dict[str, type[T]] = {}
         self._aliases: dict[str, str] = {}
 
-    def register(self, name: str, *aliases: str) -> Callable[[type[T]], type[T]]:
+    def register(self, name: str, *aliases: str) -> Callable[[C], C]:
         """Class decorator: file the class under `name` (set as its `name` attribute) and its aliases."""
 
-        def decorate(cls: type[T]) -> type[T]:
+        def decorate(cls: C) -> C:
             if not is_dataclass(cls):
                 raise TypeError(f"{cls.__name__} must be a dataclass to be registered as {self.kind} {name!r}")
             for key in (name, *aliases):
                 if key in self._classes or key in self._aliases:
                     raise ValueError(f"{self.kind} {key!r} is registered twice")
-            self._classes[name] = cls
+            self._classes[name] = cls  # type: ignore[assignment]
             self._aliases.update(dict.fromkeys(aliases, name))
             cls.name = name  # type: ignore[attr-defined]
+            cls.__init__ = self._explained(name, cls)  # type: ignore[method-assign]
             return cls
 
         return decorate
+
+    def _explained(self, name: str, cls: Any) -> Callable[..., None]:
+        """The constructor of `cls`, raising `InvalidFields` in place of pydantic's several lines."""
+        init = cls.__init__
+
+        @functools.wraps(init)
+        def explained(instance: Any, *args: Any, **fields: Any) -> None:
+            try:
+                init(instance, *args, **fields)
+            except ValidationError as error:
+                raise InvalidFields(self.kind, name, cls.__dataclass_fields__, error) from None
+
+        return explained
 
     def names(self, pattern: str = "*") -> list[str]:
         """Sorted names (aliases left out) that match a shell-style pattern."""
@@ -110,13 +126,7 @@ class Registry(Generic[T]):
             raise ValueError(f"not a {self.kind}: {value!r}; give a name or a mapping with a name")
         if not isinstance(value.get("name"), str):
             raise ValueError(f"a {self.kind} needs a name: choose from {', '.join(self.names())}")
-        cls = self[value["name"]]
-        fields = {key: item for key, item in value.items() if key != "name"}
-        try:
-            return cls(**fields)
-        except ValidationError as error:
-            names = cls.__dataclass_fields__  # type: ignore[attr-defined]
-            raise InvalidFields(self.kind, value["name"], names, error) from None
+        return self[value["name"]](**{key: item for key, item in value.items() if key != "name"})
 
     def dump(self, instance: T) -> dict[str, Any]:
         """Plain JSON data from which `parse` makes an equal instance."""

@@ -1,0 +1,1 @@
+"""Questions asked of finished runs or of a model: tables first, plots from the tables."""

@@ -1,0 +1,184 @@
+"""When and where robustness breaks: timelines of runs with their breakpoints, phase diagrams over a study's grid.
+
+Figures are drawn from the tables of `cotoolkit.table` and returned as `(figure, axes)`. Colours are safe for
+colour-blind readers, and line styles say the same as colours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from cotoolkit.errors import ConfigError
+from interventions.units import format_number
+
+LINES = {  # signal: label, style, index into seaborn's colour-blind palette
+    "probe_clean": ("clean", ":", 7),
+    "probe_fgsm": ("FGSM", "--", 1),
+    "probe_pgd": ("PGD", "-", 0),
+}
+
+STYLE: dict[Any, Any] = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "savefig.dpi": 160,
+    "svg.fonttype": "none",
+}
+
+
+def timeline(
+    table: pd.DataFrame,
+    metrics: pd.DataFrame,
+    *,
+    by: Sequence[str] = ("method", "epsilon", "beta"),
+    signals: Sequence[str] = ("probe_fgsm", "probe_pgd"),
+) -> tuple[Figure, list[Axes]]:
+    """Probe accuracies against the iteration, a panel per kind of run, a line per seed, breakpoints marked.
+
+    The band around a breakpoint is its interval of uncertainty.
+
+    Args:
+        table: one row per run (`cotoolkit.table.run_table`).
+        metrics: one row per run, iteration and signal (`cotoolkit.table.metric_table`).
+        by: columns of `table` that tell the panels apart.
+        signals: probe signals to draw, of `LINES`.
+
+    Raises:
+        ConfigError: no run, or a column that the table lacks.
+    """
+    _require(table, by)
+    panels = list(table.groupby(list(by), sort=False, dropna=False))
+    columns = min(len(panels), 4)
+    rows = -(-len(panels) // columns)
+    colours = sns.color_palette("colorblind")
+    values = metrics[metrics["signal"].isin(signals)].groupby(["run", "signal"])
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(3.4 * columns + 0.6, 2.7 * rows + 0.7), layout="constrained")
+        grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+        axes: list[Axes] = list(grid.flat)
+        for axis, (key, runs) in zip(axes, panels, strict=False):
+            for _, run in runs.iterrows():
+                for signal in signals:
+                    if (run["run"], signal) in values.groups:
+                        line = values.get_group((run["run"], signal))
+                        _, style, colour = LINES[signal]
+                        axis.plot(line["iteration"], line["value"], style, color=colours[colour], lw=1.4, alpha=0.85)
+                _mark_breakpoint(axis, run)
+            axis.set_title(_panel_title(by, key, runs))
+            axis.set_ylim(-0.03, 1.03)
+            axis.yaxis.set_major_formatter("{x:.0%}")
+        for axis in axes[len(panels) :]:
+            axis.remove()
+        axes = axes[: len(panels)]
+        figure.supxlabel("iteration", fontsize=10)
+        axes[0].set_ylabel("accuracy on held-out points")
+        for signal in signals:
+            label, style, colour = LINES[signal]
+            axes[0].plot([], [], style, color=colours[colour], lw=1.6, label=label)
+        if table["breakpoint"].notna().any():
+            axes[0].plot([], [], color="black", lw=1, label="breakpoint")
+        figure.legend(loc="outside upper center", ncols=len(signals) + 1, frameon=False)
+    return figure, axes
+
+
+def phase_diagram(
+    table: pd.DataFrame, *, x: str = "beta", y: str = "epsilon", accuracy: str = "pgd-50"
+) -> tuple[Figure, list[Axes]]:
+    """Two heat maps over a grid of settings: mean PGD accuracy, and the share of seeds that collapsed.
+
+    Args:
+        table: one row per run; unfinished runs are left out.
+        x: column of the horizontal axis.
+        y: column of the vertical axis, growing upwards.
+        accuracy: the evaluation protocol shown on the left.
+
+    Raises:
+        ConfigError: no finished run, or a column that the table lacks.
+    """
+    _require(table, (x, y, accuracy, "collapsed"))
+    done = table[table["verdict"] != ""].assign(collapsed=lambda runs: runs["collapsed"].astype(float))
+    if done.empty:
+        raise ConfigError("no finished run to draw")
+    seeds = done.groupby([y, x]).size()
+    count = f"{seeds.min()}" if seeds.min() == seeds.max() else f"{seeds.min()} to {seeds.max()}"
+    panels = ((accuracy, f"{accuracy.upper()} accuracy, mean", "cividis"), ("collapsed", "seeds collapsed", "rocket_r"))
+    with mpl.rc_context({**STYLE, "axes.grid": False}):
+        width, height = done[x].nunique(), done[y].nunique()
+        figure = Figure(figsize=(2 * (0.75 * width + 2.0), 0.6 * height + 1.7), layout="constrained")
+        axes = list(figure.subplots(1, 2))
+        for axis, (column, title, colours) in zip(axes, panels, strict=True):
+            cells = done.pivot_table(index=y, columns=x, values=column, aggfunc="mean", dropna=False).iloc[::-1]
+            # Both scales run from 0 to 1, so that pictures of different studies compare.
+            sns.heatmap(
+                cells,
+                ax=axis,
+                vmin=0,
+                vmax=1,
+                cmap=colours,
+                annot=cells.map(lambda share: "" if pd.isna(share) else f"{share:.0%}"),
+                fmt="",
+                linewidths=1,
+                cbar=False,
+            )
+            axis.set_xticklabels([_number(value) for value in cells.columns], rotation=0)
+            axis.set_yticklabels([_number(value) for value in cells.index], rotation=0)
+            axis.set(title=title, xlabel=_axis_name(x), ylabel=_axis_name(y))
+        figure.suptitle(f"{count} seeds a cell", fontsize=9, x=0.99, ha="right")
+    return figure, axes
+
+
+def save(figure: Figure, path: Path | str) -> Path:
+    """Write a figure; the suffix chooses the format."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+    return path
+
+
+def _mark_breakpoint(axis: Axes, run: pd.Series) -> None:
+    if pd.isna(run["breakpoint"]):
+        return
+    if run["latest"] > run["earliest"]:
+        axis.axvspan(run["earliest"], run["latest"], color="0.5", alpha=0.18, lw=0)
+    axis.axvline(run["breakpoint"], color="black", lw=1, alpha=0.8)
+
+
+def _panel_title(by: Sequence[str], key: object, runs: pd.DataFrame) -> str:
+    values = key if isinstance(key, tuple) else (key,)
+    parts = [
+        str(v) if name == "method" else f"{_symbol(name)} {_number(v)}" for name, v in zip(by, values, strict=True)
+    ]
+    broken = runs["breakpoint"].notna().sum()
+    return f"{', '.join(parts)}\n{broken} of {len(runs)} break"
+
+
+def _symbol(name: str) -> str:
+    return {"epsilon": "ε", "beta": "β"}.get(name, name)
+
+
+def _axis_name(name: str) -> str:
+    return {"epsilon": "radius ε", "beta": "feature strength β"}.get(name, name)
+
+
+def _number(value: object) -> str:
+    return format_number(float(value)) if isinstance(value, float | int | np.number) else str(value)
+
+
+def _require(table: pd.DataFrame, columns: Sequence[str]) -> None:
+    if table.empty:
+        raise ConfigError("no run to draw")
+    missing = [column for column in columns if column not in table]
+    if missing:
+        raise ConfigError(f"the table has no column {', '.join(missing)}; it has: {', '.join(table.columns)}")

@@ -1,0 +1,45 @@
+"""The `cotoolkit` command: its groups, and how errors become one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from cotoolkit.cli.catalogue import datasets, interventions, methods, models
+from cotoolkit.cli.display import errors
+from cotoolkit.cli.runs import app as runs_app
+from cotoolkit.cli.training import demo, study_app, train
+from cotoolkit.errors import CotoolkitError
+from interventions import InterventionError
+
+app = typer.Typer(
+    name="cotoolkit",
+    help="Induce, date and explain catastrophic overfitting in single-step adversarial training.",
+    epilog="Start with `cotoolkit demo`. Settings are written field=value; radii as 0.03 or 8/255. "
+    "Exit codes: 0 done, 1 something failed, 2 bad input.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.command()(demo)
+app.command()(train)
+app.add_typer(study_app, name="study")
+app.add_typer(runs_app, name="runs")
+app.command()(methods)
+app.add_typer(interventions, name="interventions")
+app.command()(datasets)
+app.command()(models)
+
+
+def main() -> None:
+    """Entry point: run the command; what the user can mend is one line on stderr and exit code 2."""
+    try:
+        app()
+    except (CotoolkitError, InterventionError) as error:
+        errors.print(f"[bold red]error:[/] {' '.join(str(error).split())}", highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        errors.print("interrupted; the same command goes on from the last finished epoch", highlight=False)
+        sys.exit(130)

@@ -1,0 +1,131 @@
+"""Commands that list what there is: methods, interventions, data sets, models; and the preview of an intervention."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from rich.table import Table
+
+from cotoolkit.cli.display import console
+from cotoolkit.config import RunConfig
+from cotoolkit.data import DATASETS, ImageSet, apply_intervention, load
+from cotoolkit.errors import ConfigError
+from cotoolkit.methods import METHODS
+from cotoolkit.models import MODELS
+from cotoolkit.settings import apply, parse_settings
+from interventions import CARRIERS, INTERVENTIONS
+from interventions.registry import Registry
+
+
+def methods() -> None:
+    """Training methods, with the forward and backward passes of a step, and their settings."""
+    shown = Table("method", "forward", "backward", "settings", "what", "source")
+    for name in METHODS.names():
+        cls = METHODS[name]
+        cost = METHODS.parse(name).passes()
+        double = f" ({cost.double_backward} double)" if cost.double_backward else ""
+        backward = f"{cost.backward}{double}"
+        shown.add_row(name, str(cost.forward), backward, _settings(cls), _summary(cls), cls.source)
+    console.print(shown)
+
+
+def datasets() -> None:
+    """Data sets by name; besides these, folder:PATH and module:function."""
+    shown = Table("data set", "what")
+    for name in DATASETS.names():
+        shown.add_row(name, _summary(DATASETS[name]))
+    shown.add_row("folder:PATH", "Images in PATH/train/CLASS/ and PATH/test/CLASS/ (or val).")
+    shown.add_row("module:function", "Your own: called with train=True and train=False.")
+    console.print(shown)
+
+
+def models() -> None:
+    """Models by name; besides these, torchvision:NAME and module:function."""
+    shown = Table("model", "settings", "what")
+    for name in MODELS.names():
+        cls = MODELS[name]
+        shown.add_row(name, _settings(cls), _summary(cls))
+    console.print(shown)
+
+
+interventions = typer.Typer(no_args_is_help=True, help="Interventions on data: list them, see what one does.")
+
+
+@interventions.command("list")
+def list_interventions() -> None:
+    """Interventions and carriers, with their settings."""
+    for registry in (INTERVENTIONS, CARRIERS):
+        shown = Table(registry.kind, "settings", "what")
+        _fill(shown, registry)
+        console.print(shown)
+
+
+@interventions.command("preview")
+def preview_intervention(
+    name: Annotated[str, typer.Argument(help="An intervention, see `interventions list`.")],
+    settings: Annotated[list[str] | None, typer.Argument(metavar="FIELD=VALUE...", help="Its fields.")] = None,
+    data: Annotated[str, typer.Option(help="Data set.")] = "digits",
+    images: Annotated[int, typer.Option(min=1, max=20, help="Images shown, of as many classes as there are.")] = 5,
+    seed: Annotated[int, typer.Option(help="Of random interventions.")] = 0,
+    out: Annotated[Path, typer.Option(help="PNG, SVG or PDF file.")] = Path("preview.png"),
+) -> None:
+    """Write a picture grid: cotoolkit interventions preview inject carrier=paired beta=0.15."""
+    from analyses.breakpoints import save
+    from analyses.previews import preview
+
+    values = {field: options[0] for field, options in parse_settings(settings or []).items()}
+    config = RunConfig.parse(apply({"data": {"name": data}, "intervention": {"name": name}}, _below(values)))
+    if out.suffix not in (".png", ".svg", ".pdf"):
+        raise ConfigError(f"{out}: end the name in .png, .svg or .pdf")
+    shown = _one_per_class(load(config.data, seed).test, images)
+    before, _ = apply_intervention(shown, None, seed, "cpu", train=True)
+    after, labels = apply_intervention(shown, config.intervention, seed, "cpu", train=True)
+    titles = [shown.class_names[old] for old in shown.labels.tolist()]
+    for row, (old, new) in enumerate(zip(shown.labels.tolist(), labels.tolist(), strict=True)):
+        if old != new:
+            titles[row] += f"\n→ {shown.class_names[new]}"
+    figure, _ = preview(before, after, titles)
+    console.print(f"picture: {save(figure, out)}", highlight=False, soft_wrap=True)
+
+
+def _below(values: dict[str, Any]) -> dict[str, Any]:
+    return {f"intervention.{field}": value for field, value in values.items()}
+
+
+def _one_per_class(data: ImageSet, count: int) -> ImageSet:
+    """The first image of each class in turn, then the second of each, until there are `count`."""
+    rank = torch.zeros(len(data), dtype=torch.int64)
+    for label in range(data.classes):
+        members = (data.labels == label).nonzero().flatten()
+        rank[members] = torch.arange(len(members))
+    return data.pick((rank * data.classes + data.labels).argsort()[:count])
+
+
+def _fill(shown: Table, registry: Registry[Any]) -> None:
+    for name in registry.names():
+        cls = registry[name]
+        shown.add_row(name, _settings(cls), _summary(cls))
+
+
+def _settings(cls: Any) -> str:
+    """`k=2.0 alpha=None`, required ones without a value."""
+    parts = []
+    for field in dataclasses.fields(cls):
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            parts.append(f"{field.name}=?")
+        elif field.default is not dataclasses.MISSING:
+            default = field.default
+            shown = getattr(default, "name", default)
+            parts.append(f"{field.name}={'none' if shown is None else shown}")
+        else:
+            parts.append(field.name)
+    return " ".join(parts)
+
+
+def _summary(cls: Any) -> str:
+    """First paragraph of the docstring."""
+    return " ".join((cls.__doc__ or "").split("\n\n")[0].split())

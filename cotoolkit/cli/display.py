@@ -1,0 +1,140 @@
+"""Live progress of runs, and tables of them, for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from cotoolkit.config import RunConfig
+from cotoolkit.launch import Outcome, Update
+from cotoolkit.trainer import Progress as RunProgress
+from interventions.units import format_number
+
+console = Console()
+errors = Console(stderr=True)
+
+VERDICT_STYLE = {
+    "robust": "green",
+    "catastrophic overfitting": "bold red",
+    "recovered": "yellow",
+    "robust overfitting": "yellow",
+    "not robust": "magenta",
+    "diverged": "red",
+}
+
+
+class LiveRuns:
+    """One line per run under way and one for all; a plain line per ended run where the output is no terminal."""
+
+    def __init__(self, configs: Sequence[RunConfig]) -> None:
+        self._labels = {config.identity: label(config) for config in configs}
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[now]}", style="cyan"),
+            TimeElapsedColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._overall = self._progress.add_task("[bold]all runs", total=len(configs), now="")
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> LiveRuns:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def on_update(self, update: Update) -> None:
+        """Move a run's line."""
+        if update.identity not in self._tasks:
+            self._tasks[update.identity] = self._progress.add_task(self._labels[update.identity], now="")
+        progress = update.progress
+        self._progress.update(
+            self._tasks[update.identity], completed=progress.iteration, total=progress.total, now=accuracies(progress)
+        )
+
+    def on_outcome(self, outcome: Outcome) -> None:
+        """Take an ended run's line away."""
+        identity = outcome.config.identity
+        if identity in self._tasks:
+            self._progress.remove_task(self._tasks.pop(identity))
+            if not console.is_terminal:
+                console.print(f"{outcome.state}: {self._labels[identity]}", highlight=False)
+        self._progress.advance(self._overall)
+
+
+def accuracies(progress: RunProgress) -> str:
+    """The latest probe in a few characters."""
+    if progress.probe is None:
+        return progress.note
+    probe = progress.probe
+    now = f"clean {probe.clean:4.0%}  FGSM {probe.fgsm:4.0%}  PGD {probe.pgd:4.0%}"
+    return f"{now}  {progress.note}" if progress.note else now
+
+
+def label(config: RunConfig) -> str:
+    """A run in one short line."""
+    beta = getattr(config.intervention, "beta", None)
+    parts = [config.data.name, config.method.name, f"ε {format_number(config.epsilon)}"]
+    if config.intervention is not None:
+        parts.append(config.intervention.name + ("" if beta is None else f" β {format_number(beta)}"))
+    return " ".join([*parts, f"seed {config.seed}"])
+
+
+def result_table(table: pd.DataFrame, *, title: str | None = None) -> Table:
+    """Accuracies, breakpoint and verdict, one row per run; columns that say the same of all runs are left out."""
+    settings = [name for name in varying(table) if name != "seed"]
+    protocols = [name.removesuffix("_hash") for name in map(str, table.columns) if name.endswith("_hash")]
+    shown = Table(title=title, title_justify="left", title_style="bold")
+    for name in settings:
+        shown.add_column({"epsilon": "ε", "beta": "β"}.get(name, name))
+    shown.add_column("seed", justify="right")
+    for name in protocols:
+        shown.add_column(name if name == "clean" else name.upper(), justify="right")
+    shown.add_column("breakpoint", justify="right")
+    shown.add_column("verdict")
+    for _, run in table.iterrows():
+        verdict = run["verdict"] or run["state"]
+        shown.add_row(
+            *(cell(run[name]) for name in settings),
+            str(run["seed"]),
+            *("" if pd.isna(run[name]) else f"{run[name]:.1%}" for name in protocols),
+            breakpoint_text(run),
+            f"[{VERDICT_STYLE.get(verdict, 'white')}]{verdict}",
+        )
+    return shown
+
+
+def varying(table: pd.DataFrame) -> list[str]:
+    """Setting columns whose value differs between runs, `beta` standing for the intervention's."""
+    columns = [str(name) for name in table.columns]
+    names = columns[columns.index("state") + 1 : columns.index("verdict")]
+    differing = [name for name in names if table[name].map(str).nunique() > 1]
+    if "beta" in differing:
+        hidden = {"intervention.beta", "intervention", "intervention.carrier", "intervention.clip"}
+        differing = [name for name in differing if name not in hidden]
+    return differing
+
+
+def breakpoint_text(run: pd.Series) -> str:
+    """The dated breakpoint with its interval of uncertainty, or none."""
+    if not run["verdict"]:
+        return ""
+    if pd.isna(run["breakpoint"]):
+        return "none"
+    return f"{run['breakpoint']} ({run['earliest']}-{run['latest']})"
+
+
+def cell(value: object) -> str:
+    """A setting's value in a table."""
+    return format_number(value) if isinstance(value, float) else str(value)

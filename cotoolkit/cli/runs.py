@@ -1,0 +1,103 @@
+"""`cotoolkit runs`: list, show, compare and export runs on disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+from rich.table import Table
+
+from cotoolkit.cli.display import breakpoint_text, cell, console, result_table, varying
+from cotoolkit.errors import ConfigError, RunError
+from cotoolkit.runs import RunFolder, find_run, find_runs, write_atomically
+from cotoolkit.table import metric_table, run_table
+
+app = typer.Typer(no_args_is_help=True, help="Runs on disk: list, show, compare, export.")
+
+Root = Annotated[Path, typer.Option("--root", help="Folder of runs.")]
+Key = Annotated[str, typer.Argument(help="Start of a run's folder name or of its identity, or a path.")]
+Keys = Annotated[list[str] | None, typer.Argument(help="Runs; none means all.")]
+
+
+@app.command("list")
+def list_runs(root: Root = Path("runs")) -> None:
+    """All runs, with their state, breakpoint and verdict. A damaged folder is named and passed over."""
+    shown = Table()
+    for column in ("run", "state", "breakpoint", "verdict"):
+        shown.add_column(column, overflow="fold")
+    damaged = []
+    for folder in find_runs(root):
+        try:
+            row = run_table([folder]).iloc[0]
+        except RunError as error:
+            damaged.append(str(error))
+            continue
+        shown.add_row(folder.path.name, row["state"], breakpoint_text(row), row["verdict"])
+    if shown.row_count:
+        console.print(shown)
+    elif not damaged:
+        console.print(f"no runs in {root}; `cotoolkit demo` makes some", highlight=False)
+    for line in damaged:
+        console.print(f"[red]damaged:[/] {line}", highlight=False, soft_wrap=True)
+    if damaged:
+        raise typer.Exit(1)
+
+
+@app.command()
+def show(run: Key, root: Root = Path("runs")) -> None:
+    """One run: configuration, result, events, files."""
+    folder = find_run(root, run)
+    console.print(result_table(run_table([folder]), title=folder.path.name))
+    if folder.reason:
+        console.print(f"{folder.state}: {folder.reason}", style="yellow", highlight=False)
+    console.print(yaml.safe_dump(folder.config().to_data(), sort_keys=False), highlight=False)
+    for event in folder.events():
+        console.print(
+            f"{event['kind']} at iteration {event['iteration']}: {json.dumps(event['detail'])}", soft_wrap=True
+        )
+    for path in sorted(folder.path.rglob("*")):
+        if path.is_file() and not path.name.startswith("."):
+            console.print(f"{path.stat().st_size:>10,}  {path.relative_to(folder.path)}", highlight=False)
+
+
+@app.command()
+def compare(runs: Keys = None, root: Root = Path("runs")) -> None:
+    """Runs side by side: the settings in which they differ, and their results."""
+    folders = _folders(root, runs)
+    if len(folders) < 2:
+        raise ConfigError("compare takes at least two runs")
+    table = run_table(folders)
+    console.print(result_table(table))
+    for name in varying(table):
+        values = table[name].map(cell).unique()
+        console.print(f"{name}: {', '.join(values)}", highlight=False)
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Option(help="A .csv or .parquet file.")],
+    runs: Keys = None,
+    root: Root = Path("runs"),
+    metrics: Annotated[bool, typer.Option("--metrics", help="One row per run, iteration and signal.")] = False,
+) -> None:
+    """Write runs as one tidy table."""
+    if out.suffix not in (".csv", ".parquet"):
+        raise ConfigError(f"{out}: end the name in .csv or .parquet")
+    folders = _folders(root, runs)
+    table = metric_table(folders) if metrics else run_table(folders)
+    if out.suffix == ".csv":
+        write_atomically(out, table.to_csv(index=False).encode())
+    else:
+        plain = table.map(lambda value: str(value) if isinstance(value, tuple) else value)
+        write_atomically(out, plain.to_parquet(index=False))
+    console.print(f"{len(table)} rows: {out}", highlight=False, soft_wrap=True)
+
+
+def _folders(root: Path, keys: list[str] | None) -> list[RunFolder]:
+    folders = [find_run(root, key) for key in keys] if keys else find_runs(root)
+    if not folders:
+        raise RunError(f"{root}: no runs here; `cotoolkit demo` makes some")
+    return folders

@@ -1,0 +1,188 @@
+"""Commands that train: `demo`, `train`, `study run` and `study show`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import typer
+import yaml
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from cotoolkit.cli.display import LiveRuns, accuracies, console, label, result_table
+from cotoolkit.config import RunConfig
+from cotoolkit.demo import demo_study
+from cotoolkit.errors import ConfigError
+from cotoolkit.settings import apply, parse_settings
+from cotoolkit.study import Scale, Study, find_study
+from cotoolkit.table import COLLAPSED, metric_table, run_table
+from cotoolkit.trainer import Device, run
+
+Root = Annotated[Path, typer.Option("--root", help="Folder of runs and studies.")]
+OnDevice = Annotated[Device, typer.Option(help="Where to train.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Train again what is there already.")]
+Download = Annotated[bool, typer.Option("--download", help="Let torchvision fetch missing data to COTOOLKIT_DATA.")]
+Jobs = Annotated[int | None, typer.Option(min=1, help="Runs at a time; by default one per core, one on a GPU.")]
+Settings = Annotated[list[str] | None, typer.Argument(metavar="FIELD=VALUE...", help="Fields of the configuration.")]
+
+
+def demo(
+    root: Root = Path("runs"),
+    jobs: Jobs = None,
+    fresh: Fresh = False,
+) -> None:
+    """Does an injected non-robust feature induce catastrophic overfitting? A study on digits, in about a minute."""
+    _run_study(demo_study(), root, jobs=jobs, device="cpu", fresh=fresh, download=False)
+
+
+def train(
+    settings: Settings = None,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML file with the configuration that FIELD=VALUE change.")
+    ] = None,
+    root: Root = Path("runs"),
+    device: OnDevice = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="Processes that share each batch (DDP).")] = 1,
+    fresh: Fresh = False,
+    download: Download = False,
+) -> None:
+    """Train one configuration: cotoolkit train data=digits method=n_fgsm epsilon=0.2 epochs=24.
+
+    The same command finishes a run that was killed, and trains nothing where the run is done.
+    """
+    chosen = _config(config, settings or [])
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[now]}")
+    with Progress(*columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(label(chosen), now="", total=None)
+        folder = run(
+            chosen,
+            root,
+            device=device,
+            devices=devices,
+            fresh=fresh,
+            download=download,
+            report=lambda now: progress.update(
+                task, completed=now.iteration, total=now.total, now=accuracies(now), refresh=bool(now.note)
+            ),
+        )
+    console.print(result_table(run_table([folder]), title=label(chosen)))
+    if folder.reason:
+        console.print(f"{folder.state}: {folder.reason}", style="yellow", highlight=False)
+    console.print(f"run folder: {folder.path}", highlight=False, soft_wrap=True)
+
+
+study_app = typer.Typer(no_args_is_help=True, help="Grids of runs: run them, show what they found.")
+
+
+@study_app.command("run")
+def study_run(
+    settings: Settings = None,
+    file: Annotated[Path | None, typer.Option("--file", help="A study in YAML; FIELD=VALUE change its base.")] = None,
+    name: Annotated[str, typer.Option(help="Name of the study's folder.")] = "study",
+    scale: Annotated[Scale, typer.Option(help="What the numbers may be taken for.")] = "custom",
+    root: Root = Path("runs"),
+    jobs: Jobs = None,
+    device: OnDevice = "auto",
+    fresh: Fresh = False,
+    download: Download = False,
+) -> None:
+    """Train a grid: cotoolkit study run method=[fgsm,n_fgsm] epsilon=[4/255,8/255] seed=0..4.
+
+    [a,b] and 0..4 are several values; (a,b) is one value that is a list. Runs that are done are not trained again.
+    Exit code 1 if a run failed; the others are finished first.
+    """
+    grid = parse_settings(settings or [])
+    if file is not None:
+        study = Study.read(file)
+        single = {field: values[0] for field, values in grid.items() if len(values) == 1}
+        wide = tuple({**part, **{f: v for f, v in grid.items() if f not in single}} for part in study.grids)
+        study = study.model_copy(update={"base": apply(study.base, single), "grids": wide})
+    else:
+        study = Study(name=name, scale=scale, grids=(grid,))
+    _run_study(study, root, jobs=jobs, device=device, fresh=fresh, download=download)
+
+
+@study_app.command("show")
+def study_show(
+    key: Annotated[str, typer.Argument(help="Start of the study's folder name, or a study file.")],
+    root: Root = Path("runs"),
+) -> None:
+    """Print a study's table and draw its pictures anew."""
+    study = find_study(root, key)
+    _show(study, root, study.write_table(root))
+
+
+def _config(file: Path | None, words: list[str]) -> RunConfig:
+    grid = parse_settings(words)
+    for field, values in grid.items():
+        if len(values) != 1:
+            raise ConfigError(f"{field} has {len(values)} values; `study run` trains grids, (a,b) is one list value")
+    base: Any = {}
+    if file is not None:
+        try:
+            base = yaml.safe_load(file.read_text()) or {}
+        except FileNotFoundError:
+            raise ConfigError(f"{file}: no such file") from None
+        except (yaml.YAMLError, UnicodeDecodeError, OSError):
+            raise ConfigError(f"{file}: cannot be read as YAML") from None
+        if not isinstance(base, dict):
+            raise ConfigError(f"{file}: holds no configuration")
+    return RunConfig.parse(apply(base, {field: values[0] for field, values in grid.items()}))
+
+
+def _run_study(study: Study, root: Path, *, jobs: int | None, device: Device, fresh: bool, download: bool) -> None:
+    configs = study.runs()
+    outcomes = []
+    with LiveRuns(configs) as live:
+
+        def on_outcome(outcome: Any) -> None:
+            outcomes.append(outcome)
+            live.on_outcome(outcome)
+
+        table = study.run(
+            root,
+            jobs=jobs,
+            device=device,
+            fresh=fresh,
+            download=download,
+            on_update=live.on_update,
+            on_outcome=on_outcome,
+        )
+    _show(study, root, table)
+    failed = [outcome for outcome in outcomes if outcome.state == "failed"]
+    for outcome in failed:
+        last_line = outcome.reason.strip().splitlines()[-1]
+        console.print(f"[red]failed:[/] {label(outcome.config)}: {last_line}", highlight=False, soft_wrap=True)
+        console.print(f"        {outcome.folder.path}", highlight=False, soft_wrap=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _show(study: Study, root: Path, table: pd.DataFrame) -> None:
+    """Print the table; draw what the finished runs allow; say where everything is."""
+    from analyses.breakpoints import phase_diagram, save, timeline
+
+    folder = study.folder(root)
+    console.print(result_table(table, title=f"{study.question or study.name} (scale: {study.scale})"))
+    console.print(conclusion(table), highlight=False)
+    done = table[table["verdict"] != ""]
+    pictures = []
+    if len(done):
+        metrics = metric_table(f for f in study.folders(root) if f.state in ("done", "diverged"))
+        pictures.append(save(timeline(done, metrics)[0], folder / "timeline.png"))
+        protocol = next((name for name in study.runs()[-1].evaluation if name.startswith("pgd")), None)
+        if protocol in done:
+            pictures.append(save(phase_diagram(done, accuracy=str(protocol))[0], folder / "phase.png"))
+    for name, path in [("study", folder), *((picture.stem, picture) for picture in pictures)]:
+        console.print(f"{name + ':':<10}{path}", highlight=False, soft_wrap=True)
+
+
+def conclusion(table: pd.DataFrame) -> str:
+    """The verdicts counted, per kind of run."""
+    lines = []
+    for (method, epsilon, beta), runs in table.groupby(["method", "epsilon", "beta"], sort=False):
+        done = runs[runs["verdict"] != ""]
+        collapsed = int((done["verdict"] == COLLAPSED).sum())
+        lines.append(f"  {method}, ε {epsilon:.4g}, β {beta:.4g}: {collapsed} of {len(done)} runs collapsed")
+    return "\n".join(lines)

@@ -1,0 +1,218 @@
+"""Everything that decides what a run computes, as one validated, hashable piece of data."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import yaml
+from annotated_types import Ge, Gt, Lt
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+
+from cotoolkit.data import DataConfig
+from cotoolkit.errors import ConfigError
+from cotoolkit.evaluate import named_protocol
+from cotoolkit.methods import FGSM, Method, MethodField
+from cotoolkit.models import STATISTICS, ModelField, SmallCNN
+from cotoolkit.monitor import MonitorConfig
+from cotoolkit.threat import Box, Norm, ThreatModel
+from interventions import InterventionField
+from interventions.registry import UnknownName
+from interventions.units import NonNegative, Number
+
+FORMAT: Literal[1] = 1
+"""Version of the configuration's meaning; a change that alters what an old file computes raises it."""
+
+
+class Schedule(BaseModel):
+    """Learning rate, momentum and radius as functions of progress through training.
+
+    Attributes:
+        kind: "cyclic" rises linearly from 0 to the peak and falls linearly back to 0; "multistep" multiplies by 0.1 at
+            each milestone; "constant".
+        peak: share of training at which the cyclic schedule peaks. Wong, N-FGSM and co_features use 0.5, GradAlign 0.4.
+        milestones: shares of training at which the multistep schedule drops.
+        cycle_momentum: run momentum from its value down to 0.8 and back, opposite to a cyclic learning rate, as torch's
+            CyclicLR does by default and the released code of co_features therefore did.
+        epsilon_warmup: epochs over which the radius grows linearly from 0, as N-FGSM does on SVHN (5).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["cyclic", "multistep", "constant"] = "cyclic"
+    peak: Annotated[float, Gt(0), Lt(1)] = 0.5
+    milestones: tuple[float, ...] = (0.5, 0.75)
+    cycle_momentum: bool = False
+    epsilon_warmup: Annotated[float, Ge(0)] = 0
+
+    def _height(self, progress: float) -> float:
+        """Of the triangle, from 0 over 1 to 0."""
+        return progress / self.peak if progress < self.peak else (1 - progress) / (1 - self.peak)
+
+    def rate(self, progress: float) -> float:
+        """Learning rate at a progress in [0, 1], as a share of its peak."""
+        if self.kind == "cyclic":
+            return self._height(progress)
+        if self.kind == "multistep":
+            return 0.1 ** sum(progress >= milestone for milestone in self.milestones)
+        return 1.0
+
+    def momentum(self, progress: float, base: float) -> float:
+        """Momentum at a progress in [0, 1]."""
+        if not (self.cycle_momentum and self.kind == "cyclic"):
+            return base
+        return base - (base - 0.8) * self._height(progress)
+
+    def radius(self, epoch: float) -> float:
+        """Radius after a (fractional) number of epochs, as a share of the full one."""
+        return 1.0 if epoch >= self.epsilon_warmup else epoch / self.epsilon_warmup
+
+
+class RunConfig(BaseModel):
+    """One training run. Radii and strengths are in [0, 1] pixel units; "8/255" is accepted.
+
+    Attributes:
+        data: the data set, its subsets, held-out split and augmentation; a name is enough.
+        model: the network; a name is enough.
+        normalise: whose pixel statistics become the model's first layer: a key of `models.STATISTICS`, "none", or
+            "auto" for those of the run's own data set, if known.
+        intervention: what is done to the data before training and evaluation.
+        method: how a step trains; a name is enough.
+        epsilon: radius of the threat model, for training and evaluation alike.
+        norm: of the threat model.
+        box: order of the clamps to the ball and to [0, 1], see `threat.Box`.
+        epochs: passes over the training set; the last incomplete batch of each is left out.
+        batch_size: images per step.
+        learning_rate: peak of the schedule; the optimiser is SGD.
+        momentum: of SGD.
+        weight_decay: of SGD, on all parameters.
+        schedule: learning rate, momentum and radius over time.
+        precision: "32", or "bf16-mixed" for the network's passes; perturbations stay float32.
+        monitor: how closely the run is watched.
+        evaluation: protocols measured on the test set at the end.
+        seed: of every random source, see `seeding.Label`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    data: DataConfig = DataConfig(name="digits")
+    model: ModelField = SmallCNN()
+    normalise: str = "auto"
+    intervention: InterventionField | None = None
+    method: MethodField = FGSM()
+    epsilon: NonNegative = 8 / 255
+    norm: Norm = "linf"
+    box: Box = "box_then_eps"
+    epochs: Annotated[int, Ge(1)] = 30
+    batch_size: Annotated[int, Ge(1)] = 128
+    learning_rate: Annotated[Number, Gt(0)] = 0.2
+    momentum: Annotated[float, Ge(0), Lt(1)] = 0.9
+    weight_decay: NonNegative = 5e-4
+    schedule: Schedule = Schedule()
+    precision: Literal["32", "bf16-mixed"] = "32"
+    monitor: MonitorConfig = MonitorConfig()
+    evaluation: tuple[str, ...] = ("clean", "fgsm", "pgd-50")
+    seed: Annotated[int, Ge(0)] = 0
+
+    @field_validator("normalise")
+    @classmethod
+    def _known_statistics(cls, name: str) -> str:
+        if name not in ("auto", "none", *STATISTICS):
+            raise UnknownName("normalisation", name, ["auto", "none", *STATISTICS])
+        return name
+
+    @field_validator("evaluation")
+    @classmethod
+    def _known_protocols(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            named_protocol(name)
+        return names
+
+    @model_validator(mode="before")
+    @classmethod
+    def _explain(cls, values: Any) -> Any:
+        """Say the two things pydantic would say badly: a part without its name, and a name that is nearly right."""
+        if not isinstance(values, Mapping):
+            return values
+        if values.get("format", FORMAT) != FORMAT:
+            raise ValueError(f"format {values['format']} is of another version of cotoolkit; this one reads {FORMAT}")
+        part = values.get("intervention")
+        if isinstance(part, Mapping) and "name" not in part:
+            fields = ", ".join(f"intervention.{field}" for field in part)
+            raise ValueError(
+                f"{fields} without an intervention: add intervention=NAME, for example intervention=inject"
+            )
+        for name in values:
+            if name not in cls.model_fields:
+                raise ValueError(unknown_field(name, cls.model_fields))
+        return values
+
+    @property
+    def threat(self) -> ThreatModel:
+        """The threat model of training and evaluation."""
+        return ThreatModel(self.epsilon, self.norm, self.box)
+
+    @property
+    def statistics(self) -> str:
+        """Key of `models.STATISTICS` that `normalise` comes to, or "none"."""
+        if self.normalise != "auto":
+            return self.normalise
+        return self.data.name if self.data.name in STATISTICS else "none"
+
+    @property
+    def identity(self) -> str:
+        """12 hex digits of a hash of all of it: equal for equal runs, the key of the run's folder."""
+        text = json.dumps(self.to_data(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def title(self) -> str:
+        """A short name for people, not unique."""
+        method: Method = self.method
+        return re.sub(r"[^\w.]+", "_", self.data.name) + f"-{self.model.name}-{method.name}"
+
+    def to_data(self) -> dict[str, Any]:
+        """Plain JSON data; `RunConfig.parse` makes an equal configuration of it."""
+        return self.model_dump(mode="json")
+
+    def to_yaml(self) -> str:
+        """The resolved configuration as it stands in a run's folder."""
+        return yaml.safe_dump(self.to_data(), sort_keys=False)
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any]) -> RunConfig:
+        """From plain data, with errors in one line.
+
+        Raises:
+            ConfigError: naming the field, what is wrong with it, and the nearest valid names.
+        """
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise ConfigError(one_line(error)) from None
+
+
+def unknown_field(name: str, known: Any) -> str:
+    """One line for a field that does not exist."""
+    near = difflib.get_close_matches(name, list(known), n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"choose from: {', '.join(known)}"
+    return f"unknown setting {name!r}: {hint}"
+
+
+def one_line(error: ValidationError) -> str:
+    """Errors of pydantic as one line: field, reason, and what was given."""
+    parts = []
+    for detail in error.errors():
+        where = ".".join(str(part) for part in detail["loc"])
+        reason = detail["msg"].removeprefix("Value error, ")
+        if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+            reason = "no such setting"
+        given = detail.get("input")
+        shown = f" (given: {given!r})" if isinstance(given, str | int | float) else ""
+        parts.append(f"{where}: {reason}{shown}" if where else reason)
+    return "; ".join(parts)

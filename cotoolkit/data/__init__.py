@@ -1,0 +1,21 @@
+"""Named data sets and a user's own, in memory, and the seeded batches that a training run sees."""
+
+from cotoolkit.data.augment import Augment, Augmentation
+from cotoolkit.data.batches import Batches, Minibatch
+from cotoolkit.data.config import DataConfig, DataSplits, load
+from cotoolkit.data.image_set import ImageSet
+from cotoolkit.data.intervene import apply_intervention
+from cotoolkit.data.sets import DATASETS
+
+__all__ = [
+    "DATASETS",
+    "Augment",
+    "Augmentation",
+    "Batches",
+    "DataConfig",
+    "DataSplits",
+    "ImageSet",
+    "Minibatch",
+    "apply_intervention",
+    "load",
+]

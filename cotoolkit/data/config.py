@@ -1,0 +1,119 @@
+"""Which data a run uses, as configuration, and the three sets that come out of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+from annotated_types import Ge, Gt
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+
+from cotoolkit.data.augment import Augment
+from cotoolkit.data.image_set import ImageSet
+from cotoolkit.data.own import ImageFolders, OwnData
+from cotoolkit.data.sets import DATASETS, Source
+from cotoolkit.data.split import rest, stratified
+from cotoolkit.errors import DataError
+from cotoolkit.seeding import generator
+
+
+class DataConfig(BaseModel):
+    """The data of a run. Text stands for a configuration with that name and the defaults.
+
+    >>> DataConfig.model_validate("fashion")
+    DataConfig(name='fashion_mnist', train_size=None, test_size=None, holdout=0.1, augment='none', padding=4, size=None)
+
+    Attributes:
+        name: a name or alias in `DATASETS`; `folder:/path` for image folders; `module:function` for own data.
+        train_size: images to train on; None for all that are not held out. Subsets keep the class shares of the set.
+        test_size: test images; None for all. The same subset for every seed, so that runs compare.
+        holdout: training images kept out of training, to choose checkpoints and watch the run: a number of images, or a
+            share of the training set below 1. The held-out images depend on the seed, not on `train_size`.
+        augment: random left-right flips, crops, or both.
+        padding: pixels of zero padding of the crops.
+        size: side in pixels to which image folders are resized.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    train_size: Annotated[int, Gt(0)] | None = None
+    test_size: Annotated[int, Gt(0)] | None = None
+    holdout: int | float = 0.1
+    augment: Augment = "none"
+    padding: Annotated[int, Ge(1)] = 4
+    size: Annotated[int, Gt(0)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @field_validator("name")
+    @classmethod
+    def _canonical(cls, name: str) -> str:
+        # One name per data set: aliases must not give equal runs different identities.
+        return name if ":" in name else DATASETS[name].name
+
+    @field_validator("holdout")
+    @classmethod
+    def _share_or_number(cls, holdout: int | float) -> int | float:
+        if holdout < 0 or (isinstance(holdout, float) and holdout >= 1):
+            raise ValueError("give a whole number of images, or a share of the training set from 0 up to, not with, 1")
+        return holdout
+
+    @model_validator(mode="after")
+    def _size_is_for_folders(self) -> DataConfig:
+        if self.size is not None and not self.name.startswith("folder:"):
+            raise ValueError(f"size resizes image folders (folder:/path); {self.name} has its own size")
+        return self
+
+    def source(self) -> Source:
+        """Where the data comes from."""
+        kind, colon, path = self.name.partition(":")
+        if kind == "folder":
+            return ImageFolders(Path(path), self.size)
+        return OwnData(self.name) if colon else DATASETS[self.name]()
+
+
+class DataSplits(NamedTuple):
+    """The sets of a run, without images in common; `holdout` is None if none is kept."""
+
+    train: ImageSet
+    holdout: ImageSet | None
+    test: ImageSet
+
+
+def load(config: DataConfig, seed: int, download: bool = False) -> DataSplits:
+    """Read the data and draw the training, the held-out and the test images.
+
+    Args:
+        config: the data.
+        seed: the run's; it decides which training images are used and which held out.
+        download: fetch missing data from the network into COTOOLKIT_DATA.
+
+    Raises:
+        DataError: missing or damaged data, sets that do not fit together, or fewer images than asked for.
+    """
+    train, test = config.source().read(download)
+    if train.shape != test.shape or train.images.dtype != test.images.dtype:
+        kinds = [f"{part.images.dtype} {part.shape}" for part in (train, test)]
+        raise DataError(f"{config.name}: training images are {kinds[0]}, test images {kinds[1]}; make them alike")
+
+    draws = generator(seed, "split")
+    count = round(config.holdout * len(train)) if isinstance(config.holdout, float) else config.holdout
+    if count + (config.train_size or 1) > len(train):
+        wanted = f"{config.train_size or 'at least 1'} to train on and {count} held out"
+        raise DataError(f"{config.name} has {len(train)} training images, too few for {wanted}")
+    if config.test_size is not None and config.test_size > len(test):
+        raise DataError(f"{config.name} has {len(test)} test images, fewer than the test_size {config.test_size}")
+
+    holdout = None
+    if count:
+        kept = stratified(train.labels, count, draws)
+        holdout, train = train.pick(kept), train.pick(rest(len(train), kept))
+    if config.train_size is not None:
+        train = train.pick(stratified(train.labels, config.train_size, draws))
+    if config.test_size is not None:
+        test = test.pick(stratified(test.labels, config.test_size, generator(0, "split", 1)))
+    return DataSplits(train, holdout, test)

@@ -1,0 +1,156 @@
+"""Many runs on one machine: a pool of processes with one thread each, and one stream of progress for all.
+
+Two threads gain nothing on a small network and cost a lot on a busy machine; two processes finish twice the runs.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import queue
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from cotoolkit.config import RunConfig
+from cotoolkit.errors import CotoolkitError
+from cotoolkit.runs import RunFolder, State
+from cotoolkit.trainer import Device, Progress, run
+
+REPORT_EVERY = 0.25
+"""Seconds between the progress reports of one run."""
+
+
+class Outcome(NamedTuple):
+    """How one run of many ended; `reason` is set where it failed or diverged."""
+
+    config: RunConfig
+    folder: RunFolder
+    state: State
+    reason: str = ""
+
+
+class Update(NamedTuple):
+    """Progress of the run with that identity."""
+
+    identity: str
+    progress: Progress
+
+
+def launch(
+    configs: Sequence[RunConfig],
+    root: Path | str,
+    *,
+    jobs: int,
+    device: Device = "auto",
+    fresh: bool = False,
+    download: bool = False,
+    on_update: Callable[[Update], None] = lambda update: None,
+    on_outcome: Callable[[Outcome], None] = lambda outcome: None,
+) -> list[Outcome]:
+    """Train all configurations; a run that fails is reported and the others go on.
+
+    Args:
+        configs: what to train; finished runs are not trained again.
+        root: folder of run folders.
+        jobs: processes at a time.
+        device: of every run.
+        fresh: forget earlier runs of the same configurations.
+        download: let torchvision fetch missing data.
+        on_update: called with the progress of any run.
+        on_outcome: called as runs end.
+
+    Returns:
+        One outcome per configuration, in their order. A run whose process died twice (out of memory?) has failed.
+    """
+    outcomes: dict[str, Outcome] = {}
+
+    def settle(outcome: Outcome) -> None:
+        outcomes[outcome.config.identity] = outcome
+        on_outcome(outcome)
+
+    todo = []
+    for config in configs:
+        folder = RunFolder.of(root, config)
+        if not fresh and folder.state in ("done", "diverged"):
+            settle(Outcome(config, folder, folder.state, folder.reason))
+        else:
+            todo.append(config)
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager:
+        updates = manager.Queue()
+        arguments = (str(root), device, fresh, download, updates)
+        if todo:
+            lost = _pool(context, todo, min(jobs, len(todo)), arguments, on_update, settle)
+            # One dead process breaks the whole pool. Each run it took along gets a second try, alone.
+            for config in lost:
+                if _pool(context, [config], 1, arguments, on_update, settle):
+                    folder = RunFolder.of(root, config)
+                    folder.set_state("failed", "its process died; out of memory?")
+                    settle(Outcome(config, folder, "failed", folder.reason))
+    return [outcomes[config.identity] for config in configs]
+
+
+def _pool(
+    context: Any,
+    configs: Sequence[RunConfig],
+    jobs: int,
+    arguments: tuple[Any, ...],
+    on_update: Callable[[Update], None],
+    settle: Callable[[Outcome], None],
+) -> list[RunConfig]:
+    """Run configurations in one pool; returns those whose process died before they ended."""
+    updates = arguments[-1]
+    lost: list[RunConfig] = []
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        waiting: dict[Future[Outcome], RunConfig] = {}
+        for config in configs:
+            waiting[pool.submit(_work, config.to_data(), *arguments)] = config
+        while waiting:
+            for future in [future for future in waiting if future.done()]:
+                config = waiting.pop(future)
+                try:
+                    settle(future.result())
+                except BrokenProcessPool:
+                    lost.append(config)
+            try:
+                while True:
+                    on_update(updates.get(timeout=0.1))
+            except queue.Empty:
+                pass
+    except BaseException:
+        # Ctrl-C, or a display that broke: do not wait for runs; they resume from their last epoch.
+        for process in list(pool._processes.values()):
+            process.terminate()
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
+    return lost
+
+
+def _work(data: dict[str, Any], root: str, device: Device, fresh: bool, download: bool, updates: Any) -> Outcome:
+    """Train one run in a worker process; failures come back as outcomes."""
+    config = RunConfig.parse(data)
+    folder = RunFolder.of(root, config)
+    last = 0.0
+
+    def report(progress: Progress) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= REPORT_EVERY or progress.note:
+            last = now
+            updates.put(Update(config.identity, progress))
+
+    try:
+        run(config, root, device=device, fresh=fresh, download=download, report=report)
+    except CotoolkitError as error:
+        folder.set_state("failed", str(error))
+    except Exception:
+        folder.set_state("failed", traceback.format_exc())
+    return Outcome(config, folder, folder.state, folder.reason)

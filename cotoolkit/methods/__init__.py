@@ -1,0 +1,21 @@
+"""Training methods: what one optimisation step does. One file per family."""
+
+from cotoolkit.methods.base import METHODS, Batch, Cost, Method, MethodField, StepRecord, Update
+from cotoolkit.methods.gradalign import GradAlign
+from cotoolkit.methods.single_step import FGSM, NFGSM, PGD, RSFGSM, Standard
+
+__all__ = [
+    "FGSM",
+    "METHODS",
+    "NFGSM",
+    "PGD",
+    "RSFGSM",
+    "Batch",
+    "Cost",
+    "GradAlign",
+    "Method",
+    "MethodField",
+    "Standard",
+    "StepRecord",
+    "Update",
+]

@@ -1,0 +1,125 @@
+"""What a training method is: one optimisation step, its declared cost, and the by-products it leaves to the signals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass as plain_dataclass
+from typing import Annotated, ClassVar, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from pydantic import PlainSerializer, PlainValidator
+from torch import Tensor, nn
+
+from cotoolkit.attacks import Attacked
+from cotoolkit.threat import ThreatModel
+from interventions.registry import Registered, Registry
+
+
+class Cost(NamedTuple):
+    """Passes of one step over one batch, as a counting test verifies them.
+
+    Attributes:
+        forward: batches that go through the network.
+        backward: times a gradient flows back through the network's output. A double backward counts here too.
+        double_backward: those backward passes that differentiate a gradient; torch.compile cannot take them.
+    """
+
+    forward: int
+    backward: int
+    double_backward: int = 0
+
+
+@plain_dataclass(frozen=True)
+class Batch:
+    """What a method trains on in one step.
+
+    Attributes:
+        images: (B, C, H, W) float32 in [0, 1], or beyond it where an intervention left the box.
+        labels: (B,) int64.
+        threat: the threat model at its current radius (the trainer may warm it up).
+        generator: source of the attack's random numbers.
+        trace: keep the input gradient of the update pass, for the signals.
+    """
+
+    images: Tensor
+    labels: Tensor
+    threat: ThreatModel
+    generator: torch.Generator
+    trace: bool = True
+
+
+@plain_dataclass(frozen=True)
+class StepRecord:
+    """By-products of a step, all detached. Gradients are per sample: of the summed loss, not of its mean.
+
+    Attributes:
+        losses: (B,), the cross-entropy that was trained on, without regularisers.
+        delta: (B, C, H, W), the perturbation trained on; None for clean training.
+        logits: (B, classes), of the forward pass that was trained on.
+        attack: the attack with its gradient and logits; None for clean training.
+        update_gradient: (B, C, H, W), input gradient of the training loss at images + delta; None if not traced.
+    """
+
+    losses: Tensor
+    logits: Tensor
+    delta: Tensor | None = None
+    attack: Attacked | None = None
+    update_gradient: Tensor | None = None
+
+
+Update = Callable[[Tensor], None]
+"""The trainer's: one backward pass of the loss and one optimiser step."""
+
+
+class Method(Registered):
+    """One way to train: `step` attacks a batch, calls `update(loss)` once or more, and returns the by-products.
+
+    Methods hold their own hyper-parameters only. The radius belongs to the threat model, which is the run's and travels
+    in the batch: one place to sweep it, to warm it up, and to evaluate at.
+    """
+
+    cost: ClassVar[Cost]
+    source: ClassVar[str]
+
+    def passes(self) -> Cost:
+        """The cost of one step with these hyper-parameters."""
+        return self.cost
+
+    def step(self, model: nn.Module, batch: Batch, update: Update) -> StepRecord:
+        """Train `model` on `batch`.
+
+        Args:
+            model: in train mode; logits out.
+            batch: images, labels and the threat model.
+            update: does the backward pass and the optimiser step.
+        """
+        raise AssertionError(f"{type(self).__name__} defines no step")
+
+
+METHODS = Registry[Method]("method")
+
+MethodField = Annotated[Method, PlainValidator(METHODS.parse), PlainSerializer(METHODS.dump)]
+"""A method inside a pydantic model: given by name, by mapping or as an instance."""
+
+
+def train_on(
+    model: nn.Module, batch: Batch, attacked: Attacked, update: Update, penalty: Callable[[], Tensor] | None = None
+) -> StepRecord:
+    """The second half of every FGSM-like step: cross-entropy at images + delta, one update. 1 forward, 1 backward.
+
+    Args:
+        model: logits out.
+        batch: what the attack saw.
+        attacked: its outcome.
+        update: the trainer's.
+        penalty: builds a regulariser to be added to the loss.
+    """
+    delta = attacked.delta.detach()
+    if batch.trace:
+        delta.requires_grad_()
+    logits = model(batch.images + delta)
+    losses = F.cross_entropy(logits.float(), batch.labels, reduction="none")
+    update(losses.mean() if penalty is None else losses.mean() + penalty())
+    gradient = None if delta.grad is None else delta.grad * len(batch.labels)
+    return StepRecord(losses.detach(), logits.detach(), delta.detach(), attacked, gradient)

@@ -1,0 +1,88 @@
+"""GradAlign: FGSM training that keeps the input gradients inside the ball aligned."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, Literal
+
+import torch
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+from typing_extensions import override
+
+from cotoolkit import attacks
+from cotoolkit.attacks import BatchNormMode, attack_mode, input_gradient
+from cotoolkit.errors import ConfigError
+from cotoolkit.methods.base import METHODS, Batch, Cost, Method, StepRecord, Update, train_on
+from interventions.registry import STRICT
+from interventions.units import NonNegative, format_number
+
+LARGEST_FITTED_RADIUS = 16 / 255
+
+
+def published_weight(epsilon: float) -> float:
+    """The authors' weight for a radius: exp(255 epsilon ln(10) / 8 + ln 0.02), 0.2 at 8/255 and 2.0 at 16/255.
+
+    Raises:
+        ConfigError: above 16/255, where the law was not fitted and explodes.
+    """
+    if epsilon > LARGEST_FITTED_RADIUS * (1 + 1e-9):
+        raise ConfigError(
+            f"GradAlign's published weight is fitted up to epsilon 16/255, not {format_number(epsilon)}: "
+            "set method.weight yourself"
+        )
+    return math.exp(255 * epsilon * math.log(10) / 8 + math.log(0.02))
+
+
+@METHODS.register("gradalign", "GradAlign")
+@dataclass(frozen=True, config=STRICT)
+class GradAlign(Method):
+    """FGSM plus weight * (1 - mean cos(g1, g2)), with g2 = g(x + eta), eta uniform in the ball.
+
+    g1 is detached; the regulariser's gradient flows through g2 only, by double backward. Samples with a zero gradient
+    are left out of the mean. The gradient g(x) that FGSM steps along serves as g1, so it is computed once.
+
+    Args:
+        weight: of the regulariser; None means the authors' law in epsilon, `published_weight`.
+        anchor: where g1 is taken: "clean" as in the paper; "adversarial" (x + delta, 1 more forward and backward) as in
+            the released code of co_features.
+        bn_mode: BatchNorm during the attack and the regulariser, see `attacks.BatchNormMode`.
+    """
+
+    weight: NonNegative | None = None
+    anchor: Literal["clean", "adversarial"] = "clean"
+    bn_mode: BatchNormMode = "train"
+
+    # Backward: the attack, g2, and the update, which flows back through the loss and, doubly, through g2.
+    cost: ClassVar[Cost] = Cost(forward=3, backward=4, double_backward=1)
+    source: ClassVar[str] = "Andriushchenko & Flammarion, NeurIPS 2020, eq. 4"
+
+    @override
+    def passes(self) -> Cost:
+        extra = self.anchor == "adversarial"
+        return Cost(forward=3 + extra, backward=4 + extra, double_backward=1)
+
+    @override
+    def step(self, model: nn.Module, batch: Batch, update: Update) -> StepRecord:
+        weight = published_weight(batch.threat.epsilon) if self.weight is None else self.weight
+        attacked = attacks.fgsm(model, batch.images, batch.labels, batch.threat, bn_mode=self.bn_mode)
+
+        def penalty() -> Tensor:
+            with attack_mode(model, self.bn_mode):
+                fixed = attacked.gradient
+                if self.anchor == "adversarial":
+                    fixed = input_gradient(model, batch.images + attacked.delta, batch.labels).gradient
+                noisy = batch.images + batch.threat.random_start(batch.images, batch.generator)
+                moving = input_gradient(model, noisy, batch.labels, create_graph=True).gradient
+            return weight * misalignment(fixed.detach(), moving)
+
+        return train_on(model, batch, attacked, update, penalty)
+
+
+def misalignment(fixed: Tensor, moving: Tensor) -> Tensor:
+    """1 - mean cosine between per-sample gradients (B, ...), where neither is zero; 0 if that leaves none."""
+    fixed, moving = fixed.flatten(1), moving.flatten(1)
+    usable = (fixed.detach().abs().amax(1) > 0) & (moving.detach().abs().amax(1) > 0)
+    if not usable.any():
+        return moving.sum() * 0
+    return 1 - torch.cosine_similarity(fixed[usable], moving[usable]).mean()

@@ -1,0 +1,61 @@
+"""From a specification to a network that is known to fit the data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cotoolkit.errors import ModelError
+from cotoolkit.models.normalise import Normalised, statistics_for
+from cotoolkit.models.registry import Shape, parse_model
+from cotoolkit.own_code import describe
+from cotoolkit.seeding import fork_global_rng
+
+
+def build_model(spec: Any, shape: Shape, classes: int, seed: int, normalise: str = "none") -> nn.Module:
+    """A network on the CPU, from images in [0, 1] to logits, with weights that the seed decides.
+
+    The global random generators are left as they were.
+
+    Args:
+        spec: what `parse_model` takes.
+        shape: (C, H, W) of the images.
+        classes: number of classes.
+        seed: the run's.
+        normalise: a key of `STATISTICS`, whose constants become the first layer, or "none".
+
+    Raises:
+        ConfigError: no such model, or fields it refuses.
+        ModelError: it cannot be built, or does not map a batch of this shape to logits of these classes.
+    """
+    parsed = parse_model(spec)
+    with fork_global_rng(seed, "init"):
+        network = parsed.build(shape, classes)
+        if normalise != "none":
+            network = Normalised(network, statistics_for(normalise, shape[0]))
+        check_output(network, shape, classes, str(parsed))
+    return network
+
+
+def check_output(network: nn.Module, shape: Shape, classes: int, name: str) -> None:
+    """Send two black images through the network in evaluation mode, which leaves its batch-norm statistics alone.
+
+    Raises:
+        ModelError: it fails on them, or returns anything but logits (2, classes).
+    """
+    modes = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        with torch.no_grad():
+            logits = network(torch.zeros(2, *shape))
+    except Exception as failure:
+        raise ModelError(f"{name} fails on images of shape {shape}: {describe(failure)}") from failure
+    finally:
+        for module, training in modes.items():
+            module.training = training
+    if not isinstance(logits, Tensor):
+        raise ModelError(f"{name} returns a {type(logits).__name__}; it must return a tensor of logits")
+    if logits.shape != (2, classes):
+        raise ModelError(f"{name} returns {tuple(logits.shape)} for 2 images; it must return logits (2, {classes})")

@@ -1,0 +1,54 @@
+"""Fully connected networks: any depth, and the one hidden layer of theory."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from math import prod
+from typing import Annotated
+
+from annotated_types import Gt
+from pydantic.dataclasses import dataclass
+from torch import nn
+
+from cotoolkit.models.activation import Activation, activation
+from cotoolkit.models.registry import MODELS, Shape
+from interventions.registry import STRICT, Registered
+
+
+@MODELS.register("mlp")
+@dataclass(frozen=True, config=STRICT)
+class MLP(Registered):
+    """Linear layers with an activation between them.
+
+    Attributes:
+        hidden: units of each hidden layer; none makes a linear classifier.
+        activation: after every layer but the last.
+    """
+
+    hidden: tuple[Annotated[int, Gt(0)], ...] = (256, 256)
+    activation: Activation = "relu"
+
+    def build(self, shape: Shape, classes: int) -> nn.Module:
+        """The network for images of any shape."""
+        layers: list[nn.Module] = [nn.Flatten()]
+        for inputs, outputs in pairwise((prod(shape), *self.hidden)):
+            layers += [nn.Linear(inputs, outputs), activation(self.activation)]
+        return nn.Sequential(*layers, nn.Linear((prod(shape), *self.hidden)[-1], classes))
+
+
+@MODELS.register("two_layer")
+@dataclass(frozen=True, config=STRICT)
+class TwoLayer(Registered):
+    """One hidden layer, x -> A act(W x + b) + c: the network that proofs are about.
+
+    Attributes:
+        width: hidden units.
+        activation: of the hidden units.
+    """
+
+    width: Annotated[int, Gt(0)] = 512
+    activation: Activation = "relu"
+
+    def build(self, shape: Shape, classes: int) -> nn.Module:
+        """The network for images of any shape."""
+        return MLP(hidden=(self.width,), activation=self.activation).build(shape, classes)

@@ -1,0 +1,52 @@
+"""What a model specification is, the registry of them, and their short forms in text."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Protocol
+
+from pydantic import BeforeValidator, PlainSerializer
+from torch import nn
+
+from cotoolkit.errors import ConfigError
+from interventions.registry import Registry
+
+Shape = tuple[int, int, int]
+"""(channels, height, width) of one image."""
+
+
+class ModelSpec(Protocol):
+    """A frozen, JSON-able description of a network, made to measure for a data set by `build`."""
+
+    def build(self, shape: Shape, classes: int) -> nn.Module:
+        """The network from images (B, C, H, W) to logits (B, classes); its weights come from the global generator.
+
+        Raises:
+            ModelError: it cannot be built for this shape.
+        """
+        ...
+
+
+MODELS = Registry[ModelSpec]("model")
+"""Every model by name."""
+
+
+def parse_model(value: Any) -> ModelSpec:
+    """A specification from itself, from a mapping with `name` and fields, or from text.
+
+    Text is a name, `torchvision:resnet18` for an architecture of torchvision, or `module:function` for own code.
+
+    Raises:
+        ConfigError: unknown name, or fields the model refuses.
+    """
+    if isinstance(value, str) and ":" in value:
+        library, _, architecture = value.partition(":")
+        is_torchvision = library == "torchvision"
+        value = {"name": library, "architecture": architecture} if is_torchvision else {"name": "own", "target": value}
+    try:
+        return MODELS.parse(value)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+
+
+ModelField = Annotated[Any, BeforeValidator(parse_model), PlainSerializer(MODELS.dump)]
+"""Type of a model in a pydantic class: takes what `parse_model` takes, is a `ModelSpec`, becomes plain JSON data."""

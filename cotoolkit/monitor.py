@@ -1,0 +1,326 @@
+"""The monitor: watches a training run and dates its breakpoint to the iteration.
+
+Free signals are read from every step. A probe (clean, FGSM and PGD accuracy and gradient alignment on fixed held-out
+points) runs at an interval, and at once when the free signals give cause for suspicion. When a probe finds robustness
+broken, the monitor goes back to the last good snapshot, replays the iterations since, and bisects.
+
+Iterations count updates: iteration t is the model after t optimiser steps.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass as plain_dataclass
+from typing import Annotated, Any, Literal, NamedTuple, Protocol
+
+import torch
+from annotated_types import Ge
+from pydantic.dataclasses import dataclass
+from scipy.stats import binomtest
+from torch import Tensor, nn
+
+from cotoolkit.attacks import attack_mode, input_gradient
+from cotoolkit.seeding import generator
+from cotoolkit.signals import gradient_alignment
+from cotoolkit.threat import ThreatModel
+from interventions.registry import STRICT
+
+Verdict = Literal["robust", "catastrophic overfitting", "recovered", "robust overfitting", "not robust", "diverged"]
+
+
+EARLIEST_PROBE = 16
+"""Before the first full interval, probes run at iterations 16, 32, 64, ...: a break can come early."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class MonitorConfig:
+    """How closely a run is watched.
+
+    Args:
+        interval: iterations between scheduled probes; 0 probes only at the end.
+        points: fixed held-out points of the probe.
+        steps: PGD steps of the probe, of size epsilon / 4, from one uniform start.
+        drop: robustness is broken when PGD accuracy is below this share of its best so far (ours; after the proposal
+            "half its running maximum") ...
+        gap: ... and FGSM accuracy exceeds it by this much (ours; no threshold is published).
+        suspicion: probe at once when the PertAlign mean of the last quarter of a window is lower by this much than that
+            of its first quarter (SORA's rule, read in its code: 0.5).
+        window: iterations of that window (ours; the length was not found).
+    """
+
+    interval: Annotated[int, Ge(0)] = 500
+    points: Annotated[int, Ge(1)] = 128
+    steps: Annotated[int, Ge(1)] = 10
+    drop: float = 0.5
+    gap: float = 0.2
+    suspicion: float = 0.5
+    window: Annotated[int, Ge(4)] = 64
+
+
+@plain_dataclass(frozen=True)
+class ProbeResult:
+    """Accuracies on the probe's points at one iteration, shares in [0, 1].
+
+    Attributes:
+        clean: accuracy on the points as they are.
+        fgsm: accuracy after one full sign step from the image.
+        pgd: share of points that no PGD iterate fooled.
+        gradient_alignment: mean cosine between the gradients at x and at the random start.
+        points: number of points.
+        robust: (points,) bool on the CPU, behind `pgd`.
+    """
+
+    clean: float
+    fgsm: float
+    pgd: float
+    gradient_alignment: float
+    points: int
+    robust: Tensor
+
+    def interval(self) -> tuple[float, float]:
+        """95 % Wilson interval of the PGD accuracy."""
+        ends = binomtest(round(self.pgd * self.points), self.points).proportion_ci(method="wilson")
+        return float(ends.low), float(ends.high)
+
+    def metrics(self) -> dict[str, float]:
+        """The measured values by signal name."""
+        return {
+            "probe_clean": self.clean,
+            "probe_fgsm": self.fgsm,
+            "probe_pgd": self.pgd,
+            "gradient_alignment": self.gradient_alignment,
+        }
+
+
+class Probe:
+    """Fixed points under fixed random starts, so that two probes differ by the model alone.
+
+    No pass is spent twice: the gradient at x serves clean accuracy, the FGSM step and the alignment; the gradient at
+    the random start serves the alignment and the first PGD step; fooled points leave the PGD loop.
+    """
+
+    def __init__(self, images: Tensor, labels: Tensor, threat: ThreatModel, steps: int, seed: int) -> None:
+        self.images, self.labels, self.threat, self.steps = images, labels, threat, steps
+        self.start = threat.random_start(images, generator(seed, "probe"))
+
+    def measure(self, model: nn.Module) -> ProbeResult:
+        """Probe a model; its modes, BatchNorm state and gradients stay as they were."""
+        images, labels, threat = self.images, self.labels, self.threat
+        with attack_mode(model, "eval"):
+            clean = input_gradient(model, images, labels)
+            fgsm_delta = threat.project(images, threat.epsilon * threat.steepest(clean.gradient))
+            with torch.no_grad():
+                fgsm = model(images + fgsm_delta).argmax(1) == labels
+            found = input_gradient(model, images + self.start, labels)
+            aligned = gradient_alignment(clean.gradient, found.gradient).nanmean()
+            correct = clean.logits.argmax(1) == labels
+            alive, gradient = torch.arange(len(labels), device=labels.device), found.gradient
+            held, delta = correct & (found.logits.argmax(1) == labels), self.start
+            for step in range(self.steps):
+                alive, delta, gradient = alive[held], delta[held], gradient[held]
+                if len(alive) == 0:
+                    break
+                delta = threat.project(images[alive], delta + threat.epsilon / 4 * threat.steepest(gradient))
+                if step < self.steps - 1:
+                    gradient, logits, _ = input_gradient(model, images[alive] + delta, labels[alive])
+                else:
+                    with torch.no_grad():
+                        logits = model(images[alive] + delta)
+                held = logits.argmax(1) == labels[alive]
+            robust = torch.zeros(len(labels), dtype=torch.bool, device=labels.device)
+            robust[alive[held] if len(alive) else alive] = True
+        shares = [correct.float().mean(), fgsm.float().mean(), robust.float().mean(), aligned]
+        clean_share, fgsm_share, pgd_share, alignment = torch.stack(shares).tolist()
+        return ProbeResult(clean_share, fgsm_share, pgd_share, alignment, len(labels), robust.cpu())
+
+
+class Replayable(Protocol):
+    """What the monitor needs of a trainer to go back in time."""
+
+    def measure(self) -> ProbeResult:
+        """Probe the model as it is now."""
+
+    def snapshot(self) -> Any:
+        """A copy of everything that the next iterations depend on."""
+
+    def restore(self, snapshot: Any) -> None:
+        """Put a snapshot back."""
+
+    def advance(self, iterations: int) -> None:
+        """Repeat the given number of iterations exactly as they were."""
+
+
+class Breakpoint(NamedTuple):
+    """A dated loss of robustness.
+
+    Attributes:
+        iteration: the first at which the probe finds robustness broken; found by bisection, so it is *a* crossing.
+        earliest: the first at which the probe's 95 % interval no longer excludes a break.
+        latest: the first at which it excludes intactness.
+        detected: the iteration at which the alarm was raised.
+        before: snapshot one iteration before `iteration`.
+        after: snapshot at `iteration`.
+    """
+
+    iteration: int
+    earliest: int
+    latest: int
+    detected: int
+    before: Any
+    after: Any
+
+
+class Event(NamedTuple):
+    """Something worth telling: `kind` is suspicion, breakpoint or recovered; `detail` is JSON data."""
+
+    kind: str
+    iteration: int
+    detail: dict[str, Any]
+
+
+class BreakpointMonitor:
+    """Decides when to probe, whether robustness is broken, and when it broke.
+
+    Args:
+        config: thresholds and intervals.
+        classes: number of classes. Twice chance is the least PGD accuracy called robust (ours).
+    """
+
+    def __init__(self, config: MonitorConfig, classes: int) -> None:
+        self.config = config
+        self.floor = 2 / classes
+        self.best = 0.0
+        self.best_iteration = 0
+        self.best_robust: Tensor | None = None
+        self.broken_at: int | None = None
+        self.good: tuple[int, Any] | None = None
+        self.align: deque[float] = deque(maxlen=config.window)
+
+    def due(self, iteration: int, signals: dict[str, float]) -> Literal["scheduled", "suspicion"] | None:
+        """Whether to probe after this iteration, and why; feeds the free signals to the suspicion rule."""
+        config = self.config
+        value = signals.get("pert_align", torch.nan)
+        if value == value:  # noqa: PLR0124 - nan: no sample of the batch had a gradient
+            self.align.append(value)
+        early = iteration >= EARLIEST_PROBE and iteration.bit_count() == 1
+        if config.interval and (iteration % config.interval == 0 or (early and iteration < config.interval)):
+            return "scheduled"
+        if self.broken_at is None and self.good and len(self.align) == config.window:
+            quarter = config.window // 4
+            values = list(self.align)
+            fall = (sum(values[:quarter]) - sum(values[-quarter:])) / quarter
+            # After a suspicion the window has to fill anew, so that one fall costs one probe.
+            if fall >= config.suspicion:
+                self.align.clear()
+                return "suspicion"
+        return None
+
+    def judge(self, iteration: int, result: ProbeResult, trainer: Replayable) -> tuple[list[Event], Breakpoint | None]:
+        """Take in a probe of the current model; on a break, date it. The trainer ends in the state it came in."""
+        if self.broken_at is not None:
+            # Hysteresis: back above the drop by half as much again, so noise at the threshold is no recovery.
+            if result.pgd >= min(1.5 * self.config.drop, 1.0) * self.best:
+                self.broken_at, self.good = None, (iteration, trainer.snapshot())
+                return [Event("recovered", iteration, result.metrics())], None
+            return [], None
+        if not self.is_broken(result):
+            if result.pgd > self.best:
+                self.best, self.best_iteration, self.best_robust = result.pgd, iteration, result.robust
+            self.good = (iteration, trainer.snapshot())
+            return [], None
+        found = self._date(iteration, result, trainer)
+        self.broken_at = found.iteration
+        detail = {**result.metrics(), "earliest": found.earliest, "latest": found.latest, "detected": iteration}
+        return [Event("breakpoint", found.iteration, detail)], found
+
+    def would_date(self, result: ProbeResult) -> bool:
+        """Whether `judge` is going to replay iterations for this result."""
+        return self.broken_at is None and self.is_broken(result)
+
+    def is_broken(self, result: ProbeResult) -> bool:
+        """PGD accuracy fell below `drop` of its best while FGSM accuracy stayed `gap` above it."""
+        return self._was_robust() and result.pgd < self._threshold() and result.fgsm - result.pgd > self.config.gap
+
+    def verdict(self, last: ProbeResult, train: ProbeResult) -> Verdict:
+        """Name the outcome of a finished run.
+
+        CO is an abrupt break. Robust overfitting (Rice et al., ICML 2020) is a slow loss of held-out robustness while
+        training robustness stays: at least 3 points lost since the best probe, significant at 1 % on the same points
+        (sign test), and a train-to-held-out gap of at least 5 points (thresholds ours).
+
+        Args:
+            last: probe of the final model.
+            train: the same probe on as many training points.
+        """
+        if self.broken_at is not None:
+            return "catastrophic overfitting"
+        if last.pgd < self.floor:
+            return "not robust"
+        if self.best_robust is not None:
+            lost = int((self.best_robust & ~last.robust).sum())
+            won = int((~self.best_robust & last.robust).sum())
+            significant = lost > won and binomtest(lost, lost + won, alternative="greater").pvalue < 0.01
+            if significant and self.best - last.pgd >= 0.03 and train.pgd - last.pgd >= 0.05:
+                return "robust overfitting"
+        return "robust"
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs, as JSON data; the good snapshot is kept beside it by the trainer."""
+        return {
+            "best": self.best,
+            "best_iteration": self.best_iteration,
+            "best_robust": None if self.best_robust is None else self.best_robust.int().tolist(),
+            "broken_at": self.broken_at,
+            "align": list(self.align),
+            "good_iteration": self.good[0] if self.good else None,
+        }
+
+    def load_state(self, state: dict[str, Any], good: Any) -> None:
+        """Inverse of `state`; `good` is the snapshot that belongs to `good_iteration`."""
+        self.best, self.best_iteration = state["best"], state["best_iteration"]
+        self.best_robust = None if state["best_robust"] is None else torch.tensor(state["best_robust"]).bool()
+        self.broken_at = state["broken_at"]
+        self.align = deque(state["align"], maxlen=self.config.window)
+        self.good = None if state["good_iteration"] is None else (state["good_iteration"], good)
+
+    def _was_robust(self) -> bool:
+        return self.best >= self.floor
+
+    def _threshold(self) -> float:
+        return self.config.drop * self.best
+
+    def _date(self, detected: int, result: ProbeResult, trainer: Replayable) -> Breakpoint:
+        """Bisect for the three crossings, oldest first, so that one snapshot moving forward serves all."""
+        assert self.good is not None  # robustness can only break after a probe that found it
+        present = trainer.snapshot()
+        known: dict[int, ProbeResult] = {detected: result}
+        low, snapshot = self.good
+
+        def doubtful(probe: ProbeResult) -> bool:
+            return probe.interval()[0] < self._threshold()
+
+        def surely_broken(probe: ProbeResult) -> bool:
+            return self.is_broken(probe) and probe.interval()[1] < self._threshold()
+
+        def crossing(low: int, snapshot: Any, condition: Any) -> tuple[int, int, Any]:
+            """First iteration in (low, high] where the condition holds, with the snapshot just before it."""
+            high = min(iteration for iteration, probe in known.items() if iteration > low and condition(probe))
+            while high - low > 1:
+                middle = (low + high) // 2
+                trainer.restore(snapshot)
+                trainer.advance(middle - low)
+                known[middle] = trainer.measure()
+                if condition(known[middle]):
+                    high = middle
+                else:
+                    low, snapshot = middle, trainer.snapshot()
+            return high, low, snapshot
+
+        earliest, low, snapshot = crossing(low, snapshot, doubtful)
+        broken, low, before = crossing(low, snapshot, self.is_broken)
+        trainer.restore(before)
+        trainer.advance(broken - low)
+        after = trainer.snapshot()
+        latest = crossing(low, before, surely_broken)[0] if surely_broken(result) else detected
+        trainer.restore(present)
+        return Breakpoint(broken, min(earliest, broken), max(latest, broken), detected, before, after)

@@ -1,0 +1,298 @@
+"""A run on disk: a folder that holds what was asked, what happened, and all that is needed to go on.
+
+    config.yaml          the resolved configuration; its hash is the run's identity
+    environment.json     versions, machine, device
+    status.json          running, done, diverged or failed
+    metrics.parquet      tidy: one row per iteration and signal
+    events.jsonl         suspicion, breakpoint, recovered, ...
+    checkpoints/         best, last, before_break, after_break (safetensors)
+    resume.safetensors   the state at the last epoch's end
+    result.json          verdict, breakpoint, evaluation with its protocol cards
+
+Every file is written under a temporary name and renamed, so a killed run leaves whole files only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import filelock
+import numpy as np
+import pandas as pd
+import torch
+import yaml
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_safetensors
+from torch import Tensor
+
+from cotoolkit.config import RunConfig
+from cotoolkit.errors import ConfigError, RunError
+
+State = Literal["new", "running", "done", "diverged", "failed"]
+
+CheckpointName = Literal["best", "last", "before_break", "after_break"]
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that at any moment either the old or the new content stands under its name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def environment(device: str) -> dict[str, Any]:
+    """Versions and machine that made a number, as JSON data."""
+    packages = ["cotoolkit", "torch", "torchvision", "numpy", "lightning-fabric"]
+    return {
+        "python": platform.python_version(),
+        **{package: version(package) for package in packages},
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        "threads": torch.get_num_threads(),
+    }
+
+
+class Metrics:
+    """Signal values by iteration, in memory; rows keep the order in which they were added."""
+
+    def __init__(self) -> None:
+        self._iterations: list[int] = []
+        self._signals: list[str] = []
+        self._values: list[float] = []
+
+    def add(self, iteration: int, values: Mapping[str, float]) -> None:
+        """Append one row per signal."""
+        self._iterations.extend([iteration] * len(values))
+        self._signals.extend(values)
+        self._values.extend(values.values())
+
+    def series(self, signal: str) -> tuple[np.ndarray, np.ndarray]:
+        """Iterations and values of one signal."""
+        rows = [(i, v) for i, s, v in zip(self._iterations, self._signals, self._values, strict=True) if s == signal]
+        return np.array([i for i, _ in rows], dtype=int), np.array([v for _, v in rows], dtype=float)
+
+    def frame(self) -> pd.DataFrame:
+        """Columns iteration, signal, value."""
+        data = {"iteration": self._iterations, "signal": self._signals, "value": self._values}
+        return pd.DataFrame(data).astype({"iteration": "int64", "signal": "str", "value": "float64"})
+
+    @classmethod
+    def up_to(cls, frame: pd.DataFrame, iteration: int) -> Metrics:
+        """From a frame, without the rows after an iteration."""
+        kept = frame[frame["iteration"] <= iteration]
+        metrics = cls()
+        metrics._iterations = kept["iteration"].tolist()
+        metrics._signals = kept["signal"].tolist()
+        metrics._values = kept["value"].tolist()
+        return metrics
+
+
+class RunFolder:
+    """One run's folder. Reading checks what it reads; a damaged file is an error that names it."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    @classmethod
+    def of(cls, root: Path | str, config: RunConfig) -> RunFolder:
+        """Where a run with this configuration lives below `root`."""
+        return cls(Path(root) / f"{config.title}-{config.identity}")
+
+    def __repr__(self) -> str:
+        return f"RunFolder({str(self.path)!r})"
+
+    # ------------------------------------------------------------------------------------------------- what was asked
+
+    def create(self, config: RunConfig) -> None:
+        """Make the folder, or check that it holds this very run."""
+        if (self.path / "config.yaml").exists():
+            if self.config() != config:
+                raise RunError(f"{self.path}: holds another run; move it away")
+            return
+        write_atomically(self.path / "config.yaml", config.to_yaml().encode())
+
+    def config(self) -> RunConfig:
+        """The run's configuration.
+
+        Raises:
+            RunError: missing, damaged, edited after the fact, or of another version.
+        """
+        path = self.path / "config.yaml"
+        try:
+            data = yaml.safe_load(path.read_text())
+        except FileNotFoundError:
+            raise RunError(f"{self.path}: no run here (config.yaml is missing)") from None
+        except (yaml.YAMLError, UnicodeDecodeError):
+            raise RunError(f"{path}: damaged; delete the folder and run again") from None
+        try:
+            config = RunConfig.parse(data)
+        except ConfigError as error:
+            raise RunError(f"{path}: {error}") from None
+        if not self.path.name.endswith(config.identity):
+            raise RunError(f"{path}: was changed after the run; its identity is now {config.identity}")
+        return config
+
+    # -------------------------------------------------------------------------------------------------- what happened
+
+    @property
+    def state(self) -> State:
+        """How far the run got; a killed run still says running."""
+        if not (self.path / "status.json").exists():
+            return "new"
+        state: State = self._json("status.json")["state"]
+        return state
+
+    def set_state(self, state: State, reason: str = "") -> None:
+        """Record how far the run got, and why it ended there."""
+        self._write_json("status.json", {"state": state, "reason": reason})
+
+    @property
+    def reason(self) -> str:
+        """Why a run ended as failed or diverged."""
+        return str(self._json("status.json")["reason"]) if (self.path / "status.json").exists() else ""
+
+    def metrics(self) -> pd.DataFrame:
+        """Columns iteration, signal, value."""
+        path = self.path / "metrics.parquet"
+        try:
+            return pd.read_parquet(path)
+        except FileNotFoundError:
+            raise RunError(f"{self.path}: has no metrics yet; train it first") from None
+        except (OSError, ValueError):
+            raise RunError(f"{path}: damaged; delete the folder and run again") from None
+
+    def events(self) -> list[dict[str, Any]]:
+        """Each with kind, iteration and detail, in order."""
+        path = self.path / "events.jsonl"
+        if not path.exists():
+            return []
+        try:
+            return [json.loads(line) for line in path.read_text().splitlines()]
+        except ValueError:
+            raise RunError(f"{path}: damaged; delete the folder and run again") from None
+
+    def result(self) -> dict[str, Any]:
+        """Verdict, breakpoint and evaluation of a finished run."""
+        if not (self.path / "result.json").exists():
+            raise RunError(f"{self.path}: not finished (state: {self.state}); run the same command to go on")
+        result: dict[str, Any] = self._json("result.json")
+        return result
+
+    def write_progress(self, metrics: Metrics, events: list[dict[str, Any]]) -> None:
+        """Save metrics and events."""
+        write_atomically(self.path / "metrics.parquet", metrics.frame().to_parquet(index=False))
+        lines = "".join(json.dumps(event) + "\n" for event in events)
+        write_atomically(self.path / "events.jsonl", lines.encode())
+
+    def write_environment(self, device: str) -> None:
+        """Record versions and machine."""
+        self._write_json("environment.json", environment(device))
+
+    def write_result(self, result: Mapping[str, Any]) -> None:
+        """Save the outcome; a run that has one is finished."""
+        self._write_json("result.json", dict(result))
+
+    # --------------------------------------------------------------------------------------------- weights and resuming
+
+    def checkpoint_path(self, name: CheckpointName) -> Path:
+        """Where a checkpoint stands, whether it exists or not."""
+        return self.path / "checkpoints" / f"{name}.safetensors"
+
+    def write_checkpoint(self, name: CheckpointName, model: Mapping[str, Tensor], iteration: int) -> None:
+        """Save a model's state dict."""
+        _write_tensors(self.checkpoint_path(name), model, {"iteration": str(iteration)})
+
+    def checkpoint(self, name: CheckpointName) -> dict[str, Tensor]:
+        """A model's state dict, on the CPU."""
+        return _read_tensors(self.checkpoint_path(name))[0]
+
+    def write_resume(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+        """Save everything the next iteration depends on, in one file, so that it cannot be half new."""
+        _write_tensors(self.path / "resume.safetensors", tensors, {"state": json.dumps(state)})
+
+    def resume(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """Inverse of `write_resume`; None where there is nothing to resume."""
+        path = self.path / "resume.safetensors"
+        if not path.exists():
+            return None
+        tensors, metadata = _read_tensors(path)
+        return tensors, json.loads(metadata["state"])
+
+    def clear(self) -> None:
+        """Forget all but the configuration."""
+        for path in [*self.path.glob("*.json*"), *self.path.glob("*.parquet"), *self.path.rglob("*.safetensors")]:
+            path.unlink()
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Remove temporary files that a killed process left."""
+        for path in self.path.rglob(".*.tmp"):
+            path.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder for one process; the lock dies with the process."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(self.path / ".lock", timeout=0)
+        try:
+            with lock:
+                yield
+        except filelock.Timeout:
+            raise RunError(f"{self.path}: another process is training this run") from None
+
+    def _json(self, name: str) -> Any:
+        try:
+            return json.loads((self.path / name).read_text())
+        except (ValueError, UnicodeDecodeError):
+            raise RunError(f"{self.path / name}: damaged; delete the folder and run again") from None
+
+    def _write_json(self, name: str, data: Any) -> None:
+        write_atomically(self.path / name, (json.dumps(data, indent=2) + "\n").encode())
+
+
+def find_runs(root: Path | str) -> list[RunFolder]:
+    """All runs below a folder, by name."""
+    return [RunFolder(path.parent) for path in sorted(Path(root).glob("*/config.yaml"))]
+
+
+def find_run(root: Path | str, key: str) -> RunFolder:
+    """The one run whose folder name, or identity, starts with `key`; a path to a run folder is itself.
+
+    Raises:
+        RunError: none, or several.
+    """
+    if (Path(key) / "config.yaml").exists():
+        return RunFolder(key)
+    folders = find_runs(root)
+    matches = [f for f in folders if f.path.name.startswith(key) or f.path.name.rpartition("-")[2].startswith(key)]
+    if len(matches) != 1:
+        found = f"{len(matches)} runs match" if matches else f"none of the {len(folders)} runs matches"
+        raise RunError(f"{root}: {found} {key!r}; `cotoolkit runs list` shows them")
+    return matches[0]
+
+
+def _write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
+    # clone: safetensors refuses tensors that share memory, as tied weights do
+    copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    write_atomically(path, to_safetensors(copies, metadata))
+
+
+def _read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except FileNotFoundError:
+        raise RunError(f"{path}: no such checkpoint") from None
+    except (SafetensorError, OSError):
+        raise RunError(f"{path}: damaged; delete the folder and run again") from None

@@ -1,0 +1,362 @@
+"""The one training loop: methods step, the monitor watches, the run folder remembers.
+
+Lightning Fabric brings device, precision and several processes. Everything random is a function of the seed and the
+iteration (`seeding`), so a run resumes, and the monitor replays, exactly.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from cotoolkit.config import RunConfig
+from cotoolkit.data import Batches, ImageSet, apply_intervention, load
+from cotoolkit.errors import RunError
+from cotoolkit.evaluate import evaluate
+from cotoolkit.methods import Batch, StepRecord
+from cotoolkit.models import build_model
+from cotoolkit.monitor import BreakpointMonitor, Probe, ProbeResult
+from cotoolkit.movement import first_movements
+from cotoolkit.runs import Metrics, RunFolder
+from cotoolkit.seeding import derive, fork_global_rng, generator
+from cotoolkit.signals import step_signals
+
+Device = Literal["auto", "cpu", "cuda"]
+
+PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16-mixed": "bf16-mixed"}
+"""Fabric's names."""
+
+
+class Progress(NamedTuple):
+    """What a display shows of a run under way.
+
+    Attributes:
+        iteration: updates done.
+        total: updates in all.
+        probe: the latest probe, if any.
+        note: what the run is doing besides training, or how it ended.
+    """
+
+    iteration: int
+    total: int
+    probe: ProbeResult | None
+    note: str = ""
+
+
+Report = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything that the iterations after `iteration` depend on, besides the configuration."""
+
+    iteration: int
+    model: dict[str, Tensor]
+    momentum: list[Tensor]
+
+    def tensors(self, prefix: str) -> dict[str, Tensor]:
+        """Flat, for a file."""
+        momentum = {f"{prefix}momentum/{index:05d}": tensor for index, tensor in enumerate(self.momentum)}
+        return {**{f"{prefix}model/{name}": tensor for name, tensor in self.model.items()}, **momentum}
+
+    @classmethod
+    def from_tensors(cls, iteration: int, tensors: dict[str, Tensor], prefix: str) -> Snapshot:
+        """Inverse of `tensors`."""
+
+        def below(part: str) -> dict[str, Tensor]:
+            start = f"{prefix}{part}/"
+            return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
+
+        momentum = below("momentum")
+        return cls(iteration, below("model"), [momentum[name] for name in sorted(momentum)])
+
+
+class Trainer:
+    """Trains one configuration. `fit` runs it inside a run folder; `step` is one iteration.
+
+    Args:
+        config: what to train.
+        device: "auto" takes a GPU if there is one.
+        fabric: for several processes; by default one process on `device`.
+        download: let torchvision fetch missing data.
+    """
+
+    def __init__(
+        self, config: RunConfig, *, device: Device = "auto", fabric: Fabric | None = None, download: bool = False
+    ) -> None:
+        self.config = config
+        self.fabric = fabric or Fabric(accelerator=device, devices=1, precision=PRECISIONS[config.precision])
+        on = self.fabric.device
+        splits = load(config.data, config.seed, download=download)
+        self.batches = Batches(
+            splits.train,
+            config.batch_size,
+            seed=config.seed,
+            device=on,
+            augment=config.data.augment,
+            padding=config.data.padding,
+            intervention=config.intervention,
+        )
+        self.test = apply_intervention(splits.test, config.intervention, config.seed, on, train=False)
+        self.probe = self._probe(splits.holdout or splits.train)
+        self.train_probe = self._probe(splits.train)
+        self.monitor = BreakpointMonitor(config.monitor, splits.train.classes)
+
+        self.bare: nn.Module = build_model(
+            config.model, splits.train.shape, splits.train.classes, config.seed, normalise=config.statistics
+        )
+        self.bare.to(memory_format=torch.channels_last)
+        self.optimizer = torch.optim.SGD(
+            self.bare.parameters(),
+            lr=config.learning_rate,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+        )
+        wrapped, self._optimizer = self.fabric.setup(self.bare, self.optimizer)
+        # Fabric's wrapper brings autocast and gradient averaging; where neither is wanted it only costs time.
+        plain = config.precision == "32" and self.fabric.world_size == 1
+        self.model: nn.Module = self.bare if plain else wrapped
+        self.iteration = 0
+        self.total = config.epochs * len(self.batches)
+        self.metrics = Metrics()
+        self.events: list[dict[str, Any]] = []
+
+    # --------------------------------------------------------------------------------------------------- one iteration
+
+    def step(self, *, trace: bool = True) -> tuple[StepRecord, Tensor]:
+        """Train on the next batch; returns the step's record and the labels it saw."""
+        config, done = self.config, self.iteration
+        for group in self.optimizer.param_groups:
+            progress = (done + 1) / (self.total + 1)  # neither the first nor the last rate is 0
+            group["lr"] = config.learning_rate * config.schedule.rate(progress)
+            group["momentum"] = config.schedule.momentum(progress, config.momentum)
+        images, labels, _ = self.batches.batch(done)
+        rank, world = self.fabric.global_rank, self.fabric.world_size
+        images = images[rank::world].contiguous(memory_format=torch.channels_last)
+        labels = labels[rank::world]
+        batch = Batch(
+            images,
+            labels,
+            config.threat.scaled(config.schedule.radius((done + 1) / len(self.batches))),
+            generator(config.seed, "attack", done * world + rank, images.device),
+            trace,
+        )
+        torch.manual_seed(derive(config.seed, "layers", done * world + rank))  # global, but inside fit's fork
+        self.model.train()
+        record = config.method.step(self.model, batch, self._update)
+        self.iteration += 1
+        return record, labels
+
+    def _update(self, loss: Tensor) -> None:
+        self._optimizer.zero_grad(set_to_none=True)
+        self.fabric.backward(loss)
+        self._optimizer.step()
+
+    # ----------------------------------------------------------------------------------------- going back (Replayable)
+
+    def snapshot(self) -> Snapshot:
+        """A copy of weights, buffers and momentum, on the device."""
+        state = self.optimizer.state
+        momentum = [state[p]["momentum_buffer"].clone() for p in self.bare.parameters() if state[p]]
+        model = {name: tensor.detach().clone() for name, tensor in self.bare.state_dict().items()}
+        return Snapshot(self.iteration, model, momentum)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Put a snapshot back."""
+        self.bare.load_state_dict(snapshot.model)
+        for index, parameter in enumerate(self.bare.parameters()):
+            self.optimizer.state.pop(parameter, None)
+            if snapshot.momentum:
+                buffer = torch.empty_like(parameter).copy_(snapshot.momentum[index])
+                self.optimizer.state[parameter]["momentum_buffer"] = buffer
+        self.iteration = snapshot.iteration
+
+    def advance(self, iterations: int) -> None:
+        """Repeat iterations without recording them."""
+        for _ in range(iterations):
+            self.step(trace=False)
+
+    def measure(self) -> ProbeResult:
+        """Probe the model on the held-out points; every process goes by the first one's result."""
+        result: ProbeResult = self.fabric.broadcast(self.probe.measure(self.bare))
+        return result
+
+    # ----------------------------------------------------------------------------------------------------- a whole run
+
+    def fit(self, folder: RunFolder, report: Report = lambda progress: None) -> None:
+        """Train to the end inside a run folder, from wherever its last checkpoint left off.
+
+        A run whose loss or weights stop being finite ends as `diverged`, with its data kept.
+        """
+        started, before = time.perf_counter(), self._resume(folder)
+        main = self.fabric.is_global_zero
+        if main:
+            folder.set_state("running")
+            folder.write_environment(self.fabric.device.type)
+        probe: ProbeResult | None = None
+        with fork_global_rng(self.config.seed, "layers"):
+            while self.iteration < self.total:
+                record, labels = self.step()
+                signals = self._shared(step_signals(record, labels))
+                self.metrics.add(self.iteration, signals)
+                if not math.isfinite(signals["train_loss"]):
+                    self._finish(folder, "diverged", None, before + time.perf_counter() - started)
+                    return
+                reason = self.monitor.due(self.iteration, signals)
+                if reason or self.iteration == self.total:
+                    probe = self._look(folder, reason, report)
+                report(Progress(self.iteration, self.total, probe))
+                if self.iteration % len(self.batches) == 0 and self.iteration < self.total and main:
+                    self._save(folder, before + time.perf_counter() - started)
+        assert probe is not None  # the last iteration is always probed
+        report(Progress(self.iteration, self.total, probe, "evaluating"))
+        verdict = self.monitor.verdict(probe, self.train_probe.measure(self.bare))
+        self._finish(folder, verdict, probe, before + time.perf_counter() - started)
+
+    def _look(self, folder: RunFolder, reason: str | None, report: Report) -> ProbeResult:
+        """Probe, tell the monitor, and write down what it says."""
+        probe = self.measure()
+        self.metrics.add(self.iteration, probe.metrics())
+        if reason == "suspicion":
+            self.events.append({"kind": "suspicion", "iteration": self.iteration, "detail": probe.metrics()})
+        if self.monitor.would_date(probe):
+            report(Progress(self.iteration, self.total, probe, "dating the break"))
+        events, found = self.monitor.judge(self.iteration, probe, self)
+        self.events.extend({"kind": e.kind, "iteration": e.iteration, "detail": e.detail} for e in events)
+        if found:
+            self.events[-1]["detail"]["moved_first"] = first_movements(self.metrics, found.iteration)
+        if self.fabric.is_global_zero:
+            if found:
+                folder.write_checkpoint("before_break", found.before.model, found.before.iteration)
+                folder.write_checkpoint("after_break", found.after.model, found.after.iteration)
+            elif self.monitor.best_iteration == self.iteration:
+                folder.write_checkpoint("best", self.bare.state_dict(), self.iteration)
+        return probe
+
+    def _finish(self, folder: RunFolder, verdict: str, probe: ProbeResult | None, seconds: float) -> None:
+        """Evaluate on the test set, unless diverged, and close the run."""
+        evaluation = {}
+        if probe is not None:
+            for name in self.config.evaluation:
+                found = evaluate(self.bare, *self.test, self.config.threat, name, seed=self.config.seed)
+                evaluation[name] = {**found.accuracy._asdict(), "card": found.card}
+        if not self.fabric.is_global_zero:
+            return
+        breaks = [event for event in self.events if event["kind"] == "breakpoint"]
+        folder.write_progress(self.metrics, self.events)
+        folder.write_checkpoint("last", self.bare.state_dict(), self.iteration)
+        folder.write_result(
+            {
+                "verdict": verdict,
+                "breakpoint": breaks[0] | {"count": len(breaks)} if breaks else None,
+                "iterations": self.iteration,
+                "best_iteration": self.monitor.best_iteration,
+                "evaluation": evaluation,
+                "seconds": round(seconds, 2),
+            }
+        )
+        if verdict == "diverged":
+            folder.set_state("diverged", f"the training loss is not finite after iteration {self.iteration}")
+        else:
+            folder.set_state("done")
+        (folder.path / "resume.safetensors").unlink(missing_ok=True)
+
+    def _save(self, folder: RunFolder, seconds: float) -> None:
+        """Write progress, then the state to resume from: rows beyond that state are dropped on resuming."""
+        folder.write_progress(self.metrics, self.events)
+        tensors = self.snapshot().tensors("")
+        if self.monitor.good:
+            tensors |= self.monitor.good[1].tensors("good/")
+        folder.write_resume(tensors, {"iteration": self.iteration, "seconds": seconds, "monitor": self.monitor.state()})
+
+    def _resume(self, folder: RunFolder) -> float:
+        """Go to the last saved state, if there is one; returns the seconds spent so far."""
+        saved = folder.resume()
+        if saved is None:
+            return 0.0
+        tensors, state = saved
+        try:
+            self.restore(Snapshot.from_tensors(state["iteration"], tensors, ""))
+            good = state["monitor"]["good_iteration"]
+            self.monitor.load_state(
+                state["monitor"], None if good is None else Snapshot.from_tensors(good, tensors, "good/")
+            )
+        except (KeyError, RuntimeError, IndexError):
+            raise RunError(f"{folder.path}: resume.safetensors does not fit its config; run with --fresh") from None
+        self.metrics = Metrics.up_to(folder.metrics(), self.iteration)
+        # A break is dated earlier than it is detected; what counts here is when it was written down.
+        self.events = [
+            event for event in folder.events() if event["detail"].get("detected", event["iteration"]) <= self.iteration
+        ]
+        return float(state["seconds"])
+
+    def _probe(self, data: ImageSet) -> Probe:
+        config = self.config
+        chosen = torch.randperm(len(data), generator=generator(config.seed, "probe", 1))[: config.monitor.points]
+        points = apply_intervention(
+            data.pick(chosen), config.intervention, config.seed, self.fabric.device, train=False
+        )
+        return Probe(*points, config.threat, config.monitor.steps, config.seed)
+
+    def _shared(self, signals: dict[str, float]) -> dict[str, float]:
+        """Average over processes, so that all see the same and decide the same."""
+        if self.fabric.world_size == 1:
+            return signals
+        values = self.fabric.all_reduce(torch.tensor(list(signals.values())), reduce_op="mean")
+        return dict(zip(signals, torch.as_tensor(values).tolist(), strict=True))
+
+
+def run(
+    config: RunConfig,
+    root: Path | str,
+    *,
+    device: Device = "auto",
+    devices: int = 1,
+    fresh: bool = False,
+    download: bool = False,
+    report: Report = lambda progress: None,
+) -> RunFolder:
+    """Train a configuration below `root` unless that is done already; a killed run goes on where it was.
+
+    Args:
+        config: what to train.
+        root: folder of run folders.
+        device: "auto" takes a GPU if there is one.
+        devices: processes that share each batch (DDP); they report no progress.
+        fresh: forget an earlier run of the same configuration.
+        download: let torchvision fetch missing data.
+        report: called after every iteration.
+
+    Returns:
+        The run's folder, with the state done or diverged.
+    """
+    folder = RunFolder.of(root, config)
+    with folder.lock():
+        folder.create(config)
+        folder.sweep()
+        if fresh:
+            folder.clear()
+        if folder.state in ("done", "diverged"):
+            return folder
+        if devices == 1:
+            Trainer(config, device=device, download=download).fit(folder, report)
+        else:
+            fabric = Fabric(
+                accelerator=device, devices=devices, strategy="ddp_spawn", precision=PRECISIONS[config.precision]
+            )
+            fabric.launch(partial(_fit, data=config.to_data(), path=folder.path, download=download))
+    return folder
+
+
+def _fit(fabric: Fabric, data: dict[str, Any], path: Path, download: bool) -> None:
+    """What each of several processes does."""
+    Trainer(RunConfig.parse(data), fabric=fabric, download=download).fit(RunFolder(path))

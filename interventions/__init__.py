@@ -1,0 +1,101 @@
+"""Interventions on image data: filters, injected features, label noise. Tensors in, tensors out.
+
+>>> import torch
+>>> from interventions import Compose, Inject, LowPass
+>>> images, labels = torch.rand(4, 3, 32, 32), torch.tensor([0, 1, 2, 3])
+>>> injected, _ = Inject("paired", beta="8/255")(images, labels, classes=10)
+>>> round(255 * (injected - images).abs().max().item())
+8
+>>> Compose([LowPass(16), Inject("zigzag", beta="8/255")])(images, labels, classes=100)[0].shape
+torch.Size([4, 3, 32, 32])
+"""
+
+from interventions.carriers import (
+    CARRIERS,
+    Carrier,
+    CarrierField,
+    Given,
+    Paired,
+    RandomOrthonormal,
+    ReleasedRows,
+    ZigZag,
+)
+from interventions.compose import Clip, Compose
+from interventions.filters import BandPass, BandStop, HighPass, LowPass, ReleasedRowLowPass
+from interventions.injection import (
+    Inject,
+    InjectCorrelated,
+    InjectIndependent,
+    InjectPermuted,
+    InjectReversed,
+    ProjectThenInject,
+)
+from interventions.labels import LabelNoise
+from interventions.projection import (
+    Project,
+    ReleasedProject,
+    feature_coefficients,
+    feature_share,
+    remove_span,
+    span_basis,
+)
+from interventions.protocol import (
+    INTERVENTIONS,
+    Intervention,
+    InterventionError,
+    InterventionField,
+    fingerprint,
+    from_json,
+    to_json,
+)
+from interventions.swap import SwapFrequencies, split, swap_high
+from interventions.transforms import dct2, frequency_radius, idct2, keep_frequencies
+from interventions.wrappers import InterventionDataset, InterventionLayer, InterventionTransform
+
+__all__ = [
+    "CARRIERS",
+    "INTERVENTIONS",
+    "BandPass",
+    "BandStop",
+    "Carrier",
+    "CarrierField",
+    "Clip",
+    "Compose",
+    "Given",
+    "HighPass",
+    "Inject",
+    "InjectCorrelated",
+    "InjectIndependent",
+    "InjectPermuted",
+    "InjectReversed",
+    "Intervention",
+    "InterventionDataset",
+    "InterventionError",
+    "InterventionField",
+    "InterventionLayer",
+    "InterventionTransform",
+    "LabelNoise",
+    "LowPass",
+    "Paired",
+    "Project",
+    "ProjectThenInject",
+    "RandomOrthonormal",
+    "ReleasedProject",
+    "ReleasedRowLowPass",
+    "ReleasedRows",
+    "SwapFrequencies",
+    "ZigZag",
+    "dct2",
+    "feature_coefficients",
+    "feature_share",
+    "fingerprint",
+    "frequency_radius",
+    "from_json",
+    "idct2",
+    "keep_frequencies",
+    "remove_span",
+    "span_basis",
+    "split",
+    "swap_high",
+    "to_json",
+]

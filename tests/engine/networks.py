@@ -1,0 +1,51 @@
+"""Small networks for tests: a linear one whose attacks have closed forms, and ones with every kind of layer state."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Linear(nn.Module):
+    """Two-class logits (0, w.x): the loss of label 1 falls along w, that of label 0 rises."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight)
+
+    def forward(self, images: Tensor) -> Tensor:
+        score = images.flatten(1) @ self.weight.flatten()
+        return torch.stack([torch.zeros_like(score), score], 1)
+
+
+def conv_net(channels: int = 1, classes: int = 4, *, norm: bool = True) -> nn.Sequential:
+    """A smooth 6x6 network with BatchNorm and dropout."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(channels, 8, 3, padding=1),
+        nn.BatchNorm2d(8) if norm else nn.Identity(),
+        nn.Softplus(),
+        nn.Dropout(0.0),
+        nn.Flatten(),
+        nn.Linear(8 * 36, classes),
+    )
+
+
+class PassCounter(nn.Module):
+    """Counts the forward passes of a network, and the backward passes that reach its output."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.forwards = 0
+        self.backwards = 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.forwards += 1
+        logits: Tensor = self.network(images)
+        if logits.requires_grad:
+            logits.register_hook(self._count)
+        return logits
+
+    def _count(self, _: Tensor) -> None:
+        self.backwards += 1

@@ -1,0 +1,140 @@
+import numpy as np
+import pytest
+import torch
+
+from interventions import (
+    Given,
+    Inject,
+    InterventionError,
+    Paired,
+    Project,
+    ProjectThenInject,
+    RandomOrthonormal,
+    ReleasedProject,
+    ReleasedRows,
+    ZigZag,
+    feature_coefficients,
+    feature_share,
+    remove_span,
+    span_basis,
+)
+
+CIFAR = (3, 32, 32)
+
+
+@pytest.fixture
+def photos(generator):
+    """Smooth images with a mean, (6, 3, 32, 32) float64 in [0, 1]."""
+    coarse = torch.rand(6, 3, 4, 4, dtype=torch.float64, generator=generator)
+    return torch.nn.functional.interpolate(coarse, size=32, mode="bilinear")
+
+
+def least_squares_residual(images, vectors):
+    """What is left of each image after its best approximation by the vectors; rank-aware by itself."""
+    matrix = vectors.flatten(1).double().numpy().T
+    flat = images.flatten(1).double().numpy().T
+    best, *_ = np.linalg.lstsq(matrix, flat, rcond=None)
+    return torch.tensor((flat - matrix @ best).T.reshape(images.shape))
+
+
+@pytest.mark.parametrize(
+    ("carrier", "classes", "rank"),
+    [(Paired(), 10, 5), (Paired(), 7, 4), (ZigZag(), 30, 30), (RandomOrthonormal(), 10, 10), (ReleasedRows(), 10, 6)],
+)
+def test_projection_is_the_least_squares_residual_with_the_right_rank(carrier, classes, rank, photos):
+    v = carrier.vectors(classes, CIFAR, torch.float64)
+    assert len(span_basis(v)) == rank
+    assert len(span_basis(v.float())) == rank
+    projected, _ = Project(carrier)(photos, classes=classes)
+    torch.testing.assert_close(projected, least_squares_residual(photos, v), atol=1e-10, rtol=0)
+    torch.testing.assert_close(Project(carrier)(projected, classes=classes)[0], projected)
+    assert (projected - photos).abs().max() > 1e-4
+    assert (projected.flatten(1) @ v.flatten(1).mT).abs().max() < 1e-9
+    killed, _ = Project(carrier)(v, classes=classes)
+    assert killed.abs().max() < 1e-12
+
+
+def test_a_span_of_dependent_vectors_survives_rounding_to_float32(generator):
+    mixing = torch.randn(10, 5, dtype=torch.float64, generator=generator)
+    directions = torch.randn(5, 3072, dtype=torch.float64, generator=generator)
+    vectors = (mixing @ directions).reshape(10, *CIFAR)
+    assert len(span_basis(vectors)) == 5
+    assert len(span_basis(vectors.float())) == 5
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_projection_keeps_the_constant_image_where_the_released_one_may_not(dtype):
+    constant = torch.full((1, *CIFAR), 0.7, dtype=dtype)
+    torch.testing.assert_close(Project("paired")(constant, classes=10)[0], constant)
+
+
+def test_released_projection_removes_ten_directions_where_there_are_five(photos):
+    """The fault: the trace of x -> x - released(x) counts its directions, ten; the intended has five."""
+    identity = torch.eye(3072, dtype=torch.float64).reshape(-1, *CIFAR)
+    trace = {
+        name: (identity - kind("paired")(identity, classes=10)[0]).flatten(1).trace().item()
+        for name, kind in (("released", ReleasedProject), ("intended", Project))
+    }
+    assert trace["released"] == pytest.approx(10, abs=1e-3)
+    assert trace["intended"] == pytest.approx(5, abs=1e-9)
+    released, _ = ReleasedProject("paired")(photos, classes=10)
+    v = Paired().vectors(10, CIFAR, torch.float64)
+    assert feature_coefficients(released, v).abs().max() < 1e-6
+    # For vectors of full rank there is nothing to go wrong.
+    torch.testing.assert_close(
+        ReleasedProject("zigzag")(photos, classes=10)[0], Project("zigzag")(photos, classes=10)[0], atol=1e-5, rtol=0
+    )
+
+
+def test_project_then_inject_leaves_the_feature_alone_in_its_span(photos):
+    labels = torch.arange(6)
+    out, out_labels = ProjectThenInject("paired", beta="8/255")(photos, labels, classes=10)
+    two_steps = Inject("paired", "8/255")(Project("paired")(photos, classes=10)[0], labels, classes=10)[0]
+    torch.testing.assert_close(out, two_steps)
+    assert torch.equal(out_labels, labels)
+    v = Paired().vectors(10, CIFAR, torch.float64)
+    coefficients = feature_coefficients(out, v)
+    expected = 8 / 255 * (torch.eye(10) - torch.eye(10).roll(5, 0))[labels].double()  # v_{c+5} = -v_c
+    torch.testing.assert_close(coefficients, expected, atol=1e-12, rtol=0)
+
+
+def test_coefficients_by_hand():
+    vectors = torch.tensor([[[[1.0, 1.0]]], [[[2.0, 0.0]]]])
+    images = torch.tensor([[[[3.0, 5.0]]], [[[-1.0, 1.0]]]])
+    # <x, v> / <v, v>: (3 + 5) / 2, 6 / 4; 0, -2 / 4
+    assert feature_coefficients(images, vectors).tolist() == [[4.0, 1.5], [0.0, -0.5]]
+
+
+def test_feature_share(generator):
+    v = Paired().vectors(10, CIFAR)
+    assert feature_share(v, v).tolist() == pytest.approx([1.0] * 10, abs=1e-5)
+    outside = Project("paired")(torch.randn(4, *CIFAR, generator=generator), classes=10)[0]
+    assert feature_share(outside, v).max() < 1e-9
+    half = v[:1] / v[:1].norm() + outside[:1] / outside[:1].norm()
+    assert feature_share(half, v).item() == pytest.approx(0.5, abs=1e-5)
+    signs = torch.randint(0, 2, (2000, *CIFAR), generator=generator) * 2.0 - 1
+    assert feature_share(signs, v).mean().item() == pytest.approx(5 / 3072, rel=0.05)
+    assert feature_share(torch.zeros(1, *CIFAR), v).isnan().all()
+
+
+def test_a_perturbation_that_cancels_the_feature_has_signed_coefficient_minus_epsilon():
+    v = Paired().vectors(10, CIFAR, torch.float64)
+    assert feature_coefficients(-0.03 * v[3:4], v)[0, 3].item() == pytest.approx(-0.03)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_projected_in_float32(dtype, photos):
+    images = photos.to(dtype)
+    basis = span_basis(Paired().vectors(10, CIFAR)).float()
+    expected = remove_span(images.float(), basis).to(dtype)
+    assert torch.equal(Project("paired")(images, classes=10)[0], expected)
+
+
+def test_projection_needs_the_number_of_classes_unless_the_carrier_has_it():
+    images = torch.rand(2, 1, 1, 2)
+    with pytest.raises(InterventionError, match="carrier paired needs the number of classes"):
+        Project("paired")(images)
+    line = Given([[[[1.0, 1.0]]]])
+    for kind in (Project, ReleasedProject):
+        out, _ = kind(line)(images)
+        torch.testing.assert_close(out.sum(dim=3), torch.zeros(2, 1, 1), atol=1e-6, rtol=0)
