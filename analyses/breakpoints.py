@@ -59,14 +59,14 @@ def timeline(
         ConfigError: no run, or a column that the table lacks.
     """
     _require(table, by)
-    panels = list(table.groupby(list(by), sort=False, dropna=False))
-    columns = min(len(panels), 4)
-    rows = -(-len(panels) // columns)
+    panels = list(table.groupby(list(by), dropna=False))
+    rows = -(-len(panels) // 4)
+    columns = -(-len(panels) // rows)
     colours = sns.color_palette("colorblind")
     values = metrics[metrics["signal"].isin(signals)].groupby(["run", "signal"])
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(3.4 * columns + 0.6, 2.7 * rows + 0.7), layout="constrained")
-        grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+        figure = Figure(figsize=(3.2 * columns + 0.6, 2.6 * rows + 0.7), layout="constrained")
+        grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
         axes: list[Axes] = list(grid.flat)
         for axis, (key, runs) in zip(axes, panels, strict=False):
             for _, run in runs.iterrows():
@@ -83,7 +83,7 @@ def timeline(
             axis.remove()
         axes = axes[: len(panels)]
         figure.supxlabel("iteration", fontsize=10)
-        axes[0].set_ylabel("accuracy on held-out points")
+        figure.supylabel("accuracy on held-out points", fontsize=10)
         for signal in signals:
             label, style, colour = LINES[signal]
             axes[0].plot([], [], style, color=colours[colour], lw=1.6, label=label)
@@ -94,49 +94,43 @@ def timeline(
 
 
 def phase_diagram(
-    table: pd.DataFrame, *, x: str = "beta", y: str = "epsilon", accuracy: str = "pgd-50"
+    table: pd.DataFrame, *, x: str = "beta", y: str = "epsilon", by: str | None = "method", accuracy: str = "pgd-50"
 ) -> tuple[Figure, list[Axes]]:
-    """Two heat maps over a grid of settings: mean PGD accuracy, and the share of seeds that collapsed.
+    """Heat maps over a grid of settings: mean PGD accuracy, and the share of seeds that collapsed.
+
+    Cells without a run stay empty. Both colour scales run from 0 to 1, so that pictures of different studies compare.
 
     Args:
         table: one row per run; unfinished runs are left out.
         x: column of the horizontal axis.
         y: column of the vertical axis, growing upwards.
+        by: column with a pair of heat maps for each of its values; None draws one pair of all runs.
         accuracy: the evaluation protocol shown on the left.
 
     Raises:
         ConfigError: no finished run, or a column that the table lacks.
     """
-    _require(table, (x, y, accuracy, "collapsed"))
+    _require(table, (x, y, accuracy, "collapsed", *([by] if by else [])))
     done = table[table["verdict"] != ""].assign(collapsed=lambda runs: runs["collapsed"].astype(float))
     if done.empty:
         raise ConfigError("no finished run to draw")
-    seeds = done.groupby([y, x]).size()
-    count = f"{seeds.min()}" if seeds.min() == seeds.max() else f"{seeds.min()} to {seeds.max()}"
+    columns, rows = sorted(done[x].unique()), sorted(done[y].unique())
+    kinds = list(done.groupby(by)) if by else [("", done)]
     panels = ((accuracy, f"{accuracy.upper()} accuracy, mean", "cividis"), ("collapsed", "seeds collapsed", "rocket_r"))
     with mpl.rc_context({**STYLE, "axes.grid": False}):
-        width, height = done[x].nunique(), done[y].nunique()
-        figure = Figure(figsize=(2 * (0.75 * width + 2.0), 0.6 * height + 1.7), layout="constrained")
-        axes = list(figure.subplots(1, 2))
-        for axis, (column, title, colours) in zip(axes, panels, strict=True):
-            cells = done.pivot_table(index=y, columns=x, values=column, aggfunc="mean", dropna=False).iloc[::-1]
-            # Both scales run from 0 to 1, so that pictures of different studies compare.
-            sns.heatmap(
-                cells,
-                ax=axis,
-                vmin=0,
-                vmax=1,
-                cmap=colours,
-                annot=cells.map(lambda share: "" if pd.isna(share) else f"{share:.0%}"),
-                fmt="",
-                linewidths=1,
-                cbar=False,
-            )
-            axis.set_xticklabels([_number(value) for value in cells.columns], rotation=0)
-            axis.set_yticklabels([_number(value) for value in cells.index], rotation=0)
-            axis.set(title=title, xlabel=_axis_name(x), ylabel=_axis_name(y))
-        figure.suptitle(f"{count} seeds a cell", fontsize=9, x=0.99, ha="right")
-    return figure, axes
+        size = (2 * (0.75 * len(columns) + 1.5), len(kinds) * (0.55 * len(rows) + 1.0) + 0.4)
+        figure = Figure(figsize=size, layout="constrained")
+        grid = figure.subplots(len(kinds), 2, squeeze=False)
+        for (kind, runs), pair in zip(kinds, grid, strict=True):
+            for axis, (column, title, colours) in zip(pair, panels, strict=True):
+                cells = runs.pivot_table(index=y, columns=x, values=column, aggfunc="mean")
+                cells = cells.reindex(index=rows[::-1], columns=columns).astype(float)
+                _heat_map(axis, cells, colours)
+                axis.set(title=": ".join([str(kind), title]) if by else title, xlabel="", ylabel="")
+        figure.supxlabel(_axis_name(x), fontsize=10)
+        figure.supylabel(_axis_name(y), fontsize=10)
+        figure.suptitle(_seeds_a_cell(done.groupby([y, x, *([by] if by else [])]).size()), fontsize=9, x=0.99, ha="right")
+    return figure, list(grid.flat)
 
 
 def save(figure: Figure, path: Path | str) -> Path:
@@ -145,6 +139,14 @@ def save(figure: Figure, path: Path | str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
     return path
+
+
+def _heat_map(axis: Axes, cells: pd.DataFrame, colours: str) -> None:
+    shown = cells.map(lambda share: "" if pd.isna(share) else f"{share:.0%}")
+    sns.heatmap(cells, ax=axis, vmin=0, vmax=1, cmap=colours, annot=shown, fmt="", linewidths=1, cbar=False)
+    axis.set_facecolor("0.92")  # of empty cells
+    axis.set_xticklabels([_number(value) for value in cells.columns], rotation=0)
+    axis.set_yticklabels([_number(value) for value in cells.index], rotation=0)
 
 
 def _mark_breakpoint(axis: Axes, run: pd.Series) -> None:
@@ -162,6 +164,11 @@ def _panel_title(by: Sequence[str], key: object, runs: pd.DataFrame) -> str:
     ]
     broken = runs["breakpoint"].notna().sum()
     return f"{', '.join(parts)}\n{broken} of {len(runs)} break"
+
+
+def _seeds_a_cell(counts: pd.Series) -> str:
+    low, high = counts.min(), counts.max()
+    return f"{low} seeds a cell" if low == high else f"{low} to {high} seeds a cell"
 
 
 def _symbol(name: str) -> str:

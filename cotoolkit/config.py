@@ -81,6 +81,8 @@ class RunConfig(BaseModel):
         normalise: whose pixel statistics become the model's first layer: a key of `models.STATISTICS`, "none", or
             "auto" for those of the run's own data set, if known.
         intervention: what is done to the data before training and evaluation.
+        input_layer: an intervention inside the model, before its first layer: it acts on clean and adversarial inputs
+            alike and gradients pass through it, as the low-pass filter of co_features does.
         method: how a step trains; a name is enough.
         epsilon: radius of the threat model, for training and evaluation alike.
         norm: of the threat model.
@@ -104,6 +106,7 @@ class RunConfig(BaseModel):
     model: ModelField = SmallCNN()
     normalise: str = "auto"
     intervention: InterventionField | None = None
+    input_layer: InterventionField | None = None
     method: MethodField = FGSM()
     epsilon: NonNegative = 8 / 255
     norm: Norm = "linf"

@@ -17,10 +17,11 @@ from typing import Any, NamedTuple
 
 import torch
 
+from cotoolkit.choices import Device
 from cotoolkit.config import RunConfig
 from cotoolkit.errors import CotoolkitError
 from cotoolkit.runs import RunFolder, State
-from cotoolkit.trainer import Device, Progress, run
+from cotoolkit.trainer import Progress, run
 
 REPORT_EVERY = 0.25
 """Seconds between the progress reports of one run."""
@@ -81,23 +82,17 @@ def launch(
             settle(Outcome(config, folder, folder.state, folder.reason))
         else:
             todo.append(config)
-    context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager:
-        updates = manager.Queue()
-        arguments = (str(root), device, fresh, download, updates)
-        if todo:
-            lost = _pool(context, todo, min(jobs, len(todo)), arguments, on_update, settle)
-            # One dead process breaks the whole pool. Each run it took along gets a second try, alone.
-            for config in lost:
-                if _pool(context, [config], 1, arguments, on_update, settle):
-                    folder = RunFolder.of(root, config)
-                    folder.set_state("failed", "its process died; out of memory?")
-                    settle(Outcome(config, folder, "failed", folder.reason))
+    arguments = (str(root), device, fresh, download)
+    # One dead process breaks the whole pool. Each run it took along gets a second try, alone.
+    for config in _pool(todo, min(jobs, len(todo)), arguments, on_update, settle) if todo else []:
+        if _pool([config], 1, arguments, on_update, settle):
+            folder = RunFolder.of(root, config)
+            folder.set_state("failed", "its process died; out of memory?")
+            settle(Outcome(config, folder, "failed", folder.reason))
     return [outcomes[config.identity] for config in configs]
 
 
 def _pool(
-    context: Any,
     configs: Sequence[RunConfig],
     jobs: int,
     arguments: tuple[Any, ...],
@@ -105,9 +100,10 @@ def _pool(
     settle: Callable[[Outcome], None],
 ) -> list[RunConfig]:
     """Run configurations in one pool; returns those whose process died before they ended."""
-    updates = arguments[-1]
+    context = multiprocessing.get_context("spawn")
+    updates: multiprocessing.Queue[Update] = context.Queue()
     lost: list[RunConfig] = []
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=torch.set_num_threads, initargs=(1,))
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_prepare, initargs=(updates,))
     try:
         waiting: dict[Future[Outcome], RunConfig] = {}
         for config in configs:
@@ -134,7 +130,19 @@ def _pool(
     return lost
 
 
-def _work(data: dict[str, Any], root: str, device: Device, fresh: bool, download: bool, updates: Any) -> Outcome:
+_updates: multiprocessing.Queue[Update]
+"""Of a worker process: the way to the process that displays."""
+
+
+def _prepare(updates: multiprocessing.Queue[Update]) -> None:
+    """What a worker process does first."""
+    global _updates  # noqa: PLW0603 - the one way to hand a queue to the processes of a pool
+    _updates = updates
+    updates.cancel_join_thread()  # progress nobody reads any more must not keep the process alive
+    torch.set_num_threads(1)
+
+
+def _work(data: dict[str, Any], root: str, device: Device, fresh: bool, download: bool) -> Outcome:
     """Train one run in a worker process; failures come back as outcomes."""
     config = RunConfig.parse(data)
     folder = RunFolder.of(root, config)
@@ -145,7 +153,7 @@ def _work(data: dict[str, Any], root: str, device: Device, fresh: bool, download
         now = time.monotonic()
         if now - last >= REPORT_EVERY or progress.note:
             last = now
-            updates.put(Update(config.identity, progress))
+            _updates.put(Update(config.identity, progress))
 
     try:
         run(config, root, device=device, fresh=fresh, download=download, report=report)

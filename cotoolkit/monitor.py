@@ -16,7 +16,6 @@ from typing import Annotated, Any, Literal, NamedTuple, Protocol
 import torch
 from annotated_types import Ge
 from pydantic.dataclasses import dataclass
-from scipy.stats import binomtest
 from torch import Tensor, nn
 
 from cotoolkit.attacks import attack_mode, input_gradient
@@ -79,6 +78,8 @@ class ProbeResult:
 
     def interval(self) -> tuple[float, float]:
         """95 % Wilson interval of the PGD accuracy."""
+        from scipy.stats import binomtest
+
         ends = binomtest(round(self.pgd * self.points), self.points).proportion_ci(method="wilson")
         return float(ends.low), float(ends.high)
 
@@ -158,6 +159,7 @@ class Breakpoint(NamedTuple):
         earliest: the first at which the probe's 95 % interval no longer excludes a break.
         latest: the first at which it excludes intactness.
         detected: the iteration at which the alarm was raised.
+        measured: the probes that the bisection took, by iteration.
         before: snapshot one iteration before `iteration`.
         after: snapshot at `iteration`.
     """
@@ -166,6 +168,7 @@ class Breakpoint(NamedTuple):
     earliest: int
     latest: int
     detected: int
+    measured: dict[int, ProbeResult]
     before: Any
     after: Any
 
@@ -193,6 +196,7 @@ class BreakpointMonitor:
         self.best_iteration = 0
         self.best_robust: Tensor | None = None
         self.broken_at: int | None = None
+        self.breaks = 0
         self.good: tuple[int, Any] | None = None
         self.align: deque[float] = deque(maxlen=config.window)
 
@@ -230,6 +234,7 @@ class BreakpointMonitor:
             return [], None
         found = self._date(iteration, result, trainer)
         self.broken_at = found.iteration
+        self.breaks += 1
         detail = {**result.metrics(), "earliest": found.earliest, "latest": found.latest, "detected": iteration}
         return [Event("breakpoint", found.iteration, detail)], found
 
@@ -252,10 +257,14 @@ class BreakpointMonitor:
             last: probe of the final model.
             train: the same probe on as many training points.
         """
+        from scipy.stats import binomtest
+
         if self.broken_at is not None:
             return "catastrophic overfitting"
         if last.pgd < self.floor:
             return "not robust"
+        if self.breaks:
+            return "recovered"
         if self.best_robust is not None:
             lost = int((self.best_robust & ~last.robust).sum())
             won = int((~self.best_robust & last.robust).sum())
@@ -271,6 +280,7 @@ class BreakpointMonitor:
             "best_iteration": self.best_iteration,
             "best_robust": None if self.best_robust is None else self.best_robust.int().tolist(),
             "broken_at": self.broken_at,
+            "breaks": self.breaks,
             "align": list(self.align),
             "good_iteration": self.good[0] if self.good else None,
         }
@@ -279,7 +289,7 @@ class BreakpointMonitor:
         """Inverse of `state`; `good` is the snapshot that belongs to `good_iteration`."""
         self.best, self.best_iteration = state["best"], state["best_iteration"]
         self.best_robust = None if state["best_robust"] is None else torch.tensor(state["best_robust"]).bool()
-        self.broken_at = state["broken_at"]
+        self.broken_at, self.breaks = state["broken_at"], state["breaks"]
         self.align = deque(state["align"], maxlen=self.config.window)
         self.good = None if state["good_iteration"] is None else (state["good_iteration"], good)
 
@@ -323,4 +333,5 @@ class BreakpointMonitor:
         after = trainer.snapshot()
         latest = crossing(low, before, surely_broken)[0] if surely_broken(result) else detected
         trainer.restore(present)
-        return Breakpoint(broken, min(earliest, broken), max(latest, broken), detected, before, after)
+        del known[detected]
+        return Breakpoint(broken, min(earliest, broken), max(latest, broken), detected, known, before, after)

@@ -21,11 +21,10 @@ import platform
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import filelock
 import numpy as np
-import pandas as pd
 import torch
 import yaml
 from safetensors import SafetensorError, safe_open
@@ -34,6 +33,9 @@ from torch import Tensor
 
 from cotoolkit.config import RunConfig
 from cotoolkit.errors import ConfigError, RunError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 State = Literal["new", "running", "done", "diverged", "failed"]
 
@@ -64,7 +66,7 @@ def environment(device: str) -> dict[str, Any]:
 
 
 class Metrics:
-    """Signal values by iteration, in memory; rows keep the order in which they were added."""
+    """Signal values by iteration, in memory."""
 
     def __init__(self) -> None:
         self._iterations: list[int] = []
@@ -83,9 +85,14 @@ class Metrics:
         return np.array([i for i, _ in rows], dtype=int), np.array([v for _, v in rows], dtype=float)
 
     def frame(self) -> pd.DataFrame:
-        """Columns iteration, signal, value."""
+        """Columns iteration, signal, value; by iteration, the last value of each signal."""
+        import pandas as pd
+
         data = {"iteration": self._iterations, "signal": self._signals, "value": self._values}
-        return pd.DataFrame(data).astype({"iteration": "int64", "signal": "str", "value": "float64"})
+        frame = pd.DataFrame(data).astype({"iteration": "int64", "signal": "str", "value": "float64"})
+        # Replays of the monitor add rows out of order, and a run resumed before a replay adds them again.
+        frame = frame.drop_duplicates(["iteration", "signal"], keep="last")
+        return frame.sort_values("iteration", kind="stable", ignore_index=True)
 
     @classmethod
     def up_to(cls, frame: pd.DataFrame, iteration: int) -> Metrics:
@@ -164,6 +171,8 @@ class RunFolder:
 
     def metrics(self) -> pd.DataFrame:
         """Columns iteration, signal, value."""
+        import pandas as pd
+
         path = self.path / "metrics.parquet"
         try:
             return pd.read_parquet(path)

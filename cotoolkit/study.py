@@ -7,22 +7,22 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+import torch
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from cotoolkit.choices import Device, Scale
 from cotoolkit.config import RunConfig, one_line
 from cotoolkit.errors import ConfigError, RunError
 from cotoolkit.launch import Outcome, Update, launch
 from cotoolkit.runs import RunFolder, write_atomically
 from cotoolkit.settings import Grid, combinations
 from cotoolkit.table import run_table
-from cotoolkit.trainer import Device
 
-Scale = Literal["smoke", "laptop", "paper", "custom"]
-"""What its numbers may be taken for: the mechanism, the trend, the published figure, or the user's own question."""
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Study(BaseModel):
@@ -155,8 +155,6 @@ def find_study(root: Path | str, key: str) -> Study:
 
 def default_jobs(device: Device) -> int:
     """One process per core on the CPU; one on a GPU, which a single run fills or at least should not share unasked."""
-    import torch
-
     if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

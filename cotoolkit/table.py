@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from cotoolkit.runs import RunFolder
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLLAPSED = "catastrophic overfitting"
 
@@ -49,6 +50,8 @@ def run_row(folder: RunFolder) -> dict[str, Any]:
 
 def run_table(folders: Iterable[RunFolder]) -> pd.DataFrame:
     """One row per run, finished or not; see `run_row` for the columns."""
+    import pandas as pd
+
     table = pd.DataFrame([run_row(folder) for folder in folders])
     for column in ("breakpoint", "earliest", "latest", "iterations", "best_iteration"):
         if column in table:
@@ -60,6 +63,8 @@ def run_table(folders: Iterable[RunFolder]) -> pd.DataFrame:
 
 def metric_table(folders: Iterable[RunFolder]) -> pd.DataFrame:
     """One row per run, iteration and signal: columns run, iteration, signal, value."""
+    import pandas as pd
+
     frames = [folder.metrics().assign(run=folder.path.name) for folder in folders]
     if not frames:
         return pd.DataFrame({"run": [], "iteration": [], "signal": [], "value": []})

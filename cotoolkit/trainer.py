@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import math
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from cotoolkit.choices import Device
 from cotoolkit.config import RunConfig
 from cotoolkit.data import Batches, ImageSet, apply_intervention, load
 from cotoolkit.errors import RunError
@@ -27,13 +28,19 @@ from cotoolkit.models import build_model
 from cotoolkit.monitor import BreakpointMonitor, Probe, ProbeResult
 from cotoolkit.movement import first_movements
 from cotoolkit.runs import Metrics, RunFolder
-from cotoolkit.seeding import derive, fork_global_rng, generator
+from cotoolkit.seeding import derive, fork_global_rng, generator, seed_layers
 from cotoolkit.signals import step_signals
+from interventions import InterventionLayer
 
-Device = Literal["auto", "cpu", "cuda"]
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16-mixed": "bf16-mixed"}
 """Fabric's names."""
+
+
+SAVE_EVERY = 2.0
+"""Seconds between the ends of epochs at which a run's state is saved."""
 
 
 class Progress(NamedTuple):
@@ -93,6 +100,8 @@ class Trainer:
     def __init__(
         self, config: RunConfig, *, device: Device = "auto", fabric: Fabric | None = None, download: bool = False
     ) -> None:
+        from lightning_fabric import Fabric
+
         self.config = config
         self.fabric = fabric or Fabric(accelerator=device, devices=1, precision=PRECISIONS[config.precision])
         on = self.fabric.device
@@ -114,6 +123,9 @@ class Trainer:
         self.bare: nn.Module = build_model(
             config.model, splits.train.shape, splits.train.classes, config.seed, normalise=config.statistics
         )
+        if config.input_layer is not None:
+            layer = InterventionLayer(config.input_layer, splits.train.classes)
+            self.bare = nn.Sequential(OrderedDict(input_layer=layer, model=self.bare))
         self.bare.to(memory_format=torch.channels_last)
         self.optimizer = torch.optim.SGD(
             self.bare.parameters(),
@@ -150,7 +162,7 @@ class Trainer:
             generator(config.seed, "attack", done * world + rank, images.device),
             trace,
         )
-        torch.manual_seed(derive(config.seed, "layers", done * world + rank))  # global, but inside fit's fork
+        seed_layers(derive(config.seed, "layers", done * world + rank))
         self.model.train()
         record = config.method.step(self.model, batch, self._update)
         self.iteration += 1
@@ -197,7 +209,8 @@ class Trainer:
 
         A run whose loss or weights stop being finite ends as `diverged`, with its data kept.
         """
-        started, before = time.perf_counter(), self._resume(folder)
+        before, started = self._resume(folder), time.perf_counter()
+        saved = started
         main = self.fabric.is_global_zero
         if main:
             folder.set_state("running")
@@ -215,8 +228,10 @@ class Trainer:
                 if reason or self.iteration == self.total:
                     probe = self._look(folder, reason, report)
                 report(Progress(self.iteration, self.total, probe))
-                if self.iteration % len(self.batches) == 0 and self.iteration < self.total and main:
-                    self._save(folder, before + time.perf_counter() - started)
+                now = time.perf_counter()
+                if main and self.iteration % len(self.batches) == 0 and now - saved >= SAVE_EVERY:
+                    self._save(folder, before + now - started)
+                    saved = now
         assert probe is not None  # the last iteration is always probed
         report(Progress(self.iteration, self.total, probe, "evaluating"))
         verdict = self.monitor.verdict(probe, self.train_probe.measure(self.bare))
@@ -233,6 +248,8 @@ class Trainer:
         events, found = self.monitor.judge(self.iteration, probe, self)
         self.events.extend({"kind": e.kind, "iteration": e.iteration, "detail": e.detail} for e in events)
         if found:
+            for iteration, measured in found.measured.items():
+                self.metrics.add(iteration, measured.metrics())
             self.events[-1]["detail"]["moved_first"] = first_movements(self.metrics, found.iteration)
         if self.fabric.is_global_zero:
             if found:
@@ -350,6 +367,8 @@ def run(
         if devices == 1:
             Trainer(config, device=device, download=download).fit(folder, report)
         else:
+            from lightning_fabric import Fabric
+
             fabric = Fabric(
                 accelerator=device, devices=devices, strategy="ddp_spawn", precision=PRECISIONS[config.precision]
             )

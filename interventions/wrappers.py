@@ -8,8 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
-from torchvision import tv_tensors
-from torchvision.transforms.v2 import functional as v2
 from typing_extensions import override
 
 from interventions.protocol import Intervention, InterventionError
@@ -49,6 +47,8 @@ class InterventionDataset(Dataset[tuple[Tensor, int]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         index = range(len(self))[index]  # -1 is the last item, with the last item's randomness
+        from torchvision.transforms.v2 import functional as v2  # a second to import
+
         image, label = self.dataset[index]
         image = v2.to_dtype(v2.to_image(image), torch.float32, scale=True).as_subclass(Tensor)
         # A seed sequence keeps (0, 1) and (1, 0) apart, and the items of one data set from those of the next.
@@ -80,6 +80,8 @@ class InterventionTransform(nn.Module):
 
     def forward(self, image: Tensor, label: Any = None) -> Any:
         """Image, or image and label if a label is given."""
+        from torchvision import tv_tensors  # a second to import
+
         single = image.ndim == 3
         if single and self.intervention.mixes_images:
             raise InterventionError(f"{self.intervention.name} mixes the images of a batch: give it (B, C, H, W)")

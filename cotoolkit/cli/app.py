@@ -11,7 +11,6 @@ from cotoolkit.cli.display import errors
 from cotoolkit.cli.runs import app as runs_app
 from cotoolkit.cli.training import demo, study_app, train
 from cotoolkit.errors import CotoolkitError
-from interventions import InterventionError
 
 app = typer.Typer(
     name="cotoolkit",
@@ -37,7 +36,7 @@ def main() -> None:
     """Entry point: run the command; what the user can mend is one line on stderr and exit code 2."""
     try:
         app()
-    except (CotoolkitError, InterventionError) as error:
+    except CotoolkitError as error:
         errors.print(f"[bold red]error:[/] {' '.join(str(error).split())}", highlight=False, soft_wrap=True)
         sys.exit(2)
     except KeyboardInterrupt:

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import torch
 import typer
 from rich.table import Table
 
 from cotoolkit.cli.display import console
-from cotoolkit.config import RunConfig
-from cotoolkit.data import DATASETS, ImageSet, apply_intervention, load
 from cotoolkit.errors import ConfigError
-from cotoolkit.methods import METHODS
-from cotoolkit.models import MODELS
-from cotoolkit.settings import apply, parse_settings
-from interventions import CARRIERS, INTERVENTIONS
-from interventions.registry import Registry
+
+if TYPE_CHECKING:
+    from cotoolkit.data import ImageSet
 
 
 def methods() -> None:
     """Training methods, with the forward and backward passes of a step, and their settings."""
+    from cotoolkit.methods import METHODS
+
     shown = Table("method", "forward", "backward", "settings", "what", "source")
     for name in METHODS.names():
         cls = METHODS[name]
@@ -35,6 +32,8 @@ def methods() -> None:
 
 def datasets() -> None:
     """Data sets by name; besides these, folder:PATH and module:function."""
+    from cotoolkit.data import DATASETS
+
     shown = Table("data set", "what")
     for name in DATASETS.names():
         shown.add_row(name, _summary(DATASETS[name]))
@@ -45,6 +44,8 @@ def datasets() -> None:
 
 def models() -> None:
     """Models by name; besides these, torchvision:NAME and module:function."""
+    from cotoolkit.models import MODELS
+
     shown = Table("model", "settings", "what")
     for name in MODELS.names():
         cls = MODELS[name]
@@ -58,9 +59,13 @@ interventions = typer.Typer(no_args_is_help=True, help="Interventions on data: l
 @interventions.command("list")
 def list_interventions() -> None:
     """Interventions and carriers, with their settings."""
+    from interventions import CARRIERS, INTERVENTIONS
+
     for registry in (INTERVENTIONS, CARRIERS):
         shown = Table(registry.kind, "settings", "what")
-        _fill(shown, registry)
+        for name in registry.names():
+            cls: Any = registry[name]
+            shown.add_row(name, _settings(cls), _summary(cls))
         console.print(shown)
 
 
@@ -76,6 +81,9 @@ def preview_intervention(
     """Write a picture grid: cotoolkit interventions preview inject carrier=paired beta=0.15."""
     from analyses.breakpoints import save
     from analyses.previews import preview
+    from cotoolkit.config import RunConfig
+    from cotoolkit.data import apply_intervention, load
+    from cotoolkit.settings import apply, parse_settings
 
     values = {field: options[0] for field, options in parse_settings(settings or []).items()}
     config = RunConfig.parse(apply({"data": {"name": data}, "intervention": {"name": name}}, _below(values)))
@@ -98,17 +106,13 @@ def _below(values: dict[str, Any]) -> dict[str, Any]:
 
 def _one_per_class(data: ImageSet, count: int) -> ImageSet:
     """The first image of each class in turn, then the second of each, until there are `count`."""
+    import torch
+
     rank = torch.zeros(len(data), dtype=torch.int64)
     for label in range(data.classes):
         members = (data.labels == label).nonzero().flatten()
         rank[members] = torch.arange(len(members))
     return data.pick((rank * data.classes + data.labels).argsort()[:count])
-
-
-def _fill(shown: Table, registry: Registry[Any]) -> None:
-    for name in registry.names():
-        cls = registry[name]
-        shown.add_row(name, _settings(cls), _summary(cls))
 
 
 def _settings(cls: Any) -> str:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-import pandas as pd
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from cotoolkit.config import RunConfig
-from cotoolkit.launch import Outcome, Update
-from cotoolkit.trainer import Progress as RunProgress
-from interventions.units import format_number
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cotoolkit.config import RunConfig
+    from cotoolkit.launch import Outcome, Update
+    from cotoolkit.trainer import Progress as RunProgress
 
 console = Console()
 errors = Console(stderr=True)
@@ -84,6 +87,8 @@ def accuracies(progress: RunProgress) -> str:
 
 def label(config: RunConfig) -> str:
     """A run in one short line."""
+    from interventions.units import format_number
+
     beta = getattr(config.intervention, "beta", None)
     parts = [config.data.name, config.method.name, f"ε {format_number(config.epsilon)}"]
     if config.intervention is not None:
@@ -93,22 +98,22 @@ def label(config: RunConfig) -> str:
 
 def result_table(table: pd.DataFrame, *, title: str | None = None) -> Table:
     """Accuracies, breakpoint and verdict, one row per run; columns that say the same of all runs are left out."""
-    settings = [name for name in varying(table) if name != "seed"]
+    settings = ["method", *(name for name in varying(table) if name not in ("seed", "method"))]
     protocols = [name.removesuffix("_hash") for name in map(str, table.columns) if name.endswith("_hash")]
-    shown = Table(title=title, title_justify="left", title_style="bold")
+    shown = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in settings:
-        shown.add_column({"epsilon": "ε", "beta": "β"}.get(name, name))
+        shown.add_column({"epsilon": "ε", "beta": "β"}.get(name, name), no_wrap=True)
     shown.add_column("seed", justify="right")
     for name in protocols:
-        shown.add_column(name if name == "clean" else name.upper(), justify="right")
-    shown.add_column("breakpoint", justify="right")
+        shown.add_column(name if name == "clean" else name.upper(), justify="right", no_wrap=True)
+    shown.add_column("breakpoint", justify="right", no_wrap=True)
     shown.add_column("verdict")
     for _, run in table.iterrows():
         verdict = run["verdict"] or run["state"]
         shown.add_row(
             *(cell(run[name]) for name in settings),
             str(run["seed"]),
-            *("" if pd.isna(run[name]) else f"{run[name]:.1%}" for name in protocols),
+            *("" if run.isna()[name] else f"{run[name]:.1%}" for name in protocols),
             breakpoint_text(run),
             f"[{VERDICT_STYLE.get(verdict, 'white')}]{verdict}",
         )
@@ -116,25 +121,30 @@ def result_table(table: pd.DataFrame, *, title: str | None = None) -> Table:
 
 
 def varying(table: pd.DataFrame) -> list[str]:
-    """Setting columns whose value differs between runs, `beta` standing for the intervention's."""
+    """Setting columns that differ between runs: `beta` stands for the intervention's, a method for its own fields."""
     columns = [str(name) for name in table.columns]
     names = columns[columns.index("state") + 1 : columns.index("verdict")]
     differing = [name for name in names if table[name].map(str).nunique() > 1]
-    if "beta" in differing:
-        hidden = {"intervention.beta", "intervention", "intervention.carrier", "intervention.clip"}
-        differing = [name for name in differing if name not in hidden]
-    return differing
+    hidden = {"intervention.beta"}
+    for part in ("data", "model", "intervention", "method"):
+        for name in differing:
+            # A field that only some kinds of a part have differs with the kind, which stands in the table already.
+            if name.startswith(f"{part}.") and (table.groupby(part)[name].nunique(dropna=False) <= 1).all():
+                hidden.add(name)
+    return [name for name in differing if name not in hidden]
 
 
 def breakpoint_text(run: pd.Series) -> str:
     """The dated breakpoint with its interval of uncertainty, or none."""
     if not run["verdict"]:
         return ""
-    if pd.isna(run["breakpoint"]):
+    if run.isna()["breakpoint"]:
         return "none"
     return f"{run['breakpoint']} ({run['earliest']}-{run['latest']})"
 
 
 def cell(value: object) -> str:
     """A setting's value in a table."""
+    from interventions.units import format_number
+
     return format_number(value) if isinstance(value, float) else str(value)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-import yaml
 from rich.table import Table
 
 from cotoolkit.cli.display import breakpoint_text, cell, console, result_table, varying
 from cotoolkit.errors import ConfigError, RunError
-from cotoolkit.runs import RunFolder, find_run, find_runs, write_atomically
-from cotoolkit.table import metric_table, run_table
+
+if TYPE_CHECKING:
+    from cotoolkit.runs import RunFolder
 
 app = typer.Typer(no_args_is_help=True, help="Runs on disk: list, show, compare, export.")
 
@@ -25,6 +25,9 @@ Keys = Annotated[list[str] | None, typer.Argument(help="Runs; none means all.")]
 @app.command("list")
 def list_runs(root: Root = Path("runs")) -> None:
     """All runs, with their state, breakpoint and verdict. A damaged folder is named and passed over."""
+    from cotoolkit.runs import find_runs
+    from cotoolkit.table import run_table
+
     shown = Table()
     for column in ("run", "state", "breakpoint", "verdict"):
         shown.add_column(column, overflow="fold")
@@ -49,6 +52,11 @@ def list_runs(root: Root = Path("runs")) -> None:
 @app.command()
 def show(run: Key, root: Root = Path("runs")) -> None:
     """One run: configuration, result, events, files."""
+    import yaml
+
+    from cotoolkit.runs import find_run
+    from cotoolkit.table import run_table
+
     folder = find_run(root, run)
     console.print(result_table(run_table([folder]), title=folder.path.name))
     if folder.reason:
@@ -66,6 +74,8 @@ def show(run: Key, root: Root = Path("runs")) -> None:
 @app.command()
 def compare(runs: Keys = None, root: Root = Path("runs")) -> None:
     """Runs side by side: the settings in which they differ, and their results."""
+    from cotoolkit.table import run_table
+
     folders = _folders(root, runs)
     if len(folders) < 2:
         raise ConfigError("compare takes at least two runs")
@@ -84,6 +94,9 @@ def export(
     metrics: Annotated[bool, typer.Option("--metrics", help="One row per run, iteration and signal.")] = False,
 ) -> None:
     """Write runs as one tidy table."""
+    from cotoolkit.runs import write_atomically
+    from cotoolkit.table import metric_table, run_table
+
     if out.suffix not in (".csv", ".parquet"):
         raise ConfigError(f"{out}: end the name in .csv or .parquet")
     folders = _folders(root, runs)
@@ -97,6 +110,8 @@ def export(
 
 
 def _folders(root: Path, keys: list[str] | None) -> list[RunFolder]:
+    from cotoolkit.runs import find_run, find_runs
+
     folders = [find_run(root, key) for key in keys] if keys else find_runs(root)
     if not folders:
         raise RunError(f"{root}: no runs here; `cotoolkit demo` makes some")

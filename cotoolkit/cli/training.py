@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import pandas as pd
 import typer
-import yaml
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from cotoolkit.choices import Device, Scale
 from cotoolkit.cli.display import LiveRuns, accuracies, console, label, result_table
-from cotoolkit.config import RunConfig
-from cotoolkit.demo import demo_study
 from cotoolkit.errors import ConfigError
-from cotoolkit.settings import apply, parse_settings
-from cotoolkit.study import Scale, Study, find_study
-from cotoolkit.table import COLLAPSED, metric_table, run_table
-from cotoolkit.trainer import Device, run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cotoolkit.config import RunConfig
+    from cotoolkit.study import Study
 
 Root = Annotated[Path, typer.Option("--root", help="Folder of runs and studies.")]
 OnDevice = Annotated[Device, typer.Option(help="Where to train.")]
@@ -33,6 +32,8 @@ def demo(
     fresh: Fresh = False,
 ) -> None:
     """Does an injected non-robust feature induce catastrophic overfitting? A study on digits, in about a minute."""
+    from cotoolkit.demo import demo_study
+
     _run_study(demo_study(), root, jobs=jobs, device="cpu", fresh=fresh, download=False)
 
 
@@ -51,6 +52,9 @@ def train(
 
     The same command finishes a run that was killed, and trains nothing where the run is done.
     """
+    from cotoolkit.table import run_table
+    from cotoolkit.trainer import run
+
     chosen = _config(config, settings or [])
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[now]}")
     with Progress(*columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal) as progress:
@@ -92,6 +96,9 @@ def study_run(
     [a,b] and 0..4 are several values; (a,b) is one value that is a list. Runs that are done are not trained again.
     Exit code 1 if a run failed; the others are finished first.
     """
+    from cotoolkit.settings import apply, parse_settings
+    from cotoolkit.study import Study
+
     grid = parse_settings(settings or [])
     if file is not None:
         study = Study.read(file)
@@ -109,11 +116,18 @@ def study_show(
     root: Root = Path("runs"),
 ) -> None:
     """Print a study's table and draw its pictures anew."""
+    from cotoolkit.study import find_study
+
     study = find_study(root, key)
     _show(study, root, study.write_table(root))
 
 
 def _config(file: Path | None, words: list[str]) -> RunConfig:
+    import yaml
+
+    from cotoolkit.config import RunConfig
+    from cotoolkit.settings import apply, parse_settings
+
     grid = parse_settings(words)
     for field, values in grid.items():
         if len(values) != 1:
@@ -162,6 +176,7 @@ def _run_study(study: Study, root: Path, *, jobs: int | None, device: Device, fr
 def _show(study: Study, root: Path, table: pd.DataFrame) -> None:
     """Print the table; draw what the finished runs allow; say where everything is."""
     from analyses.breakpoints import phase_diagram, save, timeline
+    from cotoolkit.table import metric_table
 
     folder = study.folder(root)
     console.print(result_table(table, title=f"{study.question or study.name} (scale: {study.scale})"))
@@ -173,13 +188,17 @@ def _show(study: Study, root: Path, table: pd.DataFrame) -> None:
         pictures.append(save(timeline(done, metrics)[0], folder / "timeline.png"))
         protocol = next((name for name in study.runs()[-1].evaluation if name.startswith("pgd")), None)
         if protocol in done:
-            pictures.append(save(phase_diagram(done, accuracy=str(protocol))[0], folder / "phase.png"))
+            several = done["epsilon"].nunique() > 1
+            axes: Any = {"y": "epsilon", "by": "method"} if several else {"y": "method", "by": None}
+            pictures.append(save(phase_diagram(done, **axes, accuracy=str(protocol))[0], folder / "phase.png"))
     for name, path in [("study", folder), *((picture.stem, picture) for picture in pictures)]:
         console.print(f"{name + ':':<10}{path}", highlight=False, soft_wrap=True)
 
 
 def conclusion(table: pd.DataFrame) -> str:
     """The verdicts counted, per kind of run."""
+    from cotoolkit.table import COLLAPSED
+
     lines = []
     for (method, epsilon, beta), runs in table.groupby(["method", "epsilon", "beta"], sort=False):
         done = runs[runs["verdict"] != ""]

@@ -101,9 +101,24 @@ def test_clean_and_fgsm_protocols_against_direct_computation():
     threat = ThreatModel(0.05)
     clean = model(images).argmax(1) == labels
     delta = threat.project(images, 0.05 * input_gradient(model, images, labels).gradient.sign())
-    both = clean & (model(images + delta).argmax(1) == labels)
+    after = model(images + delta).argmax(1) == labels
     assert torch.equal(evaluate(model, images, labels, threat, "clean").correct, clean)
-    assert torch.equal(evaluate(model, images, labels, threat, "fgsm").correct, both)
+    assert torch.equal(evaluate(model, images, labels, threat, "fgsm").correct, after)
+
+
+def test_fgsm_accuracy_can_exceed_clean_accuracy():
+    # Label leaking in the extreme: label 1 is right only where a pixel has been moved off the grid of 1/8.
+    class Leaky(torch.nn.Module):
+        def forward(self, x):
+            score = 0.01 * x.flatten(1).sum(1)
+            moved = (x * 8 - (x * 8).round()).abs().amax((1, 2, 3)) > 1e-3
+            return torch.stack([torch.zeros_like(score), score + torch.where(moved, 1.0, -1.0)], 1)
+
+    images, labels = torch.full((5, 1, 2, 2), 0.5), torch.ones(5, dtype=torch.int64)
+    threat = ThreatModel(0.05)
+    assert evaluate(Leaky(), images, labels, threat, "clean").accuracy.value == 0
+    assert evaluate(Leaky(), images, labels, threat, "fgsm").accuracy.value == 1
+    assert evaluate(Leaky(), images, labels, threat, "pgd-5").accuracy.value == 0
 
 
 def test_evaluation_leaves_the_model_alone():
@@ -118,7 +133,7 @@ def test_evaluation_leaves_the_model_alone():
 def test_names_of_protocols():
     assert named_protocol("pgd-50-10") == Protocol(steps=50, restarts=10)
     assert named_protocol("pgd-10") == Protocol(steps=10)
-    assert named_protocol("fgsm") == Protocol(steps=1, step_size=1.0, random_start=False)
+    assert named_protocol("fgsm") == Protocol(steps=1, step_size=1.0, random_start=False, last_only=True)
     assert named_protocol("clean").steps == 0
     for wrong in ("pgd-0", "pgd", "pgd-50-0", "apgd", ""):
         with pytest.raises(ConfigError, match="unknown evaluation protocol"):

@@ -1,0 +1,20 @@
+"""Small runs for tests: digits, a narrow network, a second or two."""
+
+from cotoolkit.config import RunConfig
+from cotoolkit.settings import apply
+
+SMALL = {
+    "data": {"name": "digits", "train_size": 320, "test_size": 60},
+    "model": {"name": "small_cnn", "width": 4},
+    "epsilon": 0.1,
+    "epochs": 3,
+    "batch_size": 64,
+    "learning_rate": 0.1,
+    "monitor": {"interval": 5, "points": 40, "steps": 3},
+    "evaluation": ["clean", "pgd-3"],
+}
+
+
+def small(**settings) -> RunConfig:
+    """`SMALL` with settings put in; dots are written as double underscores."""
+    return RunConfig.parse(apply(SMALL, {name.replace("__", "."): value for name, value in settings.items()}))
