@@ -129,7 +129,9 @@ def phase_diagram(
                 axis.set(title=": ".join([str(kind), title]) if by else title, xlabel="", ylabel="")
         figure.supxlabel(_axis_name(x), fontsize=10)
         figure.supylabel(_axis_name(y), fontsize=10)
-        figure.suptitle(_seeds_a_cell(done.groupby([y, x, *([by] if by else [])]).size()), fontsize=9, x=0.99, ha="right")
+        figure.suptitle(
+            _seeds_a_cell(done.groupby([y, x, *([by] if by else [])]).size()), fontsize=9, x=0.99, ha="right"
+        )
     return figure, list(grid.flat)
 
 

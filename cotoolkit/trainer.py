@@ -87,6 +87,20 @@ class Snapshot:
         return cls(iteration, below("model"), [momentum[name] for name in sorted(momentum)])
 
 
+class InPrecision(nn.Module):
+    """A network whose passes run in Fabric's precision, from float32 images to float32 logits."""
+
+    def __init__(self, network: nn.Module, fabric: Fabric) -> None:
+        super().__init__()
+        self.network = network
+        self._autocast = fabric.autocast
+
+    def forward(self, images: Tensor) -> Tensor:
+        with self._autocast():
+            logits: Tensor = self.network(images)
+        return logits.float()
+
+
 class Trainer:
     """Trains one configuration. `fit` runs it inside a run folder; `step` is one iteration.
 
@@ -126,17 +140,16 @@ class Trainer:
         if config.input_layer is not None:
             layer = InterventionLayer(config.input_layer, splits.train.classes)
             self.bare = nn.Sequential(OrderedDict(input_layer=layer, model=self.bare))
-        self.bare.to(memory_format=torch.channels_last)
+        self.bare.to(on).to(memory_format=torch.channels_last)
         self.optimizer = torch.optim.SGD(
             self.bare.parameters(),
             lr=config.learning_rate,
             momentum=config.momentum,
             weight_decay=config.weight_decay,
         )
-        wrapped, self._optimizer = self.fabric.setup(self.bare, self.optimizer)
-        # Fabric's wrapper brings autocast and gradient averaging; where neither is wanted it only costs time.
-        plain = config.precision == "32" and self.fabric.world_size == 1
-        self.model: nn.Module = self.bare if plain else wrapped
+        # Not Fabric's own wrapper: it forbids the gradients that an attack takes besides `fabric.backward`.
+        shared = self.bare if self.fabric.world_size == 1 else self.fabric.strategy.setup_module(self.bare)
+        self.model: nn.Module = shared if config.precision == "32" else InPrecision(shared, self.fabric)
         self.iteration = 0
         self.total = config.epochs * len(self.batches)
         self.metrics = Metrics()
@@ -169,9 +182,9 @@ class Trainer:
         return record, labels
 
     def _update(self, loss: Tensor) -> None:
-        self._optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
-        self._optimizer.step()
+        self.optimizer.step()
 
     # ----------------------------------------------------------------------------------------- going back (Replayable)
 

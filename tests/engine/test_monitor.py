@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from cotoolkit.monitor import BreakpointMonitor, MonitorConfig, Probe, ProbeResult
 from cotoolkit.evaluate import Protocol, evaluate
+from cotoolkit.monitor import BreakpointMonitor, MonitorConfig, Probe, ProbeResult
 from cotoolkit.threat import ThreatModel
 from tests.engine.networks import PassCounter, conv_net
 

@@ -9,7 +9,7 @@ ITERATIONS = np.arange(1, 401)
 
 
 def series(change_at, to, noise=0.02):
-    return np.where(ITERATIONS < change_at, 0.9, to) + noise * RNG.standard_normal(len(ITERATIONS))
+    return np.where(change_at > ITERATIONS, 0.9, to) + noise * RNG.standard_normal(len(ITERATIONS))
 
 
 @pytest.mark.parametrize("change", [260, 290, 300])

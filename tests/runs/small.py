@@ -1,5 +1,7 @@
 """Small runs for tests: digits, a narrow network, a second or two."""
 
+import torch
+
 from cotoolkit.config import RunConfig
 from cotoolkit.settings import apply
 
@@ -18,3 +20,9 @@ SMALL = {
 def small(**settings) -> RunConfig:
     """`SMALL` with settings put in; dots are written as double underscores."""
     return RunConfig.parse(apply(SMALL, {name.replace("__", "."): value for name, value in settings.items()}))
+
+
+def colours(train: bool):
+    """A user's own data set: 32x32 colour noise with labels."""
+    draws = torch.Generator().manual_seed(int(train))
+    return torch.rand(128, 3, 32, 32, generator=draws), torch.arange(128) % 4

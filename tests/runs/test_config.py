@@ -110,4 +110,6 @@ def test_normalisation_follows_the_data_unless_told_otherwise():
 
 
 def test_titles_are_fit_for_folders():
-    assert RunConfig(data="folder:/some/where", model="torchvision:resnet18").title == "folder_some_where-torchvision-fgsm"
+    assert (
+        RunConfig(data="folder:/some/where", model="torchvision:resnet18").title == "folder_some_where-torchvision-fgsm"
+    )

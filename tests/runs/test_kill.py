@@ -1,0 +1,56 @@
+import signal
+import subprocess
+import sys
+import time
+
+import torch
+
+from cotoolkit.runs import RunFolder
+from tests.runs.small import small
+
+PROGRAM = """
+import sys, time
+import torch
+torch.set_num_threads(1)
+import cotoolkit.trainer as trainer
+from cotoolkit.config import RunConfig
+import yaml
+trainer.SAVE_EVERY = 0.0
+config = RunConfig.parse(yaml.safe_load(open(sys.argv[1])))
+trainer.run(config, sys.argv[2], device="cpu", report=lambda progress: time.sleep(float(sys.argv[3])))
+"""
+
+
+def start(config_file, root, pause):
+    return subprocess.Popen([sys.executable, "-c", PROGRAM, str(config_file), str(root), str(pause)])
+
+
+def test_kill_9_at_any_moment_then_the_same_command_gives_the_same_bits(tmp_path):
+    config = small(method="n_fgsm", epochs=12, data__augment="crop")
+    config_file = tmp_path / "config.yaml"
+    config_file.write_text(config.to_yaml())
+    assert start(config_file, tmp_path / "whole", 0).wait() == 0
+
+    folder = RunFolder.of(tmp_path / "parts", config)
+    # After so many saves, so many seconds later: in mid-epoch, around a save, near the end.
+    for saves, later in ((1, 0.03), (2, 0.2), (4, 0.0)):
+        process = start(config_file, tmp_path / "parts", 0.02)
+        seen, last = 0, None
+        while seen < saves:
+            assert process.poll() is None, "the run ended before it could be killed"
+            resume = folder.path / "resume.safetensors"
+            stamp = resume.stat().st_mtime_ns if resume.exists() else None
+            seen, last = seen + (stamp != last and stamp is not None), stamp
+            time.sleep(0.002)
+        time.sleep(later)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        assert folder.state == "running"
+    assert start(config_file, tmp_path / "parts", 0).wait() == 0
+
+    whole = RunFolder.of(tmp_path / "whole", config)
+    first, second = whole.checkpoint("last"), folder.checkpoint("last")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert folder.metrics().equals(whole.metrics())
+    assert {**folder.result(), "seconds": 0} == {**whole.result(), "seconds": 0}
+    assert not list(folder.path.rglob("*.tmp"))
