@@ -1,1 +1,50 @@
-"""cotoolkit: the instrument for catastrophic overfitting in single-step adversarial training."""
+"""cotoolkit: the instrument for catastrophic overfitting in single-step adversarial training.
+
+    from cotoolkit import RunConfig, Study, run
+
+The names below are imported when they are first used, so that `import cotoolkit` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cotoolkit.config import RunConfig
+    from cotoolkit.evaluate import evaluate
+    from cotoolkit.runs import RunFolder
+    from cotoolkit.study import Study
+    from cotoolkit.table import metric_table, run_table
+    from cotoolkit.threat import ThreatModel
+    from cotoolkit.trainer import Trainer, run
+
+_HOMES = {
+    "RunConfig": "config",
+    "RunFolder": "runs",
+    "Study": "study",
+    "ThreatModel": "threat",
+    "Trainer": "trainer",
+    "evaluate": "evaluate",
+    "metric_table": "table",
+    "run": "trainer",
+    "run_table": "table",
+}
+
+__all__ = [
+    "RunConfig",
+    "RunFolder",
+    "Study",
+    "ThreatModel",
+    "Trainer",
+    "evaluate",
+    "metric_table",
+    "run",
+    "run_table",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -7,8 +7,8 @@ from cotoolkit.cli import main
 from cotoolkit.cli.display import LiveRuns, accuracies, breakpoint_text, console, result_table
 from cotoolkit.runs import RunFolder
 from cotoolkit.trainer import Progress, run
-from tests.runs.small import small
 from tests.engine.test_monitor import result as probe_result
+from tests.runs.small import small
 
 TINY = [
     "data={name: digits, train_size: 320, test_size: 60}",

@@ -39,6 +39,3 @@ def main() -> None:
     except CotoolkitError as error:
         errors.print(f"[bold red]error:[/] {' '.join(str(error).split())}", highlight=False, soft_wrap=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        errors.print("interrupted; the same command goes on from the last finished epoch", highlight=False)
-        sys.exit(130)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +11,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cotoolkit.choices import Device, Scale
-from cotoolkit.cli.display import LiveRuns, accuracies, console, label, result_table
+from cotoolkit.cli.display import LiveRuns, accuracies, console, errors, label, result_table
 from cotoolkit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -57,7 +59,8 @@ def train(
 
     chosen = _config(config, settings or [])
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[now]}")
-    with Progress(*columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal) as progress:
+    bar = Progress(*columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal)
+    with resumable(), bar as progress:
         task = progress.add_task(label(chosen), now="", total=None)
         folder = run(
             chosen,
@@ -82,7 +85,9 @@ study_app = typer.Typer(no_args_is_help=True, help="Grids of runs: run them, sho
 @study_app.command("run")
 def study_run(
     settings: Settings = None,
-    file: Annotated[Path | None, typer.Option("--file", help="A study in YAML; FIELD=VALUE change its base.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", help="A study in YAML; FIELD=VALUE replace its values.")
+    ] = None,
     name: Annotated[str, typer.Option(help="Name of the study's folder.")] = "study",
     scale: Annotated[Scale, typer.Option(help="What the numbers may be taken for.")] = "custom",
     root: Root = Path("runs"),
@@ -96,15 +101,13 @@ def study_run(
     [a,b] and 0..4 are several values; (a,b) is one value that is a list. Runs that are done are not trained again.
     Exit code 1 if a run failed; the others are finished first.
     """
-    from cotoolkit.settings import apply, parse_settings
+    from cotoolkit.settings import parse_settings
     from cotoolkit.study import Study
 
     grid = parse_settings(settings or [])
     if file is not None:
         study = Study.read(file)
-        single = {field: values[0] for field, values in grid.items() if len(values) == 1}
-        wide = tuple({**part, **{f: v for f, v in grid.items() if f not in single}} for part in study.grids)
-        study = study.model_copy(update={"base": apply(study.base, single), "grids": wide})
+        study = study.model_copy(update={"grids": tuple({**part, **grid} for part in study.grids)})
     else:
         study = Study(name=name, scale=scale, grids=(grid,))
     _run_study(study, root, jobs=jobs, device=device, fresh=fresh, download=download)
@@ -120,6 +123,16 @@ def study_show(
 
     study = find_study(root, key)
     _show(study, root, study.write_table(root))
+
+
+@contextlib.contextmanager
+def resumable() -> Iterator[None]:
+    """Turn Ctrl-C into one line and the customary exit code."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        errors.print("interrupted; the same command goes on from the last saved epoch", highlight=False)
+        raise typer.Exit(130) from None
 
 
 def _config(file: Path | None, words: list[str]) -> RunConfig:
@@ -148,7 +161,7 @@ def _config(file: Path | None, words: list[str]) -> RunConfig:
 def _run_study(study: Study, root: Path, *, jobs: int | None, device: Device, fresh: bool, download: bool) -> None:
     configs = study.runs()
     outcomes = []
-    with LiveRuns(configs) as live:
+    with resumable(), LiveRuns(configs) as live:
 
         def on_outcome(outcome: Any) -> None:
             outcomes.append(outcome)

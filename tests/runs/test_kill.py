@@ -6,6 +6,7 @@ import time
 import torch
 
 from cotoolkit.runs import RunFolder
+from cotoolkit.trainer import run
 from tests.runs.small import small
 
 PROGRAM = """
@@ -29,11 +30,11 @@ def test_kill_9_at_any_moment_then_the_same_command_gives_the_same_bits(tmp_path
     config = small(method="n_fgsm", epochs=12, data__augment="crop")
     config_file = tmp_path / "config.yaml"
     config_file.write_text(config.to_yaml())
-    assert start(config_file, tmp_path / "whole", 0).wait() == 0
+    whole = run(config, tmp_path / "whole", device="cpu")
 
     folder = RunFolder.of(tmp_path / "parts", config)
-    # After so many saves, so many seconds later: in mid-epoch, around a save, near the end.
-    for saves, later in ((1, 0.03), (2, 0.2), (4, 0.0)):
+    # After so many saves, so many seconds later: in mid-epoch, right after a save.
+    for saves, later in ((2, 0.07), (4, 0.0)):
         process = start(config_file, tmp_path / "parts", 0.02)
         seen, last = 0, None
         while seen < saves:
@@ -48,7 +49,6 @@ def test_kill_9_at_any_moment_then_the_same_command_gives_the_same_bits(tmp_path
         assert folder.state == "running"
     assert start(config_file, tmp_path / "parts", 0).wait() == 0
 
-    whole = RunFolder.of(tmp_path / "whole", config)
     first, second = whole.checkpoint("last"), folder.checkpoint("last")
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert folder.metrics().equals(whole.metrics())
