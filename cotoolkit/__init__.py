@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cotoolkit.config import RunConfig
-    from cotoolkit.evaluate import evaluate
     from cotoolkit.runs import RunFolder
     from cotoolkit.study import Study
     from cotoolkit.table import metric_table, run_table
@@ -25,7 +24,6 @@ _HOMES = {
     "Study": "study",
     "ThreatModel": "threat",
     "Trainer": "trainer",
-    "evaluate": "evaluate",
     "metric_table": "table",
     "run": "trainer",
     "run_table": "table",
@@ -37,7 +35,6 @@ __all__ = [
     "Study",
     "ThreatModel",
     "Trainer",
-    "evaluate",
     "metric_table",
     "run",
     "run_table",

@@ -16,13 +16,17 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, mo
 from cotoolkit.data import DataConfig
 from cotoolkit.errors import ConfigError
 from cotoolkit.evaluate import named_protocol
-from cotoolkit.methods import FGSM, Method, MethodField
+from cotoolkit.methods import FGSM, GradAlign, Method, MethodField
+from cotoolkit.methods.gradalign import published_weight
 from cotoolkit.models import STATISTICS, ModelField, SmallCNN
 from cotoolkit.monitor import MonitorConfig
 from cotoolkit.threat import Box, Norm, ThreatModel
 from interventions import InterventionField
 from interventions.registry import UnknownName
 from interventions.units import NonNegative, Number
+
+PARTS = ("intervention", "input_layer")
+"""Fields that may be left out by saying "none"."""
 
 FORMAT: Literal[1] = 1
 """Version of the configuration's meaning; a change that alters what an old file computes raises it."""
@@ -144,6 +148,7 @@ class RunConfig(BaseModel):
             return values
         if values.get("format", FORMAT) != FORMAT:
             raise ValueError(f"format {values['format']} is of another version of cotoolkit; this one reads {FORMAT}")
+        values = {name: None if name in PARTS and value == "none" else value for name, value in values.items()}
         part = values.get("intervention")
         if isinstance(part, Mapping) and "name" not in part:
             fields = ", ".join(f"intervention.{field}" for field in part)
@@ -154,6 +159,12 @@ class RunConfig(BaseModel):
             if name not in cls.model_fields:
                 raise ValueError(unknown_field(name, cls.model_fields))
         return values
+
+    @model_validator(mode="after")
+    def _gradalign_has_a_weight(self) -> RunConfig:
+        if isinstance(self.method, GradAlign) and self.method.weight is None:
+            published_weight(self.epsilon)
+        return self
 
     @property
     def threat(self) -> ThreatModel:

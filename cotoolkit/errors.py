@@ -20,4 +20,8 @@ class ModelError(CotoolkitError):
 
 
 class RunError(CotoolkitError):
-    """A run folder that is missing, damaged, in use, or made by another version."""
+    """A run folder that is missing, damaged, or made by another version."""
+
+
+class RunInUse(RunError):
+    """A run folder that another process is training in."""

@@ -174,7 +174,7 @@ def surviving(
         alive = torch.arange(len(labels), device=labels.device)
     else:
         with torch.no_grad():
-            alive = _held(model(images), labels).nonzero().flatten()
+            alive = holds(model(images), labels).nonzero().flatten()
     gradients = 0
     for _ in range(protocol.restarts if protocol.steps else 0):
         start = threat.random_start(images, draws) if protocol.random_start else torch.zeros_like(images)
@@ -185,18 +185,18 @@ def surviving(
             gradient, logits, _ = input_gradient(model, images[alive] + delta, labels[alive])
             gradients += len(alive)
             if not protocol.last_only:
-                held = _held(logits, labels[alive])
+                held = holds(logits, labels[alive])
                 alive, delta, gradient = alive[held], delta[held], gradient[held]
             step = protocol.step_size * threat.epsilon * threat.steepest(gradient)
             delta = threat.project(images[alive], delta + step)
         if len(alive):
             with torch.no_grad():
-                alive = alive[_held(model(images[alive] + delta), labels[alive])]
+                alive = alive[holds(model(images[alive] + delta), labels[alive])]
     correct = torch.zeros(len(images), dtype=torch.bool, device=images.device)
     correct[alive] = True
     return correct, gradients
 
 
-def _held(logits: Tensor, labels: Tensor) -> Tensor:
+def holds(logits: Tensor, labels: Tensor) -> Tensor:
     """Correctly classified; logits that are not finite decide nothing and count as fooled."""
     return (logits.argmax(1) == labels) & logits.isfinite().all(1)

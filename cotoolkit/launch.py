@@ -5,8 +5,11 @@ Two threads gain nothing on a small network and cost a lot on a busy machine; tw
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import os
 import queue
+import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -19,7 +22,7 @@ import torch
 
 from cotoolkit.choices import Device
 from cotoolkit.config import RunConfig
-from cotoolkit.errors import CotoolkitError
+from cotoolkit.errors import CotoolkitError, RunError
 from cotoolkit.runs import RunFolder, State
 from cotoolkit.trainer import Progress, run
 
@@ -78,10 +81,13 @@ def launch(
     todo = []
     for config in configs:
         folder = RunFolder.of(root, config)
-        if not fresh and folder.state in ("done", "diverged"):
-            settle(Outcome(config, folder, folder.state, folder.reason))
-        else:
-            todo.append(config)
+        try:
+            if not fresh and folder.state in ("done", "diverged"):
+                settle(Outcome(config, folder, folder.state, folder.reason))
+            else:
+                todo.append(config)
+        except RunError as error:
+            settle(Outcome(config, folder, "failed", str(error)))
     arguments = (str(root), device, fresh, download)
     # One dead process breaks the whole pool. Each run it took along gets a second try, alone.
     for config in _pool(todo, min(jobs, len(todo)), arguments, on_update, settle) if todo else []:
@@ -115,11 +121,10 @@ def _pool(
                     settle(future.result())
                 except BrokenProcessPool:
                     lost.append(config)
-            try:
+            with contextlib.suppress(queue.Empty):
+                on_update(updates.get(timeout=0.1))
                 while True:
-                    on_update(updates.get(timeout=0.1))
-            except queue.Empty:
-                pass
+                    on_update(updates.get_nowait())
     except BaseException:
         # Ctrl-C, or a display that broke: do not wait for runs; they resume from their last epoch.
         for process in list(pool._processes.values()):
@@ -140,6 +145,15 @@ def _prepare(updates: multiprocessing.Queue[Update]) -> None:
     _updates = updates
     updates.cancel_join_thread()  # progress nobody reads any more must not keep the process alive
     torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone, even if that was killed: it would hold the run's lock."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _work(data: dict[str, Any], root: str, device: Device, fresh: bool, download: bool) -> Outcome:
@@ -158,7 +172,7 @@ def _work(data: dict[str, Any], root: str, device: Device, fresh: bool, download
     try:
         run(config, root, device=device, fresh=fresh, download=download, report=report)
     except CotoolkitError as error:
-        folder.set_state("failed", str(error))
+        return Outcome(config, folder, "failed", str(error))
     except Exception:
-        folder.set_state("failed", traceback.format_exc())
+        return Outcome(config, folder, "failed", traceback.format_exc())
     return Outcome(config, folder, folder.state, folder.reason)

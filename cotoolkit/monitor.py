@@ -19,6 +19,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from cotoolkit.attacks import attack_mode, input_gradient
+from cotoolkit.evaluate import holds
 from cotoolkit.seeding import generator
 from cotoolkit.signals import gradient_alignment
 from cotoolkit.threat import ThreatModel
@@ -27,8 +28,8 @@ from interventions.registry import STRICT
 Verdict = Literal["robust", "catastrophic overfitting", "recovered", "robust overfitting", "not robust", "diverged"]
 
 
-EARLIEST_PROBE = 16
-"""Before the first full interval, probes run at iterations 16, 32, 64, ...: a break can come early."""
+EARLIEST_PROBE = 128
+"""Before the first full interval, probes run at iterations 128, 256, ...: a break can come early."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -66,7 +67,7 @@ class ProbeResult:
         pgd: share of points that no PGD iterate fooled.
         gradient_alignment: mean cosine between the gradients at x and at the random start.
         points: number of points.
-        robust: (points,) bool on the CPU, behind `pgd`.
+        robust: for each point, behind `pgd`.
     """
 
     clean: float
@@ -74,7 +75,7 @@ class ProbeResult:
     pgd: float
     gradient_alignment: float
     points: int
-    robust: Tensor
+    robust: tuple[bool, ...]
 
     def interval(self) -> tuple[float, float]:
         """95 % Wilson interval of the PGD accuracy."""
@@ -111,12 +112,12 @@ class Probe:
             clean = input_gradient(model, images, labels)
             fgsm_delta = threat.project(images, threat.epsilon * threat.steepest(clean.gradient))
             with torch.no_grad():
-                fgsm = model(images + fgsm_delta).argmax(1) == labels
+                fgsm = holds(model(images + fgsm_delta), labels)
             found = input_gradient(model, images + self.start, labels)
             aligned = gradient_alignment(clean.gradient, found.gradient).nanmean()
-            correct = clean.logits.argmax(1) == labels
+            correct = holds(clean.logits, labels)
             alive, gradient = torch.arange(len(labels), device=labels.device), found.gradient
-            held, delta = correct & (found.logits.argmax(1) == labels), self.start
+            held, delta = correct & holds(found.logits, labels), self.start
             for step in range(self.steps):
                 alive, delta, gradient = alive[held], delta[held], gradient[held]
                 if len(alive) == 0:
@@ -127,12 +128,12 @@ class Probe:
                 else:
                     with torch.no_grad():
                         logits = model(images[alive] + delta)
-                held = logits.argmax(1) == labels[alive]
+                held = holds(logits, labels[alive])
             robust = torch.zeros(len(labels), dtype=torch.bool, device=labels.device)
             robust[alive[held] if len(alive) else alive] = True
         shares = [correct.float().mean(), fgsm.float().mean(), robust.float().mean(), aligned]
         clean_share, fgsm_share, pgd_share, alignment = torch.stack(shares).tolist()
-        return ProbeResult(clean_share, fgsm_share, pgd_share, alignment, len(labels), robust.cpu())
+        return ProbeResult(clean_share, fgsm_share, pgd_share, alignment, len(labels), tuple(robust.tolist()))
 
 
 class Replayable(Protocol):
@@ -148,7 +149,7 @@ class Replayable(Protocol):
         """Put a snapshot back."""
 
     def advance(self, iterations: int) -> None:
-        """Repeat the given number of iterations exactly as they were."""
+        """Repeat the given number of iterations, as exactly as the device allows."""
 
 
 class Breakpoint(NamedTuple):
@@ -186,15 +187,17 @@ class BreakpointMonitor:
 
     Args:
         config: thresholds and intervals.
-        classes: number of classes. Twice chance is the least PGD accuracy called robust (ours).
+        classes: number of classes. Twice chance, or with few classes halfway from chance to 1, is the least PGD
+            accuracy called robust (ours).
     """
 
     def __init__(self, config: MonitorConfig, classes: int) -> None:
         self.config = config
-        self.floor = 2 / classes
+        chance = 1 / classes
+        self.floor = min(2 * chance, (1 + chance) / 2)
         self.best = 0.0
         self.best_iteration = 0
-        self.best_robust: Tensor | None = None
+        self.best_robust: tuple[bool, ...] | None = None
         self.broken_at: int | None = None
         self.breaks = 0
         self.good: tuple[int, Any] | None = None
@@ -266,8 +269,8 @@ class BreakpointMonitor:
         if self.breaks:
             return "recovered"
         if self.best_robust is not None:
-            lost = int((self.best_robust & ~last.robust).sum())
-            won = int((~self.best_robust & last.robust).sum())
+            pairs = list(zip(self.best_robust, last.robust, strict=True))
+            lost, won = pairs.count((True, False)), pairs.count((False, True))
             significant = lost > won and binomtest(lost, lost + won, alternative="greater").pvalue < 0.01
             if significant and self.best - last.pgd >= 0.03 and train.pgd - last.pgd >= 0.05:
                 return "robust overfitting"
@@ -278,7 +281,7 @@ class BreakpointMonitor:
         return {
             "best": self.best,
             "best_iteration": self.best_iteration,
-            "best_robust": None if self.best_robust is None else self.best_robust.int().tolist(),
+            "best_robust": self.best_robust,
             "broken_at": self.broken_at,
             "breaks": self.breaks,
             "align": list(self.align),
@@ -288,7 +291,7 @@ class BreakpointMonitor:
     def load_state(self, state: dict[str, Any], good: Any) -> None:
         """Inverse of `state`; `good` is the snapshot that belongs to `good_iteration`."""
         self.best, self.best_iteration = state["best"], state["best_iteration"]
-        self.best_robust = None if state["best_robust"] is None else torch.tensor(state["best_robust"]).bool()
+        self.best_robust = None if state["best_robust"] is None else tuple(state["best_robust"])
         self.broken_at, self.breaks = state["broken_at"], state["breaks"]
         self.align = deque(state["align"], maxlen=self.config.window)
         self.good = None if state["good_iteration"] is None else (state["good_iteration"], good)

@@ -16,6 +16,9 @@ QUIET = 50
 DEVIATIONS = 5.0
 """Robust standard deviations that count as movement (ours) ..."""
 
+LEAST = 1e-3
+"""Least standard deviation assumed, absolute and as a share of the median: rounding noise is no movement (ours)."""
+
 RUN = 3
 """... when that many values in a row show it (ours)."""
 
@@ -43,7 +46,7 @@ def first_movement(
     median = np.median(window)
     scale = 1.4826 * np.median(np.abs(window - median))
     sign = 1 if direction == "rises" else -1
-    beyond = (iterations > split) & (sign * (values - median) > DEVIATIONS * max(scale, 1e-12))
+    beyond = (iterations > split) & (sign * (values - median) > DEVIATIONS * max(scale, LEAST, LEAST * abs(median)))
     runs = np.convolve(beyond, np.ones(RUN), mode="valid") == RUN
     return int(iterations[runs.argmax()]) if runs.any() else None
 

@@ -32,7 +32,7 @@ from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
 from cotoolkit.config import RunConfig
-from cotoolkit.errors import ConfigError, RunError
+from cotoolkit.errors import ConfigError, RunError, RunInUse
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,9 +80,10 @@ class Metrics:
         self._values.extend(values.values())
 
     def series(self, signal: str) -> tuple[np.ndarray, np.ndarray]:
-        """Iterations and values of one signal."""
-        rows = [(i, v) for i, s, v in zip(self._iterations, self._signals, self._values, strict=True) if s == signal]
-        return np.array([i for i, _ in rows], dtype=int), np.array([v for _, v in rows], dtype=float)
+        """Iterations, increasing, and the last value of a signal at each."""
+        rows = zip(self._iterations, self._signals, self._values, strict=True)
+        last = sorted({iteration: value for iteration, name, value in rows if name == signal}.items())
+        return np.array([i for i, _ in last], dtype=int), np.array([v for _, v in last], dtype=float)
 
     def frame(self) -> pd.DataFrame:
         """Columns iteration, signal, value; by iteration, the last value of each signal."""
@@ -258,7 +259,7 @@ class RunFolder:
             with lock:
                 yield
         except filelock.Timeout:
-            raise RunError(f"{self.path}: another process is training this run") from None
+            raise RunInUse(f"{self.path}: another process is training this run") from None
 
     def _json(self, name: str) -> Any:
         try:

@@ -19,7 +19,7 @@ from cotoolkit.errors import ConfigError, RunError
 from cotoolkit.launch import Outcome, Update, launch
 from cotoolkit.runs import RunFolder, write_atomically
 from cotoolkit.settings import Grid, combinations
-from cotoolkit.table import run_table
+from cotoolkit.table import configured_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,12 +106,15 @@ class Study(BaseModel):
 
     def folders(self, root: Path | str) -> list[RunFolder]:
         """The folders of the study's runs that exist."""
-        folders = [RunFolder.of(root, config) for config in self.runs()]
-        return [folder for folder in folders if (folder.path / "config.yaml").exists()]
+        return [folder for folder, _ in self._started(root)]
+
+    def _started(self, root: Path | str) -> list[tuple[RunFolder, RunConfig]]:
+        runs = [(RunFolder.of(root, config), config) for config in self.runs()]
+        return [(folder, config) for folder, config in runs if (folder.path / "config.yaml").exists()]
 
     def write_table(self, root: Path | str) -> pd.DataFrame:
         """The study's table, also written as CSV and Parquet."""
-        table = run_table(self.folders(root)).assign(study=self.name, scale=self.scale)
+        table = configured_table(self._started(root)).assign(study=self.name, scale=self.scale)
         folder = self.folder(root)
         write_atomically(folder / "table.csv", table.to_csv(index=False).encode())
         # Parquet columns have one type each; configuration tuples are written as text.

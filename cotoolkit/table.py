@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from cotoolkit.errors import RunError
 from cotoolkit.runs import RunFolder
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from cotoolkit.config import RunConfig
 
 COLLAPSED = "catastrophic overfitting"
 
@@ -26,16 +29,22 @@ def flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return row
 
 
-def run_row(folder: RunFolder) -> dict[str, Any]:
-    """One run as a flat row: its configuration, state, verdict, breakpoint, and accuracies in [0, 1]."""
-    config = folder.config()
-    row: dict[str, Any] = {"run": folder.path.name, "state": folder.state}
-    row |= {"intervention": "none", **{k: v for k, v in flat(config.to_data()).items() if v is not None}}
-    row["beta"] = row.get("intervention.beta", 0.0)
-    row |= {"verdict": "", "breakpoint": None, "earliest": None, "latest": None, "collapsed": None}
-    if folder.state not in ("done", "diverged"):
-        return row
-    result = folder.result()
+def settings_of(config: RunConfig) -> dict[str, Any]:
+    """A configuration as flat columns; `beta` is the intervention's strength, 0 without one."""
+    settings = {"intervention": "none", **{k: v for k, v in flat(config.to_data()).items() if v is not None}}
+    return {**settings, "beta": settings.get("intervention.beta", 0.0)}
+
+
+def result_of(folder: RunFolder) -> dict[str, Any]:
+    """What came of a run: state, verdict, breakpoint, and accuracies in [0, 1]. Damaged files make it failed."""
+    row: dict[str, Any] = {"verdict": "", "breakpoint": None, "earliest": None, "latest": None, "collapsed": None}
+    try:
+        row["state"] = folder.state
+        if row["state"] not in ("done", "diverged"):
+            return row
+        result = folder.result()
+    except RunError:
+        return {**row, "state": "failed"}
     row |= {"verdict": result["verdict"], "collapsed": result["verdict"] == COLLAPSED, "seconds": result["seconds"]}
     row |= {"iterations": result["iterations"], "best_iteration": result["best_iteration"]}
     if result["breakpoint"]:
@@ -49,10 +58,23 @@ def run_row(folder: RunFolder) -> dict[str, Any]:
 
 
 def run_table(folders: Iterable[RunFolder]) -> pd.DataFrame:
-    """One row per run, finished or not; see `run_row` for the columns."""
+    """One row per run, finished or not: its name and state, its settings, its results.
+
+    Raises:
+        RunError: a run without a readable configuration.
+    """
+    return configured_table((folder, folder.config()) for folder in folders)
+
+
+def configured_table(runs: Iterable[tuple[RunFolder, RunConfig]]) -> pd.DataFrame:
+    """As `run_table`, for runs whose configurations are known."""
     import pandas as pd
 
-    table = pd.DataFrame([run_row(folder) for folder in folders])
+    rows = [({"run": f.path.name}, settings_of(config), result_of(f)) for f, config in runs]
+    # Settings that only some runs have stand among the settings, not behind the results.
+    order = dict.fromkeys(["run", "state", *(name for part in (1, 2) for row in rows for name in row[part])])
+    table = pd.DataFrame([{**name, **settings, **result} for name, settings, result in rows])
+    table = table.reindex(columns=list(order)) if rows else table
     for column in ("breakpoint", "earliest", "latest", "iterations", "best_iteration"):
         if column in table:
             table[column] = table[column].astype("Int64")

@@ -80,8 +80,10 @@ def _to_box(images: Tensor, delta: Tensor) -> Tensor:
 
 def _unit(vectors: Tensor) -> Tensor:
     """Each image's vector scaled to l2 length 1; a zero vector stays zero."""
-    length = vectors.flatten(1).norm(dim=1)
-    return vectors / _per_image(length.clamp_min(torch.finfo(vectors.dtype).tiny), vectors)
+    tiny = torch.finfo(vectors.dtype).tiny
+    # Scaled by the largest entry first: the squares of small gradients would vanish in float32.
+    vectors = vectors / _per_image(vectors.flatten(1).abs().amax(1).clamp_min(tiny), vectors)
+    return vectors / _per_image(vectors.flatten(1).norm(dim=1).clamp_min(tiny), vectors)
 
 
 def _per_image(values: Tensor, like: Tensor) -> Tensor:

@@ -1,13 +1,15 @@
 """The one training loop: methods step, the monitor watches, the run folder remembers.
 
 Lightning Fabric brings device, precision and several processes. Everything random is a function of the seed and the
-iteration (`seeding`), so a run resumes, and the monitor replays, exactly.
+iteration (`seeding`), so a run resumes, and the monitor replays, exactly: to the bit on a CPU with the same number of
+threads; on a GPU as far as its kernels are deterministic.
 """
 
 from __future__ import annotations
 
 import math
 import time
+import traceback
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,16 +23,16 @@ from torch import Tensor, nn
 from cotoolkit.choices import Device
 from cotoolkit.config import RunConfig
 from cotoolkit.data import Batches, ImageSet, apply_intervention, load
-from cotoolkit.errors import RunError
+from cotoolkit.errors import ConfigError, CotoolkitError, RunError
 from cotoolkit.evaluate import evaluate
 from cotoolkit.methods import Batch, StepRecord
-from cotoolkit.models import build_model
+from cotoolkit.models import External, build_model
 from cotoolkit.monitor import BreakpointMonitor, Probe, ProbeResult
 from cotoolkit.movement import first_movements
 from cotoolkit.runs import Metrics, RunFolder
 from cotoolkit.seeding import derive, fork_global_rng, generator, seed_layers
 from cotoolkit.signals import step_signals
-from interventions import InterventionLayer
+from interventions import InterventionError, InterventionLayer
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -68,12 +70,12 @@ class Snapshot:
 
     iteration: int
     model: dict[str, Tensor]
-    momentum: list[Tensor]
+    momentum: dict[str, Tensor]
 
     def tensors(self, prefix: str) -> dict[str, Tensor]:
         """Flat, for a file."""
-        momentum = {f"{prefix}momentum/{index:05d}": tensor for index, tensor in enumerate(self.momentum)}
-        return {**{f"{prefix}model/{name}": tensor for name, tensor in self.model.items()}, **momentum}
+        parts = {"model": self.model, "momentum": self.momentum}
+        return {f"{prefix}{part}/{name}": tensor for part, named in parts.items() for name, tensor in named.items()}
 
     @classmethod
     def from_tensors(cls, iteration: int, tensors: dict[str, Tensor], prefix: str) -> Snapshot:
@@ -83,8 +85,7 @@ class Snapshot:
             start = f"{prefix}{part}/"
             return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
 
-        momentum = below("momentum")
-        return cls(iteration, below("model"), [momentum[name] for name in sorted(momentum)])
+        return cls(iteration, below("model"), below("momentum"))
 
 
 class InPrecision(nn.Module):
@@ -96,6 +97,7 @@ class InPrecision(nn.Module):
         self._autocast = fabric.autocast
 
     def forward(self, images: Tensor) -> Tensor:
+        """Logits of a batch."""
         with self._autocast():
             logits: Tensor = self.network(images)
         return logits.float()
@@ -117,6 +119,8 @@ class Trainer:
         from lightning_fabric import Fabric
 
         self.config = config
+        if device == "cuda" and not torch.cuda.is_available():
+            raise ConfigError("no GPU found; use --device cpu")
         self.fabric = fabric or Fabric(accelerator=device, devices=1, precision=PRECISIONS[config.precision])
         on = self.fabric.device
         splits = load(config.data, config.seed, download=download)
@@ -138,9 +142,15 @@ class Trainer:
             config.model, splits.train.shape, splits.train.classes, config.seed, normalise=config.statistics
         )
         if config.input_layer is not None:
-            layer = InterventionLayer(config.input_layer, splits.train.classes)
+            try:
+                layer = InterventionLayer(config.input_layer, splits.train.classes)
+            except InterventionError as error:
+                raise ConfigError(f"input_layer: {error}") from None
             self.bare = nn.Sequential(OrderedDict(input_layer=layer, model=self.bare))
-        self.bare.to(on).to(memory_format=torch.channels_last)
+        self.bare.to(on)
+        # A quarter faster, but a user's own forward may call view(), which this layout forbids.
+        self.layout = torch.contiguous_format if isinstance(config.model, External) else torch.channels_last
+        self.bare.to(memory_format=self.layout)
         self.optimizer = torch.optim.SGD(
             self.bare.parameters(),
             lr=config.learning_rate,
@@ -166,7 +176,7 @@ class Trainer:
             group["momentum"] = config.schedule.momentum(progress, config.momentum)
         images, labels, _ = self.batches.batch(done)
         rank, world = self.fabric.global_rank, self.fabric.world_size
-        images = images[rank::world].contiguous(memory_format=torch.channels_last)
+        images = images[rank::world].contiguous(memory_format=self.layout)
         labels = labels[rank::world]
         batch = Batch(
             images,
@@ -190,18 +200,21 @@ class Trainer:
 
     def snapshot(self) -> Snapshot:
         """A copy of weights, buffers and momentum, on the device."""
-        state = self.optimizer.state
-        momentum = [state[p]["momentum_buffer"].clone() for p in self.bare.parameters() if state[p]]
+        momentum = {
+            name: self.optimizer.state[parameter]["momentum_buffer"].clone()
+            for name, parameter in self.bare.named_parameters()
+            if parameter in self.optimizer.state  # a frozen parameter has none
+        }
         model = {name: tensor.detach().clone() for name, tensor in self.bare.state_dict().items()}
         return Snapshot(self.iteration, model, momentum)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Put a snapshot back."""
         self.bare.load_state_dict(snapshot.model)
-        for index, parameter in enumerate(self.bare.parameters()):
-            self.optimizer.state.pop(parameter, None)
-            if snapshot.momentum:
-                buffer = torch.empty_like(parameter).copy_(snapshot.momentum[index])
+        self.optimizer.state.clear()
+        for name, parameter in self.bare.named_parameters():
+            if name in snapshot.momentum:
+                buffer = torch.empty_like(parameter).copy_(snapshot.momentum[name])
                 self.optimizer.state[parameter]["momentum_buffer"] = buffer
         self.iteration = snapshot.iteration
 
@@ -229,6 +242,7 @@ class Trainer:
             folder.set_state("running")
             folder.write_environment(self.fabric.device.type)
         probe: ProbeResult | None = None
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
         with fork_global_rng(self.config.seed, "layers"):
             while self.iteration < self.total:
                 record, labels = self.step()
@@ -245,7 +259,11 @@ class Trainer:
                 if main and self.iteration % len(self.batches) == 0 and now - saved >= SAVE_EVERY:
                     self._save(folder, before + now - started)
                     saved = now
-        assert probe is not None  # the last iteration is always probed
+        if probe is None:  # resumed after the last iteration, which the monitor has judged already
+            probe = self.measure()
+        if not all(parameter.isfinite().all() for parameter in self.bare.parameters()):
+            self._finish(folder, "diverged", None, before + time.perf_counter() - started)
+            return
         report(Progress(self.iteration, self.total, probe, "evaluating"))
         verdict = self.monitor.verdict(probe, self.train_probe.measure(self.bare))
         self._finish(folder, verdict, probe, before + time.perf_counter() - started)
@@ -377,15 +395,21 @@ def run(
             folder.clear()
         if folder.state in ("done", "diverged"):
             return folder
-        if devices == 1:
-            Trainer(config, device=device, download=download).fit(folder, report)
-        else:
+        try:
+            trainer = Trainer(config, device=device, download=download)
+            if devices == 1:
+                trainer.fit(folder, report)
+                return folder
             from lightning_fabric import Fabric
 
             fabric = Fabric(
                 accelerator=device, devices=devices, strategy="ddp_spawn", precision=PRECISIONS[config.precision]
             )
             fabric.launch(partial(_fit, data=config.to_data(), path=folder.path, download=download))
+        except Exception as error:
+            known = isinstance(error, CotoolkitError)
+            folder.set_state("failed", str(error) if known else traceback.format_exc())
+            raise
     return folder
 
 

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from cotoolkit.cli.catalogue import datasets, interventions, methods, models
-from cotoolkit.cli.display import errors
+from cotoolkit.cli.display import say_error
 from cotoolkit.cli.runs import app as runs_app
 from cotoolkit.cli.training import demo, study_app, train
 from cotoolkit.errors import CotoolkitError
@@ -37,5 +37,8 @@ def main() -> None:
     try:
         app()
     except CotoolkitError as error:
-        errors.print(f"[bold red]error:[/] {' '.join(str(error).split())}", highlight=False, soft_wrap=True)
+        say_error(str(error))
         sys.exit(2)
+    except OSError as error:
+        say_error(str(error))
+        sys.exit(1)

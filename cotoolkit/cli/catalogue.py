@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from cotoolkit.cli.display import console
+from cotoolkit.cli.display import console, say
 from cotoolkit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def preview_intervention(
         if old != new:
             titles[row] += f"\n→ {shown.class_names[new]}"
     figure, _ = preview(before, after, titles)
-    console.print(f"picture: {save(figure, out)}", highlight=False, soft_wrap=True)
+    say(f"picture: {save(figure, out)}")
 
 
 def _below(values: dict[str, Any]) -> dict[str, Any]:

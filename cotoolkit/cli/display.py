@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -20,6 +21,17 @@ if TYPE_CHECKING:
 
 console = Console()
 errors = Console(stderr=True)
+
+
+def say(text: str, style: str | None = None) -> None:
+    """Print a line as it is: brackets in it are not markup."""
+    console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def say_error(text: str) -> None:
+    """Print an error as one line on stderr."""
+    errors.print(f"error: {' '.join(text.split())}", style="red", markup=False, highlight=False, soft_wrap=True)
+
 
 VERDICT_STYLE = {
     "robust": "green",
@@ -47,6 +59,7 @@ class LiveRuns:
         )
         self._overall = self._progress.add_task("[bold]all runs", total=len(configs), now="")
         self._tasks: dict[str, TaskID] = {}
+        self._ended: set[str] = set()
 
     def __enter__(self) -> LiveRuns:
         self._progress.start()
@@ -59,8 +72,10 @@ class LiveRuns:
 
     def on_update(self, update: Update) -> None:
         """Move a run's line."""
+        if update.identity in self._ended:
+            return
         if update.identity not in self._tasks:
-            self._tasks[update.identity] = self._progress.add_task(self._labels[update.identity], now="")
+            self._tasks[update.identity] = self._progress.add_task(escape(self._labels[update.identity]), now="")
         progress = update.progress
         self._progress.update(
             self._tasks[update.identity], completed=progress.iteration, total=progress.total, now=accuracies(progress)
@@ -69,10 +84,11 @@ class LiveRuns:
     def on_outcome(self, outcome: Outcome) -> None:
         """Take an ended run's line away."""
         identity = outcome.config.identity
+        self._ended.add(identity)
         if identity in self._tasks:
             self._progress.remove_task(self._tasks.pop(identity))
             if not console.is_terminal:
-                console.print(f"{outcome.state}: {self._labels[identity]}", highlight=False)
+                say(f"{outcome.state}: {self._labels[identity]}")
         self._progress.advance(self._overall)
 
 
@@ -111,7 +127,7 @@ def result_table(table: pd.DataFrame, *, title: str | None = None) -> Table:
     for _, run in table.iterrows():
         verdict = run["verdict"] or run["state"]
         shown.add_row(
-            *(cell(run[name]) for name in settings),
+            *(escape(cell(run[name])) for name in settings),
             str(run["seed"]),
             *("" if run.isna()[name] else f"{run[name]:.1%}" for name in protocols),
             breakpoint_text(run),

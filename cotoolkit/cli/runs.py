@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from cotoolkit.cli.display import breakpoint_text, cell, console, result_table, varying
+from cotoolkit.cli.display import breakpoint_text, cell, console, result_table, say, varying
 from cotoolkit.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
@@ -42,9 +42,9 @@ def list_runs(root: Root = Path("runs")) -> None:
     if shown.row_count:
         console.print(shown)
     elif not damaged:
-        console.print(f"no runs in {root}; `cotoolkit demo` makes some", highlight=False)
+        say(f"no runs in {root}; `cotoolkit demo` makes some")
     for line in damaged:
-        console.print(f"[red]damaged:[/] {line}", highlight=False, soft_wrap=True)
+        say(f"damaged: {line}")
     if damaged:
         raise typer.Exit(1)
 
@@ -60,15 +60,15 @@ def show(run: Key, root: Root = Path("runs")) -> None:
     folder = find_run(root, run)
     console.print(result_table(run_table([folder]), title=folder.path.name))
     if folder.reason:
-        console.print(f"{folder.state}: {folder.reason}", style="yellow", highlight=False)
-    console.print(yaml.safe_dump(folder.config().to_data(), sort_keys=False), highlight=False)
+        say(f"{folder.state}: {folder.reason}", "yellow")
+    say(yaml.safe_dump(folder.config().to_data(), sort_keys=False))
     for event in folder.events():
         console.print(
             f"{event['kind']} at iteration {event['iteration']}: {json.dumps(event['detail'])}", soft_wrap=True
         )
     for path in sorted(folder.path.rglob("*")):
         if path.is_file() and not path.name.startswith("."):
-            console.print(f"{path.stat().st_size:>10,}  {path.relative_to(folder.path)}", highlight=False)
+            say(f"{path.stat().st_size:>10,}  {path.relative_to(folder.path)}")
 
 
 @app.command()
@@ -83,7 +83,7 @@ def compare(runs: Keys = None, root: Root = Path("runs")) -> None:
     console.print(result_table(table))
     for name in varying(table):
         values = table[name].map(cell).unique()
-        console.print(f"{name}: {', '.join(values)}", highlight=False)
+        say(f"{name}: {', '.join(values)}")
 
 
 @app.command()
@@ -106,7 +106,7 @@ def export(
     else:
         plain = table.map(lambda value: str(value) if isinstance(value, tuple) else value)
         write_atomically(out, plain.to_parquet(index=False))
-    console.print(f"{len(table)} rows: {out}", highlight=False, soft_wrap=True)
+    say(f"{len(table)} rows: {out}")
 
 
 def _folders(root: Path, keys: list[str] | None) -> list[RunFolder]:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cotoolkit.choices import Device, Scale
-from cotoolkit.cli.display import LiveRuns, accuracies, console, errors, label, result_table
-from cotoolkit.errors import ConfigError
+from cotoolkit.cli.display import LiveRuns, accuracies, console, label, result_table, say, say_error
+from cotoolkit.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +62,7 @@ def train(
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[now]}")
     bar = Progress(*columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal)
     with resumable(), bar as progress:
-        task = progress.add_task(label(chosen), now="", total=None)
+        task = progress.add_task(escape(label(chosen)), now="", total=None)
         folder = run(
             chosen,
             root,
@@ -73,10 +74,10 @@ def train(
                 task, completed=now.iteration, total=now.total, now=accuracies(now), refresh=bool(now.note)
             ),
         )
-    console.print(result_table(run_table([folder]), title=label(chosen)))
+    console.print(result_table(run_table([folder]), title=escape(label(chosen))))
     if folder.reason:
-        console.print(f"{folder.state}: {folder.reason}", style="yellow", highlight=False)
-    console.print(f"run folder: {folder.path}", highlight=False, soft_wrap=True)
+        say(f"{folder.state}: {folder.reason}", "yellow")
+    say(f"run folder: {folder.path}")
 
 
 study_app = typer.Typer(no_args_is_help=True, help="Grids of runs: run them, show what they found.")
@@ -131,7 +132,7 @@ def resumable() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        errors.print("interrupted; the same command goes on from the last saved epoch", highlight=False)
+        say_error("interrupted; the same command goes on from the last saved epoch")
         raise typer.Exit(130) from None
 
 
@@ -180,8 +181,8 @@ def _run_study(study: Study, root: Path, *, jobs: int | None, device: Device, fr
     failed = [outcome for outcome in outcomes if outcome.state == "failed"]
     for outcome in failed:
         last_line = outcome.reason.strip().splitlines()[-1]
-        console.print(f"[red]failed:[/] {label(outcome.config)}: {last_line}", highlight=False, soft_wrap=True)
-        console.print(f"        {outcome.folder.path}", highlight=False, soft_wrap=True)
+        say(f"failed: {label(outcome.config)}: {last_line}")
+        say(f"        {outcome.folder.path}")
     if failed:
         raise typer.Exit(1)
 
@@ -191,9 +192,11 @@ def _show(study: Study, root: Path, table: pd.DataFrame) -> None:
     from analyses.breakpoints import phase_diagram, save, timeline
     from cotoolkit.table import metric_table
 
+    if table.empty:
+        raise RunError(f"{root}: no run of this study has been trained yet; `cotoolkit study run --file FILE` does")
     folder = study.folder(root)
-    console.print(result_table(table, title=f"{study.question or study.name} (scale: {study.scale})"))
-    console.print(conclusion(table), highlight=False)
+    console.print(result_table(table, title=escape(f"{study.question or study.name} (scale: {study.scale})")))
+    say(conclusion(table))
     done = table[table["verdict"] != ""]
     pictures = []
     if len(done):
@@ -205,7 +208,7 @@ def _show(study: Study, root: Path, table: pd.DataFrame) -> None:
             axes: Any = {"y": "epsilon", "by": "method"} if several else {"y": "method", "by": None}
             pictures.append(save(phase_diagram(done, **axes, accuracy=str(protocol))[0], folder / "phase.png"))
     for name, path in [("study", folder), *((picture.stem, picture) for picture in pictures)]:
-        console.print(f"{name + ':':<10}{path}", highlight=False, soft_wrap=True)
+        say(f"{name + ':':<10}{path}")
 
 
 def conclusion(table: pd.DataFrame) -> str:

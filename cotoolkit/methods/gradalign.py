@@ -43,7 +43,8 @@ class GradAlign(Method):
     are left out of the mean. The gradient g(x) that FGSM steps along serves as g1, so it is computed once.
 
     Args:
-        weight: of the regulariser; None means the authors' law in epsilon, `published_weight`.
+        weight: of the regulariser; None means the authors' law in epsilon, `published_weight`, at the batch's radius,
+            so that it grows while the radius warms up.
         anchor: where g1 is taken: "clean" as in the paper; "adversarial" (x + delta, 1 more forward and backward) as in
             the released code of co_features.
         bn_mode: BatchNorm during the attack and the regulariser, see `attacks.BatchNormMode`.
@@ -82,7 +83,10 @@ class GradAlign(Method):
 def misalignment(fixed: Tensor, moving: Tensor) -> Tensor:
     """1 - mean cosine between per-sample gradients (B, ...), where neither is zero; 0 if that leaves none."""
     fixed, moving = fixed.flatten(1), moving.flatten(1)
-    usable = (fixed.detach().abs().amax(1) > 0) & (moving.detach().abs().amax(1) > 0)
+    sizes = fixed.detach().abs().amax(1, keepdim=True), moving.detach().abs().amax(1, keepdim=True)
+    usable = ((sizes[0] > 0) & (sizes[1] > 0)).flatten()
     if not usable.any():
         return moving.sum() * 0
-    return 1 - torch.cosine_similarity(fixed[usable], moving[usable]).mean()
+    # Scaled first: gradients of confident samples are so small that their lengths would vanish in float32.
+    fixed, moving = (fixed / sizes[0])[usable], (moving / sizes[1])[usable]
+    return 1 - torch.cosine_similarity(fixed, moving).mean()

@@ -22,6 +22,11 @@ def test_movement_the_other_way_is_not_it():
     assert first_movement(ITERATIONS, series(290, 1.8), 300, "falls") is None
 
 
+def test_rounding_noise_on_a_constant_is_no_movement():
+    values = np.where(ITERATIONS < 290, 2.0, 2.0 - 2.4e-7)
+    assert first_movement(ITERATIONS, values, 300, "falls") is None
+
+
 def test_a_single_outlier_is_no_movement():
     values = series(1000, 0)
     values[280] = -5

@@ -85,6 +85,11 @@ def test_steepest_directions():
     )
 
 
+def test_steepest_directions_of_tiny_gradients_have_length_one():
+    gradient = torch.tensor([[3e-24, -4e-24]]).view(1, 1, 1, 2)
+    torch.testing.assert_close(ThreatModel(1, "l2").steepest(gradient).flatten(), torch.tensor([0.6, -0.8]))
+
+
 def test_refuses_a_negative_radius():
     with pytest.raises(ValueError, match="greater than or equal to 0"):
         ThreatModel(-0.1)

@@ -1,6 +1,7 @@
 """Small runs for tests: digits, a narrow network, a second or two."""
 
 import torch
+from torch import nn
 
 from cotoolkit.config import RunConfig
 from cotoolkit.settings import apply
@@ -26,3 +27,19 @@ def colours(train: bool):
     """A user's own data set: 32x32 colour noise with labels."""
     draws = torch.Generator().manual_seed(int(train))
     return torch.rand(128, 3, 32, 32, generator=draws), torch.arange(128) % 4
+
+
+class FrozenViews(nn.Module):
+    """A user's own model with two customs of such models: a frozen layer, and view() instead of flatten()."""
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        self.frozen = nn.Conv2d(channels, 3, 3, padding=1).requires_grad_(False)
+        self.trained = nn.Linear(3 * 64, classes)
+
+    def forward(self, images):
+        return self.trained(self.frozen(images).view(len(images), -1))
+
+
+def frozen_views(shape, classes):
+    return FrozenViews(shape[0], classes)

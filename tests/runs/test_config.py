@@ -39,6 +39,12 @@ def test_every_part_enters_the_identity(change):
     assert small(**change).identity != small().identity
 
 
+def test_none_is_no_intervention_and_a_box():
+    config = small(intervention="none", input_layer="none", box="none", normalise="none")
+    assert (config.intervention, config.input_layer) == (None, None)
+    assert (config.box, config.normalise) == ("none", "none")
+
+
 def test_other_ways_to_write_a_run_have_its_identity():
     assert small(method="FGSM").identity == small(method={"name": "fgsm"}).identity
     assert small(epsilon="8/255").identity == small(epsilon=8 / 255).identity

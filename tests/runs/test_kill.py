@@ -5,6 +5,7 @@ import time
 
 import torch
 
+from cotoolkit.errors import RunInUse
 from cotoolkit.runs import RunFolder
 from cotoolkit.trainer import run
 from tests.runs.small import small
@@ -54,3 +55,36 @@ def test_kill_9_at_any_moment_then_the_same_command_gives_the_same_bits(tmp_path
     assert folder.metrics().equals(whole.metrics())
     assert {**folder.result(), "seconds": 0} == {**whole.result(), "seconds": 0}
     assert not list(folder.path.rglob("*.tmp"))
+
+
+LAUNCHER = """
+import sys
+import yaml
+from cotoolkit.config import RunConfig
+from cotoolkit.launch import launch
+if __name__ == "__main__":
+    launch([RunConfig.parse(yaml.safe_load(open(sys.argv[1])))], sys.argv[2], jobs=1, device="cpu")
+"""
+
+
+def test_workers_die_with_a_killed_launcher(tmp_path):
+    config = small(epochs=2000)
+    (tmp_path / "config.yaml").write_text(config.to_yaml())
+    (tmp_path / "launcher.py").write_text(LAUNCHER)
+    words = [sys.executable, str(tmp_path / "launcher.py"), str(tmp_path / "config.yaml"), str(tmp_path)]
+    process = subprocess.Popen(words)
+    folder = RunFolder.of(tmp_path, config)
+    deadline = time.monotonic() + 120
+    while folder.state != "running":
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    while True:  # the worker holds the run's lock as long as it lives
+        try:
+            with folder.lock():
+                break
+        except RunInUse:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)

@@ -10,7 +10,8 @@ from cotoolkit.settings import apply, combinations, parse_settings
         ("a=1", (1,)),
         ("a=0.25", (0.25,)),
         ("a=8/255", ("8/255",)),
-        ("a=none", (None,)),
+        ("a=none", ("none",)),  # a word of several settings; null is no value
+        ("a=null", (None,)),
         ("a=true", (True,)),
         ("a=fgsm", ("fgsm",)),
         ("a=[1,2]", (1, 2)),

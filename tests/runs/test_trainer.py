@@ -87,18 +87,18 @@ def test_replays_are_exact(method, monitored):
     again = trainer.snapshot()
     assert again.iteration == end.iteration == 4
     assert same(again.model, end.model)
-    assert all(torch.equal(a, b) for a, b in zip(again.momentum, end.momentum, strict=True))
+    assert same(again.momentum, end.momentum)
     assert not same(start.model, end.model)
 
 
 def test_snapshots_survive_their_flat_form():
     trainer = Trainer(small(), device="cpu")
-    assert trainer.snapshot().momentum == []
+    assert trainer.snapshot().momentum == {}
     trainer.advance(1)
     snapshot = trainer.snapshot()
     again = Snapshot.from_tensors(1, {**snapshot.tensors("x/"), "other": torch.ones(1)}, "x/")
     assert same(again.model, snapshot.model)
-    assert all(torch.equal(a, b) for a, b in zip(again.momentum, snapshot.momentum, strict=True))
+    assert same(again.momentum, snapshot.momentum)
 
 
 def test_schedules_reach_the_optimiser():
@@ -133,14 +133,14 @@ class Interrupted(Exception):
     pass
 
 
-@pytest.mark.parametrize("stop", [1, 5, 7, 10, 14, 15])
+@pytest.mark.parametrize("stop", [1, 5, 7, 10, 14, 15, "evaluating"])
 def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path, monkeypatch, stop):
     monkeypatch.setattr(trainer_module, "SAVE_EVERY", 0.0)
     config = small(method="n_fgsm", data__augment="crop_flip")
     whole = run(config, tmp_path / "whole", device="cpu")
 
     def report(progress):
-        if progress.iteration == stop:
+        if stop in (progress.iteration, progress.note):
             raise Interrupted
 
     with pytest.raises(Interrupted):
@@ -228,6 +228,32 @@ def test_a_filter_inside_the_model_hides_what_it_removes():
 def test_all_training_images_can_be_used(tmp_path):
     folder = run(small(data__holdout=0, epochs=1), tmp_path, device="cpu")
     assert folder.state == "done"
+
+
+def test_own_models_may_view_and_freeze(tmp_path):
+    config = small(model="tests.runs.small:frozen_views")
+    trainer = Trainer(config, device="cpu")
+    with fork_global_rng(0, "layers"):
+        trainer.advance(2)
+        middle = trainer.snapshot()
+        trainer.advance(2)
+        end = trainer.snapshot()
+        trainer.restore(middle)
+        trainer.advance(2)
+    assert same(trainer.snapshot().model, end.model)
+    assert len(end.momentum) == 2  # of the trained layer alone
+
+
+def test_what_cannot_be_is_said_in_one_line(tmp_path):
+    inject = {"name": "inject", "carrier": "paired", "beta": 0.1}
+    with pytest.raises(ConfigError, match="input_layer: inject needs labels"):
+        run(small(input_layer=inject), tmp_path, device="cpu")
+    assert RunFolder.of(tmp_path, small(input_layer=inject)).state == "failed"
+    if not torch.cuda.is_available():
+        with pytest.raises(ConfigError, match="no GPU found"):
+            run(small(), tmp_path, device="cuda")
+    with pytest.raises(ConfigError, match=r"set method\.weight"):
+        small(method="gradalign", epsilon=0.25)
 
 
 def test_batches_larger_than_the_data_are_refused(tmp_path):

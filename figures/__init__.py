@@ -1,0 +1,1 @@
+"""Pictures of measured results: `gallery/` holds each with the result file it is drawn from."""

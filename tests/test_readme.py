@@ -1,0 +1,25 @@
+"""The README's Python examples run as printed."""
+
+import re
+from pathlib import Path
+
+import torch
+
+from tests.engine.networks import conv_net
+
+BLOCKS = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[1] / "README.md").read_text(), re.DOTALL)
+
+
+def test_the_study_example_is_a_valid_study():
+    names = {"__name__": "readme"}
+    exec(BLOCKS[0], names)
+    assert len(names["study"].runs()) == 18
+    assert len(BLOCKS[0].splitlines()) <= 15
+
+
+def test_the_parts_example_runs(capsys):
+    images, labels = torch.rand(20, 1, 6, 6), torch.arange(20) % 10
+    names = {"model": conv_net(classes=10), "images": images, "labels": labels}
+    exec(BLOCKS[1], names)
+    assert names["found"].card["protocol"]["restarts"] == 10
+    assert "Accuracy(value=" in capsys.readouterr().out
