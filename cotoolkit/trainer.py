@@ -12,7 +12,6 @@ import time
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -32,6 +31,7 @@ from cotoolkit.movement import first_movements
 from cotoolkit.runs import Metrics, RunFolder
 from cotoolkit.seeding import derive, fork_global_rng, generator, seed_layers
 from cotoolkit.signals import step_signals
+from cotoolkit.snapshot import Snapshot
 from interventions import InterventionError, InterventionLayer
 
 if TYPE_CHECKING:
@@ -62,30 +62,6 @@ class Progress(NamedTuple):
 
 
 Report = Callable[[Progress], None]
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """Everything that the iterations after `iteration` depend on, besides the configuration."""
-
-    iteration: int
-    model: dict[str, Tensor]
-    momentum: dict[str, Tensor]
-
-    def tensors(self, prefix: str) -> dict[str, Tensor]:
-        """Flat, for a file."""
-        parts = {"model": self.model, "momentum": self.momentum}
-        return {f"{prefix}{part}/{name}": tensor for part, named in parts.items() for name, tensor in named.items()}
-
-    @classmethod
-    def from_tensors(cls, iteration: int, tensors: dict[str, Tensor], prefix: str) -> Snapshot:
-        """Inverse of `tensors`."""
-
-        def below(part: str) -> dict[str, Tensor]:
-            start = f"{prefix}{part}/"
-            return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
-
-        return cls(iteration, below("model"), below("momentum"))
 
 
 class InPrecision(nn.Module):
@@ -242,8 +218,8 @@ class Trainer:
             folder.set_state("running")
             folder.write_environment(self.fabric.device.type)
         probe: ProbeResult | None = None
-        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
-        with fork_global_rng(self.config.seed, "layers"):
+        exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
+        with exact, fork_global_rng(self.config.seed, "layers"):
             while self.iteration < self.total:
                 record, labels = self.step()
                 signals = self._shared(step_signals(record, labels))

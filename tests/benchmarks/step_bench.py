@@ -73,41 +73,41 @@ def fgsm_step(repeats: int, width: int, batch_size: int = 128) -> None:
 
 
 def monitor_overhead(repeats: int) -> None:
-    """Training time with the default monitor over training time without any, on the demo's network."""
+    """What watching adds to the training time of the demo's network, at default settings and the demo's length."""
     base = demo_study().runs()[-1].to_data()
     config = RunConfig.parse({**base, "monitor": {}, "intervention": None, "epsilon": 0.1})
-    interval = config.monitor.interval
     torch.set_num_threads(1)
     plain, watched = (Trainer(config, device="cpu") for _ in range(2))
+    monitor, total = watched.monitor, watched.total
+    probes = 1 + sum(monitor.due(iteration, {}) is not None for iteration in range(1, total))  # 1: the last iteration
 
-    def train(trainer: Trainer, iterations: int) -> None:
+    def train(iterations: int) -> None:
         for _ in range(iterations):
-            trainer.step(trace=False)
+            plain.step(trace=False)
 
-    def train_watched(trainer: Trainer, iterations: int) -> None:
+    def train_watched(iterations: int) -> None:
         for _ in range(iterations):
-            record, labels = trainer.step()
+            record, labels = watched.step()
             signals = step_signals(record, labels)
-            trainer.metrics.add(trainer.iteration, signals)
-            if trainer.monitor.due(trainer.iteration, signals) == "suspicion":
-                trainer.measure()
+            watched.metrics.add(watched.iteration, signals)
+            monitor.due(watched.iteration, signals)
+
+    def probe() -> None:
+        monitor.judge(watched.iteration, watched.measure(), watched)
 
     shares = []
     with fork_global_rng(0, "layers"):
-        train(plain, 20), train_watched(watched, 20)
-        watched.measure()
+        train(20), train_watched(20), probe()
         for _ in range(repeats):
-            # Short turns, so that both see the machine in the same mood. The probe is due once an interval.
-            turns = [
-                (seconds(lambda: train(plain, 10)), seconds(lambda: train_watched(watched, 10))) for _ in range(25)
-            ]
+            # Short turns, so that both see the machine in the same mood.
+            turns = [(seconds(lambda: train(10)), seconds(lambda: train_watched(10))) for _ in range(25)]
             slow, fast = sum(w for _, w in turns) / 250, sum(p for p, _ in turns) / 250
-            probe = statistics.median(seconds(watched.measure) for _ in range(5))
-            shares.append(((slow - fast) / fast, probe / (interval * fast)))
-    signals, probes = (statistics.median(share) for share in zip(*shares, strict=True))
+            one = statistics.median(seconds(probe) for _ in range(5))
+            shares.append(((slow - fast) / fast, probes * one / (total * fast)))
+    signals, probing = (statistics.median(share) for share in zip(*shares, strict=True))
     print(
-        f"monitor at default settings, demo network: {signals + probes:.1%} of training time "
-        f"(signals every step {signals:.1%}, probe every {interval} steps {probes:.1%}; median of {repeats})"
+        f"monitor at default settings, demo network: {signals + probing:.1%} of training time (signals at each of "
+        f"{total} iterations {signals:.1%}, {probes} probes {probing:.1%}; medians of {repeats})"
     )
 
 

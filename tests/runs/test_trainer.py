@@ -8,7 +8,8 @@ from cotoolkit.errors import ConfigError, RunError
 from cotoolkit.methods import METHODS
 from cotoolkit.runs import RunFolder
 from cotoolkit.seeding import fork_global_rng
-from cotoolkit.trainer import Snapshot, Trainer, run
+from cotoolkit.snapshot import Snapshot
+from cotoolkit.trainer import Trainer, run
 from tests.runs.small import small
 
 

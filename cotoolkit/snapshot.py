@@ -1,0 +1,31 @@
+"""A moment of training, in memory or flat for a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything that the iterations after `iteration` depend on, besides the configuration."""
+
+    iteration: int
+    model: dict[str, Tensor]
+    momentum: dict[str, Tensor]
+
+    def tensors(self, prefix: str) -> dict[str, Tensor]:
+        """Flat, for a file."""
+        parts = {"model": self.model, "momentum": self.momentum}
+        return {f"{prefix}{part}/{name}": tensor for part, named in parts.items() for name, tensor in named.items()}
+
+    @classmethod
+    def from_tensors(cls, iteration: int, tensors: dict[str, Tensor], prefix: str) -> Snapshot:
+        """Inverse of `tensors`."""
+
+        def below(part: str) -> dict[str, Tensor]:
+            start = f"{prefix}{part}/"
+            return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
+
+        return cls(iteration, below("model"), below("momentum"))
