@@ -10,6 +10,7 @@ Iterations count updates: iteration t is the model after t optimiser steps.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass as plain_dataclass
 from typing import Annotated, Any, Literal, NamedTuple, Protocol
 
@@ -203,24 +204,25 @@ class BreakpointMonitor:
         self.good: tuple[int, Any] | None = None
         self.align: deque[float] = deque(maxlen=config.window)
 
-    def due(self, iteration: int, signals: dict[str, float]) -> Literal["scheduled", "suspicion"] | None:
-        """Whether to probe after this iteration, and why; feeds the free signals to the suspicion rule."""
-        config = self.config
+    def scheduled(self, iteration: int) -> bool:
+        """Whether a probe is due after this iteration whatever the signals say."""
+        interval = self.config.interval
+        early = EARLIEST_PROBE <= iteration < interval and iteration.bit_count() == 1
+        return interval > 0 and (iteration % interval == 0 or early)
+
+    def suspicious(self, signals: Mapping[str, float]) -> bool:
+        """Whether the free signals of one more iteration give cause for a probe at once; to be fed with every one."""
         value = signals.get("pert_align", torch.nan)
         if value == value:  # noqa: PLR0124 - nan: no sample of the batch had a gradient
             self.align.append(value)
-        early = iteration >= EARLIEST_PROBE and iteration.bit_count() == 1
-        if config.interval and (iteration % config.interval == 0 or (early and iteration < config.interval)):
-            return "scheduled"
-        if self.broken_at is None and self.good and len(self.align) == config.window:
-            quarter = config.window // 4
-            values = list(self.align)
-            fall = (sum(values[:quarter]) - sum(values[-quarter:])) / quarter
-            # After a suspicion the window has to fill anew, so that one fall costs one probe.
-            if fall >= config.suspicion:
-                self.align.clear()
-                return "suspicion"
-        return None
+        window = self.config.window
+        if self.broken_at is not None or self.good is None or len(self.align) < window:
+            return False
+        values, quarter = list(self.align), window // 4
+        if (sum(values[:quarter]) - sum(values[-quarter:])) / quarter < self.config.suspicion:
+            return False
+        self.align.clear()  # the window has to fill anew, so that one fall costs one probe
+        return True
 
     def judge(self, iteration: int, result: ProbeResult, trainer: Replayable) -> tuple[list[Event], Breakpoint | None]:
         """Take in a probe of the current model; on a break, date it. The trainer ends in the state it came in."""

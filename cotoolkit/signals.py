@@ -6,7 +6,7 @@ Step signals come from a training step's by-products and cost no pass through th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, TypeVar
 
 import torch
@@ -101,28 +101,36 @@ def gradient_alignment(clean_gradient: Tensor, noisy_gradient: Tensor) -> Tensor
     return _cosine(clean_gradient, noisy_gradient)
 
 
-def step_signals(record: StepRecord, labels: Tensor) -> dict[str, float]:
-    """Batch means of every step signal the record allows, plus training loss and accuracy.
+def step_signals(records: Sequence[StepRecord], labels: Sequence[Tensor]) -> list[dict[str, float]]:
+    """Batch means of every step signal the records allow, plus training loss and accuracy, for some steps at once.
 
-    Takes no pass through the network and one transfer from its device. Samples whose value is nan are left out.
+    Takes no pass through the network and one transfer from its device; several steps cost little more than one, since
+    on small networks it is the number of operations that counts. Samples whose value is nan are left out.
 
     Args:
-        record: by-products of one training step.
-        labels: (B,).
+        records: by-products of steps of one method on batches of one size.
+        labels: (B,) for each.
     """
-    values = {"train_loss": record.losses, "train_accuracy": (record.logits.argmax(1) == labels).float()}
-    if record.delta is not None:
-        values["perturbation_norm"] = perturbation_norm(record.delta)
-    if record.attack is not None:
-        gradient = record.attack.gradient
+    losses = torch.cat([record.losses for record in records])
+    correct = torch.cat([record.logits for record in records]).argmax(1) == torch.cat(list(labels))
+    values = {"train_loss": losses, "train_accuracy": correct.float()}
+    deltas = [record.delta for record in records if record.delta is not None]
+    attacks = [record.attack for record in records if record.attack is not None]
+    updates = [record.update_gradient for record in records if record.update_gradient is not None]
+    if deltas:
+        values["perturbation_norm"] = perturbation_norm(torch.cat(deltas))
+    if attacks:
+        gradient = torch.cat([attack.gradient for attack in attacks])
         values["gradient_norm"] = gradient_norm(gradient)
-        values["abnormal_example"] = abnormal_example(record.attack.losses, record.losses)
-        if record.update_gradient is not None:
-            values["pert_align"] = pert_align(gradient, record.update_gradient)
-            values["linearity"] = linearity(gradient, record.update_gradient)
-    means = torch.stack(list(values.values())).nanmean(1)
-    means[0] = record.losses.mean()  # a loss that is nan must show, not be left out
-    return dict(zip(values, means.tolist(), strict=True))
+        values["abnormal_example"] = abnormal_example(torch.cat([attack.losses for attack in attacks]), losses)
+        if updates:
+            update = torch.cat(updates)
+            values["pert_align"] = pert_align(gradient, update)
+            values["linearity"] = linearity(gradient, update)
+    table = torch.stack(list(values.values())).view(len(values), len(records), -1)
+    means = table.nanmean(2)
+    means[0] = table[0].mean(1)  # a loss that is nan must show, not be left out
+    return [dict(zip(values, column, strict=True)) for column in means.T.tolist()]
 
 
 def _cosine(first: Tensor, second: Tensor) -> Tensor:

@@ -41,6 +41,9 @@ PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16-mixed": "bf16-mixed"}
 """Fabric's names."""
 
 
+TOGETHER = 8
+"""Steps whose signals are computed together, at most; a break is then noticed that much later, but not dated later."""
+
 SAVE_EVERY = 2.0
 """Seconds between the ends of epochs at which a run's state is saved."""
 
@@ -218,21 +221,24 @@ class Trainer:
             folder.set_state("running")
             folder.write_environment(self.fabric.device.type)
         probe: ProbeResult | None = None
+        steps: list[tuple[StepRecord, Tensor]] = []
         exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
         with exact, fork_global_rng(self.config.seed, "layers"):
             while self.iteration < self.total:
-                record, labels = self.step()
-                signals = self._shared(step_signals(record, labels))
-                self.metrics.add(self.iteration, signals)
-                if not math.isfinite(signals["train_loss"]):
-                    self._finish(folder, "diverged", None, before + time.perf_counter() - started)
-                    return
-                reason = self.monitor.due(self.iteration, signals)
-                if reason or self.iteration == self.total:
-                    probe = self._look(folder, reason, report)
+                steps.append(self.step())
+                scheduled = self.monitor.scheduled(self.iteration) or self.iteration == self.total
+                epoch_ends = self.iteration % len(self.batches) == 0
+                if scheduled or epoch_ends or len(steps) == TOGETHER:
+                    finite, suspicious = self._take_in(steps)
+                    steps.clear()
+                    if not finite:
+                        self._finish(folder, "diverged", None, before + time.perf_counter() - started)
+                        return
+                    if scheduled or suspicious:
+                        probe = self._look(folder, suspicious, report)
                 report(Progress(self.iteration, self.total, probe))
                 now = time.perf_counter()
-                if main and self.iteration % len(self.batches) == 0 and now - saved >= SAVE_EVERY:
+                if main and epoch_ends and now - saved >= SAVE_EVERY:
                     self._save(folder, before + now - started)
                     saved = now
         if probe is None:  # resumed after the last iteration, which the monitor has judged already
@@ -244,11 +250,22 @@ class Trainer:
         verdict = self.monitor.verdict(probe, self.train_probe.measure(self.bare))
         self._finish(folder, verdict, probe, before + time.perf_counter() - started)
 
-    def _look(self, folder: RunFolder, reason: str | None, report: Report) -> ProbeResult:
+    def _take_in(self, steps: list[tuple[StepRecord, Tensor]]) -> tuple[bool, bool]:
+        """Record the signals of the latest steps; whether their losses are finite, and whether they look suspicious."""
+        finite, suspicious = True, False
+        signals = step_signals([record for record, _ in steps], [labels for _, labels in steps])
+        for iteration, values in enumerate(signals, start=self.iteration - len(steps) + 1):
+            shared = self._shared(values)
+            self.metrics.add(iteration, shared)
+            finite = finite and math.isfinite(shared["train_loss"])
+            suspicious = self.monitor.suspicious(shared) or suspicious
+        return finite, suspicious
+
+    def _look(self, folder: RunFolder, suspicious: bool, report: Report) -> ProbeResult:
         """Probe, tell the monitor, and write down what it says."""
         probe = self.measure()
         self.metrics.add(self.iteration, probe.metrics())
-        if reason == "suspicion":
+        if suspicious:
             self.events.append({"kind": "suspicion", "iteration": self.iteration, "detail": probe.metrics()})
         if self.monitor.would_date(probe):
             report(Progress(self.iteration, self.total, probe, "dating the break"))

@@ -115,11 +115,11 @@ def train_on(
         update: the trainer's.
         penalty: builds a regulariser to be added to the loss.
     """
-    delta = attacked.delta.detach()
+    adversarial = (batch.images + attacked.delta).detach()
     if batch.trace:
-        delta.requires_grad_()
-    logits = model(batch.images + delta)
+        adversarial.requires_grad_()
+    logits = model(adversarial)
     losses = F.cross_entropy(logits.float(), batch.labels, reduction="none")
     update(losses.mean() if penalty is None else losses.mean() + penalty())
-    gradient = None if delta.grad is None else delta.grad * len(batch.labels)
-    return StepRecord(losses.detach(), logits.detach(), delta.detach(), attacked, gradient)
+    gradient = None if adversarial.grad is None else adversarial.grad * len(batch.labels)
+    return StepRecord(losses.detach(), logits.detach(), attacked.delta.detach(), attacked, gradient)

@@ -44,7 +44,7 @@ def watch(script, iterations, interval=50, **options):
     events, found = [], []
     for iteration in range(1, iterations + 1):
         script.iteration = iteration
-        if monitor.due(iteration, {}):
+        if monitor.scheduled(iteration):
             new, broken = monitor.judge(iteration, script.measure(), script)
             events += new
             found += [broken] if broken else []
@@ -160,17 +160,16 @@ def test_a_fall_of_pert_align_calls_for_a_probe_at_once():
     script = Script(lambda i: 0.5)
     script.iteration = 16
     monitor.judge(16, result(0.5), script)
-    reasons = [monitor.due(i, {"pert_align": 0.9 if i < 100 else 0.3}) for i in range(17, 130)]
-    reasons = {i: reason for i, reason in enumerate(reasons, start=17) if reason and reason != "scheduled"}
+    alarms = [i for i in range(17, 130) if monitor.suspicious({"pert_align": 0.9 if i < 100 else 0.3})]
     # Quarters of two: the last is all low at iteration 101. One probe, until the window has filled anew.
-    assert reasons == {101: "suspicion"}
+    assert alarms == [101]
 
 
 def test_suspicion_waits_for_robustness_and_ignores_nan():
     monitor = BreakpointMonitor(MonitorConfig(interval=0, window=8), classes=10)
     values = [0.9] * 10 + [0.1] * 10
-    assert not any(monitor.due(i, {"pert_align": v}) for i, v in enumerate(values, start=1))
-    monitor.due(99, {"pert_align": float("nan")})
+    assert not any(monitor.suspicious({"pert_align": value}) for value in values)
+    assert not monitor.suspicious({"pert_align": float("nan")})
     assert all(value == value for value in monitor.align)  # noqa: PLR0124
 
 
@@ -178,7 +177,7 @@ def test_state_survives_a_round_trip():
     script = Script(lambda i: 0.5 if i < 300 else 0.0)
     for stop in (200, 400):
         monitor, _, _ = watch(script, stop)
-        monitor.due(stop + 1, {"pert_align": 0.25})
+        monitor.suspicious({"pert_align": 0.25})
         twin = BreakpointMonitor(MonitorConfig(interval=50), classes=10)
         twin.load_state(monitor.state(), monitor.good[1])
         assert twin.state() == monitor.state()

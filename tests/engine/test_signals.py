@@ -68,7 +68,7 @@ def record(losses):
 
 
 def test_step_signals_average_over_the_samples_that_say_something():
-    values = step_signals(record([1.0, 3.0]), torch.tensor([0, 1]))
+    (values,) = step_signals([record([1.0, 3.0])], [torch.tensor([0, 1])])
     assert values == pytest.approx(
         {
             "train_loss": 2.0,
@@ -82,10 +82,17 @@ def test_step_signals_average_over_the_samples_that_say_something():
     )
 
 
+def test_steps_together_are_the_steps_one_by_one():
+    records, labels = [record([1.0, 3.0]), record([0.5, 0.25])], [torch.tensor([0, 1]), torch.tensor([1, 1])]
+    apart = [step_signals([r], [y])[0] for r, y in zip(records, labels, strict=True)]
+    assert step_signals(records, labels) == apart
+    assert apart[0] != apart[1]
+
+
 def test_a_loss_that_is_nan_shows():
-    assert math.isnan(step_signals(record([1.0, math.nan]), torch.tensor([0, 1]))["train_loss"])
+    assert math.isnan(step_signals([record([1.0, math.nan])], [torch.tensor([0, 1])])[0]["train_loss"])
 
 
 def test_clean_training_has_two_signals():
     plain = StepRecord(torch.tensor([1.0]), torch.tensor([[1.0, 0.0]]))
-    assert step_signals(plain, torch.tensor([0])) == {"train_loss": 1.0, "train_accuracy": 1.0}
+    assert step_signals([plain], [torch.tensor([0])]) == [{"train_loss": 1.0, "train_accuracy": 1.0}]
