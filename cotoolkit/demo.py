@@ -20,7 +20,7 @@ def demo_study() -> Study:
         "batch_size": 64,
         "learning_rate": 0.1,
         "schedule": {"kind": "cyclic", "peak": 0.3, "epsilon_warmup": 6},
-        "monitor": {"interval": 40},
+        "monitor": {"interval": 40, "trace_every": 1},
         "intervention": {"name": "inject", "carrier": "paired", "beta": 0.0},
     }
     seeds = (0, 1, 2)

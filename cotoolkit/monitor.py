@@ -44,14 +44,18 @@ class MonitorConfig:
         drop: robustness is broken when PGD accuracy is below this share of its best so far (ours; after the proposal
             "half its running maximum") ...
         gap: ... and FGSM accuracy exceeds it by this much (ours; no threshold is published).
+        trace_every: iterations between values of PertAlign and linearity, which need the input gradient of the update.
+            That costs next to nothing on a ResNet and 4 to 5 % of a step on a network as small as the demo's, hence 2.
+            The other free signals are taken at every iteration.
         suspicion: probe at once when the PertAlign mean of the last quarter of a window is lower by this much than that
             of its first quarter (SORA's rule, read in its code: 0.5).
-        window: iterations of that window (ours; the length was not found).
+        window: values of that window (ours; the length was not found).
     """
 
     interval: Annotated[int, Ge(0)] = 500
     points: Annotated[int, Ge(1)] = 128
     steps: Annotated[int, Ge(1)] = 10
+    trace_every: Annotated[int, Ge(1)] = 2
     drop: float = 0.5
     gap: float = 0.2
     suspicion: float = 0.5

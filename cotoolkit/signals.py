@@ -105,7 +105,8 @@ def step_signals(records: Sequence[StepRecord], labels: Sequence[Tensor]) -> lis
     """Batch means of every step signal the records allow, plus training loss and accuracy, for some steps at once.
 
     Takes no pass through the network and one transfer from its device; several steps cost little more than one, since
-    on small networks it is the number of operations that counts. Samples whose value is nan are left out.
+    on small networks it is the number of operations that counts. Samples whose value is nan are left out; a signal that
+    a step does not allow is nan.
 
     Args:
         records: by-products of steps of one method on batches of one size.
@@ -116,15 +117,16 @@ def step_signals(records: Sequence[StepRecord], labels: Sequence[Tensor]) -> lis
     values = {"train_loss": losses, "train_accuracy": correct.float()}
     deltas = [record.delta for record in records if record.delta is not None]
     attacks = [record.attack for record in records if record.attack is not None]
-    updates = [record.update_gradient for record in records if record.update_gradient is not None]
     if deltas:
         values["perturbation_norm"] = perturbation_norm(torch.cat(deltas))
     if attacks:
         gradient = torch.cat([attack.gradient for attack in attacks])
         values["gradient_norm"] = gradient_norm(gradient)
         values["abnormal_example"] = abnormal_example(torch.cat([attack.losses for attack in attacks]), losses)
-        if updates:
-            update = torch.cat(updates)
+        updates = [record.update_gradient for record in records]
+        if any(update is not None for update in updates):
+            unknown = torch.full_like(attacks[0].gradient, torch.nan)
+            update = torch.cat([unknown if update is None else update for update in updates])
             values["pert_align"] = pert_align(gradient, update)
             values["linearity"] = linearity(gradient, update)
     table = torch.stack(list(values.values())).view(len(values), len(records), -1)

@@ -225,7 +225,7 @@ class Trainer:
         exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
         with exact, fork_global_rng(self.config.seed, "layers"):
             while self.iteration < self.total:
-                steps.append(self.step())
+                steps.append(self.step(trace=(self.iteration + 1) % self.config.monitor.trace_every == 0))
                 scheduled = self.monitor.scheduled(self.iteration) or self.iteration == self.total
                 epoch_ends = self.iteration % len(self.batches) == 0
                 if scheduled or epoch_ends or len(steps) == TOGETHER:
@@ -255,7 +255,8 @@ class Trainer:
         finite, suspicious = True, False
         signals = step_signals([record for record, _ in steps], [labels for _, labels in steps])
         for iteration, values in enumerate(signals, start=self.iteration - len(steps) + 1):
-            shared = self._shared(values)
+            # nan: not traced in this step, or no sample of the batch had a gradient.
+            shared = {name: v for name, v in self._shared(values).items() if v == v or name == "train_loss"}  # noqa: PLR0124
             self.metrics.add(iteration, shared)
             finite = finite and math.isfinite(shared["train_loss"])
             suspicious = self.monitor.suspicious(shared) or suspicious

@@ -88,7 +88,8 @@ def monitor_overhead(repeats: int) -> None:
 
     def train_watched(iterations: int) -> None:
         for first in range(0, iterations, TOGETHER):
-            watched._take_in([watched.step() for _ in range(first, min(first + TOGETHER, iterations))])
+            chunk = range(first, min(first + TOGETHER, iterations))
+            watched._take_in([watched.step(trace=step % config.monitor.trace_every == 0) for step in chunk])
 
     def probe() -> None:
         monitor.judge(watched.iteration, watched.measure(), watched)
@@ -104,7 +105,7 @@ def monitor_overhead(repeats: int) -> None:
             shares.append(((slow - fast) / fast, probes * one / (total * fast)))
     signals, probing = (statistics.median(share) for share in zip(*shares, strict=True))
     print(
-        f"monitor at default settings, demo network: {signals + probing:.1%} of training time (signals at each of "
+        f"monitor at default settings, demo network: {signals + probing:.1%} of training time (signals in "
         f"{total} iterations {signals:.1%}, {probes} probes {probing:.1%}; medians of {repeats})"
     )
 

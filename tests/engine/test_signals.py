@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -87,6 +88,15 @@ def test_steps_together_are_the_steps_one_by_one():
     apart = [step_signals([r], [y])[0] for r, y in zip(records, labels, strict=True)]
     assert step_signals(records, labels) == apart
     assert apart[0] != apart[1]
+
+
+def test_a_step_that_was_not_traced_has_no_alignment():
+    traced, plain = record([1.0, 3.0]), replace(record([1.0, 3.0]), update_gradient=None)
+    first, second = step_signals([traced, plain], [torch.tensor([0, 1])] * 2)
+    assert first["pert_align"] == 1
+    assert math.isnan(second["pert_align"])
+    assert first["gradient_norm"] == second["gradient_norm"]
+    assert "pert_align" not in step_signals([plain], [torch.tensor([0, 1])])[0]
 
 
 def test_a_loss_that_is_nan_shows():

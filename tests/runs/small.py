@@ -13,7 +13,7 @@ SMALL = {
     "epochs": 3,
     "batch_size": 64,
     "learning_rate": 0.1,
-    "monitor": {"interval": 5, "points": 40, "steps": 3},
+    "monitor": {"interval": 5, "points": 40, "steps": 3, "trace_every": 1},
     "evaluation": ["clean", "pgd-3"],
 }
 

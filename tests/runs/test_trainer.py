@@ -42,6 +42,12 @@ def test_a_run_leaves_what_it_promises(tmp_path):
     assert (folder.path / "environment.json").exists()
 
 
+def test_alignment_is_traced_at_the_chosen_interval(tmp_path):
+    metrics = run(small(monitor__trace_every=4), tmp_path, device="cpu").metrics()
+    for signal, iterations in (("pert_align", [4, 8, 12]), ("gradient_norm", list(range(1, 16)))):
+        assert metrics[metrics["signal"] == signal]["iteration"].tolist() == iterations
+
+
 def test_same_configuration_same_bits(tmp_path):
     first, second = (run(small(), tmp_path / name, device="cpu") for name in "ab")
     assert same(weights(first), weights(second))
