@@ -2,11 +2,12 @@ import json
 import multiprocessing
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
 
-from cotoolkit.errors import RunError
+from cotoolkit.errors import RunError, RunInUse
 from cotoolkit.runs import Metrics, RunFolder, environment, find_run, find_runs, write_atomically
 from cotoolkit.table import metric_table, run_table
 from tests.runs.small import small
@@ -134,27 +135,24 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     assert path.read_bytes() == b"old"
 
 
-def hold(path, ready, done):
+def hold(path, ready):
     with RunFolder(path).lock():
         ready.set()
-        done.wait(30)
+        time.sleep(300)
 
 
 def test_one_process_at_a_time(folder):
     context = multiprocessing.get_context("spawn")
-    ready, done = context.Event(), context.Event()
-    process = context.Process(target=hold, args=(folder.path, ready, done))
+    ready = context.Event()
+    process = context.Process(target=hold, args=(folder.path, ready), daemon=True)
     process.start()
-    try:
-        assert ready.wait(120)
-        with pytest.raises(RunError, match="another process is training"), folder.lock():
-            pass
-        process.kill()  # the lock dies with its process
-        process.join()
-        with folder.lock():
-            pass
-    finally:
-        done.set()
+    assert ready.wait(120)
+    with pytest.raises(RunInUse, match="another process is training"), folder.lock():
+        pass
+    process.kill()
+    process.join()
+    with folder.lock():  # the lock died with its process
+        pass
 
 
 def test_finding_runs(tmp_path):
