@@ -65,7 +65,7 @@ def test_dft_filter_matches_a_centred_mask_on_the_full_spectrum(size, bandwidth,
 @settings(deadline=None, max_examples=30)
 @given(
     size=SIZES,
-    bandwidth=st.integers(0, 160).map(lambda quarters: quarters / 4),
+    quarters=st.integers(0, 160),
     shape=st.sampled_from(["square", "radial"]),
 )
 def test_dct_filter_matches_a_mask_on_scipys_spectrum(size, quarters, shape):
