@@ -173,6 +173,6 @@ def _work(data: dict[str, Any], root: str, device: Device, fresh: bool, download
         run(config, root, device=device, fresh=fresh, download=download, report=report)
     except CotoolkitError as error:
         return Outcome(config, folder, "failed", str(error))
-    except Exception:
+    except Exception:  # whatever a user's model or data does wrong, the other runs go on, and the traceback is kept
         return Outcome(config, folder, "failed", traceback.format_exc())
     return Outcome(config, folder, folder.state, folder.reason)
