@@ -1,14 +1,11 @@
 """When and where robustness breaks: timelines of runs with their breakpoints, phase diagrams over a study's grid.
 
-Figures are drawn from the tables of `cotoolkit.table` and returned as `(figure, axes)`. Colours are safe for
-colour-blind readers, and line styles say the same as colours.
+Figures are drawn from the tables of `cotoolkit.table` and returned as `(figure, axes)`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -17,6 +14,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analyses.style import STYLE
 from cotoolkit.errors import ConfigError
 from interventions.units import format_number
 
@@ -24,17 +22,6 @@ LINES = {  # signal: label, style, index into seaborn's colour-blind palette
     "probe_clean": ("clean", ":", 7),
     "probe_fgsm": ("FGSM", "--", 1),
     "probe_pgd": ("PGD", "-", 0),
-}
-
-STYLE: dict[Any, Any] = {
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.alpha": 0.25,
-    "font.size": 10,
-    "axes.titlesize": 10,
-    "savefig.dpi": 160,
-    "svg.fonttype": "none",
 }
 
 
@@ -133,14 +120,6 @@ def phase_diagram(
             _seeds_a_cell(done.groupby([y, x, *([by] if by else [])]).size()), fontsize=9, x=0.99, ha="right"
         )
     return figure, list(grid.flat)
-
-
-def save(figure: Figure, path: Path | str) -> Path:
-    """Write a figure; the suffix chooses the format."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
-    return path
 
 
 def _heat_map(axis: Axes, cells: pd.DataFrame, colours: str) -> None:

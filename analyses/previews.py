@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from analyses.breakpoints import STYLE
+from analyses.style import STYLE
 from interventions import dct2
 
 COLUMNS = ("original", "changed", "difference", "spectrum of\nthe original", "spectrum of\nthe changed")

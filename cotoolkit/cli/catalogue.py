@@ -79,8 +79,8 @@ def preview_intervention(
     out: Annotated[Path, typer.Option(help="PNG, SVG or PDF file.")] = Path("preview.png"),
 ) -> None:
     """Write a picture grid: cotoolkit interventions preview inject carrier=paired beta=0.15."""
-    from analyses.breakpoints import save
     from analyses.previews import preview
+    from analyses.style import save
     from cotoolkit.config import RunConfig
     from cotoolkit.data import apply_intervention, load
     from cotoolkit.settings import apply, parse_settings

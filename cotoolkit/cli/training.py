@@ -189,7 +189,8 @@ def _run_study(study: Study, root: Path, *, jobs: int | None, device: Device, fr
 
 def _show(study: Study, root: Path, table: pd.DataFrame) -> None:
     """Print the table; draw what the finished runs allow; say where everything is."""
-    from analyses.breakpoints import phase_diagram, save, timeline
+    from analyses.breakpoints import phase_diagram, timeline
+    from analyses.style import save
     from cotoolkit.table import metric_table
 
     if table.empty:

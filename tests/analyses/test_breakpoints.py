@@ -2,8 +2,9 @@ import pandas as pd
 import pytest
 import torch
 
-from analyses.breakpoints import phase_diagram, save, timeline
+from analyses.breakpoints import phase_diagram, timeline
 from analyses.previews import preview
+from analyses.style import save
 from cotoolkit.errors import ConfigError
 
 

@@ -1,0 +1,101 @@
+"""Estimates with confidence intervals, over seeds or over units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+CONFIDENCE = 0.95
+
+
+class Estimate(NamedTuple):
+    """A mean and its 95 % interval.
+
+    Attributes:
+        mean: of the known values.
+        low: lower end of the interval; nan from fewer than two values.
+        high: upper end.
+        n: how many values.
+    """
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3g} [{self.low:.3g}, {self.high:.3g}]"
+
+
+def estimate(values: Sequence[float] | np.ndarray) -> Estimate:
+    """Mean and Student's t interval; values that are nan are left out.
+
+    >>> print(estimate([1.0, 2.0, 3.0]))
+    2 [-0.484, 4.48]
+    """
+    known = np.asarray(values, dtype=float)
+    known = known[np.isfinite(known)]
+    n = len(known)
+    if n == 0:
+        return Estimate(np.nan, np.nan, np.nan, 0)
+    mean = float(known.mean())
+    if n == 1:
+        return Estimate(mean, np.nan, np.nan, 1)
+    reach = stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * known.std(ddof=1) / np.sqrt(n)
+    return Estimate(mean, mean - float(reach), mean + float(reach), n)
+
+
+def bootstrap(values: Sequence[float] | np.ndarray, seed: int = 0) -> Estimate:
+    """Mean and bias-corrected bootstrap interval (9999 resamples), for many values of unknown distribution."""
+    known = np.asarray(values, dtype=float)
+    known = known[np.isfinite(known)]
+    if len(known) < 2 or np.ptp(known) == 0:
+        return estimate(known)
+    found = stats.bootstrap((known,), np.mean, confidence_level=CONFIDENCE, rng=np.random.default_rng(seed))
+    low, high = found.confidence_interval
+    return Estimate(float(known.mean()), float(low), float(high), len(known))
+
+
+def slope(x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray) -> Estimate:
+    """Least-squares slope of y on x and its t interval; nan without three points at two places.
+
+    >>> slope([0, 1, 2, 3], [1, 3, 5, 7]).mean
+    2.0
+    """
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    known = np.isfinite(x) & np.isfinite(y)
+    x, y = x[known], y[known]
+    if len(x) < 3 or np.ptp(x) == 0:
+        return Estimate(np.nan, np.nan, np.nan, len(x))
+    line = stats.linregress(x, y)
+    reach = stats.t.ppf((1 + CONFIDENCE) / 2, len(x) - 2) * line.stderr
+    return Estimate(float(line.slope), float(line.slope - reach), float(line.slope + reach), len(x))
+
+
+def paired_p(values: Sequence[float] | np.ndarray, null: float = 0.0) -> float:
+    """Two-sided p of a t test that the mean of paired differences is `null`; nan from fewer than two."""
+    known = np.asarray(values, dtype=float)
+    known = known[np.isfinite(known)]
+    if len(known) < 2:
+        return float("nan")
+    if np.ptp(known) == 0:
+        return float(known[0] == null)
+    return float(stats.ttest_1samp(known, null).pvalue)
+
+
+def holm(p: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Holm's step-down adjustment of p values for asking several questions; nan stays nan and does not count.
+
+    >>> holm([0.01, 0.04, 0.03]).round(3).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    p = np.asarray(p, dtype=float)
+    adjusted = np.full(len(p), np.nan)
+    known = np.flatnonzero(np.isfinite(p))
+    order = known[np.argsort(p[known], kind="stable")]
+    factors = np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(p[order] * factors))
+    return adjusted
