@@ -100,6 +100,7 @@ class RunConfig(BaseModel):
         precision: "32", or "bf16-mixed" for the network's passes; perturbations stay float32.
         monitor: how closely the run is watched.
         evaluation: protocols measured on the test set at the end.
+        keep: iterations after which the weights are kept as checkpoints; 0 is the start.
         seed: of every random source, see `seeding.Label`.
     """
 
@@ -124,6 +125,7 @@ class RunConfig(BaseModel):
     precision: Literal["32", "bf16-mixed"] = "32"
     monitor: MonitorConfig = MonitorConfig()
     evaluation: tuple[str, ...] = ("clean", "fgsm", "pgd-50")
+    keep: tuple[Annotated[int, Ge(0)], ...] = ()
     seed: Annotated[int, Ge(0)] = 0
 
     @field_validator("normalise")

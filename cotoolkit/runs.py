@@ -5,7 +5,7 @@
     status.json          running, done, diverged or failed
     metrics.parquet      tidy: one row per iteration and signal
     events.jsonl         suspicion, breakpoint, recovered, ...
-    checkpoints/         best, last, before_break, after_break (safetensors)
+    checkpoints/         best, last, before_break, after_break, and iteration-N of kept iterations (safetensors)
     resume.safetensors   the state at the last epoch's end
     result.json          verdict, breakpoint, evaluation with its protocol cards
 
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 State = Literal["new", "running", "done", "diverged", "failed"]
 
 CheckpointName = Literal["best", "last", "before_break", "after_break"]
+
+Checkpoint = CheckpointName | int
+"""A name, or an iteration that `RunConfig.keep` asked for."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -215,15 +218,21 @@ class RunFolder:
 
     # --------------------------------------------------------------------------------------------- weights and resuming
 
-    def checkpoint_path(self, name: CheckpointName) -> Path:
+    def checkpoint_path(self, name: Checkpoint) -> Path:
         """Where a checkpoint stands, whether it exists or not."""
-        return self.path / "checkpoints" / f"{name}.safetensors"
+        stem = f"iteration-{name}" if isinstance(name, int) else name
+        return self.path / "checkpoints" / f"{stem}.safetensors"
 
-    def write_checkpoint(self, name: CheckpointName, model: Mapping[str, Tensor], iteration: int) -> None:
+    def kept(self) -> list[int]:
+        """The iterations whose weights were kept, in order."""
+        stems = [path.stem for path in self.path.glob("checkpoints/iteration-*.safetensors")]
+        return sorted(int(stem.removeprefix("iteration-")) for stem in stems)
+
+    def write_checkpoint(self, name: Checkpoint, model: Mapping[str, Tensor], iteration: int) -> None:
         """Save a model's state dict."""
         _write_tensors(self.checkpoint_path(name), model, {"iteration": str(iteration)})
 
-    def checkpoint(self, name: CheckpointName) -> dict[str, Tensor]:
+    def checkpoint(self, name: Checkpoint) -> dict[str, Tensor]:
         """A model's state dict, on the CPU."""
         return _read_tensors(self.checkpoint_path(name))[0]
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import time
 import traceback
-from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -25,14 +24,14 @@ from cotoolkit.data import Batches, ImageSet, apply_intervention, load
 from cotoolkit.errors import ConfigError, CotoolkitError, RunError
 from cotoolkit.evaluate import evaluate
 from cotoolkit.methods import Batch, StepRecord
-from cotoolkit.models import External, build_model
+from cotoolkit.models import External
 from cotoolkit.monitor import BreakpointMonitor, Probe, ProbeResult
 from cotoolkit.movement import first_movements
 from cotoolkit.runs import Metrics, RunFolder
 from cotoolkit.seeding import derive, fork_global_rng, generator, seed_layers
 from cotoolkit.signals import step_signals
 from cotoolkit.snapshot import Snapshot
-from interventions import InterventionError, InterventionLayer
+from cotoolkit.trained import network
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -117,16 +116,7 @@ class Trainer:
         self.train_probe = self._probe(splits.train)
         self.monitor = BreakpointMonitor(config.monitor, splits.train.classes)
 
-        self.bare: nn.Module = build_model(
-            config.model, splits.train.shape, splits.train.classes, config.seed, normalise=config.statistics
-        )
-        if config.input_layer is not None:
-            try:
-                layer = InterventionLayer(config.input_layer, splits.train.classes)
-            except InterventionError as error:
-                raise ConfigError(f"input_layer: {error}") from None
-            self.bare = nn.Sequential(OrderedDict(input_layer=layer, model=self.bare))
-        self.bare.to(on)
+        self.bare = network(config, splits.train.shape, splits.train.classes).to(on)
         # A quarter faster, but a user's own forward may call view(), which this layout forbids.
         self.layout = torch.contiguous_format if isinstance(config.model, External) else torch.channels_last
         self.bare.to(memory_format=self.layout)
@@ -141,6 +131,8 @@ class Trainer:
         self.model: nn.Module = shared if config.precision == "32" else InPrecision(shared, self.fabric)
         self.iteration = 0
         self.total = config.epochs * len(self.batches)
+        if max(config.keep, default=0) > self.total:
+            raise ConfigError(f"keep: iteration {max(config.keep)} is beyond the last one, {self.total}")
         self.metrics = Metrics()
         self.events: list[dict[str, Any]] = []
 
@@ -222,10 +214,13 @@ class Trainer:
             folder.write_environment(self.fabric.device.type)
         probe: ProbeResult | None = None
         steps: list[tuple[StepRecord, Tensor]] = []
+        if self.iteration == 0:
+            self._keep(folder)
         exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
         with exact, fork_global_rng(self.config.seed, "layers"):
             while self.iteration < self.total:
                 steps.append(self.step(trace=(self.iteration + 1) % self.config.monitor.trace_every == 0))
+                self._keep(folder)
                 scheduled = self.monitor.scheduled(self.iteration) or self.iteration == self.total
                 epoch_ends = self.iteration % len(self.batches) == 0
                 if scheduled or epoch_ends or len(steps) == TOGETHER:
@@ -283,6 +278,11 @@ class Trainer:
             elif self.monitor.best_iteration == self.iteration:
                 folder.write_checkpoint("best", self.bare.state_dict(), self.iteration)
         return probe
+
+    def _keep(self, folder: RunFolder) -> None:
+        """Write the weights down if this iteration was asked for."""
+        if self.iteration in self.config.keep and self.fabric.is_global_zero:
+            folder.write_checkpoint(self.iteration, self.bare.state_dict(), self.iteration)
 
     def _finish(self, folder: RunFolder, verdict: str, probe: ProbeResult | None, seconds: float) -> None:
         """Evaluate on the test set, unless diverged, and close the run."""

@@ -276,3 +276,20 @@ def test_a_network_with_dropout_repeats_itself():
         with fork_global_rng(0, "layers"):
             trainer.advance(1)
     assert same(trainers[0].snapshot().model, trainers[1].snapshot().model)
+
+
+def test_kept_iterations_are_the_weights_a_shorter_walk_reaches(tmp_path):
+    config = small(keep=[0, 4, 15])
+    folder = run(config, tmp_path, device="cpu")
+    assert folder.kept() == [0, 4, 15]
+    walker = Trainer(config, device="cpu")
+    assert same(folder.checkpoint(0), walker.snapshot().model)
+    with fork_global_rng(0, "layers"):
+        walker.advance(4)
+    assert same(folder.checkpoint(4), walker.snapshot().model)
+    assert same(folder.checkpoint(15), folder.checkpoint("last"))
+
+
+def test_keeping_an_iteration_beyond_the_end_is_refused():
+    with pytest.raises(ConfigError, match="iteration 16 is beyond the last one, 15"):
+        Trainer(small(keep=[16]), device="cpu")
