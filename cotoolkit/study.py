@@ -19,7 +19,7 @@ from cotoolkit.errors import ConfigError, RunError
 from cotoolkit.launch import Outcome, Update, launch
 from cotoolkit.runs import RunFolder, write_atomically
 from cotoolkit.settings import Grid, combinations
-from cotoolkit.table import configured_table
+from cotoolkit.table import configured_table, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,10 +116,8 @@ class Study(BaseModel):
         """The study's table, also written as CSV and Parquet."""
         table = configured_table(self._started(root)).assign(study=self.name, scale=self.scale)
         folder = self.folder(root)
-        write_atomically(folder / "table.csv", table.to_csv(index=False).encode())
-        # Parquet columns have one type each; configuration tuples are written as text.
-        plain = table.map(lambda value: str(value) if isinstance(value, tuple) else value)
-        write_atomically(folder / "table.parquet", plain.to_parquet(index=False))
+        for name in ("table.csv", "table.parquet"):
+            write_table(table, folder / name)
         return table
 
     @classmethod

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cotoolkit.errors import RunError
-from cotoolkit.runs import RunFolder
+from cotoolkit.errors import ConfigError, RunError
+from cotoolkit.runs import RunFolder, write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,3 +92,24 @@ def metric_table(folders: Iterable[RunFolder]) -> pd.DataFrame:
     if not frames:
         return pd.DataFrame({"run": [], "iteration": [], "signal": [], "value": []})
     return pd.concat(frames, ignore_index=True)[["run", "iteration", "signal", "value"]]
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table; the suffix, .csv or .parquet, chooses the format.
+
+    Raises:
+        ConfigError: another suffix.
+    """
+    check_table_name(path)
+    if path.suffix == ".csv":
+        write_atomically(path, table.to_csv(index=False).encode())
+    else:
+        # Parquet columns have one type each; tuples of a configuration are written as text.
+        plain = table.map(lambda value: str(value) if isinstance(value, tuple) else value)
+        write_atomically(path, plain.to_parquet(index=False))
+
+
+def check_table_name(path: Path) -> None:
+    """Refuse a name that `write_table` will not write, before the work that makes the table."""
+    if path.suffix not in (".csv", ".parquet"):
+        raise ConfigError(f"{path}: end the name in .csv or .parquet")

@@ -94,18 +94,12 @@ def export(
     metrics: Annotated[bool, typer.Option("--metrics", help="One row per run, iteration and signal.")] = False,
 ) -> None:
     """Write runs as one tidy table."""
-    from cotoolkit.runs import write_atomically
-    from cotoolkit.table import metric_table, run_table
+    from cotoolkit.table import check_table_name, metric_table, run_table, write_table
 
-    if out.suffix not in (".csv", ".parquet"):
-        raise ConfigError(f"{out}: end the name in .csv or .parquet")
+    check_table_name(out)
     folders = _folders(root, runs)
     table = metric_table(folders) if metrics else run_table(folders)
-    if out.suffix == ".csv":
-        write_atomically(out, table.to_csv(index=False).encode())
-    else:
-        plain = table.map(lambda value: str(value) if isinstance(value, tuple) else value)
-        write_atomically(out, plain.to_parquet(index=False))
+    write_table(table, out)
     say(f"{len(table)} rows: {out}")
 
 

@@ -1,0 +1,111 @@
+"""A report: tables, pictures and one self-contained HTML page that shows them, in one folder.
+
+report.html          opens anywhere, asks nothing of the network
+NAME.csv .parquet    every table
+NAME.png .svg        every picture
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from cotoolkit.runs import write_atomically
+from cotoolkit.table import write_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RESOLUTION = 160
+"""Dots per inch of PNG files."""
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """One thing to see.
+
+    Attributes:
+        name: of its files, without a suffix.
+        heading: for people.
+        text: how to read it; paragraphs are separated by blank lines.
+        figure: a picture, if any.
+        alternative: what the picture shows, for those who cannot see it.
+        table: rows to show, if any.
+    """
+
+    name: str
+    heading: str
+    text: str = ""
+    figure: Figure | None = None
+    alternative: str = ""
+    table: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What a report says.
+
+    Attributes:
+        title: of the page.
+        lead: the answer, before the evidence.
+        sections: the evidence, in order.
+        facts: protocol, seeds, versions, device, scale: what a number needs to be trusted.
+        data: tables too long for the page, by the name of their files.
+    """
+
+    title: str
+    lead: str
+    sections: Sequence[Section]
+    facts: Mapping[str, str]
+    data: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+
+def write_report(report: Report, folder: Path | str) -> Path:
+    """Write all files of a report; returns the page's path."""
+    import jinja2
+
+    folder = Path(folder)
+    tables = {section.name: section.table for section in report.sections if section.table is not None}
+    for name, table in {**report.data, **tables}.items():
+        for suffix in (".csv", ".parquet"):
+            write_table(table, folder / f"{name}{suffix}")
+    pictures = {}
+    for section in report.sections:
+        if section.figure is not None:
+            svg = _drawn(section.figure, "svg")
+            write_atomically(folder / f"{section.name}.svg", svg)
+            write_atomically(folder / f"{section.name}.png", _drawn(section.figure, "png"))
+            pictures[section.name] = "data:image/svg+xml;base64," + base64.b64encode(svg).decode()
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("cotoolkit", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(paragraphs=lambda text: text.strip().split("\n\n"), cell=_cell, numeric=_numeric)
+    page = environment.get_template("report.html.j2").render(report=report, pictures=pictures)
+    path = folder / "report.html"
+    write_atomically(path, page.encode())
+    return path
+
+
+def _drawn(figure: Figure, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "cotoolkit"}):
+        metadata = {"Date": None} if kind == "svg" else {"Software": None}
+        figure.savefig(buffer, format=kind, dpi=RESOLUTION, metadata=metadata)
+    return buffer.getvalue()
+
+
+def _numeric(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "" if value != value else f"{value:.3g}"  # noqa: PLR0124
+    return "" if value is None else str(value)
