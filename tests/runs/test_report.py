@@ -18,7 +18,7 @@ def report() -> Report:
         lead="First.\n\nSecond <script>.",
         sections=[
             Section("one", "A picture", "Read it so.", figure, "a line"),
-            Section("two", "A table", table=pd.DataFrame(columns)),
+            Section("two", "A table", table=table),
         ],
         facts={"seeds": "0, 1"},
         data={"long": pd.DataFrame({"x": range(100), "y": [(1, 2)] * 100})},
