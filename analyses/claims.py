@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from analyses.statistics import Estimate, estimate, slope
 
@@ -69,9 +70,7 @@ class ClaimResult:
         return "towards the claim" if (self.trend.mean > 0) == (self.claim.side == "above") else "away from it"
 
 
-def check(
-    claim: Claim, values: Sequence[float] | np.ndarray, by_size: Mapping[int, Sequence[float]] | None = None
-) -> ClaimResult:
+def check(claim: Claim, values: ArrayLike, by_size: Mapping[int, Sequence[float]] | None = None) -> ClaimResult:
     """Judge a claim.
 
     Args:

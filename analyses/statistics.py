@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 CONFIDENCE = 0.95
@@ -30,7 +30,7 @@ class Estimate(NamedTuple):
         return f"{self.mean:.3g} [{self.low:.3g}, {self.high:.3g}]"
 
 
-def estimate(values: Sequence[float] | np.ndarray) -> Estimate:
+def estimate(values: ArrayLike) -> Estimate:
     """Mean and Student's t interval; values that are nan are left out.
 
     >>> print(estimate([1.0, 2.0, 3.0]))
@@ -48,7 +48,7 @@ def estimate(values: Sequence[float] | np.ndarray) -> Estimate:
     return Estimate(mean, mean - float(reach), mean + float(reach), n)
 
 
-def bootstrap(values: Sequence[float] | np.ndarray, seed: int = 0) -> Estimate:
+def bootstrap(values: ArrayLike, seed: int = 0) -> Estimate:
     """Mean and bias-corrected bootstrap interval (9999 resamples), for many values of unknown distribution."""
     known = np.asarray(values, dtype=float)
     known = known[np.isfinite(known)]
@@ -59,23 +59,24 @@ def bootstrap(values: Sequence[float] | np.ndarray, seed: int = 0) -> Estimate:
     return Estimate(float(known.mean()), float(low), float(high), len(known))
 
 
-def slope(x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray) -> Estimate:
+def slope(x: ArrayLike, y: ArrayLike) -> Estimate:
     """Least-squares slope of y on x and its t interval; nan without three points at two places.
 
     >>> slope([0, 1, 2, 3], [1, 3, 5, 7]).mean
     2.0
     """
-    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    known = np.isfinite(x) & np.isfinite(y)
-    x, y = x[known], y[known]
-    if len(x) < 3 or np.ptp(x) == 0:
-        return Estimate(np.nan, np.nan, np.nan, len(x))
-    line = stats.linregress(x, y)
-    reach = stats.t.ppf((1 + CONFIDENCE) / 2, len(x) - 2) * line.stderr
-    return Estimate(float(line.slope), float(line.slope - reach), float(line.slope + reach), len(x))
+    places, values = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    known = np.isfinite(places) & np.isfinite(values)
+    places, values = places[known], values[known]
+    n = len(places)
+    if n < 3 or np.ptp(places) == 0:
+        return Estimate(np.nan, np.nan, np.nan, n)
+    line = stats.linregress(places, values)
+    reach = stats.t.ppf((1 + CONFIDENCE) / 2, n - 2) * line.stderr
+    return Estimate(float(line.slope), float(line.slope - reach), float(line.slope + reach), n)
 
 
-def paired_p(values: Sequence[float] | np.ndarray, null: float = 0.0) -> float:
+def paired_p(values: ArrayLike, null: float = 0.0) -> float:
     """Two-sided p of a t test that the mean of paired differences is `null`; nan from fewer than two."""
     known = np.asarray(values, dtype=float)
     known = known[np.isfinite(known)]
@@ -86,16 +87,16 @@ def paired_p(values: Sequence[float] | np.ndarray, null: float = 0.0) -> float:
     return float(stats.ttest_1samp(known, null).pvalue)
 
 
-def holm(p: Sequence[float] | np.ndarray) -> np.ndarray:
+def holm(p: ArrayLike) -> np.ndarray:
     """Holm's step-down adjustment of p values for asking several questions; nan stays nan and does not count.
 
     >>> holm([0.01, 0.04, 0.03]).round(3).tolist()
     [0.03, 0.06, 0.06]
     """
-    p = np.asarray(p, dtype=float)
-    adjusted = np.full(len(p), np.nan)
-    known = np.flatnonzero(np.isfinite(p))
-    order = known[np.argsort(p[known], kind="stable")]
+    given = np.asarray(p, dtype=float)
+    adjusted = np.full(len(given), np.nan)
+    known = np.flatnonzero(np.isfinite(given))
+    order = known[np.argsort(given[known], kind="stable")]
     factors = np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(1, np.maximum.accumulate(p[order] * factors))
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(given[order] * factors))
     return adjusted

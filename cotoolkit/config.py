@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, mo
 from cotoolkit.data import DataConfig
 from cotoolkit.errors import ConfigError
 from cotoolkit.evaluate import named_protocol
+from cotoolkit.initial import stamped
 from cotoolkit.methods import FGSM, GradAlign, Method, MethodField
 from cotoolkit.methods.gradalign import published_weight
 from cotoolkit.models import STATISTICS, ModelField, SmallCNN
@@ -100,6 +101,8 @@ class RunConfig(BaseModel):
         precision: "32", or "bf16-mixed" for the network's passes; perturbations stay float32.
         monitor: how closely the run is watched.
         evaluation: protocols measured on the test set at the end.
+        initial: safetensors file with weights to start from, such as a run's checkpoint; None starts from the seed's.
+            It stands in the configuration with a stamp of its content, PATH#DIGEST.
         keep: iterations after which the weights are kept as checkpoints; 0 is the start.
         seed: of every random source, see `seeding.Label`.
     """
@@ -125,6 +128,7 @@ class RunConfig(BaseModel):
     precision: Literal["32", "bf16-mixed"] = "32"
     monitor: MonitorConfig = MonitorConfig()
     evaluation: tuple[str, ...] = ("clean", "fgsm", "pgd-50")
+    initial: str | None = None
     keep: tuple[Annotated[int, Ge(0)], ...] = ()
     seed: Annotated[int, Ge(0)] = 0
 
@@ -134,6 +138,14 @@ class RunConfig(BaseModel):
         if name not in ("auto", "none", *STATISTICS):
             raise UnknownName("normalisation", name, ["auto", "none", *STATISTICS])
         return name
+
+    @field_validator("initial")
+    @classmethod
+    def _stamped(cls, name: str | None) -> str | None:
+        try:
+            return None if name is None else stamped(name)
+        except ConfigError as error:
+            raise ValueError(str(error).removeprefix("initial: ")) from None
 
     @field_validator("evaluation")
     @classmethod

@@ -144,6 +144,11 @@ def _prepare(updates: multiprocessing.Queue[Update]) -> None:
     global _updates  # noqa: PLW0603 - the one way to hand a queue to the processes of a pool
     _updates = updates
     updates.cancel_join_thread()  # progress nobody reads any more must not keep the process alive
+    single_worker()
+
+
+def single_worker() -> None:
+    """Make this process one of several: one thread, and an end when the process that started it ends."""
     torch.set_num_threads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

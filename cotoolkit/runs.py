@@ -212,6 +212,13 @@ class RunFolder:
         """Record versions and machine."""
         self._write_json("environment.json", environment(device))
 
+    def environment(self) -> dict[str, Any]:
+        """Versions and machine of the process that trained last."""
+        if not (self.path / "environment.json").exists():
+            raise RunError(f"{self.path}: has no environment.json; train it first")
+        found: dict[str, Any] = self._json("environment.json")
+        return found
+
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Save the outcome; a run that has one is finished."""
         self._write_json("result.json", dict(result))

@@ -23,6 +23,7 @@ from cotoolkit.config import RunConfig
 from cotoolkit.data import Batches, ImageSet, apply_intervention, load
 from cotoolkit.errors import ConfigError, CotoolkitError, RunError
 from cotoolkit.evaluate import evaluate
+from cotoolkit.initial import load_initial
 from cotoolkit.methods import Batch, StepRecord
 from cotoolkit.models import External
 from cotoolkit.monitor import BreakpointMonitor, Probe, ProbeResult
@@ -116,7 +117,10 @@ class Trainer:
         self.train_probe = self._probe(splits.train)
         self.monitor = BreakpointMonitor(config.monitor, splits.train.classes)
 
-        self.bare = network(config, splits.train.shape, splits.train.classes).to(on)
+        self.bare = network(config, splits.train.shape, splits.train.classes)
+        if config.initial is not None:
+            load_initial(self.bare, config.initial)
+        self.bare.to(on)
         # A quarter faster, but a user's own forward may call view(), which this layout forbids.
         self.layout = torch.contiguous_format if isinstance(config.model, External) else torch.channels_last
         self.bare.to(memory_format=self.layout)
