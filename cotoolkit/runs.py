@@ -243,6 +243,10 @@ class RunFolder:
         """A model's state dict, on the CPU."""
         return _read_tensors(self.checkpoint_path(name))[0]
 
+    def checkpoint_iteration(self, name: Checkpoint) -> int:
+        """How many updates a checkpoint has seen."""
+        return int(_read_tensors(self.checkpoint_path(name))[1]["iteration"])
+
     def write_resume(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Save everything the next iteration depends on, in one file, so that it cannot be half new."""
         _write_tensors(self.path / "resume.safetensors", tensors, {"state": json.dumps(state)})

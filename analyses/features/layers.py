@@ -1,0 +1,94 @@
+"""Which layers a network runs through, and what they put out."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cotoolkit.attacks import attack_mode
+from cotoolkit.errors import ModelError
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where the model's first parameter or buffer lies; the CPU for a model without any."""
+    first = next(itertools.chain(model.parameters(), model.buffers()), None)
+    return torch.device("cpu") if first is None else first.device
+
+
+def find_layer(model: nn.Module, name: str) -> nn.Module:
+    """The module of that name, as `named_modules` names it.
+
+    Raises:
+        ModelError: no such module.
+    """
+    modules: dict[str, nn.Module] = dict(model.named_modules())
+    if not name or name not in modules:
+        known = ", ".join(other for other, module in modules.items() if other and not list(module.children()))
+        raise ModelError(f"the model has no layer {name!r}; it has: {known or 'none'}")
+    return modules[name]
+
+
+@contextlib.contextmanager
+def layer_output(model: nn.Module, name: str) -> Iterator[Callable[[], Tensor]]:
+    """Inside the block, the function that it gives returns what the layer put out in the latest forward pass.
+
+    A copy of the output, still in the graph: an activation that works in place would overwrite the output itself.
+
+    Raises:
+        ModelError: no such layer, or, from the function, one that did not run or puts out no tensor.
+    """
+    latest: list[Any] = []
+
+    def keep(_: nn.Module, __: Any, output: Any) -> None:
+        latest[:] = [output.clone() if isinstance(output, Tensor) else output]
+
+    def read() -> Tensor:
+        if not latest or not isinstance(latest[0], Tensor):
+            raise ModelError(f"layer {name!r} put out no tensor when the model ran")
+        return latest[0]
+
+    hook = find_layer(model, name).register_forward_hook(keep)
+    try:
+        yield read
+    finally:
+        hook.remove()
+
+
+def weight_layers(model: nn.Module, image: Tensor) -> list[str]:
+    """Names of the convolutions and linear layers, in the order in which an image first passes them.
+
+    Args:
+        model: maps images to logits.
+        image: (C, H, W), any image that the model takes.
+    """
+    passed: list[str] = []
+
+    def note(name: str) -> Callable[..., None]:
+        return lambda *_: passed.append(name)
+
+    kinds = (nn.Conv2d, nn.Linear)
+    hooks = [m.register_forward_hook(note(name)) for name, m in model.named_modules() if isinstance(m, kinds)]
+    try:
+        with torch.no_grad(), attack_mode(model, "eval"):
+            model(image[None].to(device_of(model)))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return list(dict.fromkeys(passed))
+
+
+def hidden_layers(model: nn.Module, image: Tensor) -> list[str]:
+    """First, middle and last of the `weight_layers` but the one that gives the logits; fewer if it has fewer.
+
+    Raises:
+        ModelError: no convolution or linear layer before the last.
+    """
+    hidden = weight_layers(model, image)[:-1]
+    if not hidden:
+        raise ModelError("the model has no hidden convolution or linear layer")
+    return list(dict.fromkeys([hidden[0], hidden[len(hidden) // 2], hidden[-1]]))

@@ -1,0 +1,117 @@
+"""The report of a comparison of features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from torch import Tensor, nn
+
+from analyses.compared import Compared, by_model, facts
+from analyses.features import plots
+from analyses.features.attribution import attribute
+from analyses.features.compare import classified_correctly, feature_table
+from analyses.features.filters import first_filters
+from analyses.features.glossary import METHODS
+from analyses.features.layers import hidden_layers
+from analyses.features.maximisation import choose_units, default_radius, maximise
+from cotoolkit.report import Report, Section
+from cotoolkit.trained import evaluation_points
+
+MAIN = (
+    "input_gradient_low_share",
+    "input_gradient_high_share",
+    "input_gradient_participation_ratio",
+    "fgsm_high_share",
+    "filter_high_frequency_share",
+    "integrated_gradients_rank_correlation_with_clean",
+    "integrated_gradients_rank_correlation_with_robust",
+    "saliency_rank_correlation_with_robust",
+    "gradient_shap_rank_correlation_with_robust",
+    "integrated_gradients_completeness_gap",
+    "maximised_high_frequency_share",
+    "maximised_stability",
+)
+"""Statistics in the table on the page; its files have all of `STATISTICS`."""
+
+
+def features_report(compared: Compared, points: int = 100, seed: int = 0) -> Report:
+    """Filters, maximising images, attributions and input gradients."""
+    data = evaluation_points(compared.config, points)
+    trained = {name: model for name, model in compared.models.items() if name != compared.start}
+    right = classified_correctly(trained, data.images, data.labels)
+    images, labels = (data.images[right], data.labels[right]) if right.sum() >= 10 else (data.images, data.labels)
+    table = feature_table(
+        compared.models,
+        images,
+        labels,
+        clean=compared.clean,
+        robust=compared.robust,
+        epsilon=compared.config.epsilon,
+        box=compared.config.box,
+        seed=seed,
+    )
+    pair = {"clean": compared.models[compared.clean], "robust": compared.models[compared.robust]}
+    sections = [
+        Section(
+            "features",
+            "What the networks look for, in numbers",
+            "Means over images, units and layers.",
+            table=by_model(table, MAIN),
+        ),
+        Section(
+            "filters",
+            "First-layer filters",
+            "The same units in every network. Spectra are means over units.",
+            plots.filter_figure({name: first_filters(model, images[0]) for name, model in pair.items()})[0],
+            "Filters of the first layer and their spectra, clean and robust",
+        ),
+        *(_maximisation(pair, layer, images, compared.config.box != "none") for layer in hidden_layers(
+            pair["clean"], images[0])),
+        Section(
+            "attributions",
+            "Attributions",
+            "Of the logit of the true class; one image per class.",
+            plots.attribution_figure(*_attributions(pair, images, labels, seed))[0],
+            "Attribution maps by method, clean and robust",
+        ),
+        Section(
+            "frequencies",
+            "Spatial frequencies of the input gradient",
+            "Shares of energy by thirds of the frequency axis (DCT); bands: 95 % intervals over images.",
+            plots.frequency_figure(table)[0],
+            "Frequency shares of the input gradient by network",
+        ),
+    ]  # fmt: skip
+    lead = (
+        f"{len(compared.models)} networks on {len(images)} test images"
+        f"{', all of which the trained ones classify correctly' if right.sum() >= 10 else ''}; "
+        f"clean reference: {compared.clean}; robust reference: {compared.robust}."
+    )
+    return Report("Features", lead, sections, facts(compared, seed), {"feature_table": table})
+
+
+def _maximisation(pair: Mapping[str, nn.Module], layer: str, images: Tensor, box: bool) -> Section:
+    units = choose_units(pair["clean"], layer, images)
+    ascend = partial(maximise, layer=layer, units=units, starts=images[:2], radius=default_radius(images[0]), box=box)
+    found = {name: ascend(model) for name, model in pair.items()}
+    return Section(
+        f"maximised-{layer}",
+        f"Activation maximisation: layer {layer}",
+        "The same units and the same start. Units are chosen by a fixed rule: half of those whose activation varies "
+        "most over the images, half in the middle of that order.",
+        plots.maximisation_figure(found, units)[0],
+        f"Images that maximise units of layer {layer}, clean and robust",
+    )
+
+
+def _attributions(
+    pair: Mapping[str, nn.Module], images: Tensor, labels: Tensor, seed: int
+) -> tuple[Tensor, dict[tuple[str, str], Tensor]]:
+    firsts = [int((labels == label).nonzero()[0]) for label in labels.unique()][:6]
+    maps = {
+        (method.replace("_", " "), name): attribute(model, images[firsts], labels[firsts], method, seed=seed)
+        for method in METHODS
+        for name, model in pair.items()
+    }
+    return images[firsts], maps
