@@ -1,0 +1,63 @@
+"""The report on whether a network is a purification of another."""
+
+from __future__ import annotations
+
+import pandas as pd
+from torch import nn
+
+from analyses.compared import Compared, facts
+from analyses.mixtures.definition import definition
+from analyses.mixtures.sparse import learn_atoms
+from analyses.mixtures.units import units_of
+from cotoolkit.evaluate import evaluate
+from cotoolkit.report import Report, Section
+from cotoolkit.trained import evaluation_points
+
+
+def purification_report(compared: Compared, other_robust: str | None, control: str | None, seed: int = 0) -> Report:
+    """The five items by which a robust network counts as a purification of the clean one it came from.
+
+    Args:
+        compared: with a start.
+        other_robust: name of another robust network from the same start, whose units make the dictionary of item 3.
+        control: name of the clean network trained on for as long as the robust one.
+        seed: of nulls and controls.
+    """
+    config = compared.config
+    data = evaluation_points(config)
+    assert compared.start is not None
+    atoms = None
+    if other_robust is not None:
+        units = units_of(compared.models[other_robust])
+        atoms = {layer: learn_atoms(rows.weight, seed) for layer, rows in units.items()}
+
+    def accuracy(model: nn.Module) -> float:
+        return evaluate(model, data.images, data.labels, config.threat, "pgd-10", seed=config.seed).accuracy.value
+
+    table = definition(
+        compared.models[compared.start],
+        compared.models[compared.clean],
+        compared.models[compared.robust],
+        atoms=atoms,
+        accuracy=accuracy,
+        control=None if control is None else compared.models[control],
+        images=data.images,
+        seed=seed,
+    )
+    verdicts = table.groupby(["layer", "item"], sort=False)["holds"].agg(_all).unstack("item", sort=False).reset_index()
+    lead = (
+        f"Is {compared.robust} a purification of {compared.clean}? Per layer, five items; thresholds are ours. "
+        "Without the items causal and control, the word only describes."
+    )
+    sections = [
+        Section("verdicts", "Items by layer", table=verdicts),
+        Section("measures", "What they rest on", table=table.astype({"holds": "string"})),
+    ]
+    return Report("Feature purification", lead, sections, facts(compared, seed))
+
+
+def _all(holds: pd.Series) -> str:
+    known = [value for value in holds if value is not None]
+    if any(value is False or value == False for value in known):  # noqa: E712
+        return "fails"
+    return "holds" if len(known) == len(holds) else "open"

@@ -1,0 +1,183 @@
+"""Causal edits: take a direction out of a network's units, put one in, or graft a change of low rank.
+
+Each edit returns a copy; the network given is untouched. Batch norm is estimated anew on the images given, because its
+statistics belong to the old weights; only a network without batch norm needs no images. Layers that are not named,
+biases and all other parameters stay those of the first network. `random_control` gives every edit its control.
+
+Source: the edits are our construction [M].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from analyses.mixtures.change import split
+from analyses.mixtures.directions import coefficients
+from analyses.mixtures.units import check_same_layers, units_of, with_units
+from cotoolkit.attacks import attack_mode
+from cotoolkit.errors import ConfigError, ModelError
+
+
+def remove_direction(
+    model: nn.Module, directions: Mapping[str, Tensor], share: float = 1.0, images: Tensor | None = None
+) -> nn.Module:
+    """Take a direction out of all units of a layer: w_i - share <w_i, u> u.
+
+    Args:
+        model: any network.
+        directions: layer name -> u, (n_in,) of length 1.
+        share: how much of it, 1 for all.
+        images: (B, ...), to estimate batch norm anew.
+    """
+    rows = _rows(model)
+    changed = {name: _get(rows, name) - share * torch.outer(rows[name] @ u, u) for name, u in directions.items()}
+    return _edited(model, changed, images)
+
+
+def put_back_mean(
+    model: nn.Module, mixed: nn.Module, directions: Mapping[str, Tensor], images: Tensor | None = None
+) -> nn.Module:
+    """Give all units of a layer the mean coefficient of another network: w'_i + ||w'_i|| mean_j <w_j / ||w_j||, u> u.
+
+    Args:
+        model: the network to change, the robust one (w').
+        mixed: the network whose mixture is put back, the clean one (w).
+        directions: layer name -> u, (n_in,) of length 1.
+        images: (B, ...), to estimate batch norm anew.
+    """
+    rows, source = _same_rows(model, mixed)
+    changed = {}
+    for name, u in directions.items():
+        amount = coefficients(_get(source, name), u).mean()
+        changed[name] = rows[name] + amount * torch.outer(rows[name].norm(dim=1), u)
+    return _edited(model, changed, images)
+
+
+def put_back_parts(
+    model: nn.Module,
+    mixed: nn.Module,
+    layers: Iterable[str] | Mapping[str, Tensor],
+    images: Tensor | None = None,
+) -> nn.Module:
+    """Give each unit back the part of its ancestor that it lost: w'_i + v_i, or only the part of v_i along a direction.
+
+    v_i = w_i - beta_i w'_i (`split`), with units paired by index.
+
+    Args:
+        model: the network to change, the robust one (w').
+        mixed: the network it was trained from, the clean one (w).
+        layers: layers in which to put v_i back; or layer name -> u, (n_in,) of length 1, to put back <v_i, u> u.
+        images: (B, ...), to estimate batch norm anew.
+    """
+    rows, source = _same_rows(model, mixed)
+    changed = {}
+    for name in layers:
+        part = split(_get(source, name), rows[name]).rest
+        if isinstance(layers, Mapping):
+            part = torch.outer(part @ layers[name], layers[name])
+        changed[name] = rows[name] + part
+    return _edited(model, changed, images)
+
+
+def graft(
+    clean: nn.Module, robust: nn.Module, rank: int, layers: Iterable[str] | None = None, images: Tensor | None = None
+) -> nn.Module:
+    """The clean network plus the best approximation of rank r of what robust training changed: Wc + trunc_r(Wa - Wc).
+
+    Even at full rank it is not the robust network: biases and batch norm's own weights stay those of the clean one.
+
+    Args:
+        clean: the network to change (Wc).
+        robust: the network trained from it (Wa).
+        rank: r >= 1, of each layer's matrix of units.
+        layers: which layers; None for all.
+        images: (B, ...), to estimate batch norm anew.
+    """
+    rows, target = _same_rows(clean, robust)
+    changed = {}
+    for name in rows if layers is None else layers:
+        left, values, right = torch.linalg.svd(_get(target, name) - rows[name], full_matrices=False)
+        changed[name] = rows[name] + (left[:, :rank] * values[:rank]) @ right[:rank]
+    return _edited(clean, changed, images)
+
+
+def random_control(model: nn.Module, edited: nn.Module, seed: int, images: Tensor | None = None) -> nn.Module:
+    """The control of an edit: every layer changed as much, but in random directions.
+
+    The right singular vectors of each layer's change are replaced by random orthonormal ones. So the norm of the change
+    of each unit, and the spectrum and the Frobenius norm of each layer's change, are those of the edit.
+
+    Args:
+        model: the network before the edit.
+        edited: the network after it.
+        seed: of the random directions.
+        images: (B, ...), to estimate batch norm anew.
+    """
+    rows, target = _same_rows(model, edited)
+    generator = torch.Generator().manual_seed(seed)
+    changed = {}
+    for name, before in rows.items():
+        change = target[name] - before
+        if change.any():
+            left, values, right = torch.linalg.svd(change, full_matrices=False)
+            random = torch.randn(right.mT.shape, generator=generator)
+            changed[name] = before + (left * values) @ torch.linalg.qr(random).Q.mT.to(before)
+    return _edited(model, changed, images)
+
+
+def reestimate_batch_norm(model: nn.Module, images: Tensor, batch_size: int = 256) -> None:
+    """Set the running statistics of every BatchNorm to the mean over batches of these images, in place.
+
+    Only batch norm is in training mode meanwhile; afterwards every module is in the mode it was.
+
+    Args:
+        model: any network.
+        images: (B, ...).
+        batch_size: images a batch; each batch counts the same.
+    """
+    norms = _batch_norms(model)
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    device = next(model.parameters()).device
+    with attack_mode(model, "eval"), torch.no_grad():
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a cumulative mean instead of a moving one
+            norm.train()
+        for batch in images.split(batch_size):
+            model(batch.to(device))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+
+
+def _edited(model: nn.Module, weights: Mapping[str, Tensor], images: Tensor | None) -> nn.Module:
+    changed = with_units(model, weights)
+    if images is not None:
+        reestimate_batch_norm(changed, images)
+    elif _batch_norms(changed):
+        raise ConfigError("the network has batch norm: give images to estimate its statistics after the edit")
+    return changed
+
+
+def _batch_norms(model: nn.Module) -> list[_BatchNorm]:
+    return [module for module in model.modules() if isinstance(module, _BatchNorm) and module.running_mean is not None]
+
+
+def _rows(model: nn.Module) -> dict[str, Tensor]:
+    return {name: units.weight for name, units in units_of(model).items()}
+
+
+def _same_rows(first: nn.Module, second: nn.Module) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    check_same_layers(units_of(first), units_of(second), ("the network to edit", "the other"))
+    return _rows(first), _rows(second)
+
+
+def _get(rows: Mapping[str, Tensor], name: str) -> Tensor:
+    if name not in rows:
+        raise ModelError(f"the network has no layer {name}; it has: {', '.join(rows)}")
+    return rows[name]

@@ -1,0 +1,120 @@
+"""The five items on planted networks whose answers are known."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from analyses.mixtures import definition
+from analyses.mixtures.edits import put_back_parts
+from cotoolkit.errors import ModelError
+from tests.analyses.mixtures.planted import planted, random_rows
+
+WORLD = planted(0)
+
+
+def network(rows):
+    model = nn.Sequential(nn.Linear(64, 48, bias=False))
+    with torch.no_grad():
+        model[0].weight.copy_(rows)
+    return model
+
+
+def robust_accuracy(model):
+    """1 without any of the mixture, 0.2 with all of it, in proportion to its share."""
+    mixed = float((model[0].weight.detach() @ WORLD.mixture).mean() - (WORLD.pure @ WORLD.mixture).mean()) / WORLD.e
+    return 1 - 0.8 * mixed
+
+
+START, CLEAN, ROBUST = network(random_rows(1, 48, 64)), network(WORLD.units), network(WORLD.pure)
+ATOMS = {"0": WORLD.features}
+
+
+def held(table):
+    return (
+        table.groupby("item", sort=False)["holds"].agg(lambda rows: None if None in list(rows) else all(rows)).to_dict()
+    )
+
+
+def test_a_planted_purification_meets_all_five():
+    same = network(WORLD.units + 0.05 * random_rows(2, 48, 64) / 8)
+    found = definition(START, CLEAN, ROBUST, atoms=ATOMS, accuracy=robust_accuracy, control=same)
+    assert held(found) == dict.fromkeys(("angle", "shared_removal", "sparser", "causal", "control"), True)
+    assert list(found.columns) == ["layer", "item", "measure", "value", "needed", "holds"]
+    assert set(found["layer"]) == {"0"}
+    value = found.set_index("measure")["value"]
+    assert value["share of units turned by less than 45 degrees"] == 1
+    assert value["relative fall of the units' energy along it"] > 0.9
+    # the shared part that is put back is e (1 - 1/64) of e: all of the gain but a 64th
+    assert value["share of the gain lost with the shared part put back"] == pytest.approx(1, abs=0.03)
+    assert value["the same with random directions"] < 0.1
+
+
+def test_items_without_what_they_need_are_open():
+    found = definition(START, CLEAN, ROBUST)
+    assert held(found) == {"angle": True, "shared_removal": True, "sparser": None, "causal": None, "control": None}
+    assert found.loc[found["holds"].isna(), "value"].isna().all()
+
+
+def test_more_clean_training_is_no_purification():
+    further = network(WORLD.units + 0.3 * random_rows(3, 48, 64) / 8)
+    found = definition(START, CLEAN, further, atoms=ATOMS, accuracy=robust_accuracy)
+    assert held(found)["angle"]
+    assert not held(found)["shared_removal"]
+    assert not held(found)["sparser"]
+
+
+def test_a_new_network_fails_the_angle():
+    other = network(random_rows(4, 48, 64))
+    found = definition(START, CLEAN, other)
+    assert not held(found)["angle"]
+
+
+def test_a_control_that_purifies_as_well_fails_item_five():
+    found = definition(START, CLEAN, ROBUST, atoms=ATOMS, control=ROBUST)
+    assert held(found)["control"] is False
+    unknown = definition(START, CLEAN, ROBUST, control=ROBUST)  # item 3 might still tell them apart
+    assert held(unknown)["control"] is None
+
+
+@pytest.mark.parametrize("of_robust", [0.5, 0.4])
+def test_no_gain_in_robust_accuracy_holds_nothing(of_robust):
+    reached = {CLEAN: 0.5, ROBUST: of_robust}
+    found = definition(START, CLEAN, ROBUST, accuracy=lambda model: reached.get(model, 0.0))
+    found = found.set_index("item").loc["causal"]
+    assert not found["holds"].any()
+    assert all(math.isnan(value) for value in found["value"])
+
+
+def test_accuracy_is_asked_of_the_two_networks_the_edit_and_its_controls():
+    asked = []
+    definition(START, CLEAN, ROBUST, accuracy=lambda model: asked.append(model) or float(len(asked)))
+    assert len(asked) == 2 + 4
+    assert asked[:2] == [CLEAN, ROBUST]
+    mixed = put_back_parts(ROBUST, CLEAN, ["0"])[0].weight.detach()
+    assert float((asked[2][0].weight.detach() - mixed).norm()) < 0.1 * float(
+        mixed.norm()
+    )  # v_i lacks its part on M_j(i)
+
+
+def test_units_that_never_fire_do_not_count():
+    silent = torch.zeros(48, dtype=torch.bool)
+    silent[:20] = True
+    networks = []
+    for rows, noise in ((WORLD.units, 0), (WORLD.pure, 1)):
+        model = nn.Sequential(nn.Linear(64, 48), nn.ReLU())
+        with torch.no_grad():
+            model[0].weight.copy_(torch.where(silent[:, None], random_rows(noise, 48, 64) / 8, rows))
+            model[0].bias.copy_(torch.where(silent, -100.0, 0.0))
+        networks.append(model)
+    start = nn.Sequential(nn.Linear(64, 48), nn.ReLU())
+    share = "share of units turned by less than 45 degrees"
+    for images, expected in ((None, 28 / 48), (random_rows(5, 100, 64), 1)):
+        found = definition(start, *networks, images=images).set_index("measure")["value"]
+        assert found[share] == pytest.approx(expected)
+
+
+def test_networks_must_be_alike():
+    with pytest.raises(ModelError, match="layer 0: 48 units x 64 weights in start, 3 units x 64 weights in robust"):
+        definition(START, CLEAN, nn.Sequential(nn.Linear(64, 3)))
