@@ -21,7 +21,7 @@ class Compared(NamedTuple):
 
     Attributes:
         models: in evaluation mode, by name, in the order given.
-        start: name of the untrained network, if all of them started from it; else None.
+        start: name of the untrained network, if all of them go back to it; else None.
         clean: name of the clean reference.
         robust: name of the robust reference.
         config: of the run of the robust reference, whose test points and threat model serve for all.
@@ -67,10 +67,10 @@ def compare_runs(
     if roles[0] == roles[1]:
         raise ConfigError(f"{clean or words[0]} cannot be both the clean and the robust reference")
     config = found[robust or words[-1]][0].config()
-    starts = {(c.model, c.statistics, c.seed, c.initial, c.input_layer) for c in configs}
+    origins = [_origin(one) for one in configs]
     start = None
-    if len(starts) == 1:
-        start, models = "start", {"start": _start(config), **models}
+    if len({(c.model, c.statistics, c.seed, c.initial, c.input_layer) for c in origins}) == 1:
+        start, models = "start", {"start": _start(origins[0]), **models}
     return Compared(models, start, *roles, config)
 
 
@@ -100,8 +100,20 @@ def _series(folder: RunFolder) -> Compared:
     if not {"before_break", "after_break"} <= set(named):
         raise ConfigError(f"{folder.path.name} did not break; name the networks to compare, RUN:CHECKPOINT")
     places: list[Checkpoint] = sorted([*named, *folder.kept()], key=folder.checkpoint_iteration)
-    models = {"start": _start(config), **{str(place): trained(folder, place) for place in places if place != 0}}
+    models = {
+        "start": _start(_origin(config)),
+        **{str(place): trained(folder, place) for place in places if place != 0},
+    }
     return Compared(models, "start", "after_break", "before_break", config)
+
+
+def _origin(config: RunConfig) -> RunConfig:
+    """The run whose start a run goes back to: training may have begun from another run's checkpoint, and so on."""
+    if config.initial is not None:
+        folder = RunFolder(Path(config.initial.rpartition("#")[0]).parent.parent)
+        if (folder.path / "config.yaml").exists():
+            return _origin(folder.config())
+    return config
 
 
 def _start(config: RunConfig) -> nn.Module:

@@ -151,7 +151,9 @@ class RunFolder:
         except ConfigError as error:
             raise RunError(f"{path}: {error}") from None
         if not self.path.name.endswith(config.identity):
-            raise RunError(f"{path}: was changed after the run; its identity is now {config.identity}")
+            raise RunError(
+                f"{path}: was changed after the run, or another version wrote it; its identity is now {config.identity}"
+            )
         return config
 
     # -------------------------------------------------------------------------------------------------- what happened

@@ -109,8 +109,8 @@ def _attributions(
     pair: Mapping[str, nn.Module], images: Tensor, labels: Tensor, seed: int
 ) -> tuple[Tensor, dict[tuple[str, str], Tensor]]:
     firsts = [int((labels == label).nonzero()[0]) for label in labels.unique()][:6]
-    maps = {
-        (method.replace("_", " "), name): attribute(model, images[firsts], labels[firsts], method, seed=seed)
+    maps: dict[tuple[str, str], Tensor] = {
+        (method, name): attribute(model, images[firsts], labels[firsts], method, seed=seed)
         for method in METHODS
         for name, model in pair.items()
     }

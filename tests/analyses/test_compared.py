@@ -42,6 +42,17 @@ def test_networks_of_several_starts_have_none_in_common(root):
     assert compare_runs(root, [runs["standard"], runs["fgsm"]]).start is None
 
 
+def test_a_run_from_anothers_weights_goes_back_to_that_ones_start(root, tmp_path):
+    first = run(small(method="standard"), tmp_path, device="cpu")
+    second = run(small(method="pgd", initial=str(first.checkpoint_path("last"))), tmp_path, device="cpu")
+    third = run(small(method="pgd", epochs=1, initial=str(second.checkpoint_path("last"))), tmp_path, device="cpu")
+    found = compare_runs(tmp_path, [first.path.name, third.path.name])
+    origin = compare_runs(root, [names(root)["standard"], names(root)["pgd"]])
+    assert found.start == "start"
+    for name, value in origin.models["start"].state_dict().items():
+        assert torch.equal(found.models["start"].state_dict()[name], value)
+
+
 def test_equal_names_are_told_apart_by_identity(root, tmp_path):
     first = run(small(method="standard", epochs=1), tmp_path, device="cpu")
     second = run(small(method="standard", epochs=2), tmp_path, device="cpu")
