@@ -79,6 +79,8 @@ def write_report(report: Report, folder: Path | str) -> Path:
     pictures = {}
     for section in report.sections:
         if section.figure is not None:
+            section.figure.draw_without_rendering()
+            section.figure.set_layout_engine("none")  # laid out once, not once more per file
             svg = _drawn(section.figure, "svg")
             write_atomically(folder / f"{section.name}.svg", svg)
             write_atomically(folder / f"{section.name}.png", _drawn(section.figure, "png"))

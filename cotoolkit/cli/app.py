@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from cotoolkit.cli.analyse import app as analyse_app
 from cotoolkit.cli.catalogue import datasets, interventions, methods, models
 from cotoolkit.cli.display import say_error
 from cotoolkit.cli.runs import app as runs_app
@@ -26,6 +27,7 @@ app.command()(demo)
 app.command()(train)
 app.add_typer(study_app, name="study")
 app.add_typer(runs_app, name="runs")
+app.add_typer(analyse_app, name="analyse")
 app.command()(methods)
 app.add_typer(interventions, name="interventions")
 app.command()(datasets)

@@ -1,0 +1,92 @@
+"""Is the change of the weights across the break its cause? Parts of it, put into the network before it.
+
+Each edit has a control that changes every layer as much, with the same spectrum, in random directions
+(`analyses.mixtures.edits.random_control`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+from torch import Tensor, nn
+
+from analyses.across_break.arms import AFTER, BEFORE
+from analyses.across_break.checkpoints import Networks
+from analyses.mixtures.directions import common_direction
+from analyses.mixtures.edits import graft, random_control, remove_direction
+from analyses.mixtures.units import units_of
+from cotoolkit.config import RunConfig
+from cotoolkit.evaluate import evaluate
+from cotoolkit.trained import Points
+
+RANKS = (1, 2, 4, 8, 16)
+"""Of each layer's change across the break, kept in a graft."""
+
+FULL = 10**6
+"""A rank beyond that of any layer: the whole change."""
+
+PROTOCOLS = ("clean", "fgsm", "pgd-10")
+
+
+def edit_table(networks: Networks, config: RunConfig, points: Points, seed: int) -> pd.DataFrame:
+    """Accuracies after edits. Columns: model (the one edited), layer ("" for all), statistic, value.
+
+    Statistics are PROTOCOL_EDIT: `graft_R` puts the best rank R approximation of each layer's change across the break
+    into the network before it, `graft_full` the whole change of all weight matrices (biases stay), with a layer's name
+    that of this layer alone; `remove_clean_u1` takes the clean network's common direction, `remove_update_u1` the
+    main direction of the change, out of all units of the broken network. `_random` is the control. `none` is no edit.
+    Empty where the offsets compared were not kept.
+
+    Args:
+        networks: of one world and seed.
+        config: of its FGSM run.
+        points: test images; batch norm, where there is any, is estimated anew on them after each edit.
+        seed: of the controls.
+    """
+    before, after = networks.at("fgsm", BEFORE), networks.at("fgsm", AFTER)
+    rows = []
+    if before is not None and after is not None:
+        edits = [
+            *_grafts(before, after, _name(networks, BEFORE), seed, points.images),
+            *_removals(before, after, networks.models[networks.clean], _name(networks, AFTER), seed, points.images),
+        ]
+        for name, layer, edit, model in edits:
+            for protocol in PROTOCOLS:
+                found = evaluate(model, points.images, points.labels, config.threat, protocol, seed=config.seed)
+                rows.append((name, layer, f"{protocol}_{edit}", found.accuracy.value))
+    return pd.DataFrame(rows, columns=["model", "layer", "statistic", "value"])
+
+
+Edit = tuple[str, str, str, nn.Module]  # model, layer, name of the edit, edited network
+
+
+def _grafts(before: nn.Module, after: nn.Module, name: str, seed: int, images: Tensor) -> Iterator[Edit]:
+    yield name, "", "none", before
+    for rank, label in (*((rank, str(rank)) for rank in RANKS), (FULL, "full")):
+        grafted = graft(before, after, rank, images=images)
+        yield name, "", f"graft_{label}", grafted
+        yield name, "", f"graft_{label}_random", random_control(before, grafted, seed, images)
+    for layer in units_of(before):
+        grafted = graft(before, after, FULL, [layer], images)
+        yield name, layer, "graft_full", grafted
+        yield name, layer, "graft_full_random", random_control(before, grafted, seed, images)
+
+
+def _removals(
+    before: nn.Module, after: nn.Module, clean: nn.Module, name: str, seed: int, images: Tensor
+) -> Iterator[Edit]:
+    yield name, "", "none", after
+    old, new = units_of(before), units_of(after)
+    directions = {
+        "clean_u1": {layer: common_direction(units.weight) for layer, units in units_of(clean).items()},
+        "update_u1": {layer: common_direction(new[layer].weight - old[layer].weight) for layer in new},
+    }
+    for label, by_layer in directions.items():
+        removed = remove_direction(after, by_layer, images=images)
+        yield name, "", f"remove_{label}", removed
+        yield name, "", f"remove_{label}_random", random_control(after, removed, seed, images)
+
+
+def _name(networks: Networks, offset: int) -> str:
+    return next(n for n, place in networks.places.items() if (place.arm, place.offset) == ("fgsm", offset))

@@ -1,0 +1,143 @@
+"""Accuracy under perturbations, and what the perturbations are made of: D11 and D12.
+
+A moved input x + r v has the preactivations u + r W v, so one product per direction serves every radius.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from analyses.purification.attack import Attack, Norm, Scorer, ascent, random_direction, universal_direction
+from analyses.purification.network import SymmetricNet
+from analyses.purification.world import Batch, World
+
+PGD_STEPS = 10
+"""Of every PGD used to judge robustness [M]."""
+
+MULTIPLES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
+"""Radii of the curves, in units of the training radius [M]."""
+
+BLOCK = 500
+"""Points judged at a time, which bounds the memory."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Points to judge networks on, with everything about them that depends on no network.
+
+    Attributes:
+        batch: fresh samples.
+        directions: by name, unit directions for each point, (S, 1 or n, d): `universal`, `random`, `random_each`.
+    """
+
+    batch: Batch
+    directions: dict[str, Tensor]
+
+    @classmethod
+    def draw(cls, world: World, n: int, randoms: Sequence[torch.Generator]) -> Probe:
+        """Draw n fresh points, one random direction for all, and one for each."""
+        batch = world.sample(n, randoms)
+        d = world.coding.d
+        return cls(
+            batch,
+            {
+                "universal": universal_direction(world, batch.y),
+                "random": random_direction(d, batch.y, randoms),
+                "random_each": random_direction(d, batch.y, randoms, each=True),
+            },
+        )
+
+    def blocks(self) -> list[Probe]:
+        """The same points, at most BLOCK at a time."""
+        n = self.batch.y.shape[-1]
+        pieces = [slice(start, start + BLOCK) for start in range(0, n, BLOCK)]
+        return [
+            Probe(
+                Batch(self.batch.x[:, piece], self.batch.z[:, piece], self.batch.y[:, piece]),
+                {name: direction[:, piece] for name, direction in self.directions.items()},
+            )
+            for piece in pieces
+        ]
+
+
+def accuracy(net: Scorer, probe: Probe) -> Tensor:
+    """On the points as they are, (S,)."""
+    return _mean([net(part.batch.x) * part.batch.y > 0 for part in probe.blocks()])
+
+
+def moved_accuracy(net: Scorer, probe: Probe, direction: str, radius: float) -> Tensor:
+    """Under the perturbation of a radius along one of the probe's directions, (S,)."""
+    return _mean(
+        [net(part.batch.x + radius * part.directions[direction]) * part.batch.y > 0 for part in probe.blocks()]
+    )
+
+
+def fgm_accuracy(net: Scorer, probe: Probe, radius: float, norm: Norm = "l2") -> Tensor:
+    """Under one step of the whole radius, (S,)."""
+    right = []
+    for part in probe.blocks():
+        x, y = part.batch.x, part.batch.y
+        delta = Attack(norm, radius).perturb(net.input_gradient, x, y)
+        right.append(net(x + delta) * y > 0)
+    return _mean(right)
+
+
+def pgd_accuracy(net: Scorer, probe: Probe, radius: float, norm: Norm = "l2") -> Tensor:
+    """Share of points that no step of PGD gets misclassified, (S,)."""
+    attack = Attack(norm, radius, PGD_STEPS)
+    return _mean([attack.survivors(net, part.batch.x, part.batch.y) for part in probe.blocks()])
+
+
+def curves(net: SymmetricNet, probe: Probe, radii: Sequence[float]) -> dict[str, Tensor]:
+    """Accuracy over l2 radii, (S, R) each, under `fgm`, `pgd` and the probe's directions."""
+    found: dict[str, list[Tensor]] = {name: [] for name in ("fgm", *probe.directions)}
+    for part in probe.blocks():
+        x, y = part.batch.x, part.batch.y
+        u = net.preactivations(x)
+        fgm = ascent(net.gates(u) @ net.weights, y, "l2")
+        for name, direction in {"fgm": fgm, **part.directions}.items():
+            shift = net.preactivations(direction)
+            found[name].append(torch.stack([net.output(u + r * shift) * y > 0 for r in radii], dim=1))
+    # Without a radius every attack leaves the points as they are, and PGD would be the dearest way to find out.
+    pgd = torch.stack([pgd_accuracy(net, probe, r) if r else accuracy(net, probe) for r in radii], dim=1)
+    return {"pgd": pgd, **{name: _mean(right) for name, right in found.items()}}
+
+
+def half_radius(net: SymmetricNet, probe: Probe, high: float, halvings: int = 12) -> Tensor:
+    """The l2 radius at which FGM leaves half of the points right, by bisection of [0, high]; (S,)."""
+    low = torch.zeros_like(net.weights[:, 0, 0])
+    top = torch.full_like(low, high)
+    moves = []
+    for part in probe.blocks():
+        u = net.preactivations(part.batch.x)
+        moves.append((u, net.preactivations(ascent(net.gates(u) @ net.weights, part.batch.y, "l2")), part.batch.y))
+    for _ in range(halvings):
+        middle = (low + top) / 2
+        right = _mean([net.output(u + middle[:, None, None] * shift) * y > 0 for u, shift, y in moves])
+        low, top = torch.where(right > 0.5, middle, low), torch.where(right > 0.5, top, middle)
+    return (low + top) / 2
+
+
+def contents(delta: Tensor, batch: Batch, world: World) -> dict[str, Tensor]:
+    """What perturbations (S, n, d) are made of, (S,) each; D12.
+
+    universal_cosine is the mean cosine with -y D_w; active_energy the mean share of ||delta||^2 on atoms that are
+    active in the sample. Samples with no perturbation are left out.
+    """
+    energy = delta.square().sum(-1)
+    some = energy > 0
+    active = torch.where(batch.z != 0, (delta @ world.dictionary).square(), 0.0).sum(-1) / energy
+    cosine = torch.cosine_similarity(delta, universal_direction(world, batch.y), dim=-1)
+    return {
+        "universal_cosine": torch.where(some, cosine, torch.nan).nanmean(-1),
+        "active_energy": torch.where(some, active, torch.nan).nanmean(-1),
+    }
+
+
+def _mean(right: Sequence[Tensor]) -> Tensor:
+    """Share of right points in blocks (S, ..., B), over the last dimension."""
+    return torch.cat(list(right), dim=-1).float().mean(-1)

@@ -1,0 +1,199 @@
+"""Tidy tables of one setting's stages.
+
+    scalars        seed, stage, statistic, value
+    neurons        of one seed: stage, unit, and what that unit is made of
+    coefficients   of a few units of that seed, before and after: stage, unit, quantile, atom, coefficient
+    curves         seed, stage, attack, radius, multiple (of the training radius), accuracy
+    course         seed, phase, step, statistic, value
+
+Each begins with the columns setting, role, d and k.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from analyses.purification.attack import Attack, Scorer
+from analyses.purification.coefficients import Units, unit_statistics, units
+from analyses.purification.edits import edit_statistics, transfer_statistics
+from analyses.purification.movement import angles, initial_statistics, movement_statistics, purification_ratio
+from analyses.purification.network import SymmetricNet
+from analyses.purification.robustness import (
+    MULTIPLES,
+    Probe,
+    accuracy,
+    contents,
+    curves,
+    fgm_accuracy,
+    half_radius,
+    moved_accuracy,
+    pgd_accuracy,
+)
+from analyses.purification.stages import Stages
+from analyses.purification.world import World
+
+SHOWN_QUANTILES = (0.9, 0.5, 0.1)
+"""Units whose coefficients are kept: at these quantiles of |alpha| among the pure units of the clean net."""
+
+BEFORE_AFTER = ("clean", "fgm")
+
+Statistics = Mapping[str, Tensor]
+"""A number per seed, (S,), by name."""
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables of one setting, or of several, one below the other."""
+
+    scalars: pd.DataFrame
+    neurons: pd.DataFrame
+    coefficients: pd.DataFrame
+    curves: pd.DataFrame
+    course: pd.DataFrame
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """Of the tables."""
+        return [field.name for field in fields(cls)]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Tables]) -> Tables:
+        """Tables of several settings, one below the other."""
+        columns = {name: [getattr(part, name) for part in parts] for name in cls.names()}
+        return cls(**{name: pd.concat(frames, ignore_index=True) for name, frames in columns.items()})
+
+
+def tables(stages: Stages, probe: Probe) -> Tables:
+    """Everything worth knowing of trained stages, judged on fresh points."""
+    setting, seeds = stages.setting, stages.seeds
+    found = {stage: units(w, stages.world) for stage, w in stages.weights.items() if not stage.endswith("initial")}
+    scalars = [
+        {"seed": seed, "stage": stage, "statistic": name, "value": value}
+        for stage, statistics in _statistics(stages, found, probe)
+        for name, values in statistics.items()
+        for seed, value in zip(seeds, values.tolist(), strict=True)
+    ]
+    course = [
+        {"phase": moment.phase, "step": moment.step, "seed": seed, "statistic": name, "value": value}
+        for moment in stages.course
+        for name, values in moment.statistics.items()
+        for seed, value in zip(seeds, values.tolist(), strict=True)
+    ]
+    frames = {
+        "scalars": pd.DataFrame(scalars),
+        "neurons": _neurons(stages, found),
+        "coefficients": _coefficients(stages, found),
+        "curves": pd.DataFrame(_curves(stages, probe)),
+        "course": pd.DataFrame(course),
+    }
+    for frame in frames.values():
+        frame.insert(0, "setting", setting.name)
+        frame.insert(1, "role", setting.role)
+        frame.insert(2, "d", setting.d)
+        frame.insert(3, "k", setting.k)
+    return Tables(**frames)
+
+
+def _statistics(stages: Stages, found: Mapping[str, Units], probe: Probe) -> Iterator[tuple[str, Statistics]]:
+    setting, world, w = stages.setting, stages.world, stages.weights
+    alive = found["clean"].alive
+    for stage, taken_apart in found.items():
+        yield stage, unit_statistics(taken_apart, setting.k)
+        yield stage, _robustness(stages.net(stage), probe, setting.radius)
+        if stage != "second":
+            yield stage, initial_statistics(w["initial"], w[stage], alive)
+        if stage not in ("clean", "second", "scratch"):
+            yield stage, movement_statistics(w["clean"], w[stage], alive, world)
+    for stage, count in stages.products.items():
+        yield stage, {"products": torch.full((len(stages.seeds),), count)}
+    for stage in BEFORE_AFTER:
+        yield stage, _contents(stages.net(stage), probe, world, setting.radius)
+        yield stage, {"half_radius": half_radius(stages.net(stage), probe, high=8 * setting.radius)}
+    yield "edits", edit_statistics(stages.net("clean"), stages.net("fgm"), probe, world, setting.radius)
+    if not setting.full:
+        return
+    for stage in ("clean", "linf", "clean_on"):
+        net, radius = stages.net(stage), setting.linf_radius
+        yield (
+            stage,
+            {
+                "accuracy_fgm_linf": fgm_accuracy(net, probe, radius, "linf"),
+                "accuracy_pgd_linf": pgd_accuracy(net, probe, radius, "linf"),
+            },
+        )
+    second, clean, fgm = (stages.net(stage) for stage in ("second", "clean", "fgm"))
+    yield "second", transfer_statistics(second, clean, fgm, probe, setting.radius)
+    for name, model in stages.models.items():
+        yield name, _robustness(model, probe, setting.radius)
+
+
+def _robustness(net: Scorer, probe: Probe, radius: float) -> Statistics:
+    return {
+        "accuracy_clean": accuracy(net, probe),
+        "accuracy_universal": moved_accuracy(net, probe, "universal", radius),
+        "accuracy_fgm": fgm_accuracy(net, probe, radius),
+        "accuracy_pgd": pgd_accuracy(net, probe, radius),
+        "accuracy_random": moved_accuracy(net, probe, "random", radius),
+    }
+
+
+def _contents(net: SymmetricNet, probe: Probe, world: World, radius: float) -> Statistics:
+    parts = [
+        contents(Attack("l2", radius).perturb(net.input_gradient, part.batch.x, part.batch.y), part.batch, world)
+        for part in probe.blocks()
+    ]
+    return {name: torch.stack([part[name] for part in parts]).mean(0) for name in parts[0]}
+
+
+def _curves(stages: Stages, probe: Probe) -> Iterator[dict[str, object]]:
+    radius = stages.setting.radius
+    for stage in BEFORE_AFTER:
+        for attack, values in curves(stages.net(stage), probe, [radius * multiple for multiple in MULTIPLES]).items():
+            for seed, row in zip(stages.seeds, values.tolist(), strict=True):
+                for multiple, value in zip(MULTIPLES, row, strict=True):
+                    place = {"stage": stage, "attack": attack, "radius": radius * multiple, "multiple": multiple}
+                    yield {**place, "seed": seed, "accuracy": value}
+
+
+def _neurons(stages: Stages, found: Mapping[str, Units]) -> pd.DataFrame:
+    """Of the first seed; ratio and angle compare a unit of this stage with itself after clean training."""
+    clean = stages.weights["clean"][0]
+    frames = []
+    for stage in found:
+        if stage in ("second", "scratch"):
+            continue
+        own, weights = found[stage], stages.weights[stage][0]
+        columns = {
+            name: getattr(own, name)[0].cpu().numpy()
+            for name in ("norm", "alive", "pure", "top", "alpha", "mixture", "epsilon", "mass", "density")
+        }
+        columns |= {
+            "participation": own.participation[0].cpu().numpy(),
+            "residual_norm": own.residual[0].norm(dim=-1).cpu().numpy(),
+            "alive_clean": found["clean"].alive[0].cpu().numpy(),
+            "pure_clean": found["clean"].pure[0].cpu().numpy(),
+            "ratio": purification_ratio(clean, weights).cpu().numpy(),
+            "angle_clean": angles(clean, weights).cpu().numpy(),
+            "angle_initial": angles(stages.weights["initial"][0], weights).cpu().numpy(),
+        }
+        frames.append(pd.DataFrame(columns).assign(stage=stage).rename_axis("unit").reset_index())
+    return pd.concat(frames, ignore_index=True)
+
+
+def _coefficients(stages: Stages, found: Mapping[str, Units]) -> pd.DataFrame:
+    clean = found["clean"]
+    pure = clean.pure[0].nonzero().squeeze(1)
+    ranked = pure[clean.alpha[0][pure].abs().argsort()].tolist()
+    shown = [ranked[int(quantile * (len(ranked) - 1))] for quantile in SHOWN_QUANTILES] if ranked else []
+    rows = [
+        {"stage": stage, "unit": unit, "quantile": quantile, "atom": atom, "coefficient": value}
+        for stage in BEFORE_AFTER
+        for quantile, unit in zip(SHOWN_QUANTILES, shown, strict=False)
+        for atom, value in enumerate(found[stage].coefficients[0, unit].tolist())
+    ]
+    return pd.DataFrame(rows, columns=["stage", "unit", "quantile", "atom", "coefficient"])

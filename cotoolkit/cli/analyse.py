@@ -1,0 +1,190 @@
+"""`cotoolkit analyse`: questions asked of runs, and of the theory's world. Tables, pictures and an HTML page."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from cotoolkit.choices import Device
+from cotoolkit.cli.display import LiveRuns, console, say
+from cotoolkit.cli.training import Jobs, Root, resumable
+from cotoolkit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from analyses.claims import ClaimResult
+    from cotoolkit.launch import Outcome, Update
+    from cotoolkit.report import Report
+    from cotoolkit.study import Study
+
+app = typer.Typer(no_args_is_help=True, help="Questions asked of runs: tables, pictures and an HTML page.")
+
+Networks = Annotated[
+    list[str],
+    typer.Argument(metavar="RUN[:CHECKPOINT]...", help="Networks to compare; one RUN that broke: all it has."),
+]
+Clean = Annotated[str | None, typer.Option(help="The clean reference; by default the first network.")]
+Robust = Annotated[str | None, typer.Option(help="The robust reference; by default the last network.")]
+Out = Annotated[Path | None, typer.Option(help="Folder for the results; by default ROOT/analyses/NAME.")]
+StudyScale = Annotated[Literal["smoke", "laptop"], typer.Option(help="Size of the study.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of random nulls and controls.")]
+
+
+@app.command()
+def mixtures(
+    networks: Networks,
+    clean: Clean = None,
+    robust: Robust = None,
+    root: Root = Path("runs"),
+    out: Out = None,
+    seed: Seed = 0,
+) -> None:
+    """Weight mixtures, layer by layer: cosines, change, dense share, spectra."""
+    from analyses.compared import compare_runs
+    from analyses.mixtures.page import mixtures_report
+
+    compared = compare_runs(root, networks, clean, robust)
+    _write(mixtures_report(compared, seed), out or root / "analyses" / "mixtures")
+
+
+@app.command()
+def features(
+    networks: Networks,
+    clean: Clean = None,
+    robust: Robust = None,
+    root: Root = Path("runs"),
+    out: Out = None,
+    points: Annotated[int, typer.Option(min=10, help="Test images.")] = 100,
+    seed: Seed = 0,
+) -> None:
+    """What networks look for: filters, maximising images, attributions, input gradients."""
+    from analyses.compared import compare_runs
+    from analyses.features.page import features_report
+
+    compared = compare_runs(root, networks, clean, robust)
+    _write(features_report(compared, points, seed), out or root / "analyses" / "features")
+
+
+@app.command()
+def purification(
+    networks: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[CLEAN ROBUST]", help="Two networks; none runs the theory's own world."),
+    ] = None,
+    dictionary: Annotated[str | None, typer.Option(help="Another robust network, for the test of sparsity.")] = None,
+    control: Annotated[str | None, typer.Option(help="The clean network trained on for as long.")] = None,
+    scale: StudyScale = "smoke",
+    root: Root = Path("runs"),
+    out: Out = None,
+    device: Device = "auto",
+    seed: Seed = 0,
+) -> None:
+    """Feature purification. Without networks: train the theory's world and check its predictions.
+
+    With two: is ROBUST a purification of CLEAN, from which it was trained? Five items, layer by layer.
+    """
+    if not networks:
+        _theory(scale, out or root / "analyses" / f"purification-{scale}", device)
+        return
+    from analyses.compared import compare_runs
+    from analyses.mixtures.definition_page import purification_report
+
+    if len(networks) != 2:
+        raise ConfigError(f"purification takes two networks, CLEAN and ROBUST, or none, not {len(networks)}")
+    words = [networks[0], *(word for word in (dictionary, control) if word is not None), networks[1]]
+    compared = compare_runs(root, words)
+    if compared.start is None:
+        raise ConfigError("the networks did not start from the same weights, so their units cannot be paired")
+    names = dict(zip(words, [name for name in compared.models if name != compared.start], strict=True))
+    report = purification_report(
+        compared,
+        None if dictionary is None else names[dictionary],
+        None if control is None else names[control],
+        seed,
+    )
+    _write(report, out or root / "analyses" / "purification")
+
+
+@app.command("across-break")
+def across_break(
+    scale: StudyScale = "smoke",
+    root: Root = Path("runs"),
+    out: Out = None,
+    jobs: Jobs = None,
+    device: Device = "auto",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Measure again; the runs stay.")] = False,
+) -> None:
+    """What happens to weight mixtures when single-step training breaks? A study, from training to the answer."""
+    from analyses.across_break.arms import plan_of
+    from analyses.across_break.study import Watch, report_of, run_across_break
+
+    folder = out or root / "analyses" / f"across-break-{scale}"
+    with resumable(), contextlib.ExitStack() as stack:
+        live: list[LiveRuns] = []
+
+        def on_study(study: Study) -> None:
+            stack.close()
+            live[:] = [stack.enter_context(LiveRuns(study.runs()))]
+
+        def on_update(update: Update) -> None:
+            live[0].on_update(update)
+
+        def on_outcome(outcome: Outcome) -> None:
+            live[0].on_outcome(outcome)
+
+        def on_unit(unit: object, done: int, total: int) -> None:
+            stack.close()
+            say(f"measured {done} of {total}: {unit}")
+
+        found = run_across_break(
+            plan_of(scale),
+            root,
+            folder,
+            jobs=jobs,
+            device=device,
+            fresh=fresh,
+            watch=Watch(on_study, on_update, on_outcome, on_unit),
+        )
+    for world, results in found.claims().items():
+        say(f"{world}:")
+        _say_claims(results)
+    _write(report_of(found), folder)
+
+
+def _write(report: Report, folder: Path) -> None:
+    from cotoolkit.report import write_report
+
+    path = write_report(report, folder)
+    say(report.lead)
+    say(f"page:   {path}")
+    say(f"tables: {folder}")
+
+
+def _say_claims(results: list[ClaimResult]) -> None:
+    for result in results:
+        sign = ">" if result.claim.side == "above" else "<"
+        say(f"  {result.verdict:<9} {result.claim.key}: {result.found} (expected {sign} {result.claim.threshold:g})")
+
+
+def _theory(scale: Literal["smoke", "laptop"], folder: Path, device: Device) -> None:
+    import torch
+
+    from analyses.purification.experiment import run_experiment
+    from analyses.purification.page import theory_report
+    from analyses.purification.predictions import judge
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    with resumable(), console.status("starting") as status:
+
+        def report(text: str) -> None:
+            status.update(text)
+            if not console.is_terminal:
+                say(text)
+
+        tables = run_experiment(scale, folder / "settings", device, report)
+    results = judge(tables)
+    _say_claims(results)
+    _write(theory_report(tables, results, scale, device), folder)

@@ -1,0 +1,95 @@
+"""The whole chain on small runs, with a breakpoint that is declared instead of found: is everything measured?"""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from analyses.across_break import study
+from analyses.across_break.answers import answers
+from analyses.across_break.arms import AFTER, BEFORE, METHODS, OFFSETS, SHUFFLED, Plan, World
+from analyses.across_break.checkpoints import NORM_MATCHED, OTHERS, load_networks
+from analyses.across_break.measure import Unit, changes, measure, measure_all
+from cotoolkit.report import write_report
+from cotoolkit.trained import evaluation_points
+from cotoolkit.trainer import run
+
+from ...runs.small import SMALL
+
+BREAK, LAST = 34, 100
+SETTINGS = {
+    **SMALL,
+    "epochs": 20,
+    "evaluation": ["clean"],
+    "box": "none",
+    "monitor": {"interval": 1000, "points": 20, "steps": 1, "trace_every": 8},
+    "intervention": {"name": "inject", "carrier": "paired", "beta": 0.1},
+}
+PLAN = Plan(scale="custom", worlds=(World(name="w", why="declared", settings=SETTINGS, seeds=(0,)),), points=16)
+UNIT = Unit("w", 0, BREAK, LAST)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("runs")
+    breaks = pd.DataFrame([{"world": "w", "seed": 0, "breakpoint": BREAK, "iterations": LAST}])
+    for config in PLAN.second_round(breaks).runs():
+        run(config, root, device="cpu")
+    return root
+
+
+def test_networks_stand_at_the_same_iterations(root):
+    networks = load_networks(PLAN, root, *UNIT)
+    arms = {place.arm for place in networks.places.values()}
+    assert arms == {"start", *METHODS, SHUFFLED, NORM_MATCHED}
+    offsets = {place.offset for place in networks.places.values() if place.arm == "fgsm"}
+    assert offsets == {offset for offset in OFFSETS if 0 < BREAK + offset < LAST}
+    assert {p.offset for p in networks.places.values() if p.arm == "pgd"} == {None, *(o for o in OTHERS if o > -BREAK)}
+    start = networks.models[networks.start].state_dict()
+    for name in ("fgsm", "pgd"):
+        moved = networks.at(name, BEFORE).state_dict()
+        assert not torch.equal(start["0.weight"], moved["0.weight"])
+    before, after = networks.at("fgsm", BEFORE), networks.at("fgsm", AFTER)
+    control = networks.at(NORM_MATCHED, AFTER)
+    for name, weight in before.state_dict().items():
+        if name.endswith("weight"):
+            sizes = [float((net.state_dict()[name] - weight).norm()) for net in (after, control)]
+            assert sizes[0] == pytest.approx(sizes[1], rel=1e-4)
+
+
+def test_changes_of_the_images_have_one_norm():
+    points = evaluation_points(PLAN.config("w", "fgsm", 0), 12)
+    found = changes(points, seed=0)
+    norms = [(images - points.images).flatten(1).norm(dim=1) for images in found.values()]
+    for norm in norms:
+        assert torch.allclose(norm, norms[0], rtol=1e-3)
+    again = changes(points, seed=0)
+    assert all(torch.equal(found[name], again[name]) for name in found)
+
+
+def test_everything_is_measured_kept_and_shown(root, tmp_path):
+    table = measure(PLAN, UNIT, root)
+    assert set(table["part"]) == {"mixtures", "features", "gain", "accuracy", "edit"}
+    assert not table["value"].isna().all()
+    known = {result.claim.key: result for result in answers(table, "w")}
+    in_shares = {
+        "fast",
+        "mixture_keeps_pace",
+        "low_rank",
+        "random_graft_harmless",
+        "weights_carry_it",
+        "removal_restores",
+    }
+    assert {key for key, result in known.items() if result.found.n == 0} <= in_shares  # of a fall there need not be
+    path = UNIT.path(PLAN, tmp_path)
+    path.parent.mkdir()
+    table.to_parquet(path)
+    same = measure_all(PLAN, [UNIT], root, tmp_path, jobs=1)  # reads what is there
+    assert len(same) == len(table)
+    breaks = pd.DataFrame([{"world": "w", "seed": 0, "breakpoint": BREAK, "iterations": LAST}])
+    page = write_report(study.report_of(study.Findings(PLAN, breaks, same, {})), tmp_path / "out")
+    names = {file.name for file in page.parent.iterdir()}
+    assert {"report.html", "courses.png", "layers.svg", "grafts.png", "claims-w.csv", "measures.parquet"} <= names
+    text = page.read_text()
+    assert "In the w world" in text

@@ -1,0 +1,155 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from analyses.claims import check
+from analyses.purification.predicted_clean import CLEAN
+from analyses.purification.predicted_purified import PURIFIED
+from analyses.purification.predicted_scaling import _gains, _lags, _radius_errors, _slopes, _wide, _window
+from analyses.purification.predictions import judge
+from analyses.purification.tables import Tables
+from cotoolkit.errors import ConfigError
+
+BY_KEY = {prediction.claim.key: prediction for prediction in [*CLEAN, *PURIFIED]}
+
+
+def look(numbers):
+    return lambda stage, statistic: np.array(numbers[stage, statistic])
+
+
+def measured(key, numbers):
+    return BY_KEY[key].measure(look(numbers)).tolist()
+
+
+def test_every_claim_says_where_it_and_its_threshold_come_from():
+    assert len(BY_KEY) == len(CLEAN) + len(PURIFIED)
+    assert {f"P{number}" for number in range(1, 17)} == {key.partition("-")[0] for key in BY_KEY}
+    for prediction in BY_KEY.values():
+        assert prediction.claim.threshold != prediction.claim.null
+        assert "arXiv 2005.10190 [" in prediction.claim.source
+        assert "threshold ours: " in prediction.claim.source
+
+
+def test_measures_by_hand():
+    numbers = {
+        ("clean", "accuracy_clean"): [0.98],
+        ("clean", "accuracy_pgd"): [0.78],
+        ("fgm", "accuracy_pgd"): [0.90],
+        ("clean", "accuracy_fgm"): [0.80],
+        ("clean", "accuracy_universal"): [0.81],
+        ("clean", "accuracy_random"): [0.962],
+        ("fgm", "accuracy_fgm"): [0.90],
+        ("fgm", "accuracy_universal"): [0.93],
+        ("edits", "restored_fgm"): [0.83],
+        ("edits", "removed_universal"): [0.90],
+        ("clean", "epsilon"): [0.06],
+        ("fgm", "epsilon"): [0.015],
+        ("clean", "epsilon_over_k_d"): [0.1],
+        ("clean", "participation"): [3.0],
+        ("fgm", "participation"): [1.5],
+        ("linear+on", "accuracy_pgd"): [0.70],
+        ("linear+at", "accuracy_pgd"): [0.71],
+    }
+    expected = {
+        "P4-order": 1,
+        "P6-loss": 0.2,
+        "P6-universal": 0.01,
+        "P6-random": 0.1,
+        "P8-mixture": 0.25,
+        "P8-participation": 0.25,
+        "P11-recovery": 0.6,
+        "P11-gap": 0,
+        "P14-linear": 0.01,
+        "P15-restored": 0.7,
+        "P15-removed": 0.75,
+    }
+    assert {key: measured(key, numbers)[0] for key in expected} == pytest.approx(expected)
+
+
+def test_a_net_that_is_not_purified_fails():
+    rows = {("clean", "epsilon"): [0.06, 0.061, 0.06], ("fgm", "epsilon"): [0.058, 0.06, 0.059]}
+    assert check(BY_KEY["P8-mixture"].claim, measured("P8-mixture", rows)).verdict == "fails"
+
+
+def test_seeds_without_a_gain_have_no_share_of_it():
+    rows = {("clean", "accuracy_fgm"): [0.8, 0.8], ("fgm", "accuracy_fgm"): [0.9, 0.7]}
+    found = measured("P15-restored", {**rows, ("edits", "restored_fgm"): [0.85, 0.6]})
+    assert found[0] == pytest.approx(0.5)
+    assert np.isnan(found[1])
+
+
+def scalars(cells):
+    """(d, k, seed) -> {(stage, statistic): value}."""
+    return pd.DataFrame(
+        {
+            "setting": f"{d}-{k}",
+            "role": "size" if k > 5 else "grid",
+            "d": d,
+            "k": k,
+            "seed": seed,
+            "stage": stage,
+            "statistic": statistic,
+            "value": value,
+        }
+        for (d, k, seed), numbers in cells.items()
+        for (stage, statistic), value in numbers.items()
+    )
+
+
+def test_the_slope_is_that_of_the_power_law():
+    cells = {
+        (d, k, seed): {("clean", "epsilon"): (1 + seed) * (k / d) ** 1.5}
+        for d, k in ((64, 4), (64, 7), (144, 10))
+        for seed in (0, 1)
+    }
+    assert _slopes(_wide(scalars(cells), "clean")) == pytest.approx([1.5, 1.5])
+
+
+def test_radii_by_hand():
+    numbers = {
+        ("clean", "epsilon_all"): 0.05,
+        ("clean", "half_radius"): 0.1,
+        ("fgm", "epsilon_all"): 0.01,
+        ("fgm", "half_radius"): 0.2,
+    }
+    table = scalars({(100, 9, 0): numbers})
+    errors = _radius_errors(_wide(table, "clean"), _wide(table, "fgm"))
+    # sqrt(k d) = 30: predicted (1 + 0.3) / (1 + 1.5) = 0.52, measured 0.5
+    assert errors["error"].tolist() == pytest.approx([1 - 0.5 / 0.52])
+
+
+def test_the_window_compares_the_smallest_k_with_the_best():
+    gains = {3: 0.01, 6: 0.05, 9: 0.1, 14: 0.08}
+    cells = {(100, k, 0): {("clean", "accuracy_pgd"): 0.7, ("fgm", "accuracy_pgd"): 0.7 + gains[k]} for k in gains}
+    table = scalars(cells)
+    assert _window(_gains(_wide(table, "clean"), _wide(table, "fgm"))) == pytest.approx([0.1])
+
+
+def test_the_lag_is_between_half_times():
+    steps = np.arange(11)
+    rows = []
+    for step in steps:
+        rows.append((step, "mixture", 1 - min(step / 4, 1)))  # half gone at 2
+        rows.append((step, "pgd", 0.5 + 0.1 * (step >= 5)))  # half risen at 5
+    course = pd.DataFrame(rows, columns=["step", "statistic", "value"]).assign(seed=0, phase="fgm")
+    assert _lags(course) == pytest.approx([-0.3])
+
+
+def test_judgement_is_of_the_largest_size_with_the_trend_over_sizes(tiny_tables):
+    results = {result.claim.key: result for result in judge(tiny_tables)}
+    assert set(BY_KEY) <= set(results)
+    assert {"P4-slope", "Q-radius", "Q-course"} <= set(results)
+    assert "Q-window" not in results  # no d has enough different k
+    loss = results["P6-loss"]
+    wide = tiny_tables.scalars.pivot_table(index=["d", "role", "seed"], columns=["stage", "statistic"], values="value")
+    expected = wide["clean", "accuracy_clean"] - wide["clean", "accuracy_pgd"]
+    assert loss.found.mean == pytest.approx(expected.loc[25].mean())
+    small, large = expected.loc[16, "size"].mean(), expected.loc[25].mean()
+    assert loss.trend.mean == pytest.approx((large - small) / np.log2(25 / 16))
+
+
+def test_tables_without_controls_are_refused(tiny_tables):
+    bare = tiny_tables.scalars[tiny_tables.scalars["setting"] != "tiny"]
+    parts = {name: getattr(tiny_tables, name) for name in Tables.names()}
+    with pytest.raises(ConfigError, match="run a whole scale"):
+        judge(Tables(**{**parts, "scalars": bare}))
