@@ -23,3 +23,12 @@ def test_the_parts_example_runs(capsys):
     exec(BLOCKS[1], names)
     assert names["found"].card["protocol"]["restarts"] == 10
     assert "Accuracy(value=" in capsys.readouterr().out
+
+
+def test_the_mixtures_example_runs():
+    images, labels = torch.rand(20, 1, 6, 6), torch.arange(20) % 10
+    names = {name: conv_net(classes=10) for name in ("start", "clean", "robust")}
+    names |= {"images": images, "labels": labels}
+    exec(BLOCKS[2], names)
+    assert set(names["mixtures"]["model"]) == {"start", "clean", "robust"}
+    assert len(names["features"]) > 50

@@ -95,7 +95,7 @@ class Setting:
     @property
     def model_steps(self) -> int:
         """Steps of each stage of a low-complexity model; their training is convex and soon done."""
-        return self.clean_steps // 4
+        return self.clean_steps // 5
 
     def net(self, weights: Tensor) -> SymmetricNet:
         """The network of trained weights, with the schedule's last bias."""
@@ -117,7 +117,7 @@ def settings(scale: Scale) -> list[Setting]:
             _sized("d49", 49, 6, (400, 400), seeds=4, points=1000, batch=300),
             _sized("d64", 64, 7, (400, 400), seeds=4, points=1000, batch=300),
             _sized("d100-k5", 100, 5, (400, 400), seeds=3, points=1000, batch=300, role="grid"),
-            _sized("d100", 100, 9, (500, 500), seeds=5, points=1000, batch=300, full=True),
+            _sized("d100", 100, 9, (500, 500), seeds=4, points=1000, batch=300, full=True),
         ]
     shares = (0.4, 0.55, 0.7, 0.9)  # of sqrt(d), the upper end of the window for k
     cells = [(d, round(share * math.sqrt(d))) for d in (100, 144, 256) for share in shares]

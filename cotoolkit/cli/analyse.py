@@ -118,7 +118,8 @@ def across_break(
 ) -> None:
     """What happens to weight mixtures when single-step training breaks? A study, from training to the answer."""
     from analyses.across_break.arms import plan_of
-    from analyses.across_break.study import Watch, report_of, run_across_break
+    from analyses.across_break.page import report_of
+    from analyses.across_break.study import Watch, run_across_break
 
     folder = out or root / "analyses" / f"across-break-{scale}"
     with resumable(), contextlib.ExitStack() as stack:

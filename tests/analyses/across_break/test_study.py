@@ -11,6 +11,7 @@ from analyses.across_break.answers import answers
 from analyses.across_break.arms import AFTER, BEFORE, METHODS, OFFSETS, SHUFFLED, Plan, World
 from analyses.across_break.checkpoints import NORM_MATCHED, OTHERS, load_networks
 from analyses.across_break.measure import Unit, changes, measure, measure_all
+from analyses.across_break.page import report_of
 from cotoolkit.report import write_report
 from cotoolkit.trained import evaluation_points
 from cotoolkit.trainer import run
@@ -88,8 +89,8 @@ def test_everything_is_measured_kept_and_shown(root, tmp_path):
     same = measure_all(PLAN, [UNIT], root, tmp_path, jobs=1)  # reads what is there
     assert len(same) == len(table)
     breaks = pd.DataFrame([{"world": "w", "seed": 0, "breakpoint": BREAK, "iterations": LAST}])
-    page = write_report(study.report_of(study.Findings(PLAN, breaks, same, {})), tmp_path / "out")
+    page = write_report(report_of(study.Findings(PLAN, breaks, same, {})), tmp_path / "out")
     names = {file.name for file in page.parent.iterdir()}
     assert {"report.html", "courses.png", "layers.svg", "grafts.png", "claims-w.csv", "measures.parquet"} <= names
     text = page.read_text()
-    assert "In the w world" in text
+    assert "W world, seeds 1" in text
