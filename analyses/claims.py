@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analyses.statistics import Estimate, estimate, slope
+from analyses.statistics import Estimate, estimate, holm, paired_p, slope
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,9 +47,11 @@ class ClaimResult:
     Attributes:
         claim: the claim.
         found: mean over seeds with its 95 % interval.
-        verdict: "holds" or "fails" where the whole interval lies on one side of the threshold, else "undecided".
+        verdict: "holds" or "fails" where the whole interval lies on one side of the threshold, else "undecided"; so
+            always with fewer than three values.
         effect: mean less the null, in the measure's unit.
         standardised: the effect in standard deviations over seeds (Cohen's d); infinite where seeds agree exactly.
+        p: two-sided, of a t test that the mean is the threshold.
         trend: change of the measure per doubling of the size, if sizes were compared.
     """
 
@@ -58,6 +60,7 @@ class ClaimResult:
     verdict: Verdict
     effect: float
     standardised: float
+    p: float
     trend: Estimate | None = None
 
     @property
@@ -89,13 +92,20 @@ def check(claim: Claim, values: ArrayLike, by_size: Mapping[int, Sequence[float]
     if by_size is not None:
         doublings = [np.log2(size) for size, row in by_size.items() for _ in row]
         trend = slope(doublings, [value for row in by_size.values() for value in row])
-    return ClaimResult(claim, found, _verdict(claim, found), effect, standardised, trend)
+    return ClaimResult(
+        claim, found, _verdict(claim, found), effect, standardised, paired_p(known, claim.threshold), trend
+    )
 
 
 def claim_table(results: Iterable[ClaimResult]) -> pd.DataFrame:
-    """One row per claim: the statement, the number with its interval, the threshold, the verdict and the trend."""
+    """One row per claim: the statement, the number with its interval, the threshold, the verdict and the trend.
+
+    `holm_p` adjusts the p values for asking all claims of the table.
+    """
     import pandas as pd
 
+    results = list(results)
+    adjusted = holm([result.p for result in results])
     return pd.DataFrame(
         {
             "claim": result.claim.key,
@@ -109,18 +119,20 @@ def claim_table(results: Iterable[ClaimResult]) -> pd.DataFrame:
             "expected": f"{result.claim.side} {result.claim.threshold:g}",
             "effect": result.effect,
             "standardised_effect": result.standardised,
+            "p": result.p,
+            "holm_p": holm_p,
             "trend_per_doubling": np.nan if result.trend is None else result.trend.mean,
             "trend_low": np.nan if result.trend is None else result.trend.low,
             "trend_high": np.nan if result.trend is None else result.trend.high,
             "heading": result.heading,
             "source": result.claim.source,
         }
-        for result in results
+        for result, holm_p in zip(results, adjusted, strict=True)
     )
 
 
 def _verdict(claim: Claim, found: Estimate) -> Verdict:
-    if not np.isfinite(found.low):
+    if found.n < 3 or not np.isfinite(found.low):
         return "undecided"
     above, below = found.low > claim.threshold, found.high < claim.threshold
     if above or below:

@@ -10,8 +10,8 @@ import pandas as pd
 from torch import nn
 
 from cotoolkit.config import RunConfig
-from cotoolkit.errors import ConfigError
-from cotoolkit.initial import load_initial
+from cotoolkit.errors import ConfigError, RunError
+from cotoolkit.initial import load_initial, split_stamp, stamped
 from cotoolkit.runs import Checkpoint, CheckpointName, RunFolder, environment, find_run
 from cotoolkit.trained import evaluation_points, network, trained
 
@@ -51,7 +51,7 @@ def compare_runs(
 
     Raises:
         ConfigError: fewer than two networks, or references among which there is no choice.
-        RunError: no such run or checkpoint.
+        RunError: no such run or checkpoint, or weights that a run was trained from have changed.
     """
     words = list(dict.fromkeys([*words, *(word for word in (clean, robust) if word is not None)]))
     if len(words) == 1 and ":" not in words[0]:
@@ -102,18 +102,22 @@ def _series(folder: RunFolder) -> Compared:
     places: list[Checkpoint] = sorted([*named, *folder.kept()], key=folder.checkpoint_iteration)
     models = {
         "start": _start(_origin(config)),
-        **{str(place): trained(folder, place) for place in places if place != 0},
+        **{str(place): trained(folder, place) for place in places if place != 0 or config.initial is not None},
     }
     return Compared(models, "start", "after_break", "before_break", config)
 
 
 def _origin(config: RunConfig) -> RunConfig:
     """The run whose start a run goes back to: training may have begun from another run's checkpoint, and so on."""
-    if config.initial is not None:
-        folder = RunFolder(Path(config.initial.rpartition("#")[0]).parent.parent)
-        if (folder.path / "config.yaml").exists():
-            return _origin(folder.config())
-    return config
+    if config.initial is None:
+        return config
+    path, digest = split_stamp(config.initial)
+    folder = RunFolder(path.parent.parent)
+    if path.parent.name != "checkpoints" or not (folder.path / "config.yaml").exists():
+        return config
+    if stamped(str(path)) != f"{path.resolve()}#{digest}":
+        raise RunError(f"{path}: has changed since a run was trained from it; its start is lost")
+    return _origin(folder.config())
 
 
 def _start(config: RunConfig) -> nn.Module:

@@ -139,6 +139,11 @@ class RunConfig(BaseModel):
             raise UnknownName("normalisation", name, ["auto", "none", *STATISTICS])
         return name
 
+    @field_validator("keep")
+    @classmethod
+    def _in_order(cls, iterations: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(sorted(set(iterations)))
+
     @field_validator("initial")
     @classmethod
     def _stamped(cls, name: str | None) -> str | None:

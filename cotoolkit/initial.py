@@ -6,6 +6,7 @@ The stamp makes the content part of a run's identity, and tells a run that is re
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -14,14 +15,22 @@ from torch import nn
 
 from cotoolkit.errors import ConfigError
 
+STAMP = re.compile(r"#[0-9a-f]{12}$")
+
 
 def stamped(name: str) -> str:
-    """PATH as PATH#DIGEST, with 12 hex digits of the file's sha256; a stamped name is itself.
+    """PATH as absolute PATH#DIGEST, with 12 hex digits of the file's sha256; a stamped name is itself.
 
     Raises:
         ConfigError: no such file.
     """
-    return name if "#" in name else f"{name}#{_digest(name)}"
+    return name if STAMP.search(name) else f"{Path(name).resolve()}#{_digest(name)}"
+
+
+def split_stamp(name: str) -> tuple[Path, str]:
+    """Path and digest of a stamped name."""
+    path, _, digest = name.rpartition("#")
+    return Path(path), digest
 
 
 def load_initial(model: nn.Module, name: str) -> None:
@@ -34,11 +43,11 @@ def load_initial(model: nn.Module, name: str) -> None:
     Raises:
         ConfigError: the file is missing, is not the one that was stamped, is no safetensors file, or does not fit.
     """
-    path, _, digest = name.rpartition("#")
-    if _digest(path) != digest:
+    path, digest = split_stamp(name)
+    if _digest(str(path)) != digest:
         raise ConfigError(f"initial: {path} has changed since this run was configured; give the path without #{digest}")
     try:
-        model.load_state_dict(from_safetensors(Path(path).read_bytes()))
+        model.load_state_dict(from_safetensors(path.read_bytes()))
     except SafetensorError:
         raise ConfigError(f"initial: {path} is no safetensors file") from None
     except RuntimeError as error:

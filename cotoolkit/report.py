@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import base64
 import io
+import math
+import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,10 +106,16 @@ def _drawn(figure: Figure, kind: str) -> bytes:
 
 
 def _numeric(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return "" if value != value else f"{value:.3g}"  # noqa: PLR0124
-    return "" if value is None else str(value)
+    """Three digits of what was measured; all of what was counted."""
+    import pandas as pd
+
+    if value is None or value is pd.NA or value is pd.NaT:
+        return ""
+    if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
+        number = float(value)
+        return "" if math.isnan(number) else str(int(number)) if number.is_integer() else f"{number:.3g}"
+    return str(value)

@@ -245,6 +245,13 @@ class RunFolder:
         """A model's state dict, on the CPU."""
         return _read_tensors(self.checkpoint_path(name))[0]
 
+    def checkpoint_bytes(self, name: Checkpoint) -> bytes:
+        """A checkpoint's file as it stands, to hash."""
+        try:
+            return self.checkpoint_path(name).read_bytes()
+        except FileNotFoundError:
+            raise RunError(f"{self.checkpoint_path(name)}: no such checkpoint") from None
+
     def checkpoint_iteration(self, name: Checkpoint) -> int:
         """How many updates a checkpoint has seen."""
         return int(_read_tensors(self.checkpoint_path(name))[1]["iteration"])

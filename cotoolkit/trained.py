@@ -73,6 +73,16 @@ def trained(folder: RunFolder, checkpoint: Checkpoint = "last", device: torch.de
     return model.eval().to(device)
 
 
+def training_images(config: RunConfig, points: int = 1000) -> Tensor:
+    """The first training images as a run's model sees them, without augmentation, to estimate batch norm on.
+
+    Shapes: (N, C, H, W) float32, N up to `points`.
+    """
+    train = load(config.data, config.seed).train
+    few = train.pick(torch.arange(min(points, len(train))))
+    return apply_intervention(few, config.intervention, config.seed, "cpu", train=False)[0]
+
+
 def evaluation_points(config: RunConfig, points: int | None = None, device: torch.device | str = "cpu") -> Points:
     """The first images of a run's test set.
 

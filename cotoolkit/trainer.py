@@ -284,8 +284,10 @@ class Trainer:
         return probe
 
     def _keep(self, folder: RunFolder) -> None:
-        """Write the weights down if this iteration was asked for."""
-        if self.iteration in self.config.keep and self.fabric.is_global_zero:
+        """Write the weights down if this iteration was asked for, and they are finite."""
+        if self.iteration not in self.config.keep or not self.fabric.is_global_zero:
+            return
+        if all(parameter.isfinite().all() for parameter in self.bare.parameters()):
             folder.write_checkpoint(self.iteration, self.bare.state_dict(), self.iteration)
 
     def _finish(self, folder: RunFolder, verdict: str, probe: ProbeResult | None, seconds: float) -> None:

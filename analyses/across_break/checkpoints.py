@@ -10,7 +10,7 @@ from torch import nn
 from analyses.across_break.arms import AFTER, BEFORE, METHODS, OFFSETS, SHUFFLED, Plan, kept_iterations
 from analyses.mixtures.edits import random_control
 from cotoolkit.runs import RunFolder
-from cotoolkit.trained import trained
+from cotoolkit.trained import trained, training_images
 
 OTHERS = (-64, BEFORE, -1, 16, AFTER)
 """Offsets of the arms that do not break, the same iterations of the same batches; FGSM is looked at at all offsets."""
@@ -60,16 +60,23 @@ class Networks(NamedTuple):
         return self.models[found[0]] if found else None
 
 
+def arms_of(
+    plan: Plan, root: Path | str, world: str, seed: int, breakpoint_iteration: int, last: int
+) -> dict[str, RunFolder]:
+    """The runs of the second round, by arm."""
+    keep = kept_iterations(breakpoint_iteration, last)
+    return {arm: RunFolder.of(root, plan.config(world, arm, seed, keep)) for arm in (*METHODS, SHUFFLED)}
+
+
 def load_networks(
-    plan: Plan, root: Path | str, world: str, seed: int, breakpoint_iteration: int, last: int, device: str = "cpu"
+    plan: Plan, root: Path | str, world: str, seed: int, breakpoint_iteration: int, last: int
 ) -> Networks:
-    """Read the networks that the second round kept.
+    """Read the networks that the second round kept, on the CPU.
 
     Raises:
         RunError: a run of the second round is missing or damaged.
     """
-    keep = kept_iterations(breakpoint_iteration, last)
-    folders = {arm: RunFolder.of(root, plan.config(world, arm, seed, keep)) for arm in (*METHODS, SHUFFLED)}
+    folders = arms_of(plan, root, world, seed, breakpoint_iteration, last)
     places = [Place("start", None, 0), Place("standard", None, last), Place("pgd", None, last)]
     for arm, folder in folders.items():
         if folder.state == "diverged":  # has no more than the iterations up to there, and no end
@@ -77,7 +84,7 @@ def load_networks(
         offsets = OFFSETS if arm == "fgsm" else OTHERS
         places += [Place(arm, o, breakpoint_iteration + o) for o in offsets if 0 < breakpoint_iteration + o < last]
     models = {
-        str(place): trained(folders["standard" if place.arm == "start" else place.arm], place.iteration, device)
+        str(place): trained(folders["standard" if place.arm == "start" else place.arm], place.iteration)
         for place in places
     }
     named = {str(place): place for place in places}
@@ -86,5 +93,6 @@ def load_networks(
     if before is not None and after is not None:
         control = Place(NORM_MATCHED, AFTER, breakpoint_iteration + AFTER)
         named[str(control)] = control
-        models[str(control)] = random_control(before, after, seed).eval()
+        images = training_images(plan.config(world, "fgsm", seed))
+        models[str(control)] = random_control(before, after, seed, images).eval()
     return networks

@@ -15,10 +15,10 @@ from analyses.across_break.arms import AFTER, BEFORE
 from analyses.across_break.checkpoints import Networks
 from analyses.mixtures.directions import common_direction
 from analyses.mixtures.edits import graft, random_control, remove_direction
-from analyses.mixtures.units import units_of
+from analyses.mixtures.units import live_units, units_of
 from cotoolkit.config import RunConfig
 from cotoolkit.evaluate import evaluate
-from cotoolkit.trained import Points
+from cotoolkit.trained import Points, training_images
 
 RANKS = (1, 2, 4, 8, 16)
 """Of each layer's change across the break, kept in a graft."""
@@ -34,22 +34,23 @@ def edit_table(networks: Networks, config: RunConfig, points: Points, seed: int)
 
     Statistics are PROTOCOL_EDIT: `graft_R` puts the best rank R approximation of each layer's change across the break
     into the network before it, `graft_full` the whole change of all weight matrices (biases stay), with a layer's name
-    that of this layer alone; `remove_clean_u1` takes the clean network's common direction, `remove_update_u1` the
-    main direction of the change, out of all units of the broken network. `_random` is the control. `none` is no edit.
-    Empty where the offsets compared were not kept.
+    that of this layer alone; `remove_clean_u1` takes the clean network's common direction out of all units of the
+    broken network. `_random` is the control, `none` is no edit. Batch norm, where there is any, is estimated anew on
+    training images, also for `none`. Empty where the offsets compared were not kept.
 
     Args:
         networks: of one world and seed.
         config: of its FGSM run.
-        points: test images; batch norm, where there is any, is estimated anew on them after each edit.
+        points: test images.
         seed: of the controls.
     """
     before, after = networks.at("fgsm", BEFORE), networks.at("fgsm", AFTER)
+    images = training_images(config)
     rows = []
     if before is not None and after is not None:
         edits = [
-            *_grafts(before, after, _name(networks, BEFORE), seed, points.images),
-            *_removals(before, after, networks.models[networks.clean], _name(networks, AFTER), seed, points.images),
+            *_grafts(before, after, _name(networks, BEFORE), seed, images),
+            *_removals(after, networks.models[networks.clean], _name(networks, AFTER), seed, images),
         ]
         for name, layer, edit, model in edits:
             for protocol in PROTOCOLS:
@@ -62,7 +63,7 @@ Edit = tuple[str, str, str, nn.Module]  # model, layer, name of the edit, edited
 
 
 def _grafts(before: nn.Module, after: nn.Module, name: str, seed: int, images: Tensor) -> Iterator[Edit]:
-    yield name, "", "none", before
+    yield name, "", "none", remove_direction(before, {}, images=images)
     for rank, label in (*((rank, str(rank)) for rank in RANKS), (FULL, "full")):
         grafted = graft(before, after, rank, images=images)
         yield name, "", f"graft_{label}", grafted
@@ -73,19 +74,13 @@ def _grafts(before: nn.Module, after: nn.Module, name: str, seed: int, images: T
         yield name, layer, "graft_full_random", random_control(before, grafted, seed, images)
 
 
-def _removals(
-    before: nn.Module, after: nn.Module, clean: nn.Module, name: str, seed: int, images: Tensor
-) -> Iterator[Edit]:
-    yield name, "", "none", after
-    old, new = units_of(before), units_of(after)
-    directions = {
-        "clean_u1": {layer: common_direction(units.weight) for layer, units in units_of(clean).items()},
-        "update_u1": {layer: common_direction(new[layer].weight - old[layer].weight) for layer in new},
-    }
-    for label, by_layer in directions.items():
-        removed = remove_direction(after, by_layer, images=images)
-        yield name, "", f"remove_{label}", removed
-        yield name, "", f"remove_{label}_random", random_control(after, removed, seed, images)
+def _removals(after: nn.Module, clean: nn.Module, name: str, seed: int, images: Tensor) -> Iterator[Edit]:
+    yield name, "", "none", remove_direction(after, {}, images=images)
+    weights = {layer: units.weight for layer, units in units_of(clean).items()}
+    directions = {layer: common_direction(rows[live_units(rows)]) for layer, rows in weights.items()}
+    removed = remove_direction(after, directions, images=images)
+    yield name, "", "remove_clean_u1", removed
+    yield name, "", "remove_clean_u1_random", random_control(after, removed, seed, images)
 
 
 def _name(networks: Networks, offset: int) -> str:

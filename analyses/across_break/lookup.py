@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pandas as pd
 
 from analyses.across_break.arms import AFTER, BEFORE
-from analyses.across_break.measure import BANDS
+from analyses.across_break.changes import BANDS
 
 MIXTURE = ("mixtures", "dense_lineage")
 """The main measure of mixture: energy of a unit that the robust unit of its index does not explain."""
@@ -17,7 +19,7 @@ MIXTURES = {
     ("mixtures", "energy_clean_u1"): "energy along the clean network's common direction",
     ("mixtures", "energy_own_u1"): "energy along the network's own common direction",
 }
-"""Measures of mixture: large values mean more of it."""
+"""Measures of mixture: large values mean more of it. Only the last needs no other network to refer to."""
 
 OTHER = {
     ("features", "input_gradient_high_share"): "high-frequency share of the input gradient",
@@ -27,14 +29,15 @@ OTHER = {
     ("features", "integrated_gradients_rank_correlation_with_robust"): "agreement of attributions with the PGD network",
     ("features", "maximised_high_frequency_share"): "high-frequency share of activation maximisation",
     ("gain", "gain_carrier"): "layers' gain for the carrier",
-    ("gain", "gain_random"): "layers' gain for a random pattern in its place",
+    ("gain", "gain_scrambled"): "layers' gain for the scrambled carrier",
     **{("gain", f"gain_{band}"): f"layers' gain for {band}-frequency noise" for band in BANDS},
 }
 """Other statistics whose change across the break is reported."""
 
-
 LEAST_FALL = 0.05
-"""A fall in accuracy too small to take shares of: some twenty test images."""
+"""A fall in accuracy below which no shares or times of it are taken."""
+
+Direction = Literal["rises", "falls"]
 
 
 class Lookup:
@@ -49,22 +52,34 @@ class Lookup:
         self.table = measures[measures["world"] == world]
         self.seeds = sorted(self.table["seed"].unique())
 
-    def at(self, arm: str, offset: int | None, part: str, statistic: str, layer: str | None = None) -> pd.Series[float]:
-        """One value per seed, nan where it was not measured; the mean over layers if none is named."""
+    def layers(self, arm: str, offset: int, part: str, statistic: str) -> pd.DataFrame:
+        """A row per seed, a column per layer, nan where it was not measured."""
         rows = self.table[(self.table["arm"] == arm) & (self.table["part"] == part)]
-        rows = rows[rows["statistic"] == statistic]
-        rows = rows[rows["offset"].isna() if offset is None else rows["offset"] == offset]
-        if layer is not None:
-            rows = rows[rows["layer"] == layer]
-        return rows.groupby("seed")["value"].mean().reindex(self.seeds).astype(float)
+        rows = rows[(rows["statistic"] == statistic) & (rows["offset"] == offset)]
+        return rows.pivot_table(index="seed", columns="layer", values="value").reindex(self.seeds)
+
+    def at(self, arm: str, offset: int, part: str, statistic: str, layer: str | None = None) -> pd.Series[float]:
+        """One value per seed, nan where it was not measured; the mean over layers if none is named."""
+        return _mean(self.layers(arm, offset, part, statistic), layer)
+
+    def less(
+        self, arm: str, offset: int, other: str, other_offset: int, part: str, statistic: str, layer: str | None = None
+    ) -> pd.Series[float]:
+        """One network less another, layer by layer; the mean over the layers that both have."""
+        one, two = self.layers(arm, offset, part, statistic), self.layers(other, other_offset, part, statistic)
+        return _mean(one - two, layer)
 
     def jump(self, arm: str, part: str, statistic: str, layer: str | None = None) -> pd.Series[float]:
         """Change from well before to well behind the break."""
-        return self.at(arm, AFTER, part, statistic, layer) - self.at(arm, BEFORE, part, statistic, layer)
+        return self.less(arm, AFTER, arm, BEFORE, part, statistic, layer)
 
     def excess(self, part: str, statistic: str, layer: str | None = None) -> pd.Series[float]:
         """The jump of FGSM less that of N-FGSM, which goes on training robustly over the same batches."""
-        return self.jump("fgsm", part, statistic, layer) - self.jump("n_fgsm", part, statistic, layer)
+        jumps = [
+            self.layers(arm, AFTER, part, statistic) - self.layers(arm, BEFORE, part, statistic)
+            for arm in ("fgsm", "n_fgsm")
+        ]
+        return _mean(jumps[0] - jumps[1], layer)
 
     def fall(self) -> pd.Series[float]:
         """By how much PGD accuracy falls across the break; nan below `LEAST_FALL`."""
@@ -81,27 +96,42 @@ class Lookup:
         none = self.at("fgsm", AFTER, "edit", "pgd-10_none", "")
         return (self.at("fgsm", AFTER, "edit", f"pgd-10_{edit}", "") - none) / self.fall()
 
-    def time_of(self, share: float, part: str, statistic: str) -> pd.Series[float]:
+    def time_of(self, share: float, direction: Direction, part: str, statistic: str) -> pd.Series[float]:
         """Iterations after the break (below 0: before it) at which a share of FGSM's jump has happened for good.
 
-        The first offset from `BEFORE` on from which the value stays at least that far on its way; as fine as the
-        offsets that were measured. nan without a jump.
+        Where the way from `BEFORE` to `AFTER` last crosses that share, interpolated between the measured offsets. nan
+        where the statistic does not go in that direction.
         """
         rows = self.table[(self.table["arm"] == "fgsm") & (self.table["part"] == part)]
         rows = rows[(rows["statistic"] == statistic) & rows["offset"].between(BEFORE, AFTER)]
-        wide = rows.pivot_table(index="seed", columns="offset", values="value").reindex(self.seeds)
+        wide = rows.pivot_table(index=["seed", "layer"], columns="offset", values="value").dropna()
+        wide = wide.groupby("seed").mean().reindex(self.seeds).astype(float)
         if BEFORE not in wide or AFTER not in wide:
             return pd.Series(np.nan, index=self.seeds)
-        jump = wide[AFTER] - wide[BEFORE]
-        way = wide.sub(wide[BEFORE], axis=0).div(jump.where(jump != 0), axis=0)
-        from_here_on = (way >= share).iloc[:, ::-1].cummin(axis=1)
-        first = from_here_on.iloc[:, ::-1].idxmax(axis=1).astype(float)
-        return first.where(jump.notna() & (jump != 0))
+        offsets = wide.columns.to_numpy(dtype=float)
+        sign = 1 if direction == "rises" else -1
+        times = [_last_crossing(offsets, sign * (row - row[0]), share) for row in wide.to_numpy()]
+        return pd.Series(times, index=self.seeds)
 
-    def half_time(self, part: str, statistic: str) -> pd.Series[float]:
+    def half_time(self, direction: Direction, part: str, statistic: str) -> pd.Series[float]:
         """When half of FGSM's jump has happened."""
-        return self.time_of(0.5, part, statistic)
+        return self.time_of(0.5, direction, part, statistic)
 
-    def duration(self, part: str, statistic: str) -> pd.Series[float]:
+    def duration(self, direction: Direction, part: str, statistic: str) -> pd.Series[float]:
         """Iterations from a quarter to three quarters of FGSM's jump."""
-        return self.time_of(0.75, part, statistic) - self.time_of(0.25, part, statistic)
+        return self.time_of(0.75, direction, part, statistic) - self.time_of(0.25, direction, part, statistic)
+
+
+def _mean(by_layer: pd.DataFrame, layer: str | None) -> pd.Series[float]:
+    if layer is None:
+        return by_layer.mean(axis=1).astype(float)
+    return by_layer[layer].astype(float) if layer in by_layer else pd.Series(np.nan, index=by_layer.index)
+
+
+def _last_crossing(offsets: np.ndarray, risen: np.ndarray, share: float) -> float:
+    """Where a way that starts at 0 last rises through a share of its end."""
+    if not risen[-1] > 0:  # also where it is nan
+        return float("nan")
+    way = risen / risen[-1] - share
+    last = int(np.flatnonzero(way < 0)[-1])  # the start is below
+    return float(offsets[last] - way[last] * (offsets[last + 1] - offsets[last]) / (way[last + 1] - way[last]))

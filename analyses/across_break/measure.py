@@ -13,39 +13,32 @@ import json
 import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
-import torch
-from torch import Tensor
 
-from analyses.across_break.arms import AFTER, BEFORE, Plan
-from analyses.across_break.checkpoints import Networks, load_networks
-from analyses.across_break.edits import edit_table
+from analyses.across_break.arms import AFTER, BEFORE, OFFSETS, Plan
+from analyses.across_break.changes import BANDS, carriers, changes
+from analyses.across_break.checkpoints import OTHERS, Networks, arms_of, load_networks
+from analyses.across_break.edits import PROTOCOLS, RANKS, edit_table
 from analyses.features import feature_table
 from analyses.mixtures import mixture_table
-from analyses.mixtures.sensitivity import sensitivity
+from analyses.mixtures.sensitivity import gains, second_moments
+from analyses.mixtures.units import units_of
+from cotoolkit.errors import RunError
 from cotoolkit.evaluate import evaluate
 from cotoolkit.launch import single_worker
 from cotoolkit.runs import write_atomically
-from cotoolkit.seeding import generator
 from cotoolkit.trained import Points, evaluation_points
-from interventions import Inject
-from interventions.carriers import Paired
-from interventions.transforms import frequency_radius, idct2
 
-FORMAT = 2
+FORMAT = 3
 """Version of what is measured; a change raises it, so that no old table is taken for a new one."""
 
 CLOSELY = (-64, BEFORE, -16, -4, -1, 0, 1, 4, 16, AFTER)
 """Offsets at which FGSM's features are looked at, and for the other arms the two that are compared: attributions and
 maximising images cost more than weights."""
-
-BANDS = {"low": (0.0, 1 / 3), "mid": (1 / 3, 2 / 3), "high": (2 / 3, 1.01)}
-"""Spatial frequencies in units of the highest: DCT index (square shells) over the last index."""
-
-PROTOCOLS = ("clean", "fgsm", "pgd-10")
 
 
 class Unit(NamedTuple):
@@ -63,11 +56,20 @@ class Unit(NamedTuple):
     breakpoint: int
     last: int
 
-    def path(self, plan: Plan, folder: Path) -> Path:
-        """Where its table stands; the hash names all that the numbers depend on."""
-        what = {"format": FORMAT, "world": plan.world(self.world).settings, "points": plan.points, "unit": self}
-        digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:12]
-        return folder / "units" / f"{self.world}-{self.seed}-{digest}.parquet"
+    def __str__(self) -> str:
+        return f"{self.world}, seed {self.seed}"
+
+    def path(self, plan: Plan, root: Path | str, folder: Path) -> Path:
+        """Where its table stands; the hash names the weights it was measured on, and how it was measured.
+
+        Raises:
+            RunError: a run of the second round is missing.
+        """
+        protocol = [FORMAT, plan.points, OFFSETS, OTHERS, CLOSELY, BEFORE, AFTER, RANKS, BANDS, PROTOCOLS, self]
+        digest = hashlib.sha256(json.dumps(protocol, sort_keys=True).encode())
+        for run in arms_of(plan, root, self.world, self.seed, self.breakpoint, self.last).values():
+            digest.update(run.checkpoint_bytes("last"))
+        return folder / "units" / f"{self.world}-{self.seed}-{digest.hexdigest()[:12]}.parquet"
 
 
 def measure(plan: Plan, unit: Unit, root: Path | str) -> pd.DataFrame:
@@ -80,8 +82,6 @@ def measure(plan: Plan, unit: Unit, root: Path | str) -> pd.DataFrame:
     config = plan.config(unit.world, "fgsm", unit.seed)
     points = evaluation_points(config)
     few = evaluation_points(config, plan.points)
-    channels, height, width = points.images.shape[1:]
-    carrier = Paired().vectors(points.classes, (channels, height, width), torch.float32, torch.device("cpu"))
     mixtures = mixture_table(
         networks.models,
         start=networks.start,
@@ -103,7 +103,7 @@ def measure(plan: Plan, unit: Unit, root: Path | str) -> pd.DataFrame:
         clean=networks.clean,
         robust=networks.robust,
         epsilon=config.epsilon,
-        directions=carrier,
+        directions=carriers(points),
         seed=unit.seed,
         box=config.box,
     )
@@ -144,50 +144,39 @@ def measure_all(
         fresh: measure all again.
         report: called as units end, with how many are done of how many.
     """
-    todo = [unit for unit in units if fresh or not unit.path(plan, folder).exists()]
+    todo = [unit for unit in units if fresh or not unit.path(plan, root, folder).exists()]
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=single_worker) as pool:
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=single_worker)
+    try:
         futures = {pool.submit(_measure_to_disk, plan, unit, str(root), folder): unit for unit in todo}
         for done, future in enumerate(as_completed(futures), start=1):
             future.result()
             report(futures[future], done, len(todo))
-    return pd.concat([pd.read_parquet(unit.path(plan, folder)) for unit in units], ignore_index=True)
+    except BaseException as error:
+        # Ctrl-C or a failure: do not wait for the others; what was measured is kept.
+        for process in list(pool._processes.values()):
+            process.terminate()
+        pool.shutdown(wait=False, cancel_futures=True)
+        if isinstance(error, BrokenProcessPool):
+            raise RunError("a measuring process died; out of memory? Try --jobs 1") from None
+        raise
+    pool.shutdown()
+    return pd.concat([pd.read_parquet(unit.path(plan, root, folder)) for unit in units], ignore_index=True)
 
 
 def _measure_to_disk(plan: Plan, unit: Unit, root: str, folder: Path) -> None:
-    write_atomically(unit.path(plan, folder), measure(plan, unit, root).to_parquet(index=False))
-
-
-def changes(points: Points, seed: int) -> dict[str, Tensor]:
-    """What is done to the images to see which layers take it up: each change by name, as changed images.
-
-    "carrier" adds the paired carrier of the label, "random" a random sign pattern per class in its place, and
-    "low", "mid" and "high" add noise in one band of spatial frequencies. All changes have the carrier's l2 norm.
-
-    Shapes: (B, C, H, W) each.
-    """
-    natural, draws = points.natural, generator(seed, "probe", 2)
-    beta = 8 / 255
-    carried = Inject(Paired(), beta=beta)(natural, points.labels, classes=points.classes)[0]
-    norm = (carried - natural).flatten(1).norm(dim=1)[:, None, None, None]
-    signs = torch.randint(0, 2, (points.classes, *natural.shape[1:]), generator=draws) * 2.0 - 1
-    changed = {"carrier": carried - natural, "random": signs.to(natural)[points.labels]}
-    height, width = natural.shape[-2:]
-    radius = frequency_radius(height, width, device=natural.device) / (max(height, width) - 1)
-    for name, (low, high) in BANDS.items():
-        noise = torch.randn(natural.shape, generator=draws).to(natural)
-        changed[name] = idct2(noise * ((radius >= low) & (radius < high)))
-    return {
-        name: points.images + norm * change / change.flatten(1).norm(dim=1)[:, None, None, None]
-        for name, change in changed.items()
-    }
+    write_atomically(unit.path(plan, root, folder), measure(plan, unit, root).to_parquet(index=False))
 
 
 def _gains(networks: Networks, points: Points, seed: int) -> pd.DataFrame:
-    rows = []
-    for change, images in changes(points, seed).items():
+    """Gains of all networks on the same inputs, those that FGSM's network before the break has in each layer."""
+    before = networks.at("fgsm", BEFORE)
+    rows: list[tuple[str, str, str, float, float]] = []
+    for change, images in changes(points, seed).items() if before is not None else ():
+        assert before is not None
+        moments = second_moments(before, points.images, images)
         for name, model in networks.models.items():
-            found = sensitivity(model, points.images, images)
+            found = gains(units_of(model), moments)
             rows += [(name, layer, f"gain_{change}", gain, 1.0) for layer, gain in found.items()]
     return pd.DataFrame(rows, columns=["model", "layer", "statistic", "value", "null"])
 

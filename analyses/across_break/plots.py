@@ -83,7 +83,7 @@ def by_layer(layers: pd.DataFrame, worlds: Sequence[str]) -> tuple[Figure, list[
     colours = sns.color_palette("colorblind")
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(3.0 * len(titles) + 0.6, 2.3 * len(worlds) + 0.6), layout="constrained")
-        grid = figure.subplots(len(worlds), len(titles), squeeze=False, sharey=True)
+        grid = figure.subplots(len(worlds), len(titles), squeeze=False, sharey="row")
         for world, row in zip(worlds, grid, strict=True):
             own = layers[layers["world"] == world]
             for group, axis in zip(titles, row, strict=True):
@@ -114,12 +114,12 @@ def by_layer(layers: pd.DataFrame, worlds: Sequence[str]) -> tuple[Figure, list[
 
 
 def grafts(measures: pd.DataFrame, worlds: Sequence[str]) -> tuple[Figure, list[Axes]]:
-    """FGSM and PGD accuracy of the last holding network with part of the break's change of weights put in."""
+    """FGSM and PGD accuracy of the network before the break with part of the break's change of weights put in."""
     colours = sns.color_palette("colorblind")
     labels = ["0", *map(str, RANKS), "all"]
     edits = ["none", *(f"graft_{rank}" for rank in RANKS), "graft_full"]
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(4.0 * len(worlds), 3.2), layout="constrained")
+        figure = Figure(figsize=(4.0 * len(worlds) + 0.5, 3.4), layout="constrained")
         grid = figure.subplots(1, len(worlds), squeeze=False, sharey=True)
         for world, axis in zip(worlds, grid[0], strict=True):
             look = Lookup(measures, world)
@@ -149,7 +149,9 @@ def grafts(measures: pd.DataFrame, worlds: Sequence[str]) -> tuple[Figure, list[
         grid[0, 0].set_ylabel("accuracy")
         figure.supxlabel("rank of the change put into each layer (thin lines: the broken network)", fontsize=10)
         handles, names = grid[0, 0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside upper center", ncols=4, frameon=False, fontsize=8)
+        figure.legend(
+            handles, names, loc="outside upper center", ncols=4 if len(worlds) > 1 else 2, frameon=False, fontsize=8
+        )
     return figure, list(grid[0])
 
 

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from analyses.across_break.answers import answers
-from analyses.across_break.arms import Plan, breaks_of, kept_iterations
+from analyses.across_break.arms import AFTER, BEFORE, Plan, breaks_of
+from analyses.across_break.checkpoints import arms_of
 from analyses.across_break.measure import Unit, measure_all
 from analyses.claims import ClaimResult
 from cotoolkit.choices import Device
@@ -72,6 +73,7 @@ def run_across_break(
     *,
     jobs: int | None = None,
     device: Device = "auto",
+    download: bool = False,
     fresh: bool = False,
     watch: Watch | None = None,
 ) -> Findings:
@@ -83,24 +85,35 @@ def run_across_break(
         folder: where the measures go.
         jobs: processes at a time; None means one per core, and one on a GPU.
         device: of the training; the measures run on the CPU.
+        download: let torchvision fetch missing data.
         fresh: measure all again; the runs stay.
         watch: whom to tell.
 
     Raises:
         ConfigError: no FGSM run broke.
-        RunError: a run of the second round failed.
+        RunError: a run failed.
     """
     watch = watch or Watch()
 
     def train(study: Study) -> pd.DataFrame:
+        failures: list[Outcome] = []
+
+        def on_outcome(outcome: Outcome) -> None:
+            watch.on_outcome(outcome)
+            if outcome.state not in ("done", "diverged"):
+                failures.append(outcome)
+
         watch.on_study(study)
-        return study.run(root, jobs=jobs, device=device, on_update=watch.on_update, on_outcome=watch.on_outcome)
+        table = study.run(
+            root, jobs=jobs, device=device, download=download, on_update=watch.on_update, on_outcome=on_outcome
+        )
+        if failures:
+            reason = failures[0].reason.strip().splitlines()[-1]
+            raise RunError(f"{len(failures)} of {len(table)} runs failed; {failures[0].folder.path.name}: {reason}")
+        return table
 
     breaks = breaks_of(plan, train(plan.first_round()))
     second = train(plan.second_round(breaks))
-    failed = second[second["state"] == "failed"]
-    if len(failed):
-        raise RunError(f"{len(failed)} runs of the second round failed: {', '.join(failed['run'])}")
     breaks["left_out"] = [why_left_out(plan, root, row) for row in breaks.to_dict("records")]
     broken = breaks[breaks["left_out"] == ""]
     if broken.empty:
@@ -120,7 +133,7 @@ def why_left_out(plan: Plan, root: Path | str, row: Mapping[Any, Any]) -> str:
     """Why a seed cannot be used, in words; nothing if it can.
 
     A seed needs a break, and the networks that the measures refer to: the standard one trained to the end, the PGD one
-    robust, and an N-FGSM one, the control, that did not collapse.
+    robust, and an N-FGSM one, the control, that did not collapse; and all iterations that are compared.
 
     Args:
         plan: the study.
@@ -129,9 +142,16 @@ def why_left_out(plan: Plan, root: Path | str, row: Mapping[Any, Any]) -> str:
     """
     if pd.isna(row["breakpoint"]):
         return f"FGSM did not break ({row['verdict']})"
-    keep = kept_iterations(int(row["breakpoint"]), int(row["iterations"]))
-    for arm, needed in (("standard", NOT_DIVERGED), ("n_fgsm", NOT_COLLAPSED), ("pgd", ROBUST)):
-        verdict = RunFolder.of(root, plan.config(row["world"], arm, row["seed"], keep)).result()["verdict"]
-        if verdict not in needed:
+    breakpoint_iteration, last = int(row["breakpoint"]), int(row["iterations"])
+    if not 0 < breakpoint_iteration + BEFORE < breakpoint_iteration + AFTER < last:
+        return f"iterations {BEFORE:+d} to {AFTER:+d} around the break are not all within training"
+    runs = arms_of(plan, root, row["world"], int(row["seed"]), breakpoint_iteration, last)
+    needed = {"standard": NOT_DIVERGED, "fgsm": NOT_DIVERGED, "n_fgsm": NOT_COLLAPSED, "pgd": ROBUST}
+    for arm, verdicts in needed.items():
+        verdict = runs[arm].result()["verdict"]
+        if verdict not in verdicts:
             return f"{arm} ended as {verdict}"
+    again = runs["fgsm"].result()["breakpoint"]
+    if again is None or again["iteration"] != breakpoint_iteration:
+        return "FGSM did not break at the same iteration again: training is not deterministic here"
     return ""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analyses.across_break.lookup import MIXTURE, MIXTURES, OTHER, Lookup
+from analyses.across_break.lookup import MIXTURE, MIXTURES, OTHER, Direction, Lookup
 from analyses.statistics import estimate, holm, paired_p
 
 
 def change_table(measures: pd.DataFrame, world: str) -> pd.DataFrame:
     """The change across the break by statistic: of every arm, and the excess of FGSM over N-FGSM with its p.
 
-    p values are of a t test over seeds, adjusted by Holm over the statistics.
+    Times only of statistics whose change by FGSM is beyond doubt. p values are of a t test over seeds, adjusted by Holm
+    over the statistics.
     """
     look = Lookup(measures, world)
     rows = []
@@ -20,8 +21,12 @@ def change_table(measures: pd.DataFrame, world: str) -> pd.DataFrame:
         arms = {arm: str(estimate(look.jump(arm, part, statistic).to_numpy())) for arm in ("fgsm", "n_fgsm", "pgd")}
         found = estimate(excess.to_numpy())
         rows.append({"statistic": name, **arms, "excess": found.mean, "low": found.low, "high": found.high})
-        rows[-1] |= {"half_time": estimate(look.half_time(part, statistic)).mean}
-        rows[-1] |= {"duration": estimate(look.duration(part, statistic)).mean, "p": paired_p(excess)}
+        own = estimate(look.jump("fgsm", part, statistic))
+        if own.low > 0 or own.high < 0:  # a time of what did not move is noise
+            direction: Direction = "rises" if own.mean > 0 else "falls"
+            rows[-1] |= {"half_time": estimate(look.half_time(direction, part, statistic)).mean}
+            rows[-1] |= {"duration": estimate(look.duration(direction, part, statistic)).mean}
+        rows[-1] |= {"p": paired_p(excess)}
     table = pd.DataFrame(rows)
     return table.assign(holm_p=holm(table.pop("p")))
 

@@ -86,7 +86,7 @@ def theory_report(tables: Tables, results: Sequence[ClaimResult], scale: Scale, 
         _lead(results),
         sections,
         _facts(scale, device),
-        {"scalars": tables.scalars, "neurons": tables.neurons, "curves": tables.curves, "course": tables.course},
+        {name: getattr(tables, name) for name in Tables.names()},
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -13,7 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from analyses.claims import ClaimResult
 from analyses.purification.baselines import NAMES
 from analyses.purification.tables import SHOWN_QUANTILES, Tables
 from analyses.statistics import estimate
@@ -32,9 +30,6 @@ ATTACKS = {  # attack: title of its panel
     "universal": "one direction, −y D_w",
     "random": "random direction",
 }
-
-VERDICTS = {"holds": ("o", COLOURS[2]), "fails": ("X", COLOURS[3]), "undecided": ("D", "0.45")}
-"""Marker and colour of a verdict; the figure also says it in words."""
 
 
 def coefficient_pictures(tables: Tables) -> tuple[Figure, list[Axes]]:
@@ -124,42 +119,6 @@ def time_course(tables: Tables) -> tuple[Figure, list[Axes]]:
         axes[2].yaxis.set_major_formatter("{x:.0%}")
         figure.suptitle("clean training, then FGM training (shaded)", fontsize=10)
     return figure, axes
-
-
-def claims_forest(results: Sequence[ClaimResult]) -> tuple[Figure, list[Axes]]:
-    """All claims: the effect from its null in units of the threshold's, 95 % intervals, and the verdict in words.
-
-    At 0 there is no effect, at 1 the threshold, so that claims in different units compare. A claim of an effect holds
-    to the right of 1. A claim that there is hardly one, which the null itself fulfils, holds to the left of 1; its
-    marker is hollow.
-    """
-    if not results:
-        raise ConfigError("no claim to draw")
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9.2, 0.27 * len(results) + 1.2), layout="constrained")
-        axis = figure.subplots()
-        for row, result in enumerate(results):
-            claim = result.claim
-            span = claim.threshold - claim.null
-            low, mean, high = ((value - claim.null) / span for value in (result.found[i] for i in (1, 0, 2)))
-            bound = (claim.null < claim.threshold) == (claim.side == "below")
-            marker, colour = VERDICTS[result.verdict]
-            axis.plot(np.clip([low, high], *LIMITS), [row, row], color=colour, lw=1.6)
-            axis.plot(
-                np.clip(mean, *LIMITS), row, marker, color=colour, mfc="white" if bound else colour, ms=6, mew=1.4
-            )
-            note = f"{result.found}  {result.verdict}"
-            axis.text(1.03, row, note, transform=axis.get_yaxis_transform(), va="center", fontsize=8, color=colour)
-        axis.axvline(0, color="0.6", lw=0.8)
-        axis.axvline(1, color="black", lw=1, ls="--")
-        axis.set_yticks(range(len(results)), [f"{r.claim.key}: {r.claim.statement}" for r in results], fontsize=8)
-        axis.set(ylim=(len(results) - 0.4, -0.6), xlim=(LIMITS[0] - 0.1, LIMITS[1] + 0.1))
-        axis.set_xlabel("effect: 0 none, 1 the threshold; filled: to the right holds, hollow: to the left holds")
-    return figure, [axis]
-
-
-LIMITS = (-1.0, 4.0)
-"""Of the forest plot's axis; what lies beyond is drawn at the edge."""
 
 
 def purification_ratios(tables: Tables) -> tuple[Figure, list[Axes]]:

@@ -77,8 +77,9 @@ def _direction(at: Look) -> Values:
 
 
 @PURIFIED.add(
-    "P10-share", "and one direction of it stands out", "top share of the removed energy, in units of a random matrix's", "above", 3,
-    1, "R-high; of low rank: S", "several times chance",
+    "P10-share", "and one direction of it stands out",
+    "top share of the removed energy, in units of a random matrix's", "above", 3, 1,
+    "R-high; of low rank: S", "several times chance",
 )  # fmt: skip
 def _share(at: Look) -> Values:
     return at("fgm", "removed_share_over_null")

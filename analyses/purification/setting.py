@@ -117,7 +117,7 @@ def settings(scale: Scale) -> list[Setting]:
             _sized("d49", 49, 6, (400, 400), seeds=4, points=1000, batch=300),
             _sized("d64", 64, 7, (400, 400), seeds=4, points=1000, batch=300),
             _sized("d100-k5", 100, 5, (400, 400), seeds=3, points=1000, batch=300, role="grid"),
-            _sized("d100", 100, 9, (500, 500), seeds=4, points=1000, batch=300, full=True),
+            _sized("d100", 100, 9, (500, 500), seeds=4, points=2000, batch=300, full=True),
         ]
     shares = (0.4, 0.55, 0.7, 0.9)  # of sqrt(d), the upper end of the window for k
     cells = [(d, round(share * math.sqrt(d))) for d in (100, 144, 256) for share in shares]

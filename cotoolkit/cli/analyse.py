@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,7 +11,7 @@ import typer
 
 from cotoolkit.choices import Device
 from cotoolkit.cli.display import LiveRuns, console, say
-from cotoolkit.cli.training import Jobs, Root, resumable
+from cotoolkit.cli.training import Download, Jobs, Root, resumable
 from cotoolkit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def mixtures(
     from analyses.mixtures.page import mixtures_report
 
     compared = compare_runs(root, networks, clean, robust)
-    _write(mixtures_report(compared, seed), out or root / "analyses" / "mixtures")
+    _write(mixtures_report(compared, seed), out or root / "analyses" / _slug("mixtures", networks))
 
 
 @app.command()
@@ -64,7 +65,7 @@ def features(
     from analyses.features.page import features_report
 
     compared = compare_runs(root, networks, clean, robust)
-    _write(features_report(compared, points, seed), out or root / "analyses" / "features")
+    _write(features_report(compared, points, seed), out or root / "analyses" / _slug("features", networks))
 
 
 @app.command()
@@ -94,6 +95,8 @@ def purification(
     if len(networks) != 2:
         raise ConfigError(f"purification takes two networks, CLEAN and ROBUST, or none, not {len(networks)}")
     words = [networks[0], *(word for word in (dictionary, control) if word is not None), networks[1]]
+    if len(set(words)) != len(words):
+        raise ConfigError(f"purification compares different networks; given: {', '.join(words)}")
     compared = compare_runs(root, words)
     if compared.start is None:
         raise ConfigError("the networks did not start from the same weights, so their units cannot be paired")
@@ -104,7 +107,7 @@ def purification(
         None if control is None else names[control],
         seed,
     )
-    _write(report, out or root / "analyses" / "purification")
+    _write(report, out or root / "analyses" / _slug("purification", networks))
 
 
 @app.command("across-break")
@@ -115,6 +118,7 @@ def across_break(
     jobs: Jobs = None,
     device: Device = "auto",
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure again; the runs stay.")] = False,
+    download: Download = False,
 ) -> None:
     """What happens to weight mixtures when single-step training breaks? A study, from training to the answer."""
     from analyses.across_break.arms import plan_of
@@ -145,6 +149,7 @@ def across_break(
             folder,
             jobs=jobs,
             device=device,
+            download=download,
             fresh=fresh,
             watch=Watch(on_study, on_update, on_outcome, on_unit),
         )
@@ -152,6 +157,11 @@ def across_break(
         say(f"{world}:")
         _say_claims(results)
     _write(report_of(found), folder)
+
+
+def _slug(name: str, words: list[str]) -> str:
+    """A folder name that tells comparisons apart."""
+    return "-".join([name, *(re.sub(r"[^\w.]+", "_", Path(word).name) for word in words)])[:120]
 
 
 def _write(report: Report, folder: Path) -> None:

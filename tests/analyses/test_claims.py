@@ -60,6 +60,7 @@ def test_paired_p():
         (ABOVE, [0.2, 0.21, 0.19], "fails"),
         (ABOVE, [0.4, 0.6, 0.5], "undecided"),
         (ABOVE, [0.9], "undecided"),
+        (ABOVE, [0.9, 0.9], "undecided"),  # two that agree are no interval
         (BELOW, [0.2, 0.21, 0.19], "holds"),
         (BELOW, [0.8, 0.82, 0.81], "fails"),
     ],
@@ -88,4 +89,5 @@ def test_trends_say_where_they_lead():
 def test_the_table_has_a_row_per_claim():
     table = claim_table([check(ABOVE, [0.8, 0.82, 0.81]), check(BELOW, [0.8])])
     assert table["verdict"].tolist() == ["holds", "undecided"]
+    assert table["holm_p"].iloc[0] == pytest.approx(stats.ttest_1samp([0.8, 0.82, 0.81], 0.5).pvalue)
     assert table["expected"].tolist() == ["above 0.5", "below 0.5"]

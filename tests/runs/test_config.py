@@ -119,3 +119,7 @@ def test_titles_are_fit_for_folders():
     assert (
         RunConfig(data="folder:/some/where", model="torchvision:resnet18").title == "folder_some_where-torchvision-fgsm"
     )
+
+
+def test_kept_iterations_are_ordered_so_that_equal_runs_are_equal():
+    assert small(keep=[5, 0, 5]) == small(keep=[0, 5])

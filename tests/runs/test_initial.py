@@ -37,3 +37,10 @@ def test_weights_that_are_missing_or_do_not_fit_are_refused(tmp_path):
     other = run(small(model__width=2), tmp_path, device="cpu")
     with pytest.raises(ConfigError, match="does not fit the model"):
         Trainer(small(initial=str(other.checkpoint_path("last"))), device="cpu")
+
+
+def test_a_hash_sign_in_a_path_is_no_stamp(tmp_path):
+    path = tmp_path / "a#b" / "w.safetensors"
+    path.parent.mkdir()
+    path.write_bytes(b"a")
+    assert small(initial=str(path)).initial.startswith(f"{path}#")

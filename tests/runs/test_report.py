@@ -11,7 +11,7 @@ def report() -> Report:
     figure = Figure(figsize=(3, 2))
     figure.subplots().plot([0, 1], [0, 1])
     table = pd.DataFrame(
-        {"name": ["a<b", None], "value": [0.123456, float("nan")], "count": [3, 4], "flag": [True, False]}
+        {"name": ["a<b", None], "value": [0.123456, float("nan")], "count": [3.0, 1234.0], "flag": [True, False]}
     )
     return Report(
         title="Title & more",
@@ -54,7 +54,7 @@ def test_the_page_is_self_contained_and_escapes_what_it_shows(tmp_path):
     assert all(source.startswith("data:") for source in sources)
     assert not re.search(r"url\(|@import", text)
     assert "script" not in [tag for tag, _ in page.tags]
-    assert {"Title & more", "First.", "Second <script>.", "a<b", "0.123", "seeds", "0, 1"} <= set(page.words)
+    assert {"Title & more", "First.", "Second <script>.", "a<b", "0.123", "1234", "seeds", "0, 1"} <= set(page.words)
     images = [attributes for tag, attributes in page.tags if tag == "img"]
     assert images[0]["alt"] == "a line"
     assert "nan" not in page.words

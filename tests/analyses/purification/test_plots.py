@@ -1,9 +1,9 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
-from analyses.claims import Claim, check
 from analyses.purification import plots
-from analyses.purification.predictions import judge
 from analyses.style import save
 from cotoolkit.errors import ConfigError
 
@@ -42,25 +42,7 @@ def test_coefficients_fall_from_the_top_one(tiny_tables):
             assert (np.diff(heights) <= 0).all()
 
 
-def test_the_forest_says_every_verdict_in_words(tiny_tables, tmp_path):
-    results = judge(tiny_tables)
-    figure, (axis,) = plots.claims_forest(results)
-    said = [text.get_text() for text in axis.texts]
-    assert len(said) == len(results)
-    assert all(word.endswith(result.verdict) for word, result in zip(said, results, strict=True))
-    save(figure, tmp_path / "forest.png")
-
-
-def test_the_forest_puts_null_at_0_and_threshold_at_1():
-    claims = [Claim("a", "rises", "share", "above", 0.5, 0), Claim("b", "hardly moves", "share", "below", 0.1, 0)]
-    results = [check(claims[0], [0.9, 1.0, 1.1]), check(claims[1], [0.04, 0.05, 0.06])]
-    _, (axis,) = plots.claims_forest(results)
-    filled, hollow = (line for line in axis.lines if line.get_marker() == "o")
-    assert filled.get_xdata()[0] == pytest.approx(2)
-    assert hollow.get_xdata()[0] == pytest.approx(0.5)
-    assert hollow.get_markerfacecolor() == "white"
-
-
-def test_nothing_to_draw_is_an_error(tiny_tables):
-    with pytest.raises(ConfigError):
-        plots.claims_forest([])
+def test_without_all_stages_there_is_nothing_to_draw(tiny_tables):
+    bare = tiny_tables.scalars[tiny_tables.scalars["setting"] != "tiny"]
+    with pytest.raises(ConfigError, match="run a whole scale"):
+        plots.accuracy_curves(dataclasses.replace(tiny_tables, scalars=bare))
