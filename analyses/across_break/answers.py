@@ -25,7 +25,7 @@ _FALLS = {
     "dense_dictionary": "before the break FGSM's units are closer to single atoms of the finished PGD network than "
     f"standard ones are ({_SIBLING})",
     "energy_clean_u1": "before the break FGSM's units have less of the finished standard network's common direction "
-    "than standard ones have at the same iteration (that network descends from these: the comparison favours the claim)",
+    "than standard ones have at the same iteration (it descends from these: the comparison favours the claim)",
     "energy_own_u1": "before the break FGSM's units have less in common than standard ones have at the same iteration "
     "(no reference network)",
 }

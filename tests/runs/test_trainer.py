@@ -143,7 +143,7 @@ class Interrupted(Exception):
 @pytest.mark.parametrize("stop", [1, 5, 7, 10, 14, 15, "evaluating"])
 def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path, monkeypatch, stop):
     monkeypatch.setattr(trainer_module, "SAVE_EVERY", 0.0)
-    config = small(method="n_fgsm", data__augment="crop_flip")
+    config = small(method="n_fgsm", data__augment="crop_flip", keep=[0, 6, 10, 13])
     whole = run(config, tmp_path / "whole", device="cpu")
 
     def report(progress):
@@ -157,6 +157,8 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path, monkeypatch, st
     assert folder.metrics().equals(whole.metrics())
     first, second = folder.result(), whole.result()
     assert {**first, "seconds": 0} == {**second, "seconds": 0}
+    assert folder.kept() == [0, 6, 10, 13]
+    assert all(same(folder.checkpoint(kept), whole.checkpoint(kept)) for kept in folder.kept())
 
 
 def test_a_break_is_dated_saved_and_survives_resuming(tmp_path, monkeypatch):
