@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from analyses.across_break.arms import AFTER, BEFORE
 from analyses.across_break.checkpoints import Networks
 from analyses.mixtures.directions import common_direction
-from analyses.mixtures.edits import graft, random_control, remove_direction
+from analyses.mixtures.edits import graft, random_control, remove_direction, unedited
 from analyses.mixtures.units import live_units, units_of
 from cotoolkit.config import RunConfig
 from cotoolkit.evaluate import evaluate
@@ -63,7 +63,7 @@ Edit = tuple[str, str, str, nn.Module]  # model, layer, name of the edit, edited
 
 
 def _grafts(before: nn.Module, after: nn.Module, name: str, seed: int, images: Tensor) -> Iterator[Edit]:
-    yield name, "", "none", remove_direction(before, {}, images=images)
+    yield name, "", "none", unedited(before, images)
     for rank, label in (*((rank, str(rank)) for rank in RANKS), (FULL, "full")):
         grafted = graft(before, after, rank, images=images)
         yield name, "", f"graft_{label}", grafted
@@ -75,7 +75,7 @@ def _grafts(before: nn.Module, after: nn.Module, name: str, seed: int, images: T
 
 
 def _removals(after: nn.Module, clean: nn.Module, name: str, seed: int, images: Tensor) -> Iterator[Edit]:
-    yield name, "", "none", remove_direction(after, {}, images=images)
+    yield name, "", "none", unedited(after, images)
     weights = {layer: units.weight for layer, units in units_of(clean).items()}
     directions = {layer: common_direction(rows[live_units(rows)]) for layer, rows in weights.items()}
     removed = remove_direction(after, directions, images=images)

@@ -122,6 +122,8 @@ def _check(models: Mapping[str, nn.Module], images: Tensor, labels: Tensor, clea
     for role, name in (("clean", clean), ("robust", robust)):
         if name not in models:
             raise ConfigError(f"{role}={name!r} is none of the models: {', '.join(models) or 'there are none'}")
+    if clean == robust:
+        raise ConfigError(f"{clean!r} cannot be both the clean and the robust model")
     if images.dim() != 4 or not images.is_floating_point() or len(images) == 0:
         raise ConfigError(f"images must be floats of shape (N, C, H, W), not {images.dtype} {tuple(images.shape)}")
     if labels.shape != images.shape[:1]:

@@ -1,8 +1,9 @@
 """Activation maximisation: the images that a layer's units respond to most, and numbers about them.
 
 The activation of a unit is what its layer puts out, before any non-linearity: for a convolution at the central
-position or as the mean over positions. All models are in evaluation mode. The start images, radii and layers of the
-feature purification paper (arXiv 2005.10190) were not available; every default here is our choice.
+position or as the mean over positions, for a layer that sees tokens at the middle one or as the mean over them. All
+models are in evaluation mode. The start images, radii and layers of the feature purification paper (arXiv 2005.10190)
+were not available; every default here is our choice.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from cotoolkit.errors import ConfigError, ModelError
 from cotoolkit.threat import ThreatModel
 
 Position = Literal["centre", "mean"]
-"""Which activation of a convolution's unit: at row H // 2 and column W // 2, or the mean over all positions."""
+"""Which activation of a unit: of a convolution at row H // 2 and column W // 2, of T tokens at token T // 2; or the
+mean over all positions."""
 
 JITTER = 2
 """Largest shift, in pixels, of the images that `maximise_from_noise` regularises."""
@@ -57,7 +59,7 @@ def activations(model: nn.Module, layer: str, images: Tensor, position: Position
     """Activations of all units of a layer, on the model's device. Shapes: (B, C, H, W) -> (B, units).
 
     Raises:
-        ModelError: no such layer, or its output is neither (B, units) nor (B, units, H, W).
+        ModelError: no such layer, or its output is none of (B, units), (B, tokens, units), (B, units, H, W).
     """
     with torch.no_grad(), attack_mode(model, "eval"), layer_output(model, layer) as output:
         model(images.to(device_of(model)))
@@ -244,6 +246,9 @@ def _at(output: Tensor, position: Position, layer: str) -> Tensor:
     if output.dim() == 4:
         centre = output[:, :, output.shape[2] // 2, output.shape[3] // 2]
         return centre if position == "centre" else output.mean((2, 3))
+    if output.dim() == 3:
+        return output[:, output.shape[1] // 2] if position == "centre" else output.mean(1)
     if output.dim() == 2:
         return output
-    raise ModelError(f"layer {layer!r} puts out {tuple(output.shape)}; units need (B, units) or (B, units, H, W)")
+    shapes = "(B, units), (B, tokens, units) or (B, units, H, W)"
+    raise ModelError(f"layer {layer!r} puts out {tuple(output.shape)}; units need {shapes}")

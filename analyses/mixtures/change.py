@@ -21,7 +21,7 @@ class Split(NamedTuple):
     Attributes:
         beta: (n_units,); 0 where the reference is zero.
         rest: v, (n_units, n_in): the weight mixture relative to the reference.
-        ratio: q_i = ||v_i|| / ||beta_i r_i|| = |tan theta_i|, (n_units,), in [0, inf].
+        ratio: q_i = ||v_i|| / ||beta_i r_i|| = |tan theta_i|, (n_units,), in [0, inf]; nan for zeros.
         pure: cos^2 theta_i, the share of a unit's energy that the reference explains, (n_units,), in [0, 1].
     """
 
@@ -60,14 +60,15 @@ def split(units: Tensor, reference: Tensor) -> Split:
 
 
 def angles(first: Tensor, second: Tensor) -> Tensor:
-    """Angle between each unit and the unit of the same index, in degrees; 90 where one is zero.
+    """Angle between each unit and the unit of the same index, in degrees; 90 where either is zero.
 
     Kept with its sign: w and -w are 180 degrees apart. By the half-angle formula, which is exact near 0, too.
 
     Shapes: two (n_units, n_in) -> (n_units,), in [0, 180].
     """
     first, second = unit_length(first), unit_length(second)
-    return 2 * torch.atan2((first - second).norm(dim=1), (first + second).norm(dim=1)).rad2deg()
+    found = 2 * torch.atan2((first - second).norm(dim=1), (first + second).norm(dim=1)).rad2deg()
+    return torch.where(first.any(1) & second.any(1), found, 90.0)
 
 
 def relative_size(change: Tensor, start: Tensor) -> float:

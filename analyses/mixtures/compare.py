@@ -59,16 +59,19 @@ def mixture_table(
         fold: whether to fold batch norm into the units (see `units_of`); needs images.
 
     Returns:
-        One row per model, layer and statistic: model, layer, kind, n_units, n_in, live (how many units are),
+        One row per model, layer and statistic; layers without a live unit in the clean or the robust network, and a
+        model's layers of zeros, are left out. Columns: model, layer, kind, n_units, n_in, live (how many units are),
         statistic (see `STATISTICS`), value, null (what unrelated, random weights give; nan where that is not known).
 
     Raises:
-        ConfigError: a name that `models` lacks; folding without images.
+        ConfigError: a name that `models` lacks, one name for clean and robust; folding without images.
         ModelError: networks with different layers.
     """
     missing = [name for name in (start, clean, robust) if name is not None and name not in models]
     if missing:
         raise ConfigError(f"no model {', '.join(missing)}; there are: {', '.join(models)}")
+    if clean == robust:
+        raise ConfigError(f"{clean} cannot be both the clean and the robust network")
     if fold and images is None:
         raise ConfigError("batch norm can be folded only with images, to see which layer it follows")
     few = images[:4] if images is not None and fold else None
@@ -82,11 +85,13 @@ def mixture_table(
         references = {"start": start, "clean": clean, "robust": robust}
         known = {role: weights[name] for role, name in references.items() if name is not None}
         fires = {name: firing[name][layer] for name in models}
-        reference = _Reference.of(known, {role: fires[name] for role, name in references.items() if name}, seed)
+        if not all((live_units(weights[name]) & fires[name]).any() for name in (clean, robust)):
+            continue
+        reference = _Reference.of(known, fires[clean], fires[robust], seed)
         for name, weight in weights.items():
             own = {role for role, of in references.items() if of == name}
             keep = live_units(weight, known["robust"]) & (fires[name] | fires[robust])
-            if not keep.any():
+            if not weight[keep].any():
                 continue
             size = (name, layer, shape.kind, *weight.shape, int(keep.sum()))
             rows += [(*size, *measure) for measure in _measures(weight, own, keep, reference, seed)]
@@ -117,10 +122,10 @@ class _Reference:
     grams: Tensor
 
     @classmethod
-    def of(cls, weights: Mapping[str, Tensor], fires: Mapping[str, Tensor], seed: int) -> _Reference:
+    def of(cls, weights: Mapping[str, Tensor], clean_fires: Tensor, robust_fires: Tensor, seed: int) -> _Reference:
         clean, robust = weights["clean"], weights["robust"]
-        both = live_units(clean, robust) & (fires["clean"] | fires["robust"])
-        pure_units = robust[live_units(robust) & fires["robust"]]
+        both = live_units(clean, robust) & (clean_fires | robust_fires)
+        pure_units = robust[live_units(robust) & robust_fires]
         dictionaries = [learn_atoms(pure_units, seed + offset) for offset in range(3)]
         matches = [atom_match(first, second) for first, second in itertools.combinations(dictionaries, 2)]
         return cls(
@@ -163,7 +168,9 @@ def _alone(units: Tensor, own: set[str], reference: _Reference, grams: Tensor) -
     # the clean units' own direction is their best one, which 1 / n_in does not allow for
     clean_null = top.null if "clean" in own else 1 / n_in
     yield "energy_clean_u1", directions.energy_share(units, reference.u1), clean_null
-    yield "energy_removed_u2", directions.energy_share(units, reference.u2), 1 / n_in
+    # u2 is fitted to what the clean units lost, so that their own share of it has no simple null
+    removed_null = math.nan if "clean" in own else 1 / n_in
+    yield "energy_removed_u2", directions.energy_share(units, reference.u2), removed_null
     if "clean" not in own:
         yield "u1_cos_clean", abs(float(u1 @ reference.u1)), matching.random_cosine(n_in)
     yield "same_sign_clean_u1", directions.same_sign(units, reference.u1), directions.random_same_sign(n)
@@ -210,7 +217,7 @@ def _mixture(
 ) -> Iterator[Measure]:
     n_in = units.shape[1]
     parts = split(units, robust)
-    yield "mixture_ratio", float(parts.ratio.quantile(0.5)), math.nan
+    yield "mixture_ratio", float(parts.ratio.nanmedian()), math.nan
     matched_null = float(matching.matched_null(units, robust, generator).square().mean())
     best = matching.cosines(units, reference.atoms).square().max(1).values
     best_null = matching.cosines(matching.shuffled(units, generator), reference.atoms).square().max(1).values
@@ -228,7 +235,7 @@ def _mixture(
 
 
 def _in_atoms(units: Tensor, atoms: Tensor) -> Iterator[Measure]:
-    found = sparsity(units, atoms)
+    found = sparsity(units[units.any(1)], atoms)  # a unit of zeros has no direction to code
     yield "l0", float(found.l0.mean()), math.nan
     yield "reached", float(found.reached.float().mean()), math.nan
     yield "r2", float(found.r2.mean()), math.nan

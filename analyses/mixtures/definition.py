@@ -15,15 +15,28 @@ from torch import Tensor, nn
 
 from analyses.mixtures.change import angles, hoyer, split
 from analyses.mixtures.directions import energy_share, random_grams, removed_direction, top_share
-from analyses.mixtures.edits import put_back_parts, random_control
+from analyses.mixtures.edits import put_back_parts, random_control, unedited
 from analyses.mixtures.firing import firing_units
 from analyses.mixtures.sparse import penalised_code
 from analyses.mixtures.units import check_same_layers, live_units, units_of
 from analyses.statistics import bootstrap
 
 Item = Literal["angle", "shared_removal", "sparser", "causal", "control"]
-Row = tuple[Item, str, float, str, bool | None]
+Finding = tuple[float, bool | None]  # value, holds
+OPEN: Finding = (math.nan, None)
 RANDOM_SEEDS = 3
+
+MEASURES: tuple[tuple[Item, str, str], ...] = (
+    ("angle", "share of units turned by less than 45 degrees", "at least 0.8"),
+    ("angle", "median angle less that of clean training, degrees", "below 0"),
+    ("shared_removal", "energy of removed parts in one direction over its null", "at least 3"),
+    ("shared_removal", "relative fall of the units' energy along it", "at least 0.5"),
+    ("sparser", "lower end of the rise of Hoyer sparsity", "above 0"),
+    ("causal", "share of the gain lost with the shared part put back", "at least 0.5"),
+    ("causal", "the same with random directions", "below 0.1"),
+    ("control", "items 2 and 3 that clean training of equal length meets", "fewer than 2"),
+)
+"""Item, measure and what it needs, of every layer's rows in their order."""
 
 
 def definition(
@@ -46,7 +59,8 @@ def definition(
     3. `sparser`: the codes of the robust units have a larger Hoyer sparsity in a dictionary made of neither network,
        with a 95 % bootstrap interval over units above 0.
     4. `causal`: putting the removed shared part back into this layer of the robust network loses at least half of the
-       robust accuracy gained, a random direction of equal norm less than a tenth.
+       robust accuracy gained, a random direction of equal norm less than a tenth. With images, all these accuracies are
+       of networks whose batch norm was estimated on them, so that none is put down to that.
     5. `control`: as much training on clean images fails item 2 or item 3.
 
     Args:
@@ -63,7 +77,7 @@ def definition(
 
     Returns:
         Rows of layer, item, measure, value, needed (the threshold in words), holds (True, False; None if open). An item
-        holds where all its rows do.
+        holds where all its rows do. All are open in a layer without a live unit in the clean or the robust network.
 
     Raises:
         ModelError: networks with different layers.
@@ -74,55 +88,57 @@ def definition(
     for name, layers in units.items():
         check_same_layers(layers, units["robust"], (name, "robust"))
     firing = {name: firing_units(networks[name], units[name], images) for name in ("clean", "robust")}
-    reached = None if accuracy is None else (accuracy(clean), accuracy(robust))
+    reached = None if accuracy is None else (accuracy(unedited(clean, images)), accuracy(unedited(robust, images)))
     rows = []
     for layer in units["robust"]:
         fires = firing["clean"][layer] | firing["robust"][layer]
         weights = {name: layers[layer].weight[fires] for name, layers in units.items()}
-        basis = None if atoms is None else atoms.get(layer)
-        direction = removed_direction(split(weights["clean"], weights["robust"]).rest_per_length)
-        found = [
-            *_angle(weights["start"], weights["clean"], weights["robust"]),
-            *_shared_removal(weights["clean"], weights["robust"], seed),
-            *_sparser(weights["clean"], weights["robust"], basis, seed),
-            *_causal(clean, robust, {layer: direction}, accuracy, reached, images, seed),
-            *_control(weights, basis, seed),
-        ]
-        rows += [(layer, *row) for row in found]
+        found = [OPEN] * len(MEASURES)
+        if all((live_units(units[name][layer].weight) & firing[name][layer]).any() for name in ("clean", "robust")):
+            live = live_units(weights["clean"], weights["robust"])
+            removed = split(weights["clean"][live], weights["robust"][live]).rest_per_length
+            basis = None if atoms is None else atoms.get(layer)
+            found = [
+                *_angle(weights["start"], weights["clean"], weights["robust"]),
+                *_shared_removal(weights["clean"], weights["robust"], seed),
+                _sparser(weights["clean"], weights["robust"], basis, seed),
+                *_causal(clean, robust, {layer: removed_direction(removed)}, accuracy, reached, images, seed),
+                _control(weights, basis, seed),
+            ]
+        for (item, measure, needed), (value, holds) in zip(MEASURES, found, strict=True):
+            rows.append((layer, item, measure, value, needed, holds))
     return pd.DataFrame(rows, columns=["layer", "item", "measure", "value", "needed", "holds"])
 
 
-def _angle(start: Tensor, clean: Tensor, robust: Tensor) -> Iterator[Row]:
+def _angle(start: Tensor, clean: Tensor, robust: Tensor) -> Iterator[Finding]:
     live = live_units(clean, robust)
     turned = angles(clean[live], robust[live])
     share = float((turned < 45).float().mean())
-    yield "angle", "share of units turned by less than 45 degrees", share, "at least 0.8", share >= 0.8
+    yield share, share >= 0.8
     further = float(turned.quantile(0.5) - angles(start[live], clean[live]).quantile(0.5))
-    yield "angle", "median angle less that of clean training, degrees", further, "below 0", further < 0
+    yield further, further < 0
 
 
-def _shared_removal(clean: Tensor, other: Tensor, seed: int) -> Iterator[Row]:
+def _shared_removal(clean: Tensor, other: Tensor, seed: int) -> Iterator[Finding]:
     live = live_units(clean, other)
     clean, other = clean[live], other[live]
     removed = split(clean, other).rest_per_length
     top = top_share(removed, random_grams(len(clean), clean.shape[1], torch.Generator().manual_seed(seed)))
     over = top.share / top.null
-    yield "shared_removal", "energy of removed parts in one direction over its null", over, "at least 3", over >= 3
+    yield over, over >= 3
     direction = removed_direction(removed)
     before = energy_share(clean, direction)
     fall = 1 - energy_share(other, direction) / before if before > 0 else math.nan
-    yield "shared_removal", "relative fall of the units' energy along it", fall, "at least 0.5", fall >= 0.5
+    yield fall, fall >= 0.5
 
 
-def _sparser(clean: Tensor, other: Tensor, atoms: Tensor | None, seed: int) -> Iterator[Row]:
-    measure, needed = "lower end of the rise of Hoyer sparsity", "above 0"
-    if atoms is None:
-        yield "sparser", measure, math.nan, needed, None
-        return
+def _sparser(clean: Tensor, other: Tensor, atoms: Tensor | None, seed: int) -> Finding:
+    if atoms is None or len(atoms) == 0:
+        return OPEN
     live = live_units(clean, other)
     rise = hoyer(penalised_code(other[live], atoms)) - hoyer(penalised_code(clean[live], atoms))
-    low = bootstrap(rise.cpu().numpy(), seed).low
-    yield "sparser", measure, low, needed, low > 0
+    low = bootstrap(rise.cpu().numpy(), seed).low  # over units whose codes are not empty
+    return OPEN if math.isnan(low) else (low, low > 0)
 
 
 def _causal(
@@ -133,12 +149,9 @@ def _causal(
     reached: tuple[float, float] | None,
     images: Tensor | None,
     seed: int,
-) -> Iterator[Row]:
-    own, random = "share of the gain lost with the shared part put back", "the same with random directions"
-    needed = "at least 0.5", "below 0.1"
+) -> Iterator[Finding]:
     if accuracy is None or reached is None:
-        yield "causal", own, math.nan, needed[0], None
-        yield "causal", random, math.nan, needed[1], None
+        yield from (OPEN, OPEN)
         return
     edited = put_back_parts(robust, clean, directions, images)
     gained = reached[1] - reached[0]
@@ -147,20 +160,18 @@ def _causal(
         return (reached[1] - accuracy(network)) / gained if gained > 0 else math.nan
 
     share = lost(edited)
-    yield "causal", own, share, needed[0], share >= 0.5
+    yield share, share >= 0.5
     controls = [lost(random_control(robust, edited, seed + draw, images)) for draw in range(RANDOM_SEEDS)]
     mean = sum(controls) / len(controls)
-    yield "causal", random, mean, needed[1], mean < 0.1
+    yield mean, mean < 0.1
 
 
-def _control(weights: Mapping[str, Tensor], atoms: Tensor | None, seed: int) -> Iterator[Row]:
-    """The row says how many of the two items the control passes; with item 3 open, failing item 2 is enough."""
-    measure, needed = "items 2 and 3 that clean training of equal length meets", "fewer than 2"
+def _control(weights: Mapping[str, Tensor], atoms: Tensor | None, seed: int) -> Finding:
+    """How many of the two items the control passes; with item 3 open, failing item 2 is enough."""
     if "control" not in weights:
-        yield "control", measure, math.nan, needed, None
-        return
+        return OPEN
     clean, control = weights["clean"], weights["control"]
-    removal = all(row[-1] for row in _shared_removal(clean, control, seed))
-    sparser = next(iter(_sparser(clean, control, atoms, seed)))[-1]
+    removal = all(holds for _, holds in _shared_removal(clean, control, seed))
+    _, sparser = _sparser(clean, control, atoms, seed)
     met = float(removal + bool(sparser))
-    yield "control", measure, met, needed, None if removal and sparser is None else met < 2
+    return met, None if removal and sparser is None else met < 2

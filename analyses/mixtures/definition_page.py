@@ -8,10 +8,10 @@ from torch import nn
 from analyses.compared import Compared, facts
 from analyses.mixtures.definition import definition
 from analyses.mixtures.sparse import learn_atoms
-from analyses.mixtures.units import units_of
+from analyses.mixtures.units import live_units, units_of
 from cotoolkit.evaluate import evaluate
 from cotoolkit.report import Report, Section
-from cotoolkit.trained import evaluation_points
+from cotoolkit.trained import evaluation_points, training_images
 
 
 def purification_report(compared: Compared, other_robust: str | None, control: str | None, seed: int = 0) -> Report:
@@ -29,7 +29,7 @@ def purification_report(compared: Compared, other_robust: str | None, control: s
     atoms = None
     if other_robust is not None:
         units = units_of(compared.models[other_robust])
-        atoms = {layer: learn_atoms(rows.weight, seed) for layer, rows in units.items()}
+        atoms = {layer: learn_atoms(rows.weight[live_units(rows.weight)], seed) for layer, rows in units.items()}
 
     def accuracy(model: nn.Module) -> float:
         return evaluate(model, data.images, data.labels, config.threat, "pgd-10", seed=config.seed).accuracy.value
@@ -41,13 +41,15 @@ def purification_report(compared: Compared, other_robust: str | None, control: s
         atoms=atoms,
         accuracy=accuracy,
         control=None if control is None else compared.models[control],
-        images=data.images,
+        images=training_images(config),
         seed=seed,
     )
     verdicts = table.groupby(["layer", "item"], sort=False)["holds"].agg(_all).unstack("item", sort=False).reset_index()
+    counts = [f"{item} {(verdicts[item] == 'holds').sum()} of {len(verdicts)}" for item in verdicts.columns[1:]]
     lead = (
-        f"Is {compared.robust} a purification of {compared.clean}? Per layer, five items; thresholds are ours. "
-        "Without the items causal and control, the word only describes."
+        f"Is {compared.robust} a purification of {compared.clean}? Layers in which each item holds: "
+        f"{', '.join(counts)}. Thresholds are ours. Without the items causal and control, the word only describes; and "
+        "it is meant for a robust network that was trained from the clean one."
     )
     sections = [
         Section("verdicts", "Items by layer", table=verdicts),

@@ -10,6 +10,9 @@ from torch import Tensor
 
 from analyses.mixtures.units import unit_length
 
+ROUNDING = 1e-6
+"""Random grams are float32: shares of random rows that differ by less do not differ."""
+
 
 class TopShare(NamedTuple):
     """How far rows share one direction, against rows of the same lengths in random directions.
@@ -17,7 +20,7 @@ class TopShare(NamedTuple):
     Attributes:
         share: sigma_1^2 / sum sigma^2, in (0, 1].
         null: its mean over random rows.
-        z: (share - null) in standard deviations of the random rows.
+        z: (share - null) in standard deviations of the random rows; nan where these do not differ, such as for one row.
     """
 
     share: float
@@ -109,11 +112,12 @@ def top_share(rows: Tensor, grams: Tensor) -> TopShare:
     energy = float(lengths.square().sum())
     if energy == 0:
         return TopShare(math.nan, math.nan, math.nan)
-    turned = grams.double() * lengths[:, None] * lengths
-    null = torch.linalg.eigvalsh(turned)[:, -1] / energy
+    # one draw at a time: wide layers have large grams
+    tops = [torch.linalg.eigvalsh(gram.double() * lengths[:, None] * lengths)[-1] for gram in grams]
+    null = torch.stack(tops) / energy
     share = float(torch.linalg.eigvalsh(rows @ rows.T)[-1]) / energy
     mean, spread = float(null.mean()), float(null.std())
-    return TopShare(share, mean, (share - mean) / spread if spread > 0 else math.nan)
+    return TopShare(share, mean, (share - mean) / spread if spread > ROUNDING else math.nan)
 
 
 def _top_direction(rows: Tensor) -> Tensor:

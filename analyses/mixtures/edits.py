@@ -9,6 +9,7 @@ Source: the edits are our construction [M].
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
 import torch
@@ -97,6 +98,8 @@ def graft(
         layers: which layers; None for all.
         images: (B, ...), to estimate batch norm anew.
     """
+    if rank < 1:
+        raise ConfigError(f"rank={rank}: a graft has at least rank 1")
     rows, target = _same_rows(clean, robust)
     changed = {}
     for name in rows if layers is None else layers:
@@ -124,9 +127,15 @@ def random_control(model: nn.Module, edited: nn.Module, seed: int, images: Tenso
         change = target[name] - before
         if change.any():
             left, values, right = torch.linalg.svd(change, full_matrices=False)
-            random = torch.randn(right.mT.shape, generator=generator)
-            changed[name] = before + (left * values) @ torch.linalg.qr(random).Q.mT.to(before)
+            # LAPACK fixes the signs of Q; those of R's diagonal make it uniform over all orthonormal frames
+            frame, triangle = torch.linalg.qr(torch.randn(right.mT.shape, generator=generator))
+            changed[name] = before + (left * values) @ (frame * triangle.diagonal().sign()).mT.to(before)
     return _edited(model, changed, images)
+
+
+def unedited(model: nn.Module, images: Tensor | None = None) -> nn.Module:
+    """A copy with nothing changed but batch norm estimated anew, as after every edit: what edits are compared with."""
+    return _edited(model, {}, images)
 
 
 def reestimate_batch_norm(model: nn.Module, images: Tensor, batch_size: int = 256) -> None:
@@ -137,22 +146,24 @@ def reestimate_batch_norm(model: nn.Module, images: Tensor, batch_size: int = 25
     Args:
         model: any network.
         images: (B, ...).
-        batch_size: images a batch; each batch counts the same.
+        batch_size: most images a batch; batches are of equal size, so that no image is left alone in the last one.
     """
     norms = _batch_norms(model)
     if not norms:
         return
     momenta = [norm.momentum for norm in norms]
     device = next(model.parameters()).device
-    with attack_mode(model, "eval"), torch.no_grad():
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # a cumulative mean instead of a moving one
-            norm.train()
-        for batch in images.split(batch_size):
-            model(batch.to(device))
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
+    try:
+        with attack_mode(model, "eval"), torch.no_grad():
+            for norm in norms:
+                norm.reset_running_stats()
+                norm.momentum = None  # a cumulative mean instead of a moving one
+                norm.train()
+            for batch in images.tensor_split(math.ceil(len(images) / batch_size)):
+                model(batch.to(device))
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
 
 
 def _edited(model: nn.Module, weights: Mapping[str, Tensor], images: Tensor | None) -> nn.Module:

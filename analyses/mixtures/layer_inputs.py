@@ -37,15 +37,21 @@ def layer_inputs(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
             vectors = given[position] if position < len(given) else named[part]
             record(f"{prefix}{part}", vectors.reshape(1, -1, vectors.shape[-1]))
 
+    def linear(name: str, given: tuple[Tensor, ...], named: dict[str, Any]) -> None:
+        rows = given[0] if given else named["input"]
+        record(name, rows.reshape(1, -1, rows.shape[-1]))
+
     def hook(name: str, module: nn.Module) -> RemovableHandle | None:
         if isinstance(module, nn.MultiheadAttention):
             prefix = f"{name}." if name else ""
             return module.register_forward_pre_hook(lambda _, a, named: attention(prefix, a, named), with_kwargs=True)
         name = name or "model"
         if isinstance(module, nn.Linear):
-            return module.register_forward_pre_hook(lambda _, a: record(name, a[0].reshape(1, -1, a[0].shape[-1])))
+            return module.register_forward_pre_hook(lambda _, a, named: linear(name, a, named), with_kwargs=True)
         if isinstance(module, Conv):
-            return module.register_forward_pre_hook(lambda conv, a: record(name, patches(conv, a[0])))
+            return module.register_forward_pre_hook(
+                lambda conv, a, named: record(name, patches(conv, a[0] if a else named["input"])), with_kwargs=True
+            )
         return None
 
     with hooked(model, hook):

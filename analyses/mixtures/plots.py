@@ -193,7 +193,7 @@ def spectra(matrices: Mapping[str, Tensor], seed: int = 0) -> Drawn:
             axes[0].plot(
                 range(1, len(share) + 1),
                 share,
-                color="0.35" if is_random else COLOURS[index],
+                color="0.35" if is_random else COLOURS[index % len(COLOURS)],
                 ls=":" if is_random else LINE_STYLES[index % len(LINE_STYLES)],
                 marker=None if is_random else MARKERS[index % len(MARKERS)],
                 markevery=max(1, len(share) // 12),

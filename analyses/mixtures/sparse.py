@@ -9,6 +9,8 @@ All functions take units of any length and code their directions: the error is a
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -112,8 +114,7 @@ def penalised_code(units: Tensor, atoms: Tensor, penalty: float = PENALTY) -> Te
     Shapes: (n_units, n_in), (n_atoms, n_in) -> (n_units, n_atoms).
     """
     rows, directions = _numpy(unit_length(units)), _numpy(unit_length(atoms))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # short of its tolerance of 1e-8 it is close enough
+    with _quietly():
         code = sparse_encode(rows, directions, algorithm="lasso_cd", alpha=penalty, max_iter=2000)
     return torch.from_numpy(code).to(units)
 
@@ -122,15 +123,18 @@ def learn_atoms(units: Tensor, seed: int) -> Tensor:
     """A third as many atoms as there are units, so that units must share them: online dictionary learning.
 
     Args:
-        units: (n_units, n_in), of the reference.
+        units: (n_units, n_in), of the reference; those of length zero are left out.
         seed: of the start and the order of the units.
 
     Returns:
-        (at most max(1, n_units // 3), n_in), of length 1; atoms that stayed empty are left out.
+        (at most max(1, n_units // 3), n_in), of length 1; atoms that stayed empty are left out, and of zeros
+        alone there are none.
 
     Source: Mairal et al., ICML 2009, as scikit-learn has it; the settings, such as the L1 penalty of 0.1, are ours [M].
     """
-    rows = _numpy(unit_length(units))
+    rows = _numpy(unit_length(units[units.any(1)]))
+    if len(rows) == 0:
+        return units[:0]
     n_atoms = max(1, len(rows) // 3)
     # From random units, because scikit-learn's own start, singular vectors, is the same for every seed.
     first = np.random.default_rng(seed).choice(len(rows), n_atoms, replace=False)
@@ -144,8 +148,7 @@ def learn_atoms(units: Tensor, seed: int) -> Tensor:
         max_iter=100,
         random_state=seed,
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with _quietly():
         found = learner.fit(rows).components_
     atoms = torch.from_numpy(found).to(units)
     return unit_length(atoms[atoms.norm(dim=1) > 1e-6])
@@ -164,6 +167,20 @@ def atom_match(first: Tensor, second: Tensor) -> float:
 def best_atom(units: Tensor, atoms: Tensor) -> Tensor:
     """The one atom that explains most of each unit. Shapes: (n_units, n_in), (n_atoms, n_in) -> (n_units, n_in)."""
     return atoms[cosines(units, atoms).abs().argmax(1)]
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """No convergence warnings, since short of its tolerance scikit-learn is close enough; and the caller's random
+    numbers stay as they were: scikit-learn draws from NumPy's global ones, whatever seed it is given.
+    """
+    state = np.random.get_state()  # noqa: NPY002
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
 
 
 def _missing_from_span(rows: Tensor, atoms: Tensor) -> Tensor:

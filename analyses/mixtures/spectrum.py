@@ -43,9 +43,14 @@ def spectrum(matrix: Tensor) -> Spectrum:
 
 
 def deflated_spectrum(matrix: Tensor) -> Spectrum:
-    """Of the matrix less its best approximation of rank 1. Shapes: (n_units, n_in), with at least 2 of each."""
-    rest = energies(matrix)[1:]
-    return _numbers(rest / rest.sum())
+    """Of the matrix less its best approximation of rank 1. Shapes: (n_units, n_in).
+
+    nan for a matrix of rank 1: what rounding leaves of it says nothing.
+    """
+    shares = energies(matrix)
+    rounding = (max(matrix.shape) * torch.finfo(matrix.dtype).eps) ** 2
+    rest = shares[1:]
+    return _numbers(rest / rest.sum() if rest.sum() > rounding * len(rest) else rest[:0])
 
 
 def _numbers(p: Tensor) -> Spectrum:

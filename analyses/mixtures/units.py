@@ -6,7 +6,7 @@ A unit is one output of a layer, a row of its weight matrix. All other modules o
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -50,17 +50,18 @@ def units_of(model: nn.Module, fold: Tensor | None = None) -> dict[str, Units]:
     Raises:
         ModelError: the network has no such layer, or weights that are not finite.
     """
+    layers = list(_weights(model))
+    if not layers:
+        raise ModelError("the network has no linear, convolution or attention layer, so it has no units to look at")
     norms = {} if fold is None else batch_norm_after(model, fold)
     found = {}
-    for name, kind, weight in _weights(model):
+    for name, kind, weight in layers:
         rows = weight.detach().flatten(1).to(torch.promote_types(weight.dtype, torch.float32), copy=True)
         if name in norms:
             rows *= _scale(norms[name])[:, None].to(rows)
         if not rows.isfinite().all():
             raise ModelError(f"layer {name}: some weights are not finite; the training diverged")
         found[name] = Units(name, kind, rows)
-    if not found:
-        raise ModelError("the network has no linear, convolution or attention layer, so it has no units to look at")
     return found
 
 
@@ -72,8 +73,10 @@ def with_units(model: nn.Module, weights: Mapping[str, Tensor]) -> nn.Module:
         weights: layer name -> (n_units, n_in), as `units_of` gives them without folding.
 
     Raises:
-        ModelError: a layer that the network lacks, or a matrix of another shape.
+        ModelError: a layer that the network lacks, a matrix of another shape, or weights that cannot be set on their
+            own: computed from other parameters (weight_norm, spectral_norm, pruning) or tied to another layer's.
     """
+    _check_own_weights(model, weights)
     changed = copy.deepcopy(model)
     slots = {name: weight for name, _, weight in _weights(changed)}
     with torch.no_grad():
@@ -119,7 +122,7 @@ def live_units(*weights: Tensor) -> Tensor:
     Source: our choice [M].
     """
     norms = torch.stack([weight.norm(dim=1) for weight in weights])
-    return (norms >= 0.2 * norms.quantile(0.95, dim=1, keepdim=True)).any(0)
+    return ((norms > 0) & (norms >= 0.2 * norms.quantile(0.95, dim=1, keepdim=True))).any(0)
 
 
 def batch_norm_after(model: nn.Module, images: Tensor) -> dict[str, _BatchNorm]:
@@ -152,6 +155,18 @@ def batch_norm_after(model: nn.Module, images: Tensor) -> dict[str, _BatchNorm]:
     with hooked(model, hook):
         model(images.to(next(model.parameters()).device))
     return {name: norms[0] for name, norms in followers.items() if len(norms) == calls[name] and len(set(norms)) == 1}
+
+
+def _check_own_weights(model: nn.Module, names: Iterable[str]) -> None:
+    """By address, since the weights of an attention layer are views of one parameter."""
+    starts = {name: weight.data_ptr() for name, _, weight in _weights(model)}
+    held = [parameter for module in model.modules() for parameter in module.parameters(recurse=False)]
+    for name in starts.keys() & set(names):
+        owners = sum(own.data_ptr() <= starts[name] < own.data_ptr() + own.nbytes for own in held)
+        if owners == 0:
+            raise ModelError(f"layer {name}: its weights are computed from other parameters and cannot be replaced")
+        if owners > 1:
+            raise ModelError(f"layer {name}: its weights are tied to another layer's and cannot be replaced alone")
 
 
 def _weights(model: nn.Module) -> Iterator[tuple[str, Kind, Tensor]]:

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torchvision.models import VisionTransformer
 
 from analyses.features import STATISTICS, classified_correctly, feature_table
 from analyses.features.compare import _interval
@@ -90,6 +92,22 @@ def test_the_seed_decides_and_directions_are_optional(models):
     }
 
 
+def test_a_vision_transformer_has_a_table():
+    def transformer(seed):
+        torch.manual_seed(seed)
+        model = VisionTransformer(6, 3, num_layers=2, num_heads=2, hidden_dim=8, mlp_dim=10, num_classes=3)
+        nn.init.normal_(model.heads.head.weight)  # it starts at zero, without a gradient
+        return model
+
+    images, labels = torch.rand(6, 3, 6, 6, generator=torch.Generator().manual_seed(2)), torch.arange(6) % 3
+    models = {"clean": transformer(1), "robust": transformer(2)}
+    table = feature_table(models, images, labels, clean="clean", robust="robust", epsilon=0.1, **CHEAP)
+    assert len(set(table["layer"])) == 4
+    gains = table[table["statistic"] == "maximised_gain"]["value"]
+    assert len(gains) == 6
+    assert (gains > 0).all()
+
+
 def test_the_interval_is_close_to_the_bias_corrected_one():
     values = np.random.default_rng(5).normal(size=200)
     expected = bootstrap(values)
@@ -157,6 +175,8 @@ def test_bad_input_is_refused_in_one_line(models):
 
     with pytest.raises(ConfigError, match="robust='strong' is none of the models: clean, robust, twin, other"):
         call(robust="strong")
+    with pytest.raises(ConfigError, match="'clean' cannot be both the clean and the robust model"):
+        call(robust="clean")
     with pytest.raises(ConfigError, match="there are none"):
         call({})
     with pytest.raises(ConfigError, match="must be floats"):

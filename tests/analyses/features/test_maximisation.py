@@ -103,6 +103,14 @@ def test_the_pre_activation_is_read_before_an_activation_in_place():
     assert activations(model, "0", image, "mean").item() == pytest.approx(-2 / 16)
 
 
+@pytest.mark.parametrize(("tokens", "centre"), [(4, 2), (5, 2)])
+def test_of_tokens_the_middle_one_or_the_mean_is_read(tokens, centre):
+    model, images = nn.Sequential(nn.Flatten(2), nn.Linear(6, 3)), draw(2, tokens, 2, 3).float()
+    expected = model(images)
+    assert torch.equal(activations(model, "1", images), expected[:, centre])
+    torch.testing.assert_close(activations(model, "1", images, "mean"), expected.mean(1))
+
+
 def test_units_are_chosen_by_variance():
     scale = torch.tensor([3.0, 9.0, 1.0, 5.0, 7.0, 4.0, 2.0, 8.0, 6.0])  # of weights, hence of activations
     model = linear(scale.view(9, 1, 1, 1))
@@ -167,6 +175,6 @@ def test_bad_input_is_refused_in_one_line():
     for units, starts, steps in (([], images, 3), ([0], images[:0], 3), ([0], images, 0)):
         with pytest.raises(ConfigError, match="at least one"):
             maximise(model, "0", units, starts, 1.0, steps)
-    odd = nn.Sequential(nn.Flatten(2), nn.Flatten())
+    odd = nn.Sequential(nn.Unflatten(2, (2, 3)), nn.Flatten())
     with pytest.raises(ModelError, match="units need"):
         activations(odd, "0", images)

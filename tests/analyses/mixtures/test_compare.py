@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from analyses.mixtures import STATISTICS, mixture_table
+from analyses.mixtures.sparse import sparsity
 from cotoolkit.errors import ConfigError, ModelError
 
 
@@ -136,7 +137,46 @@ def test_dead_units_are_left_out():
         models["clean"][0].weight[8] = 0
     table = mixture_table(models, start=None, clean="clean", robust="robust")
     assert set(table["live"]) == {19}
-    assert np.isfinite(table.loc[~table["statistic"].isin(["mixture_ratio"]), "value"]).all()
+    assert np.isfinite(table["value"]).all()
+
+
+@pytest.mark.parametrize("dead", ["weights", "outputs"])
+def test_layers_without_a_live_unit_are_left_out(models, dead):
+    images = torch.rand(20, 1, 6, 6)
+    for name in ("clean", "robust"):
+        broken = {**models, name: copy.deepcopy(models[name])}
+        with torch.no_grad():
+            if dead == "weights":
+                broken[name][2].weight.zero_()
+            else:
+                broken[name][2].bias.fill_(-1000)
+        table = mixture_table(broken, start="start", clean="clean", robust="robust", images=images)
+        assert set(table["layer"]) == {"0", "5"}
+
+
+def test_a_layer_of_zeros_of_another_model_is_left_out(models):
+    broken = {**models, "later": copy.deepcopy(models["later"])}
+    broken["later"][2].weight.data.zero_()
+    table = mixture_table(broken, start="start", clean="clean", robust="robust")
+    assert table.groupby("model")["layer"].nunique().to_dict() == {"start": 3, "clean": 3, "robust": 3, "later": 2}
+
+
+def test_a_unit_of_zeros_does_not_count_as_explained():
+    torch.manual_seed(9)
+    models = {name: nn.Sequential(nn.Linear(30, 8)) for name in ("clean", "robust")}
+    models["clean"][0].weight.data[3] = 0
+    table = mixture_table(models, start=None, clean="clean", robust="robust")
+    value = table[table["model"] == "clean"].set_index("statistic")["value"]
+    clean, robust = (models[name][0].weight.detach() for name in ("clean", "robust"))
+    others = sparsity(clean[[0, 1, 2, 4, 5, 6, 7]], robust)
+    assert value["r2_units"] == pytest.approx(float(others.r2.mean()))
+    assert value["reached_units"] == others.reached.float().mean()
+
+
+def test_the_clean_network_has_no_null_on_the_direction_fitted_to_it(table):
+    null = table[table["statistic"] == "energy_removed_u2"].set_index("model")["null"]
+    assert null["clean"].isna().all()
+    assert null.drop("clean").notna().all()
 
 
 def test_layers_of_one_unit_or_one_weight_have_a_table():
@@ -179,6 +219,8 @@ def test_silent_units_are_left_out():
 def test_what_cannot_be_compared_is_said_in_a_line(models):
     with pytest.raises(ConfigError, match="no model pgd; there are: start, clean, later, robust"):
         mixture_table(models, start="start", clean="clean", robust="pgd")
+    with pytest.raises(ConfigError, match="clean cannot be both the clean and the robust network"):
+        mixture_table(models, start="start", clean="clean", robust="clean")
     with pytest.raises(ConfigError, match="folded only with images"):
         mixture_table(models, start="start", clean="clean", robust="robust", fold=True)
     wider = {**models, "wide": network(width=7)}

@@ -80,8 +80,12 @@ def test_a_control_that_purifies_as_well_fails_item_five():
 
 @pytest.mark.parametrize("of_robust", [0.5, 0.4])
 def test_no_gain_in_robust_accuracy_holds_nothing(of_robust):
-    reached = {CLEAN: 0.5, ROBUST: of_robust}
-    found = definition(START, CLEAN, ROBUST, accuracy=lambda model: reached.get(model, 0.0))
+    def accuracy(model):
+        if torch.equal(model[0].weight, CLEAN[0].weight):
+            return 0.5
+        return of_robust if torch.equal(model[0].weight, ROBUST[0].weight) else 0.0
+
+    found = definition(START, CLEAN, ROBUST, accuracy=accuracy)
     found = found.set_index("item").loc["causal"]
     assert not found["holds"].any()
     assert all(math.isnan(value) for value in found["value"])
@@ -91,7 +95,7 @@ def test_accuracy_is_asked_of_the_two_networks_the_edit_and_its_controls():
     asked = []
     definition(START, CLEAN, ROBUST, accuracy=lambda model: asked.append(model) or float(len(asked)))
     assert len(asked) == 2 + 4
-    assert asked[:2] == [CLEAN, ROBUST]
+    assert [model[0].weight.tolist() for model in asked[:2]] == [CLEAN[0].weight.tolist(), ROBUST[0].weight.tolist()]
     mixed = put_back_parts(ROBUST, CLEAN, ["0"])[0].weight.detach()
     assert float((asked[2][0].weight.detach() - mixed).norm()) < 0.1 * float(
         mixed.norm()
@@ -113,6 +117,67 @@ def test_units_that_never_fire_do_not_count():
     for images, expected in ((None, 28 / 48), (random_rows(5, 100, 64), 1)):
         found = definition(start, *networks, images=images).set_index("measure")["value"]
         assert found[share] == pytest.approx(expected)
+
+
+def causal(found, layer="0"):
+    return found[(found["item"] == "causal") & (found["layer"] == layer)]["value"].tolist()
+
+
+def test_a_layer_that_training_left_alone_loses_nothing_by_batch_norm():
+    def normed(rows, bias):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(64, 48), nn.BatchNorm1d(48), nn.Linear(48, 3))
+        with torch.no_grad():
+            model[0].weight.copy_(rows)
+            model[0].bias.fill_(bias)
+        return model
+
+    clean, robust = normed(WORLD.units, 0.0), normed(WORLD.pure, 1.0)
+    robust[1].running_mean.fill_(5.0)  # as training left it, not what the images give
+    found = definition(
+        normed(random_rows(1, 48, 64), 0.0),
+        clean,
+        robust,
+        accuracy=lambda model: float(model[1].running_mean.mean()),
+        images=random_rows(5, 100, 64),
+    )
+    assert causal(found, "2") == pytest.approx([0, 0], abs=1e-3)
+
+
+def test_dead_units_do_not_set_the_direction_put_back():
+    stray = torch.zeros(20, 64)
+    stray[:, 0] = 0.01
+    across = torch.zeros(20, 64)
+    across[:, 1] = 0.01  # dead, and all that they were is gone: a rest of length 1
+    networks = []
+    for rows, dead in ((random_rows(1, 48, 64), stray), (WORLD.units, across), (WORLD.pure, stray)):
+        model = nn.Sequential(nn.Linear(64, 68, bias=False))
+        model[0].weight.data = torch.cat([rows, dead])
+        networks.append(model)
+    found = definition(*networks, accuracy=lambda model: robust_accuracy(nn.Sequential(live_part(model))))
+    assert causal(found)[0] == pytest.approx(1, abs=0.03)
+
+
+def live_part(model):
+    part = nn.Linear(64, 48, bias=False)
+    part.weight.data = model[0].weight.detach()[:48]
+    return part
+
+
+@pytest.mark.parametrize("dead", [0, 1])
+def test_a_layer_without_a_live_unit_is_open(dead):
+    networks = [CLEAN, ROBUST]
+    networks[dead] = network(torch.zeros(48, 64))
+    found = definition(START, *networks, atoms=ATOMS, accuracy=robust_accuracy, control=CLEAN)
+    assert found["holds"].isna().all()
+    assert found["value"].isna().all()
+    assert len(found) == 8
+
+
+def test_codes_that_are_all_empty_leave_item_three_open():
+    apart = torch.eye(65)[:, :64]  # no atom but the last, and that one is zero
+    found = definition(START, CLEAN, ROBUST, atoms={"0": apart[64:]})
+    assert held(found)["sparser"] is None
 
 
 def test_networks_must_be_alike():

@@ -119,6 +119,17 @@ def test_the_control_of_one_shared_direction_is_one_shared_direction(models):
     assert values[1] < 1e-5 * values[0]
 
 
+def test_the_random_frame_has_no_preferred_side():
+    model = nn.Linear(5, 4, bias=False)
+    edited = remove_direction(model, {"model": direction(5, 5)})
+    left = torch.linalg.svd(weight(edited, "model") - weight(model, "model")).U[:, 0]
+    first = [
+        float(left @ (weight(random_control(model, edited, seed), "model") - weight(model, "model"))[:, 0])
+        for seed in range(60)
+    ]
+    assert 15 <= sum(value > 0 for value in first) <= 45
+
+
 def test_batch_norm_is_estimated_anew_on_the_copy():
     model, images = normed(6), 2 + torch.randn(40, 2, 4, 4)
     edited = remove_direction(model, {"0": direction(7, 18)}, images=images)
@@ -137,6 +148,20 @@ def test_batch_norm_of_several_batches_is_their_mean():
     assert torch.allclose(model[1].running_mean, torch.stack(means).mean(0), atol=1e-5)
 
 
+def test_no_image_is_left_alone_in_the_last_batch():
+    model, images = normed(8), torch.randn(21, 2, 4, 4)
+    reestimate_batch_norm(model, images, batch_size=10)
+    means = [model[0](batch).mean((0, 2, 3)) for batch in images.split(7)]
+    assert torch.allclose(model[1].running_mean, torch.stack(means).mean(0), atol=1e-5)
+
+
+def test_momentum_comes_back_after_an_error():
+    model = normed(8)
+    with pytest.raises(RuntimeError):
+        reestimate_batch_norm(model, torch.randn(4, 2, 5, 5))  # fails at the linear layer
+    assert model[1].momentum == model[5].momentum == 0.1
+
+
 def test_what_cannot_be_edited_is_said_in_a_line(models):
     with pytest.raises(ConfigError, match="give images"):
         remove_direction(normed(9), {"0": direction(10, 18)})
@@ -144,3 +169,5 @@ def test_what_cannot_be_edited_is_said_in_a_line(models):
         remove_direction(models[0], {"1": direction(10, 18)})
     with pytest.raises(ModelError, match="layer 0: 6 units x 18 weights in the network to edit"):
         graft(models[0], nn.Sequential(nn.Conv2d(1, 6, 3)), 1)
+    with pytest.raises(ConfigError, match="rank=0: a graft has at least rank 1"):
+        graft(*models, 0)

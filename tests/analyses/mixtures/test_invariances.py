@@ -59,6 +59,19 @@ def test_rotated_units_keep_their_spectrum_and_lose_their_angles():
     assert lineage_cosines(turned, rows).abs().mean() == pytest.approx(random_cosine(300), abs=0.02)
 
 
+def test_a_matrix_of_rank_one_has_no_deflated_spectrum():
+    rows = random_rows(8, 1, 40) * random_rows(9, 30, 1)
+    assert all(math.isnan(value) for value in deflated_spectrum(rows))
+    second = rows + 1e-3 * random_rows(10, 1, 40) * random_rows(11, 30, 1)
+    assert deflated_spectrum(second).stable_rank == pytest.approx(1, abs=1e-3)
+
+
+def test_units_of_zeros_are_at_right_angles_and_have_no_ratio():
+    first, second = torch.tensor([[0.0, 0], [0, 0], [1, 0]]), torch.tensor([[0.0, 0], [1, 0], [0, 0]])
+    assert angles(first, second).tolist() == [90, 90, 90]
+    assert split(first, second).ratio.isnan().tolist() == [True, True, False]
+
+
 def test_split_by_hand():
     # (3, 4) on (2, 0): beta 1.5, rest (0, 4), ratio 4 / 3; (1, 0) on (-1, 0): no rest; zero reference: all rest
     parts = split(

@@ -80,6 +80,13 @@ def test_the_null_keeps_the_lengths_of_the_rows():
     assert found.share == pytest.approx(own[0] ** 2 / (own**2).sum(), rel=1e-5)
 
 
+@pytest.mark.parametrize(("n", "n_in"), [(1, 30), (6, 1)])
+def test_one_unit_or_one_weight_has_no_z(n, n_in):
+    found = top_share(random_rows(6, n, n_in), random_grams(n, n_in, torch.Generator().manual_seed(2)))
+    assert found.share == pytest.approx(1)
+    assert np.isnan(found.z)
+
+
 def test_energy_and_side_along_a_random_direction():
     rows, direction = random_rows(6, 5000, 40), common_direction(random_rows(7, 8, 40))
     assert energy_share(rows, direction) == pytest.approx(1 / 40, rel=0.1)

@@ -79,6 +79,11 @@ def test_spectra_sum_to_one_beside_a_random_one():
     assert all(np.sum(line.get_ydata()) == pytest.approx(1, abs=1e-5) for line in axes[0].lines)
 
 
+def test_more_spectra_than_colours_can_be_drawn():
+    _, axes = plots.spectra({str(index): WORLD.pure for index in range(12)})
+    assert len(axes[0].lines) == 13
+
+
 def test_small_layers_can_be_drawn():
     rows = random_rows(1, 2, 5)
     plots.cosine_maps({"two units": (rows, rows)})

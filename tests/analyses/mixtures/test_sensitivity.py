@@ -90,6 +90,22 @@ def test_deeper_layers_are_driven_by_what_reaches_them():
     assert gains(units_of(model), moments) == pytest.approx({"0": 1, "2": 1})  # of 2 and 0
 
 
+class Named(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.linear = nn.Conv2d(2, 3, 2), nn.Linear(3, 4)
+
+    def forward(self, images):
+        return self.linear(input=self.conv(input=images).flatten(1))
+
+
+def test_layers_called_by_keyword_are_seen():
+    model, images = Named(), torch.randn(5, 2, 2, 2)
+    found = layer_inputs(model, images)
+    assert torch.equal(found["conv"], images.flatten(1)[None])
+    assert torch.equal(found["linear"], model.conv(images).flatten(1)[None])
+
+
 def test_attention_sees_queries_keys_and_values():
     encoder = nn.TransformerEncoderLayer(8, 2, dim_feedforward=16, batch_first=True, dropout=0.5)
     tokens = torch.randn(3, 5, 8)

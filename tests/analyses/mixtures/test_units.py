@@ -144,8 +144,9 @@ def test_networks_that_differ_are_told_apart_by_the_first_layer_that_does():
         check_same_layers(units_of(first), units_of(second), ("clean", "robust"))
     with pytest.raises(ModelError, match=r"^layer 1: missing in a, 2 units x 5 weights in b$"):
         check_same_layers(units_of(second[:1]), units_of(second), ("a", "b"))
-    with pytest.raises(ModelError, match="no linear"):
-        units_of(nn.ReLU())
+    for images in (None, torch.ones(1, 2)):
+        with pytest.raises(ModelError, match="no linear"):
+            units_of(nn.ReLU(), images)
 
 
 def test_diverged_networks_are_refused():
@@ -163,6 +164,44 @@ def test_dead_units_are_small_in_every_network():
     weaker[3] = 0.1
     assert live_units(weak).tolist() == [True] * 3 + [False] * 2 + [True] * 5
     assert live_units(weak, weaker).tolist() == [True] * 3 + [False] + [True] * 6
+
+
+def test_units_of_zeros_are_dead_even_where_all_are():
+    assert live_units(torch.zeros(3, 2)).tolist() == [False] * 3
+    assert live_units(torch.tensor([[0.0]] * 30 + [[1.0]])).tolist() == [False] * 30 + [True]
+
+
+@pytest.mark.parametrize(
+    "computed",
+    [
+        nn.utils.weight_norm,
+        nn.utils.spectral_norm,
+        nn.utils.parametrizations.weight_norm,
+        nn.utils.parametrizations.spectral_norm,
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+def test_weights_that_are_computed_cannot_be_replaced(computed):
+    model = nn.Sequential(computed(nn.Linear(4, 4)), nn.Linear(4, 3))
+    model(torch.randn(2, 4))
+    with pytest.raises(ModelError, match="layer 0: its weights are computed from other parameters"):
+        with_units(model, {"0": torch.ones(4, 4)})
+
+
+def test_tied_weights_cannot_be_replaced_alone():
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 4))
+    model[2].weight = model[0].weight
+    with pytest.raises(ModelError, match="layer 0: its weights are tied to another layer's"):
+        with_units(model, {"0": torch.ones(4, 4)})
+    assert with_units(model, {"1": torch.ones(4, 4)})[1].weight.eq(1).all()
+
+
+def test_parameters_that_lie_in_one_vector_are_not_tied():
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    nn.utils.vector_to_parameters(torch.randn(40), model.parameters())
+    changed = with_units(model, {"1": torch.ones(4, 4)})
+    assert changed[1].weight.eq(1).all()
+    assert torch.equal(changed[0].weight, model[0].weight)
 
 
 def test_unit_length_keeps_zeros():
