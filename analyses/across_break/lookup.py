@@ -51,11 +51,16 @@ class Lookup:
     def __init__(self, measures: pd.DataFrame, world: str) -> None:
         self.table = measures[measures["world"] == world]
         self.seeds = sorted(self.table["seed"].unique())
+        self._places = self.table.groupby(["arm", "part", "statistic"]).indices
+
+    def rows(self, arm: str, part: str, statistic: str) -> pd.DataFrame:
+        """All measures of a statistic in one arm."""
+        return self.table.iloc[self._places.get((arm, part, statistic), [])]
 
     def layers(self, arm: str, offset: int, part: str, statistic: str) -> pd.DataFrame:
         """A row per seed, a column per layer, nan where it was not measured."""
-        rows = self.table[(self.table["arm"] == arm) & (self.table["part"] == part)]
-        rows = rows[(rows["statistic"] == statistic) & (rows["offset"] == offset)]
+        rows = self.rows(arm, part, statistic)
+        rows = rows[rows["offset"] == offset]
         return rows.pivot_table(index="seed", columns="layer", values="value").reindex(self.seeds)
 
     def at(self, arm: str, offset: int, part: str, statistic: str, layer: str | None = None) -> pd.Series[float]:
@@ -102,8 +107,8 @@ class Lookup:
         Where the way from `BEFORE` to `AFTER` last crosses that share, interpolated between the measured offsets. nan
         where the statistic does not go in that direction.
         """
-        rows = self.table[(self.table["arm"] == "fgsm") & (self.table["part"] == part)]
-        rows = rows[(rows["statistic"] == statistic) & rows["offset"].between(BEFORE, AFTER)]
+        rows = self.rows("fgsm", part, statistic)
+        rows = rows[rows["offset"].between(BEFORE, AFTER)]
         wide = rows.pivot_table(index=["seed", "layer"], columns="offset", values="value").dropna()
         wide = wide.groupby("seed").mean().reindex(self.seeds).astype(float)
         if BEFORE not in wide or AFTER not in wide:

@@ -156,7 +156,5 @@ def grafts(measures: pd.DataFrame, worlds: Sequence[str]) -> tuple[Figure, list[
 
 
 def _course(look: Lookup, arm: str, part: str, statistic: str) -> tuple[list[int], list[Estimate]]:
-    rows = look.table[(look.table["arm"] == arm) & (look.table["part"] == part)]
-    rows = rows[(rows["statistic"] == statistic) & rows["offset"].notna()]
-    offsets = sorted(int(offset) for offset in rows["offset"].unique())
+    offsets = sorted(int(offset) for offset in look.rows(arm, part, statistic)["offset"].dropna().unique())
     return offsets, [estimate(look.at(arm, offset, part, statistic).to_numpy()) for offset in offsets]

@@ -37,8 +37,7 @@ def layer_table(measures: pd.DataFrame, world: str) -> pd.DataFrame:
     p values are of a t test over seeds, adjusted by Holm over the layers of each statistic.
     """
     look = Lookup(measures, world)
-    measured = (look.table["part"] == MIXTURE[0]) & (look.table["statistic"] == MIXTURE[1])
-    layers = look.table.loc[measured, "layer"].unique()
+    layers = look.rows("fgsm", *MIXTURE)["layer"].unique()
     tables = []
     for (part, statistic), name in MIXTURES.items():
         found = []
