@@ -164,11 +164,6 @@ def atom_match(first: Tensor, second: Tensor) -> float:
     return float(cosines(first, second).abs().max(1).values.mean())
 
 
-def best_atom(units: Tensor, atoms: Tensor) -> Tensor:
-    """The one atom that explains most of each unit. Shapes: (n_units, n_in), (n_atoms, n_in) -> (n_units, n_in)."""
-    return atoms[cosines(units, atoms).abs().argmax(1)]
-
-
 @contextmanager
 def _quietly() -> Iterator[None]:
     """No convergence warnings, since short of its tolerance scikit-learn is close enough; and the caller's random

@@ -6,7 +6,6 @@ from sklearn.linear_model import Lasso
 from analyses.mixtures.sparse import (
     atom_match,
     atoms_needed,
-    best_atom,
     learn_atoms,
     penalised_code,
     sparsity,
@@ -113,8 +112,3 @@ def test_the_global_random_numbers_are_left_alone():
     after = np.random.get_state()  # noqa: NPY002
     assert after[2:] == before[2:]
     assert np.array_equal(after[1], before[1])
-
-
-def test_best_atom():
-    atoms = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    assert best_atom(torch.tensor([[3.0, -4.0], [2.0, 1.0]]), atoms).tolist() == [[0, 1], [1, 0]]
