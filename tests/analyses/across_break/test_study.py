@@ -11,9 +11,10 @@ from analyses.across_break.answers import answers
 from analyses.across_break.arms import AFTER, BEFORE, METHODS, OFFSETS, SHUFFLED, Plan, World
 from analyses.across_break.changes import changes
 from analyses.across_break.checkpoints import NORM_MATCHED, OTHERS, load_networks
-from analyses.across_break.measure import Unit, measure, measure_all
+from analyses.across_break.measure import Unit, measure_all
 from analyses.across_break.page import report_of
-from analyses.across_break.study import why_left_out
+from analyses.across_break.study import run_across_break, why_left_out
+from cotoolkit.errors import RunError
 from cotoolkit.report import write_report
 from cotoolkit.trained import evaluation_points
 from cotoolkit.trainer import run
@@ -81,7 +82,9 @@ def test_changes_of_the_images_have_one_norm():
 
 
 def test_everything_is_measured_kept_and_shown(root, tmp_path):
-    table = measure(PLAN, UNIT, root)
+    ended = []
+    table = measure_all(PLAN, [UNIT], root, tmp_path, jobs=1, report=lambda *what: ended.append(what))
+    assert ended == [(UNIT, 1, 1)]
     assert set(table["part"]) == {"mixtures", "features", "gain", "accuracy", "edit"}
     for part, rows in table.groupby("part"):
         assert rows["value"].notna().mean() > 0.8, part
@@ -95,14 +98,19 @@ def test_everything_is_measured_kept_and_shown(root, tmp_path):
         "removal_restores",
     }
     assert {key for key, result in known.items() if result.found.n == 0} <= in_shares  # of a fall there need not be
-    path = UNIT.path(PLAN, root, tmp_path)
-    path.parent.mkdir()
-    table.to_parquet(path)
-    same = measure_all(PLAN, [UNIT], root, tmp_path, jobs=1)  # reads what is there
-    assert len(same) == len(table)
+    same = measure_all(PLAN, [UNIT], root, tmp_path, jobs=1, report=lambda *what: ended.append(what))
+    assert len(ended) == 1  # what is there is read
+    assert same.equals(table)
     breaks = pd.DataFrame([{"world": "w", "seed": 0, "breakpoint": BREAK, "iterations": LAST}])
     page = write_report(report_of(study.Findings(PLAN, breaks, same, {})), tmp_path / "out")
     names = {file.name for file in page.parent.iterdir()}
     assert {"report.html", "courses.png", "layers.svg", "grafts.png", "claims-w.csv", "measures.parquet"} <= names
     text = page.read_text()
     assert "W world, seeds 1" in text
+
+
+def test_a_study_whose_runs_fail_says_why_in_one_line(tmp_path):
+    settings = {**SETTINGS, "data": {"name": "folder:nowhere"}, "model": {"name": "mlp"}}
+    plan = Plan(scale="custom", worlds=(World(name="w", why="", settings=settings, seeds=(0,)),))
+    with pytest.raises(RunError, match=r"^1 of 1 runs failed; \S+: .*nowhere"):
+        run_across_break(plan, tmp_path, tmp_path / "out", jobs=1, device="cpu")
