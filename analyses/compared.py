@@ -13,7 +13,7 @@ from cotoolkit.config import RunConfig
 from cotoolkit.errors import ConfigError, RunError
 from cotoolkit.initial import load_initial, split_stamp, stamped
 from cotoolkit.runs import Checkpoint, CheckpointName, RunFolder, environment, find_run
-from cotoolkit.trained import evaluation_points, network, trained
+from cotoolkit.trained import trained, trained_series, untrained
 
 
 class Compared(NamedTuple):
@@ -25,6 +25,7 @@ class Compared(NamedTuple):
         clean: name of the clean reference.
         robust: name of the robust reference.
         config: of the run of the robust reference, whose test points and threat model serve for all.
+        device: where the networks are.
     """
 
     models: dict[str, nn.Module]
@@ -32,10 +33,15 @@ class Compared(NamedTuple):
     clean: str
     robust: str
     config: RunConfig
+    device: str
 
 
 def compare_runs(
-    root: Path | str, words: Sequence[str], clean: str | None = None, robust: str | None = None
+    root: Path | str,
+    words: Sequence[str],
+    clean: str | None = None,
+    robust: str | None = None,
+    device: str = "cpu",
 ) -> Compared:
     """Networks for a comparison, from words as people give them on the command line.
 
@@ -48,6 +54,7 @@ def compare_runs(
         words: which networks.
         clean: the word of the clean reference; None means the first one.
         robust: the word of the robust reference; None means the last one.
+        device: where to put the networks.
 
     Raises:
         ConfigError: fewer than two networks, or references among which there is no choice.
@@ -55,13 +62,13 @@ def compare_runs(
     """
     words = list(dict.fromkeys([*words, *(word for word in (clean, robust) if word is not None)]))
     if len(words) == 1 and ":" not in words[0]:
-        return _series(find_run(root, words[0]))
+        return _series(find_run(root, words[0]), device)
     if len(words) < 2:
         raise ConfigError("give at least two networks to compare, RUN or RUN:CHECKPOINT; or one RUN that broke")
     found = {word: _find(root, word) for word in words}
     configs = [folder.config() for folder, _ in found.values()]
     names = _names([(config, checkpoint) for config, (_, checkpoint) in zip(configs, found.values(), strict=True)])
-    models = {name: trained(*place) for name, place in zip(names, found.values(), strict=True)}
+    models = {name: trained(*place, device) for name, place in zip(names, found.values(), strict=True)}
     by_word = dict(zip(words, names, strict=True))
     roles = by_word[clean or words[0]], by_word[robust or words[-1]]
     if roles[0] == roles[1]:
@@ -70,8 +77,8 @@ def compare_runs(
     origins = [_origin(one) for one in configs]
     start = None
     if len({(c.model, c.statistics, c.seed, c.initial, c.input_layer) for c in origins}) == 1:
-        start, models = "start", {"start": _start(origins[0]), **models}
-    return Compared(models, start, *roles, config)
+        start, models = "start", {"start": _start(origins[0], device), **models}
+    return Compared(models, start, *roles, config, device)
 
 
 def facts(compared: Compared, seed: int) -> dict[str, str]:
@@ -82,7 +89,7 @@ def facts(compared: Compared, seed: int) -> dict[str, str]:
         "data": f"{config.data.name}, test set, intervention: {config.intervention or 'none'}",
         "threat model": f"{config.norm}, epsilon {config.epsilon:.4g}, box {config.box}",
         "seed": str(seed),
-        **{name: str(value) for name, value in environment("cpu").items()},
+        **{name: str(value) for name, value in environment(compared.device).items()},
     }
 
 
@@ -93,18 +100,17 @@ def by_model(table: pd.DataFrame, statistics: Sequence[str]) -> pd.DataFrame:
     return wide[[name for name in statistics if name in wide]].reset_index()
 
 
-def _series(folder: RunFolder) -> Compared:
+def _series(folder: RunFolder, device: str) -> Compared:
     """All checkpoints of a run in order of their iterations, from its start on."""
     config = folder.config()
     named = [name for name in get_args(CheckpointName) if folder.checkpoint_path(name).exists()]
     if not {"before_break", "after_break"} <= set(named):
         raise ConfigError(f"{folder.path.name} did not break; name the networks to compare, RUN:CHECKPOINT")
     places: list[Checkpoint] = sorted([*named, *folder.kept()], key=folder.checkpoint_iteration)
-    models = {
-        "start": _start(_origin(config)),
-        **{str(place): trained(folder, place) for place in places if place != 0 or config.initial is not None},
-    }
-    return Compared(models, "start", "after_break", "before_break", config)
+    shown = [place for place in places if place != 0 or config.initial is not None]
+    networks = zip(map(str, shown), trained_series(folder, shown, device), strict=True)
+    models = {"start": _start(_origin(config), device), **dict(networks)}
+    return Compared(models, "start", "after_break", "before_break", config, device)
 
 
 def _origin(config: RunConfig) -> RunConfig:
@@ -120,13 +126,11 @@ def _origin(config: RunConfig) -> RunConfig:
     return _origin(folder.config())
 
 
-def _start(config: RunConfig) -> nn.Module:
-    points = evaluation_points(config, 1)
-    channels, height, width = points.images.shape[1:]
-    model = network(config, (channels, height, width), points.classes)
+def _start(config: RunConfig, device: str) -> nn.Module:
+    model = untrained(config)
     if config.initial is not None:
         load_initial(model, config.initial)
-    return model.eval()
+    return model.to(device)
 
 
 def _find(root: Path | str, word: str) -> tuple[RunFolder, Checkpoint]:

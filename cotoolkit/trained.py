@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -23,14 +25,16 @@ class Points(NamedTuple):
     Attributes:
         images: (N, C, H, W) float32.
         labels: (N,) int64.
-        natural: (N, C, H, W) float32 in [0, 1], the same images before the intervention.
         classes: number of classes.
     """
 
     images: Tensor
     labels: Tensor
-    natural: Tensor
     classes: int
+
+    def first(self, count: int) -> Points:
+        """The first `count` of them."""
+        return self._replace(images=self.images[:count], labels=self.labels[:count])
 
 
 def network(config: RunConfig, shape: Shape, classes: int) -> nn.Module:
@@ -51,50 +55,63 @@ def network(config: RunConfig, shape: Shape, classes: int) -> nn.Module:
 
 
 def trained(folder: RunFolder, checkpoint: Checkpoint = "last", device: torch.device | str = "cpu") -> nn.Module:
-    """A run's network with the weights of a checkpoint, in evaluation mode.
+    """A run's network with the weights of a checkpoint, in evaluation mode; errors as `trained_series`."""
+    return trained_series(folder, [checkpoint], device)[0]
+
+
+def trained_series(
+    folder: RunFolder, checkpoints: Sequence[Checkpoint], device: torch.device | str = "cpu"
+) -> list[nn.Module]:
+    """A run's network at several checkpoints, in evaluation mode; the data, which tell its shape, are read once.
 
     Args:
         folder: of a run.
-        checkpoint: its name, or a kept iteration (`RunConfig.keep`).
-        device: where to put it.
+        checkpoints: their names, or kept iterations (`RunConfig.keep`).
+        device: where to put the networks.
 
     Raises:
         RunError: no such checkpoint, or weights that do not fit the run's configuration.
     """
-    weights = folder.checkpoint(checkpoint)
     config = folder.config()
+    weights = {checkpoint: folder.checkpoint(checkpoint) for checkpoint in checkpoints}
+    start = untrained(config)
+    models = []
+    for checkpoint in checkpoints:
+        model = copy.deepcopy(start)
+        try:
+            model.load_state_dict(weights[checkpoint])
+        except RuntimeError as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise RunError(f"{folder.checkpoint_path(checkpoint)}: does not fit the run's model: {reason}") from None
+        models.append(model.eval().to(device))
+    return models
+
+
+def untrained(config: RunConfig) -> nn.Module:
+    """A run's network with the seed's weights, in evaluation mode, whatever `initial` says."""
     test = load(config.data, config.seed).test
-    model = network(config, test.shape, test.classes)
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise RunError(f"{folder.checkpoint_path(checkpoint)}: does not fit the run's model: {reason}") from None
-    return model.eval().to(device)
+    return network(config, test.shape, test.classes).eval()
 
 
-def training_images(config: RunConfig, points: int = 1000) -> Tensor:
+def training_images(config: RunConfig, points: int = 1000, device: torch.device | str = "cpu") -> Tensor:
     """The first training images as a run's model sees them, without augmentation, to estimate batch norm on.
 
     Shapes: (N, C, H, W) float32, N up to `points`.
     """
     train = load(config.data, config.seed).train
     few = train.pick(torch.arange(min(points, len(train))))
-    return apply_intervention(few, config.intervention, config.seed, "cpu", train=False)[0]
+    return apply_intervention(few, config.intervention, config.seed, device, train=False)[0]
 
 
-def evaluation_points(config: RunConfig, points: int | None = None, device: torch.device | str = "cpu") -> Points:
-    """The first images of a run's test set.
+def evaluation_points(config: RunConfig, device: torch.device | str = "cpu") -> Points:
+    """A run's test set.
 
-    The run's intervention is drawn for the whole test set, as in its own evaluation, so that a subset sees what the
-    whole would.
+    Take a subset with `Points.first`: the intervention is drawn for the whole set, as in the run's own evaluation, so
+    that a part sees what the whole does.
 
     Args:
         config: of the run.
-        points: how many; None means all.
-        device: where to put them.
+        device: where to put the points.
     """
     test: ImageSet = load(config.data, config.seed).test
-    images, labels = apply_intervention(test, config.intervention, config.seed, device, train=False)
-    natural, _ = apply_intervention(test, None, config.seed, device, train=False)
-    return Points(images[:points], labels[:points], natural[:points], test.classes)
+    return Points(*apply_intervention(test, config.intervention, config.seed, device, train=False), test.classes)

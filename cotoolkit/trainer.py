@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from cotoolkit.choices import Device
+from cotoolkit.choices import Device, available
 from cotoolkit.config import RunConfig
 from cotoolkit.data import Batches, ImageSet, apply_intervention, load
 from cotoolkit.errors import ConfigError, CotoolkitError, RunError
@@ -98,8 +98,7 @@ class Trainer:
         from lightning_fabric import Fabric
 
         self.config = config
-        if device == "cuda" and not torch.cuda.is_available():
-            raise ConfigError("no GPU found; use --device cpu")
+        available(device)
         self.fabric = fabric or Fabric(accelerator=device, devices=1, precision=PRECISIONS[config.precision])
         on = self.fabric.device
         splits = load(config.data, config.seed, download=download)

@@ -10,7 +10,7 @@ from torch import nn
 from analyses.across_break.arms import AFTER, BEFORE, METHODS, OFFSETS, SHUFFLED, Plan, kept_iterations
 from analyses.mixtures.edits import random_control
 from cotoolkit.runs import RunFolder
-from cotoolkit.trained import trained, training_images
+from cotoolkit.trained import trained_series, training_images
 
 OTHERS = (-64, BEFORE, -1, 16, AFTER)
 """Offsets of the arms that do not break, the same iterations of the same batches; FGSM is looked at at all offsets."""
@@ -83,10 +83,11 @@ def load_networks(
             continue
         offsets = OFFSETS if arm == "fgsm" else OTHERS
         places += [Place(arm, o, breakpoint_iteration + o) for o in offsets if 0 < breakpoint_iteration + o < last]
-    models = {
-        str(place): trained(folders["standard" if place.arm == "start" else place.arm], place.iteration)
-        for place in places
-    }
+    models: dict[str, nn.Module] = {}
+    for arm, folder in folders.items():
+        own = [place for place in places if place.arm == arm or (place.arm, arm) == ("start", "standard")]
+        loaded = trained_series(folder, [place.iteration for place in own])
+        models |= {str(place): model for place, model in zip(own, loaded, strict=True)}
     named = {str(place): place for place in places}
     networks = Networks(named, models, str(places[0]), str(places[1]), str(places[2]))
     before, after = networks.at("fgsm", BEFORE), networks.at("fgsm", AFTER)

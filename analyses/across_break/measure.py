@@ -81,7 +81,7 @@ def measure(plan: Plan, unit: Unit, root: Path | str) -> pd.DataFrame:
     networks = load_networks(plan, root, *unit)
     config = plan.config(unit.world, "fgsm", unit.seed)
     points = evaluation_points(config)
-    few = evaluation_points(config, plan.points)
+    few = points.first(plan.points)
     mixtures = mixture_table(
         networks.models,
         start=networks.start,
@@ -172,11 +172,13 @@ def _gains(networks: Networks, points: Points, seed: int) -> pd.DataFrame:
     """Gains of all networks on the same inputs, those that FGSM's network before the break has in each layer."""
     before = networks.at("fgsm", BEFORE)
     rows: list[tuple[str, str, str, float, float]] = []
-    for change, images in changes(points, seed).items() if before is not None else ():
+    changed = {} if before is None else changes(points, seed)
+    units = {name: units_of(model) for name, model in networks.models.items()}
+    for change, images in changed.items():
         assert before is not None
         moments = second_moments(before, points.images, images)
-        for name, model in networks.models.items():
-            found = gains(units_of(model), moments)
+        for name, layers in units.items():
+            found = gains(layers, moments)
             rows += [(name, layer, f"gain_{change}", gain, 1.0) for layer, gain in found.items()]
     return pd.DataFrame(rows, columns=["model", "layer", "statistic", "value", "null"])
 

@@ -37,7 +37,7 @@ MAIN = (
 
 def features_report(compared: Compared, points: int = 100, seed: int = 0) -> Report:
     """Filters, maximising images, attributions and input gradients."""
-    data = evaluation_points(compared.config, points)
+    data = evaluation_points(compared.config, compared.device).first(points)
     trained = {name: model for name, model in compared.models.items() if name != compared.start}
     right = classified_correctly(trained, data.images, data.labels)
     images, labels = (data.images[right], data.labels[right]) if right.sum() >= 10 else (data.images, data.labels)

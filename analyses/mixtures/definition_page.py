@@ -24,7 +24,7 @@ def purification_report(compared: Compared, other_robust: str | None, control: s
         seed: of nulls and controls.
     """
     config = compared.config
-    data = evaluation_points(config)
+    data = evaluation_points(config, compared.device)
     assert compared.start is not None
     atoms = None
     if other_robust is not None:
@@ -41,7 +41,7 @@ def purification_report(compared: Compared, other_robust: str | None, control: s
         atoms=atoms,
         accuracy=accuracy,
         control=None if control is None else compared.models[control],
-        images=training_images(config),
+        images=training_images(config, device=compared.device),
         seed=seed,
     )
     verdicts = table.groupby(["layer", "item"], sort=False)["holds"].agg(_all).unstack("item", sort=False).reset_index()

@@ -40,7 +40,7 @@ def mixtures_report(compared: Compared, seed: int = 0) -> Report:
         clean=compared.clean,
         robust=compared.robust,
         seed=seed,
-        images=evaluation_points(compared.config).images,
+        images=evaluation_points(compared.config, compared.device).images,
     )
     units = {name: _weights(model) for name, model in compared.models.items()}
     layers = _shown(list(units[compared.robust]))

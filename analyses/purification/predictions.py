@@ -38,21 +38,11 @@ class Prediction:
 class Predictions(list[Prediction]):
     """A list that grows by decorated measures."""
 
-    def add(
-        self,
-        key: str,
-        statement: str,
-        measure: str,
-        side: Literal["above", "below"],
-        threshold: float,
-        null: float,
-        tag: str,
-        why: str,
-    ) -> Callable[[Measure], Measure]:
-        """Append the decorated measure with its claim; `why` says where the threshold comes from."""
+    def add(self, claim: Claim) -> Callable[[Measure], Measure]:
+        """Append the decorated measure with its claim."""
 
         def append(value: Measure) -> Measure:
-            self.append(Prediction(make_claim(key, statement, measure, side, threshold, null, tag, why), value))
+            self.append(Prediction(claim, value))
             return value
 
         return append

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cotoolkit.choices import Device
+from cotoolkit.choices import Device, available
 from cotoolkit.cli.display import LiveRuns, console, say
 from cotoolkit.cli.training import Download, Jobs, Root, resumable
 from cotoolkit.errors import ConfigError
@@ -40,13 +40,14 @@ def mixtures(
     robust: Robust = None,
     root: Root = Path("runs"),
     out: Out = None,
+    device: Device = "auto",
     seed: Seed = 0,
 ) -> None:
     """Weight mixtures, layer by layer: cosines, change, dense share, spectra."""
     from analyses.compared import compare_runs
     from analyses.mixtures.page import mixtures_report
 
-    compared = compare_runs(root, networks, clean, robust)
+    compared = compare_runs(root, networks, clean, robust, available(device))
     _write(mixtures_report(compared, seed), out or root / "analyses" / _slug("mixtures", networks))
 
 
@@ -58,13 +59,14 @@ def features(
     root: Root = Path("runs"),
     out: Out = None,
     points: Annotated[int, typer.Option(min=10, help="Test images.")] = 100,
+    device: Device = "auto",
     seed: Seed = 0,
 ) -> None:
     """What networks look for: filters, maximising images, attributions, input gradients."""
     from analyses.compared import compare_runs
     from analyses.features.page import features_report
 
-    compared = compare_runs(root, networks, clean, robust)
+    compared = compare_runs(root, networks, clean, robust, available(device))
     _write(features_report(compared, points, seed), out or root / "analyses" / _slug("features", networks))
 
 
@@ -97,7 +99,7 @@ def purification(
     words = [networks[0], *(word for word in (dictionary, control) if word is not None), networks[1]]
     if len(set(words)) != len(words):
         raise ConfigError(f"purification compares different networks; given: {', '.join(words)}")
-    compared = compare_runs(root, words)
+    compared = compare_runs(root, words, device=available(device))
     if compared.start is None:
         raise ConfigError("the networks did not start from the same weights, so their units cannot be paired")
     names = dict(zip(words, [name for name in compared.models if name != compared.start], strict=True))
@@ -180,14 +182,11 @@ def _say_claims(results: list[ClaimResult]) -> None:
 
 
 def _theory(scale: Literal["smoke", "laptop"], folder: Path, device: Device) -> None:
-    import torch
-
     from analyses.purification.experiment import run_experiment
     from analyses.purification.page import theory_report
     from analyses.purification.predictions import judge
 
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    on = available(device)
     with resumable(), console.status("starting") as status:
 
         def report(text: str) -> None:
@@ -195,7 +194,7 @@ def _theory(scale: Literal["smoke", "laptop"], folder: Path, device: Device) -> 
             if not console.is_terminal:
                 say(text)
 
-        tables = run_experiment(scale, folder / "settings", device, report)
+        tables = run_experiment(scale, folder / "settings", on, report)
     results = judge(tables)
     _say_claims(results)
-    _write(theory_report(tables, results, scale, device), folder)
+    _write(theory_report(tables, results, scale, on), folder)
