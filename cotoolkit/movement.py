@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cotoolkit.runs import Metrics
-from cotoolkit.signals import SIGNALS, Direction
+from cotoolkit.signals.registry import SIGNALS, Direction
 
 BASELINE = 100
 """Iterations of the baseline window (ours)."""

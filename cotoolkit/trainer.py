@@ -26,8 +26,9 @@ from cotoolkit.evaluate import evaluate
 from cotoolkit.initial import load_initial
 from cotoolkit.methods import Batch, StepRecord
 from cotoolkit.models import External
-from cotoolkit.monitor import BreakpointMonitor, Probe, ProbeResult
+from cotoolkit.monitor import BreakpointMonitor
 from cotoolkit.movement import first_movements
+from cotoolkit.probe import Probe, ProbeResult
 from cotoolkit.runs import Metrics, RunFolder
 from cotoolkit.seeding import derive, fork_global_rng, generator, seed_layers
 from cotoolkit.signals import step_signals

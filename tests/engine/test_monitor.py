@@ -3,7 +3,8 @@ import torch
 from torch import nn
 
 from cotoolkit.evaluate import Protocol, evaluate
-from cotoolkit.monitor import BreakpointMonitor, MonitorConfig, Probe, ProbeResult
+from cotoolkit.monitor import BreakpointMonitor, MonitorConfig
+from cotoolkit.probe import Probe, ProbeResult
 from cotoolkit.threat import ThreatModel
 from tests.engine.networks import PassCounter, conv_net
 

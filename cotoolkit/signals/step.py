@@ -1,64 +1,25 @@
-"""Signals of catastrophic overfitting (CO): pure functions of tensors, each with its cost, direction and source.
+"""Step signals: computed from the by-products of a training step, they cost no pass through the network.
 
-Step signals come from a training step's by-products and cost no pass through the network. They are per-sample values
-(B,), so that a caller may average, weight or plot them. A sample that says nothing (a zero gradient) gives nan.
+They are per-sample values (B,), so that a caller may average, weight or plot them. A sample that says nothing (a zero
+gradient) gives nan.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple, TypeVar
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from cotoolkit.methods.base import Cost, StepRecord
-
-Direction = Literal["falls", "rises"]
-
-
-class SignalInfo(NamedTuple):
-    """What is known about a signal.
-
-    Attributes:
-        name: as in tables and files.
-        cost: passes it takes beyond the training step.
-        at_break: which way it moves when robustness breaks.
-        source: paper or code that introduced it.
-    """
-
-    name: str
-    cost: Cost
-    at_break: Direction
-    source: str
-
-
-Function = TypeVar("Function", bound=Callable[..., Tensor])
-
-SIGNALS: dict[str, SignalInfo] = {}
-"""Every signal by name."""
-
-
-def signal(*, cost: Cost, at_break: Direction, source: str) -> Callable[[Function], Function]:
-    """File a function with its metadata under its own name."""
-
-    def decorate(function: Function) -> Function:
-        SIGNALS[function.__name__] = SignalInfo(function.__name__, cost, at_break, source)
-        return function
-
-    return decorate
-
-
-FREE = Cost(0, 0)
-
-
-# ------------------------------------------------------------------------------------------- free, from a step's record
+from cotoolkit.methods.base import StepRecord
+from cotoolkit.signals.registry import FREE, signal
+from cotoolkit.signals.vectors import cosine, lengths
 
 
 @signal(cost=FREE, at_break="falls", source="PertAlign: SORA, ICML 2026 (read in its code)")
 def pert_align(attack_gradient: Tensor, update_gradient: Tensor) -> Tensor:
     """Cosine between the gradient the attack stepped along and the input gradient of the update, (B, ...) -> (B,)."""
-    return _cosine(attack_gradient, update_gradient)
+    return cosine(attack_gradient, update_gradient)
 
 
 @signal(cost=FREE, at_break="falls", source="linearity coefficient lambda: SORA, ICML 2026 (read in its code)")
@@ -80,25 +41,13 @@ def abnormal_example(start_losses: Tensor, losses: Tensor) -> Tensor:
 @signal(cost=FREE, at_break="falls", source="logged by GradAlign's code, NeurIPS 2020")
 def perturbation_norm(delta: Tensor) -> Tensor:
     """l2 length of the perturbation, in pixel units, (B, ...) -> (B,). Clamps and zero gradients shorten it."""
-    return _lengths(delta)
+    return lengths(delta)
 
 
 @signal(cost=FREE, at_break="rises", source="growth before CO: Sub-AT 2022, ATAS 2022 (abstracts)")
 def gradient_norm(attack_gradient: Tensor) -> Tensor:
     """l2 length of the attack's input gradient, (B, ...) -> (B,)."""
-    return _lengths(attack_gradient)
-
-
-# ------------------------------------------------------------------------------------------- from extra passes (probes)
-
-
-@signal(cost=Cost(2, 2), at_break="falls", source="Andriushchenko & Flammarion, NeurIPS 2020")
-def gradient_alignment(clean_gradient: Tensor, noisy_gradient: Tensor) -> Tensor:
-    """Cosine between the input gradients at x and at x + noise, (B, ...) -> (B,); nan where one is zero.
-
-    1 where the loss is linear inside the ball; near 0 after catastrophic overfitting.
-    """
-    return _cosine(clean_gradient, noisy_gradient)
+    return lengths(attack_gradient)
 
 
 def step_signals(records: Sequence[StepRecord], labels: Sequence[Tensor]) -> list[dict[str, float]]:
@@ -133,13 +82,3 @@ def step_signals(records: Sequence[StepRecord], labels: Sequence[Tensor]) -> lis
     means = table.nanmean(2)
     means[0] = table[0].mean(1)  # a loss that is nan must show, not be left out
     return [dict(zip(values, column, strict=True)) for column in means.T.tolist()]
-
-
-def _cosine(first: Tensor, second: Tensor) -> Tensor:
-    """Cosines of paired rows; 0 / 0 makes the nan of a pair with a zero vector."""
-    return (first * second).flatten(1).sum(1) / (_lengths(first) * _lengths(second))
-
-
-def _lengths(vectors: Tensor) -> Tensor:
-    lengths: Tensor = torch.linalg.vector_norm(vectors.flatten(1), dim=1)  # faster than Tensor.norm on small batches
-    return lengths
