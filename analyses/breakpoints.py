@@ -5,6 +5,7 @@ Figures are drawn from the tables of `cotoolkit.table` and returned as `(figure,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import matplotlib as mpl
@@ -114,8 +115,8 @@ def phase_diagram(
                 cells = cells.reindex(index=rows[::-1], columns=columns).astype(float)
                 _heat_map(axis, cells, colours)
                 axis.set(title=": ".join([str(kind), title]) if by else title, xlabel="", ylabel="")
-        figure.supxlabel(_axis_name(x), fontsize=10)
-        figure.supylabel(_axis_name(y), fontsize=10)
+        figure.supxlabel(axis_name(x), fontsize=10)
+        figure.supylabel(axis_name(y), fontsize=10)
         figure.suptitle(
             _seeds_a_cell(done.groupby([y, x, *([by] if by else [])]).size()), fontsize=9, x=0.99, ha="right"
         )
@@ -126,8 +127,8 @@ def _heat_map(axis: Axes, cells: pd.DataFrame, colours: str) -> None:
     shown = cells.map(lambda share: "" if pd.isna(share) else f"{share:.0%}")
     sns.heatmap(cells, ax=axis, vmin=0, vmax=1, cmap=colours, annot=shown, fmt="", linewidths=1, cbar=False)
     axis.set_facecolor("0.92")  # of empty cells
-    axis.set_xticklabels([_number(value) for value in cells.columns], rotation=0)
-    axis.set_yticklabels([_number(value) for value in cells.index], rotation=0)
+    axis.set_xticklabels([number(value) for value in cells.columns], rotation=0)
+    axis.set_yticklabels([number(value) for value in cells.index], rotation=0)
 
 
 def _mark_breakpoint(axis: Axes, run: pd.Series) -> None:
@@ -139,12 +140,22 @@ def _mark_breakpoint(axis: Axes, run: pd.Series) -> None:
 
 
 def _panel_title(by: Sequence[str], key: object, runs: pd.DataFrame) -> str:
-    values = key if isinstance(key, tuple) else (key,)
-    parts = [
-        str(v) if name == "method" else f"{_symbol(name)} {_number(v)}" for name, v in zip(by, values, strict=True)
-    ]
     broken = runs["breakpoint"].notna().sum()
-    return f"{', '.join(parts)}\n{broken} of {len(runs)} break"
+    return f"{kind_name(by, key)}\n{broken} of {len(runs)} break"
+
+
+def kind_name(by: Sequence[str], key: object) -> str:
+    """A kind of run in a few words; settings that it does not have (nan) are left out.
+
+    >>> kind_name(["method", "epsilon", "method.k"], ("fgsm", 8 / 255, float("nan")))
+    'fgsm, ε 8/255'
+    """
+    values = key if isinstance(key, tuple) else (key,)
+    return ", ".join(
+        str(value) if name == "method" else f"{_symbol(name)} {number(value)}"
+        for name, value in zip(by, values, strict=True)
+        if not (isinstance(value, float) and math.isnan(value))
+    )
 
 
 def _seeds_a_cell(counts: pd.Series) -> str:
@@ -156,11 +167,13 @@ def _symbol(name: str) -> str:
     return {"epsilon": "ε", "beta": "β"}.get(name, name)
 
 
-def _axis_name(name: str) -> str:
+def axis_name(name: str) -> str:
+    """A setting as the title of an axis."""
     return {"epsilon": "radius ε", "beta": "feature strength β"}.get(name, name)
 
 
-def _number(value: object) -> str:
+def number(value: object) -> str:
+    """A setting's value as people write it."""
     return format_number(float(value)) if isinstance(value, float | int | np.number) else str(value)
 
 

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cotoolkit.config import RunConfig
+    from cotoolkit.diagnosis.diagnose import diagnose
+    from cotoolkit.diagnosis.schema import Diagnosis
+    from cotoolkit.monitor import BreakpointMonitor
     from cotoolkit.runs import RunFolder
     from cotoolkit.study import Study
     from cotoolkit.table import metric_table, run_table
@@ -19,22 +22,28 @@ if TYPE_CHECKING:
     from cotoolkit.trainer import Trainer, run
 
 _HOMES = {
+    "BreakpointMonitor": "monitor",
+    "Diagnosis": "diagnosis.schema",
     "RunConfig": "config",
     "RunFolder": "runs",
     "Study": "study",
     "ThreatModel": "threat",
     "Trainer": "trainer",
+    "diagnose": "diagnosis.diagnose",
     "metric_table": "table",
     "run": "trainer",
     "run_table": "table",
 }
 
 __all__ = [
+    "BreakpointMonitor",
+    "Diagnosis",
     "RunConfig",
     "RunFolder",
     "Study",
     "ThreatModel",
     "Trainer",
+    "diagnose",
     "metric_table",
     "run",
     "run_table",

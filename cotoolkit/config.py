@@ -17,10 +17,10 @@ from cotoolkit.data import DataConfig
 from cotoolkit.errors import ConfigError
 from cotoolkit.evaluate import named_protocol
 from cotoolkit.initial import stamped
+from cotoolkit.judge import MonitorConfig
 from cotoolkit.methods import FGSM, GradAlign, Method, MethodField
 from cotoolkit.methods.gradalign import published_weight
 from cotoolkit.models import STATISTICS, ModelField, SmallCNN
-from cotoolkit.monitor import MonitorConfig
 from cotoolkit.threat import Box, Norm, ThreatModel
 from interventions import InterventionField
 from interventions.registry import UnknownName
@@ -29,7 +29,7 @@ from interventions.units import NonNegative, Number
 PARTS = ("intervention", "input_layer")
 """Fields that may be left out by saying "none"."""
 
-FORMAT: Literal[1] = 1
+FORMAT: Literal[2] = 2
 """Version of the configuration's meaning; a change that alters what an old file computes raises it."""
 
 
@@ -109,7 +109,7 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     data: DataConfig = DataConfig(name="digits")
     model: ModelField = SmallCNN()
     normalise: str = "auto"

@@ -1,261 +1,320 @@
-"""The monitor: watches a training run and dates its breakpoint to the iteration.
+"""`BreakpointMonitor`: watches anybody's training loop for catastrophic overfitting.
 
-Free signals are read from every step. A probe (clean, FGSM and PGD accuracy and gradient alignment on fixed held-out
-points) runs at an interval, and at once when the free signals give cause for suspicion. When a probe finds robustness
-broken, the monitor goes back to the last good snapshot, replays the iterations since, and bisects.
+    monitor = BreakpointMonitor(model, (images, labels), epsilon=8 / 255)
+    for x, y in loader:
+        ...                                 # anybody's training step
+        monitor.step(losses=losses)         # after each update, with whatever the loop has computed anyway
+        if monitor.broken:
+            break
 
-Iterations count updates: iteration t is the model after t optimiser steps.
+A foreign loop cannot be replayed, so a break is dated by bisection over copies of the weights since the last good probe
+(`history`). The engine's own monitor, which replays, is in `replay`.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, NamedTuple, Protocol
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Protocol, cast, get_args
 
-import torch
-from annotated_types import Ge
-from pydantic.dataclasses import dataclass
+from pydantic import ValidationError
+from torch import Tensor, nn
 
-from cotoolkit.probe import ProbeResult
-from interventions.registry import STRICT
+from cotoolkit.actions import Action
+from cotoolkit.alarm import Alarm
+from cotoolkit.errors import ConfigError
+from cotoolkit.events import Event, EventKind
+from cotoolkit.held_out import held_out
+from cotoolkit.history import Good, History, Moment, weights_of
+from cotoolkit.judge import Judge, MonitorConfig
+from cotoolkit.methods import METHODS, AttackMethod, Batch, StepRecord
+from cotoolkit.observation import means
+from cotoolkit.probe import Probe, ProbeResult
+from cotoolkit.processes import as_the_first_says, averaged, rank_and_world
+from cotoolkit.reading import StepReader
+from cotoolkit.seeding import fork_global_rng, generator
+from cotoolkit.threat import Box, Norm, ThreatModel
+from cotoolkit.watched import Autocast, Watched, device_of, input_statistics, unwrapped
 
-Verdict = Literal["robust", "catastrophic overfitting", "recovered", "robust overfitting", "not robust", "diverged"]
+log = logging.getLogger(__name__)
 
 
-EARLIEST_PROBE = 128
-"""Before the first full interval, probes run at iterations 128, 256, ...: a break can come early."""
+class MetricsLogger(Protocol):
+    """A logger of Fabric or Lightning: TensorBoard, CSV, Weights & Biases."""
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Write values down."""
 
 
-@dataclass(frozen=True, config=STRICT)
-class MonitorConfig:
-    """How closely a run is watched.
+class BreakpointMonitor(StepReader):
+    """Reads free signals from training steps, probes robustness now and then, and acts when it breaks.
+
+    A probe leaves no trace in the network: modes, buffers, gradients, `requires_grad` and random state stay as is.
+    In training with several processes each holds a monitor; the first one's probes decide for all. Weights that are
+    sharded over processes (FSDP) cannot be watched.
 
     Args:
-        interval: iterations between scheduled probes; 0 probes only at the end.
-        points: fixed held-out points of the probe.
-        steps: PGD steps of the probe, of size epsilon / 4, from one uniform start.
-        drop: robustness is broken when PGD accuracy is below this share of its best so far (ours; after the proposal
-            "half its running maximum") ...
-        gap: ... and FGSM accuracy exceeds it by this much (ours; no threshold is published).
-        trace_every: iterations between values of PertAlign and linearity, which need the input gradient of the update.
-            That costs next to nothing on a ResNet and 4 to 5 % of a step on a network as small as the demo's, hence 2.
-            The other free signals are taken at every iteration.
-        suspicion: probe at once when the PertAlign mean of the last quarter of a window is lower by this much than that
-            of its first quarter (SORA's rule, read in its code: 0.5).
-        window: values of that window (ours; the length was not found).
-    """
-
-    interval: Annotated[int, Ge(0)] = 500
-    points: Annotated[int, Ge(1)] = 128
-    steps: Annotated[int, Ge(1)] = 10
-    trace_every: Annotated[int, Ge(1)] = 2
-    drop: float = 0.5
-    gap: float = 0.2
-    suspicion: float = 0.5
-    window: Annotated[int, Ge(4)] = 64
-
-
-class Replayable(Protocol):
-    """What the monitor needs of a trainer to go back in time."""
-
-    def measure(self) -> ProbeResult:
-        """Probe the model as it is now."""
-
-    def snapshot(self) -> Any:
-        """A copy of everything that the next iterations depend on."""
-
-    def restore(self, snapshot: Any) -> None:
-        """Put a snapshot back."""
-
-    def advance(self, iterations: int) -> None:
-        """Repeat the given number of iterations, as exactly as the device allows."""
-
-
-class Breakpoint(NamedTuple):
-    """A dated loss of robustness.
+        model: logits out; wrapped or not (see `watched.unwrapped`).
+        points: held-out images (N, C, H, W) and labels (N,); `config.points` of them are drawn. Images are in [0, 1],
+            or in `bounds`.
+        epsilon: radius of the threat model, as a share of the images' range; "8/255" is accepted.
+        norm: of the threat model.
+        box: see `threat.Box`; "none" for images that leave [0, 1].
+        mean: for a model that takes normalised input: the mean per channel that it was made with, in [0, 1] units.
+        std: likewise.
+        bounds: range of the model's input and of `points`, where it is not [0, 1] and there is no mean.
+        config: when to probe, and what counts as broken; by default as in a run of the engine.
+        optimizer: whose state a rescue rolls back with the weights. Its learning rate stays as it is.
+        method: what `attack` does until a rescue.
+        on: actions by event, such as `{"breakpoint": [Save("folder"), Rescue()]}`, done in order.
+        loggers: whatever has Fabric's `log_metrics`. Events go to Python's logging in any case.
+        log_every: iterations over which logged free signals are averaged.
+        snapshot_every: iterations between copies of the weights; a break is dated no more closely.
+        autocast: makes the context of the training's precision, such as
+            `lambda: torch.autocast("cuda", torch.bfloat16)`; by default that of a Fabric model, else none.
+        seed: of the probe's points and starts, and of the attacks.
 
     Attributes:
-        iteration: the first at which the probe finds robustness broken; found by bisection, so it is *a* crossing.
-        earliest: the first at which the probe's 95 % interval no longer excludes a break.
-        latest: the first at which it excludes intactness.
-        detected: the iteration at which the alarm was raised.
-        measured: the probes that the bisection took, by iteration.
-        before: snapshot one iteration before `iteration`.
-        after: snapshot at `iteration`.
+        iteration: updates seen.
+        events: all so far.
+        should_stop: an action asked for the end of training.
+        rescues: how many there were.
+        last_probe: the latest, if any.
+        bracket: weights before and after the latest break.
+
+    Raises:
+        ConfigError: settings that do not fit together.
+        DataError: points that do not fit together, or images outside their range.
     """
 
-    iteration: int
-    earliest: int
-    latest: int
-    detected: int
-    measured: dict[int, ProbeResult]
-    before: Any
-    after: Any
+    def __init__(
+        self,
+        model: nn.Module,
+        points: tuple[Tensor, Tensor],
+        *,
+        epsilon: float | str,
+        norm: Norm = "linf",
+        box: Box = "box_then_eps",
+        mean: float | Sequence[float] | None = None,
+        std: float | Sequence[float] | None = None,
+        bounds: tuple[float, float] = (0.0, 1.0),
+        config: MonitorConfig | None = None,
+        optimizer: Any = None,
+        method: AttackMethod | None = None,
+        on: Mapping[EventKind, Action | Sequence[Action]] | None = None,
+        loggers: Sequence[MetricsLogger] = (),
+        log_every: int = 50,
+        snapshot_every: int = 16,
+        autocast: Autocast | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.config = config = config or MonitorConfig()
+        super().__init__(input_statistics(mean, std, bounds), config.trace_every)
+        self.seed = seed
+        self.threat = _threat(epsilon, norm, box)
+        self.network, found = unwrapped(model)
+        self.autocast = found if autocast is None else autocast
+        self.images, self.labels = held_out(points, bounds, box, config.points, seed)
+        self.optimizer = getattr(optimizer, "optimizer", optimizer)  # Fabric's and accelerate's wrap another
+        self.method = method
+        self.actions = {kind: [do] if callable(do) else list(do) for kind, do in (on or {}).items()}
+        unknown = self.actions.keys() - set(get_args(EventKind))
+        if unknown:
+            raise ConfigError(f"on: no event {sorted(unknown)[0]!r}; there are {', '.join(get_args(EventKind))}")
+        if log_every < 1 or snapshot_every < 1:
+            raise ConfigError("log_every and snapshot_every must be at least 1")
+        self.loggers, self.log_every, self.snapshot_every = loggers, log_every, snapshot_every
+        self.judge = Judge(config, int(points[1].max()) + 1)
+        self.alarm = Alarm()
+        self.history = History()
+        self.good: Good | None = None
+        self.rescues = self._attacks = 0
+        self.should_stop = False
+        self.events: list[Event] = []
+        self.bracket: tuple[Moment, Moment] | None = None
+        self.last_probe: ProbeResult | None = None
+        self._probe: Probe | None = None
+        self._unlogged: list[dict[str, float]] = []
 
+    # ------------------------------------------------------------------------------------------------ what a loop calls
 
-class Event(NamedTuple):
-    """Something worth telling: `kind` is suspicion, breakpoint or recovered; `detail` is JSON data."""
+    def step(self, record: StepRecord | None = None, **by_products: Any) -> None:
+        """One optimiser step is done; what it computed may be handed over here, by the arguments of `observe`."""
+        if record is not None or by_products or self._attacked:
+            self.observe(record, **by_products)
+        self._close_step()
+        if self.good and not self.broken and self.iteration % self.snapshot_every == 0:
+            self.history.add(self.moment())
+        scheduled = self.config.scheduled(self.iteration)
+        raised = self._take_in() if scheduled or self._enough else None
+        if scheduled or raised:
+            self._look(raised)
 
-    kind: str
-    iteration: int
-    detail: dict[str, Any]
+    @property
+    def broken(self) -> bool:
+        """Whether robustness is broken now."""
+        return self.judge.broken_at is not None
 
+    @property
+    def breakpoint(self) -> Event | None:
+        """The latest break, if any."""
+        return next((event for event in reversed(self.events) if event.kind == "breakpoint"), None)
 
-class BreakpointMonitor:
-    """Decides when to probe, whether robustness is broken, and when it broke.
+    def attack(self, images: Tensor, labels: Tensor) -> Tensor:
+        """What `method` makes of a batch, for the loop to train on; the next step's signals take in its by-products.
 
-    Args:
-        config: thresholds and intervals.
-        classes: number of classes. Twice chance, or with few classes halfway from chance to 1, is the least PGD
-            accuracy called robust (ours).
-    """
-
-    def __init__(self, config: MonitorConfig, classes: int) -> None:
-        self.config = config
-        chance = 1 / classes
-        self.floor = min(2 * chance, (1 + chance) / 2)
-        self.best = 0.0
-        self.best_iteration = 0
-        self.best_robust: tuple[bool, ...] | None = None
-        self.broken_at: int | None = None
-        self.breaks = 0
-        self.good: tuple[int, Any] | None = None
-        self.align: deque[float] = deque(maxlen=config.window)
-
-    def scheduled(self, iteration: int) -> bool:
-        """Whether a probe is due after this iteration whatever the signals say."""
-        interval = self.config.interval
-        early = EARLIEST_PROBE <= iteration < interval and iteration.bit_count() == 1
-        return interval > 0 and (iteration % interval == 0 or early)
-
-    def suspicious(self, signals: Mapping[str, float]) -> bool:
-        """Whether the free signals of one more iteration give cause for a probe at once; to be fed with every one."""
-        value = signals.get("pert_align", torch.nan)
-        if value == value:  # noqa: PLR0124 - nan: no sample of the batch had a gradient
-            self.align.append(value)
-        window = self.config.window
-        if self.broken_at is not None or self.good is None or len(self.align) < window:
-            return False
-        values, quarter = list(self.align), window // 4
-        if (sum(values[:quarter]) - sum(values[-quarter:])) / quarter < self.config.suspicion:
-            return False
-        self.align.clear()  # the window has to fill anew, so that one fall costs one probe
-        return True
-
-    def judge(self, iteration: int, result: ProbeResult, trainer: Replayable) -> tuple[list[Event], Breakpoint | None]:
-        """Take in a probe of the current model; on a break, date it. The trainer ends in the state it came in."""
-        if self.broken_at is not None:
-            # Hysteresis: back above the drop by half as much again, so noise at the threshold is no recovery.
-            if result.pgd >= min(1.5 * self.config.drop, 1.0) * self.best:
-                self.broken_at, self.good = None, (iteration, trainer.snapshot())
-                return [Event("recovered", iteration, result.metrics())], None
-            return [], None
-        if not self.is_broken(result):
-            if result.pgd > self.best:
-                self.best, self.best_iteration, self.best_robust = result.pgd, iteration, result.robust
-            self.good = (iteration, trainer.snapshot())
-            return [], None
-        found = self._date(iteration, result, trainer)
-        self.broken_at = found.iteration
-        self.breaks += 1
-        detail = {**result.metrics(), "earliest": found.earliest, "latest": found.latest, "detected": iteration}
-        return [Event("breakpoint", found.iteration, detail)], found
-
-    def would_date(self, result: ProbeResult) -> bool:
-        """Whether `judge` is going to replay iterations for this result."""
-        return self.broken_at is None and self.is_broken(result)
-
-    def is_broken(self, result: ProbeResult) -> bool:
-        """PGD accuracy fell below `drop` of its best while FGSM accuracy stayed `gap` above it."""
-        return self._was_robust() and result.pgd < self._threshold() and result.fgsm - result.pgd > self.config.gap
-
-    def verdict(self, last: ProbeResult, train: ProbeResult) -> Verdict:
-        """Name the outcome of a finished run.
-
-        CO is an abrupt break. Robust overfitting (Rice et al., ICML 2020) is a slow loss of held-out robustness while
-        training robustness stays: at least 3 points lost since the best probe, significant at 1 % on the same points
-        (sign test), and a train-to-held-out gap of at least 5 points (thresholds ours).
+        BatchNorm's running statistics and the gradients of parameters stay as they were.
 
         Args:
-            last: probe of the final model.
-            train: the same probe on as many training points.
+            images: (B, C, H, W), as the model takes them.
+            labels: (B,).
+
+        Returns:
+            (B, C, H, W), adversarial, detached.
+
+        Raises:
+            ConfigError: there is no method, before a rescue.
         """
-        from scipy.stats import binomtest
+        if self.method is None:
+            raise ConfigError("the monitor has no method to attack with: give method=FGSM(), or wait for a rescue")
+        rank, world = rank_and_world()
+        draws = generator(self.seed, "attack", self._attacks * world + rank, images.device)
+        self._attacks += 1
+        watched = self._watched()
+        pixels = watched.to_images(images.detach())
+        attacked = self.method.attack(watched, Batch(pixels, labels, self.threat, draws))
+        self._attacked = {
+            "delta": attacked.delta,
+            "start_losses": attacked.losses,
+            "start_logits": attacked.logits,
+            "attack_gradient": attacked.gradient,
+            "labels": labels,
+        }
+        return watched.to_input(pixels + attacked.delta)
 
-        if self.broken_at is not None:
-            return "catastrophic overfitting"
-        if last.pgd < self.floor:
-            return "not robust"
-        if self.breaks:
-            return "recovered"
-        if self.best_robust is not None:
-            pairs = list(zip(self.best_robust, last.robust, strict=True))
-            lost, won = pairs.count((True, False)), pairs.count((False, True))
-            significant = lost > won and binomtest(lost, lost + won, alternative="greater").pvalue < 0.01
-            if significant and self.best - last.pgd >= 0.03 and train.pgd - last.pgd >= 0.05:
-                return "robust overfitting"
-        return "robust"
+    def probe(self) -> ProbeResult:
+        """Probe now, whatever the schedule says, and judge; for the end of a loop."""
+        return self._look(self._take_in())
 
-    def state(self) -> dict[str, Any]:
-        """What a resumed run needs, as JSON data; the good snapshot is kept beside it by the trainer."""
+    def rescue(self, method: AttackMethod | None) -> None:
+        """Go back to the last good weights, and to the optimiser's state then; from now on `attack` is by `method`.
+
+        Raises:
+            ConfigError: no probe has found the network robust yet.
+        """
+        if self.good is None:
+            raise ConfigError("nothing to go back to: no probe has found the network robust yet")
+        self.good.put_back(self.network, self.optimizer)
+        self.judge.mended()
+        self.alarm = Alarm()
+        self.history.restart(Moment(self.iteration, self.good.moment.weights))
+        self.method = method
+        self.rescues += 1
+
+    def moment(self) -> Moment:
+        """A copy of the network as it is now."""
+        return Moment(self.iteration, weights_of(self.network))
+
+    def state_dict(self) -> dict[str, Any]:
+        """For the loop's own checkpoints: numbers, text and tensors only, so `torch.load(weights_only=True)` reads it.
+
+        It holds the last good weights, and the optimiser's state then. What a few iterations left unread is not in it,
+        nor are the copies made since the last probe: a break right after a resumption is dated from that probe on.
+        """
         return {
-            "best": self.best,
-            "best_iteration": self.best_iteration,
-            "best_robust": self.best_robust,
-            "broken_at": self.broken_at,
-            "breaks": self.breaks,
-            "align": list(self.align),
-            "good_iteration": self.good[0] if self.good else None,
+            "iteration": self.iteration,
+            "attacks": self._attacks,
+            "rescues": self.rescues,
+            "should_stop": self.should_stop,
+            "method": None if self.method is None else METHODS.dump(self.method),
+            "judge": self.judge.state(),
+            "alarm": self.alarm.state(),
+            "good": None if self.good is None else {**self.good.moment._asdict(), "optimizer": self.good.optimizer},
+            "events": [asdict(event) for event in self.events],
         }
 
-    def load_state(self, state: dict[str, Any], good: Any) -> None:
-        """Inverse of `state`; `good` is the snapshot that belongs to `good_iteration`."""
-        self.best, self.best_iteration = state["best"], state["best_iteration"]
-        self.best_robust = None if state["best_robust"] is None else tuple(state["best_robust"])
-        self.broken_at, self.breaks = state["broken_at"], state["breaks"]
-        self.align = deque(state["align"], maxlen=self.config.window)
-        self.good = None if state["good_iteration"] is None else (state["good_iteration"], good)
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Inverse of `state_dict`, for a monitor made with the same arguments."""
+        self.iteration, self._attacks = state["iteration"], state["attacks"]
+        self.rescues, self.should_stop = state["rescues"], state["should_stop"]
+        method = state["method"]
+        self.method = None if method is None else cast("AttackMethod", METHODS.parse(method))
+        self.judge.load_state(state["judge"])
+        self.alarm.load_state(state["alarm"])
+        self.good, good = None, state["good"]
+        if good is not None:
+            self.good = Good(Moment(good["iteration"], good["weights"]), good["optimizer"])
+            self.history.restart(self.good.moment)
+        self.events = [Event(**{**event, "probe": ProbeResult(**event["probe"])}) for event in state["events"]]
 
-    def _was_robust(self) -> bool:
-        return self.best >= self.floor
+    # --------------------------------------------------------------------------------------------------- how it decides
 
-    def _threshold(self) -> float:
-        return self.config.drop * self.best
+    def _take_in(self) -> str | None:
+        """Compute and log the signals of the latest iterations; the name of one that raises the alarm."""
+        raised = None
+        for iteration, signals in self._signals():
+            shared = averaged(signals, device_of(self.network))
+            raised = self.alarm.update(shared) or raised
+            self._unlogged.append(shared)
+            if iteration % self.log_every == 0:
+                self._log(means(self._unlogged), iteration)
+                self._unlogged = []
+        return None if self.broken or self.good is None else raised
 
-    def _date(self, detected: int, result: ProbeResult, trainer: Replayable) -> Breakpoint:
-        """Bisect for the three crossings, oldest first, so that one snapshot moving forward serves all."""
-        assert self.good is not None  # robustness can only break after a probe that found it
-        present = trainer.snapshot()
-        known: dict[int, ProbeResult] = {detected: result}
-        low, snapshot = self.good
+    def _look(self, raised: str | None) -> ProbeResult:
+        """Probe, judge, tell and act."""
+        self.last_probe = result = self._measure()
+        self._log(result.metrics(), self.iteration)
+        if raised:
+            rescues = self.rescues
+            self._tell(Event("warning", self.iteration, self.iteration, result, signal=raised))
+            if self.rescues > rescues:  # by an action: the probe was of weights that are gone
+                return result
+        alarmed = raised is not None
+        finding = self.judge.hear(self.iteration, result, alarmed=alarmed)
+        if finding == "breaks":
+            before, after = self.history.bracket(
+                self.moment(), lambda moment: self.judge.is_broken(self._measure(moment.weights), alarmed=alarmed)
+            )
+            self.bracket = before, after
+            self.judge.broke(after.iteration)
+            self._tell(Event("breakpoint", after.iteration, self.iteration, result, before.iteration + 1))
+        elif finding != "broken":
+            if result.pgd >= self.judge.threshold:
+                self.good = Good.of(self.moment(), self.optimizer)
+                self.history.restart(self.good.moment)
+            if finding == "recovers":
+                self._tell(Event("recovered", self.iteration, self.iteration, result))
+        return result
 
-        def doubtful(probe: ProbeResult) -> bool:
-            return probe.interval()[0] < self._threshold()
+    def _measure(self, weights: Mapping[str, Tensor] | None = None) -> ProbeResult:
+        watched = self._watched(weights)
+        if self._probe is None or self._probe.images.device != watched.device:
+            points = self.images.to(watched.device), self.labels.to(watched.device)
+            self._probe = Probe(*points, self.threat, self.config.steps, self.seed)
+        with fork_global_rng(self.seed, "probe"):
+            return as_the_first_says(self._probe.measure(watched))
 
-        def surely_broken(probe: ProbeResult) -> bool:
-            return self.is_broken(probe) and probe.interval()[1] < self._threshold()
+    def _watched(self, weights: Mapping[str, Tensor] | None = None) -> Watched:
+        return Watched(self.network, self.statistics, self.autocast, weights)
 
-        def crossing(low: int, snapshot: Any, condition: Any) -> tuple[int, int, Any]:
-            """First iteration in (low, high] where the condition holds, with the snapshot just before it."""
-            high = min(iteration for iteration, probe in known.items() if iteration > low and condition(probe))
-            while high - low > 1:
-                middle = (low + high) // 2
-                trainer.restore(snapshot)
-                trainer.advance(middle - low)
-                known[middle] = trainer.measure()
-                if condition(known[middle]):
-                    high = middle
-                else:
-                    low, snapshot = middle, trainer.snapshot()
-            return high, low, snapshot
+    def _tell(self, event: Event) -> None:
+        self.events.append(event)
+        log.log(logging.INFO if event.kind == "recovered" else logging.WARNING, "%s", event)
+        self._log({event.kind: float(event.iteration)}, self.iteration)
+        for action in self.actions.get(event.kind, []):
+            action(self, event)
 
-        earliest, low, snapshot = crossing(low, snapshot, doubtful)
-        broken, low, before = crossing(low, snapshot, self.is_broken)
-        trainer.restore(before)
-        trainer.advance(broken - low)
-        after = trainer.snapshot()
-        latest = crossing(low, before, surely_broken)[0] if surely_broken(result) else detected
-        trainer.restore(present)
-        del known[detected]
-        return Breakpoint(broken, min(earliest, broken), max(latest, broken), detected, known, before, after)
+    def _log(self, values: Mapping[str, float], iteration: int) -> None:
+        if rank_and_world()[0] != 0 or not values:
+            return
+        for logger in self.loggers:
+            logger.log_metrics({f"cotoolkit/{name}": value for name, value in values.items()}, step=iteration)
+
+
+def _threat(epsilon: float | str, norm: Norm, box: Box) -> ThreatModel:
+    try:
+        return ThreatModel(epsilon, norm, box)  # type: ignore[arg-type] # pydantic reads "8/255"
+    except ValidationError as error:
+        raise ConfigError(f"threat model {epsilon!r}, {norm!r}, {box!r}: {error.errors()[0]['msg']}") from None

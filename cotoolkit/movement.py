@@ -55,6 +55,8 @@ def first_movements(metrics: Metrics, breakpoint_iteration: int) -> dict[str, in
     """First movements of all step signals that moved, earliest first, by signal name."""
     found: dict[str, int] = {}
     for name, info in SIGNALS.items():
+        if info.at_break is None:
+            continue
         iterations, values = metrics.series(name)
         moved = first_movement(iterations, values, breakpoint_iteration, info.at_break)
         if moved is not None:

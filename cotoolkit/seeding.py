@@ -23,6 +23,7 @@ Label = Literal[
     "layers",  # random layers of the model, such as dropout
     "probe",  # the monitor's fixed points and random starts
     "evaluation",  # random starts of the final evaluation
+    "diagnosis",  # points, random starts and directions of a diagnosis
 ]
 
 

@@ -140,13 +140,14 @@ class Study(BaseModel):
 
 
 def find_study(root: Path | str, key: str) -> Study:
-    """The one study below `root` whose folder name starts with `key`; a path to a study file is itself.
+    """The one study below `root` whose folder name starts with `key`; a path to a study's file or folder is itself.
 
     Raises:
         RunError: none, or several.
     """
-    if Path(key).is_file():
-        return Study.read(key)
+    for path in (Path(key), Path(key) / "study.yaml"):
+        if path.is_file():
+            return Study.read(path)
     found = sorted(Path(root).glob(f"studies/{key}*/study.yaml"))
     if len(found) != 1:
         names = ", ".join(path.parent.name for path in sorted(Path(root).glob("studies/*/study.yaml"))) or "none"

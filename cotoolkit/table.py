@@ -84,6 +84,20 @@ def configured_table(runs: Iterable[tuple[RunFolder, RunConfig]]) -> pd.DataFram
     return table
 
 
+def varying(table: pd.DataFrame) -> list[str]:
+    """Setting columns that differ between runs: `beta` stands for the intervention's, a method for its own fields."""
+    columns = [str(name) for name in table.columns]
+    names = columns[columns.index("state") + 1 : columns.index("verdict")]
+    differing = [name for name in names if table[name].map(str).nunique() > 1]
+    hidden = {"intervention.beta"}
+    for part in ("data", "model", "intervention", "method"):
+        for name in differing:
+            # A field that only some kinds of a part have differs with the kind, which stands in the table already.
+            if name.startswith(f"{part}.") and (table.groupby(part)[name].nunique(dropna=False) <= 1).all():
+                hidden.add(name)
+    return [name for name in differing if name not in hidden]
+
+
 def metric_table(folders: Iterable[RunFolder]) -> pd.DataFrame:
     """One row per run, iteration and signal: columns run, iteration, signal, value."""
     import pandas as pd

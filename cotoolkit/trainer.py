@@ -26,9 +26,9 @@ from cotoolkit.evaluate import evaluate
 from cotoolkit.initial import load_initial
 from cotoolkit.methods import Batch, StepRecord
 from cotoolkit.models import External
-from cotoolkit.monitor import BreakpointMonitor
 from cotoolkit.movement import first_movements
 from cotoolkit.probe import Probe, ProbeResult
+from cotoolkit.replay import ReplayMonitor
 from cotoolkit.runs import Metrics, RunFolder
 from cotoolkit.seeding import derive, fork_global_rng, generator, seed_layers
 from cotoolkit.signals import step_signals
@@ -115,7 +115,7 @@ class Trainer:
         self.test = apply_intervention(splits.test, config.intervention, config.seed, on, train=False)
         self.probe = self._probe(splits.holdout or splits.train)
         self.train_probe = self._probe(splits.train)
-        self.monitor = BreakpointMonitor(config.monitor, splits.train.classes)
+        self.monitor = ReplayMonitor(config.monitor, splits.train.classes)
 
         self.bare = network(config, splits.train.shape, splits.train.classes)
         if config.initial is not None:
@@ -225,7 +225,7 @@ class Trainer:
             while self.iteration < self.total:
                 steps.append(self.step(trace=(self.iteration + 1) % self.config.monitor.trace_every == 0))
                 self._keep(folder)
-                scheduled = self.monitor.scheduled(self.iteration) or self.iteration == self.total
+                scheduled = self.config.monitor.scheduled(self.iteration) or self.iteration == self.total
                 epoch_ends = self.iteration % len(self.batches) == 0
                 if scheduled or epoch_ends or len(steps) == TOGETHER:
                     finite, suspicious = self._take_in(steps)
@@ -246,7 +246,7 @@ class Trainer:
             self._finish(folder, "diverged", None, before + time.perf_counter() - started)
             return
         report(Progress(self.iteration, self.total, probe, "evaluating"))
-        verdict = self.monitor.verdict(probe, self.train_probe.measure(self.bare))
+        verdict = self.monitor.judge.verdict(probe, self.train_probe.measure(self.bare))
         self._finish(folder, verdict, probe, before + time.perf_counter() - started)
 
     def _take_in(self, steps: list[tuple[StepRecord, Tensor]]) -> tuple[bool, bool]:
@@ -269,7 +269,7 @@ class Trainer:
             self.events.append({"kind": "suspicion", "iteration": self.iteration, "detail": probe.metrics()})
         if self.monitor.would_date(probe):
             report(Progress(self.iteration, self.total, probe, "dating the break"))
-        events, found = self.monitor.judge(self.iteration, probe, self)
+        events, found = self.monitor.take(self.iteration, probe, self)
         self.events.extend({"kind": e.kind, "iteration": e.iteration, "detail": e.detail} for e in events)
         if found:
             for iteration, measured in found.measured.items():
@@ -279,7 +279,7 @@ class Trainer:
             if found:
                 folder.write_checkpoint("before_break", found.before.model, found.before.iteration)
                 folder.write_checkpoint("after_break", found.after.model, found.after.iteration)
-            elif self.monitor.best_iteration == self.iteration:
+            elif self.monitor.judge.best_iteration == self.iteration:
                 folder.write_checkpoint("best", self.bare.state_dict(), self.iteration)
         return probe
 
@@ -307,7 +307,7 @@ class Trainer:
                 "verdict": verdict,
                 "breakpoint": breaks[0] | {"count": len(breaks)} if breaks else None,
                 "iterations": self.iteration,
-                "best_iteration": self.monitor.best_iteration,
+                "best_iteration": self.monitor.judge.best_iteration,
                 "evaluation": evaluation,
                 "seconds": round(seconds, 2),
             }

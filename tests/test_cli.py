@@ -7,7 +7,7 @@ from cotoolkit.cli import main
 from cotoolkit.cli.display import LiveRuns, accuracies, breakpoint_text, console, result_table
 from cotoolkit.runs import RunFolder
 from cotoolkit.trainer import Progress, run
-from tests.engine.test_monitor import result as probe_result
+from tests.engine.scripted import result as probe_result
 from tests.runs.small import small
 
 TINY = [

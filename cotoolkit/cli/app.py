@@ -7,8 +7,11 @@ import sys
 import typer
 
 from cotoolkit.cli.analyse import app as analyse_app
+from cotoolkit.cli.bench_alarm import bench_alarm
 from cotoolkit.cli.catalogue import datasets, interventions, methods, models
+from cotoolkit.cli.diagnose import diagnose
 from cotoolkit.cli.display import say_error
+from cotoolkit.cli.report import report
 from cotoolkit.cli.runs import app as runs_app
 from cotoolkit.cli.training import demo, study_app, train
 from cotoolkit.errors import CotoolkitError
@@ -25,9 +28,12 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.command()(train)
+app.command()(diagnose)
 app.add_typer(study_app, name="study")
 app.add_typer(runs_app, name="runs")
+app.command()(report)
 app.add_typer(analyse_app, name="analyse")
+app.command("bench-alarm")(bench_alarm)
 app.command()(methods)
 app.add_typer(interventions, name="interventions")
 app.command()(datasets)

@@ -114,6 +114,8 @@ def label(config: RunConfig) -> str:
 
 def result_table(table: pd.DataFrame, *, title: str | None = None) -> Table:
     """Accuracies, breakpoint and verdict, one row per run; columns that say the same of all runs are left out."""
+    from cotoolkit.table import varying
+
     settings = ["method", *(name for name in varying(table) if name not in ("seed", "method"))]
     protocols = [name.removesuffix("_hash") for name in map(str, table.columns) if name.endswith("_hash")]
     shown = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
@@ -134,20 +136,6 @@ def result_table(table: pd.DataFrame, *, title: str | None = None) -> Table:
             f"[{VERDICT_STYLE.get(verdict, 'white')}]{verdict}",
         )
     return shown
-
-
-def varying(table: pd.DataFrame) -> list[str]:
-    """Setting columns that differ between runs: `beta` stands for the intervention's, a method for its own fields."""
-    columns = [str(name) for name in table.columns]
-    names = columns[columns.index("state") + 1 : columns.index("verdict")]
-    differing = [name for name in names if table[name].map(str).nunique() > 1]
-    hidden = {"intervention.beta"}
-    for part in ("data", "model", "intervention", "method"):
-        for name in differing:
-            # A field that only some kinds of a part have differs with the kind, which stands in the table already.
-            if name.startswith(f"{part}.") and (table.groupby(part)[name].nunique(dropna=False) <= 1).all():
-                hidden.add(name)
-    return [name for name in differing if name not in hidden]
 
 
 def breakpoint_text(run: pd.Series) -> str:

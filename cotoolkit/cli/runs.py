@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from cotoolkit.cli.display import breakpoint_text, cell, console, result_table, say, varying
+from cotoolkit.cli.display import breakpoint_text, cell, console, result_table, say
 from cotoolkit.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def show(run: Key, root: Root = Path("runs")) -> None:
 @app.command()
 def compare(runs: Keys = None, root: Root = Path("runs")) -> None:
     """Runs side by side: the settings in which they differ, and their results."""
-    from cotoolkit.table import run_table
+    from cotoolkit.table import run_table, varying
 
     folders = _folders(root, runs)
     if len(folders) < 2:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
+from cotoolkit.data.collect import as_tensors, collect
 from cotoolkit.data.image_set import ImageSet
 from cotoolkit.errors import DataError
 from cotoolkit.own_code import describe, find
@@ -87,8 +86,7 @@ class OwnData:
 
     def read(self, download: bool) -> tuple[ImageSet, ImageSet]:
         """What the function returns for `train=True` and for `train=False`."""
-        function = find(self.target, DataError)
-        train, test = (self._call(function, train) for train in (True, False))
+        train, test = (self.part(train) for train in (True, False))
         names = getattr(train, "classes", None)
         images, labels = self._tensors(train, "train")
         test_images, test_labels = self._tensors(test, "test")
@@ -100,7 +98,13 @@ class OwnData:
             ImageSet(f"{self.target} (test)", test_images, test_labels, count, class_names),
         )
 
-    def _call(self, function: Any, train: bool) -> Any:
+    def part(self, train: bool) -> Any:
+        """What the function returns for the training or for the test set, as it is.
+
+        Raises:
+            DataError: there is no such function, or it fails.
+        """
+        function = find(self.target, DataError)
         try:
             return function(train=train)
         except Exception as failure:
@@ -109,42 +113,7 @@ class OwnData:
     def _tensors(self, data: Any, part: str) -> tuple[Tensor, Tensor]:
         where = f"{self.target} ({part})"
         if not isinstance(data, tuple | list):
-            data = self._collect(data, where)
+            data = collect(data, None, where)
         if len(data) != 2:
             raise DataError(f"{where}: {len(data)} parts; return a torch Dataset, or the pair (images, labels)")
-        try:
-            images, labels = torch.as_tensor(data[0]), torch.as_tensor(data[1])
-        except (TypeError, ValueError, RuntimeError) as failure:
-            raise DataError(f"{where}: images and labels must be tensors or arrays ({describe(failure)})") from failure
-        if images.ndim == 3:
-            images = images.unsqueeze(1)
-        if images.ndim == 4 and images.shape[3] in (1, 3) and images.shape[1] not in (1, 3):
-            raise DataError(f"{where}: images have shape {tuple(images.shape)}; give (N, C, H, W), channels first")
-        if labels.is_floating_point() or labels.numel() == 0:
-            raise DataError(
-                f"{where}: labels must be whole numbers, one per image; they are {labels.dtype}, {tuple(labels.shape)}"
-            )
-        return images.float() if images.is_floating_point() else images, labels.to(torch.int64)
-
-    def _collect(self, data: Any, where: str) -> tuple[Tensor, Tensor]:
-        try:
-            items: Iterable[tuple[Any, Any]] = [data[index] for index in range(len(data))]
-            pairs = [(_tensor(image), int(label)) for image, label in items]
-        except Exception as failure:
-            raise DataError(f"{where}: not a data set of (image, label): {describe(failure)}") from failure
-        shapes = {tuple(image.shape) for image, _ in pairs}
-        if len(shapes) != 1:
-            raise DataError(f"{where}: images must all have one shape; they have {sorted(shapes) or 'none'}")
-        return torch.stack([image for image, _ in pairs]), torch.tensor([label for _, label in pairs])
-
-
-def _tensor(image: Any) -> Tensor:
-    """An image as a tensor with its channels first."""
-    from PIL.Image import Image
-
-    if isinstance(image, Image):
-        from torchvision.transforms.v2.functional import pil_to_tensor
-
-        converted: Tensor = pil_to_tensor(image)
-        return converted
-    return torch.as_tensor(np.asarray(image) if not isinstance(image, Tensor) else image)
+        return as_tensors(data[0], data[1], where)

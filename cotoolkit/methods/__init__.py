@@ -1,6 +1,6 @@
 """Training methods: what one optimisation step does. One file per family."""
 
-from cotoolkit.methods.base import METHODS, Batch, Cost, Method, MethodField, StepRecord, Update
+from cotoolkit.methods.base import METHODS, AttackMethod, Batch, Cost, Method, MethodField, StepRecord, Update
 from cotoolkit.methods.gradalign import GradAlign
 from cotoolkit.methods.single_step import FGSM, NFGSM, PGD, RSFGSM, Standard
 
@@ -10,6 +10,7 @@ __all__ = [
     "NFGSM",
     "PGD",
     "RSFGSM",
+    "AttackMethod",
     "Batch",
     "Cost",
     "GradAlign",

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from pydantic import PlainSerializer, PlainValidator
 from torch import Tensor, nn
+from typing_extensions import override
 
 from cotoolkit.attacks import Attacked
 from cotoolkit.threat import ThreatModel
@@ -95,6 +96,18 @@ class Method(Registered):
             update: does the backward pass and the optimiser step.
         """
         raise AssertionError(f"{type(self).__name__} defines no step")
+
+
+class AttackMethod(Method):
+    """Training on attacked images and nothing else: an attack, then `train_on` without a penalty."""
+
+    def attack(self, model: nn.Module, batch: Batch) -> Attacked:
+        """The attack of one step; leaves the model as it was."""
+        raise AssertionError(f"{type(self).__name__} defines no attack")
+
+    @override
+    def step(self, model: nn.Module, batch: Batch, update: Update) -> StepRecord:
+        return train_on(model, batch, self.attack(model, batch), update)
 
 
 METHODS = Registry[Method]("method")

@@ -11,8 +11,8 @@ from torch import nn
 from typing_extensions import override
 
 from cotoolkit import attacks
-from cotoolkit.attacks import BatchNormMode
-from cotoolkit.methods.base import METHODS, Batch, Cost, Method, StepRecord, Update, train_on
+from cotoolkit.attacks import Attacked, BatchNormMode
+from cotoolkit.methods.base import METHODS, AttackMethod, Batch, Cost, Method, StepRecord, Update
 from interventions.registry import STRICT
 from interventions.units import NonNegative
 
@@ -35,7 +35,7 @@ class Standard(Method):
 
 @METHODS.register("fgsm", "FGSM")
 @dataclass(frozen=True, config=STRICT)
-class FGSM(Method):
+class FGSM(AttackMethod):
     """One full sign step from the image: delta = alpha * sign(g(x)). With an l2 threat, FGM.
 
     Args:
@@ -50,14 +50,13 @@ class FGSM(Method):
     source: ClassVar[str] = "Goodfellow et al., ICLR 2015"
 
     @override
-    def step(self, model: nn.Module, batch: Batch, update: Update) -> StepRecord:
-        attacked = attacks.fgsm(model, batch.images, batch.labels, batch.threat, alpha=self.alpha, bn_mode=self.bn_mode)
-        return train_on(model, batch, attacked, update)
+    def attack(self, model: nn.Module, batch: Batch) -> Attacked:
+        return attacks.fgsm(model, batch.images, batch.labels, batch.threat, alpha=self.alpha, bn_mode=self.bn_mode)
 
 
 @METHODS.register("rs_fgsm", "RS-FGSM", "fgsm_rs")
 @dataclass(frozen=True, config=STRICT)
-class RSFGSM(Method):
+class RSFGSM(AttackMethod):
     """FGSM from a uniform start in the ball, projected back: delta = P(eta + alpha * sign(g(x + eta))).
 
     Args:
@@ -72,8 +71,8 @@ class RSFGSM(Method):
     source: ClassVar[str] = "Wong et al., ICLR 2020"
 
     @override
-    def step(self, model: nn.Module, batch: Batch, update: Update) -> StepRecord:
-        attacked = attacks.rs_fgsm(
+    def attack(self, model: nn.Module, batch: Batch) -> Attacked:
+        return attacks.rs_fgsm(
             model,
             batch.images,
             batch.labels,
@@ -82,12 +81,11 @@ class RSFGSM(Method):
             alpha=self.alpha,
             bn_mode=self.bn_mode,
         )
-        return train_on(model, batch, attacked, update)
 
 
 @METHODS.register("n_fgsm", "N-FGSM")
 @dataclass(frozen=True, config=STRICT)
-class NFGSM(Method):
+class NFGSM(AttackMethod):
     """FGSM from a large uniform start, without projecting back: delta = eta + alpha * sign(g(x + eta)).
 
     Args:
@@ -104,8 +102,8 @@ class NFGSM(Method):
     source: ClassVar[str] = "de Jorge et al., NeurIPS 2022, alg. 1"
 
     @override
-    def step(self, model: nn.Module, batch: Batch, update: Update) -> StepRecord:
-        attacked = attacks.n_fgsm(
+    def attack(self, model: nn.Module, batch: Batch) -> Attacked:
+        return attacks.n_fgsm(
             model,
             batch.images,
             batch.labels,
@@ -115,12 +113,11 @@ class NFGSM(Method):
             alpha=self.alpha,
             bn_mode=self.bn_mode,
         )
-        return train_on(model, batch, attacked, update)
 
 
 @METHODS.register("pgd", "PGD")
 @dataclass(frozen=True, config=STRICT)
-class PGD(Method):
+class PGD(AttackMethod):
     """Multi-step adversarial training, the control that does not overfit catastrophically.
 
     Args:
@@ -143,8 +140,8 @@ class PGD(Method):
         return Cost(forward=self.steps + 1, backward=self.steps + 1)
 
     @override
-    def step(self, model: nn.Module, batch: Batch, update: Update) -> StepRecord:
-        attacked = attacks.pgd(
+    def attack(self, model: nn.Module, batch: Batch) -> Attacked:
+        return attacks.pgd(
             model,
             batch.images,
             batch.labels,
@@ -154,4 +151,3 @@ class PGD(Method):
             alpha=self.alpha,
             bn_mode=self.bn_mode,
         )
-        return train_on(model, batch, attacked, update)

@@ -1,4 +1,7 @@
-"""How linear the loss is inside the ball: signals that take extra passes through the network."""
+"""How linear the loss is inside the ball: signals that take extra passes through the network.
+
+All are per-sample values (B,). Gradients are those of the summed cross-entropy, so each sample has its own.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from torch import Tensor
 
 from cotoolkit.methods.base import Cost
 from cotoolkit.signals.registry import signal
-from cotoolkit.signals.vectors import cosine
+from cotoolkit.signals.vectors import cosine, lengths
 
 
 @signal(cost=Cost(2, 2), at_break="falls", source="Andriushchenko & Flammarion, NeurIPS 2020")
@@ -16,3 +19,49 @@ def gradient_alignment(clean_gradient: Tensor, noisy_gradient: Tensor) -> Tensor
     1 where the loss is linear inside the ball; near 0 after catastrophic overfitting.
     """
     return cosine(clean_gradient, noisy_gradient)
+
+
+@signal(
+    cost=Cost(2, 1),
+    at_break="rises",
+    source="local linearity: Qin et al., NeurIPS 2019; squared at random pairs in ELLE's code, ICLR 2024",
+)
+def taylor_residual(losses: Tensor, moved_losses: Tensor, gradient: Tensor, displacement: Tensor) -> Tensor:
+    """(L(x') - L(x) - <x' - x, g(x)>)^2: what the first-order expansion misses; 0 where the loss is linear.
+
+    Args:
+        losses: (B,), at x.
+        moved_losses: (B,), at x'.
+        gradient: (B, ...), at x.
+        displacement: (B, ...), x' - x.
+
+    Returns:
+        (B,), at least 0, in squared units of the loss.
+    """
+    expected = (gradient * displacement).flatten(1).sum(1)
+    return (moved_losses - losses - expected).square()
+
+
+@signal(cost=Cost(3, 0), at_break="rises", source="ELLE: Abad Rocamora et al., ICLR 2024 (read in its code)")
+def bilinear_error(first_losses: Tensor, second_losses: Tensor, mixed_losses: Tensor, share: Tensor) -> Tensor:
+    """(L(x_c) - (1 - a) L(x_a) - a L(x_b))^2 with x_c = (1 - a) x_a + a x_b: how far the loss is from its chord.
+
+    Args:
+        first_losses: (B,), at x_a.
+        second_losses: (B,), at x_b.
+        mixed_losses: (B,), at x_c.
+        share: (B,), a in [0, 1].
+
+    Returns:
+        (B,), at least 0, in squared units of the loss.
+    """
+    return (mixed_losses - (1 - share) * first_losses - share * second_losses).square()
+
+
+@signal(cost=Cost(2, 2), at_break="rises", source="CURE: Moosavi-Dezfooli et al., CVPR 2019")
+def input_curvature(gradient: Tensor, moved_gradient: Tensor) -> Tensor:
+    """|g(x + h z) - g(x)|_2 with z = sign g / |sign g|_2: a finite difference of the gradient, (B, ...) -> (B,).
+
+    Divided by h it estimates the length of the Hessian's product with z. CURE's code takes h = 3.
+    """
+    return lengths(moved_gradient - gradient)

@@ -18,13 +18,13 @@ class SignalInfo(NamedTuple):
     Attributes:
         name: as in tables and files.
         cost: passes it takes beyond the training step.
-        at_break: which way it moves when robustness breaks.
+        at_break: which way it moves when robustness breaks; None where no source says so.
         source: paper or code that introduced it.
     """
 
     name: str
     cost: Cost
-    at_break: Direction
+    at_break: Direction | None
     source: str
 
 
@@ -34,7 +34,7 @@ SIGNALS: dict[str, SignalInfo] = {}
 """Every signal by name."""
 
 
-def signal(*, cost: Cost, at_break: Direction, source: str) -> Callable[[Function], Function]:
+def signal(*, cost: Cost, at_break: Direction | None, source: str) -> Callable[[Function], Function]:
     """File a function with its metadata under its own name."""
 
     def decorate(function: Function) -> Function:

@@ -50,6 +50,28 @@ def gradient_norm(attack_gradient: Tensor) -> Tensor:
     return lengths(attack_gradient)
 
 
+@signal(cost=FREE, at_break="falls", source="the loss pair of AAER, NeurIPS 2023; as a signal of its own, ours")
+def attack_gain(start_losses: Tensor, losses: Tensor) -> Tensor:
+    """How much the attack raised each sample's loss, two (B,) -> (B,). Negative where it is an abnormal example."""
+    return losses - start_losses
+
+
+@signal(cost=FREE, at_break="rises", source="squared logit change: AAER, NeurIPS 2023 (read in its code)")
+def logit_change(start_logits: Tensor, logits: Tensor) -> Tensor:
+    """Squared l2 distance between the logits at the attack's start and at its end, two (B, classes) -> (B,)."""
+    return (logits.float() - start_logits.float()).square().sum(1)
+
+
+@signal(cost=FREE, at_break="falls", source="gradient concentration: lp-FGSM, 2025 (abstract; the formula is ours)")
+def participation_ratio(attack_gradient: Tensor) -> Tensor:
+    """|g|_1^2 / (d |g|_2^2): share of the pixels that carry the gradient, (B, ...) -> (B,), in [1 / d, 1].
+
+    1 where all entries are equally large; nan where g is zero. The paper's own choice of the ratio is not confirmed.
+    """
+    flat = attack_gradient.flatten(1)
+    return (flat.abs().sum(1) / lengths(flat)).square() / flat.shape[1]
+
+
 def step_signals(records: Sequence[StepRecord], labels: Sequence[Tensor]) -> list[dict[str, float]]:
     """Batch means of every step signal the records allow, plus training loss and accuracy, for some steps at once.
 
@@ -71,7 +93,12 @@ def step_signals(records: Sequence[StepRecord], labels: Sequence[Tensor]) -> lis
     if attacks:
         gradient = torch.cat([attack.gradient for attack in attacks])
         values["gradient_norm"] = gradient_norm(gradient)
-        values["abnormal_example"] = abnormal_example(torch.cat([attack.losses for attack in attacks]), losses)
+        start_losses = torch.cat([attack.losses for attack in attacks])
+        values["abnormal_example"] = abnormal_example(start_losses, losses)
+        values["attack_gain"] = attack_gain(start_losses, losses)
+        start_logits = torch.cat([attack.logits for attack in attacks])
+        values["logit_change"] = logit_change(start_logits, torch.cat([record.logits for record in records]))
+        values["participation_ratio"] = participation_ratio(gradient)
         updates = [record.update_gradient for record in records]
         if any(update is not None for update in updates):
             unknown = torch.full_like(attacks[0].gradient, torch.nan)

@@ -80,7 +80,7 @@ def monitor_overhead(repeats: int) -> None:
     torch.set_num_threads(1)
     plain, watched = (Trainer(config, device="cpu") for _ in range(2))
     monitor, total = watched.monitor, watched.total
-    probes = 1 + sum(monitor.scheduled(iteration) for iteration in range(1, total))  # 1: the last iteration
+    probes = 1 + sum(config.monitor.scheduled(iteration) for iteration in range(1, total))  # 1: the last iteration
 
     def train(iterations: int) -> None:
         for _ in range(iterations):
@@ -92,7 +92,7 @@ def monitor_overhead(repeats: int) -> None:
             watched._take_in([watched.step(trace=step % config.monitor.trace_every == 0) for step in chunk])
 
     def probe() -> None:
-        monitor.judge(watched.iteration, watched.measure(), watched)
+        monitor.take(watched.iteration, watched.measure(), watched)
 
     shares = []
     with fork_global_rng(0, "layers"):

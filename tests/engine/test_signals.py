@@ -9,9 +9,12 @@ from cotoolkit.methods import StepRecord
 from cotoolkit.signals import (
     SIGNALS,
     abnormal_example,
+    attack_gain,
     gradient_alignment,
     gradient_norm,
     linearity,
+    logit_change,
+    participation_ratio,
     pert_align,
     perturbation_norm,
     step_signals,
@@ -47,8 +50,21 @@ def test_norms_by_hand():
     assert gradient_norm(rows([3, 4])).item() == pytest.approx(5)
 
 
+def test_attack_gain_and_logit_change_by_hand():
+    assert attack_gain(torch.tensor([1.0, 3.0]), torch.tensor([2.5, 1.0])).tolist() == [1.5, -2]
+    start, end = torch.tensor([[1.0, 0.0], [0.0, 0.0]]), torch.tensor([[1.0, 2.0], [3.0, -4.0]])
+    assert logit_change(start, end).tolist() == [4, 25]
+
+
+def test_participation_ratio_by_hand():
+    # (1 + 1 + 0 + 0)^2 / (4 * 2) = 0.5; four equal entries: 1; one: 1 / 4; none: nothing to say.
+    values = participation_ratio(rows([1, -1, 0, 0], [2, 2, -2, 2], [0, 0, 0, 5], [0, 0, 0, 0])).tolist()
+    assert values[:3] == pytest.approx([0.5, 1, 0.25])
+    assert math.isnan(values[3])
+
+
 def test_every_signal_says_what_it_costs_and_where_it_comes_from():
-    assert set(SIGNALS) == {
+    assert set(SIGNALS) >= {
         "pert_align",
         "linearity",
         "abnormal_example",
@@ -58,7 +74,7 @@ def test_every_signal_says_what_it_costs_and_where_it_comes_from():
     }
     for name, info in SIGNALS.items():
         assert info.name == name
-        assert info.at_break in ("falls", "rises")
+        assert info.at_break in ("falls", "rises", None)
         assert info.source
 
 
@@ -79,6 +95,9 @@ def test_step_signals_average_over_the_samples_that_say_something():
             "abnormal_example": 0.5,
             "pert_align": 1.0,  # the second sample has no gradient
             "linearity": 1.0,
+            "attack_gain": 0.5,  # 1 - 2 and 3 - 1
+            "logit_change": 0.0,
+            "participation_ratio": 0.5,  # one of two pixels, and the sample without a gradient
         }
     )
 

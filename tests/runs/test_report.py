@@ -1,7 +1,10 @@
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pandas as pd
+import plotly.graph_objects as go
+import pytest
 from matplotlib.figure import Figure
 
 from cotoolkit.report import Report, Section, write_report
@@ -53,7 +56,8 @@ def test_the_page_is_self_contained_and_escapes_what_it_shows(tmp_path):
     assert sources
     assert all(source.startswith("data:") for source in sources)
     assert not re.search(r"url\(|@import", text)
-    assert "script" not in [tag for tag, _ in page.tags]
+    assert len([tag for tag, _ in page.tags if tag == "script"]) == 1  # sorts tables
+    assert "default-src 'none'" in next(a["content"] for t, a in page.tags if t == "meta" and "http-equiv" in a)
     assert {"Title & more", "First.", "Second <script>.", "a<b", "0.123", "1234", "seeds", "0, 1"} <= set(page.words)
     images = [attributes for tag, attributes in page.tags if tag == "img"]
     assert images[0]["alt"] == "a line"
@@ -61,8 +65,35 @@ def test_the_page_is_self_contained_and_escapes_what_it_shows(tmp_path):
     assert "None" not in page.words
 
 
+def charted(name: str) -> Section:
+    figure = Figure(figsize=(3, 2))
+    figure.subplots().plot([0, 1], [0, 1])
+    chart = go.Figure(go.Scatter(x=[0, 1], y=[0, 1], name="</script><script>alert(1)</script>"))
+    return Section(name, "A chart", figure=figure, chart=chart, views={"all": (0, 1), "half": (0, 0.5)})
+
+
+def test_a_page_has_the_chart_library_once_and_only_if_it_has_a_chart(tmp_path):
+    two = replace(report(), sections=[charted("one"), charted("two")])
+    text = write_report(two, tmp_path / "with").read_text()
+    assert text.count("plotly.js v") == 1
+    assert "plotly.js v" not in write_report(report(), tmp_path / "without").read_text()
+    page = Page(text)
+    charts = [attributes for tag, attributes in page.tags if tag == "script" and "type" in attributes]
+    assert charts == [{"type": "application/json"}] * 2
+    assert len([tag for tag, _ in page.tags if tag == "script"]) == 5  # two charts, tables, plotly, charts
+    assert [attributes["data-high"] for tag, attributes in page.tags if tag == "button"] == ["1", "0.5"] * 2
+    assert len([tag for tag, _ in page.tags if tag == "img"]) == 2  # for print
+
+
+def test_a_chart_needs_a_picture_for_print():
+    with pytest.raises(ValueError, match="'a' has a chart but no figure"):
+        Section("a", "A", chart=go.Figure())
+    with pytest.raises(ValueError, match="'a' has views but no chart"):
+        Section("a", "A", views={"all": (0, 1)})
+
+
 def test_the_same_report_is_the_same_bytes(tmp_path):
-    write_report(report(), tmp_path / "a")
-    write_report(report(), tmp_path / "b")
+    for name in ("a", "b"):
+        write_report(replace(report(), sections=[*report().sections, charted("three")]), tmp_path / name)
     for file in (tmp_path / "a").iterdir():
         assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes(), file.name

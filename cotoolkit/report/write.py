@@ -1,8 +1,11 @@
-"""A report: tables, pictures and one self-contained HTML page that shows them, in one folder.
+"""A report as files.
 
 report.html          opens anywhere, asks nothing of the network
 NAME.csv .parquet    every table
 NAME.png .svg        every picture
+
+On the screen a browser with JavaScript sorts and filters the tables and shows charts to zoom into; in print, and
+without JavaScript, the same page has plain tables and the static pictures.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from cotoolkit.table import write_table
 
 if TYPE_CHECKING:
     import pandas as pd
+    import plotly.graph_objects as go
 
 RESOLUTION = 160
 """Dots per inch of PNG files."""
@@ -40,6 +44,13 @@ class Section:
         figure: a picture, if any.
         alternative: what the picture shows, for those who cannot see it.
         table: rows to show, if any.
+        chart: an interactive version of the picture, shown in its place where the page has JavaScript; its layout says
+            its height, and its width is the page's. Charts of two-dimensional traces only: maps fetch their outlines.
+        views: ranges of the chart's horizontal axis that a button each goes to, by the button's text; the first is
+            that of the chart as drawn.
+
+    Raises:
+        ValueError: a chart without a picture that stands for it in print, or views without a chart.
     """
 
     name: str
@@ -48,6 +59,14 @@ class Section:
     figure: Figure | None = None
     alternative: str = ""
     table: pd.DataFrame | None = None
+    chart: go.Figure | None = None
+    views: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.chart is not None and self.figure is None:
+            raise ValueError(f"section {self.name!r} has a chart but no figure to print")
+        if self.views and self.chart is None:
+            raise ValueError(f"section {self.name!r} has views but no chart")
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +90,6 @@ class Report:
 
 def write_report(report: Report, folder: Path | str) -> Path:
     """Write all files of a report; returns the page's path."""
-    import jinja2
-
     folder = Path(folder)
     tables = {section.name: section.table for section in report.sections if section.table is not None}
     for name, table in {**report.data, **tables}.items():
@@ -87,14 +104,27 @@ def write_report(report: Report, folder: Path | str) -> Path:
             write_atomically(folder / f"{section.name}.svg", svg)
             write_atomically(folder / f"{section.name}.png", _drawn(section.figure, "png"))
             pictures[section.name] = "data:image/svg+xml;base64," + base64.b64encode(svg).decode()
+    path = folder / "report.html"
+    write_atomically(path, _page(report, pictures).encode())
+    return path
+
+
+def _page(report: Report, pictures: Mapping[str, str]) -> str:
+    import jinja2
+
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("cotoolkit", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.PackageLoader("cotoolkit.report", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(paragraphs=lambda text: text.strip().split("\n\n"), cell=_cell, numeric=_numeric)
-    page = environment.get_template("report.html.j2").render(report=report, pictures=pictures)
-    path = folder / "report.html"
-    write_atomically(path, page.encode())
-    return path
+    # plotly writes <, > and / of its JSON as escapes, so no text in it can end the script element.
+    charts = {section.name: section.chart.to_json() for section in report.sections if section.chart is not None}
+    plotly_js = ""
+    if charts:
+        from plotly.offline import get_plotlyjs
+
+        plotly_js = get_plotlyjs()
+    template = environment.get_template("page.html.j2")
+    return template.render(report=report, pictures=pictures, charts=charts, plotly_js=plotly_js)
 
 
 def _drawn(figure: Figure, kind: str) -> bytes:

@@ -1,0 +1,70 @@
+"""The combined detector on a recorded run: free signals raise the alarm, a probe confirms the break.
+
+The decisions are those of `cotoolkit.monitor.BreakpointMonitor`: the same `Alarm`, `Judge` and schedule. What is taken
+from the recording is what the network would have answered.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from analyses.alarm_bench.runs import Run
+from cotoolkit.alarm import Alarm, Rule
+from cotoolkit.judge import Judge
+from cotoolkit.probe import ProbeResult
+
+CLASSES = 10
+"""Of both data sets."""
+
+TRACED = ("pert_align", "linearity")
+"""Signals that need the update's input gradient, which a monitor asks for every `trace_every` iterations."""
+
+
+class Watched(NamedTuple):
+    """What the detector did in a run.
+
+    Attributes:
+        warnings: iterations at which free signals raised the alarm while robustness was not known to be broken.
+        breaks: iterations at which a probe confirmed a break.
+        probes: how many were taken.
+    """
+
+    warnings: list[int]
+    breaks: list[int]
+    probes: int
+
+
+def watch(run: Run, rules: Sequence[Rule] | None = None) -> Watched:
+    """Watch a recorded run as `BreakpointMonitor` would.
+
+    Args:
+        run: recorded.
+        rules: of the alarm; None means the default ones.
+    """
+    config = run.config.monitor
+    judge, alarm = Judge(config, CLASSES), Alarm() if rules is None else Alarm(rules)
+    warnings: list[int] = []
+    breaks: list[int] = []
+    probes, due, raised = 0, False, False
+    for row in run.recording.trace.to_dict("records"):
+        iteration = int(row["iteration"])
+        skipped = TRACED if iteration % config.trace_every else ()
+        heard = alarm.update({str(name): value for name, value in row.items() if name not in skipped})
+        if heard and probes and judge.broken_at is None:
+            warnings.append(iteration)
+            raised = True
+        due = due or raised or config.scheduled(iteration)
+        if due and not math.isnan(row["probe_pgd"]):
+            probes += 1
+            if judge.hear(iteration, _probe(row, config.points), alarmed=raised) == "breaks":
+                judge.broke(iteration)
+                breaks.append(iteration)
+            due = raised = False
+    return Watched(warnings, breaks, probes)
+
+
+def _probe(row: Mapping[Any, Any], points: int) -> ProbeResult:
+    shares = row["probe_clean"], row["probe_fgsm"], row["probe_pgd"], row["gradient_alignment"]
+    return ProbeResult(*shares, points, ())

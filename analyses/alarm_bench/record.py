@@ -1,0 +1,162 @@
+"""What is recorded of a run for the alarm benchmark: every signal at every iteration, and the truth apart from them.
+
+The signals are those a monitor could have: free ones from each step, and a probe of few held-out points. The truth is
+a dense PGD evaluation that no monitor sees: other points (the test set), other random starts, more and smaller steps.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from cotoolkit.attacks import attack_mode, input_gradient
+from cotoolkit.config import RunConfig
+from cotoolkit.evaluate import Protocol, evaluate
+from cotoolkit.seeding import fork_global_rng, generator
+from cotoolkit.signals import bilinear_error, step_signals
+from cotoolkit.trainer import Trainer
+
+TRUTH = Protocol(steps=20, restarts=1, step_size=0.125)
+"""The attack behind the truth: PGD-20, steps of epsilon / 8, one uniform start."""
+
+TRUTH_POINTS = 160
+"""Test points of the truth, at most."""
+
+EVERY = 16
+"""Iterations between evaluations, of the truth and by the probe."""
+
+FALLS = 3
+"""Times that robustness falls below half of its best between two evaluations and every iteration there is evaluated, so
+that the truth is dated to the iteration; networks that oscillate would have dozens."""
+
+NEAR = 64
+"""Iterations before and after such a fall in which the probe is taken every `NEAR_EVERY` iterations. A probe that an
+alarm calls for is looked up at the next iteration that has one: a recorded detector is a little later than a real one.
+"""
+
+NEAR_EVERY = 4
+
+BILINEAR_POINTS = 32
+"""Images of the batch on which the bilinear error is taken."""
+
+WONG_STEPS = 5
+"""PGD steps on one training batch at the end of each epoch, of size epsilon / 4 (2/255 at 8/255): Wong et al., 2020."""
+
+
+class Recording(NamedTuple):
+    """One run.
+
+    Attributes:
+        trace: one row per iteration, a column per signal; nan where a signal was not taken.
+        truth: columns iteration, clean, fgsm, pgd: accuracies on the truth's points after that many updates.
+        iterations: as configured; the trace of a run that diverged has fewer.
+    """
+
+    trace: pd.DataFrame
+    truth: pd.DataFrame
+    iterations: int
+
+
+def record(config: RunConfig, *, download: bool = False) -> Recording:
+    """Train a configuration on the CPU, and record it. A run whose loss is no longer finite ends there.
+
+    The weights of every iteration are kept in memory and evaluated after training.
+    """
+    trainer = Trainer(config, device="cpu", download=download)
+    weights = [_copied(trainer.bare)]
+    rows = _train(trainer, weights)
+    twin = copy.deepcopy(trainer.bare)
+
+    def at(iteration: int) -> nn.Module:
+        twin.load_state_dict(weights[iteration])
+        return twin
+
+    last = len(weights) - 1
+    grid = {*range(0, last, EVERY), last}
+    images, labels = (part[:TRUTH_POINTS] for part in trainer.test)
+    truth: dict[int, dict[str, float]] = {}
+
+    def evaluate_at(iterations: Iterable[int]) -> None:
+        for iteration in sorted({*iterations} - truth.keys()):
+            model = at(iteration)
+            truth[iteration] = {
+                name: evaluate(model, images, labels, config.threat, protocol, seed=1).accuracy.value
+                for name, protocol in (("clean", "clean"), ("fgsm", "fgsm"), ("pgd", TRUTH))
+            }
+
+    evaluate_at(grid)
+    falls = _falls({iteration: row["pgd"] for iteration, row in sorted(truth.items())})
+    for before, after in falls:
+        evaluate_at(range(before, after))
+        grid |= {*range(max(0, after - NEAR), min(last, after + NEAR), NEAR_EVERY)}
+    for iteration in sorted(grid - {0}):
+        rows[iteration - 1] |= trainer.probe.measure(at(iteration)).metrics()
+    table = pd.DataFrame([{"iteration": iteration, **row} for iteration, row in sorted(truth.items())])
+    return Recording(pd.DataFrame(rows), table, trainer.total)
+
+
+def _train(trainer: Trainer, weights: list[dict[str, Tensor]]) -> list[dict[str, float]]:
+    """Train to the end, one row of free signals per iteration; `weights` grows by each iteration's."""
+    config, rows = trainer.config, []
+    with fork_global_rng(config.seed, "layers"):
+        while trainer.iteration < trainer.total:
+            step, labels = trainer.step()
+            now = trainer.iteration
+            (signals,) = step_signals([step], [labels])
+            rows.append(row := {"iteration": now, **signals})
+            if not (math.isfinite(row["train_loss"]) and all(p.isfinite().all() for p in trainer.bare.parameters())):
+                break
+            weights.append(_copied(trainer.bare))
+            images, _, _ = trainer.batches.batch(now - 1)
+            few = slice(BILINEAR_POINTS)
+            row["bilinear_error"] = _bilinear(trainer.bare, images[few], labels[few], config, now)
+            if now % len(trainer.batches) == 0:
+                row["train_pgd"] = _batch_pgd(trainer.bare, images, labels, config, now)
+    return rows
+
+
+def _copied(model: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+
+def _falls(accuracies: Mapping[int, float]) -> list[tuple[int, int]]:
+    """The first `FALLS` pairs of neighbouring evaluations between which PGD accuracy fell below half of its best."""
+    best, before, falls = 0.0, 0, []
+    for iteration, accuracy in accuracies.items():
+        if accuracy < best / 2 <= accuracies[before]:
+            falls.append((before, iteration))
+        best, before = max(best, accuracy), iteration
+    return falls[:FALLS]
+
+
+def _bilinear(model: nn.Module, images: Tensor, labels: Tensor, config: RunConfig, iteration: int) -> float:
+    """Mean bilinear error of ELLE on the batch: 3 forward passes."""
+    draws = generator(config.seed, "probe", 2 * iteration)
+    first, second = (config.threat.random_start(images, draws) for _ in range(2))
+    share = torch.rand(len(images), 1, 1, 1, generator=draws)
+    between = (1 - share) * first + share * second
+    with attack_mode(model, "train"), torch.no_grad():
+        at_first, at_second, at_mixed = (
+            nn.functional.cross_entropy(model(images + delta), labels, reduction="none")
+            for delta in (first, second, between)
+        )
+    return float(bilinear_error(at_first, at_second, at_mixed, share.flatten()).mean())
+
+
+def _batch_pgd(model: nn.Module, images: Tensor, labels: Tensor, config: RunConfig, iteration: int) -> float:
+    """PGD accuracy on a training batch as in Wong's code: the last iterate from a uniform start, in train mode."""
+    threat = config.threat
+    delta = threat.random_start(images, generator(config.seed, "probe", 2 * iteration + 1))
+    with attack_mode(model, "train"):
+        for _ in range(WONG_STEPS):
+            gradient = input_gradient(model, images + delta, labels).gradient
+            delta = threat.project(images, delta + threat.epsilon / 4 * threat.steepest(gradient))
+        with torch.no_grad():
+            correct = model(images + delta).argmax(1) == labels
+    return float(correct.float().mean())

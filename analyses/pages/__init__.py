@@ -1,0 +1,1 @@
+"""Reports of single runs and of studies, for `cotoolkit report`."""

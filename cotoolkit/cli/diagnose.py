@@ -1,0 +1,222 @@
+"""`cotoolkit diagnose`: evidence and verdict on a finished model."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich import box
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from cotoolkit.choices import Device, available
+from cotoolkit.cli.display import VERDICT_STYLE, console, say, say_error
+from cotoolkit.cli.training import Download
+from cotoolkit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from cotoolkit.data import ImageSet
+    from cotoolkit.diagnosis.findings import Finding
+    from cotoolkit.diagnosis.schema import Diagnosis
+    from cotoolkit.models.normalise import Statistics
+
+MARK = "diagnosis.json"
+"""The file by which an earlier diagnosis is known."""
+
+TheModel = Annotated[
+    str, typer.Option(metavar="MODEL", help="A name, torchvision:resnet18, or your own module:function.")
+]
+Data = Annotated[
+    str,
+    typer.Option(metavar="DATA", help="A data set by name, folder:PATH, or your own module:function; its test split."),
+]
+Epsilon = Annotated[
+    str,
+    typer.Option(metavar="RADIUS", help="Of the attacks (linf), as a share of the pixel range, whatever the bounds."),
+]
+Out = Annotated[Path, typer.Option(metavar="FOLDER", help="For the page, the figures and diagnosis.json.")]
+Weights = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Safetensors, or a torch file without code. None: as the model's function says."),
+]
+WeightsKey = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Which weights of a file with several: state_dict_ema.")
+]
+Budget = Annotated[
+    Literal["quick", "standard", "thorough"],
+    typer.Option(metavar="NAME", help="quick, standard (under 2 minutes for a small CNN on a CPU) or thorough."),
+]
+Mean = Annotated[
+    str | None, typer.Option(metavar="NUMBERS", help="Subtracted before the model, by channel: 0.49,0.48,0.45.")
+]
+Std = Annotated[str | None, typer.Option(metavar="NUMBERS", help="Divides then, by channel: 0.25,0.24,0.26.")]
+Bounds = Annotated[
+    str, typer.Option(metavar="LOW,HIGH", help="Pixels as the model takes them, before --mean: 0,255 or -1,1.")
+]
+NumberOfPoints = Annotated[
+    int | None, typer.Option(min=2, metavar="NUMBER", help="Test images; by default the budget's number.")
+]
+AutoAttack = Annotated[bool, typer.Option("--autoattack", help="Run AutoAttack too (extra eval); takes long.")]
+
+
+def diagnose(
+    model: TheModel,
+    data: Data,
+    epsilon: Epsilon,
+    weights: Weights = None,
+    out: Out = Path("diagnosis"),
+    budget: Budget = "standard",
+    mean: Mean = None,
+    std: Std = None,
+    bounds: Bounds = "0,1",
+    points: NumberOfPoints = None,
+    weights_key: WeightsKey = None,
+    autoattack: AutoAttack = False,
+    device: Annotated[Device, typer.Option(help="Where to measure.")] = "auto",
+    seed: Annotated[int, typer.Option(min=0, help="Of the points and of all random starts.")] = 0,
+    download: Download = False,
+) -> None:
+    """Is a finished model robust, catastrophically overfitted, masking its gradients, or never robust?
+
+    cotoolkit diagnose --model mypkg.nets:build --weights model.safetensors --data cifar10 --epsilon 8/255
+
+    The model returns logits, from images in [0, 1]; if it does not normalise them itself, give --mean and --std.
+
+    Your own function is called with those of the keywords shape, classes and num_classes that it has.
+    """
+    from analyses.diagnosis import write_diagnosis
+    from cotoolkit.diagnosis.diagnose import diagnose as diagnosed
+    from cotoolkit.diagnosis.diagnose import radius_of
+
+    _check_out(out)
+    radius, limits = radius_of(epsilon), _limits(bounds)
+    channels = _numbers("--mean", mean), _numbers("--std", std)
+    place = available(device)
+    test = _test_points(data, points, budget, seed, limits, download)
+    network, findings, statistics = _network(model, weights, weights_key, test, seed)
+    if channels == (None, None) and statistics is not None:
+        channels = statistics
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+    try:
+        with bar:
+            task = bar.add_task("starting", total=None)
+            found = diagnosed(
+                network.to(place),
+                test,
+                epsilon=radius,
+                budget=budget,
+                mean=channels[0],
+                std=channels[1],
+                bounds=limits,
+                points=points,
+                device=place,
+                seed=seed,
+                autoattack=autoattack,
+                progress=lambda what, done, total: bar.update(
+                    task, description=escape(what), completed=done, total=total, refresh=True
+                ),
+            )
+    except KeyboardInterrupt:
+        say_error("interrupted; nothing was written")
+        raise typer.Exit(130) from None
+    found = found.model_copy(update={"findings": (*findings, *found.findings)})
+    _show(found)
+    with console.status("drawing the page"):
+        page = write_diagnosis(found, out)
+    say(f"page: {page}")
+
+
+def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
+    from interventions.units import parse_number
+
+    if text is None:
+        return None
+    try:
+        return tuple(float(parse_number(part.strip())) for part in text.split(","))
+    except ValueError as error:
+        raise ConfigError(f"{option}: {error}; write numbers with commas between them") from None
+
+
+def _limits(text: str) -> tuple[float, float]:
+    numbers = _numbers("--bounds", text) or ()
+    if len(numbers) != 2 or numbers[0] >= numbers[1]:
+        raise ConfigError(f"--bounds is {text!r}; give the least and the greatest pixel: 0,255")
+    return numbers[0], numbers[1]
+
+
+def _check_out(folder: Path) -> None:
+    """Refuse a folder with files that are not an earlier diagnosis, and one that cannot be made."""
+    if folder.is_dir():
+        if any(folder.iterdir()) and not (folder / MARK).is_file():
+            raise ConfigError(f"--out {folder} holds files, and no earlier diagnosis; name a new or an empty folder")
+    elif folder.exists():
+        raise ConfigError(f"--out {folder} is a file; name a folder")
+    nearest = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise ConfigError(f"--out {folder} cannot be written: {nearest} is no folder that you may write to")
+
+
+def _test_points(
+    data: str, points: int | None, budget: str, seed: int, bounds: tuple[float, float], download: bool
+) -> ImageSet:
+    """The test images to measure on, in [0, 1], with the name that people gave."""
+    from cotoolkit.data import ImageSet
+    from cotoolkit.diagnosis.budget import BUDGETS
+    from cotoolkit.diagnosis.points import points_of
+
+    count = points if points is not None else BUDGETS[budget].points
+    images, labels, classes = points_of(data, points=count, seed=seed, bounds=bounds, download=download)
+    return ImageSet(data, images, labels, classes, tuple(map(str, range(classes))))
+
+
+def _network(
+    model: str, weights: Path | None, key: str | None, test: ImageSet, seed: int
+) -> tuple[nn.Module, list[Finding], Statistics | None]:
+    """The network with its weights, what was met on the way, and a normalisation that the weights came with."""
+    from cotoolkit.diagnosis.findings import warning
+    from cotoolkit.diagnosis.fit import fit_weights
+    from cotoolkit.diagnosis.weights import load_weights
+    from cotoolkit.models import External, parse_model
+    from cotoolkit.seeding import fork_global_rng
+
+    spec = parse_model(model)
+    tensors = None if weights is None else load_weights(weights)
+    with fork_global_rng(seed, "init"):
+        network = spec.build(test.shape, test.classes).eval()
+    if tensors is not None:
+        return network, *fit_weights(network, tensors, str(weights), classes=test.classes, key=key)
+    if key is not None:
+        raise ConfigError("--weights-key chooses among the weights of a file; name it with --weights")
+    random = f"no --weights given, so {model} has random weights: this is a network that was never trained"
+    return network, [] if isinstance(spec, External) else [warning(random)], None
+
+
+def _show(found: Diagnosis) -> None:
+    """Verdict, evidence for and against, and what was met."""
+    verdict = found.verdict
+    say(f"{verdict.label} (confidence: {verdict.confidence})", VERDICT_STYLE.get(verdict.label, "yellow"))
+    say(verdict.reason)
+    rows: list[tuple[str, Any]] = [
+        *(("for", one) for one in verdict.speaks_for),
+        *(("against", one) for one in verdict.speaks_against),
+    ]
+    if rows:
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        table.add_column("", no_wrap=True)
+        table.add_column("evidence")
+        for side, one in rows:
+            table.add_row(side, escape(one.sentence))
+        console.print(table)
+    for finding in found.findings:
+        say(f"{finding.kind}: {finding.text}", "yellow" if finding.kind == "warning" else None)

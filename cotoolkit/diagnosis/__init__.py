@@ -1,0 +1,1 @@
+"""Diagnosis of a finished model: its weights and data made sure of, the evidence, and the verdict."""

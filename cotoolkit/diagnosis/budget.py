@@ -1,0 +1,135 @@
+"""How much a diagnosis may spend: points, steps, restarts and grids, under three names."""
+
+from __future__ import annotations
+
+import difflib
+
+from pydantic import BaseModel, ConfigDict
+
+from cotoolkit.errors import ConfigError
+
+RADII = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0, 1.25, 1.5, 2.0)
+"""Radii of the FGSM sweep, in units of epsilon: fine below it, where distortion shows, and beyond."""
+
+
+class Budget(BaseModel):
+    """What each measurement spends.
+
+    Attributes:
+        name: of the budget.
+        points: images for the cheap attacks.
+        few: of them, images for the strong attacks and the signals.
+        fgsm_radii: FGSM sweep, in units of epsilon.
+        pgd_radii: PGD sweep, in units of epsilon.
+        radius_steps: PGD steps at each of those radii.
+        steps: PGD steps on all points.
+        step_grid: numbers of PGD steps of the sweep at epsilon.
+        strong_steps: PGD steps of the strongest attack, each of epsilon / 4 ...
+        restarts: ... and its random starts.
+        margin_steps: PGD steps on the logit margin.
+        smoothed_steps: PGD steps along smoothed gradients ...
+        smoothed_draws: ... each averaged over that many draws of noise.
+        queries: of the black-box attack.
+        segment: samples between an image and its FGSM example, a multiple of 3.
+        hessian_points: images whose top Hessian eigenvalue is found.
+        surface_points: images behind the loss surface ...
+        surface: ... and its samples in each direction.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    points: int
+    few: int
+    fgsm_radii: tuple[float, ...] = RADII
+    pgd_radii: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
+    radius_steps: int = 10
+    steps: int
+    step_grid: tuple[int, ...]
+    strong_steps: int
+    restarts: int
+    margin_steps: int
+    smoothed_steps: int = 10
+    smoothed_draws: int
+    queries: int
+    segment: int
+    hessian_points: int
+    surface_points: int
+    surface: int
+
+
+BUDGETS = {
+    budget.name: budget
+    for budget in (
+        Budget(
+            name="quick",
+            points=256,
+            few=64,
+            fgsm_radii=(0.25, 0.5, 0.75, 1.0, 1.5, 2.0),
+            pgd_radii=(0.5, 1.0, 2.0),
+            radius_steps=5,
+            steps=10,
+            step_grid=(1, 2, 5, 10),
+            strong_steps=20,
+            restarts=2,
+            margin_steps=10,
+            smoothed_steps=5,
+            smoothed_draws=4,
+            queries=100,
+            segment=9,
+            hessian_points=8,
+            surface_points=8,
+            surface=9,
+        ),
+        Budget(
+            name="standard",
+            points=1000,
+            few=128,
+            steps=20,
+            step_grid=(1, 2, 5, 10, 20),
+            strong_steps=50,
+            restarts=2,
+            margin_steps=20,
+            smoothed_draws=4,
+            queries=200,
+            segment=21,
+            hessian_points=16,
+            surface_points=16,
+            surface=13,
+        ),
+        Budget(
+            name="thorough",
+            points=2000,
+            few=512,
+            pgd_radii=(0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0),
+            radius_steps=20,
+            steps=50,
+            step_grid=(1, 2, 5, 10, 20, 50, 100),
+            strong_steps=50,
+            restarts=10,
+            margin_steps=50,
+            smoothed_steps=20,
+            smoothed_draws=8,
+            queries=2000,
+            segment=99,
+            hessian_points=64,
+            surface_points=32,
+            surface=31,
+        ),
+    )
+}
+"""quick: about a quarter of a minute for a small network; standard: under two minutes; thorough: for the record."""
+
+
+def budget_of(name: str | Budget) -> Budget:
+    """The budget of that name; a budget passes through.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if isinstance(name, Budget):
+        return name
+    if name not in BUDGETS:
+        near = difflib.get_close_matches(name, BUDGETS, n=1) or list(BUDGETS)
+        raise ConfigError(f"unknown budget {name!r}: did you mean {' or '.join(near)}?")
+    return BUDGETS[name]

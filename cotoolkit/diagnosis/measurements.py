@@ -1,0 +1,273 @@
+"""What is measured: the part of `diagnosis.json` below `measurements`, which docs/diagnosis.md explains field by field.
+
+Values that could not be measured are null; no number is nan or infinite. Shares and accuracies are in [0, 1], radii in
+[0, 1] pixel units unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from cotoolkit.signals.registry import Direction
+
+Family = Literal["clean", "single-step", "multi-step", "margin", "smoothed", "black-box"]
+"""How an attack finds its perturbations.
+
+`single-step`: one sign step from the image. `multi-step`: PGD on the cross-entropy. `margin`: PGD on the logit margin,
+which rescaled logits cannot silence. `smoothed`: PGD along gradients averaged over noise. `black-box`: from the logits
+alone.
+"""
+
+
+class Record(BaseModel):
+    """Base of all parts: unchangeable, without unknown fields, without nan."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Rate(Record):
+    """A share of points with its 95 % Wilson interval."""
+
+    value: float
+    low: float
+    high: float
+    points: int
+
+
+class Mean(Record):
+    """A mean over points with its 95 % interval (percentile bootstrap), and the median."""
+
+    value: float
+    low: float
+    high: float
+    median: float
+    points: int
+
+
+class Attack(Record):
+    """An accuracy under one attack.
+
+    Attributes:
+        name: of the attack, as in tables.
+        family: how it works.
+        epsilon: its radius.
+        steps: gradient steps, or queries of a black-box attack.
+        restarts: independent random starts.
+        accuracy: share of points it does not fool.
+        card: hash of its protocol card, a key of `Protocol.cards`.
+    """
+
+    name: str
+    family: Family
+    epsilon: float
+    steps: int
+    restarts: int
+    accuracy: Rate
+    card: str
+
+
+class Signal(Record):
+    """A per-sample signal on the few points; `mean` is null where no sample says anything."""
+
+    name: str
+    mean: Mean | None
+    source: str
+    at_break: Direction | None
+
+
+class Segment(Record):
+    """What lies between an image and its FGSM example, and as far again beyond it.
+
+    Attributes:
+        fractions: of the FGSM perturbation, from 0 to 2.
+        accuracy: share of points classified correctly there.
+        median_loss: cross-entropy there, median over points ...
+        lower_loss: ... lower quartile ...
+        upper_loss: ... and upper quartile.
+        boundary_distortion: of the points correct at 0 and at 1, the share that is wrong between; null if none is.
+        distorted: the same number of points, as a share of all.
+        smallest_fooling_fraction: mean over the points correct at 0; null if none is.
+    """
+
+    fractions: tuple[float, ...]
+    accuracy: tuple[float, ...]
+    median_loss: tuple[float | None, ...]
+    lower_loss: tuple[float | None, ...]
+    upper_loss: tuple[float | None, ...]
+    boundary_distortion: Rate | None
+    distorted: Rate
+    smallest_fooling_fraction: Mean | None
+
+
+class Surface(Record):
+    """The loss on a plane through the images: along the FGSM perturbation, and along random signs of equal size.
+
+    Attributes:
+        along: fractions of the FGSM perturbation.
+        across: fractions of the random perturbation.
+        loss: median cross-entropy over points, a row per `across`, a column per `along`.
+        accuracy: share of points classified correctly, likewise.
+        points: images behind each value.
+    """
+
+    along: tuple[float, ...]
+    across: tuple[float, ...]
+    loss: tuple[tuple[float | None, ...], ...]
+    accuracy: tuple[tuple[float, ...], ...]
+    points: int
+
+
+class Spectrum(Record):
+    """Shares of energy by frequency shell of the DCT, of perturbations at epsilon; null where all are zero.
+
+    Attributes:
+        fgsm: by shell, from the lowest frequency.
+        pgd: likewise.
+        noise: what random signs would have.
+    """
+
+    fgsm: tuple[float, ...] | None
+    pgd: tuple[float, ...] | None
+    noise: tuple[float, ...]
+
+
+class Rise(Record):
+    """The largest rise of accuracy from a weaker to a stronger attack of one sweep; both 0 where it only falls.
+
+    Attributes:
+        weak: strength (multiples of epsilon, or steps) at which accuracy is lowest ...
+        strong: ... and the greater strength at which it is higher again.
+        accuracy: at `strong`.
+        rise: difference of the two accuracies.
+        p_value: of a sign test on the points that only one of the two fools, one-sided.
+    """
+
+    weak: float
+    strong: float
+    accuracy: float
+    rise: float
+    p_value: float
+
+
+class Duel(Record):
+    """Two attacks on the same points.
+
+    Attributes:
+        challenger: an attack that needs no exact gradient of the cross-entropy.
+        champion: the white-box attack.
+        only_challenger: points that the challenger alone fools.
+        only_champion: points that the champion alone fools.
+        unfooled: points that the champion does not fool.
+        p_value: of a sign test that the challenger is the stronger, one-sided.
+    """
+
+    challenger: str
+    champion: str
+    only_challenger: int
+    only_champion: int
+    unfooled: int
+    p_value: float
+
+
+class Masking(Record):
+    """Checks of the outputs and the gradients themselves.
+
+    Attributes:
+        logit_spread: largest distance between repeated outputs, each scaled to length 1.
+        probability_outputs: share of outputs that look like probabilities.
+        zero_gradients: of the correctly classified points, the share whose gradient is zero; null if none is correct.
+        broken_outputs: share of outputs with a value that is not finite.
+        median_gradient: median l2 length of the input gradient.
+    """
+
+    logit_spread: float
+    probability_outputs: float
+    zero_gradients: Rate | None
+    broken_outputs: float
+    median_gradient: float | None
+
+
+class ClassRow(Record):
+    """Accuracies of the points of one class."""
+
+    label: int
+    points: int
+    clean: Rate
+    fgsm: Rate
+    pgd: Rate
+
+
+class AutoAttackResult(Record):
+    """AutoAttack's own numbers, from the package pyautoattack, kept apart from ours.
+
+    Attributes:
+        version: of the attack: standard, rand for randomised outputs, or custom where there are under 4 classes.
+        package: version of pyautoattack.
+        attacks: in their order.
+        accuracy: share of points that none of them fools.
+        seconds: it took.
+    """
+
+    version: str
+    package: str
+    attacks: tuple[str, ...]
+    accuracy: Rate
+    seconds: float
+
+
+class Measurements(Record):
+    """Everything measured; the verdict is a function of it.
+
+    Attributes:
+        classes: number of classes.
+        clean: accuracy on all points.
+        fgsm: FGSM at growing radii, all points.
+        pgd: PGD at epsilon, all points.
+        few_clean: clean accuracy on the few points.
+        pgd_steps: PGD with growing numbers of steps at epsilon, last iterate alone, few points.
+        pgd_radii: PGD at growing radii, few points.
+        strong: the strongest PGD and the attacks that check it, each on all few points.
+        worst: share of the few points that none of `strong` fools.
+        unbounded: PGD that may change every pixel to any value, few points.
+        radius_rise: of `fgsm`.
+        step_rise: of `pgd_steps`.
+        duels: every attack of `strong` against the first.
+        signals: per-sample signals on the few points.
+        segment: between the images and their FGSM examples.
+        surface: the loss around the images.
+        spectrum: of the perturbations.
+        masking: checks of outputs and gradients.
+        per_class: a row per class that has points.
+        autoattack: null unless asked for.
+    """
+
+    classes: int
+    clean: Attack
+    fgsm: tuple[Attack, ...]
+    pgd: Attack
+    few_clean: Attack
+    pgd_steps: tuple[Attack, ...]
+    pgd_radii: tuple[Attack, ...]
+    strong: tuple[Attack, ...]
+    worst: Rate
+    unbounded: Attack
+    radius_rise: Rise
+    step_rise: Rise
+    duels: tuple[Duel, ...]
+    signals: tuple[Signal, ...]
+    segment: Segment
+    surface: Surface
+    spectrum: Spectrum
+    masking: Masking
+    per_class: tuple[ClassRow, ...]
+    autoattack: AutoAttackResult | None
+
+    def fgsm_at(self, multiple: float, epsilon: float) -> Attack:
+        """FGSM at the radius of the sweep nearest to a multiple of epsilon."""
+        return min(self.fgsm, key=lambda attack: abs(attack.epsilon - multiple * epsilon))
+
+    def signal(self, name: str) -> Signal:
+        """The signal of that name."""
+        return next(signal for signal in self.signals if signal.name == name)

@@ -1,0 +1,178 @@
+"""What a diagnosis writes down: the schema of `diagnosis.json`, which docs/diagnosis.md explains field by field.
+
+Values that could not be measured are null; no number is nan or infinite. Shares and accuracies are in [0, 1], radii in
+[0, 1] pixel units unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge
+from pydantic import ValidationError
+
+from cotoolkit.diagnosis.budget import Budget
+from cotoolkit.diagnosis.findings import Finding
+from cotoolkit.diagnosis.measurements import Measurements, Record
+from cotoolkit.errors import DataError
+
+SCHEMA_VERSION = 1
+"""Raised whenever a field changes its name or its meaning."""
+
+Label = Literal[
+    "robust", "catastrophic overfitting", "gradient masking (other)", "not robust", "inconclusive"
+]  # fmt: skip
+"""What a verdict can be."""
+
+Confidence = Literal["high", "moderate", "low"]
+
+
+class Evidence(Record):
+    """One observation and what it says.
+
+    Attributes:
+        signal: what was observed.
+        value: measured.
+        low: lower end of its 95 % interval, where it has one.
+        high: upper end.
+        threshold: it is compared with.
+        source: of the threshold.
+        supports: verdicts it speaks for.
+        against: verdicts it speaks against.
+        sentence: what was seen and what follows, for people.
+    """
+
+    signal: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    threshold: float | None = None
+    source: str
+    supports: tuple[Label, ...]
+    against: tuple[Label, ...]
+    sentence: str
+
+
+class Verdict(Record):
+    """What the evidence adds up to.
+
+    Attributes:
+        label: the verdict.
+        confidence: how sure it is.
+        reason: why this verdict, and why no surer.
+        floor: the least accuracy under attack that is called robust.
+        evidence: all of it, in the order of its weight.
+    """
+
+    label: Label
+    confidence: Confidence
+    reason: str
+    floor: float
+    evidence: tuple[Evidence, ...]
+
+    @property
+    def speaks_for(self) -> tuple[Evidence, ...]:
+        """The evidence that supports this verdict."""
+        return tuple(one for one in self.evidence if self.label in one.supports)
+
+    @property
+    def speaks_against(self) -> tuple[Evidence, ...]:
+        """The evidence against it."""
+        return tuple(one for one in self.evidence if self.label in one.against)
+
+
+class Protocol(Record):
+    """How the numbers were made.
+
+    Attributes:
+        epsilon: radius of the linf ball, in [0, 1] units.
+        bounds: of the pixels as the model takes them.
+        seed: of every random number.
+        budget: what was spent.
+        points: images attacked by the cheap attacks.
+        few: images attacked by the strong ones, a part of them.
+        shape: channels, height, width.
+        cards: protocol cards by hash.
+    """
+
+    epsilon: float
+    bounds: tuple[float, float]
+    seed: int
+    budget: Budget
+    points: int
+    few: int
+    shape: tuple[int, int, int]
+    cards: dict[str, dict[str, Any]]
+
+
+class Environment(Record):
+    """Where and when.
+
+    Attributes:
+        model: class of the network.
+        parameters: its number of parameters.
+        data: what the images are called, where they have a name.
+        device: it ran on.
+        versions: of the packages, Python and the machine.
+        seconds: the whole diagnosis took.
+        forward_passes: images sent forward through the network.
+        backward_passes: gradients sent back, one per image.
+    """
+
+    model: str
+    parameters: int
+    data: str
+    device: str
+    versions: dict[str, str]
+    seconds: float
+    forward_passes: int
+    backward_passes: int
+
+
+class Diagnosis(Record):
+    """A verdict on one network, with all that led to it.
+
+    Attributes:
+        schema_version: of this file; other versions are refused.
+        verdict: the answer.
+        measurements: the numbers behind it.
+        findings: traps that were met on the way.
+        protocol: how the numbers were made.
+        environment: where.
+    """
+
+    schema_version: Annotated[int, Ge(1)] = SCHEMA_VERSION
+    verdict: Verdict
+    measurements: Measurements
+    findings: tuple[Finding, ...]
+    protocol: Protocol
+    environment: Environment
+
+    def to_json(self) -> str:
+        """As the text of `diagnosis.json`."""
+        return self.model_dump_json(indent=1)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Diagnosis:
+        """Inverse of `to_json`.
+
+        Raises:
+            DataError: not JSON, another schema version, or fields that do not fit.
+        """
+        try:
+            data = json.loads(text)
+        except ValueError as error:
+            raise DataError(f"this is no diagnosis: not JSON ({error})") from None
+        version = data.get("schema_version") if isinstance(data, dict) else None
+        if version != SCHEMA_VERSION:
+            raise DataError(
+                f"this diagnosis has schema version {version}, and this cotoolkit reads {SCHEMA_VERSION}: "
+                "diagnose the model again"
+            )
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise DataError(f"this diagnosis is damaged: {place}: {first['msg']}") from None

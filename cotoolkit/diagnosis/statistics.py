@@ -1,0 +1,79 @@
+"""From per-point values to numbers with intervals, and comparisons on the same points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from scipy.stats import binomtest
+from torch import Tensor
+
+from cotoolkit.diagnosis.measurements import Duel, Mean, Rate, Rise
+from cotoolkit.evaluate import Accuracy
+from cotoolkit.signals import regained_accuracy
+
+RESAMPLES = 1000
+"""Of the bootstrap behind the interval of a mean."""
+
+
+def rate(hits: Tensor) -> Rate:
+    """Share of true values of (N,) bool, N >= 1, with its 95 % Wilson interval."""
+    return Rate(**Accuracy.of(hits)._asdict())
+
+
+def mean_of(values: Tensor) -> Mean | None:
+    """Mean of the finite values of (N,), with its 95 % interval (percentile bootstrap); None if there are none."""
+    known = values[values.isfinite()].double().cpu()
+    if len(known) == 0:
+        return None
+    draws = torch.Generator().manual_seed(0)
+    means = known[torch.randint(len(known), (RESAMPLES, len(known)), generator=draws)].mean(1)
+    low, high = means.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+    return Mean(value=float(known.mean()), low=low, high=high, median=float(known.median()), points=len(known))
+
+
+def rise(strengths: Sequence[float], correct: Tensor) -> Rise:
+    """The largest rise of a sweep.
+
+    Args:
+        strengths: (K,), growing.
+        correct: (K, N) bool, a row per strength.
+    """
+    regained = regained_accuracy(correct)
+    strong = int(regained.argmax())
+    weak = int(correct[: strong + 1].float().mean(1).argmin())
+    return Rise(
+        weak=strengths[weak],
+        strong=strengths[strong],
+        accuracy=float(correct[strong].float().mean()),
+        rise=float(regained[strong]),
+        p_value=sign_test(correct[weak], correct[strong]),
+    )
+
+
+def duel(challenger: str, champion: str, held_challenger: Tensor, held_champion: Tensor) -> Duel:
+    """Whether an attack fools points that another does not; both (N,) bool, True where the attack failed."""
+    return Duel(
+        challenger=challenger,
+        champion=champion,
+        only_challenger=int((held_champion & ~held_challenger).sum()),
+        only_champion=int((held_challenger & ~held_champion).sum()),
+        unfooled=int(held_champion.sum()),
+        p_value=sign_test(held_challenger, held_champion),
+    )
+
+
+def sign_test(fewer: Tensor, more: Tensor) -> float:
+    """One-sided p-value that `more` is true more often than `fewer`, on the points where the two differ; 1 if none."""
+    gained, lost = int((more & ~fewer).sum()), int((fewer & ~more).sum())
+    return float(binomtest(gained, gained + lost, alternative="greater").pvalue) if gained + lost else 1.0
+
+
+def quartiles(values: Tensor) -> tuple[float | None, float | None, float | None]:
+    """Lower quartile, median and upper quartile of the finite values of (N,)."""
+    known = values[values.isfinite()].double()
+    if len(known) == 0:
+        return None, None, None
+    places = torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64, device=known.device)
+    low, middle, high = known.quantile(places).tolist()
+    return low, middle, high

@@ -1,0 +1,163 @@
+"""The judge: what counts as robust, broken and recovered, from the probes of one training run.
+
+Iterations count updates: iteration t is the model after t optimiser steps.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge
+from pydantic.dataclasses import dataclass
+
+from cotoolkit.probe import ProbeResult
+from interventions.registry import STRICT
+
+Verdict = Literal["robust", "catastrophic overfitting", "recovered", "robust overfitting", "not robust", "diverged"]
+
+Finding = Literal["intact", "breaks", "broken", "recovers"]
+"""What one more probe says: robustness as before, lost since the last one, still lost, or back."""
+
+
+EARLIEST_PROBE = 32
+"""Before the first full interval, probes run at iterations 32, 64, 128, ...: a break can come early."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class MonitorConfig:
+    """How closely a run is watched.
+
+    Args:
+        interval: iterations between scheduled probes; 0 probes only at the end.
+        points: fixed held-out points of the probe.
+        steps: PGD steps of the probe, of size epsilon / 4, from one uniform start.
+        drop: robustness is broken when PGD accuracy is below this share of its best so far (ours; after the proposal
+            "half its running maximum") ...
+        gap: ... and FGSM accuracy exceeds it by this much (ours; no threshold is published).
+        trace_every: iterations between values of PertAlign and linearity, which need the input gradient of the update.
+            That costs next to nothing on a ResNet and 4 to 5 % of a step on a network as small as the demo's, hence 2.
+            The other free signals are taken at every iteration.
+    """
+
+    interval: Annotated[int, Ge(0)] = 500
+    points: Annotated[int, Ge(1)] = 128
+    steps: Annotated[int, Ge(1)] = 10
+    trace_every: Annotated[int, Ge(1)] = 2
+    drop: float = 0.5
+    gap: float = 0.2
+
+    def scheduled(self, iteration: int) -> bool:
+        """Whether a probe is due after this iteration whatever the signals say."""
+        early = EARLIEST_PROBE <= iteration < self.interval and iteration.bit_count() == 1
+        return self.interval > 0 and (iteration % self.interval == 0 or early)
+
+
+class Judge:
+    """Remembers how robust the network was at best, and says whether it still is.
+
+    Args:
+        config: thresholds.
+        classes: number of classes. Twice chance, or with few classes halfway from chance to 1, is the least PGD
+            accuracy called robust (ours).
+    """
+
+    def __init__(self, config: MonitorConfig, classes: int) -> None:
+        self.config = config
+        chance = 1 / classes
+        self.floor = min(2 * chance, (1 + chance) / 2)
+        self.best = 0.0
+        self.best_iteration = 0
+        self.best_robust: tuple[bool, ...] | None = None
+        self.broken_at: int | None = None
+        self.breaks = 0
+
+    @property
+    def threshold(self) -> float:
+        """PGD accuracy below which robustness may be broken."""
+        return self.config.drop * self.best
+
+    def is_broken(self, result: ProbeResult, *, alarmed: bool = False) -> bool:
+        """PGD accuracy fell below `drop` of its best while FGSM accuracy stayed `gap` above it.
+
+        Under an alarm of the free signals it is enough that PGD accuracy is below `drop` of FGSM accuracy: the alarm
+        says that something happened just now, and the probe what. That needs no earlier probe of a robust network.
+        """
+        if result.fgsm - result.pgd <= self.config.gap:
+            return False
+        return (self.best >= self.floor and result.pgd < self.threshold) or (alarmed and self._resists_one_step(result))
+
+    def _resists_one_step(self, result: ProbeResult) -> bool:
+        return result.pgd < self.config.drop * result.fgsm and result.fgsm - result.pgd > self.config.gap
+
+    def hear(self, iteration: int, result: ProbeResult, *, alarmed: bool = False) -> Finding:
+        """Take in a probe. After "breaks" the caller dates the break and calls `broke`.
+
+        Args:
+            iteration: of the network probed.
+            result: of the probe.
+            alarmed: an alarm of the free signals called for it.
+        """
+        if self.broken_at is not None:
+            # Hysteresis: back above the drop by half as much again, so noise at the threshold is no recovery.
+            back = result.pgd >= min(1.5 * self.config.drop, 1.0) * self.best
+            if not back or self._resists_one_step(result):
+                return "broken"
+            self.broken_at = None
+            return "recovers"
+        if self.is_broken(result, alarmed=alarmed):
+            return "breaks"
+        if result.pgd > self.best:
+            self.best, self.best_iteration, self.best_robust = result.pgd, iteration, result.robust
+        return "intact"
+
+    def broke(self, iteration: int) -> None:
+        """Robustness broke at this iteration."""
+        self.broken_at = iteration
+        self.breaks += 1
+
+    def mended(self) -> None:
+        """The network was put back to weights from before the break."""
+        self.broken_at = None
+
+    def verdict(self, last: ProbeResult, train: ProbeResult) -> Verdict:
+        """Name the outcome of a finished run.
+
+        CO is an abrupt break. Robust overfitting (Rice et al., ICML 2020) is a slow loss of held-out robustness while
+        training robustness stays: at least 3 points lost since the best probe, significant at 1 % on the same points
+        (sign test), and a train-to-held-out gap of at least 5 points (thresholds ours).
+
+        Args:
+            last: probe of the final model.
+            train: the same probe on as many training points.
+        """
+        from scipy.stats import binomtest
+
+        if self.broken_at is not None:
+            return "catastrophic overfitting"
+        if last.pgd < self.floor:
+            return "not robust"
+        if self.breaks:
+            return "recovered"
+        if self.best_robust is not None:
+            pairs = list(zip(self.best_robust, last.robust, strict=True))
+            lost, won = pairs.count((True, False)), pairs.count((False, True))
+            significant = lost > won and binomtest(lost, lost + won, alternative="greater").pvalue < 0.01
+            if significant and self.best - last.pgd >= 0.03 and train.pgd - last.pgd >= 0.05:
+                return "robust overfitting"
+        return "robust"
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs, as JSON data."""
+        return {
+            "best": self.best,
+            "best_iteration": self.best_iteration,
+            "best_robust": None if self.best_robust is None else list(self.best_robust),
+            "broken_at": self.broken_at,
+            "breaks": self.breaks,
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Inverse of `state`."""
+        self.best, self.best_iteration = state["best"], state["best_iteration"]
+        self.best_robust = None if state["best_robust"] is None else tuple(state["best_robust"])
+        self.broken_at, self.breaks = state["broken_at"], state["breaks"]

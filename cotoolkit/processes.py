@@ -1,0 +1,37 @@
+"""Several processes that train one network: what they have to agree on. With one process nothing is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+
+T = TypeVar("T")
+
+
+def rank_and_world() -> tuple[int, int]:
+    """This process's rank, and how many processes there are."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank(), dist.get_world_size()
+    return 0, 1
+
+
+def as_the_first_says(value: T) -> T:
+    """The first process's value, in every process. It must be possible to pickle it."""
+    if rank_and_world()[1] == 1:
+        return value
+    box = [value]
+    dist.broadcast_object_list(box, src=0)
+    return box[0]
+
+
+def averaged(values: Mapping[str, float], device: torch.device) -> dict[str, float]:
+    """Means over the processes, which must know the same names in the same order."""
+    world = rank_and_world()[1]
+    if world == 1 or not values:
+        return dict(values)
+    sums = torch.tensor(list(values.values()), device=device, dtype=torch.float32)
+    dist.all_reduce(sums)
+    return dict(zip(values, (sums / world).tolist(), strict=True))

@@ -1,0 +1,67 @@
+"use strict";
+// Charts: each takes the place of its section's static picture on the screen; print keeps the picture.
+{
+  const CONFIG = {
+    responsive: true,
+    displaylogo: false,
+    showSendToCloud: false, // plotly.js 4 offers to upload the chart unless told not to
+    typesetMath: false,
+    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+    plotlyServerURL: "",
+  };
+
+  // The least and greatest value of each vertical axis between two iterations, with some room; what the chart's author
+  // fixed stays as it is.
+  function verticalRanges(chart, fixed, low, high) {
+    const ends = {};
+    for (const trace of chart._fullData) {
+      const axis = "yaxis" + trace.yaxis.slice(1);
+      if (fixed.has(axis) || trace.visible !== true) continue;
+      const log = chart._fullLayout[axis].type === "log";
+      for (let i = 0; i < trace.x.length; i++) {
+        const value = log ? Math.log10(trace.y[i]) : trace.y[i];
+        if (trace.x[i] < low || trace.x[i] > high || trace.y[i] === null || !Number.isFinite(value)) continue;
+        const [least, greatest] = ends[axis] ?? [value, value];
+        ends[axis] = [Math.min(least, value), Math.max(greatest, value)];
+      }
+    }
+    return Object.fromEntries(
+      Object.entries(ends).map(([axis, [least, greatest]]) => {
+        const room = 0.06 * (greatest - least) || 0.5;
+        return [`${axis}.range`, [least - room, greatest + room]];
+      }),
+    );
+  }
+
+  async function draw(place) {
+    const { data, layout } = JSON.parse(place.querySelector("script").textContent);
+    const fixed = new Set(Object.keys(layout).filter((name) => name.startsWith("yaxis") && layout[name].range));
+    const section = place.parentElement;
+    const chart = place.querySelector(".chart");
+    place.hidden = false; // plotly takes its width from the page
+    try {
+      await Plotly.newPlot(chart, data, { ...layout, autosize: true }, CONFIG);
+    } catch (error) {
+      place.hidden = true;
+      throw error;
+    }
+    section.classList.add("live");
+    const buttons = [...place.querySelectorAll(".views button")];
+    const press = (pressed) => buttons.forEach((each) => each.setAttribute("aria-pressed", String(each === pressed)));
+    let going = false;
+    for (const button of buttons) {
+      button.addEventListener("click", async () => {
+        const range = [Number(button.dataset.low), Number(button.dataset.high)];
+        going = true;
+        await Plotly.relayout(chart, { "xaxis.range": range, ...verticalRanges(chart, fixed, ...range) });
+        going = false;
+        press(button);
+      });
+    }
+    chart.on("plotly_relayout", (change) => {
+      if (!going && Object.keys(change).some((key) => key.startsWith("xaxis"))) press(null);
+    });
+  }
+
+  for (const place of document.querySelectorAll(".interactive")) draw(place);
+}

@@ -1,0 +1,56 @@
+"""Curvature of the loss in the input, by Hessian-vector products."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from cotoolkit.methods.base import Cost
+from cotoolkit.signals.registry import signal
+from cotoolkit.signals.vectors import lengths
+
+Gradient = Callable[[Tensor], Tensor]
+"""From images (B, ...) to the input gradients (B, ...) of each sample's loss, differentiable in the images."""
+
+STEPS = 10
+"""Power iterations; the relative error falls with the gap between the two largest eigenvalues to the power 2 STEPS."""
+
+
+@signal(cost=Cost(1, 1 + STEPS, STEPS), at_break="rises", source="power iteration as in analyses of CURE, CVPR 2019")
+def top_hessian_eigenvalue(
+    gradient_of: Gradient, images: Tensor, generator: torch.Generator, steps: int = STEPS
+) -> Tensor:
+    """The eigenvalue of largest magnitude of each sample's input Hessian, with its sign, by power iteration.
+
+    Networks of ReLU are piecewise linear: their Hessian comes from the softmax alone, and misses the kinks.
+
+    Args:
+        gradient_of: see `Gradient`; samples must not influence each other (batch norm in eval mode).
+        images: (B, ...), where.
+        generator: draws the start, on any device.
+        steps: Hessian-vector products, at least 1.
+
+    Returns:
+        (B,), the Rayleigh quotient after the last product; 0 where the Hessian sends the start to zero.
+    """
+    with torch.enable_grad():
+        images = images.detach().requires_grad_()
+        gradient = gradient_of(images)
+        vector = torch.randn(images.shape, generator=generator, device=generator.device).to(images)
+        eigenvalue = images.new_zeros(len(images))
+        if not gradient.requires_grad:  # constant in the images: nothing bends
+            return eigenvalue
+        for step in range(steps):
+            vector = _unit(vector)
+            again = step + 1 < steps
+            (product,) = torch.autograd.grad(gradient, images, vector, retain_graph=again, materialize_grads=True)
+            eigenvalue = (vector * product).flatten(1).sum(1)
+            vector = product
+    return eigenvalue
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    tiny = torch.finfo(vectors.dtype).tiny
+    return vectors / lengths(vectors).clamp_min(tiny).view(-1, *[1] * (vectors.dim() - 1))

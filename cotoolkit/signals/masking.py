@@ -1,0 +1,59 @@
+"""Whether the gradient can be trusted: signals of gradient masking, and of attacks that grow weaker when given more.
+
+None has a direction at the break of single-step training: they tell other failures of the attack from it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from cotoolkit.methods.base import Cost
+from cotoolkit.signals.registry import FREE, signal
+
+AUTOATTACK = "AutoAttack's checks: Croce & Hein, ICML 2020"
+
+
+@signal(cost=FREE, at_break=None, source=AUTOATTACK)
+def zero_gradient(gradient: Tensor) -> Tensor:
+    """1 where a sample's input gradient is exactly zero or not finite, so that no attack can follow it, else 0.
+
+    Shapes: (B, ...) -> (B,).
+    """
+    flat = gradient.flatten(1)
+    return ((flat == 0).all(1) | ~flat.isfinite().all(1)).float()
+
+
+@signal(cost=Cost(5, 0), at_break=None, source=f"{AUTOATTACK} (5 runs; above 1e-4 counts as randomised)")
+def logit_spread(logits: Tensor) -> Tensor:
+    """Largest distance between repeated outputs for one image, each scaled to length 1.
+
+    Shapes: (runs, B, classes) -> (B,), in [0, 2]; 0 for a deterministic network.
+    """
+    scaled = logits / (torch.linalg.vector_norm(logits, dim=2, keepdim=True) + 1e-10)
+    return torch.stack([(one - scaled).norm(dim=2).amax(0) for one in scaled]).amax(0)
+
+
+@signal(cost=FREE, at_break=None, source=f"{AUTOATTACK} (within 1e-5)")
+def probability_output(logits: Tensor) -> Tensor:
+    """1 where an output lies in [0, 1] and sums to 1, as probabilities do and logits do not. (B, classes) -> (B,)."""
+    inside = (logits.amin(1) > -1e-5) & (logits.amax(1) < 1 + 1e-5)
+    return (inside & ((logits.sum(1) - 1).abs() < 1e-5)).float()
+
+
+@signal(
+    cost=FREE, at_break="rises", source="Kim et al., AAAI 2021, for radii; Carlini et al., 2019, for steps and radii"
+)
+def regained_accuracy(correct: Tensor) -> Tensor:
+    """How many points a stronger attack gives back: accuracy minus its least value at any weaker strength, or 0.
+
+    Accuracy must fall with the radius and with the number of steps. Where it rises, the attack is misled.
+
+    Args:
+        correct: (K, B) bool, rows from the weakest strength to the strongest.
+
+    Returns:
+        (K,), at least 0; 0 at the weakest.
+    """
+    accuracy = correct.float().mean(1)
+    return accuracy - accuracy.cummin(0).values

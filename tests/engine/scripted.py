@@ -1,0 +1,33 @@
+"""Scripted probes: trainers whose accuracy at every iteration is written down."""
+
+from cotoolkit.probe import ProbeResult
+
+
+def result(pgd, fgsm=0.7, clean=0.9, points=200, robust=None):
+    if robust is None:
+        robust = [i < round(pgd * points) for i in range(points)]
+    return ProbeResult(clean, fgsm, pgd, 0.5, points, tuple(robust))
+
+
+class Script:
+    """A trainer whose PGD accuracy at every iteration is written down; counts what it is asked to repeat."""
+
+    def __init__(self, pgd, fgsm=0.7):
+        self.pgd, self.fgsm = pgd, fgsm
+        self.iteration = 0
+        self.repeated = 0
+        self.measured = []
+
+    def snapshot(self):
+        return self.iteration
+
+    def restore(self, snapshot):
+        self.iteration = snapshot
+
+    def advance(self, iterations):
+        self.iteration += iterations
+        self.repeated += iterations
+
+    def measure(self):
+        self.measured.append(self.iteration)
+        return result(self.pgd(self.iteration), self.fgsm)

@@ -1,0 +1,257 @@
+"""What the monitor decides, against a truth that is written down."""
+
+import io
+import logging
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from cotoolkit.actions import Rescue, Save, stop
+from cotoolkit.errors import ConfigError
+from cotoolkit.methods import FGSM, NFGSM
+from cotoolkit.monitor import BreakpointMonitor
+from tests.monitor.loops import Clock, Scripted, breaks_at, train
+
+
+def kinds(monitor):
+    return [event.kind for event in monitor.events]
+
+
+def aligned(fall_at):
+    """By-products whose PertAlign is 1 before an iteration, and -1 from it on."""
+    gradient = torch.ones(4, 1, 2, 2)
+    return lambda i: {"attack_gradient": gradient, "update_gradient": gradient if i < fall_at else -gradient}
+
+
+@pytest.mark.parametrize("truth", [51, 60, 64, 65, 99, 100, 101, 149])
+@pytest.mark.parametrize("every", [1, 16])
+def test_a_break_is_bracketed_as_closely_as_the_snapshots_allow(truth, every):
+    monitor = Scripted(Clock(), breaks_at(truth), snapshot_every=every)
+    train(monitor, 150)
+    (event,) = monitor.events
+    assert event.kind == "breakpoint"
+    assert event is monitor.breakpoint
+    assert event.earliest <= truth <= event.iteration <= event.detected
+    assert event.iteration - event.earliest < 16
+    assert event.detected == (100 if truth <= 100 else 150)
+    before, after = monitor.bracket
+    assert (before.iteration, after.iteration) == (event.earliest - 1, event.iteration)
+    assert (before.weights["time"], after.weights["time"]) == (before.iteration, after.iteration)
+    assert monitor.broken
+    assert monitor.network.time.item() == 150  # the network was left where it was
+
+
+def test_a_healthy_run_has_no_event_and_only_scheduled_probes():
+    monitor = Scripted(Clock(), lambda now: 0.5)
+    train(monitor, 200)
+    assert monitor.asked == [32, 50, 100, 150, 200]
+    assert monitor.events == []
+    assert not monitor.broken
+    assert monitor.breakpoint is None
+
+
+def test_recovery_is_told():
+    monitor = Scripted(Clock(), lambda now: 0.0 if 60 <= now < 120 else 0.5)
+    train(monitor, 250)
+    assert kinds(monitor) == ["breakpoint", "recovered"]
+    assert monitor.events[1].iteration == 150
+    assert not monitor.broken
+
+
+def test_an_alarm_warns_and_probes_at_once():
+    monitor = Scripted(Clock(), breaks_at(70))
+    train(monitor, 80, aligned(70))
+    assert kinds(monitor) == ["warning", "breakpoint"]
+    warning, broken = monitor.events
+    assert warning.signal == "pert_align"
+    assert 70 <= warning.iteration < 80
+    assert broken.detected == warning.iteration
+    assert monitor.asked[:3] == [32, 50, warning.iteration]
+
+
+def test_an_alarm_without_a_break_is_only_a_warning():
+    monitor = Scripted(Clock(), lambda now: 0.5)
+    train(monitor, 80, aligned(70))
+    assert kinds(monitor) == ["warning"]
+    assert not monitor.broken
+
+
+def test_an_alarm_before_robustness_was_ever_found_is_ignored():
+    monitor = Scripted(Clock(), lambda now: 0.5)
+    train(monitor, 31, aligned(20))
+    assert monitor.events == []
+    assert monitor.asked == []
+
+
+def test_events_are_logged_and_reach_their_actions_in_order(caplog):
+    seen = []
+    on = {
+        "warning": lambda monitor, event: seen.append(event.kind),
+        "breakpoint": [lambda monitor, event: seen.append((event.kind, monitor.broken)), stop],
+    }
+    monitor = Scripted(Clock(), breaks_at(70), on=on)
+    with caplog.at_level(logging.INFO):
+        train(monitor, 80, aligned(70))
+    assert seen == ["warning", ("breakpoint", True)]
+    assert monitor.should_stop
+    assert "warning, pert_align looks like" in caplog.text
+    assert "robustness broke, seen at" in caplog.text
+
+
+def test_weights_are_saved_before_and_after(tmp_path):
+    on = {"warning": Save(tmp_path), "breakpoint": Save(tmp_path / "broken")}
+    monitor = Scripted(Clock(), breaks_at(70), on=on)
+    train(monitor, 80, aligned(70))
+    warning, broken = monitor.events
+    assert load_file(tmp_path / f"warning-{warning.iteration}.safetensors")["time"] == warning.iteration
+    names = {path.name for path in (tmp_path / "broken").iterdir()}
+    assert names == {f"before-{broken.earliest - 1}.safetensors", f"after-{broken.iteration}.safetensors"}
+    assert load_file(tmp_path / "broken" / f"before-{broken.earliest - 1}.safetensors")["time"] < 70
+
+
+def test_rescue_goes_back_and_escalates_until_no_method_is_left():
+    model = Clock()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0, momentum=0.9)
+    methods = (NFGSM(), NFGSM(k=3.0))
+    monitor = Scripted(model, breaks_at(70), on={"breakpoint": Rescue(methods)}, optimizer=optimizer, method=FGSM())
+    train(monitor, 100)
+    assert model.time.item() == 50  # the last good probe
+    assert (monitor.iteration, monitor.rescues, monitor.broken) == (100, 1, False)
+    assert monitor.method == NFGSM()
+    train(monitor, 50)
+    assert model.time.item() == 50
+    assert monitor.method == NFGSM(k=3.0)
+    assert not monitor.should_stop
+    assert monitor.breakpoint.earliest > 100  # dated in iterations of the loop, though the weights went back
+    train(monitor, 50)
+    assert monitor.should_stop
+    assert model.time.item() == 100
+    assert kinds(monitor) == ["breakpoint"] * 3
+
+
+def test_a_rescue_on_a_warning_prevents_the_break():
+    monitor = Scripted(Clock(), breaks_at(70), on={"warning": Rescue()})
+    train(monitor, 99, aligned(70))
+    assert kinds(monitor) == ["warning"]
+    assert monitor.rescues == 1
+    assert monitor.method == NFGSM()
+
+
+def test_a_rescue_needs_a_good_moment():
+    with pytest.raises(ConfigError, match="nothing to go back to"):
+        Scripted(Clock(), lambda now: 0.5).rescue(NFGSM())
+
+
+def test_broken_weights_are_never_what_a_rescue_goes_back_to():
+    # PGD below the threshold while FGSM falls as well: no catastrophic overfitting, but nothing to go back to either.
+    monitor = Scripted(Clock(), lambda now: 0.5 if now < 70 else 0.0)
+    train(monitor, 50)
+    good = monitor.good
+    monitor.judge.config = type(monitor.config)(gap=0.9)
+    train(monitor, 50)
+    assert not monitor.broken
+    assert monitor.good is good
+
+
+@pytest.mark.parametrize("stop_at", [40, 60, 110])
+def test_a_resumed_loop_goes_on_as_if_nothing_had_happened(stop_at):
+    def monitor_of(model):
+        optimizer = torch.optim.SGD(model.parameters(), lr=1.0, momentum=0.9)
+        return Scripted(model, breaks_at(105), on={"breakpoint": Rescue()}, optimizer=optimizer)
+
+    whole = monitor_of(Clock())
+    train(whole, 160)
+    first = monitor_of(Clock())
+    train(first, stop_at)
+    file = io.BytesIO()
+    torch.save(first.state_dict(), file)
+    file.seek(0)
+    model = Clock()
+    model.load_state_dict(first.network.state_dict())
+    second = monitor_of(model)
+    second.load_state_dict(torch.load(file, weights_only=True))
+    assert second.events == first.events
+    train(second, 160 - stop_at)
+    assert kinds(second) == kinds(whole) == ["breakpoint"]
+    assert second.breakpoint.detected == whole.breakpoint.detected
+    assert second.breakpoint.earliest <= 105 <= second.breakpoint.iteration
+    assert (second.iteration, second.rescues, second.method) == (160, 1, NFGSM())
+    assert torch.equal(second.network.time, whole.network.time)
+
+
+class Recorder:
+    def __init__(self):
+        self.rows = []
+
+    def log_metrics(self, metrics, step=None):
+        self.rows.append((step, metrics))
+
+
+def test_loggers_get_means_of_signals_probes_and_events():
+    recorder = Recorder()
+    monitor = Scripted(Clock(), breaks_at(70), loggers=[recorder], log_every=20)
+    train(monitor, 100, lambda i: {"loss": float(i)})
+    losses = {step: row["cotoolkit/train_loss"] for step, row in recorder.rows if "cotoolkit/train_loss" in row}
+    assert losses == {20 * n: 20 * n - 9.5 for n in range(1, 6)}  # means of 1..20, 21..40, ...
+    probes = {step: row["cotoolkit/probe_pgd"] for step, row in recorder.rows if "cotoolkit/probe_pgd" in row}
+    assert probes == {32: 0.5, 50: 0.5, 100: 0.0}
+    assert recorder.rows[-1] == (100, {"cotoolkit/breakpoint": float(monitor.breakpoint.iteration)})
+
+
+def test_a_last_probe_takes_in_what_is_left():
+    monitor = Scripted(Clock(), breaks_at(70))
+    train(monitor, 75)
+    assert not monitor.broken
+    assert monitor.probe().pgd == 0
+    assert monitor.broken
+    assert monitor.last_probe.pgd == 0
+
+
+def test_attack_needs_a_method():
+    with pytest.raises(ConfigError, match="give method=FGSM"):
+        Scripted(Clock(), lambda now: 0.5).attack(torch.rand(2, 1, 2, 2), torch.arange(2))
+
+
+def test_the_loop_own_wrappers_of_an_optimiser_come_off():
+    class Wrapper:
+        def __init__(self, optimizer):
+            self.optimizer = optimizer
+
+    optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=1.0)
+    assert Scripted(Clock(), lambda now: 0.5, optimizer=Wrapper(optimizer)).optimizer is optimizer
+
+
+def test_the_interface_of_fabric_loggers_is_enough():
+    # Weights & Biases' logger implements it; that service itself is not run here.
+    from lightning_fabric.loggers import Logger
+
+    class Remote(Logger):
+        name, version, rows = "remote", 0, []
+
+        def log_hyperparams(self, params, *args, **kwargs):
+            raise AssertionError
+
+        def log_metrics(self, metrics, step=None):
+            self.rows.append((step, metrics))
+
+    logger = Remote()
+    train(Scripted(Clock(), breaks_at(70), loggers=[logger]), 100)
+    assert [step for step, _ in logger.rows] == [32, 50, 100, 100]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epsilon": "eight"}, "'eight'"),
+        ({"epsilon": -0.1}, "-0.1"),
+        ({"norm": "l7"}, "'l7'"),
+        ({"on": {"break": stop}}, "no event 'break'; there are warning, breakpoint, recovered"),
+        ({"snapshot_every": 0}, "at least 1"),
+    ],
+)
+def test_senseless_settings_are_refused(options, message):
+    points = torch.zeros(4, 1, 2, 2), torch.arange(4)
+    with pytest.raises(ConfigError, match=message):
+        BreakpointMonitor(Clock(), points, **{"epsilon": 0.1, **options})

@@ -1,0 +1,74 @@
+"""The examples of docs/monitor.md run, and show what they say."""
+
+import runpy
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+
+
+def example(name):
+    return runpy.run_path(str(EXAMPLES / f"{name}.py"))
+
+
+def assert_found(monitor):
+    """The collapse was found soon after it happened: by the probe, and between two snapshots."""
+    event = monitor.breakpoint
+    assert event is not None
+    assert event.probe.pgd < event.probe.fgsm / 2
+    assert event.probe.fgsm - event.probe.pgd > 0.2
+    assert 100 < event.earliest <= event.iteration <= event.detected == monitor.iteration < 400
+    assert event.detected - event.earliest < 40
+    before, after = monitor.bracket
+    assert before.iteration + 1 == event.earliest
+    assert not monitor.judge.is_broken(monitor._measure(before.weights), alarmed=True)  # robust before ...
+    assert monitor.judge.is_broken(monitor._measure(after.weights), alarmed=True)  # ... and broken after
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("plain_loop", {}), ("fabric_bf16_accumulation", {}), ("accelerate_bf16_accumulation", {"cpu": True})],
+)
+def test_the_collapse_is_found(name, options):
+    monitor = example(name)["main"](**options)
+    assert_found(monitor)
+    assert monitor.broken
+
+
+def test_the_lightning_callback_stops_the_trainer():
+    callback = example("lightning_callback")["main"]()
+    assert_found(callback.monitor)
+    assert callback.monitor.should_stop
+
+
+def test_a_rescue_keeps_what_would_be_lost(capsys):
+    robust = example("rescue")["main"]()
+    assert robust["without rescue"] < 0.1
+    assert robust["with rescue"] > 0.2
+    assert "trained on by NFGSM" in capsys.readouterr().out
+
+
+def test_logs_tell_the_story(tmp_path):
+    monitor = example("loggers")["main"](str(tmp_path))
+    assert_found(monitor)
+    event = monitor.breakpoint
+    table = pd.read_csv(next(tmp_path.glob("csv/*/metrics.csv"))).set_index("step")
+    probed = table["cotoolkit/probe_pgd"].dropna()
+    assert probed.index[-1] == event.detected
+    assert probed.iloc[-1] == pytest.approx(event.probe.pgd)
+    assert table["cotoolkit/breakpoint"].dropna().to_dict() == {event.detected: event.iteration}
+    assert table["cotoolkit/pert_align"].dropna().index.tolist() == list(range(20, event.detected + 1, 20))
+    board = EventAccumulator(str(next(tmp_path.glob("tensorboard/*")))).Reload()
+    assert [(s.step, s.value) for s in board.Scalars("cotoolkit/breakpoint")] == [(event.detected, event.iteration)]
+    assert [s.step for s in board.Scalars("cotoolkit/probe_pgd")] == probed.index.tolist()
+    after = load_file(tmp_path / "weights" / f"after-{event.iteration}.safetensors")
+    assert all(torch.equal(value, after[name]) for name, value in monitor.bracket[1].weights.items())
+
+
+def test_examples_are_short():
+    assert all(len(path.read_text().splitlines()) < 85 for path in EXAMPLES.glob("*.py"))
