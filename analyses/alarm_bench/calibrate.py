@@ -176,7 +176,8 @@ def _signal_fitter(runs: Sequence[Run], signal: str) -> Callable[[Sequence[Run]]
 
                 scored = cost([outcome(run, alarms(run)) for run in calibration])
                 found.append(Fitted(scored, f"{rule.statistic} {threshold:.3g}", alarms))
-        return min(found, key=lambda fitted: fitted.cost)
+        never = Fitted((np.inf, np.inf), "not recorded", lambda run: [])
+        return min(found, key=lambda fitted: fitted.cost, default=never)
 
     return fit
 

@@ -14,6 +14,7 @@ from analyses.alarm_bench.runs import Run
 from cotoolkit.alarm import Alarm, Rule
 from cotoolkit.judge import Judge
 from cotoolkit.probe import ProbeResult
+from cotoolkit.reading import TOGETHER
 
 CLASSES = 10
 """Of both data sets."""
@@ -47,21 +48,26 @@ def watch(run: Run, rules: Sequence[Rule] | None = None) -> Watched:
     judge, alarm = Judge(config, CLASSES), Alarm() if rules is None else Alarm(rules)
     warnings: list[int] = []
     breaks: list[int] = []
-    probes, due, raised = 0, False, False
+    unread: list[dict[str, Any]] = []
+    probes, due, alarmed = 0, False, False
     for row in run.recording.trace.to_dict("records"):
         iteration = int(row["iteration"])
         skipped = TRACED if iteration % config.trace_every else ()
-        heard = alarm.update({str(name): value for name, value in row.items() if name not in skipped})
-        if heard and probes and judge.broken_at is None:
-            warnings.append(iteration)
-            raised = True
-        due = due or raised or config.scheduled(iteration)
+        unread.append({str(name): value for name, value in row.items() if name not in skipped})
+        scheduled = config.scheduled(iteration)
+        if scheduled or len(unread) == TOGETHER:
+            heard = [alarm.update(signals) for signals in unread]
+            unread.clear()
+            if any(heard) and probes and judge.broken_at is None:
+                warnings.append(iteration)
+                alarmed = True
+        due = due or alarmed or scheduled
         if due and not math.isnan(row["probe_pgd"]):
             probes += 1
-            if judge.hear(iteration, _probe(row, config.points), alarmed=raised) == "breaks":
+            if judge.hear(iteration, _probe(row, config.points), alarmed=alarmed) == "breaks":
                 judge.broke(iteration)
                 breaks.append(iteration)
-            due = raised = False
+            due = alarmed = False
     return Watched(warnings, breaks, probes)
 
 

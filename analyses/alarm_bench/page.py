@@ -11,7 +11,7 @@ from analyses.alarm_bench.detector import Watched
 from analyses.alarm_bench.plots import delays, example, trade_off
 from analyses.alarm_bench.record import TRUTH, TRUTH_POINTS
 from analyses.alarm_bench.runs import Run
-from analyses.alarm_bench.score import HORIZON, Interval, Score
+from analyses.alarm_bench.score import HORIZON, Interval, Score, outcome
 from analyses.alarm_bench.tables import KINDS, rule_table, run_table, setting_table
 from analyses.alarm_bench.truth import GAP, WINDOW
 from cotoolkit.alarm import DEFAULT_RULES
@@ -89,8 +89,8 @@ def _lead(runs: Sequence[Run], watched: Sequence[Watched], rows: Sequence[Row]) 
         (
             f"{len(runs)} seeded runs: " + ", ".join(f"{count} {kind}" for kind, count in counts.items()) + ". "
             "The combined detector, with the thresholds it is shipped with: " + "; ".join(aims) + ". 90 % of the "
-            f"breaks it finds are confirmed by iteration {score.ninety.value:+.0f}. Runs that lose robustness "
-            f"otherwise raise {score.other_false} confirmed alarms each.",
+            f"breaks it finds are confirmed by iteration {score.ninety.value:+.0f}. {_missed(runs, watched)} "
+            f"Runs that lose robustness otherwise raise {score.other_false} confirmed alarms each.",
             f"Its warning, from free signals alone, comes before the break in {warning.lead.value:.0%} of the "
             f"collapses (median {warning.median.value:+.0f} iterations), with {warning.false} false warnings per "
             "healthy run. With thresholds fitted on the other half of the seeds, median delay, misses and false "
@@ -103,6 +103,17 @@ def _lead(runs: Sequence[Run], watched: Sequence[Watched], rows: Sequence[Row]) 
 
 def _aim(name: str, found: Interval, reached: bool, aim: str) -> str:
     return f"{name} {found} (aim: {aim}; {'reached' if reached else 'not reached'})"
+
+
+def _missed(runs: Sequence[Run], watched: Sequence[Watched]) -> str:
+    """What kind of collapse is missed."""
+    pairs = [(run, outcome(run, found.breaks)) for run, found in zip(runs, watched, strict=True)]
+    collapses = [(run.truth.recovered, found.delay is None) for run, found in pairs if found.kind == "collapse"]
+    missed = {kind: [miss for recovered, miss in collapses if recovered == kind] for kind in (False, True)}
+    return (
+        f"Missed are {sum(missed[False])} of the {len(missed[False])} collapses that last to the end of the run, and "
+        f"{sum(missed[True])} of the {len(missed[True])} after which robustness comes back."
+    )
 
 
 def _three(score: Score) -> str:

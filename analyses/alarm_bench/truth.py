@@ -60,7 +60,8 @@ def judge_truth(recording: Recording) -> Truth:
         ahead = every.loc[iteration : iteration + WINDOW].median()
         if ahead["pgd"] < best[iteration] / 2 and ahead["fgsm"] - ahead["pgd"] > GAP:
             was = float(best[iteration])
-            return Truth("collapse", int(iteration), was, last, recovered=last >= was / 2)
+            after = float(every["pgd"].loc[iteration:].iloc[-WINDOW:].median())
+            return Truth("collapse", int(iteration), was, after, recovered=after >= was / 2)
     if diverged or every["clean"].iloc[-1] < 0.15:
         return Truth("diverged", None, top, last)
     if broken.any() or best.iloc[-1] < FLOOR:

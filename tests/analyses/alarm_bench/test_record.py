@@ -1,0 +1,100 @@
+import math
+
+import pandas as pd
+import pytest
+
+from analyses.alarm_bench import record as recording
+from analyses.alarm_bench.calibrate import benchmark
+from analyses.alarm_bench.detector import watch
+from analyses.alarm_bench.page import report_of
+from analyses.alarm_bench.record import EVERY, record
+from analyses.alarm_bench.runs import _record, read, record_all
+from analyses.alarm_bench.settings import SETTINGS, configs
+from cotoolkit.config import RunConfig
+from cotoolkit.errors import RunError
+from cotoolkit.report import write_report
+from cotoolkit.trainer import run
+from tests.analyses.alarm_bench.made import breaks_at, surge
+from tests.analyses.alarm_bench.made import run as made
+
+TINY = {
+    "data": {"name": "digits", "train_size": 200},
+    "model": {"name": "small_cnn", "width": 4},
+    "epsilon": 0.1,
+    "epochs": 8,
+    "batch_size": 50,
+    "monitor": {"points": 40, "steps": 3, "trace_every": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return record(RunConfig.parse(TINY))
+
+
+def test_recording_trains_as_a_run_does(tiny, tmp_path):
+    metrics = run(RunConfig.parse({**TINY, "evaluation": ["clean"]}), tmp_path, device="cpu").metrics()
+    for signal in ("train_loss", "pert_align", "abnormal_example", "attack_gain"):
+        expected = metrics[metrics["signal"] == signal].set_index("iteration")["value"]
+        assert tiny.trace.set_index("iteration")[signal].tolist() == expected.tolist()
+    assert len(tiny.trace) == tiny.iterations == 32
+
+
+def test_what_is_recorded_when(tiny):
+    probed = tiny.trace.dropna(subset="probe_pgd")["iteration"].tolist()
+    assert {EVERY, 2 * EVERY} <= {*probed}
+    assert tiny.trace.dropna(subset="train_pgd")["iteration"].tolist() == [4 * epoch for epoch in range(1, 9)]
+    assert tiny.trace["bilinear_error"].ge(0).all()
+    assert {0, EVERY, 2 * EVERY} <= {*tiny.truth["iteration"]}
+    assert tiny.truth[["clean", "fgsm", "pgd"]].stack().between(0, 1).all()
+
+
+def test_falls_lie_between_evaluations():
+    accuracies = {0: 0.0, 16: 0.4, 32: 0.5, 48: 0.2, 64: 0.1, 80: 0.4, 96: 0.0}
+    assert recording._falls(accuracies) == [(32, 48), (80, 96)]
+    assert recording._falls({0: 0.1, 16: 0.2}) == []
+
+
+def test_a_run_that_diverges_ends_there():
+    found = record(RunConfig.parse({**TINY, "learning_rate": 1e30}))
+    assert len(found.trace) < found.iterations
+    assert found.trace.iloc[:-1]["train_loss"].map(math.isfinite).all()
+
+
+def test_recordings_are_read_back_and_not_made_again(tiny, tmp_path, monkeypatch):
+    config = RunConfig.parse(TINY)
+    monkeypatch.setattr("analyses.alarm_bench.runs.record", lambda config, download: tiny)
+    _record("tiny", config.to_data(), str(tmp_path), False)
+    (found,) = record_all([("tiny", config)], tmp_path, jobs=1)  # a second process would not see the patch
+    assert (found.setting, found.seed, found.config) == ("tiny", 0, config)
+    pd.testing.assert_frame_equal(found.recording.trace, tiny.trace)
+    assert found.environment["torch"]
+
+
+def test_a_damaged_recording_is_one_line(tmp_path):
+    config = RunConfig.parse(TINY)
+    with pytest.raises(RunError, match="delete it, and the run is recorded again"):
+        read(tmp_path, config)
+
+
+def test_the_settings_are_what_the_issue_of_numbers_needs():
+    found = list(configs())
+    assert len({config.identity for _, config in found}) == len(found) == sum(setting.seeds for setting in SETTINGS)
+    assert [config.seed for _, config in found] == sorted(config.seed for _, config in found)
+    assert {config.data.name for _, config in found} == {"digits", "fashion_mnist"}
+
+
+def test_the_page_says_what_was_reached(tmp_path):
+    quiet = {"pert_align": 0.5, "attack_gain": 1.0}
+    runs = [
+        made(setting, seed, breaks_at(at), abnormal_example=surge(at, seed=seed), **quiet)
+        for setting, at in (("one", 150), ("two", 999))
+        for seed in range(2)
+    ]
+    report = report_of(runs, [watch(one) for one in runs], benchmark(runs))
+    page = write_report(report, tmp_path).read_text()
+    assert "4 seeded runs: 2 collapse, 2 healthy" in page
+    assert "aim: at most 10 iterations; reached" in page
+    assert "Missed are 0 of the 2 collapses that last" in page
+    assert (tmp_path / "rules.png").exists()
+    assert (tmp_path / "example.svg").exists()
