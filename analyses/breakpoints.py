@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -17,6 +18,7 @@ from matplotlib.figure import Figure
 
 from analyses.style import STYLE
 from cotoolkit.errors import ConfigError
+from cotoolkit.table import varying
 from interventions.units import format_number
 
 LINES = {  # signal: label, style, index into seaborn's colour-blind palette
@@ -24,6 +26,14 @@ LINES = {  # signal: label, style, index into seaborn's colour-blind palette
     "probe_fgsm": ("FGSM", "--", 1),
     "probe_pgd": ("PGD", "-", 0),
 }
+
+
+class PhaseAxes(NamedTuple):
+    """Columns of a study's table that span its phase diagram."""
+
+    x: str
+    y: str
+    by: str | None
 
 
 def timeline(
@@ -121,6 +131,24 @@ def phase_diagram(
             _seeds_a_cell(done.groupby([y, x, *([by] if by else [])]).size()), fontsize=9, x=0.99, ha="right"
         )
     return figure, list(grid.flat)
+
+
+def phase_axes(table: pd.DataFrame) -> PhaseAxes:
+    """The settings to spread a phase diagram over: strength and radius, or the first numbers that vary.
+
+    >>> runs = pd.DataFrame({"state": "done", "method": ["fgsm", "pgd"], "epsilon": [0.1, 0.2], "beta": [0.0, 0.1]})
+    >>> phase_axes(runs.assign(verdict="robust"))
+    PhaseAxes(x='beta', y='epsilon', by='method')
+    >>> phase_axes(runs.assign(verdict="robust", epsilon=0.1))
+    PhaseAxes(x='beta', y='method', by=None)
+    """
+    differing = [name for name in varying(table) if name != "seed"]
+    numbers = [name for name in differing if pd.api.types.is_numeric_dtype(table[name]) and table[name].notna().all()]
+    first = [name for name in ("beta", "epsilon") if name in numbers]
+    x, *rest = [*first, *(name for name in numbers if name not in first)] or ["epsilon"]
+    if rest:
+        return PhaseAxes(x, rest[0], "method" if "method" in differing else None)
+    return PhaseAxes(x, "method", None)
 
 
 def _heat_map(axis: Axes, cells: pd.DataFrame, colours: str) -> None:

@@ -23,5 +23,9 @@ class RunError(CotoolkitError):
     """A run folder that is missing, damaged, or made by another version."""
 
 
+class AmbiguousName(RunError):
+    """The start of a name that several runs or studies share."""
+
+
 class RunInUse(RunError):
     """A run folder that another process is training in."""

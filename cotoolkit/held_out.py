@@ -25,6 +25,8 @@ def held_out(
     Raises:
         DataError: what the message says.
     """
+    if not (isinstance(points, tuple | list) and len(points) == 2 and all(isinstance(part, Tensor) for part in points)):
+        raise DataError("points: give a pair of tensors, images (N, C, H, W) and labels (N,)")
     images, labels = points
     if len(images) != len(labels) or len(images) == 0:
         raise DataError(f"points: {len(images)} images and {len(labels)} labels; the monitor needs one label per image")

@@ -28,12 +28,13 @@ class MonitorConfig:
     """How closely a run is watched.
 
     Args:
-        interval: iterations between scheduled probes; 0 probes only at the end.
+        interval: iterations between scheduled probes after the early ones (`EARLIEST_PROBE`); 0 probes only at the end.
         points: fixed held-out points of the probe.
         steps: PGD steps of the probe, of size epsilon / 4, from one uniform start.
         drop: robustness is broken when PGD accuracy is below this share of its best so far (ours; after the proposal
             "half its running maximum") ...
-        gap: ... and FGSM accuracy exceeds it by this much (ours; no threshold is published).
+        gap: ... and FGSM accuracy exceeds it by this much (ours; no threshold is published). `Judge.is_broken` says
+            what is enough under an alarm.
         trace_every: iterations between values of PertAlign and linearity, which need the input gradient of the update.
             That costs next to nothing on a ResNet and 4 to 5 % of a step on a network as small as the demo's, hence 2.
             The other free signals are taken at every iteration.

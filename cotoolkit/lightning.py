@@ -61,6 +61,7 @@ class BreakpointCallback(pl.Callback):
         self.monitor = BreakpointMonitor(network, self.points, **{**own, **self.options})
         if self._saved is not None:
             self.monitor.load_state_dict(self._saved)
+            self._saved = None  # a second fit starts anew, as its trainer does
         self._updates = trainer.global_step
 
     @override

@@ -3,7 +3,7 @@
     monitor = BreakpointMonitor(model, (images, labels), epsilon=8 / 255)
     for x, y in loader:
         ...                                 # anybody's training step
-        monitor.step(losses=losses)         # after each update, with whatever the loop has computed anyway
+        monitor.step(losses=losses, start_losses=start_losses)  # after each update, with what the loop computed anyway
         if monitor.broken:
             break
 
@@ -16,9 +16,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Protocol, cast, get_args
+from typing import Any, cast, get_args
 
-from pydantic import ValidationError
 from torch import Tensor, nn
 
 from cotoolkit.actions import Action
@@ -29,7 +28,7 @@ from cotoolkit.held_out import held_out
 from cotoolkit.history import Good, History, Moment, weights_of
 from cotoolkit.judge import Judge, MonitorConfig
 from cotoolkit.methods import METHODS, AttackMethod, Batch, StepRecord
-from cotoolkit.observation import means
+from cotoolkit.monitor_log import MetricsLogger, MonitorLog
 from cotoolkit.probe import Probe, ProbeResult
 from cotoolkit.processes import as_the_first_says, averaged, rank_and_world
 from cotoolkit.reading import StepReader
@@ -38,13 +37,6 @@ from cotoolkit.threat import Box, Norm, ThreatModel
 from cotoolkit.watched import Autocast, Watched, device_of, input_statistics, unwrapped
 
 log = logging.getLogger(__name__)
-
-
-class MetricsLogger(Protocol):
-    """A logger of Fabric or Lightning: TensorBoard, CSV, Weights & Biases."""
-
-    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Write values down."""
 
 
 class BreakpointMonitor(StepReader):
@@ -112,7 +104,7 @@ class BreakpointMonitor(StepReader):
         self.config = config = config or MonitorConfig()
         super().__init__(input_statistics(mean, std, bounds), config.trace_every)
         self.seed = seed
-        self.threat = _threat(epsilon, norm, box)
+        self.threat = ThreatModel.given(epsilon, norm, box)
         self.network, found = unwrapped(model)
         self.autocast = found if autocast is None else autocast
         self.images, self.labels = held_out(points, bounds, box, config.points, seed)
@@ -122,9 +114,10 @@ class BreakpointMonitor(StepReader):
         unknown = self.actions.keys() - set(get_args(EventKind))
         if unknown:
             raise ConfigError(f"on: no event {sorted(unknown)[0]!r}; there are {', '.join(get_args(EventKind))}")
-        if log_every < 1 or snapshot_every < 1:
-            raise ConfigError("log_every and snapshot_every must be at least 1")
-        self.loggers, self.log_every, self.snapshot_every = loggers, log_every, snapshot_every
+        if snapshot_every < 1:
+            raise ConfigError("snapshot_every must be at least 1")
+        self.snapshot_every = snapshot_every
+        self._log = MonitorLog(loggers, log_every)
         self.judge = Judge(config, int(points[1].max()) + 1)
         self.alarm = Alarm()
         self.history = History()
@@ -135,12 +128,15 @@ class BreakpointMonitor(StepReader):
         self.bracket: tuple[Moment, Moment] | None = None
         self.last_probe: ProbeResult | None = None
         self._probe: Probe | None = None
-        self._unlogged: list[dict[str, float]] = []
 
     # ------------------------------------------------------------------------------------------------ what a loop calls
 
     def step(self, record: StepRecord | None = None, **by_products: Any) -> None:
-        """One optimiser step is done; what it computed may be handed over here, by the arguments of `observe`."""
+        """One optimiser step is done; what it computed may be handed over here, by the arguments of `observe`.
+
+        Raises:
+            ConfigError: see `observe`.
+        """
         if record is not None or by_products or self._attacked:
             self.observe(record, **by_products)
         self._close_step()
@@ -189,7 +185,7 @@ class BreakpointMonitor(StepReader):
             "start_losses": attacked.losses,
             "start_logits": attacked.logits,
             "attack_gradient": attacked.gradient,
-            "labels": labels,
+            "labels": labels.clone(),
         }
         return watched.to_input(pixels + attacked.delta)
 
@@ -206,6 +202,7 @@ class BreakpointMonitor(StepReader):
         if self.good is None:
             raise ConfigError("nothing to go back to: no probe has found the network robust yet")
         self.good.put_back(self.network, self.optimizer)
+        self._forget()  # by-products of the weights that are gone
         self.judge.mended()
         self.alarm = Alarm()
         self.history.restart(Moment(self.iteration, self.good.moment.weights))
@@ -236,6 +233,7 @@ class BreakpointMonitor(StepReader):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Inverse of `state_dict`, for a monitor made with the same arguments."""
+        self._forget()
         self.iteration, self._attacks = state["iteration"], state["attacks"]
         self.rescues, self.should_stop = state["rescues"], state["should_stop"]
         method = state["method"]
@@ -243,6 +241,8 @@ class BreakpointMonitor(StepReader):
         self.judge.load_state(state["judge"])
         self.alarm.load_state(state["alarm"])
         self.good, good = None, state["good"]
+        self.history = History()
+        self.bracket = self.last_probe = None
         if good is not None:
             self.good = Good(Moment(good["iteration"], good["weights"]), good["optimizer"])
             self.history.restart(self.good.moment)
@@ -256,16 +256,13 @@ class BreakpointMonitor(StepReader):
         for iteration, signals in self._signals():
             shared = averaged(signals, device_of(self.network))
             raised = self.alarm.update(shared) or raised
-            self._unlogged.append(shared)
-            if iteration % self.log_every == 0:
-                self._log(means(self._unlogged), iteration)
-                self._unlogged = []
+            self._log.signals(shared, iteration)
         return None if self.broken or self.good is None else raised
 
     def _look(self, raised: str | None) -> ProbeResult:
         """Probe, judge, tell and act."""
         self.last_probe = result = self._measure()
-        self._log(result.metrics(), self.iteration)
+        self._log.write(result.metrics(), self.iteration)
         if raised:
             rescues = self.rescues
             self._tell(Event("warning", self.iteration, self.iteration, result, signal=raised))
@@ -302,19 +299,6 @@ class BreakpointMonitor(StepReader):
     def _tell(self, event: Event) -> None:
         self.events.append(event)
         log.log(logging.INFO if event.kind == "recovered" else logging.WARNING, "%s", event)
-        self._log({event.kind: float(event.iteration)}, self.iteration)
+        self._log.write({event.kind: float(event.iteration)}, self.iteration)
         for action in self.actions.get(event.kind, []):
             action(self, event)
-
-    def _log(self, values: Mapping[str, float], iteration: int) -> None:
-        if rank_and_world()[0] != 0 or not values:
-            return
-        for logger in self.loggers:
-            logger.log_metrics({f"cotoolkit/{name}": value for name, value in values.items()}, step=iteration)
-
-
-def _threat(epsilon: float | str, norm: Norm, box: Box) -> ThreatModel:
-    try:
-        return ThreatModel(epsilon, norm, box)  # type: ignore[arg-type] # pydantic reads "8/255"
-    except ValidationError as error:
-        raise ConfigError(f"threat model {epsilon!r}, {norm!r}, {box!r}: {error.errors()[0]['msg']}") from None

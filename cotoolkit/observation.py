@@ -53,8 +53,12 @@ class Observation:
         """From detached tensors by name.
 
         Raises:
-            ConfigError: the by-products are of different batch sizes.
+            ConfigError: the by-products are of different batch sizes, or one is a mean over its batch.
         """
+        for name, value in by_products.items():
+            if name != "loss" and value.dim() == 0:
+                hint = "; a mean loss is handed over as loss" if name.endswith("losses") else ""
+                raise ConfigError(f"{name}: one value per sample is needed, not a single number{hint}")
         sizes = {name: len(value) for name, value in by_products.items() if name != "loss"}
         if len(set(sizes.values())) > 1:
             described = ", ".join(f"{name} {size}" for name, size in sizes.items())

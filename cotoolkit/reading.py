@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from cotoolkit.errors import ConfigError
 from cotoolkit.methods import StepRecord
 from cotoolkit.models.normalise import Statistics
 from cotoolkit.observation import Observation, observed_signals
@@ -84,9 +85,14 @@ class StepReader:
                 the loop divides the loss by K.
 
         Raises:
-            ConfigError: by-products of different batch sizes.
+            ConfigError: by-products of different batch sizes, a mean where values per sample are meant, or something
+                handed over without its name.
         """
         if record is not None:
+            if not isinstance(record, StepRecord):
+                raise ConfigError(
+                    f"by-products are handed over by name, such as losses=...; a {type(record).__name__} came without"
+                )
             self._keep(Observation.of_record(record, labels))
             return
         if adversarial is not None and adversarial.is_leaf and update_gradient is None:
@@ -131,6 +137,10 @@ class StepReader:
         found = observed_signals(self._waiting)
         self._waiting, self._held = [], 0
         return list(enumerate(found, start=first))
+
+    def _forget(self) -> None:
+        """Drop what has not been read."""
+        self._attacked, self._batches, self._waiting, self._held = {}, [], [], 0
 
     def _keep(self, observation: Observation) -> None:
         self._batches.append(observation)

@@ -32,7 +32,7 @@ from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
 from cotoolkit.config import RunConfig
-from cotoolkit.errors import ConfigError, RunError, RunInUse
+from cotoolkit.errors import AmbiguousName, ConfigError, RunError, RunInUse
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -309,15 +309,16 @@ def find_run(root: Path | str, key: str) -> RunFolder:
     """The one run whose folder name, or identity, starts with `key`; a path to a run folder is itself.
 
     Raises:
-        RunError: none, or several.
+        RunError: none; AmbiguousName: several.
     """
     if (Path(key) / "config.yaml").exists():
         return RunFolder(key)
     folders = find_runs(root)
     matches = [f for f in folders if f.path.name.startswith(key) or f.path.name.rpartition("-")[2].startswith(key)]
-    if len(matches) != 1:
-        found = f"{len(matches)} runs match" if matches else f"none of the {len(folders)} runs matches"
-        raise RunError(f"{root}: {found} {key!r}; `cotoolkit runs list` shows them")
+    if len(matches) > 1:
+        raise AmbiguousName(f"{root}: {len(matches)} runs match {key!r}; `cotoolkit runs list` shows them")
+    if not matches:
+        raise RunError(f"{root}: none of the {len(folders)} runs matches {key!r}; `cotoolkit runs list` shows them")
     return matches[0]
 
 

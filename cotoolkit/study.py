@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cotoolkit.choices import Device, Scale
 from cotoolkit.config import RunConfig, one_line
-from cotoolkit.errors import ConfigError, RunError
+from cotoolkit.errors import AmbiguousName, ConfigError, RunError
 from cotoolkit.launch import Outcome, Update, launch
 from cotoolkit.runs import RunFolder, write_atomically
 from cotoolkit.settings import Grid, combinations
@@ -143,7 +143,7 @@ def find_study(root: Path | str, key: str) -> Study:
     """The one study below `root` whose folder name starts with `key`; a path to a study's file or folder is itself.
 
     Raises:
-        RunError: none, or several.
+        RunError: none; AmbiguousName: several.
     """
     for path in (Path(key), Path(key) / "study.yaml"):
         if path.is_file():
@@ -151,7 +151,8 @@ def find_study(root: Path | str, key: str) -> Study:
     found = sorted(Path(root).glob(f"studies/{key}*/study.yaml"))
     if len(found) != 1:
         names = ", ".join(path.parent.name for path in sorted(Path(root).glob("studies/*/study.yaml"))) or "none"
-        raise RunError(f"{root}: {len(found)} studies match {key!r}; there are: {names}")
+        kind = AmbiguousName if found else RunError
+        raise kind(f"{root}: {len(found)} studies match {key!r}; there are: {names}")
     return Study.read(found[0])
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
+from pydantic import ValidationError
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
+from cotoolkit.errors import ConfigError
 from interventions.registry import STRICT
 from interventions.units import NonNegative, format_number
 
@@ -39,6 +41,21 @@ class ThreatModel:
 
     def __str__(self) -> str:
         return f"{self.norm} {format_number(self.epsilon)}, {self.box}"
+
+    @classmethod
+    def given(cls, epsilon: float | str, norm: Norm, box: Box) -> ThreatModel:
+        """What somebody gives for their own images.
+
+        Raises:
+            ConfigError: nonsense, a ball of one point, or a radius in l_inf beyond the whole range of images.
+        """
+        try:
+            threat = cls(epsilon, norm, box)  # type: ignore[arg-type] # pydantic reads "8/255"
+        except ValidationError as error:
+            raise ConfigError(f"threat model {epsilon!r}, {norm!r}, {box!r}: {error.errors()[0]['msg']}") from None
+        if threat.epsilon == 0 or (norm == "linf" and threat.epsilon > 1):
+            raise ConfigError(f"epsilon {epsilon!r}: give a share of the images' range, above 0, such as 8/255")
+        return threat
 
     def scaled(self, factor: float) -> ThreatModel:
         """The same threat at `factor` times the radius."""

@@ -24,6 +24,9 @@ def unwrapped(model: nn.Module) -> tuple[nn.Module, Autocast]:
     Fabric's wrapper forbids the gradients that an attack takes besides `fabric.backward`, DDP's synchronises with
     other processes, and a compiled network would be compiled anew for a probe. What accelerate does to a network on
     one device is part of the network itself.
+
+    Raises:
+        ModelError: no module, or one whose weights are sharded over processes.
     """
     autocast: Autocast = contextlib.nullcontext
     fabric = sys.modules.get("lightning_fabric.wrappers")  # never imported here: only who uses it has such a model
@@ -36,7 +39,17 @@ def unwrapped(model: nn.Module) -> tuple[nn.Module, Autocast]:
         elif hasattr(model, "_orig_mod"):
             model = model._orig_mod  # type: ignore[assignment]
         else:
-            return model, autocast
+            break
+    if not isinstance(model, nn.Module):
+        raise ModelError(f"model: a torch.nn.Module is needed, not a {type(model).__name__}")
+    if any(isinstance(module, _sharded()) for module in model.modules()):
+        raise ModelError("model: weights sharded over processes (FSDP) cannot be watched")
+    return model, autocast
+
+
+def _sharded() -> tuple[type, ...]:
+    fsdp = sys.modules.get("torch.distributed.fsdp")  # never imported here, as above
+    return () if fsdp is None else (fsdp.FullyShardedDataParallel, fsdp.FSDPModule)
 
 
 def input_statistics(

@@ -28,16 +28,25 @@ def test_the_parts_example_runs(capsys):
 def test_the_monitor_example_runs():
     images, labels = torch.rand(20, 1, 6, 6), torch.arange(20) % 10
     names = {"model": conv_net(classes=10), "images": images, "labels": labels, "loader": [(images, labels)] * 3}
-    names["train_step"] = lambda x, y: y.float()
+    names["train_step"] = lambda x, y: (y.float(), y.float() + 1)
     exec(BLOCKS[2], names)
     assert names["monitor"].iteration == 3
     assert not names["monitor"].broken
+
+
+def test_the_diagnosis_example_runs(capsys):
+    images, labels = torch.rand(20, 1, 6, 6), torch.arange(20) % 10
+    names = {"model": conv_net(classes=10), "images": images, "labels": labels}
+    exec(BLOCKS[3], names)
+    verdict = names["diagnosis"].verdict
+    assert capsys.readouterr().out == f"{verdict.label} {verdict.confidence}\n"
+    assert verdict.label != "robust"  # the labels are arbitrary
 
 
 def test_the_mixtures_example_runs():
     images, labels = torch.rand(20, 1, 6, 6), torch.arange(20) % 10
     names = {name: conv_net(classes=10) for name in ("start", "clean", "robust")}
     names |= {"images": images, "labels": labels}
-    exec(BLOCKS[3], names)
+    exec(BLOCKS[4], names)
     assert set(names["mixtures"]["model"]) == {"start", "clean", "robust"}
     assert len(names["features"]) > 50

@@ -41,8 +41,9 @@ def report_of(runs: Sequence[Run], watched: Sequence[Watched], rows: Sequence[Ro
                 "How late, how often wrong",
                 "Each rule's delay from the true break to its first alarm: dot and line are the median and its 95 % "
                 "interval, the tick is the delay within which 90 % of the found breaks are found. On the right: the "
-                "share of collapses without an alarm, and false alarms per healthy run. Thresholds of ours were fixed "
-                "on half of the seeds and scored on the other half, both ways; published ones are their authors'.",
+                "share of collapses without an alarm (missed), and alarms per healthy run (false). Thresholds of ours "
+                "were fixed on half of the seeds and scored on the other half, both ways; published ones are their "
+                "authors'.",
                 delays(shown)[0],
                 "Median and 90 % delay of every rule, with misses and false alarms",
                 _shorter(rules),
@@ -81,9 +82,9 @@ def _lead(runs: Sequence[Run], watched: Sequence[Watched], rows: Sequence[Row]) 
     warning = next(row.score for row in rows if row.rule == f"{WARNING}, as shipped")
     spent = sum(found.probes for found in watched) / sum(len(run.recording.trace) for run in runs)
     aims = (
-        _aim("median delay", score.median, score.median.value <= 10, "at most 10 iterations"),
-        _aim("false alarms per healthy run", score.false, score.false.value <= 0.01, "at most 0.01"),
-        _aim("share of collapses missed", score.missed, score.missed.value == 0, "none"),
+        _aim("median delay", score.median, 10, "at most 10 iterations"),
+        _aim("false alarms per healthy run", score.false, 0.01, "at most 0.01"),
+        _aim("share of collapses missed", score.missed, 0, "none"),
     )
     return "\n\n".join(
         (
@@ -101,8 +102,12 @@ def _lead(runs: Sequence[Run], watched: Sequence[Watched], rows: Sequence[Row]) 
     )
 
 
-def _aim(name: str, found: Interval, reached: bool, aim: str) -> str:
-    return f"{name} {found} (aim: {aim}; {'reached' if reached else 'not reached'})"
+def _aim(name: str, found: Interval, most: float, aim: str) -> str:
+    if found.value > most:
+        came = "not reached"
+    else:
+        came = "reached" if found.high <= most else "reached by the estimate, not by its whole interval"
+    return f"{name} {found} (aim: {aim}; {came})"
 
 
 def _missed(runs: Sequence[Run], watched: Sequence[Watched]) -> str:

@@ -34,7 +34,7 @@ def delays(table: pd.DataFrame) -> tuple[Figure, Axes]:
         axis.set_yticks(heights, rows["label"])
         axis.set_xlabel("iterations after the true break (negative: before it)")
         axis.set_ylim(-0.7, len(rows) - 0.3)
-        for x, title, column in ((1.02, "missed", "missed"), (1.17, "false/run", "false_per_healthy_run")):
+        for x, title, column in ((1.02, "missed", "missed"), (1.17, "false", "false_per_healthy_run")):
             axis.text(x, 1.01, title, transform=axis.transAxes, fontsize=9, va="bottom")
             for height, value in enumerate(rows[column]):
                 text = f"{value:.0%}" if column == "missed" else f"{value:.2f}"

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from analyses.breakpoints import number
-from analyses.pages.run_timeline import run_chart, run_picture, run_views
+from analyses.pages.run_timeline import run_chart, run_pictures, run_views
 from analyses.pages.signal_panels import panels_of, title_of
 from cotoolkit.config import RunConfig
 from cotoolkit.report import Report, Section
@@ -104,14 +104,16 @@ def _timeline(
             else "No breakpoint was dated in this run."
         )
     )
+    picture, *more = run_pictures(panels, events, last)
     return Section(
         "timeline",
         "All signals, iteration by iteration",
         text,
-        run_picture(panels, events, last)[0],
+        picture,
         f"Line plots against the iteration: {'; '.join(panel.title for panel in panels)}",
         chart=run_chart(panels, events, last),
         views=run_views(last, int(found["iteration"]) if found else None),
+        more_figures=more,
     )
 
 

@@ -18,6 +18,9 @@ from analyses.style import STYLE
 AROUND = 30
 """Iterations on either side of the breakpoint that its close view shows."""
 
+A_PICTURE = 6
+"""Panels of a picture at most: it has to fit a printed page below the report's lead."""
+
 EVENTS = {"breakpoint": ("solid", "-", "#000000"), "recovered": ("dash", "--", COLOURS[2])}
 """Dash in charts, style in pictures, and colour of an event's line."""
 
@@ -64,16 +67,24 @@ def run_chart(panels: Sequence[Panel], events: Sequence[Mapping[str, Any]], last
     return chart
 
 
-def run_picture(panels: Sequence[Panel], events: Sequence[Mapping[str, Any]], last: int) -> tuple[Figure, list[Axes]]:
+def run_pictures(panels: Sequence[Panel], events: Sequence[Mapping[str, Any]], last: int) -> list[Figure]:
     """The same for print: on the left the whole run, on the right the iterations around its first breakpoint, if any.
+
+    A picture has at most `A_PICTURE` panels, so that each fits a printed page at its own size.
 
     Args:
         panels: at least one.
         events: of the run (`RunFolder.events`).
         last: the run's last iteration.
     """
+    parts = -(-len(panels) // A_PICTURE)
+    size = -(-len(panels) // parts)
+    return [_picture(panels[first : first + size], events, last) for first in range(0, len(panels), size)]
+
+
+def _picture(panels: Sequence[Panel], events: Sequence[Mapping[str, Any]], last: int) -> Figure:
     ranges = list(run_views(last, _first_break(events)).values()) or [(0.0, float(last))]
-    heights = [1.4, *[0.62] * (len(panels) - 1)]  # a dozen signals fit below the lead on a printed page
+    heights = [1.4 if len(panel.series) > 1 else 0.8 for panel in panels]
     with mpl.rc_context({**STYLE, "axes.titlesize": 8, "xtick.labelsize": 7, "ytick.labelsize": 7}):
         figure = Figure(figsize=(7.5, sum(heights) + 1.0), layout="constrained")
         grid = figure.subplots(
@@ -94,9 +105,10 @@ def run_picture(panels: Sequence[Panel], events: Sequence[Mapping[str, Any]], la
         for kind in dict.fromkeys(event["kind"] for event in events):
             _, style, colour = EVENTS.get(kind, OTHER_EVENT)
             grid[0, 0].plot([], [], style, color=colour, lw=1, label=kind)
-        figure.legend(loc="outside upper center", ncols=6, frameon=False, fontsize=8)
+        if grid[0, 0].get_legend_handles_labels()[1]:
+            figure.legend(loc="outside upper center", ncols=6, frameon=False, fontsize=8)
         figure.supxlabel("iteration", fontsize=9)
-    return figure, list(grid.flat)
+    return figure
 
 
 def _trace(panel: Panel, name: str, y: str) -> go.Scatter:

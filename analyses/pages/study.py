@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 
-from analyses.breakpoints import kind_name, phase_diagram, timeline
+from analyses.breakpoints import kind_name, phase_axes, phase_diagram, timeline
 from analyses.pages.study_charts import phase_chart, runs_chart
 from cotoolkit.errors import RunError
 from cotoolkit.report import Report, Section
@@ -18,14 +17,6 @@ from cotoolkit.table import metric_table, varying
 
 KINDS = 12
 """Kinds of runs in one picture of accuracies; more of them make more pictures."""
-
-
-class PhaseAxes(NamedTuple):
-    """Columns of a study's table that span its phase diagram."""
-
-    x: str
-    y: str
-    by: str | None
 
 
 def study_report(study: Study, root: Path | str) -> Report:
@@ -49,24 +40,6 @@ def study_report(study: Study, root: Path | str) -> Report:
         *_phase(table, study),
     ]
     return Report(f"Study: {study.name}", _lead(study, table, by), sections, _facts(study, table, folders))
-
-
-def phase_axes(table: pd.DataFrame) -> PhaseAxes:
-    """The settings to spread a phase diagram over: strength and radius, or the first numbers that vary.
-
-    >>> runs = pd.DataFrame({"state": "done", "method": ["fgsm", "pgd"], "epsilon": [0.1, 0.2], "beta": [0.0, 0.1]})
-    >>> phase_axes(runs.assign(verdict="robust"))
-    PhaseAxes(x='beta', y='epsilon', by='method')
-    >>> phase_axes(runs.assign(verdict="robust", epsilon=0.1))
-    PhaseAxes(x='beta', y='method', by=None)
-    """
-    differing = [name for name in varying(table) if name != "seed"]
-    numbers = [name for name in differing if pd.api.types.is_numeric_dtype(table[name]) and table[name].notna().all()]
-    first = [name for name in ("beta", "epsilon") if name in numbers]
-    x, *rest = [*first, *(name for name in numbers if name not in first)] or ["epsilon"]
-    if rest:
-        return PhaseAxes(x, rest[0], "method" if "method" in differing else None)
-    return PhaseAxes(x, "method", None)
 
 
 def _lead(study: Study, table: pd.DataFrame, by: list[str]) -> str:

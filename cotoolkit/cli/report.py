@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cotoolkit.cli.display import say
-from cotoolkit.errors import CotoolkitError, RunError
+from cotoolkit.errors import AmbiguousName, CotoolkitError, RunError
 
 if TYPE_CHECKING:
     from cotoolkit.runs import RunFolder
@@ -42,7 +42,7 @@ def _find(root: Path, key: str) -> RunFolder | Study:
     """The one run or the one study that a key names.
 
     Raises:
-        RunError: neither, or both.
+        RunError: neither, or more than one of them.
     """
     from cotoolkit.runs import find_run
     from cotoolkit.study import find_study
@@ -52,6 +52,8 @@ def _find(root: Path, key: str) -> RunFolder | Study:
     for find in (find_run, find_study):
         try:
             found.append(find(root, key))
+        except AmbiguousName:
+            raise
         except CotoolkitError as error:
             reasons.append(str(error))
     if len(found) == 2:

@@ -189,7 +189,7 @@ def _run_study(study: Study, root: Path, *, jobs: int | None, device: Device, fr
 
 def _show(study: Study, root: Path, table: pd.DataFrame) -> None:
     """Print the table; draw what the finished runs allow; say where everything is."""
-    from analyses.breakpoints import phase_diagram, timeline
+    from analyses.breakpoints import phase_axes, phase_diagram, timeline
     from analyses.style import save
     from cotoolkit.table import metric_table
 
@@ -205,9 +205,8 @@ def _show(study: Study, root: Path, table: pd.DataFrame) -> None:
         pictures.append(save(timeline(done, metrics)[0], folder / "timeline.png"))
         protocol = next((name for name in study.runs()[-1].evaluation if name.startswith("pgd")), None)
         if protocol in done:
-            several = done["epsilon"].nunique() > 1
-            axes: Any = {"y": "epsilon", "by": "method"} if several else {"y": "method", "by": None}
-            pictures.append(save(phase_diagram(done, **axes, accuracy=str(protocol))[0], folder / "phase.png"))
+            figure, _ = phase_diagram(done, **phase_axes(done)._asdict(), accuracy=str(protocol))
+            pictures.append(save(figure, folder / "phase.png"))
     for name, path in [("study", folder), *((picture.stem, picture) for picture in pictures)]:
         say(f"{name + ':':<10}{path}")
 

@@ -2,7 +2,7 @@
 
 report.html          opens anywhere, asks nothing of the network
 NAME.csv .parquet    every table
-NAME.png .svg        every picture
+NAME.png .svg        every picture; NAME-2, ... where one goes on
 
 On the screen a browser with JavaScript sorts and filters the tables and shows charts to zoom into; in print, and
 without JavaScript, the same page has plain tables and the static pictures.
@@ -46,11 +46,12 @@ class Section:
         table: rows to show, if any.
         chart: an interactive version of the picture, shown in its place where the page has JavaScript; its layout says
             its height, and its width is the page's. Charts of two-dimensional traces only: maps fetch their outlines.
+        more_figures: the picture goes on in these, for print; with a chart the screen shows none of them.
         views: ranges of the chart's horizontal axis that a button each goes to, by the button's text; the first is
             that of the chart as drawn.
 
     Raises:
-        ValueError: a chart without a picture that stands for it in print, or views without a chart.
+        ValueError: a chart or more pictures without a picture that stands for it in print, or views without a chart.
     """
 
     name: str
@@ -61,10 +62,13 @@ class Section:
     table: pd.DataFrame | None = None
     chart: go.Figure | None = None
     views: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    more_figures: Sequence[Figure] = ()
 
     def __post_init__(self) -> None:
         if self.chart is not None and self.figure is None:
             raise ValueError(f"section {self.name!r} has a chart but no figure to print")
+        if self.more_figures and self.figure is None:
+            raise ValueError(f"section {self.name!r} has more figures but no first one")
         if self.views and self.chart is None:
             raise ValueError(f"section {self.name!r} has views but no chart")
 
@@ -95,21 +99,24 @@ def write_report(report: Report, folder: Path | str) -> Path:
     for name, table in {**report.data, **tables}.items():
         for suffix in (".csv", ".parquet"):
             write_table(table, folder / f"{name}{suffix}")
-    pictures = {}
+    pictures: dict[str, list[str]] = {}
     for section in report.sections:
-        if section.figure is not None:
-            section.figure.draw_without_rendering()
-            section.figure.set_layout_engine("none")  # laid out once, not once more per file
-            svg = _drawn(section.figure, "svg")
-            write_atomically(folder / f"{section.name}.svg", svg)
-            write_atomically(folder / f"{section.name}.png", _drawn(section.figure, "png"))
-            pictures[section.name] = "data:image/svg+xml;base64," + base64.b64encode(svg).decode()
+        figures = [] if section.figure is None else [section.figure, *section.more_figures]
+        for place, figure in enumerate(figures, start=1):
+            name = section.name if place == 1 else f"{section.name}-{place}"
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")  # laid out once, not once more per file
+            svg = _drawn(figure, "svg")
+            write_atomically(folder / f"{name}.svg", svg)
+            write_atomically(folder / f"{name}.png", _drawn(figure, "png"))
+            encoded = "data:image/svg+xml;base64," + base64.b64encode(svg).decode()
+            pictures.setdefault(section.name, []).append(encoded)
     path = folder / "report.html"
     write_atomically(path, _page(report, pictures).encode())
     return path
 
 
-def _page(report: Report, pictures: Mapping[str, str]) -> str:
+def _page(report: Report, pictures: Mapping[str, Sequence[str]]) -> str:
     import jinja2
 
     environment = jinja2.Environment(

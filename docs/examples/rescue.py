@@ -28,7 +28,7 @@ def digits() -> tuple[torch.Tensor, torch.Tensor]:
     return Inject("paired", beta=0.15)(images, torch.tensor(load_digits().target)[order], classes=10)
 
 
-def train(seed: int, *, rescue: bool, epochs: int = 16) -> tuple[BreakpointMonitor, float]:
+def train(seed: int, *, rescue: bool, epochs: int) -> tuple[BreakpointMonitor, float]:
     """The monitor, and the PGD-50 accuracy on 200 test images."""
     images, labels = digits()
     torch.manual_seed(seed)
@@ -59,11 +59,11 @@ def train(seed: int, *, rescue: bool, epochs: int = 16) -> tuple[BreakpointMonit
     return monitor, found.accuracy.value
 
 
-def main(seed: int = 0) -> dict[str, float]:
+def main(seed: int = 0, epochs: int = 16) -> dict[str, float]:
     """PGD-50 accuracy without and with rescue."""
     robust = {}
     for name, rescue in (("without rescue", False), ("with rescue", True)):
-        monitor, robust[name] = train(seed, rescue=rescue)
+        monitor, robust[name] = train(seed, rescue=rescue, epochs=epochs)
         breaks = [event.iteration for event in monitor.events if event.kind == "breakpoint"]
         print(f"seed {seed}, {name}: PGD-50 {robust[name]:.1%}, breaks {breaks}, trained on by {monitor.method}")
     return robust

@@ -1,6 +1,7 @@
 """What the monitor decides, against a truth that is written down."""
 
 import io
+import json
 import logging
 
 import pytest
@@ -9,6 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from cotoolkit.actions import Rescue, Save, stop
+from cotoolkit.alarm import PAUSE
 from cotoolkit.errors import ConfigError
 from cotoolkit.methods import FGSM, NFGSM
 from cotoolkit.monitor import BreakpointMonitor
@@ -109,6 +111,62 @@ def test_weights_are_saved_before_and_after(tmp_path):
     names = {path.name for path in (tmp_path / "broken").iterdir()}
     assert names == {f"before-{broken.earliest - 1}.safetensors", f"after-{broken.iteration}.safetensors"}
     assert load_file(tmp_path / "broken" / f"before-{broken.earliest - 1}.safetensors")["time"] < 70
+
+
+def test_a_rescue_by_hand_drops_the_by_products_of_the_weights_that_are_gone():
+    monitor = Scripted(Clock(), lambda now: 0.5)
+    train(monitor, 53, aligned(1000))
+    monitor.observe(loss=1.0)
+    monitor.rescue(NFGSM())
+    assert monitor._signals() == []
+    train(monitor, 3, lambda i: {"loss": 2.0})
+    assert monitor._signals() == [(i, {"train_loss": 2.0}) for i in (54, 55, 56)]
+
+
+def test_a_state_may_be_loaded_into_a_monitor_that_has_seen_steps():
+    first, second = (Scripted(Clock(), breaks_at(60)) for _ in range(2))
+    train(first, 40)
+    state = first.state_dict()
+    train(second, 101, aligned(1000))
+    assert second.broken
+    second.load_state_dict(state)
+    assert (second.iteration, second.broken, second.bracket, second.events) == (40, False, None, [])
+    assert [moment.iteration for moment in second.history.moments] == [32]
+    train(second, 2, lambda i: {"loss": 1.0})
+    assert second._signals() == [(41, {"train_loss": 1.0}), (42, {"train_loss": 1.0})]
+
+
+def test_the_alarm_goes_on_where_it_was():
+    whole, first, second = (Scripted(Clock(), lambda now: 0.5) for _ in range(3))
+    train(whole, 120, aligned(63))
+    train(first, 66, aligned(63))  # raised at 63, and read at 66
+    file = io.BytesIO()
+    torch.save(first.state_dict(), file)
+    file.seek(0)
+    second.network.load_state_dict(first.network.state_dict())
+    second.load_state_dict(torch.load(file, weights_only=True))
+    assert second.alarm.state() == first.alarm.state() == json.loads(json.dumps(first.alarm.state()))
+    assert (second.alarm.waiting, second.alarm.statistics[0].count) == (PAUSE - 3, 66)
+    train(second, 54, aligned(63))
+    assert second.events == whole.events
+    assert [event.iteration for event in whole.events][:2] == [66, 74]  # 8 steps after the first: 71, read at 74
+
+
+def test_without_signals_for_the_alarm_the_schedule_alone_probes():
+    monitor = Scripted(Clock(), breaks_at(70))
+    train(monitor, 120, lambda i: {"losses": torch.rand(4)})
+    assert kinds(monitor) == ["breakpoint"]
+    assert monitor.breakpoint.detected == 100
+
+
+def test_a_long_run_holds_no_more_than_a_short_one():
+    monitor = Scripted(Clock(), lambda now: 0.5, snapshot_every=1)
+    sizes = []
+    for _ in range(2):
+        train(monitor, 1000, lambda i: {"losses": torch.rand(4)})
+        log, waiting, moments = monitor._log._waiting, monitor._waiting, monitor.history.moments
+        sizes.append((len(log), len(waiting), len(moments), len(monitor.events)))
+    assert sizes == [(0, 0, 1, 0)] * 2
 
 
 def test_rescue_goes_back_and_escalates_until_no_method_is_left():
@@ -247,6 +305,9 @@ def test_the_interface_of_fabric_loggers_is_enough():
         ({"epsilon": "eight"}, "'eight'"),
         ({"epsilon": -0.1}, "-0.1"),
         ({"norm": "l7"}, "'l7'"),
+        ({"epsilon": 0}, "epsilon 0: give a share"),
+        ({"epsilon": 8}, "epsilon 8: give a share of the images' range, above 0, such as 8/255"),
+        ({"log_every": 0}, "log_every must be at least 1"),
         ({"on": {"break": stop}}, "no event 'break'; there are warning, breakpoint, recovered"),
         ({"snapshot_every": 0}, "at least 1"),
     ],

@@ -47,7 +47,7 @@ def test_the_lightning_callback_stops_the_trainer():
 
 
 def test_a_rescue_keeps_what_would_be_lost(capsys):
-    robust = example("rescue")["main"]()
+    robust = example("rescue")["main"](epochs=13)  # it breaks in the tenth or eleventh
     assert robust["without rescue"] < 0.1
     assert robust["with rescue"] > 0.2
     assert "trained on by NFGSM" in capsys.readouterr().out

@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from cotoolkit.errors import ConfigError
 from cotoolkit.methods import FGSM, NFGSM, Batch
 from cotoolkit.models.normalise import Statistics
 from cotoolkit.observation import observed_signals
@@ -108,6 +109,19 @@ def test_nothing_at_all_is_fine():
     reader.observe(loss=torch.tensor(1.5))
     reader._close_step()
     assert reader._signals() == [(4, {"train_loss": 1.0})]
+
+
+@pytest.mark.parametrize(
+    ("given", "named", "message"),
+    [
+        ((torch.rand(4),), {}, "by name, such as losses=...; a Tensor came without"),
+        ((), {"losses": torch.tensor(0.5)}, "losses: one value per sample is needed.*handed over as loss"),
+        ((), {"logits": torch.rand(4, 3), "labels": torch.arange(3)}, "sizes"),
+    ],
+)
+def test_by_products_that_cannot_be_are_one_line(given, named, message):
+    with pytest.raises(ConfigError, match=message):
+        StepReader(PLAIN, 1).observe(*given, **named)
 
 
 def test_several_steps_are_read_together_unless_they_are_large():

@@ -140,6 +140,8 @@ def test_steps_cost_no_pass_and_probes_few():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
+        (torch.rand(4, 1, 6, 6), "a pair of tensors"),
+        ([(torch.rand(1, 6, 6), 0), (torch.rand(1, 6, 6), 1)], "a pair of tensors"),
         ((torch.rand(4, 1, 6, 6), torch.arange(3)), "4 images and 3 labels"),
         ((torch.rand(0, 1, 6, 6), torch.arange(0)), "0 images"),
         ((torch.rand(4, 1, 6, 6), torch.rand(4)), "whole numbers"),

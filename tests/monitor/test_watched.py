@@ -1,7 +1,10 @@
 import pytest
 import torch
+import torch.distributed as dist
 from lightning_fabric import Fabric
 from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 
 from cotoolkit.errors import ConfigError, ModelError
 from cotoolkit.models.normalise import Normalised, Statistics
@@ -16,6 +19,26 @@ def test_wrappers_come_off():
     compiled = torch.compile(network, backend="eager")
     for wrapped in (network, nn.DataParallel(network), compiled, nn.DataParallel(compiled)):
         assert unwrapped(wrapped)[0] is network
+
+
+@pytest.fixture
+def one_process(tmp_path):
+    """A process group of this process alone."""
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path}/group", rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+def test_several_processes_wrappers(one_process):
+    network = conv_net()
+    assert unwrapped(nn.parallel.DistributedDataParallel(network))[0] is network
+    with pytest.raises(ModelError, match="sharded"):
+        unwrapped(nn.Sequential(fully_shard(conv_net(), mesh=init_device_mesh("cpu", (1,)))))
+
+
+def test_what_is_no_module_is_refused():
+    with pytest.raises(ModelError, match=r"a torch.nn.Module is needed, not a function"):
+        unwrapped(conv_net)
 
 
 @pytest.mark.parametrize("compiled", [False, True])

@@ -27,6 +27,23 @@ def test_a_run_and_a_study_by_the_start_of_their_names(cli, tmp_path):
     assert (tmp_path / "elsewhere" / "report.html").exists()
 
 
+def test_a_name_that_several_things_share_is_refused_whatever_else_it_fits(cli, tmp_path):
+    root = tmp_path / "runs"
+    for name in ("digits-0", "digits-1"):
+        folder = root / "studies" / name
+        folder.mkdir(parents=True)
+        (folder / "study.yaml").write_text("name: digits")
+    made_run(root)
+    code, _, err = cli("report", "digits")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "2 studies match 'digits'" in err
+    made_run(root, seed=1)
+    (root / "studies" / "digits-1" / "study.yaml").unlink()
+    code, _, err = cli("report", "digits")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "2 runs match 'digits'" in err
+
+
 @pytest.mark.parametrize(
     ("key", "message"),
     [

@@ -9,10 +9,12 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.support.ui import WebDriverWait
 
+from analyses.diagnosis import diagnosis_report
 from analyses.pages.run import run_report
 from analyses.pages.study import study_report
 from cotoolkit.report import Report, Section, write_report
 from cotoolkit.trainer import run
+from tests.diagnosis.test_schema import diagnosis
 from tests.pages.made import made_run, made_study
 from tests.runs.small import small
 
@@ -57,6 +59,7 @@ def pages(tmp_path_factory):
         "trained": run_report(trained),
         "study": study_report(made_study(root), root),
         "plain": plain_report(),
+        "diagnosis": diagnosis_report(diagnosis()),
     }
     return {name: write_report(report, root / "pages" / name) for name, report in reports.items()}
 
@@ -115,7 +118,7 @@ def shown(browser, selector):
     return browser.execute_script(script, selector)
 
 
-@pytest.mark.parametrize("name", ["broken", "diverged", "new", "trained", "study", "plain"])
+@pytest.mark.parametrize("name", ["broken", "diverged", "new", "trained", "study", "plain", "diagnosis"])
 def test_no_error_no_request_and_no_scrolling_sideways(see, name):
     browser = see(name)
     messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
@@ -128,6 +131,18 @@ def test_no_error_no_request_and_no_scrolling_sideways(see, name):
     until(browser, lambda: all(300 < width < 390 for width in browser.execute_script(widths)))
     assert browser.execute_script("return document.scrollingElement.scrollWidth") <= 391
     assert browser.get_log("browser") == []
+
+
+def test_pictures_fit_a_telephone_unless_their_letters_would_be_too_small(see):
+    widths = "return [...document.querySelectorAll('figure img')].map((img) => img.getBoundingClientRect().width)"
+    browser = see("diagnosis")
+    assert all(480 < width < 510 for width in browser.execute_script(widths))  # as drawn: 5.2 inches
+    resize(browser, 390)
+    page = browser.execute_script("return document.querySelector('figure').clientWidth")
+    assert all(page - 1 <= width <= page + 1 for width in browser.execute_script(widths))
+    browser = see("plain")
+    resize(browser, 390)
+    assert browser.execute_script(widths) == [pytest.approx(0.71 * 9 * 96, abs=1)]
 
 
 def test_a_request_that_a_page_would_make_is_refused(see):

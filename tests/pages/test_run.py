@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from analyses.pages.run import run_report
+from analyses.pages.run_timeline import run_pictures
 from analyses.pages.signal_panels import panels_of
 from analyses.pages.study import KINDS, study_report
 from cotoolkit.errors import RunError
@@ -63,6 +64,16 @@ def test_runs_in_other_states(tmp_path, state, lead, sections):
     if "timeline" in sections:
         assert section(report, "timeline").views == {}
         assert not section(report, "timeline").chart.layout.shapes
+
+
+def test_many_signals_make_pictures_that_fit_a_page():
+    rows = [(i, f"signal_{n}", float(i)) for n in range(13) for i in (1, 2, 3)]
+    panels = panels_of(pd.DataFrame(rows, columns=["iteration", "signal", "value"]))
+    pictures = run_pictures(panels, [], 3)
+    assert [len(picture.axes) for picture in pictures] == [5, 5, 3]
+    titles = [axes.get_title("left") for picture in pictures for axes in picture.axes]
+    assert titles == [panel.title for panel in panels]
+    assert all(picture.get_size_inches()[1] < 16.5 / 2.54 for picture in pictures)
 
 
 def test_panels_leave_out_what_is_not_finite_and_spread_wide_signals():

@@ -97,3 +97,14 @@ def test_the_same_report_is_the_same_bytes(tmp_path):
         write_report(replace(report(), sections=[*report().sections, charted("three")]), tmp_path / name)
     for file in (tmp_path / "a").iterdir():
         assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes(), file.name
+
+
+def test_a_picture_that_goes_on_is_shown_part_by_part(tmp_path):
+    parts = [Figure(figsize=(1, 1)) for _ in range(3)]
+    section = Section("all", "All", "", parts[0], "lines", more_figures=parts[1:])
+    page = write_report(Report("t", "l", [section], {}), tmp_path).read_text()
+    assert page.count("<figure") == 3
+    assert 'alt="lines, part 3 of 3"' in page
+    assert {path.stem for path in tmp_path.glob("all*.png")} == {"all", "all-2", "all-3"}
+    with pytest.raises(ValueError, match="'more' has more figures but no first one"):
+        Section("more", "More", more_figures=parts)
