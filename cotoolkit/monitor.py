@@ -278,7 +278,8 @@ class BreakpointMonitor(StepReader):
             self.judge.broke(after.iteration)
             self._tell(Event("breakpoint", after.iteration, self.iteration, result, before.iteration + 1))
         elif finding != "broken":
-            if result.pgd >= self.judge.threshold:
+            # Weights under suspicion are nothing to go back to: a collapse may have begun.
+            if result.pgd >= self.judge.threshold and not alarmed:
                 self.good = Good.of(self.moment(), self.optimizer)
                 self.history.restart(self.good.moment)
             if finding == "recovers":

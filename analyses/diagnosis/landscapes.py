@@ -61,10 +61,9 @@ def surface_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
             drawn = axis.imshow(
                 values, origin="lower", aspect="auto", extent=(*edges[0], *edges[1]), cmap="viridis", vmin=0, vmax=top
             )
-            if np.nanmax(values) > np.nanmin(values):
-                lines = axis.contour(surface.along, surface.across, values, levels=4, colors="white", linewidths=0.9)
-                for label in axis.clabel(lines, fontsize=7, fmt="%.2g"):
-                    label.set_path_effects(outline)
+            finite = values[np.isfinite(values)]
+            if finite.size and finite.max() > finite.min():
+                axis.contour(surface.along, surface.across, values, levels=4, colors="white", linewidths=0.9)
             axis.plot([0, 1], [0, 0], marker="o", color="white", mec="black", ms=6, lw=0)
             for place, name in ((0, "x"), (1, "FGSM")):
                 axis.text(place + 0.03, 0.1, name, color="white", fontsize=9, fontweight="bold", path_effects=outline)

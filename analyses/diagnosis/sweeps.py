@@ -18,8 +18,8 @@ from cotoolkit.diagnosis.measurements import Attack, Rate
 from cotoolkit.diagnosis.schema import Diagnosis
 
 COLOURS = sns.color_palette("colorblind")
-WIDTH = 6.4
-"""Inches, of every picture of the page."""
+WIDTH = 5.2
+"""Inches, of every picture of the page: so narrow that a telephone shows them whole."""
 
 LOOKS = {
     "clean": ("o", ":", COLOURS[7]),
@@ -49,7 +49,7 @@ def attacks_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
             marker, _, colour = LOOKS.get(kind, ("X", "-", "black"))
             axis.plot([rate.low, rate.high], [row, row], color=colour, lw=2)
             axis.plot(rate.value, row, marker, color=colour, ms=7)
-            axis.text(1.03, row, f"{100 * rate.value:.1f} %  of {rate.points}", va="center", fontsize=9)
+            axis.text(1.07, row, f"{100 * rate.value:.1f} %  of {rate.points}", va="center", fontsize=9)
         axis.axvline(diagnosis.verdict.floor, color="0.3", ls=":", lw=1.4)
         axis.text(diagnosis.verdict.floor, -0.75, " robust from here", fontsize=8, color="0.3", va="center")
         axis.set(xlim=(-0.02, 1.02), ylim=(len(rows) - 0.4, -1.1), xlabel="share of points classified correctly")

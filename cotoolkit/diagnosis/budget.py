@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import itertools
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict
+from annotated_types import Ge
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from cotoolkit.errors import ConfigError
 
@@ -12,8 +15,13 @@ RADII = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0, 1.25, 1.5, 2.0)
 """Radii of the FGSM sweep, in units of epsilon: fine below it, where distortion shows, and beyond."""
 
 
+Count = Annotated[int, Ge(1)]
+
+
 class Budget(BaseModel):
     """What each measurement spends.
+
+    The FGSM sweep contains 1, the PGD sweep something, and all sweeps grow; `ValueError` otherwise.
 
     Attributes:
         name: of the budget.
@@ -39,23 +47,35 @@ class Budget(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    points: int
-    few: int
+    points: Count
+    few: Count
     fgsm_radii: tuple[float, ...] = RADII
     pgd_radii: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
-    radius_steps: int = 10
-    steps: int
-    step_grid: tuple[int, ...]
-    strong_steps: int
-    restarts: int
-    margin_steps: int
-    smoothed_steps: int = 10
-    smoothed_draws: int
-    queries: int
-    segment: int
-    hessian_points: int
-    surface_points: int
-    surface: int
+    radius_steps: Count = 10
+    steps: Count
+    step_grid: tuple[Count, ...]
+    strong_steps: Count
+    restarts: Count
+    margin_steps: Count
+    smoothed_steps: Count = 10
+    smoothed_draws: Count
+    queries: Count
+    segment: Count
+    hessian_points: Count
+    surface_points: Count
+    surface: Annotated[int, Ge(2)]
+
+    @model_validator(mode="after")
+    def _sweeps_grow(self) -> Self:
+        for name in ("fgsm_radii", "pgd_radii", "step_grid"):
+            grid = getattr(self, name)
+            if not grid or grid[0] <= 0 or any(high <= low for low, high in itertools.pairwise(grid)):
+                raise ValueError(f"{name} is {grid}; give growing numbers above 0")
+        if 1.0 not in self.fgsm_radii:
+            raise ValueError(f"fgsm_radii is {self.fgsm_radii}; the verdict needs 1 among them")
+        if self.segment % 3:
+            raise ValueError(f"segment is {self.segment}; give a multiple of 3")
+        return self
 
 
 BUDGETS = {

@@ -73,7 +73,7 @@ def diagnose(
     if autoattack:
         check_installed()
     place = available(device)
-    chosen = points_of(data, points=points or spent.points, seed=seed, bounds=bounds)
+    chosen = points_of(data, points=spent.points if points is None else points, seed=seed, bounds=bounds)
     images, labels, classes = chosen
     shape = (images.shape[1], images.shape[2], images.shape[3])
     subject, findings = subject_of(
@@ -90,6 +90,7 @@ def diagnose(
     here = chosen._replace(images=images.to(place), labels=labels.to(place))
     with attack_mode(counted, "eval"), fork_global_rng(seed, "layers"):
         found = measure(counted, here, ball, spent, seed=seed, with_autoattack=autoattack, progress=progress)
+    findings += found.findings
     if found.measurements.masking.broken_outputs:
         share = found.measurements.masking.broken_outputs
         findings.append(warning(f"{100 * share:.0f} % of the outputs are nan or infinite; they count as wrong"))

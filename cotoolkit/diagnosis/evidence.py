@@ -25,6 +25,12 @@ def learned(found: Measurements) -> bool:
     return found.clean.accuracy.high >= at.least_accuracy(found.classes)
 
 
+def misnumbered(found: Measurements) -> bool:
+    """Whether the outputs tell the classes apart, in another order than that of the labels."""
+    least = max(at.RENAMED, at.least_accuracy(found.classes))
+    return not learned(found) and found.renamed is not None and found.renamed.low >= least
+
+
 def broken(attack: Attack, found: Measurements) -> bool:
     """Whether an attack alone takes accuracy below the floor, beyond doubt."""
     return attack.accuracy.high < at.floor(found.classes, found.clean.accuracy)
@@ -108,6 +114,13 @@ def _on_robustness(found: Measurements) -> Iterator[Evidence]:
             f"Without any attack {_percent(clean)} of the points are right, no better than guessing among "
             f"{found.classes} classes: there is nothing to attack.",
         )  # fmt: skip
+    if found.renamed is not None and misnumbered(found):
+        yield _of(
+            "clean accuracy with the classes in another order", found.renamed,
+            max(at.RENAMED, at.least_accuracy(found.classes)), OURS, ("inconclusive",), (NOT_ROBUST,),
+            f"If the outputs stood for other classes, {_percent(found.renamed)} would be right: number the labels as "
+            "in the training.",
+        )  # fmt: skip
     names = ", ".join(attack.name for attack in found.strong)
     share = f"{_percent(worst)} of {worst.points} points withstand all attacks together ({names})"
     supports: tuple[Label, ...] = ("inconclusive",)
@@ -133,10 +146,13 @@ def _on_robustness(found: Measurements) -> Iterator[Evidence]:
 
 def _on_overfitting(found: Measurements, epsilon: float) -> Iterator[Evidence]:
     clean, fgsm, pgd = found.clean.accuracy, found.fgsm_at(1, epsilon).accuracy, found.pgd.accuracy
-    share = fgsm.value / clean.value if clean.value else 0.0
+    share, least = fgsm.value / clean.value if clean.value else 0.0, at.KEPT
+    if clean.value:
+        least = max(least, at.floor(found.classes, clean) / clean.value)
     holds = kept(found, epsilon)
     yield Evidence(
-        signal="FGSM accuracy, as a share of clean", value=share, threshold=at.KEPT, source=OURS,
+        signal="FGSM accuracy, as a share of clean", value=share, threshold=least,
+        source=f"{OURS}: half, and no less than is called robust",
         supports=(CO, ROBUST) if holds else (NOT_ROBUST,), against=() if holds else (CO,),
         sentence=f"FGSM at epsilon leaves {_percent(fgsm)} of the points right, of {_percent(clean)} without attack: "
         + ("the one-step attack fails." if holds else "the one-step attack works, so nothing was learned against it."),

@@ -8,10 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cotoolkit.attacks import attack_mode, input_gradient, pgd
+from cotoolkit.attacks import InputGradient, attack_mode, input_gradient, pgd
+from cotoolkit.diagnosis.findings import Finding, handled
 from cotoolkit.diagnosis.measurements import Signal, Spectrum, Surface
 from cotoolkit.diagnosis.one_step import OneStep, along
 from cotoolkit.diagnosis.statistics import mean_of, quartiles
+from cotoolkit.own_code import describe
 from cotoolkit.seeding import generator
 from cotoolkit.signals import (
     SIGNALS,
@@ -47,10 +49,12 @@ def signals(
     threat: ThreatModel,
     found: OneStep,
     deltas: tuple[Tensor, Tensor],
-    hessian_points: int,
+    eigenvalues: Tensor,
+    *,
     seed: int,
+    batch_size: int,
 ) -> tuple[Signal, ...]:
-    """Every per-sample signal at these points: 3 more gradients each, 2 more forward passes, and the Hessians.
+    """Every per-sample signal at these points: 3 more gradients each, and 2 more forward passes.
 
     Args:
         model: logits out.
@@ -59,8 +63,9 @@ def signals(
         threat: ball and box.
         found: the gradient and the loss at the images.
         deltas: the FGSM and the PGD perturbation.
-        hessian_points: images whose Hessian is looked at, the first ones.
+        eigenvalues: of the Hessians, as `eigenvalues` gives them.
         seed: of the noise.
+        batch_size: points whose gradients are taken together.
     """
     fgsm_delta, pgd_delta = deltas
     noise = threat.random_start(images, generator(seed, "diagnosis", POSITIONS["noise"]))
@@ -69,13 +74,13 @@ def signals(
     share = torch.rand(len(images), generator=draws).to(images)
     per_image = share.view(-1, 1, 1, 1)
     with attack_mode(model, "eval"):
-        noisy = input_gradient(model, images + noise, labels)
-        end = input_gradient(model, images + fgsm_delta, labels)
-        ahead = input_gradient(model, images + threat.epsilon * threat.steepest(found.gradient), labels)
+        noisy, end, ahead = (
+            _gradients(model, images + delta, labels, batch_size)
+            for delta in (noise, fgsm_delta, threat.epsilon * threat.steepest(found.gradient))
+        )
         _, (other_losses, mixed_losses) = along(
             model, images, labels, threat, [other, (1 - per_image) * noise + per_image * other]
         )
-        eigenvalues = _eigenvalues(model, images[:hessian_points], labels[:hessian_points], seed)
     values = {
         gradient_alignment: gradient_alignment(found.gradient, noisy.gradient),
         pert_align: pert_align(found.gradient, end.gradient),
@@ -98,10 +103,47 @@ def signals(
     )
 
 
-def pgd_delta(model: nn.Module, images: Tensor, labels: Tensor, threat: ThreatModel, seed: int) -> Tensor:
+def pgd_delta(
+    model: nn.Module, images: Tensor, labels: Tensor, threat: ThreatModel, *, seed: int, batch_size: int
+) -> Tensor:
     """The PGD-10 perturbation, for its direction."""
     draws = generator(seed, "diagnosis", POSITIONS["pgd"])
-    return pgd(model, images, labels, threat, generator=draws, steps=10, bn_mode="eval").delta
+    parts = zip(images.split(batch_size), labels.split(batch_size), strict=True)
+    return torch.cat([
+        pgd(model, here, true, threat, generator=draws, steps=10, bn_mode="eval").delta for here, true in parts
+    ])  # fmt: skip
+
+
+def eigenvalues(
+    model: nn.Module, images: Tensor, labels: Tensor, gradient: Tensor, seed: int
+) -> tuple[Tensor, list[Finding]]:
+    """Top Hessian eigenvalues (N,); nan, and a finding, where an operation of the network has no second derivative.
+
+    Args:
+        model: logits out.
+        images: (N, C, H, W).
+        labels: (N,).
+        gradient: (N, C, H, W), at the images.
+        seed: of the iteration's start.
+    """
+
+    def gradient_of(here: Tensor) -> Tensor:
+        loss = F.cross_entropy(model(here).float(), labels, reduction="sum")
+        return torch.autograd.grad(loss, here, create_graph=True)[0]
+
+    draws = generator(seed, "diagnosis", POSITIONS["hessian"])
+    try:
+        with attack_mode(model, "eval"):
+            values = top_hessian_eigenvalue(gradient_of, images, draws)
+        reason = "an operation of the model is differentiable once"
+    except RuntimeError as failure:  # "derivative for ... is not implemented", and the like
+        values, reason = images.new_zeros(len(images)), describe(failure)
+    # The cross-entropy bends wherever it has a slope, so there an eigenvalue of exactly zero is none.
+    lost = (values == 0) & (gradient != 0).flatten(1).any(1)
+    if not lost.any():
+        return values, []
+    text = f"top_hessian_eigenvalue lacks {int(lost.sum())} of {len(images)} points: no second derivative ({reason})"
+    return values.masked_fill(lost, torch.nan), [handled(text)]
 
 
 def surface(
@@ -148,9 +190,6 @@ def _mean_shares(delta: Tensor) -> tuple[float, ...] | None:
     return tuple(known) if all(value == value for value in known) else None  # noqa: PLR0124 - nan: all zero
 
 
-def _eigenvalues(model: nn.Module, images: Tensor, labels: Tensor, seed: int) -> Tensor:
-    def gradient_of(here: Tensor) -> Tensor:
-        loss = F.cross_entropy(model(here).float(), labels, reduction="sum")
-        return torch.autograd.grad(loss, here, create_graph=True)[0]
-
-    return top_hessian_eigenvalue(gradient_of, images, generator(seed, "diagnosis", POSITIONS["hessian"]))
+def _gradients(model: nn.Module, images: Tensor, labels: Tensor, batch_size: int) -> InputGradient:
+    parts = zip(images.split(batch_size), labels.split(batch_size), strict=True)
+    return InputGradient(*map(torch.cat, zip(*(input_gradient(model, *part) for part in parts), strict=True)))

@@ -14,12 +14,13 @@ from cotoolkit.data.split import stratified
 from cotoolkit.diagnosis import landscape, thresholds
 from cotoolkit.diagnosis.autoattack import autoattack
 from cotoolkit.diagnosis.budget import Budget
+from cotoolkit.diagnosis.findings import Finding
 from cotoolkit.diagnosis.margin_attacks import margin_attack, margin_card
 from cotoolkit.diagnosis.measurements import Attack, ClassRow, Family, Measurements
 from cotoolkit.diagnosis.one_step import OneStep, one_step, segment
 from cotoolkit.diagnosis.output_checks import output_checks
 from cotoolkit.diagnosis.square import square_attack
-from cotoolkit.diagnosis.statistics import duel, rate, rise
+from cotoolkit.diagnosis.statistics import duel, rate, renamed, rise
 from cotoolkit.evaluate import Protocol, evaluate, named_protocol
 from cotoolkit.seeding import generator
 from cotoolkit.threat import ThreatModel
@@ -31,16 +32,24 @@ Progress = Callable[[str, int, int], None]
 STAGES = 13
 """Parts that progress is told of; AutoAttack makes one more."""
 
-BATCH = 256
-"""Points that go through the network together."""
+BATCH, PIXELS = 256, 256 * 3 * 64 * 64
+"""Points that go through the network together, and the most numbers of their images, so that large images fit too."""
 
 
 class Measured(NamedTuple):
-    """The measurements, with the protocol cards they refer to by hash, and the number of few points."""
+    """The measurements, with what belongs to them.
+
+    Attributes:
+        measurements: all of them.
+        cards: protocol cards by the hash that the measurements refer to.
+        few: number of few points.
+        findings: what could not be measured.
+    """
 
     measurements: Measurements
     cards: dict[str, dict[str, Any]]
     few: int
+    findings: list[Finding]
 
 
 def measure(
@@ -64,13 +73,14 @@ def measure(
         with_autoattack: whether to run it too.
         progress: see `Progress`.
     """
-    session = _Session(model, threat, seed, STAGES + with_autoattack, progress)
     images, labels, classes = points
+    batch_size = max(1, min(BATCH, PIXELS // images[0].numel()))
+    session = _Session(model, threat, seed, batch_size, STAGES + with_autoattack, progress)
     chosen = stratified(labels.cpu(), min(budget.few, len(labels)), generator(seed, "diagnosis")).to(labels.device)
     few, true = images[chosen], labels[chosen]
 
     session.begin("FGSM at growing radii")
-    whole = one_step(model, images, labels, threat, budget.fgsm_radii, BATCH)
+    whole = one_step(model, images, labels, threat, budget.fgsm_radii, batch_size)
     found = OneStep(whole.clean[chosen], whole.correct[:, chosen], *(part[chosen] for part in whole[2:]))
     clean = session.attack("clean", "clean", named_protocol("clean"), threat, whole.clean)
     fgsm = tuple(
@@ -106,8 +116,10 @@ def measure(
 
     session.begin("the loss around the images")
     fgsm_delta = threat.project(few, threat.epsilon * threat.steepest(found.gradient))
-    deltas = (fgsm_delta, landscape.pgd_delta(model, few, true, threat, seed))
-    signals = landscape.signals(model, few, true, threat, found, deltas, budget.hessian_points, seed)
+    deltas = (fgsm_delta, landscape.pgd_delta(model, few, true, threat, seed=seed, batch_size=batch_size))
+    part = slice(budget.hessian_points)
+    eigenvalues, findings = landscape.eigenvalues(model, few[part], true[part], found.gradient[part], seed)
+    signals = landscape.signals(model, few, true, threat, found, deltas, eigenvalues, seed=seed, batch_size=batch_size)
 
     session.begin("between the images and their FGSM examples")
     between = segment(model, few, true, threat, fgsm_delta, budget.segment)
@@ -122,12 +134,15 @@ def measure(
     if with_autoattack:
         session.begin("AutoAttack")
         randomised = masking.logit_spread > thresholds.RANDOMISED
-        tried = autoattack(model, few, true, threat, classes=classes, seed=seed, randomised=randomised)
+        tried = autoattack(
+            model, few, true, threat, classes=classes, seed=seed, randomised=randomised, batch_size=batch_size
+        )
     session.end()
 
     measurements = Measurements(
         classes=classes,
         clean=clean,
+        renamed=renamed(whole.logits, labels),
         fgsm=fgsm,
         pgd=pgd,
         few_clean=session.attack("clean", "clean", named_protocol("clean"), threat, found.clean),
@@ -150,7 +165,7 @@ def measure(
         per_class=_per_class(labels, classes, whole.clean, fgsm_correct, robust),
         autoattack=tried,
     )
-    return Measured(measurements, session.cards, len(few))
+    return Measured(measurements, session.cards, len(few), findings)
 
 
 def _strong(
@@ -171,7 +186,10 @@ def _strong(
     for position, (kind, family, steps, draws) in enumerate(runs):
         session.begin(f"PGD on the margin, {kind}" if draws else "PGD on the margin")
         source = generator(session.seed, "diagnosis", 10 + position)
-        held = margin_attack(model, images, labels, threat, steps=steps, draws=draws, generator=source)
+        held = margin_attack(
+            model, images, labels, threat,
+            steps=steps, draws=draws, generator=source, batch_size=session.batch_size,
+        )  # fmt: skip
         holding.append(held)
         card = margin_card(threat, steps, draws)
         attacks.append(session.attack(f"{kind}-{steps}", family, card, threat, held, steps=steps))
@@ -189,9 +207,15 @@ class _Session:
     """What all measurements of one network share: the network, the threat, the cards they leave, the progress."""
 
     def __init__(
-        self, model: nn.Module, threat: ThreatModel, seed: int, stages: int, progress: Progress | None
+        self,
+        model: nn.Module,
+        threat: ThreatModel,
+        seed: int,
+        batch_size: int,
+        stages: int,
+        progress: Progress | None,
     ) -> None:
-        self.model, self.threat, self.seed = model, threat, seed
+        self.model, self.threat, self.seed, self.batch_size = model, threat, seed, batch_size
         self.cards: dict[str, dict[str, Any]] = {}
         self._stages, self._done, self._progress = stages, 0, progress
 
@@ -205,7 +229,8 @@ class _Session:
             self._progress("done", self._stages, self._stages)
 
     def pgd(self, images: Tensor, labels: Tensor, threat: ThreatModel, protocol: Protocol) -> Tensor:
-        return evaluate(self.model, images, labels, threat, protocol, seed=self.seed, batch_size=BATCH).correct
+        found = evaluate(self.model, images, labels, threat, protocol, seed=self.seed, batch_size=self.batch_size)
+        return found.correct
 
     def attack(
         self,

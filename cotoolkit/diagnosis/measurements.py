@@ -223,6 +223,8 @@ class Measurements(Record):
     Attributes:
         classes: number of classes.
         clean: accuracy on all points.
+        renamed: the same if each output stood for the class that fits best: the renaming is found on every second
+            point and scored on the others; null for one point.
         fgsm: FGSM at growing radii, all points.
         pgd: PGD at epsilon, all points.
         few_clean: clean accuracy on the few points.
@@ -245,6 +247,7 @@ class Measurements(Record):
 
     classes: int
     clean: Attack
+    renamed: Rate | None
     fgsm: tuple[Attack, ...]
     pgd: Attack
     few_clean: Attack

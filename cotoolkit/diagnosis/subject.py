@@ -52,14 +52,16 @@ class Subject(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) in [0, 1] -> logits (B, classes)."""
-        logits: Tensor = self.outputs(images).float()
-        return logits
+        # A lone image, as early freezing leaves it, goes through twice: many networks squeeze its batch axis away.
+        logits: Tensor = self.outputs(images if len(images) > 1 else images.repeat(2, 1, 1, 1)).float()
+        return logits[: len(images)]
 
     def outputs(self, images: Tensor) -> Any:
         """What the network returns for images in [0, 1], whatever that is."""
         low, high = self.bounds
-        # A copy where nothing is computed: some networks normalise their input in place.
+        # A copy where nothing is computed, because some networks normalise their input in place.
         pixels = images.clone() if self.bounds == (0.0, 1.0) else low + (high - low) * images
+        pixels = pixels.contiguous()  # some call `view` on them
         if self.mean is not None and self.std is not None:
             pixels = (pixels - self.mean) / self.std
         eager = torch.compiler.set_stance("force_eager") if self.compiled else contextlib.nullcontext()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from cotoolkit.diagnosis.measurements import Rate
 
+RENAMED = 0.5
+"""Accuracy with the outputs renamed, of a network that only guesses, that shows another order of the classes (ours)."""
+
 KEPT = 0.5
 """FGSM accuracy keeps at least this share of clean accuracy after catastrophic overfitting (ours)."""
 

@@ -38,6 +38,8 @@ def _decide(found: Measurements, epsilon: float) -> tuple[Label, str, Rate]:
     floor = at.floor(found.classes, clean)
     masked, fooled = _masked(found, epsilon), worst.high < floor
     rules: list[tuple[bool, Label, str, Rate]] = [
+        (seen.misnumbered(found), "inconclusive",
+         "Its outputs tell the classes apart, but in another order than that of the labels: number them alike.", clean),
         (not seen.learned(found), "not robust",
          "It classifies no better than guessing, even without an attack: it was never robust.", clean),
         (bool(masked), "gradient masking (other)", masked, found.strong[0].accuracy),

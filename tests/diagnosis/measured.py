@@ -46,6 +46,7 @@ def mean(value: float, half: float = 0.02) -> Mean:
 def measurements(
     *,
     clean: float = 0.9,
+    renamed: float | None = None,
     fgsm: float = 0.6,
     pgd: float = 0.5,
     worst: float = 0.48,
@@ -73,6 +74,7 @@ def measurements(
     return Measurements(
         classes=classes,
         clean=attack("clean", "clean", clean, points, 0, 0),
+        renamed=share(clean if renamed is None else renamed, points // 2),
         fgsm=(
             attack("fgsm", "single-step", (clean + fgsm) / 2, points, 0.5),
             attack("fgsm", "single-step", fgsm, points),

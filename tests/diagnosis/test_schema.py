@@ -110,6 +110,23 @@ def test_budgets_grow():
         assert budget.segment % 3 == 0
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"fgsm_radii": (0.5, 2.0)}, "needs 1"),
+        ({"fgsm_radii": (1.0, 0.5)}, "growing"),
+        ({"pgd_radii": ()}, "growing"),
+        ({"step_grid": (1, 1)}, "growing"),
+        ({"segment": 10}, "multiple of 3"),
+        ({"restarts": 0}, "restarts"),
+        ({"surface": 1}, "surface"),
+    ],
+)
+def test_a_budget_that_cannot_be_measured_with_is_refused(change, said):
+    with pytest.raises(ValidationError, match=said):
+        Budget(**{**BUDGETS["quick"].model_dump(), **change})
+
+
 def test_an_unknown_budget_names_the_nearest():
     with pytest.raises(ConfigError, match="standard"):
         budget_of("standart")

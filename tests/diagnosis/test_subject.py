@@ -123,6 +123,33 @@ def test_a_network_that_changes_its_input_does_not_change_ours():
 # --- left as it was ---------------------------------------------------------------------------------------------------
 
 
+def test_a_lone_image_goes_through_networks_that_squeeze():
+    class Squeezing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = net()
+
+        def forward(self, images):
+            return self.network(images).squeeze()
+
+    found, _ = subject(Squeezing())
+    expected = logits(found, images(2))
+    torch.testing.assert_close(logits(found, images(2)[:1]), expected[:1])
+    torch.testing.assert_close(input_gradient(found, images(2)[:1], torch.tensor([3])).gradient,
+                               input_gradient(found, images(2), torch.tensor([3, 3])).gradient[:1])  # fmt: skip
+
+
+@pytest.mark.parametrize("bounds", [(0.0, 1.0), (-1.0, 1.0)])
+def test_networks_get_images_that_they_can_view(bounds):
+    class Viewing(nn.Linear):
+        def forward(self, pixels):
+            return super().forward(pixels.view(len(pixels), -1))
+
+    found, _ = subject(Viewing(192, 10), bounds=bounds)
+    across = images().contiguous(memory_format=torch.channels_last)  # as arrays (N, H, W, C), transposed, are
+    assert torch.equal(logits(found, across), logits(found, images()))
+
+
 def test_modes_statistics_flags_and_random_numbers_are_untouched():
     network = net().train()
     network.conv.eval()

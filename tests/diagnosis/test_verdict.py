@@ -27,6 +27,8 @@ CASES = [
     Case("clean-trained", CLEAN_TRAINED, "not robust"),
     Case("clean-trained, unaligned gradients", {**CLEAN_TRAINED, "alignment": 0.1}, "not robust"),
     Case("never trained", {"clean": 0.1, "fgsm": 0.1, "pgd": 0.08, "worst": 0.05}, "not robust"),
+    Case("labels in another order", {"clean": 0.02, "renamed": 0.9, "fgsm": 0, "pgd": 0, "worst": 0}, "inconclusive"),
+    Case("outputs that tell a little", {"clean": 0.1, "renamed": 0.3, "fgsm": 0, "pgd": 0, "worst": 0}, "not robust"),
     Case("never trained, with dropout", {"clean": 0.1, "fgsm": 0.1, "pgd": 0, "worst": 0, "spread": 1}, "not robust"),
     Case("collapsed, FGSM accuracy rises", {**COLLAPSED, "rise": risen(1, 0.85, 0.3)}, CO),
     Case("collapsed, FGSM lowers the loss", {**COLLAPSED, "abnormal": 0.6}, CO),
@@ -70,6 +72,15 @@ def test_evidence_says_what_it_is_compared_with_and_who_says_so():
         assert not set(one.supports) & set(one.against)
         if one.low is not None:
             assert one.low <= one.value <= one.high
+
+
+def test_the_share_that_fgsm_keeps_is_compared_with_what_decides():
+    # 0.6 of clean accuracy, and less than is called robust: the one step works.
+    evidence = judge(measurements(clean=0.3, fgsm=0.18, pgd=0.1, worst=0.1), EPSILON).evidence
+    one = next(one for one in evidence if one.signal == "FGSM accuracy, as a share of clean")
+    assert one.value == pytest.approx(0.6)
+    assert one.threshold == pytest.approx(0.2 / 0.3)
+    assert one.supports == ("not robust",)
 
 
 def test_a_verdict_on_few_points_is_less_sure():
