@@ -159,7 +159,7 @@ DEFAULT_RULES: tuple[Rule, ...] = (
     Rule("pert_align", "falls", Shift(fast=0.3, slow=0.02), 0.25),
 )
 """Ours: the two free signals that `cotoolkit bench-alarm` found to move first, each against its own recent level. The
-thresholds were fixed on runs with seeds 0 and 1 of that benchmark; a wide range of them does nearly as well."""
+thresholds were chosen on runs with seeds 0 and 1 of that benchmark."""
 
 
 class Alarm:

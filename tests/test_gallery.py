@@ -67,3 +67,29 @@ def test_the_theory_is_quoted_as_it_came_out():
         assert f"{mean}{unit} [{low}, {high}]" in TEXT
     readme = (GALLERY.parents[1] / "README.md").read_text()
     assert f"{len(claims)} claims checked" in readme
+
+
+def test_the_alarm_is_quoted_as_it_came_out():
+    table = pd.read_csv(GALLERY / "alarm_bench_scores.csv").set_index(["rule", "split"])
+    runs = pd.read_csv(GALLERY / "alarm_bench_runs.csv")
+    counts = runs["kind"].value_counts()
+    assert f"{len(runs)} seeded runs, of which {counts['collapse']} collapse, {counts['healthy']} stay healthy" in TEXT
+    combined = "combined: alarm of free signals, confirmed by a probe"
+    for name, rule, split in (
+        ("combined, as shipped", f"{combined}, as shipped", "none"),
+        ("combined, fitted on other seeds", combined, "seed"),
+        ("combined, fitted on other settings", combined, "setting"),
+        ("gradient alignment, fitted on other seeds", "gradient_alignment", "seed"),
+    ):
+        row = table.loc[(rule, split)]
+        (line,) = [line for line in (GALLERY / "README.md").read_text().splitlines() if line.startswith(f"| {name} |")]
+        shown_cells = [cell.replace("−", "-") for cell in line.split("|")[2:-1]]
+        cells = [cell.split("[")[0].strip(" %") for cell in shown_cells]
+        columns = (("delay", 1), ("delay_90", 1), ("missed", 100), ("false_per_healthy_run", 1))
+        for cell, (column, unit) in zip(shown_cells, columns, strict=True):
+            if "[" in cell:
+                ends = [float(end) for end in cell.split("[")[1].strip(" ]").split(",")]
+                expected = [unit * row[f"{column}_{end}"] for end in ("low", "high")]
+                assert ends == pytest.approx(expected, rel=0.03, abs=0.05 if unit == 100 else 0.001)
+        measured = [row["delay"], row["delay_90"], 100 * row["missed"], row["false_per_healthy_run"]]
+        assert [float(cell) for cell in cells] == pytest.approx(measured, rel=0.03, abs=0.05)

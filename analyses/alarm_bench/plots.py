@@ -24,7 +24,7 @@ def delays(table: pd.DataFrame) -> tuple[Figure, Axes]:
     rows = table.iloc[::-1].reset_index(drop=True)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9.5, 0.34 * len(rows) + 1.5), layout="constrained")
-        axis = figure.subplots()
+        axis, beside = figure.subplots(1, 2, sharey=True, width_ratios=(4, 1.1))
         blue, orange = (sns.color_palette("colorblind")[index] for index in (0, 1))
         heights = np.arange(len(rows))
         axis.hlines(heights, rows["delay_low"], rows["delay_high"], color=blue, lw=2)
@@ -34,11 +34,12 @@ def delays(table: pd.DataFrame) -> tuple[Figure, Axes]:
         axis.set_yticks(heights, rows["label"])
         axis.set_xlabel("iterations after the true break (negative: before it)")
         axis.set_ylim(-0.7, len(rows) - 0.3)
-        for x, title, column in ((1.02, "missed", "missed"), (1.17, "false", "false_per_healthy_run")):
-            axis.text(x, 1.01, title, transform=axis.transAxes, fontsize=9, va="bottom")
+        beside.axis("off")
+        for x, title, column in ((0.0, "missed", "missed"), (0.65, "false", "false_per_healthy_run")):
+            beside.text(x, 1.01, title, transform=beside.transAxes, fontsize=9, va="bottom")
             for height, value in enumerate(rows[column]):
                 text = f"{value:.0%}" if column == "missed" else f"{value:.2f}"
-                axis.text(x, height, text, transform=axis.get_yaxis_transform(), fontsize=9, va="center")
+                beside.text(x, height, text, transform=beside.get_yaxis_transform(), fontsize=9, va="center")
         figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure, axis
 

@@ -68,24 +68,24 @@ LATE_PEAK = {"kind": "cyclic", "peak": 0.9}
 
 SETTINGS = (
     # Meant to collapse.
-    Setting("digits, injected, FGSM", {**DIGITS, "intervention": _inject(0.15)}, 10),
-    Setting("digits, injected, FGSM, ε 0.3", {**DIGITS, "intervention": _inject(0.2), "epsilon": 0.3}, 10),
-    Setting("digits, injected, FGSM, width 32", {**DIGITS, "intervention": _inject(0.15), "model": WIDE}, 10),
+    Setting("digits, injected, FGSM", {**DIGITS, "intervention": _inject(0.15)}, 8),
+    Setting("digits, injected, FGSM, ε 0.3", {**DIGITS, "intervention": _inject(0.2), "epsilon": 0.3}, 8),
+    Setting("digits, injected, FGSM, width 32", {**DIGITS, "intervention": _inject(0.15), "model": WIDE}, 8),
     Setting(
         "digits, injected, FGSM, ε 0.3, width 32",
         {**DIGITS, "intervention": _inject(0.2), "epsilon": 0.3, "model": WIDE},
-        10,
+        8,
     ),
     Setting(
         "digits, injected, RS-FGSM, ε 0.3, width 32",
         {**DIGITS, "intervention": _inject(0.15), "method": "rs_fgsm", "epsilon": 0.3, "model": WIDE},
-        10,
+        8,
     ),
-    Setting("Fashion-MNIST, FGSM, ε 0.2", {**FASHION, "epsilon": 0.2}, 10),
+    Setting("Fashion-MNIST, FGSM, ε 0.2", {**FASHION, "epsilon": 0.2}, 8),
     Setting("Fashion-MNIST, FGSM, ε 0.2, learning rate 0.1", {**FASHION, "epsilon": 0.2, "learning_rate": 0.1}, 8),
     Setting("Fashion-MNIST, RS-FGSM, ε 0.25", {**FASHION, "epsilon": 0.25, "method": "rs_fgsm"}, 8),
     # Meant to stay healthy.
-    Setting("digits, FGSM", DIGITS, 10),
+    Setting("digits, FGSM", DIGITS, 8),
     Setting("digits, FGSM, ε 0.15, MLP", {**DIGITS, "epsilon": 0.15, "model": {"name": "mlp"}}, 6),
     Setting(
         "digits, injected, PGD", {**DIGITS, "intervention": _inject(0.15), "method": {"name": "pgd", "steps": 5}}, 8
@@ -107,7 +107,7 @@ SETTINGS = (
     Setting(
         "digits, 50 images, PGD, ε 0.2",
         {**FEW, "data": {"name": "digits", "train_size": 50}, "epsilon": 0.2, "epochs": 600},
-        12,
+        10,
     ),
     Setting(
         "digits, FGSM, learning rate 1", {**DIGITS, "epsilon": 0.15, "learning_rate": 1.0, "schedule": LATE_PEAK}, 8

@@ -18,7 +18,7 @@ def bench_alarm(
     jobs: Jobs = None,
     download: Download = False,
 ) -> None:
-    """How good is the alarm? Trains 170 small runs, dates their breaks apart, and scores every rule. An hour or two.
+    """How good is the alarm? Trains 160 small runs, dates their breaks apart, and scores every rule. An hour or two.
 
     A benchmark that was interrupted goes on with the same command; recordings that are there are not made again.
     """
