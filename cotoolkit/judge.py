@@ -83,9 +83,8 @@ class Judge:
         Under an alarm of the free signals it is enough that PGD accuracy is below `drop` of FGSM accuracy: the alarm
         says that something happened just now, and the probe what. That needs no earlier probe of a robust network.
         """
-        if result.fgsm - result.pgd <= self.config.gap:
-            return False
-        return (self.best >= self.floor and result.pgd < self.threshold) or (alarmed and self._resists_one_step(result))
+        lost = self.best >= self.floor and result.pgd < self.threshold and result.fgsm - result.pgd > self.config.gap
+        return lost or (alarmed and self._resists_one_step(result))
 
     def _resists_one_step(self, result: ProbeResult) -> bool:
         return result.pgd < self.config.drop * result.fgsm and result.fgsm - result.pgd > self.config.gap

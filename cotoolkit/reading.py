@@ -12,10 +12,10 @@ from cotoolkit.observation import Observation, observed_signals
 from cotoolkit.watched import per_channel
 
 TOGETHER = 8
-"""Iterations whose signals are computed together, at most ..."""
+"""Iterations whose signals are computed together, at most; a break is noticed that much later. In a foreign loop ..."""
 
 HELD = 64 * 2**20
-"""... and bytes of by-products that may wait for that."""
+"""... so many bytes of by-products, at most, wait for that."""
 
 
 class StepReader:

@@ -28,6 +28,7 @@ from cotoolkit.methods import Batch, StepRecord
 from cotoolkit.models import External
 from cotoolkit.movement import first_movements
 from cotoolkit.probe import Probe, ProbeResult
+from cotoolkit.reading import TOGETHER
 from cotoolkit.replay import ReplayMonitor
 from cotoolkit.runs import Metrics, RunFolder
 from cotoolkit.seeding import derive, fork_global_rng, generator, seed_layers
@@ -41,9 +42,6 @@ if TYPE_CHECKING:
 PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16-mixed": "bf16-mixed"}
 """Fabric's names."""
 
-
-TOGETHER = 8
-"""Steps whose signals are computed together, at most; a break is then noticed that much later, but not dated later."""
 
 SAVE_EVERY = 2.0
 """Seconds between the ends of epochs at which a run's state is saved."""

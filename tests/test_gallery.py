@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -74,6 +75,16 @@ def test_the_alarm_is_quoted_as_it_came_out():
     runs = pd.read_csv(GALLERY / "alarm_bench_runs.csv")
     counts = runs["kind"].value_counts()
     assert f"{len(runs)} seeded runs, of which {counts['collapse']} collapse, {counts['healthy']} stay healthy" in TEXT
+    detected = runs[(runs["kind"] == "healthy")]["breaks"].sum()
+    readme = " ".join((GALLERY.parents[1] / "README.md").read_text().split())
+    shipped = table.loc[("combined: alarm of free signals, confirmed by a probe, as shipped", "none")]
+    missed = round(shipped["missed"] * counts["collapse"])
+    assert (
+        f"misses {missed} of {counts['collapse']}, and raises {detected} false alarms in {counts['healthy']} healthy"
+        in readme
+    )
+    assert f"median of {-shipped['delay']:.0f} iterations before PGD accuracy halves" in readme
+    assert f"90 % within {np.ceil(shipped['delay_90']):.0f} iterations after" in readme
     combined = "combined: alarm of free signals, confirmed by a probe"
     for name, rule, split in (
         ("combined, as shipped", f"{combined}, as shipped", "none"),

@@ -97,7 +97,7 @@ def _check_archive(path: Path) -> None:
 def _read_torch(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as failure:
+    except pickle.UnpicklingError as failure:  # how weights_only refuses; nothing is unpickled here
         found = re.search(r"GLOBAL ([\w.]+)", str(failure))
         objects = f" ({found[1]})" if found else ""
         raise ModelError(

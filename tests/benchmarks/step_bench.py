@@ -23,9 +23,10 @@ from cotoolkit.demo import demo_study
 from cotoolkit.evaluate import evaluate, named_protocol
 from cotoolkit.methods import FGSM, Batch
 from cotoolkit.models import PreActResNet18, build_model
+from cotoolkit.reading import TOGETHER
 from cotoolkit.seeding import fork_global_rng
 from cotoolkit.threat import ThreatModel
-from cotoolkit.trainer import TOGETHER, Trainer
+from cotoolkit.trainer import Trainer
 
 
 def seconds(work: Callable[[], object]) -> float:

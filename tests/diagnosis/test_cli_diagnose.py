@@ -193,7 +193,7 @@ def test_one_function_described_in_three_ways_has_the_same_accuracies(diagnose, 
 
 
 def test_the_weights_findings_are_in_the_output_and_in_the_file(diagnose, without_page, trained, tmp_path):
-    weights = torch.load(trained / "mlp.pt")
+    weights = torch.load(trained / "mlp.pt", weights_only=True)
     other = {name: torch.zeros_like(value) for name, value in weights.items()}
     wrapped = {f"module.{name}": value for name, value in weights.items()}
     content = {"state_dict": {**wrapped, "mean": torch.tensor([0.25]), "std": torch.tensor([0.5])}, "model_ema": other}
