@@ -16,6 +16,7 @@ import torch
 Label = Literal[
     "init",  # weights of the model
     "split",  # which training images are held out
+    "subset",  # which of the rest a run of an estimate of memorisation sees
     "intervention",  # label noise, permutations, partner images
     "order",  # the order of the images in an epoch
     "augmentation",  # crops and flips of an epoch

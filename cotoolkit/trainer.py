@@ -147,16 +147,18 @@ class Trainer:
             progress = (done + 1) / (self.total + 1)  # neither the first nor the last rate is 0
             group["lr"] = config.learning_rate * config.schedule.rate(progress)
             group["momentum"] = config.schedule.momentum(progress, config.momentum)
-        images, labels, _ = self.batches.batch(done)
+        images, labels, indices = self.batches.batch(done)
         rank, world = self.fabric.global_rank, self.fabric.world_size
         images = images[rank::world].contiguous(memory_format=self.layout)
-        labels = labels[rank::world]
+        labels, indices = labels[rank::world], indices[rank::world]
         batch = Batch(
             images,
             labels,
             config.threat.scaled(config.schedule.radius((done + 1) / len(self.batches))),
             generator(config.seed, "attack", done * world + rank, images.device),
             trace,
+            done / self.total,
+            indices,
         )
         seed_layers(derive(config.seed, "layers", done * world + rank))
         self.model.train()

@@ -2,7 +2,7 @@
 
 from cotoolkit.data.augment import Augment, Augmentation
 from cotoolkit.data.batches import Batches, Minibatch
-from cotoolkit.data.config import DataConfig, DataSplits, load
+from cotoolkit.data.config import DataConfig, DataSplits, Subset, load
 from cotoolkit.data.image_set import ImageSet
 from cotoolkit.data.intervene import apply_intervention
 from cotoolkit.data.sets import DATASETS
@@ -16,6 +16,7 @@ __all__ = [
     "DataSplits",
     "ImageSet",
     "Minibatch",
+    "Subset",
     "apply_intervention",
     "load",
 ]

@@ -5,23 +5,42 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from annotated_types import Ge, Gt
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from annotated_types import Ge, Gt, Lt
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from torch import Tensor
 
 from cotoolkit.data.augment import Augment
 from cotoolkit.data.image_set import ImageSet
 from cotoolkit.data.own import ImageFolders, OwnData
 from cotoolkit.data.sets import DATASETS, Source
-from cotoolkit.data.split import rest, stratified
+from cotoolkit.data.split import members, rest, stratified
 from cotoolkit.errors import DataError
 from cotoolkit.seeding import generator
+
+
+class Subset(BaseModel):
+    """A random part of the training images, one of many: what estimates of memorisation train on.
+
+    Attributes:
+        number: which part. With a share of one half, parts 2 k and 2 k + 1 are the two halves of one cut.
+        share: of the training images, rounded down.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    number: Annotated[int, Ge(0)]
+    share: Annotated[float, Gt(0), Lt(1)] = 0.5
+
+    def members(self, count: int, seed: int) -> Tensor:
+        """Which of `count` training images belong to it, (count,) bool; the seed is that of the split."""
+        return members(count, self.number, self.share, seed)
 
 
 class DataConfig(BaseModel):
     """The data of a run. Text stands for a configuration with that name and the defaults.
 
-    >>> DataConfig.model_validate("fashion")
-    DataConfig(name='fashion_mnist', train_size=None, test_size=None, holdout=0.1, augment='none', padding=4, size=None)
+    >>> DataConfig.model_validate("fashion").model_dump(include={"name", "holdout", "augment"})
+    {'name': 'fashion_mnist', 'holdout': 0.1, 'augment': 'none'}
 
     Attributes:
         name: a name or alias in `DATASETS`; `folder:/path` for image folders; `module:function` for own data.
@@ -32,6 +51,8 @@ class DataConfig(BaseModel):
         augment: random left-right flips, crops, or both.
         padding: pixels of zero padding of the crops.
         size: side in pixels to which image folders are resized.
+        split: seed that decides which training images are used and held out; None means the run's.
+        subset: the random part of these training images that the run sees; None for all. It cuts nothing else.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,6 +64,9 @@ class DataConfig(BaseModel):
     augment: Augment = "none"
     padding: Annotated[int, Ge(1)] = 4
     size: Annotated[int, Gt(0)] | None = None
+    # Left out of the data where they say nothing, so that runs made before there were such fields keep their identity.
+    split: Annotated[int, Ge(0)] | None = Field(default=None, exclude_if=lambda value: value is None)
+    subset: Subset | None = Field(default=None, exclude_if=lambda value: value is None)
 
     @model_validator(mode="before")
     @classmethod
@@ -100,6 +124,7 @@ def load(config: DataConfig, seed: int, download: bool = False) -> DataSplits:
         kinds = [f"{part.images.dtype} {part.shape}" for part in (train, test)]
         raise DataError(f"{config.name}: training images are {kinds[0]}, test images {kinds[1]}; make them alike")
 
+    seed = seed if config.split is None else config.split
     draws = generator(seed, "split")
     count = round(config.holdout * len(train)) if isinstance(config.holdout, float) else config.holdout
     if count + (config.train_size or 1) > len(train):
@@ -114,6 +139,13 @@ def load(config: DataConfig, seed: int, download: bool = False) -> DataSplits:
         holdout, train = train.pick(kept), train.pick(rest(len(train), kept))
     if config.train_size is not None:
         train = train.pick(stratified(train.labels, config.train_size, draws))
+    if config.subset is not None:
+        chosen = config.subset.members(len(train), seed).nonzero().flatten()
+        if len(chosen) == 0:
+            raise DataError(
+                f"{config.name}: a share of {config.subset.share:g} of {len(train)} training images is none"
+            )
+        train = train.pick(chosen)
     if config.test_size is not None:
         test = test.pick(stratified(test.labels, config.test_size, generator(0, "split", 1)))
     return DataSplits(train, holdout, test)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from cotoolkit.seeding import generator as seeded
+
 
 def stratified(labels: Tensor, size: int, generator: torch.Generator) -> Tensor:
     """Indices of `size` random images, in data set order, with the class shares of the whole set.
@@ -38,3 +40,22 @@ def rest(size: int, taken: Tensor) -> Tensor:
     left = torch.ones(size, dtype=torch.bool)
     left[taken] = False
     return torch.nonzero(left).flatten()
+
+
+def members(count: int, number: int, share: float, seed: int) -> Tensor:
+    """Which of `count` images belong to a random subset: bool (count,), floor(share * count) of them.
+
+    With a share of one half, subsets 2 k and 2 k + 1 are complements (of an odd count, the even one is smaller by 1):
+    after every pair of them each image has been in exactly one.
+
+    Args:
+        count: images.
+        number: which subset, from 0.
+        share: of the images, in (0, 1).
+        seed: of the cut.
+    """
+    halves = share == 0.5
+    order = torch.randperm(count, generator=seeded(seed, "subset", number // 2 if halves else number))
+    inside = torch.zeros(count, dtype=torch.bool)
+    inside[order[: int(share * count)]] = True
+    return ~inside if halves and number % 2 else inside

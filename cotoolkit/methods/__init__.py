@@ -1,6 +1,16 @@
 """Training methods: what one optimisation step does. One file per family."""
 
-from cotoolkit.methods.base import METHODS, AttackMethod, Batch, Cost, Method, MethodField, StepRecord, Update
+from cotoolkit.methods.base import (
+    METHODS,
+    AttackMethod,
+    Batch,
+    Cost,
+    InnerField,
+    Method,
+    MethodField,
+    StepRecord,
+    Update,
+)
 from cotoolkit.methods.gradalign import GradAlign
 from cotoolkit.methods.single_step import FGSM, NFGSM, PGD, RSFGSM, Standard
 
@@ -14,6 +24,7 @@ __all__ = [
     "Batch",
     "Cost",
     "GradAlign",
+    "InnerField",
     "Method",
     "MethodField",
     "Standard",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass as plain_dataclass
-from typing import Annotated, ClassVar, NamedTuple
+from dataclasses import field
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -41,6 +42,8 @@ class Batch:
         threat: the threat model at its current radius (the trainer may warm it up).
         generator: source of the attack's random numbers.
         trace: keep the input gradient of the update pass, for the signals.
+        progress: share of training that is done, in [0, 1): what warm-ups and ramps go by.
+        indices: (B,) int64, positions in the training set; None where nobody knows them.
     """
 
     images: Tensor
@@ -48,6 +51,8 @@ class Batch:
     threat: ThreatModel
     generator: torch.Generator
     trace: bool = True
+    progress: float = 0.0
+    indices: Tensor | None = None
 
 
 @plain_dataclass(frozen=True)
@@ -55,11 +60,13 @@ class StepRecord:
     """By-products of a step, all detached. Gradients are per sample: of the summed loss, not of its mean.
 
     Attributes:
-        losses: (B,), the cross-entropy that was trained on, without regularisers.
+        losses: (B,), the cross-entropy at images + delta, without weights or regularisers.
         delta: (B, C, H, W), the perturbation trained on; None for clean training.
-        logits: (B, classes), of the forward pass that was trained on.
+        logits: (B, classes), at images + delta, of the forward pass that was trained on.
         attack: the attack with its gradient and logits; None for clean training.
-        update_gradient: (B, C, H, W), input gradient of the training loss at images + delta; None if not traced.
+        update_gradient: (B, C, H, W), input gradient of the training loss at images + delta, divided by the sample's
+            weight in the loss: nan where that is 0. None if not traced.
+        measures: numbers of the method's own, by name; they join the step signals.
     """
 
     losses: Tensor
@@ -67,6 +74,7 @@ class StepRecord:
     delta: Tensor | None = None
     attack: Attacked | None = None
     update_gradient: Tensor | None = None
+    measures: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 Update = Callable[[Tensor], None]
@@ -116,6 +124,63 @@ MethodField = Annotated[Method, PlainValidator(METHODS.parse), PlainSerializer(M
 """A method inside a pydantic model: given by name, by mapping or as an instance."""
 
 
+def _inner(value: Any) -> AttackMethod:
+    method = METHODS.parse(value)
+    if not isinstance(method, AttackMethod):
+        raise ValueError(f"{method.name} is not an attack alone; choose fgsm, rs_fgsm, n_fgsm or pgd")
+    return method
+
+
+InnerField = Annotated[AttackMethod, PlainValidator(_inner), PlainSerializer(METHODS.dump)]
+"""The attack that another method trains on; given like a method."""
+
+
+class AdversarialPass(NamedTuple):
+    """The forward pass of an update at the attacked images; `adversarial_pass` makes it.
+
+    Attributes:
+        attacked: outcome of the attack.
+        images: (B, C, H, W), a leaf; it collects the update's input gradient if that is traced.
+        logits: (B, classes), with their graph.
+        losses: (B,), the cross-entropy, with its graph.
+    """
+
+    attacked: Attacked
+    images: Tensor
+    logits: Tensor
+    losses: Tensor
+
+    def record(self, weights: Tensor | None = None, measures: Mapping[str, Tensor] | None = None) -> StepRecord:
+        """What the step leaves behind; to be called after the update.
+
+        Args:
+            weights: (B,), of each sample's loss in the training loss; None where that is their mean.
+            measures: the method's own numbers, detached scalars.
+        """
+        gradient = self.images.grad
+        if gradient is not None:
+            scale = len(self.losses) if weights is None else weights.reciprocal().view(-1, *[1] * (gradient.ndim - 1))
+            gradient = gradient * scale  # 0 * inf is nan: a sample without weight has no gradient to tell of
+        return StepRecord(
+            self.losses.detach(),
+            self.logits.detach(),
+            self.attacked.delta.detach(),
+            self.attacked,
+            gradient,
+            measures or {},
+        )
+
+
+def adversarial_pass(model: nn.Module, batch: Batch, attacked: Attacked) -> AdversarialPass:
+    """Logits and cross-entropy at images + delta, for an update. 1 forward; its backward is the update's."""
+    images = (batch.images + attacked.delta).detach()
+    if batch.trace:
+        images.requires_grad_()
+    logits = model(images)
+    losses = F.cross_entropy(logits.float(), batch.labels, reduction="none")
+    return AdversarialPass(attacked, images, logits, losses)
+
+
 def train_on(
     model: nn.Module, batch: Batch, attacked: Attacked, update: Update, penalty: Callable[[], Tensor] | None = None
 ) -> StepRecord:
@@ -128,11 +193,7 @@ def train_on(
         update: the trainer's.
         penalty: builds a regulariser to be added to the loss.
     """
-    adversarial = (batch.images + attacked.delta).detach()
-    if batch.trace:
-        adversarial.requires_grad_()
-    logits = model(adversarial)
-    losses = F.cross_entropy(logits.float(), batch.labels, reduction="none")
-    update(losses.mean() if penalty is None else losses.mean() + penalty())
-    gradient = None if adversarial.grad is None else adversarial.grad * len(batch.labels)
-    return StepRecord(losses.detach(), logits.detach(), attacked.delta.detach(), attacked, gradient)
+    found = adversarial_pass(model, batch, attacked)
+    loss = found.losses.mean()
+    update(loss if penalty is None else loss + penalty())
+    return found.record()

@@ -75,6 +75,8 @@ def participation_ratio(attack_gradient: Tensor) -> Tensor:
 def step_signals(records: Sequence[StepRecord], labels: Sequence[Tensor]) -> list[dict[str, float]]:
     """Batch means of every step signal the records allow, plus training loss and accuracy, for some steps at once.
 
+    The measures of the method's own follow as they are.
+
     Takes no pass through the network and one transfer from its device; several steps cost little more than one, since
     on small networks it is the number of operations that counts. Samples whose value is nan are left out; a signal that
     a step does not allow is nan.
@@ -108,4 +110,6 @@ def step_signals(records: Sequence[StepRecord], labels: Sequence[Tensor]) -> lis
     table = torch.stack(list(values.values())).view(len(values), len(records), -1)
     means = table.nanmean(2)
     means[0] = table[0].mean(1)  # a loss that is nan must show, not be left out
-    return [dict(zip(values, column, strict=True)) for column in means.T.tolist()]
+    own = {name: torch.stack([record.measures[name] for record in records]) for name in records[0].measures}
+    rows = torch.stack([*means, *(column.to(means) for column in own.values())])
+    return [dict(zip([*values, *own], column, strict=True)) for column in rows.T.tolist()]

@@ -2,7 +2,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from cotoolkit.data import DataConfig, load
+from cotoolkit.data import DataConfig, Subset, load
 from cotoolkit.data.own import ImageFolders, OwnData
 from cotoolkit.errors import DataError
 
@@ -105,3 +105,24 @@ def test_training_and_test_images_must_be_alike(monkeypatch):
     monkeypatch.setattr("cotoolkit.data.own.find", lambda *_: f)
     with pytest.raises(DataError, match=r"training images are torch.float32 \(1, 8, 8\), test images .*\(1, 8, 9\)"):
         load(DataConfig(name="mine:f"), seed=0)
+
+
+def test_a_subset_cuts_the_training_images_alone():
+    whole = load(DataConfig(name="digits", split=5), seed=1)
+    parts = [load(DataConfig(name="digits", split=5, subset={"number": n}), seed=1 + n) for n in (0, 1)]
+    assert sum(len(part.train) for part in parts) == len(whole.train)
+    inside = Subset(number=0).members(len(whole.train), seed=5)
+    assert torch.equal(parts[0].train.images, whole.train.images[inside])
+    assert torch.equal(parts[1].train.images, whole.train.images[~inside])
+    for part in parts:
+        assert torch.equal(part.holdout.images, whole.holdout.images)
+        assert torch.equal(part.test.images, whole.test.images)
+    with pytest.raises(DataError, match=r"a share of 0\.01 of 10 training images is none"):
+        load(DataConfig(name="digits", train_size=10, subset={"number": 0, "share": 0.01}), seed=0)
+
+
+def test_fields_that_say_nothing_keep_old_identities():
+    assert set(DataConfig(name="digits").model_dump()) == {
+        *("name", "train_size", "test_size", "holdout", "augment", "padding", "size")
+    }
+    assert DataConfig(name="digits", subset={"number": 3}).model_dump()["subset"] == {"number": 3, "share": 0.5}
