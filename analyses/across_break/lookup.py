@@ -44,7 +44,7 @@ class Lookup:
     """Values by seed of one world.
 
     Args:
-        measures: what `measure_all` returns.
+        measures: of all units (`analyses.across_break.measure`).
         world: its name.
     """
 

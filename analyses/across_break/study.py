@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from analyses.across_break.answers import answers
-from analyses.across_break.arms import AFTER, BEFORE, Plan, breaks_of
+from analyses.across_break.arms import AFTER, BEFORE, Plan, breaks_of, plan_of
 from analyses.across_break.checkpoints import arms_of
-from analyses.across_break.measure import Unit, measure_all
+from analyses.across_break.measure import Unit
 from analyses.claims import ClaimResult
-from cotoolkit.choices import Device
-from cotoolkit.errors import ConfigError, RunError
-from cotoolkit.launch import Outcome, Update
-from cotoolkit.runs import RunFolder
-from cotoolkit.study import Study, default_jobs
+from analyses.lab import Lab
+from cotoolkit.errors import ConfigError
 from cotoolkit.table import COLLAPSED
 
 ROBUST = frozenset({"robust", "robust overfitting", "recovered"})
@@ -31,7 +28,7 @@ class Findings(NamedTuple):
     Attributes:
         plan: what was asked.
         breaks: breakpoints of the first round, one row per world and seed, and why a seed is left out, if it is.
-        measures: what `measure_all` returns.
+        measures: of all units (`analyses.across_break.measure`).
         facts: versions and device of the runs.
     """
 
@@ -50,83 +47,33 @@ class Findings(NamedTuple):
         return {world: answers(self.measures, world) for world in self.worlds}
 
 
-class Watch(NamedTuple):
-    """Who is told what happens.
-
-    Attributes:
-        on_study: called with each round before it is trained.
-        on_update: called with the progress of any run.
-        on_outcome: called as runs end.
-        on_unit: called as worlds and seeds have been measured, with how many of how many.
-    """
-
-    on_study: Callable[[Study], None] = lambda study: None
-    on_update: Callable[[Update], None] = lambda update: None
-    on_outcome: Callable[[Outcome], None] = lambda outcome: None
-    on_unit: Callable[[Unit, int, int], None] = lambda unit, done, total: None
+def run_study(scale: str, lab: Lab) -> Findings:
+    """The study at a scale; errors as `run_plan`."""
+    return run_plan(plan_of(scale), lab)
 
 
-def run_across_break(
-    plan: Plan,
-    root: Path | str,
-    folder: Path,
-    *,
-    jobs: int | None = None,
-    device: Device = "auto",
-    download: bool = False,
-    fresh: bool = False,
-    watch: Watch | None = None,
-) -> Findings:
+def run_plan(plan: Plan, lab: Lab) -> Findings:
     """Train, find the breaks, train again with kept iterations, measure. What is done already is not done again.
 
     Args:
         plan: what to do.
-        root: folder of runs.
-        folder: where the measures go.
-        jobs: processes at a time; None means one per core, and one on a GPU.
-        device: of the training; the measures run on the CPU.
-        download: let torchvision fetch missing data.
-        fresh: measure all again; the runs stay.
-        watch: whom to tell.
+        lab: where to do it.
 
     Raises:
         ConfigError: no FGSM run broke.
         RunError: a run failed.
     """
-    watch = watch or Watch()
-
-    def train(study: Study) -> pd.DataFrame:
-        failures: list[Outcome] = []
-
-        def on_outcome(outcome: Outcome) -> None:
-            watch.on_outcome(outcome)
-            if outcome.state not in ("done", "diverged"):
-                failures.append(outcome)
-
-        watch.on_study(study)
-        table = study.run(
-            root, jobs=jobs, device=device, download=download, on_update=watch.on_update, on_outcome=on_outcome
-        )
-        if failures:
-            reason = failures[0].reason.strip().splitlines()[-1]
-            raise RunError(f"{len(failures)} of {len(table)} runs failed; {failures[0].folder.path.name}: {reason}")
-        return table
-
-    breaks = breaks_of(plan, train(plan.first_round()))
-    second = train(plan.second_round(breaks))
-    breaks["left_out"] = [why_left_out(plan, root, row) for row in breaks.to_dict("records")]
+    breaks = breaks_of(plan, lab.train(plan.first_round()))
+    second = lab.train(plan.second_round(breaks))
+    breaks["left_out"] = [why_left_out(plan, lab.root, row) for row in breaks.to_dict("records")]
     broken = breaks[breaks["left_out"] == ""]
     if broken.empty:
         raise ConfigError(f"no seed can be used: {'; '.join(breaks['left_out'].unique())}")
     units = [
-        Unit(row["world"], int(row["seed"]), int(row["breakpoint"]), int(row["iterations"]))
+        Unit(plan, row["world"], int(row["seed"]), int(row["breakpoint"]), int(row["iterations"]))
         for row in broken.to_dict("records")
     ]
-    measures = measure_all(
-        plan, units, root, folder, jobs=jobs or default_jobs("cpu"), fresh=fresh, report=watch.on_unit
-    )
-    environment = RunFolder(Path(root) / str(second["run"].iloc[0])).environment()
-    return Findings(plan, breaks, measures, {name: str(value) for name, value in environment.items()})
+    return Findings(plan, breaks, lab.measure(units), lab.facts(second))
 
 
 def why_left_out(plan: Plan, root: Path | str, row: Mapping[Any, Any]) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,6 +18,7 @@ from cotoolkit.errors import ConfigError
 
 if TYPE_CHECKING:
     from analyses.claims import ClaimResult
+    from analyses.lab import Lab
     from cotoolkit.launch import Outcome, Update
     from cotoolkit.report import Report
     from cotoolkit.study import Study
@@ -112,22 +115,47 @@ def purification(
     _write(report, out or root / "analyses" / _slug("purification", networks))
 
 
-@app.command("across-break")
-def across_break(
-    scale: StudyScale = "smoke",
-    root: Root = Path("runs"),
-    out: Out = None,
-    jobs: Jobs = None,
-    device: Device = "auto",
-    fresh: Annotated[bool, typer.Option("--fresh", help="Measure again; the runs stay.")] = False,
-    download: Download = False,
-) -> None:
-    """What happens to weight mixtures when single-step training breaks? A study, from training to the answer."""
-    from analyses.across_break.arms import plan_of
-    from analyses.across_break.page import report_of
-    from analyses.across_break.study import Watch, run_across_break
+STUDIES = {
+    "across-break": "What happens to weight mixtures when single-step training breaks?",
+    "holistic": "Holistic Robust training: robust overfitting, poison, certificates; does it delay the break?",
+    "memorisation": "Memorisation and BAT-style training: what atypical samples buy, whom they harm, and flags.",
+    "local-ball": "Local-ball training (reconstructed): at equal cost, its controls, the radius that averts the break.",
+}
+"""Studies from training to the answer: the package `analyses.NAME` has `study.run_study` and `page.report_of`."""
 
-    folder = out or root / "analyses" / f"across-break-{scale}"
+
+def _add_study(name: str, question: str) -> None:
+    def command(
+        scale: StudyScale = "smoke",
+        root: Root = Path("runs"),
+        out: Out = None,
+        jobs: Jobs = None,
+        device: Device = "auto",
+        fresh: Annotated[bool, typer.Option("--fresh", help="Measure again; the runs stay.")] = False,
+        download: Download = False,
+    ) -> None:
+        package = f"analyses.{name.replace('-', '_')}"
+        study, page = (importlib.import_module(f"{package}.{part}") for part in ("study", "page"))
+        folder = out or root / "analyses" / f"{name}-{scale}"
+        with _lab(root, folder, jobs, device, fresh, download) as lab:
+            found = study.run_study(scale, lab)
+        for part, results in found.claims().items():
+            say(f"{part}:")
+            _say_claims(results)
+        _write(page.report_of(found), folder)
+
+    app.command(name, help=f"{question} A study, from training to the answer.")(command)
+
+
+for _name, _question in STUDIES.items():
+    _add_study(_name, _question)
+
+
+@contextlib.contextmanager
+def _lab(root: Path, folder: Path, jobs: int | None, device: Device, fresh: bool, download: bool) -> Iterator[Lab]:
+    """A lab whose training shows live on the console and whose measurements are said as they end."""
+    from analyses.lab import Lab, Watch
+
     with resumable(), contextlib.ExitStack() as stack:
         live: list[LiveRuns] = []
 
@@ -141,24 +169,12 @@ def across_break(
         def on_outcome(outcome: Outcome) -> None:
             live[0].on_outcome(outcome)
 
-        def on_unit(unit: object, done: int, total: int) -> None:
+        def on_measured(title: str, done: int, total: int) -> None:
             stack.close()
-            say(f"measured {done} of {total}: {unit}")
+            say(f"measured {done} of {total}: {title}")
 
-        found = run_across_break(
-            plan_of(scale),
-            root,
-            folder,
-            jobs=jobs,
-            device=device,
-            download=download,
-            fresh=fresh,
-            watch=Watch(on_study, on_update, on_outcome, on_unit),
-        )
-    for world, results in found.claims().items():
-        say(f"{world}:")
-        _say_claims(results)
-    _write(report_of(found), folder)
+        watch = Watch(on_study, on_update, on_outcome, on_measured)
+        yield Lab(root, folder, jobs, available(device), download, fresh, watch)
 
 
 def _slug(name: str, words: list[str]) -> str:

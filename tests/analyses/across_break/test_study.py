@@ -11,9 +11,10 @@ from analyses.across_break.answers import answers
 from analyses.across_break.arms import AFTER, BEFORE, METHODS, OFFSETS, SHUFFLED, Plan, World
 from analyses.across_break.changes import changes
 from analyses.across_break.checkpoints import NORM_MATCHED, OTHERS, load_networks
-from analyses.across_break.measure import Unit, measure_all
+from analyses.across_break.measure import Unit
 from analyses.across_break.page import report_of
-from analyses.across_break.study import run_across_break, why_left_out
+from analyses.across_break.study import run_plan, why_left_out
+from analyses.lab import Lab, Watch
 from cotoolkit.errors import RunError
 from cotoolkit.report import write_report
 from cotoolkit.trained import evaluation_points
@@ -31,7 +32,7 @@ SETTINGS = {
     "intervention": {"name": "inject", "carrier": "paired", "beta": 0.1},
 }
 PLAN = Plan(scale="custom", worlds=(World(name="w", why="declared", settings=SETTINGS, seeds=(0,)),), points=16)
-UNIT = Unit("w", 0, BREAK, LAST)
+UNIT = Unit(PLAN, "w", 0, BREAK, LAST)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def test_seeds_that_cannot_be_used_are_named(root):
 
 
 def test_networks_stand_at_the_same_iterations(root):
-    networks = load_networks(PLAN, root, *UNIT)
+    networks = load_networks(PLAN, root, "w", 0, BREAK, LAST)
     arms = {place.arm for place in networks.places.values()}
     assert arms == {"start", *METHODS, SHUFFLED, NORM_MATCHED}
     offsets = {place.offset for place in networks.places.values() if place.arm == "fgsm"}
@@ -83,8 +84,9 @@ def test_changes_of_the_images_have_one_norm():
 
 def test_everything_is_measured_kept_and_shown(root, tmp_path):
     ended = []
-    table = measure_all(PLAN, [UNIT], root, tmp_path, jobs=1, report=lambda *what: ended.append(what))
-    assert ended == [(UNIT, 1, 1)]
+    lab = Lab(root, tmp_path, jobs=1, watch=Watch(on_measured=lambda *what: ended.append(what)))
+    table = lab.measure([UNIT])
+    assert ended == [("w, seed 0", 1, 1)]
     assert set(table["part"]) == {"mixtures", "features", "gain", "accuracy", "edit"}
     for part, rows in table.groupby("part"):
         assert rows["value"].notna().mean() > 0.8, part
@@ -98,7 +100,7 @@ def test_everything_is_measured_kept_and_shown(root, tmp_path):
         "removal_restores",
     }
     assert {key for key, result in known.items() if result.found.n == 0} <= in_shares  # of a fall there need not be
-    same = measure_all(PLAN, [UNIT], root, tmp_path, jobs=1, report=lambda *what: ended.append(what))
+    same = lab.measure([UNIT])
     assert len(ended) == 1  # what is there is read
     assert same.equals(table)
     breaks = pd.DataFrame([{"world": "w", "seed": 0, "breakpoint": BREAK, "iterations": LAST}])
@@ -113,4 +115,4 @@ def test_a_study_whose_runs_fail_says_why_in_one_line(tmp_path):
     settings = {**SETTINGS, "data": {"name": "folder:nowhere"}, "model": {"name": "mlp"}}
     plan = Plan(scale="custom", worlds=(World(name="w", why="", settings=settings, seeds=(0,)),))
     with pytest.raises(RunError, match=r"^1 of 1 runs failed; \S+: .*nowhere"):
-        run_across_break(plan, tmp_path, tmp_path / "out", jobs=1, device="cpu")
+        run_plan(plan, Lab(tmp_path, tmp_path / "out", jobs=1, device="cpu"))
