@@ -11,8 +11,9 @@ from torch import nn
 
 from cotoolkit.config import RunConfig
 from cotoolkit.errors import ConfigError, RunError
-from cotoolkit.initial import load_initial, split_stamp, stamped
+from cotoolkit.initial import load_initial
 from cotoolkit.runs import Checkpoint, CheckpointName, RunFolder, environment, find_run
+from cotoolkit.stamp import split_stamp, stamped
 from cotoolkit.trained import trained, trained_series, untrained
 
 
@@ -121,7 +122,7 @@ def _origin(config: RunConfig) -> RunConfig:
     folder = RunFolder(path.parent.parent)
     if path.parent.name != "checkpoints" or not (folder.path / "config.yaml").exists():
         return config
-    if stamped(str(path)) != f"{path.resolve()}#{digest}":
+    if stamped(str(path), "weights") != f"{path.resolve()}#{digest}":
         raise RunError(f"{path}: has changed since a run was trained from it; its start is lost")
     return _origin(folder.config())
 

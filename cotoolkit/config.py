@@ -16,11 +16,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, mo
 from cotoolkit.data import DataConfig
 from cotoolkit.errors import ConfigError
 from cotoolkit.evaluate import named_protocol
-from cotoolkit.initial import stamped
 from cotoolkit.judge import MonitorConfig
 from cotoolkit.methods import FGSM, GradAlign, Method, MethodField
 from cotoolkit.methods.gradalign import published_weight
 from cotoolkit.models import STATISTICS, ModelField, SmallCNN
+from cotoolkit.stamp import stamped
 from cotoolkit.threat import Box, Norm, ThreatModel
 from interventions import InterventionField
 from interventions.registry import UnknownName
@@ -148,9 +148,9 @@ class RunConfig(BaseModel):
     @classmethod
     def _stamped(cls, name: str | None) -> str | None:
         try:
-            return None if name is None else stamped(name)
+            return None if name is None else stamped(name, "weights")
         except ConfigError as error:
-            raise ValueError(str(error).removeprefix("initial: ")) from None
+            raise ValueError(str(error)) from None
 
     @field_validator("evaluation")
     @classmethod

@@ -35,3 +35,20 @@ def averaged(values: Mapping[str, float], device: torch.device) -> dict[str, flo
     sums = torch.tensor(list(values.values()), device=device, dtype=torch.float32)
     dist.all_reduce(sums)
     return dict(zip(values, (sums / world).tolist(), strict=True))
+
+
+def gathered(rows: torch.Tensor) -> tuple[torch.Tensor, slice]:
+    """The rows (R, B) of all processes side by side, and where this one's columns stand; B may differ between them."""
+    rank, world = rank_and_world()
+    if world == 1:
+        return rows, slice(None)
+    own = torch.tensor([rows.shape[1]], device=rows.device)
+    sizes = [torch.empty_like(own) for _ in range(world)]
+    dist.all_gather(sizes, own)
+    widths = [int(size) for size in sizes]
+    padded = torch.nn.functional.pad(rows, (0, max(widths) - rows.shape[1])).contiguous()
+    parts = [torch.empty_like(padded) for _ in range(world)]
+    dist.all_gather(parts, padded)
+    first = sum(widths[:rank])
+    joined = torch.cat([part[:, :width] for part, width in zip(parts, widths, strict=True)], 1)
+    return joined, slice(first, first + widths[rank])

@@ -101,6 +101,7 @@ class Trainer:
         self.fabric = fabric or Fabric(accelerator=device, devices=1, precision=PRECISIONS[config.precision])
         on = self.fabric.device
         splits = load(config.data, config.seed, download=download)
+        config.method.check_data(len(splits.train))
         self.batches = Batches(
             splits.train,
             config.batch_size,

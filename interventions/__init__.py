@@ -31,6 +31,7 @@ from interventions.injection import (
     ProjectThenInject,
 )
 from interventions.labels import LabelNoise
+from interventions.poison import Poison
 from interventions.projection import (
     Project,
     ReleasedProject,
@@ -77,6 +78,7 @@ __all__ = [
     "LabelNoise",
     "LowPass",
     "Paired",
+    "Poison",
     "Project",
     "ProjectThenInject",
     "RandomOrthonormal",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from cotoolkit.cli.display import console, say
 from cotoolkit.errors import ConfigError
@@ -20,13 +20,12 @@ def methods() -> None:
     """Training methods, with the forward and backward passes of a step, and their settings."""
     from cotoolkit.methods import METHODS
 
-    shown = Table("method", "forward", "backward", "settings", "what", "source")
+    shown = Table(Column("method", no_wrap=True), "forward", "backward", "what, settings, source", show_lines=True)
     for name in METHODS.names():
         cls = METHODS[name]
         cost = METHODS.parse(name).passes()
-        double = f" ({cost.double_backward} double)" if cost.double_backward else ""
-        backward = f"{cost.backward}{double}"
-        shown.add_row(name, str(cost.forward), backward, _settings(cls), _summary(cls), cls.source)
+        backward = f"{cost.backward}, {cost.double_backward} double" if cost.double_backward else str(cost.backward)
+        shown.add_row(name, str(cost.forward), backward, f"{_summary(cls)}\n{_settings(cls)}\n[dim]{cls.source}[/dim]")
     console.print(shown)
 
 

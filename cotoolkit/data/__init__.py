@@ -5,6 +5,7 @@ from cotoolkit.data.batches import Batches, Minibatch
 from cotoolkit.data.config import DataConfig, DataSplits, Subset, load
 from cotoolkit.data.image_set import ImageSet
 from cotoolkit.data.intervene import apply_intervention
+from cotoolkit.data.planted import planted_truth
 from cotoolkit.data.sets import DATASETS
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "Subset",
     "apply_intervention",
     "load",
+    "planted_truth",
 ]

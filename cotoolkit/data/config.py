@@ -14,7 +14,8 @@ from cotoolkit.data.image_set import ImageSet
 from cotoolkit.data.own import ImageFolders, OwnData
 from cotoolkit.data.sets import DATASETS, Source
 from cotoolkit.data.split import members, rest, stratified
-from cotoolkit.errors import DataError
+from cotoolkit.errors import ConfigError, DataError
+from cotoolkit.marks import MarksFile, marks_of
 from cotoolkit.seeding import generator
 
 
@@ -53,6 +54,8 @@ class DataConfig(BaseModel):
         size: side in pixels to which image folders are resized.
         split: seed that decides which training images are used and held out; None means the run's.
         subset: the random part of these training images that the run sees; None for all. It cuts nothing else.
+        only: in place of a random part, those that a .npy file marks with True, one bool per training image; the path
+            stands with a stamp of the content, PATH#DIGEST.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,6 +70,7 @@ class DataConfig(BaseModel):
     # Left out of the data where they say nothing, so that runs made before there were such fields keep their identity.
     split: Annotated[int, Ge(0)] | None = Field(default=None, exclude_if=lambda value: value is None)
     subset: Subset | None = Field(default=None, exclude_if=lambda value: value is None)
+    only: MarksFile | None = Field(default=None, exclude_if=lambda value: value is None)
 
     @model_validator(mode="before")
     @classmethod
@@ -90,6 +94,12 @@ class DataConfig(BaseModel):
     def _size_is_for_folders(self) -> DataConfig:
         if self.size is not None and not self.name.startswith("folder:"):
             raise ValueError(f"size resizes image folders (folder:/path); {self.name} has its own size")
+        return self
+
+    @model_validator(mode="after")
+    def _one_choice_of_part(self) -> DataConfig:
+        if self.subset is not None and self.only is not None:
+            raise ValueError("subset and only both choose a part of the training images; give one of them")
         return self
 
     def source(self) -> Source:
@@ -146,6 +156,19 @@ def load(config: DataConfig, seed: int, download: bool = False) -> DataSplits:
                 f"{config.name}: a share of {config.subset.share:g} of {len(train)} training images is none"
             )
         train = train.pick(chosen)
+    if config.only is not None:
+        train = train.pick(_marked(config.only, len(train)))
     if config.test_size is not None:
         test = test.pick(stratified(test.labels, config.test_size, generator(0, "split", 1)))
     return DataSplits(train, holdout, test)
+
+
+def _marked(only: str, count: int) -> Tensor:
+    """Indices of the marked ones among `count` training images."""
+    try:
+        chosen = marks_of(only, count).nonzero().flatten()
+    except ConfigError as error:
+        raise DataError(f"data.only: {error}") from None
+    if len(chosen) == 0:
+        raise DataError(f"data.only: {only} marks no training image")
+    return chosen

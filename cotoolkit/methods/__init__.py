@@ -11,20 +11,31 @@ from cotoolkit.methods.base import (
     StepRecord,
     Update,
 )
+from cotoolkit.methods.benign import BenignStyle
+from cotoolkit.methods.dom import DOM
 from cotoolkit.methods.gradalign import GradAlign
+from cotoolkit.methods.holistic import HolisticControl, HolisticRobust
+from cotoolkit.methods.local_ball import LocalBall
 from cotoolkit.methods.single_step import FGSM, NFGSM, PGD, RSFGSM, Standard
+from cotoolkit.methods.trades import TRADES
 
 __all__ = [
+    "DOM",
     "FGSM",
     "METHODS",
     "NFGSM",
     "PGD",
     "RSFGSM",
+    "TRADES",
     "AttackMethod",
     "Batch",
+    "BenignStyle",
     "Cost",
     "GradAlign",
+    "HolisticControl",
+    "HolisticRobust",
     "InnerField",
+    "LocalBall",
     "Method",
     "MethodField",
     "Standard",

@@ -21,6 +21,8 @@ from interventions.registry import Registered, Registry
 class Cost(NamedTuple):
     """Passes of one step over one batch, as a counting test verifies them.
 
+    The unit is the batch: a concatenated pass of two batches counts two.
+
     Attributes:
         forward: batches that go through the network.
         backward: times a gradient flows back through the network's output. A double backward counts here too.
@@ -94,6 +96,13 @@ class Method(Registered):
     def passes(self) -> Cost:
         """The cost of one step with these hyper-parameters."""
         return self.cost
+
+    def check_data(self, images: int) -> None:
+        """Refuse a training set of that many images; most methods fit any.
+
+        Raises:
+            ConfigError: the method holds something per image that does not fit.
+        """
 
     def step(self, model: nn.Module, batch: Batch, update: Update) -> StepRecord:
         """Train `model` on `batch`.

@@ -32,20 +32,29 @@ def conv_net(channels: int = 1, classes: int = 4, *, norm: bool = True) -> nn.Se
 
 
 class PassCounter(nn.Module):
-    """Counts the forward passes of a network, and the backward passes that reach its output."""
+    """Counts the batches that go forward through a network, and those whose gradient reaches its output.
 
-    def __init__(self, network: nn.Module) -> None:
+    Two batches in one call, concatenated, count two.
+
+    Args:
+        network: what is counted.
+        batch_size: images in a batch; None takes each call for one batch.
+    """
+
+    def __init__(self, network: nn.Module, batch_size: int | None = None) -> None:
         super().__init__()
         self.network = network
-        self.forwards = 0
-        self.backwards = 0
+        self.batch_size = batch_size
+        self.forwards = 0.0
+        self.backwards = 0.0
 
     def forward(self, images: Tensor) -> Tensor:
-        self.forwards += 1
+        batches = len(images) / (self.batch_size or len(images))
+        self.forwards += batches
         logits: Tensor = self.network(images)
         if logits.requires_grad:
-            logits.register_hook(self._count)
+            logits.register_hook(lambda _: self._count(batches))
         return logits
 
-    def _count(self, _: Tensor) -> None:
-        self.backwards += 1
+    def _count(self, batches: float) -> None:
+        self.backwards += batches

@@ -24,6 +24,7 @@ from interventions import (
     InterventionError,
     LabelNoise,
     LowPass,
+    Poison,
     Project,
     ProjectThenInject,
     ReleasedProject,
@@ -54,6 +55,10 @@ EXAMPLES = [
     ProjectThenInject("paired", 0.1),
     LabelNoise(0.5),
     LabelNoise(0.5, kind="pair"),
+    Poison(0.5),
+    Poison("1/4", target=3),
+    Poison(0.5, kind="noise"),
+    Poison(1, kind="image"),
     Clip(),
     Compose([SwapFrequencies(2), LabelNoise(0.5), InjectCorrelated("paired", 0.7, rho=0.5), Clip()]),
 ]

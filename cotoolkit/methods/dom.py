@@ -1,0 +1,85 @@
+"""Dropping over-memorised samples from the loss, a comparator of BAT-style training."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+from typing_extensions import override
+
+from cotoolkit.attacks import Attacked, attack_mode
+from cotoolkit.methods.base import METHODS, Batch, Cost, InnerField, Method, StepRecord, Update, adversarial_pass
+from cotoolkit.methods.benign import Share, effective_size, suspicion
+from cotoolkit.methods.single_step import FGSM, PGD
+from interventions.registry import STRICT
+from interventions.units import NonNegative
+
+
+@METHODS.register("dom", "DOM-RE")
+@dataclass(frozen=True, config=STRICT)
+class DOM(Method):
+    """Samples whose clean image is fitted too well are dropped: sum over CE(f(x), y) >= threshold, divided by B.
+
+    It acts on the well fitted samples, where BAT-style acts on the confidently wrong ones. The thresholds and the
+    division by the full batch are the defaults of the released code; the rest of its recipe is not copied.
+
+    An attack that starts at the image gives the clean loss for free; otherwise it is 1 forward more.
+
+    Measures: `dropped`, share of the batch that is below the threshold, also before `start`; `dropped_suspicious`,
+    share of these whose attacked image is taken for another class, which BAT-style would flag; `effective_size`.
+
+    Args:
+        inner: the attack trained on.
+        threshold: of the clean cross-entropy; None means the published 2.0 for single-step and 1.5 for PGD training.
+        start: share of training before which nothing is dropped.
+    """
+
+    inner: InnerField = FGSM()
+    threshold: NonNegative | None = None
+    start: Share = 0.5
+
+    cost: ClassVar[Cost] = Cost(forward=2, backward=2)
+    source: ClassVar[str] = "defaults of the code of arXiv 2310.08847"
+
+    @property
+    def _starts_at_image(self) -> bool:
+        return isinstance(self.inner, FGSM) or (isinstance(self.inner, PGD) and not self.inner.random_start)
+
+    @override
+    def passes(self) -> Cost:
+        inner = self.inner.passes()
+        return inner._replace(forward=inner.forward + (not self._starts_at_image))
+
+    @override
+    def step(self, model: nn.Module, batch: Batch, update: Update) -> StepRecord:
+        attacked = self.inner.attack(model, batch)
+        dropped = self._clean_losses(model, batch, attacked) < self._limit
+        found = adversarial_pass(model, batch, attacked)
+        weights = torch.ones_like(found.losses)
+        factors = None
+        if batch.progress >= self.start:
+            weights = (~dropped).to(weights)
+            factors = weights / len(weights)
+        update(found.losses.mean() if factors is None else (factors * found.losses).sum())
+        suspicious = suspicion(found.logits, batch.labels).flagged
+        measures = {
+            "dropped": dropped.float().mean(),
+            "dropped_suspicious": (suspicious & dropped).sum() / dropped.sum(),
+            "effective_size": effective_size(weights),
+        }
+        return found.record(factors, measures)
+
+    @property
+    def _limit(self) -> float:
+        if self.threshold is not None:
+            return self.threshold
+        return 1.5 if isinstance(self.inner, PGD) else 2.0
+
+    def _clean_losses(self, model: nn.Module, batch: Batch, attacked: Attacked) -> Tensor:
+        if self._starts_at_image:
+            return attacked.losses
+        with torch.no_grad(), attack_mode(model, "train"):
+            return F.cross_entropy(model(batch.images).float(), batch.labels, reduction="none")
