@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -76,6 +77,45 @@ def slope(x: ArrayLike, y: ArrayLike) -> Estimate:
     return Estimate(float(line.slope), float(line.slope - reach), float(line.slope + reach), n)
 
 
+def equivalence(values: ArrayLike, margin: float) -> float:
+    """P value of two one-sided t tests that the mean lies within +-margin; nan from fewer than two values.
+
+    Small where the mean is shown to be that close to 0: the larger of the two p values (Schuirmann, 1987). At the level
+    0.05 it agrees with the 90 % interval lying within the margin.
+
+    >>> equivalence([0.1, -0.1, 0.05, -0.05], 1.0) < 0.001, equivalence([2.0, 2.1, 1.9], 1.0) > 0.99
+    (True, True)
+    """
+    known = np.asarray(values, dtype=float)
+    known = known[np.isfinite(known)]
+    if len(known) < 2:
+        return float("nan")
+    if np.ptp(known) == 0:
+        return float(abs(known[0]) >= margin)
+    above = stats.ttest_1samp(known, -margin, alternative="greater").pvalue
+    below = stats.ttest_1samp(known, margin, alternative="less").pvalue
+    return float(max(above, below))
+
+
+def rank_correlation(x: ArrayLike, y: ArrayLike) -> Estimate:
+    """Spearman's rank correlation and its interval by Fisher's z (Bonett & Wright, 2000); nan values are left out.
+
+    >>> rank_correlation([1, 2, 3, 4, 5], [1, 2, 3, 5, 4]).mean
+    0.9
+    """
+    first, second = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    known = np.isfinite(first) & np.isfinite(second)
+    n = int(known.sum())
+    if n < 4 or np.ptp(first[known]) == 0 or np.ptp(second[known]) == 0:
+        return Estimate(np.nan, np.nan, np.nan, n)
+    found = round(float(stats.spearmanr(first[known], second[known]).statistic), 12)
+    if abs(found) == 1:
+        return Estimate(found, found, found, n)
+    reach = stats.norm.ppf((1 + CONFIDENCE) / 2) * np.sqrt((1 + found**2 / 2) / (n - 3))
+    low, high = np.tanh(np.arctanh(found) + np.array([-reach, reach]))
+    return Estimate(found, float(low), float(high), n)
+
+
 def paired_p(values: ArrayLike, null: float = 0.0) -> float:
     """Two-sided p of a t test that the mean of paired differences is `null`; nan from fewer than two."""
     known = np.asarray(values, dtype=float)
@@ -100,3 +140,51 @@ def holm(p: ArrayLike) -> np.ndarray:
     factors = np.arange(len(order), 0, -1)
     adjusted[order] = np.minimum(1, np.maximum.accumulate(given[order] * factors))
     return adjusted
+
+
+class Survival(NamedTuple):
+    """Share of runs without an event so far, as a step function; the Kaplan-Meier estimate.
+
+    Attributes:
+        times: of the steps, in order, from 0.
+        share: from each time on.
+        low: lower end of the 95 % interval (log-log); nan where nobody has had the event, or all have.
+        high: upper end.
+    """
+
+    times: np.ndarray
+    share: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def kaplan_meier(times: ArrayLike, happened: ArrayLike) -> Survival:
+    """Survival of runs that were watched until an event, or until they ended without one.
+
+    >>> kaplan_meier([1, 2, 2, 3], [True, True, False, True]).share.tolist()
+    [1.0, 0.75, 0.5, 0.0]
+
+    Args:
+        times: of the event, or of the end.
+        happened: whether the event happened then; a run without one is censored.
+    """
+    known = stats.ecdf(_censored(times, happened)).sf
+    with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # says that the ends are nan where they are
+        interval = known.confidence_interval(CONFIDENCE, method="log-log")
+    steps = [known, interval.low, interval.high]
+    starts = (1.0, np.nan, np.nan)
+    share, low, high = (np.r_[start, part.probabilities] for start, part in zip(starts, steps, strict=True))
+    return Survival(np.r_[0.0, known.quantiles], share, low, high)
+
+
+def log_rank(times: ArrayLike, happened: ArrayLike, other_times: ArrayLike, other_happened: ArrayLike) -> float:
+    """Two-sided p of the log-rank test that two groups have their events alike; nan where neither has any."""
+    if not (np.any(happened) or np.any(other_happened)):
+        return float("nan")
+    found = stats.logrank(_censored(times, happened), _censored(other_times, other_happened))
+    return float(found.pvalue)
+
+
+def _censored(times: ArrayLike, happened: ArrayLike) -> stats.CensoredData:
+    return stats.CensoredData.right_censored(np.asarray(times, dtype=float), ~np.asarray(happened, dtype=bool))

@@ -5,7 +5,6 @@ They say which images a run trains on (`DataConfig.only`) and which ones a metho
 
 from __future__ import annotations
 
-import functools
 import io
 from typing import Annotated
 
@@ -31,9 +30,8 @@ MarksFile = Annotated[str, AfterValidator(_stamped)]
 """A file of marks inside a pydantic model; it stands there as PATH#DIGEST."""
 
 
-@functools.lru_cache(maxsize=8)
 def read_marks(name: str) -> Tensor:
-    """The marks of a stamped file, (N,) bool; they are read once per process.
+    """The marks of a stamped file, (N,) bool.
 
     Raises:
         ConfigError: the file is missing, is not the one that was stamped, or holds anything else.

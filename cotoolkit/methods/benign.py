@@ -7,6 +7,7 @@ our specification (benign_at.md, section 0.1); none may be quoted as the paper's
 
 from __future__ import annotations
 
+import functools
 from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
 import torch
@@ -28,6 +29,8 @@ from interventions.registry import STRICT
 from interventions.units import NonNegative, Number
 
 Share = Annotated[NonNegative, Le(1)]
+
+_flags = functools.lru_cache(maxsize=4)(read_marks)  # every step asks for them; the name says the content
 
 
 class Suspicion(NamedTuple):
@@ -193,7 +196,7 @@ class BenignStyle(Method):
             assert self.flags is not None
             if batch.indices is None:
                 raise ConfigError("method.flags: this batch does not say which training images it holds")
-            flagged = read_marks(self.flags).to(batch.indices.device)[batch.indices]
+            flagged = _flags(self.flags).to(batch.indices.device)[batch.indices]
         weights = benign_weights(confidence, flagged, self.alpha)
         match self.weights:
             case "permuted":

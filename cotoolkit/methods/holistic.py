@@ -46,8 +46,8 @@ class HolisticRobust(Method):
     """Training on the worst case, over laws near the batch's, of the expected adversarial loss.
 
     loss = V = sum_i p_i l_i + p_0 W with the worst-case weights p of `worst_case`, constants for the gradient. With
-    r = alpha = 0 and no bound it is the inner method, bit for bit. Under several processes the weights are those of the whole batch.
-    The logged train_loss stays the plain mean; losses that are not finite end the run as diverged.
+    r = alpha = 0 and no bound it is the inner method, bit for bit. Under several processes the weights are those of the
+    whole batch. The logged train_loss stays the plain mean; losses that are not finite end the run as diverged.
 
     Measures: `worst_case_value`, V; `plain_mean`, of the losses weighed; `max_weight`, the largest weight of a sample,
     with the atom's share; `ess`, the effective sample size over n; `atom_weight`, p_0; `abnormal_weight`, weight on the
@@ -227,4 +227,5 @@ class _Whole(NamedTuple):
 def _length(loss: Tensor, parameters: list[nn.Parameter]) -> Tensor:
     """l2 length of a loss's gradient in the parameters."""
     gradients = torch.autograd.grad(loss, parameters, retain_graph=True, materialize_grads=True)
-    return torch.stack([gradient.norm() for gradient in gradients]).norm()
+    length: Tensor = torch.linalg.vector_norm(torch.cat([gradient.flatten() for gradient in gradients]))
+    return length

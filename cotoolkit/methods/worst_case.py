@@ -25,7 +25,7 @@ Order = Literal["lp_then_kl", "kl_then_lp"]
 """Which of the two steps the adversary takes first; see the module."""
 
 POINTS, ROUNDS = 16, 13
-"""Of the search for the root, in the logarithm of u: 15^13 subintervals of the bracket, each 1e-13 wide."""
+"""Of the search for the root, in the logarithm of u: 15^13 parts of the bracket, each 1e-13 wide."""
 
 LOWEST = -160.0
 """Logarithm of the least u looked at. Below it the atoms under the worst loss have no weight in float64."""
@@ -209,14 +209,12 @@ def _saturated(below: Tensor, r: float, alpha: float) -> Tensor:
 
 
 def _divergence(q: Tensor, q0: Tensor, z: Tensor, u: Tensor) -> Tensor:
-    """KL(q || p) of p ~ q / (u + z), log geometric less log harmonic mean of u + z; accurate for large u too.
+    """KL(q || p) of p ~ q / (u + z), log geometric less log harmonic mean of u + z, to 1e-15.
 
     q0 is the mass of the atom at z = 0. All broadcast over the last dimension, which is summed.
     """
     t = z / u
-    mean = (q * t / (1 + t)).sum(-1)
-    left = (q / (1 + t)).sum(-1) + q0
-    return (q * t.log1p()).sum(-1) + torch.where(mean < 0.5, torch.log1p(-mean), left.log())
+    return (q * t.log1p()).sum(-1) + ((q / (1 + t)).sum(-1) + q0).log()
 
 
 def _root(excess: Callable[[Tensor], Tensor], like: Tensor, r: float) -> tuple[Tensor, Tensor]:
@@ -233,17 +231,17 @@ def _root(excess: Callable[[Tensor], Tensor], like: Tensor, r: float) -> tuple[T
         u (...), and whether there is none because the function is negative throughout.
     """
     top = -r - math.log(4) if r > 30 else math.log(0.5 * math.expm1(-0.5 * math.log(-math.expm1(-r))))
-    low, high = torch.full_like(like, LOWEST), torch.full_like(like, max(top, LOWEST + 1))
+    width = max(top - LOWEST, 1.0)
+    low = torch.full_like(like, LOWEST)
     steps = torch.linspace(0, 1, POINTS, dtype=like.dtype, device=like.device)
     none = torch.zeros_like(like, dtype=torch.bool)
     for search in range(ROUNDS):
-        grid = low.unsqueeze(-1) + (high - low).unsqueeze(-1) * steps
-        positive = excess(grid.exp()) > 0
+        positive = excess((low.unsqueeze(-1) + width * steps).exp()) > 0
         if search == 0:
             none = ~positive[..., 0]
-        last = positive.long().sum(-1, keepdim=True).sub(1).clamp(0, POINTS - 2)
-        low, high = grid.gather(-1, last).squeeze(-1), grid.gather(-1, last + 1).squeeze(-1)
-    return ((low + high) / 2).exp(), none
+        width /= POINTS - 1
+        low = low + width * (positive.sum(-1) - 1).clamp(0, POINTS - 2)
+    return (low + width / 2).exp(), none
 
 
 def _inverse_scale(q: Tensor, x: Tensor, r: float) -> Tensor:

@@ -2,8 +2,8 @@
 
     uv run python tests/benchmarks/worst_case_bench.py [--repeats 3] [--width 64]
 
-The step is FGSM's on PreActResNet-18 at batch 128, on the CPU. Both orders of the closed form, and the same problem as a
-cone programme for Clarabel (cvxpy, parametrised, so that it is canonicalised once). In turn, so that a machine whose
+The step is FGSM's on PreActResNet-18 at batch 128, on the CPU. Both orders of the closed form, and the same problem as
+a cone programme for Clarabel (cvxpy, parametrised, so that it is canonicalised once). In turn, so that a machine whose
 speed drifts changes all alike.
 """
 

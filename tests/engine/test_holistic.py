@@ -208,7 +208,9 @@ def one_of_two(rank, folder, fields):
 def test_several_processes_weigh_the_whole_batch(tmp_path, fields):
     model, given = conv_net(norm=False), batch(size=7)
     alone = HolisticRobust(**fields).step(model, given, sgd(model))
-    workers = [multiprocessing.get_context("fork").Process(target=one_of_two, args=(r, tmp_path, fields)) for r in (0, 1)]
+    workers = [
+        multiprocessing.get_context("fork").Process(target=one_of_two, args=(r, tmp_path, fields)) for r in (0, 1)
+    ]
     for worker in workers:
         worker.start()
     for worker in workers:

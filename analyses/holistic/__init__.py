@@ -1,0 +1,1 @@
+"""Holistic Robust (HR) training, examined: robust overfitting, poison, certificates, and catastrophic overfitting."""

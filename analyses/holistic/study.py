@@ -1,0 +1,100 @@
+"""The study from beginning to end: training, the losses of the networks, the claims."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from analyses.claims import ClaimResult
+from analyses.holistic.answers import onset_claims, overfitting_claims, poison_claims
+from analyses.holistic.certificate import coverage
+from analyses.holistic.measure import Losses
+from analyses.holistic.settings import Onset, Plan, hr_name, plan_of
+from analyses.holistic.tables import end_table, gap_table, onset_table, poison_table, weight_courses
+from analyses.lab import Lab
+
+
+class Findings(NamedTuple):
+    """What the study found; the tables are explained in `analyses.holistic.tables`.
+
+    Attributes:
+        plan: what was asked.
+        gaps: robust overfitting over training.
+        ends: the finished networks of that part.
+        poison: the networks trained on wrong labels; empty if the plan has no such part.
+        onsets: when single-step training broke.
+        weights: weights around the break.
+        coverage: of the certificate, simulated.
+        facts: versions and device of the runs.
+    """
+
+    plan: Plan
+    gaps: pd.DataFrame
+    ends: pd.DataFrame
+    poison: pd.DataFrame
+    onsets: pd.DataFrame
+    weights: pd.DataFrame
+    coverage: pd.DataFrame
+    facts: dict[str, str]
+
+    def claims(self) -> dict[str, list[ClaimResult]]:
+        """The claims of every part."""
+        found = {"robust overfitting": overfitting_claims(self.ends, self.plan.overfitting)}
+        if self.plan.poisoned is not None:
+            found["poison"] = poison_claims(self.poison, self.plan.poisoned)
+        found["catastrophic overfitting"] = onset_claims(self.onsets, self.weights, self.plan.onset)
+        return found
+
+
+def run_study(scale: str, lab: Lab) -> Findings:
+    """Train, measure, and judge. What is done already is not done again.
+
+    Args:
+        scale: smoke or laptop.
+        lab: where to do it.
+
+    Raises:
+        ConfigError: there is no such scale.
+        RunError: a run failed.
+    """
+    return run_plan(plan_of(scale), lab)
+
+
+def run_plan(plan: Plan, lab: Lab) -> Findings:
+    """As `run_study`, for any plan."""
+    runs = lab.train(plan.study())
+    finished = set(runs.loc[runs["state"] == "done", "run"])
+    configs = {
+        name: [(arm, part.config(arm, seed)) for arm in part.arms() for seed in part.seeds]
+        for name, part in plan.parts().items()
+    }
+    losses = lab.measure(
+        [
+            Losses(name, arm, config, plan.points)
+            for name, own in configs.items()
+            for arm, config in own
+            if f"{config.title}-{config.identity}" in finished
+        ]
+    )
+    own = {name: losses[losses["part"] == name] for name in configs}
+    gaps = gap_table(own["overfitting"], plan.overfitting)
+    onsets = onset_table(runs, own["onset"], plan.onset)
+    poison = pd.DataFrame()
+    if plan.poisoned is not None:
+        poison = poison_table(own["poison"], plan.poisoned, int(plan.poisoned.settings["batch_size"]))
+    return Findings(
+        plan,
+        gaps,
+        end_table(own["overfitting"], gaps),
+        poison,
+        onsets,
+        weight_courses(onsets, lab.root, recorded(plan.onset)),
+        coverage(plan.repetitions),
+        lab.facts(runs),
+    )
+
+
+def recorded(plan: Onset) -> list[str]:
+    """The arms with HR weights, plain FGSM among them."""
+    return [hr_name(*law) for law in plan.laws]

@@ -1,0 +1,1 @@
+"""Local-ball training (reconstructed): what it costs and buys, whether its centre matters, which radius prevents CO."""

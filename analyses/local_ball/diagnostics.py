@@ -1,0 +1,178 @@
+"""What happens in the local ball around an adversary: diagnostics D1 to D7 of the spec, for any network and method.
+
+All take the network in whatever mode and look at it in eval mode; images, labels (B,), adversaries x' like the images.
+Random numbers come from the generator alone. Results are per sample, (B,), unless said otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cotoolkit.attacks import attack_mode, input_gradient
+from cotoolkit.diagnosis.one_step import along
+from cotoolkit.methods.ball import Ball, local_ball
+from cotoolkit.methods.divergence import kl_divergence
+from cotoolkit.signals import gradient_alignment
+from cotoolkit.threat import ThreatModel
+
+SEARCH_STEPS, SEARCH_RESTARTS = 20, 5
+"""Of the strong search in the ball (spec: D1 and D2)."""
+
+FRACTIONS = tuple(step / 10 for step in range(11))
+"""Places t along the segment from the image to the adversary."""
+
+LEAST_GAIN = 0.05
+"""Reach is defined where the strong attack raises the loss by at least this over x' (spec: D5)."""
+
+
+def kappa(
+    model: nn.Module, adversaries: Tensor, ball: Ball, generator: torch.Generator, *, steps: int, step_size: float
+) -> Tensor:
+    """D1: KL(p(x') || p(u)) at a random point u of a ball (steps = 0), or at the worst that a sign search finds.
+
+    Args:
+        model: logits out.
+        adversaries: (B, C, H, W), x'.
+        ball: around them.
+        generator: of the start.
+        steps: sign steps up the divergence; the largest value on the way counts.
+        step_size: in pixel units.
+    """
+    with attack_mode(model, "eval"):
+        with torch.no_grad():
+            reference = model(adversaries)
+        point = ball.uniform(generator)
+        worst = torch.full_like(reference[:, 0], -torch.inf)
+        for _ in range(steps):
+            with torch.enable_grad():
+                point.requires_grad_()
+                values = kl_divergence(reference, model(point))
+                (gradient,) = torch.autograd.grad(values.sum(), point)
+            worst = torch.maximum(worst, values.detach())
+            point = ball.project(point.detach() + step_size * gradient.sign())
+        with torch.no_grad():
+            return torch.maximum(worst, kl_divergence(reference, model(point)))
+
+
+def inner_gap(
+    model: nn.Module, adversaries: Tensor, ball: Ball, radius: float, generator: torch.Generator, *, steps: int
+) -> tuple[Tensor, Tensor]:
+    """D2: the KL that the strong search finds in the ball, and that which training's own search does; two (B,).
+
+    Their difference is the gap: large where the training's local step is being gamed.
+
+    Args:
+        model: logits out.
+        adversaries: x'.
+        ball: of training.
+        radius: of the ball, in pixel units.
+        generator: of all starts.
+        steps: m of training; one step of the radius, or several of half of it.
+    """
+    own = kappa(
+        model, adversaries, ball, generator, steps=steps, step_size=radius if steps == 1 else radius / 2
+    )  # the largest value on the way, so at least the start's
+    strong = own
+    for _ in range(SEARCH_RESTARTS):
+        found = kappa(model, adversaries, ball, generator, steps=SEARCH_STEPS, step_size=radius / 4)
+        strong = torch.maximum(strong, found)
+    return strong, own
+
+
+class Strong(NamedTuple):
+    """The strongest points of a PGD attack: (B, C, H, W), with their cross-entropy (B,)."""
+
+    points: Tensor
+    losses: Tensor
+
+
+def strong_points(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    threat: ThreatModel,
+    generator: torch.Generator,
+    *,
+    steps: int = 50,
+) -> Strong:
+    """x*: of all iterates of one PGD run (uniform start, steps of a quarter of epsilon) the one of largest loss."""
+    delta = threat.random_start(images, generator)
+    best, losses = images, torch.full(labels.shape, -torch.inf, device=images.device)
+    with attack_mode(model, "eval"):
+        for step in range(steps + 1):
+            found = input_gradient(model, images + delta, labels)
+            better = found.losses > losses
+            best = torch.where(better[:, None, None, None], images + delta, best)
+            losses = torch.where(better, found.losses, losses)
+            if step < steps:
+                delta = threat.project(images, delta + threat.epsilon / 4 * threat.steepest(found.gradient))
+    return Strong(best, losses)
+
+
+def losses_at(model: nn.Module, points: Tensor, labels: Tensor) -> Tensor:
+    """The cross-entropy."""
+    with attack_mode(model, "eval"), torch.no_grad():
+        return F.cross_entropy(model(points).float(), labels, reduction="none")
+
+
+def strength_gap(model: nn.Module, labels: Tensor, adversaries: Tensor, strong: Strong) -> Tensor:
+    """D3: l(x*) - l(x'). Near 0 where the weak adversary is in fact strong; below 0 where it beats PGD."""
+    return strong.losses - losses_at(model, adversaries, labels)
+
+
+def sign_agreement(images: Tensor, adversaries: Tensor, strong: Strong) -> Tensor:
+    """D4: share of the pixels in which x' and x* moved the same way."""
+    same = (adversaries - images).sign() == (strong.points - images).sign()
+    return same.flatten(1).float().mean(1)
+
+
+def share_within(adversaries: Tensor, strong: Strong, radius: float) -> Tensor:
+    """D4: share of the pixels in which x* is within the radius of x'."""
+    return ((adversaries - strong.points).abs() <= radius * (1 + 1e-5)).flatten(1).float().mean(1)
+
+
+def reach(model: nn.Module, labels: Tensor, adversaries: Tensor, strong: Strong, ball: Ball) -> Tensor:
+    """D5, phi: how much of x*'s extra loss over x' the nearest point of the ball has; nan where that is small.
+
+    1 if the ball holds x*; 0 at rho = 0; it may be negative or above 1, as losses are not monotone.
+    """
+    weak = losses_at(model, adversaries, labels)
+    inside = losses_at(model, ball.project(strong.points), labels)
+    extra = strong.losses - weak
+    return ((inside - weak) / extra).masked_fill(extra <= LEAST_GAIN, torch.nan)
+
+
+def alignment(model: nn.Module, labels: Tensor, points: Tensor, moved: Tensor) -> Tensor:
+    """D6: cosine of the input gradients at two points; in the ball at x' and u, or the usual one at x and x + noise."""
+    with attack_mode(model, "eval"):
+        first = input_gradient(model, points, labels).gradient
+        second = input_gradient(model, moved, labels).gradient
+    return gradient_alignment(first, second)
+
+
+def profile(model: nn.Module, images: Tensor, labels: Tensor, adversaries: Tensor, threat: ThreatModel) -> Tensor:
+    """D7: the loss at x + t (x' - x) for the `FRACTIONS`, (11, B)."""
+    delta = adversaries - images
+    return along(model, images, labels, threat, [fraction * delta for fraction in FRACTIONS])[1]
+
+
+def peak(losses: Tensor) -> Tensor:
+    """D7, t*: where along the segment the loss is largest; of equal ones the nearest to the adversary.
+
+    Args:
+        losses: (11, B), what `profile` returns.
+
+    Returns:
+        (B,), in [0, 1].
+    """
+    fractions = torch.tensor(FRACTIONS, device=losses.device)
+    return fractions.flip(0)[losses.flip(0).argmax(0)]
+
+
+def ball_of(images: Tensor, adversaries: Tensor, rho: float, threat: ThreatModel, *, clipped: bool = True) -> Ball:
+    """The ball of radius rho * epsilon around the adversaries."""
+    return local_ball(images, adversaries, rho * threat.epsilon, threat, clipped=clipped)

@@ -1,0 +1,106 @@
+"""From tables of runs to the numbers that the claims are about: cost, escape from CO, areas between curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from analyses.local_ball.settings import Plan
+
+
+def outcomes(plan: Plan, table: pd.DataFrame) -> pd.DataFrame:
+    """One row per arm and seed.
+
+    Columns: arm, seed, run, units (forward-backward passes of a step; a lone forward is one half), cost (units times
+    epochs), verdict, breakpoint (missing where there was none: censored), onset (the breakpoint as a share of training;
+    1 where censored), escaped (no breakpoint, and the training did not diverge), clean, fgsm, pgd-50, seconds
+    (of the whole run, with its probes and evaluation, on whatever else the machine did).
+
+    Args:
+        plan: the study.
+        table: of its first round.
+    """
+    by_run = table.set_index("run")
+    rows = []
+    for arm in plan.arms():
+        for seed in plan.seeds:
+            config = plan.config(arm, seed)
+            found = by_run.loc[f"{config.title}-{config.identity}"]
+            cost = config.method.passes()
+            units = (cost.forward + cost.backward) / 2
+            broke = pd.notna(found["breakpoint"])
+            rows.append(
+                {
+                    "arm": arm,
+                    "seed": seed,
+                    "run": found.name,
+                    "units": units,
+                    "cost": units * config.epochs,
+                    "verdict": found["verdict"],
+                    "breakpoint": found["breakpoint"],
+                    "iterations": found["iterations"],
+                    "onset": found["breakpoint"] / found["iterations"] if broke else 1.0,
+                    "escaped": not broke and found["verdict"] != "diverged",
+                    **{name: found.get(name, np.nan) for name in ("clean", "fgsm", "pgd-50")},
+                    "seconds": found["seconds"],
+                }
+            )
+    return pd.DataFrame(rows).astype({"breakpoint": "Int64", "iterations": "Int64"})
+
+
+def escape_radius(rhos: Sequence[float], escaped: Sequence[bool]) -> float:
+    """The radius from which on runs escape CO: the threshold with the fewest runs on its wrong side.
+
+    Thresholds lie halfway between neighbouring radii, and halfway from 0 to the smallest; of equally good ones the mean
+    counts. Infinite where no radius of the sweep does better than none.
+
+    >>> escape_radius([0.1, 0.5, 1.0], [False, True, True])
+    0.3
+    """
+    order = np.argsort(rhos)
+    radii, escapes = np.asarray(rhos, dtype=float)[order], np.asarray(escaped)[order]
+    places = np.append((np.append(0, radii[:-1]) + radii) / 2, np.inf)
+    wrong = np.array([np.sum((radii > place) != escapes) for place in places])
+    best = places[wrong == wrong.min()]
+    return float(best[np.isfinite(best)].mean()) if np.isfinite(best).any() else float("inf")
+
+
+def predicted_right(rhos: Sequence[float], escaped: Sequence[bool], needed: float) -> float:
+    """Share of runs for which "it escapes if and only if rho exceeds 1 - t*" is right.
+
+    Args:
+        rhos: of the runs.
+        escaped: whether they did.
+        needed: median of 1 - t*.
+    """
+    return float(np.mean((np.asarray(rhos) > needed) == np.asarray(escaped)))
+
+
+def area_between(cost: ArrayLike, value: ArrayLike, other_cost: ArrayLike, other_value: ArrayLike) -> float:
+    """Mean height of one curve above another over the costs that both span; linear between the points.
+
+    Of several points of one cost the best counts. Where the spans share a single cost it is the difference there, and
+    nan where they share none.
+
+    >>> area_between([1, 3], [0, 2], [2, 3], [0, 0])
+    1.5
+    """
+    first, second = _curve(cost, value), _curve(other_cost, other_value)
+    low, high = max(first[0][0], second[0][0]), min(first[0][-1], second[0][-1])
+    if low > high:
+        return float("nan")
+    inside = [place for place in (*first[0], *second[0]) if low <= place <= high]
+    places = np.unique([low, high, *inside])
+    heights = np.interp(places, *first) - np.interp(places, *second)
+    if len(places) == 1:
+        return float(heights[0])
+    return float(np.trapezoid(heights, places) / (high - low))
+
+
+def _curve(cost: ArrayLike, value: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    points = pd.Series(np.asarray(value, dtype=float), index=np.asarray(cost, dtype=float))
+    best = points.groupby(level=0).max()
+    return best.index.to_numpy(), best.to_numpy()

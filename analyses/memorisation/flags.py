@@ -1,0 +1,114 @@
+"""Do flags mean what they should? Enrichment, ranking, stability over seeds, and recall of planted harm and noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from analyses.memorisation.sets import Marks
+
+Floats = NDArray[np.float64]
+
+
+def area(scores: Floats, positive: Marks) -> float:
+    """Area under the curve of scores for finding the positive; ties count half; nan without both kinds.
+
+    >>> area(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True]))
+    0.75
+    """
+    n, m = int(positive.sum()), int((~positive).sum())
+    if n == 0 or m == 0:
+        return float("nan")
+    return float((rankdata(scores)[positive].sum() - n * (n + 1) / 2) / (n * m))
+
+
+def enrichment(flagged: Marks, atypical: Marks) -> float:
+    """P(atypical | flagged) / P(atypical); nan if nothing is flagged, or nothing atypical."""
+    if not flagged.any() or not atypical.any():
+        return float("nan")
+    return float(atypical[flagged].mean() / atypical.mean())
+
+
+def jaccard(first: Marks, second: Marks) -> tuple[float, float]:
+    """Overlap |A and B| / |A or B|, and that expected of random sets of the same sizes; nan if both are empty."""
+    a, b, n = int(first.sum()), int(second.sum()), len(first)
+    if a + b == 0:
+        return float("nan"), float("nan")
+    common = a * b / n
+    return float((first & second).sum() / (first | second).sum()), common / (a + b - common)
+
+
+def found(flagged: Marks, wanted: Marks) -> tuple[float, float]:
+    """Recall and precision of flags for a set; nan where undefined."""
+    hits = (flagged & wanted).sum()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return float(np.divide(hits, wanted.sum())), float(np.divide(hits, flagged.sum()))
+
+
+def flag_table(looks: pd.DataFrame, images: pd.DataFrame, thresholds: tuple[float, ...]) -> pd.DataFrame:
+    """One row per seed and threshold of memorisation; stability against the next seed's flags.
+
+    Columns: seed, threshold, flagged_halfway and flagged (shares), enrichment (flags at the end), area (confidence
+    halfway, for memorisation above the threshold), jaccard, jaccard_random, and on planted data harmful and benign,
+    shares of these that are flagged at the end.
+
+    Args:
+        looks: `Looks` of adversarial references, at half of training and at its end.
+        images: what `image_table` gives.
+        thresholds: of memorisation (standard, clean).
+    """
+    halfway, last = sorted(looks["iteration"].unique())
+    seeds = sorted(int(seed) for seed in looks["seed"].unique())
+    ends = {seed: _flagged(looks[looks["seed"] == seed], last) for seed in seeds}
+    rows = []
+    for place, seed in enumerate(seeds):
+        run = looks[looks["seed"] == seed]
+        overlap, by_chance = jaccard(ends[seed], ends[seeds[(place + 1) % len(seeds)]])
+        truth = images["truth"].to_numpy() if "truth" in images else None
+        for threshold in thresholds:
+            positive = images["mem_standard_clean"].to_numpy() > threshold
+            row = {
+                "seed": seed,
+                "threshold": threshold,
+                "flagged_halfway": _flagged(run, halfway).mean(),
+                "flagged": ends[seed].mean(),
+                "enrichment": enrichment(ends[seed], positive),
+                "area": area(_at(run, halfway)["confidence"].to_numpy(dtype=float), positive),
+                "jaccard": overlap,
+                "jaccard_random": by_chance,
+            }
+            if truth is not None:
+                row |= {kind: ends[seed][truth == kind].mean() for kind in ("harmful", "benign", "common")}
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def noise_table(looks: pd.DataFrame) -> pd.DataFrame:
+    """Recall and precision of flags for wrong labels, by seed and checkpoint (`Looks` of runs with label noise)."""
+    rows = []
+    for (seed, iteration), run in looks.groupby(["seed", "iteration"]):
+        flagged = run["flagged"].to_numpy(dtype=bool)
+        wrong = (run["label"] != run["true_label"]).to_numpy()
+        recall, precision = found(flagged, wrong)
+        rows.append(
+            {
+                "seed": seed,
+                "iteration": iteration,
+                "recall": recall,
+                "precision": precision,
+                "by_chance": wrong.mean(),
+                "area": area(run["confidence"].to_numpy(), wrong),
+                "flagged": flagged.mean(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _at(looks: pd.DataFrame, iteration: int) -> pd.DataFrame:
+    return looks[looks["iteration"] == iteration].sort_values("index")
+
+
+def _flagged(looks: pd.DataFrame, iteration: int) -> Marks:
+    return _at(looks, iteration)["flagged"].to_numpy(dtype=bool)

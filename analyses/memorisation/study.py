@@ -1,0 +1,78 @@
+"""The study of memorisation and BAT-style training from beginning to end."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from analyses.claims import ClaimResult
+from analyses.lab import Lab
+from analyses.memorisation.answers import dynamics_answers, world_answers
+from analyses.memorisation.dynamics import run_dynamics
+from analyses.memorisation.settings import Plan, plan_of
+from analyses.memorisation.world import WorldTables, run_world
+from cotoolkit.data import DataConfig, load
+from cotoolkit.errors import DataError
+from cotoolkit.runs import find_runs
+
+
+class Findings(NamedTuple):
+    """What the study found.
+
+    Attributes:
+        plan: what was asked.
+        worlds: tables by world, in the plan's order; the first is the main one.
+        skipped: worlds whose data are not there, and why.
+        course: flags over training of the runs that break.
+        onsets: one row per such run.
+        facts: versions and device of the runs.
+    """
+
+    plan: Plan
+    worlds: dict[str, WorldTables]
+    skipped: dict[str, str]
+    course: pd.DataFrame
+    onsets: pd.DataFrame
+    facts: dict[str, str]
+
+    def claims(self) -> list[ClaimResult]:
+        """All claims; those about another world than the main one carry its name."""
+        results = []
+        for place, (name, tables) in enumerate(self.worlds.items()):
+            results += world_answers(self.plan.world(name), tables, suffix="" if place == 0 else f" ({name})")
+        return [*results, *dynamics_answers(self.course, self.onsets)]
+
+
+def run_study(scale: str, lab: Lab) -> Findings:
+    """Train and measure everything of a scale; what is done already is not done again.
+
+    Args:
+        scale: smoke or laptop.
+        lab: where to train and measure.
+
+    Raises:
+        ConfigError: no such scale.
+        DataError: the data of the main world are missing.
+        RunError: a run failed.
+    """
+    return run_plan(plan_of(scale), lab)
+
+
+def run_plan(plan: Plan, lab: Lab) -> Findings:
+    """As `run_study`, for a plan of one's own."""
+    worlds: dict[str, WorldTables] = {}
+    skipped: dict[str, str] = {}
+    for place, world in enumerate(plan.worlds):
+        try:
+            load(DataConfig.model_validate(world.data), 0, lab.download)
+        except DataError as error:
+            if place == 0:
+                raise
+            skipped[world.name] = str(error)
+            continue
+        worlds[world.name] = run_world(plan, world, lab)
+    removed_from = plan.dynamics.world
+    course, onsets = run_dynamics(plan, lab, worlds[removed_from].images if removed_from in worlds else None)
+    environment = find_runs(lab.root)[0].environment()
+    return Findings(plan, worlds, skipped, course, onsets, {name: str(value) for name, value in environment.items()})

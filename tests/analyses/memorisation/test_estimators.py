@@ -1,0 +1,153 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import bootstrap, norm
+
+from analyses.memorisation.estimators import group_influence, influence, memorisation, worst_error
+from analyses.memorisation.proxies import forgetting, inconsistency, variance
+from analyses.statistics import equivalence, estimate, rank_correlation
+
+MASK = np.array([[1, 1, 0], [1, 0, 1], [0, 1, 1], [1, 1, 1]], dtype=bool)  # benign_at.md, section 6
+TEST = np.array([[1, 0], [1, 1], [0, 0], [1, 1]], dtype=bool)
+
+
+def test_memorisation_of_the_worked_example():
+    assert memorisation(MASK, MASK).values.tolist() == [1, 1, 1]
+    correct = MASK.copy()
+    correct[1, 1] = True  # model 2 is right on sample 2, which it did not train on
+    assert memorisation(MASK, correct).values.tolist() == [1, 0, 1]
+
+
+def test_influence_of_the_worked_example():
+    found = influence(MASK, TEST)
+    np.testing.assert_allclose(found.values[:, 0], [1, -1 / 3, -1 / 3])
+    np.testing.assert_allclose(found.values[:, 1], [2 / 3, -2 / 3, 2 / 3])
+    assert found.undefined == 0
+    assert "below 1000" in found.warning
+
+
+def test_pairs_are_allowed_from_a_thousand_models_on():
+    mask = np.random.default_rng(0).random((1000, 3)) < 0.5
+    assert influence(mask, mask).warning == ""
+
+
+def test_an_empty_arm_is_undefined_and_counted():
+    mask = np.array([[1, 0, 1], [1, 0, 0]], dtype=bool)
+    found = memorisation(mask, np.ones((2, 3), dtype=bool))
+    assert np.isnan(found.values).tolist() == [True, True, False]
+    assert np.isnan(found.errors).tolist() == [True, True, False]
+    assert found.undefined == 2
+    assert found.models.tolist() == [[0, 2], [2, 0], [1, 1]]
+    assert influence(mask, np.ones((2, 4), dtype=bool)).undefined == 2
+
+
+@pytest.mark.parametrize(
+    ("models", "half", "share"),
+    [(16, 0.250, 0.273), (64, 0.125, 0.136), (200, 0.071, 0.077), (500, 0.045, 0.049), (4000, 0.016, 0.017)],
+)
+def test_worst_errors_of_the_table(models, half, share):
+    assert (round(worst_error(models, 0.5), 3), round(worst_error(models, 0.7), 3)) == (half, share)
+
+
+def test_false_pairs_of_the_table():
+    # One-sided normal tail beyond 0.15, among 5 million pairs without influence.
+    found = [5e6 * norm.sf(0.15 / worst_error(n, 0.5)) for n in (16, 64, 200, 500, 1000)]
+    for value, expected in zip(found, [1.4e6, 575e3, 85e3, 2.0e3, 5], strict=True):
+        assert value == pytest.approx(expected, rel=0.06)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(2, 30), st.integers(1, 6), st.integers(1, 5), st.integers(0, 2**31))
+def test_against_loops(models, count, tests, seed):
+    rng = np.random.default_rng(seed)
+    mask, correct, test = (rng.random((models, n)) < 0.5 for n in (count, count, tests))
+    found, pairs = memorisation(mask, correct), influence(mask, test)
+    for i in range(count):
+        saw = mask[:, i]
+        if saw.all() or not saw.any():
+            assert np.isnan(found.values[i])
+            continue
+        p, q = correct[saw, i].mean(), correct[~saw, i].mean()
+        assert found.values[i] == pytest.approx(p - q)
+        assert -1 <= found.values[i] <= 1
+        assert found.errors[i] == pytest.approx(np.sqrt(p * (1 - p) / saw.sum() + q * (1 - q) / (~saw).sum()))
+        for j in range(tests):
+            assert pairs.values[i, j] == pytest.approx(test[saw, j].mean() - test[~saw, j].mean())
+
+
+def halves(rng, pairs, count):
+    return np.concatenate([[m, ~m] for m in (rng.permutation(count) < count // 2 for _ in range(pairs))])
+
+
+def test_errors_and_group_intervals_cover_the_truth():
+    # Truth: right with 0.9 if the image was seen, else with 0.4; a test image gains 0.3 from image 0 alone.
+    rng = np.random.default_rng(1)
+    truth, covered, group = [], 0, 0
+    for _ in range(200):
+        mask = halves(rng, 32, 10)
+        correct = rng.random((64, 10)) < np.where(mask, 0.9, 0.4)
+        found = memorisation(mask, correct)
+        truth.append(np.abs(found.values - 0.5) < 1.96 * found.errors)
+        test = rng.random((64, 3)) < np.where(mask[:, :1], 0.7, 0.4)
+        interval = estimate(group_influence(mask, test, np.arange(10) == 0))
+        group += interval.low < 0.9 < interval.high  # 3 test images, 0.3 each
+        covered += 1
+    assert 0.91 < np.mean(truth) < 0.98
+    assert 0.9 < group / covered <= 1
+
+
+def test_group_influence_is_the_mean_of_the_pairs():
+    rng = np.random.default_rng(2)
+    mask, test = halves(rng, 8, 12), rng.random((16, 5)) < 0.5
+    members = np.arange(12) < 4
+    expected = influence(mask, test).values[members].sum(1).mean()
+    assert group_influence(mask, test, members).mean() == pytest.approx(expected)
+    assert np.isnan(group_influence(mask, test, np.zeros(12, dtype=bool))).all()
+
+
+def test_shapes_are_checked():
+    with pytest.raises(ValueError, match="one shape"):
+        memorisation(MASK, TEST)
+    with pytest.raises(ValueError, match="a row for each model"):
+        influence(MASK, TEST[:3])
+
+
+def test_proxies_by_hand():
+    correct = np.array([[0, 1, 0, 1], [1, 0, 0, 1], [0, 1, 0, 1], [1, 0, 0, 1]], dtype=bool)
+    assert forgetting(correct).tolist() == [1, 2, 4, 0]
+    assert variance(correct).tolist() == [0.25, 0.25, 0, 0]
+    mask = np.array([[1, 1, 0, 1], [0, 1, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0]], dtype=bool)
+    assert inconsistency(mask, correct).tolist() == [0, 0, 1, 0]
+
+
+# --- the statistics that came with this analysis ----------------------------------------------------------------------
+
+
+def test_equivalence_agrees_with_the_90_percent_interval():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        values = rng.normal(0.3, 1, 6)
+        mean, error = values.mean(), values.std(ddof=1) / np.sqrt(6)
+        reach = 2.015048 * error  # t quantile 0.95 at 5 degrees of freedom
+        inside = mean - reach > -1 and mean + reach < 1
+        assert (equivalence(values, 1.0) < 0.05) == inside
+    assert np.isnan(equivalence([0.1], 1))
+    assert equivalence([0.5, 0.5], 1) == 0
+    assert equivalence([2.0, 2.0], 1) == 1
+
+
+def test_rank_correlation_against_a_bootstrap():
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=300)
+    y = x + rng.normal(size=300)
+    found = rank_correlation(x, y)
+
+    def spearman(a, b):
+        return rank_correlation(a, b).mean
+
+    other = bootstrap((x, y), spearman, paired=True, vectorized=False, n_resamples=400, rng=rng).confidence_interval
+    assert found.low == pytest.approx(other.low, abs=0.03)
+    assert found.high == pytest.approx(other.high, abs=0.03)
+    assert np.isnan(rank_correlation([1, 1, 1, 1], [1, 2, 3, 4]).mean)
+    assert rank_correlation([1, 2, 3, 4, np.nan], [2, 4, 6, 8, 0]).mean == 1
