@@ -216,7 +216,7 @@ def poison_claims(table: pd.DataFrame, plan: Poisoned) -> list[ClaimResult]:
                 0.0,
                 "[D]",
             ),
-            of(PLAIN, "poison_weight") - of(PLAIN, "poison_share"),
+            (of(PLAIN, "poison_weight") - of(PLAIN, "poison_share")).round(12),
         ),
         (
             Claim(

@@ -87,9 +87,10 @@ def _overfitting(findings: Findings) -> list[Section]:
         Section(
             "bounds",
             "What bounds the loss on test data",
-            "Nominal bounds come from the training losses and the training's r. The certificates come from every "
-            f"second test image, with r = log((m + 1) / {DELTA:g}) / m, and are held against the others; each is for "
-            f"one fixed network. Mind: {CAVEAT.format(attack=PROTOCOL)}.\n\n{_reported(findings)}",
+            "Nominal bounds come from the training losses and the training's r (of AT 0: its plain mean). The "
+            f"certificates come from every second test image, with r = log((m + 1) / {DELTA:g}) / m, and are held "
+            "against the others; each is for one fixed network. "
+            f"Mind: {CAVEAT.format(attack=PROTOCOL)}.\n\n{_reported(findings)}",
             bounds(ends, plan)[0],
             "Differences between four bounds and the means they should bound, by arm",
             ends[certificates],
@@ -169,7 +170,8 @@ def _onset(findings: Findings, arms: pd.DataFrame) -> list[Section]:
             "When single-step training breaks",
             f"Share of runs that have not broken (Kaplan-Meier; {len(plan.seeds)} seeds an arm; lines are moved apart "
             f"by less than a point where they coincide). All controls match {matched}. In the table, training that "
-            f"does not break counts to its end in the mean onset; log_rank_p compares with {matched}.",
+            f"does not break counts to its end in the mean onset; log_rank_p compares with {matched}. Not to break is "
+            "no merit of the runs under not_robust, which never learned enough to lose it.",
             survival(findings.onsets, plan)[0],
             "Survival curves by arm",
             arms,
@@ -208,6 +210,7 @@ def _lead(findings: Findings, results: dict[str, list[ClaimResult]], arms: pd.Da
             f"{_said(poison['trimming_resists_better'])}."
         )
     found = results["catastrophic overfitting"]
+    by_key = {result.claim.key: result for result in found}
     shown = [PLAIN, hr_name(*plan.onset.matched), "permuted", "norm_matched"]
     numbers = ", ".join(
         f"{'FGSM' if row['arm'] == PLAIN else str(row['arm']).replace('_', ' ')} {row['broke']} of {row['runs']} runs "
@@ -216,7 +219,9 @@ def _lead(findings: Findings, results: dict[str, list[ClaimResult]], arms: pd.Da
     )
     paragraphs.append(
         f"Catastrophic overfitting: what HR ({hr_name(*plan.onset.matched)[3:]}) does to the break, in the words fixed "
-        f"before: {outcome(found)}. {numbers}."
+        f"before: {outcome(found)}. {numbers}. It breaks later than FGSM: {_said(by_key['delays_plain'])}, than with "
+        f"the same weights permuted: {_said(by_key['delays_permuted'])}, than with as long a step: "
+        f"{_said(by_key['delays_norm_matched'])}; a control that is undecided is not beaten."
     )
     return "\n\n".join(paragraphs)
 

@@ -150,6 +150,7 @@ def poison_bars(table: pd.DataFrame, plan: Poisoned) -> tuple[Figure, list[Axes]
                 axis.axvline(share, color="black", lw=0.9, ls="--")
                 axis.text(share, len(arms) - 0.6, "their share ", ha="right", fontsize=8)
             axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+            axis.set_xlim(-0.04, 1.04)
             axis.set_title(title)
         axes[0].set_yticks(range(len(arms)), arms)
         axes[0].set_ylim(len(arms) - 0.5, -0.5)
@@ -236,7 +237,7 @@ def _band(
 def _interval(axis: Axes, values: pd.Series[float], place: int, colour: object, marker: str) -> None:
     found = estimate(values)
     axis.plot(values, [place + 0.22] * len(values), ".", ms=4, color=colour, alpha=0.5)
-    if np.isfinite(found.low):
+    if found.n > 2:  # of two values it is wider than any picture
         axis.plot([found.low, found.high], [place, place], color=colour, lw=1.6)
     axis.plot(found.mean, place, marker, ms=6, color=colour)
 

@@ -189,7 +189,8 @@ def onset_table(runs: pd.DataFrame, losses: pd.DataFrame, plan: Onset) -> pd.Dat
 def arm_table(onsets: pd.DataFrame, plan: Onset) -> pd.DataFrame:
     """The arms of the third part: how many runs broke, when, and how the arm differs from the matched HR arm.
 
-    Columns: arm, runs, broke, share with low and high (Wilson), onset with onset_low and onset_high (mean over seeds
+    Columns: arm, runs, broke, not_robust (ended so without a break: training that learns too little to lose anything),
+    share that broke with low and high (Wilson), onset with onset_low and onset_high (mean over seeds
     of the iteration of the break; training that does not break counts to its end), log_rank_p (against the matched HR
     arm), clean and pgd-50 (mean test accuracies).
     """
@@ -205,6 +206,7 @@ def arm_table(onsets: pd.DataFrame, plan: Onset) -> pd.DataFrame:
                 "arm": arm,
                 "runs": len(own),
                 "broke": int(own["broke"].sum()),
+                "not_robust": int((own["verdict"] == "not robust").sum()),
                 "share": share.value,
                 "low": share.low,
                 "high": share.high,

@@ -18,10 +18,9 @@ from typing_extensions import override
 
 from analyses.lab import Measurement
 from analyses.local_ball import diagnostics
-from analyses.local_ball.masking import masking_checks
+from analyses.local_ball.masking import MARGIN_STEPS, QUERIES, masking_checks
 from analyses.local_ball.settings import Plan, kept_iterations
 from cotoolkit import attacks
-from cotoolkit.evaluate import evaluate
 from cotoolkit.methods import LocalBall
 from cotoolkit.runs import RunFolder
 from cotoolkit.seeding import generator
@@ -33,9 +32,6 @@ FORMAT = 1
 
 RHOS = (0.1, 0.25, 0.5, 1.0, 2.0)
 """Radii of the diagnostics, in units of epsilon (spec: D1)."""
-
-MASKING_POINTS = 128
-"""Points of the checks for masked gradients, which cost the most."""
 
 Row = dict[str, Any]
 
@@ -89,7 +85,7 @@ class Onset(Measurement):
 
 @dataclass(frozen=True)
 class Finished(Measurement):
-    """All diagnostics on the network that a run ended with.
+    """Diagnostics D1 to D7 on the network that a run ended with.
 
     Attributes:
         plan: the study.
@@ -110,7 +106,7 @@ class Finished(Measurement):
     @override
     def protocol(self) -> Any:
         search = diagnostics.SEARCH_STEPS, diagnostics.SEARCH_RESTARTS
-        return [FORMAT, self.plan.points, self.plan.epsilon, self.plan.rho, RHOS, MASKING_POINTS, search]
+        return [FORMAT, self.plan.points, self.plan.epsilon, self.plan.rho, RHOS, search]
 
     @override
     def runs(self, root: Path) -> Sequence[RunFolder]:
@@ -120,8 +116,7 @@ class Finished(Measurement):
     def measure(self, root: Path) -> pd.DataFrame:
         config = self.plan.config(self.arm, self.seed)
         threat = config.threat.scaled(self.plan.epsilon / config.epsilon)
-        points = evaluation_points(config)
-        images, labels, _ = points.first(self.plan.points)
+        images, labels, _ = evaluation_points(config).first(self.plan.points)
         model = trained(self.runs(root)[0])
         adversaries = fgsm_points(model, images, labels, threat)
         steps = config.method.steps if isinstance(config.method, LocalBall) else 1
@@ -130,15 +125,12 @@ class Finished(Measurement):
             *gap_rows(model, images, adversaries, threat, self.plan.rho, steps, self.seed),
             *profile_rows(model, images, labels, adversaries, threat),
         ]
-        masked = masking_checks(model, points.first(MASKING_POINTS), threat, self.seed)
-        rows += [{"statistic": f"masking_{name}", "value": value} for name, value in masked._asdict().items()]
-        rows.append({"statistic": "masking_flagged", "value": float(masked.flagged)})
         return pd.DataFrame(rows).assign(arm=self.arm, seed=self.seed)
 
 
 @dataclass(frozen=True)
-class AtRadius(Measurement):
-    """Accuracies at the study's radius of a network that was trained, and evaluated in its run, at another one.
+class Attacked(Measurement):
+    """Robust accuracy of the network that a run ended with, at the study's radius whatever it was trained at (D8).
 
     Attributes:
         plan: the study.
@@ -153,12 +145,12 @@ class AtRadius(Measurement):
     @property
     @override
     def title(self) -> str:
-        return f"{self.arm} at the study's radius, seed {self.seed}"
+        return f"attacks on {self.arm}, seed {self.seed}"
 
     @property
     @override
     def protocol(self) -> Any:
-        return [FORMAT, self.plan.epsilon, "pgd-50"]
+        return [FORMAT, self.plan.points, self.plan.epsilon, QUERIES, MARGIN_STEPS]
 
     @override
     def runs(self, root: Path) -> Sequence[RunFolder]:
@@ -168,11 +160,10 @@ class AtRadius(Measurement):
     def measure(self, root: Path) -> pd.DataFrame:
         config = self.plan.config(self.arm, self.seed)
         threat = config.threat.scaled(self.plan.epsilon / config.epsilon)
-        images, labels, _ = evaluation_points(config)
-        found = evaluate(trained(self.runs(root)[0]), images, labels, threat, "pgd-50", seed=self.seed)
-        return pd.DataFrame(
-            [{"arm": self.arm, "seed": self.seed, "statistic": "pgd-50", "value": found.accuracy.value}]
-        )
+        points = evaluation_points(config).first(self.plan.points)
+        found = masking_checks(trained(self.runs(root)[0]), points, threat, self.seed)
+        rows = [{"statistic": f"attacked_{name}", "value": value} for name, value in found._asdict().items()]
+        return pd.DataFrame(rows).assign(arm=self.arm, seed=self.seed)
 
 
 def fgsm_points(model: nn.Module, images: Tensor, labels: Tensor, threat: ThreatModel) -> Tensor:

@@ -46,12 +46,12 @@ KAPPA_ARMS = {  # arm: label, marker, colour
 
 
 def cost_curves(numbers: Numbers) -> tuple[Figure, list[Axes]]:
-    """PGD-50 and clean accuracy against the cost of training, a line per family, dots for seeds."""
+    """Robust and clean accuracy against the cost of training, a line per family, dots for seeds."""
     colours = sns.color_palette("colorblind")
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9.0, 3.9), layout="constrained")
         axes = figure.subplots(1, 2)
-        for axis, column, title in zip(axes, (ROBUST, "clean"), ("PGD-50 accuracy", "clean accuracy"), strict=True):
+        for axis, column, title in zip(axes, (ROBUST, "clean"), ("robust accuracy", "clean accuracy"), strict=True):
             for family, (style, marker, colour) in FAMILIES.items():
                 arms = {**OURS, **RIVALS}[family]
                 rows = numbers.outcomes[numbers.outcomes["arm"].isin(arms)]
@@ -70,13 +70,13 @@ def cost_curves(numbers: Numbers) -> tuple[Figure, list[Axes]]:
 
 
 def radius_sweep(numbers: Numbers) -> tuple[Figure, list[Axes]]:
-    """Share of runs with CO, onset and PGD-50 accuracy against rho, with the radius that prediction 1 names."""
+    """Share of runs with CO, onset and accuracies against rho, with the radius that prediction 1 names."""
     colours = sns.color_palette("colorblind")
     arms = numbers.plan.sweep()
     places = range(len(arms))
     rows = numbers.outcomes.set_index("arm")
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9.0, 3.9), layout="constrained")
+        figure = Figure(figsize=(9.0, 4.4), layout="constrained")
         axes = figure.subplots(1, 2)
         share = [1 - rows.loc[[arm], "escaped"].astype(float).mean() for arm in arms]
         axes[0].plot(places, share, "-o", color=colours[3], label="share of runs with CO")
@@ -87,10 +87,12 @@ def radius_sweep(numbers: Numbers) -> tuple[Figure, list[Axes]]:
             values = numbers.of(arm)
             place = list(arms).index(arm)
             axes[1].plot([place] * len(values), values, "o", ms=4, color=colours[3], alpha=0.5)
-        axes[1].plot(places, [numbers.of(arm).mean() for arm in arms], "-", color=colours[3], label="LBT-M, m = 1")
-        for arm, style, colour in (("fgsm", ":", 7), ("pgd-3", "--", 0)):
-            axes[1].axhline(numbers.of(arm).mean(), ls=style, color=colours[colour], label=arm.upper())
-        axes[1].set(title="PGD-50 accuracy")
+        for column, style, label in ((ROBUST, "-", "robust"), ("pgd-50", ":", "PGD-50 alone")):
+            means = [numbers.of(arm, column).mean() for arm in arms]
+            axes[1].plot(places, means, style, color=colours[3], label=f"LBT-M, {label}")
+        for arm, style, colour in (("fgsm", "-.", 7), ("pgd-3", "--", 0)):
+            axes[1].axhline(numbers.of(arm).mean(), ls=style, color=colours[colour], label=f"{arm.upper()}, robust")
+        axes[1].set(title="accuracy")
         axes[1].yaxis.set_major_formatter("{x:.0%}")
         for offset, style in ((BEFORE, ":"), (AFTER, "-.")):
             needed = numbers.measured("fgsm", "needed_median", offset=offset).dropna()
@@ -102,20 +104,20 @@ def radius_sweep(numbers: Numbers) -> tuple[Figure, list[Axes]]:
                 )
         for axis in axes:
             axis.set_xticks(places, [f"{rho:g}" for rho in arms.values()])
-            axis.legend(frameon=False, fontsize=8, loc="best")
-        figure.supxlabel("radius ρ of the ball, in units of ε", fontsize=10)
+            axis.set_xlabel("radius ρ of the ball, in units of ε")
+            axis.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
     return figure, list(axes)
 
 
 def centre_control(numbers: Numbers) -> tuple[Figure, list[Axes]]:
-    """PGD-50 accuracy and onset of CO by the centre of the ball, dots for seeds, lines joining a seed's runs."""
+    """Robust accuracy and onset of CO by the centre of the ball, dots for seeds, lines joining a seed's runs."""
     colours = sns.color_palette("colorblind")
     arms = [arm for arm in CENTRES if arm in numbers.plan.arms()]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9.0, 3.6), layout="constrained")
         axes = figure.subplots(1, 2)
         for axis, column, title in zip(
-            axes, (ROBUST, "onset"), ("PGD-50 accuracy", "onset of CO, share of training (1: none)"), strict=True
+            axes, (ROBUST, "onset"), ("robust accuracy", "onset of CO, share of training (1: none)"), strict=True
         ):
             wide = pd.DataFrame({arm: numbers.of(arm, column) for arm in arms})
             axis.plot(range(len(arms)), wide.T.to_numpy(), color="grey", lw=0.6, alpha=0.6)

@@ -51,7 +51,7 @@ class Plan(BaseModel):
         rhos: radii of the sweep; `rho` among them.
         gradalign_weight: ours, where the radius is beyond the end of the published law.
         full: all arms; otherwise those of the central questions.
-        points: test points that the diagnostics look at.
+        points: test points that the attacks and diagnostics look at.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,7 +65,7 @@ class Plan(BaseModel):
     rhos: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 2.0)
     gradalign_weight: float = 1.0
     full: bool = True
-    points: int = 256
+    points: int = 192
 
     @property
     def epsilon(self) -> float:

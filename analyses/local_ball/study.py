@@ -9,21 +9,11 @@ import pandas as pd
 from analyses.claims import ClaimResult
 from analyses.lab import Lab, Measurement
 from analyses.local_ball.answers import Numbers, claims_of
-from analyses.local_ball.measure import AtRadius, Finished, Onset
+from analyses.local_ball.measure import Attacked, Finished, Onset
 from analyses.local_ball.outcomes import outcomes
 from analyses.local_ball.settings import Plan, plan_of
 
-INSPECTED = (
-    "fgsm",
-    "pgd-3",
-    "lbt",
-    "lbt m=0",
-    "lbt m=3",
-    "centre clean",
-    "centre corner",
-    "lbt-t",
-    "lbt-t no global",
-)
+INSPECTED = ("fgsm", "pgd-3", "lbt", "lbt m=0", "centre clean", "centre corner")
 """Arms whose finished networks are looked at closely."""
 
 
@@ -32,7 +22,7 @@ class Findings(NamedTuple):
 
     Attributes:
         plan: what was asked.
-        outcomes: one row per arm and seed (`outcomes.outcomes`), PGD-50 accuracy at the study's radius.
+        outcomes: one row per arm and seed (`outcomes.outcomes`, `with_attacks`).
         measures: what `analyses.local_ball.measure` measured, in one table.
         facts: versions and device of the runs.
     """
@@ -75,21 +65,21 @@ def run_plan(plan: Plan, lab: Lab) -> Findings:
         lab.train(plan.second_round(breaks, last))
         wanted += [Onset(plan, seed, iteration, last) for seed, iteration in breaks.items()]
     ended = found[found["verdict"] != "diverged"]
-    looked_at = ended[ended["arm"].isin(INSPECTED)]
-    wanted += [Finished(plan, row["arm"], int(row["seed"])) for row in looked_at.to_dict("records")]
-    wide = ended[ended["arm"] == "pgd-3 wide"]
-    wanted += [AtRadius(plan, row["arm"], int(row["seed"])) for row in wide.to_dict("records")]
+    for row in ended[["arm", "seed"]].to_dict("records"):
+        wanted.append(Attacked(plan, row["arm"], int(row["seed"])))
+        if row["arm"] in INSPECTED:
+            wanted.append(Finished(plan, row["arm"], int(row["seed"])))
     measures = lab.measure(wanted).reindex(columns=["arm", "seed", "offset", "statistic", "place", "value"])
-    return Findings(plan, at_one_radius(found, measures), measures, lab.facts(table))
+    return Findings(plan, with_attacks(found, measures), measures, lab.facts(table))
 
 
-def at_one_radius(found: pd.DataFrame, measures: pd.DataFrame) -> pd.DataFrame:
-    """The outcomes, with PGD-50 accuracy at the study's radius where a run was evaluated at another one.
+def with_attacks(found: pd.DataFrame, measures: pd.DataFrame) -> pd.DataFrame:
+    """The outcomes with `robust`, `pgd-50` and `hidden`, the difference, at the study's radius on the plan's points.
 
-    Its FGSM accuracy, at that other radius, is left out.
+    They replace the run's own PGD-50 accuracy. Diverged runs have none.
     """
-    again = measures[measures["statistic"] == "pgd-50"].set_index(["arm", "seed"])["value"]
-    again = again.reindex(pd.MultiIndex.from_frame(found[["arm", "seed"]])).set_axis(found.index)
-    found = found.assign(fgsm=found["fgsm"].astype(float).where(again.isna()))
-    found["pgd-50"] = again.fillna(found["pgd-50"].astype(float))
-    return found
+    attacked = measures[measures["statistic"].isin(["attacked_robust", "attacked_pgd"])]
+    wide = attacked.pivot_table(index=["arm", "seed"], columns="statistic", values="value")
+    wide = wide.reindex(pd.MultiIndex.from_frame(found[["arm", "seed"]])).set_axis(found.index)
+    robust, pgd = wide["attacked_robust"], wide["attacked_pgd"]
+    return found.drop(columns="pgd-50").assign(robust=robust, hidden=pgd - robust, **{"pgd-50": pgd})

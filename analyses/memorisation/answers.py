@@ -7,40 +7,16 @@ hypothesis of it. Accuracies are shares; differences are within seeds.
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 
-from analyses.claims import Claim, ClaimResult, check
-from analyses.memorisation.dynamics import across
+from analyses.claims import ClaimResult
+from analyses.memorisation.claim_list import ClaimList
 from analyses.memorisation.effects import Accuracies
 from analyses.memorisation.settings import MARGIN, T_MEM, World
 from analyses.memorisation.world import WorldTables
 
 FLOOR = 0.05
 """Robust accuracy below which it has no room to fall [R]."""
-
-REACH = 32
-"""Iterations before and after a break at which flags are compared; ours."""
-
-
-class _Claims:
-    """Collects claims with one suffix."""
-
-    def __init__(self, suffix: str = "") -> None:
-        self._suffix = suffix
-        self.results: list[ClaimResult] = []
-
-    def above(self, key: str, statement: str, measure: str, values: ArrayLike, source: str, least: float = 0) -> None:
-        """Claim that the mean is above `least`; nothing without values."""
-        self._add(Claim(key + self._suffix, statement, measure, "above", least, 0.0, source), values)
-
-    def below(self, key: str, statement: str, measure: str, values: ArrayLike, source: str, most: float = 0) -> None:
-        """Claim that the mean is below `most`; nothing without values."""
-        self._add(Claim(key + self._suffix, statement, measure, "below", most, 0.0, source), values)
-
-    def _add(self, claim: Claim, values: ArrayLike) -> None:
-        if np.isfinite(np.asarray(values, dtype=float)).any():
-            self.results.append(check(claim, values))
 
 
 def world_answers(world: World, tables: WorldTables, suffix: str = "") -> list[ClaimResult]:
@@ -51,7 +27,7 @@ def world_answers(world: World, tables: WorldTables, suffix: str = "") -> list[C
         tables: what was found in it.
         suffix: of the keys.
     """
-    claims = _Claims(suffix)
+    claims = ClaimList(suffix)
     claims.above(
         "rare_found",
         "memorisation from 16 halves finds the planted rare images",
@@ -85,7 +61,7 @@ def world_answers(world: World, tables: WorldTables, suffix: str = "") -> list[C
     return claims.results
 
 
-def _finding_a(claims: _Claims, read: Accuracies) -> None:
+def _finding_a(claims: ClaimList, read: Accuracies) -> None:
     source = "[P] finding (a); margin [R]"
 
     def lost(event: str, group: str = "linked", arm: str = "without atypical") -> np.ndarray:
@@ -132,7 +108,7 @@ def _finding_a(claims: _Claims, read: Accuracies) -> None:
         )
 
 
-def _finding_b(claims: _Claims, read: Accuracies, world: World) -> None:
+def _finding_b(claims: ClaimList, read: Accuracies, world: World) -> None:
     source = "[P] finding (b)"
 
     def gain(
@@ -183,7 +159,7 @@ def _finding_b(claims: _Claims, read: Accuracies, world: World) -> None:
         )
 
 
-def _controls(claims: _Claims, read: Accuracies) -> None:
+def _controls(claims: ClaimList, read: Accuracies) -> None:
     def gain(other: str, event: str = "robust", arm: str = "weights", group: str = "all") -> ArrayLike:
         return read.less("adversarial", arm, other, group, event)
 
@@ -232,7 +208,7 @@ def _controls(claims: _Claims, read: Accuracies) -> None:
         )
 
 
-def _flags(claims: _Claims, tables: WorldTables) -> None:
+def _flags(claims: ClaimList, tables: WorldTables) -> None:
     flags = tables.flags[tables.flags["threshold"] == T_MEM]
     claims.above(
         "flags_enriched",
@@ -281,80 +257,3 @@ def _flags(claims: _Claims, tables: WorldTables) -> None:
         last["precision"] - last["by_chance"],
         "[R] 4.4",
     )
-
-
-def dynamics_answers(course: pd.DataFrame, onsets: pd.DataFrame) -> list[ClaimResult]:
-    """The claims about training that breaks; a run that did not break counts as breaking at its end.
-
-    Args:
-        course: of `run_dynamics`.
-        onsets: of `run_dynamics`.
-    """
-    claims = _Claims()
-    broken = across(course, onsets, "plain", REACH)
-    claims.below(
-        "h_minus_switch_off",
-        "when plain FGSM training breaks, flags under its attack vanish: weights would switch themselves off",
-        f"flagged share: {REACH} iterations after the break less before",
-        broken["after"] - broken["before"],
-        "[H] H-",
-    )
-    weighted = across(course, onsets, "weights", REACH)
-    claims.below(
-        "h_minus_switch_off_weights",
-        "and so they do where training with them breaks",
-        f"flagged share, with weights: {REACH} iterations after the break less before",
-        weighted["after"] - weighted["before"],
-        "[H] H-",
-    )
-    claims.below(
-        "h_minus_clean_error",
-        "they fall to within 5 points of the clean error",
-        "flagged share less clean error, after the break",
-        broken["after"] - broken["clean_error"],
-        "[H] H-; threshold ours",
-        0.05,
-    )
-    claims.above(
-        "h_minus_pgd",
-        "while more samples would be flagged under PGD",
-        f"share flagged under PGD-10: {REACH} iterations after the break less before",
-        broken["after_pgd"] - broken["before_pgd"],
-        "[H] H-",
-    )
-    by_arm = onsets.assign(onset=onsets["onset"].fillna(onsets["last"])).set_index(["arm", "seed"])
-
-    def less(column: str, arm: str, other: str) -> np.ndarray:
-        if arm not in by_arm.index or other not in by_arm.index:
-            return np.array([])
-        share = by_arm[column] / by_arm["last"] if column == "onset" else by_arm[column]
-        return np.asarray((share[arm] - share[other]).dropna(), dtype=float)
-
-    for key, other, what in (
-        ("h_plus_delay", "plain", "plain FGSM training"),
-        ("h_plus_permuted", "permuted", "the same weights at random"),
-        ("h_plus_scaled", "scaled", "the same effect on the learning rate"),
-        ("h_plus_opposite", "opposite", "weighing down the unflagged"),
-    ):
-        claims.above(
-            key,
-            f"BAT-style weights delay the break compared with {what}",
-            f"share of training until the break: weights less {other}",
-            less("onset", "weights", other),
-            "[H] H+" if other == "plain" else "[R] control",
-        )
-    claims.above(
-        "h_plus_alignment",
-        "and gradients inside the ball are better aligned before it",
-        "gradient alignment at the last probe in the first 40 % of training: weights less plain",
-        less("gradient_alignment", "weights", "plain"),
-        "[H] H+",
-    )
-    claims.above(
-        "atypical_cause_breaks",
-        "without half of the atypical images the break comes later than without as many typical ones",
-        "share of training until the break: without atypical less without typical",
-        less("onset", "without atypical", "without typical"),
-        "[H] 5",
-    )
-    return claims.results

@@ -17,9 +17,6 @@ from analyses.statistics import log_rank
 from cotoolkit.methods import BenignStyle
 from cotoolkit.runs import RunFolder
 
-ALIGNED_AT = 0.4
-"""Share of training up to which the last probe of gradient alignment is compared between arms, before most breaks."""
-
 
 def run_dynamics(plan: Plan, lab: Lab, images: pd.DataFrame | None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Train the world that breaks and follow its flags.
@@ -31,8 +28,8 @@ def run_dynamics(plan: Plan, lab: Lab, images: pd.DataFrame | None) -> tuple[pd.
 
     Returns:
         The courses (`Course`), and one row per run: arm, seed, onset (iteration; nan if it did not break), last
-        (iterations), verdict, gradient_alignment before the break, flagged_at_start (share of the batches flagged in
-        the first epoch with weights; nan without any), clean and pgd-10 (accuracies at the end).
+        (iterations), verdict, flagged_at_start (share of the batches flagged in the first epoch with weights; nan
+        without any), clean and pgd-10 (accuracies at the end).
     """
     dynamics = plan.dynamics
     masks = {}
@@ -55,8 +52,6 @@ def onsets(arms: Sequence[Arm], lab: Lab) -> pd.DataFrame:
     for arm in arms:
         folder = RunFolder.of(lab.root, arm.config)
         result, metrics = folder.result(), folder.metrics()
-        probes = metrics[metrics["signal"] == "gradient_alignment"].sort_values("iteration")
-        early = probes[probes["iteration"] <= ALIGNED_AT * result["iterations"]]
         rows.append(
             {
                 "arm": arm.arm,
@@ -64,7 +59,6 @@ def onsets(arms: Sequence[Arm], lab: Lab) -> pd.DataFrame:
                 "onset": result["breakpoint"]["iteration"] if result["breakpoint"] else np.nan,
                 "last": result["iterations"],
                 "verdict": result["verdict"],
-                "gradient_alignment": early["value"].iloc[-1] if len(early) else np.nan,
                 "flagged_at_start": _flagged_at_start(arm, metrics, result["iterations"]),
                 **{name: result["evaluation"][name]["value"] for name in ("clean", "pgd-10")},
             }
@@ -134,3 +128,22 @@ def across(course: pd.DataFrame, table: pd.DataFrame, arm: str, reach: int) -> p
             }
         )
     return pd.DataFrame(rows, columns=["seed", "before", "after", "before_pgd", "after_pgd", "clean_error"])
+
+
+def alignment_gain(course: pd.DataFrame, table: pd.DataFrame, arm: str) -> NDArray[np.float64]:
+    """Gradient alignment of an arm less that of the plain one, at the last look before the plain one breaks; by seed.
+
+    Args:
+        course: of `run_dynamics`.
+        table: of `run_dynamics`.
+        arm: to compare.
+    """
+    found = []
+    plain = table[(table["arm"] == "plain") & table["onset"].notna()]
+    for run in plain.to_dict("records"):
+        looks = course[(course["seed"] == run["seed"]) & (course["iteration"] < run["onset"])]
+        by_arm = looks.pivot_table(index="iteration", columns="arm", values="alignment")
+        if arm in by_arm and len(by_arm.dropna(subset=[arm, "plain"])):
+            last = by_arm.dropna(subset=[arm, "plain"]).iloc[-1]
+            found.append(float(last[arm] - last["plain"]))
+    return np.array(found)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from analyses.lab import Measurement
-from cotoolkit.attacks import Attacked, attack_mode, pgd
+from cotoolkit.attacks import Attacked, attack_mode, input_gradient, pgd
 from cotoolkit.config import RunConfig
 from cotoolkit.data import DataSplits, apply_intervention, load
 from cotoolkit.data.image_set import as_float
@@ -24,6 +24,7 @@ from cotoolkit.methods import AttackMethod, Batch
 from cotoolkit.methods.benign import suspicion
 from cotoolkit.runs import RunFolder
 from cotoolkit.seeding import generator
+from cotoolkit.signals import gradient_alignment
 from cotoolkit.threat import ThreatModel
 from cotoolkit.trained import trained, trained_series
 
@@ -159,7 +160,8 @@ class Course(Measurement):
     """Flags over training, under the training attack and under PGD-10, on a run's first training images.
 
     Columns: the tags, iteration, flagged and flagged_pgd (shares), accuracy, accuracy_pgd, clean_error, strength_gap
-    (mean loss under PGD-10 less that under the training attack).
+    (mean loss under PGD-10 less that under the training attack), alignment (mean cosine of the gradients at the image
+    and at a random point of the ball).
 
     Attributes:
         config: of the run; its kept iterations are looked at.
@@ -179,7 +181,7 @@ class Course(Measurement):
     @property
     @override
     def protocol(self) -> list[Any]:
-        return [FORMAT, "course", dict(self.tags), self.points, self.config.identity]
+        return [FORMAT, "course with alignment", dict(self.tags), self.points, self.config.identity]
 
     @override
     def runs(self, root: Path) -> list[RunFolder]:
@@ -199,8 +201,11 @@ class Course(Measurement):
             assert weak is not None
             draws = generator(config.seed, "evaluation", 1)
             strong = pgd(model, images, labels, config.threat, generator=draws, steps=10, bn_mode="eval")
+            inside = input_gradient(model, images + config.threat.random_start(images, draws), labels)
+            at_image = input_gradient(model, images, labels)
+            clean = at_image.logits
             with torch.no_grad():
-                clean, weakly, strongly = (model(images + d) for d in (0, weak.delta, strong.delta))
+                weakly, strongly = (model(images + delta) for delta in (weak.delta, strong.delta))
             losses = [F.cross_entropy(logits, labels).item() for logits in (weakly, strongly)]
             rows.append(
                 {
@@ -211,6 +216,7 @@ class Course(Measurement):
                     "accuracy_pgd": (strongly.argmax(1) == labels).float().mean().item(),
                     "clean_error": (clean.argmax(1) != labels).float().mean().item(),
                     "strength_gap": losses[1] - losses[0],
+                    "alignment": gradient_alignment(at_image.gradient, inside.gradient).nanmean().item(),
                 }
             )
         return pd.DataFrame(rows).assign(**self.tags)

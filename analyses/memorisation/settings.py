@@ -247,9 +247,10 @@ NATURAL = Dynamics(
         "learning_rate": 0.05,
         "evaluation": ["clean", "fgsm", "pgd-10"],
     },
-    methods={**_single_step(0.25), "dom": {"name": "dom", "start": 0.25}},
+    methods=_single_step(0.25),
     seeds=3,
-    every=16,
+    every=32,
+    points=256,
     world="fashion_mnist",
 )
 

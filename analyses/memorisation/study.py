@@ -8,13 +8,15 @@ import pandas as pd
 
 from analyses.claims import ClaimResult
 from analyses.lab import Lab
-from analyses.memorisation.answers import dynamics_answers, world_answers
+from analyses.memorisation.answers import world_answers
+from analyses.memorisation.arms import halves
+from analyses.memorisation.break_answers import dynamics_answers
 from analyses.memorisation.dynamics import run_dynamics
 from analyses.memorisation.settings import Plan, plan_of
 from analyses.memorisation.world import WorldTables, run_world
 from cotoolkit.data import DataConfig, load
 from cotoolkit.errors import DataError
-from cotoolkit.runs import find_runs
+from cotoolkit.runs import RunFolder
 
 
 class Findings(NamedTuple):
@@ -74,5 +76,5 @@ def run_plan(plan: Plan, lab: Lab) -> Findings:
         worlds[world.name] = run_world(plan, world, lab)
     removed_from = plan.dynamics.world
     course, onsets = run_dynamics(plan, lab, worlds[removed_from].images if removed_from in worlds else None)
-    environment = find_runs(lab.root)[0].environment()
+    environment = RunFolder.of(lab.root, halves(plan.worlds[0], "standard")[0].config).environment()
     return Findings(plan, worlds, skipped, course, onsets, {name: str(value) for name, value in environment.items()})

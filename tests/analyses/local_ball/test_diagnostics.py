@@ -150,10 +150,10 @@ def test_masking_is_flagged_where_the_gradient_lies():
     found = masking_checks(Saturated(), Points(images, torch.ones(40, dtype=torch.long), 2), THREAT, 0)
     assert found.pgd > 0.9
     assert found.margin == 0
-    assert found.flagged
+    assert found.robust == 0
     assert found.confidence == pytest.approx(1)
     plain = masking_checks(Linear(torch.ones(1, 4, 4)), Points(images - 0.5, torch.ones(40).long(), 2), THREAT, 0)
-    assert not plain.flagged
+    assert plain.pgd - plain.robust == pytest.approx(0, abs=1e-6)
     assert plain.wide == 0
 
 

@@ -65,12 +65,12 @@ def test_kept_iterations_are_within_the_run():
     assert kept_iterations(20, 60) == (4, 12, 20, 28, 36, 52)
 
 
-def made_up(plan, robust, escaped=lambda arm, seed: True, needed=0.3):
+def made_up(plan, robust, escaped=lambda arm, seed: True, needed=0.3, hidden=0.0):
     rows = [
         {
             "arm": arm, "seed": seed, "units": 4.0, "cost": cost, "breakpoint": np.nan if escaped(arm, seed) else 100,
             "onset": 1.0 if escaped(arm, seed) else 0.5, "escaped": escaped(arm, seed),
-            "clean": 0.9, "fgsm": 0.8, "pgd-50": robust(arm) + 0.001 * seed,
+            "clean": 0.9, "fgsm": 0.8, "robust": robust(arm) + 0.001 * seed, "pgd-50": 0.9, "hidden": hidden,
         }
         for cost, arm in enumerate(plan.arms())
         for seed in plan.seeds
@@ -99,11 +99,16 @@ def test_claims_follow_the_tables():
     assert verdicts["if_and_only_if"] == "holds"
     assert verdicts["clipping_helps"] == "undecided"  # both m = 0 arms break alike: a difference of 0
     assert verdicts["step_is_gamed"] == "undecided"  # not measured here
-    opposite = claims_of(made_up(plan, lambda arm: 0.1 if arm == "lbt" else 0.5, escaped, needed=1.0))
+    assert verdicts["escape_is_real"] == "holds"  # all have the robust accuracy of PGD-3
+    assert verdicts["not_masked"] == "holds"
+    hollow = made_up(plan, lambda arm: 0.1 if arm in above else 0.5, escaped, needed=1.0, hidden=0.5)
+    opposite = claims_of(hollow)
     verdicts = {result.claim.key: result.verdict for group in opposite.values() for result in group}
     assert verdicts["adversary_beats_clean"] == "fails"
     assert verdicts["threshold_after"] == "fails"
     assert verdicts["if_and_only_if"] == "fails"
+    assert verdicts["escape_is_real"] == "fails"
+    assert verdicts["not_masked"] == "fails"
 
 
 def test_a_sweep_that_never_escapes_counts_as_far():

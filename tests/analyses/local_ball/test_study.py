@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from analyses.lab import Lab
-from analyses.local_ball import page, study
-from analyses.local_ball.measure import AtRadius, Onset
+from analyses.local_ball import diagnostics, masking, page, study
+from analyses.local_ball.measure import Attacked, Onset
 from analyses.local_ball.outcomes import outcomes
 from analyses.local_ball.plots import loss_profile
 from analyses.local_ball.settings import Plan
@@ -35,20 +35,36 @@ TINY = Plan(
 )
 
 
+class HereLab(Lab):
+    """Trains and measures in this process: starting others takes longer than what they would do."""
+
+    def train(self, study):
+        for config in study.runs():
+            run(config, self.root, device="cpu")
+        return study.write_table(self.root)
+
+    def measure(self, wanted):
+        return pd.concat([one.measure(self.root) for one in wanted], ignore_index=True)
+
+
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     folder = tmp_path_factory.mktemp("local-ball")
-    return Lab(root=folder / "runs", folder=folder / "out", jobs=1, device="cpu")
+    return HereLab(root=folder / "runs", folder=folder / "out", jobs=1, device="cpu")
 
 
 def test_the_whole_study(lab, monkeypatch):
     monkeypatch.setattr(study, "INSPECTED", ("fgsm", "lbt"))
+    monkeypatch.setattr(masking, "QUERIES", 5)
+    monkeypatch.setattr(masking, "MARGIN_STEPS", 3)
+    monkeypatch.setattr(diagnostics, "SEARCH_STEPS", 2)
     found = study.run_plan(TINY, lab)
     assert set(found.outcomes["arm"]) == set(TINY.arms())
-    assert found.outcomes["pgd-50"].between(0, 1).all()
+    assert (found.outcomes["robust"] <= found.outcomes["pgd-50"]).all()
+    assert found.outcomes["robust"].between(0, 1).all()
     assert found.outcomes.set_index("arm").loc["lbt", "cost"] == 4  # units, in one epoch
     statistics = set(found.measures["statistic"])
-    assert {"kappa_worst", "search_own", "strength_gap", "reach", "profile", "masking_margin"} <= statistics
+    assert {"kappa_worst", "search_own", "strength_gap", "reach", "profile", "attacked_margin"} <= statistics
     assert all(result.verdict == "undecided" for group in found.claims().values() for result in group)  # one seed
     text = write_report(page.report_of(found), lab.folder).read_text()
     assert "reconstructed" in text
@@ -68,22 +84,24 @@ def test_the_onset_of_a_run_with_kept_weights(lab):
     assert table["offset"].unique().tolist() == [0]
     assert table[table["statistic"] == "profile"]["place"].tolist() == pytest.approx([t / 10 for t in range(11)])
     assert 0 <= table.set_index("statistic").loc["needed_median", "value"] <= 1
-    seen = study.Findings(TINY, outcomes(TINY, TINY.first_round().write_table(lab.root)), table.assign(arm="fgsm"), {})
+    seen = study.Findings(TINY, outcomes(TINY, TINY.first_round().write_table(lab.root)), table, {})
     _, axes = loss_profile(seen.numbers)
     assert len(axes[0].lines) == 1  # the onset itself
 
 
-def test_a_wider_run_is_judged_at_the_study_s_radius(lab):
+def test_a_wider_run_is_attacked_at_the_study_s_radius(lab):
     plan = TINY.model_copy(update={"full": True})
     config = plan.config("pgd-3 wide", 0)
     assert config.epsilon == pytest.approx(0.15)
     run(config, lab.root, device="cpu")
-    measured = AtRadius(plan, "pgd-3 wide", 0).measure(lab.root)
-    points = evaluation_points(config)
+    measured = Attacked(plan, "pgd-3 wide", 0).measure(lab.root)
+    points = evaluation_points(config).first(plan.points)
     model = trained(RunFolder.of(lab.root, config))
     expected = evaluate(model, points.images, points.labels, ThreatModel(0.1), "pgd-50").accuracy.value
-    assert measured["value"].tolist() == [expected]
-    found = pd.DataFrame({"arm": ["lbt", "pgd-3 wide"], "seed": [0, 0], "pgd-50": [0.3, 0.1], "fgsm": [0.4, 0.2]})
-    joined = study.at_one_radius(found, measured)
-    assert joined["pgd-50"].tolist() == [0.3, expected]
-    assert joined["fgsm"].isna().tolist() == [False, True]
+    values = measured.set_index("statistic")["value"]
+    assert values["attacked_pgd"] == pytest.approx(expected)
+    assert values["attacked_robust"] <= values[["attacked_pgd", "attacked_margin", "attacked_square"]].min()
+    found = pd.DataFrame({"arm": ["lbt", "pgd-3 wide"], "seed": [0, 0], "pgd-50": [0.3, 0.1]})
+    joined = study.with_attacks(found, measured)
+    assert joined["pgd-50"].isna().tolist() == [True, False]  # the other one was not attacked
+    assert joined["hidden"].iloc[1] == pytest.approx(expected - values["attacked_robust"], abs=1e-6)

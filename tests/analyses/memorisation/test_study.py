@@ -41,7 +41,7 @@ def tiny():
             "data": {**PLANTED.data, "test_size": 500},
             "settings": {**PLANTED.settings, "model": {"name": "mlp", "hidden": [32]}},
             "standard": {**PLANTED.standard, "epochs": 2},
-            "adversarial": {**PLANTED.adversarial, "epochs": 2, "method": {"name": "pgd", "steps": 1}},
+            "adversarial": {**PLANTED.adversarial, "epochs": 1, "method": {"name": "pgd", "steps": 1}},
             "halves": 4,
             "robust_halves": 4,
             "seeds": 2,

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 import torch
 
-from analyses.memorisation.dynamics import across, onset_table
+from analyses.memorisation.dynamics import across, alignment_gain, onset_table
 from analyses.memorisation.effects import Accuracies, accuracy_table, summary
 from analyses.memorisation.flags import area, enrichment, flag_table, found, jaccard, noise_table
 from analyses.memorisation.sets import atypical, easy_and_hard, freeze, half_of_clusters, highest, pick
@@ -189,3 +189,17 @@ def test_medians_count_runs_that_did_not_break_as_late():
     assert table["broke"].tolist() == [2, 1]
     assert table.loc["plain", "median_onset"] == 2
     assert np.isnan(table.loc["b", "median_onset"])
+
+
+def test_alignment_is_compared_before_the_plain_run_breaks():
+    course = pd.DataFrame(
+        {
+            "arm": ["plain"] * 3 + ["weights"] * 3,
+            "seed": 0,
+            "iteration": [16, 32, 48] * 2,
+            "alignment": [0.9, 0.8, 0.1, 0.9, 0.85, 0.7],
+        }
+    )
+    onsets = pd.DataFrame({"arm": ["plain", "plain", "weights"], "seed": [0, 1, 0], "onset": [40, np.nan, np.nan]})
+    assert alignment_gain(course, onsets, "weights") == pytest.approx([0.05])
+    assert len(alignment_gain(course, onsets, "nobody")) == 0
