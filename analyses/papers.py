@@ -79,7 +79,14 @@ def table(claims: Iterable[PaperClaim], folder: Path) -> str:
                 continue
             rows = pd.read_csv(file)
             verdicts.append(verdict(rows, claim.keys))
-            details.append(f"{scale}: {numbers(rows, claim.keys)}")
-        cells = [claim.paper, claim.statement, claim.source, *verdicts, ". ".join([*details, claim.limits])]
+            if found := numbers(rows, claim.keys):
+                details.append(f"{scale}: {found}")
+        cells = [
+            claim.paper,
+            claim.statement,
+            claim.source,
+            *verdicts,
+            ". ".join(part for part in (*details, claim.limits) if part),
+        ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

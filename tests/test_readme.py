@@ -50,3 +50,12 @@ def test_the_mixtures_example_runs():
     exec(BLOCKS[4], names)
     assert set(names["mixtures"]["model"]) == {"start", "clean", "robust"}
     assert len(names["features"]) > 50
+
+
+def test_the_example_of_the_three_systems_runs():
+    names = {"losses": torch.rand(16), "held_out_errors": torch.rand(200).round().numpy()}
+    names |= {"mask": torch.eye(4).numpy() == 0, "correct": torch.eye(4).numpy() == 0}
+    exec(BLOCKS[5], names)
+    assert abs(names["weights"].sum().item() - 1) < 1e-12
+    assert names["bound"].value > names["held_out_errors"].mean()
+    assert names["found"].values.tolist() == [1.0] * 4

@@ -34,6 +34,17 @@ VERDICTS = (
     "undecided; single claims are not corrected for their number, holm_p is (test against the threshold)."
 )
 
+LEADING = (
+    "above_pgd",
+    "adversary_beats_clean",
+    "delays_break",
+    "if_and_only_if",
+    "clipping_helps",
+    "escape_is_real",
+    "moves_outside",
+)
+"""Claims that the lead names; all stand below."""
+
 RECONSTRUCTED = (
     "The paper's formulas were not found: this is local-ball training as reconstructed from its abstract. The results "
     "can support or weaken its idea; they cannot reproduce or refute its numbers."
@@ -236,8 +247,8 @@ def _lead(findings: Findings, results: dict[str, list[ClaimResult]]) -> str:
             f"The ball's radius from which on runs escape is {found} epsilon (by seed); the median of 1 - t* is "
             f"{before:.2g} just before the onset and {after:.2g} just after it."
         )
-    for found_claims in results.values():
-        for result in found_claims:
+    for result in (one for found_claims in results.values() for one in found_claims):
+        if result.claim.key in LEADING:
             value = f"{result.found}" if result.found.n else "not measured"
             lines.append(
                 f"{result.claim.statement[0].upper()}{result.claim.statement[1:]}: {result.verdict} ({value})."

@@ -29,7 +29,7 @@ from cotoolkit.report import Report, Section
 
 def report_of(findings: Findings) -> Report:
     """The findings as a report."""
-    results = findings.claims()
+    results = [result for part in findings.claims().values() for result in part]
     claims = claim_table(results)
     images = {name: tables.images for name, tables in findings.worlds.items()}
     sections = [

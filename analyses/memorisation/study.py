@@ -38,12 +38,12 @@ class Findings(NamedTuple):
     onsets: pd.DataFrame
     facts: dict[str, str]
 
-    def claims(self) -> list[ClaimResult]:
-        """All claims; those about another world than the main one carry its name."""
-        results = []
+    def claims(self) -> dict[str, list[ClaimResult]]:
+        """The claims about each world and about the break; keys of those not of the main world carry its name."""
+        results = {}
         for place, (name, tables) in enumerate(self.worlds.items()):
-            results += world_answers(self.plan.world(name), tables, suffix="" if place == 0 else f" ({name})")
-        return [*results, *dynamics_answers(self.course, self.onsets)]
+            results[name] = world_answers(self.plan.world(name), tables, suffix="" if place == 0 else f" ({name})")
+        return {**results, "catastrophic overfitting": dynamics_answers(self.course, self.onsets)}
 
 
 def run_study(scale: str, lab: Lab) -> Findings:
