@@ -180,6 +180,7 @@ _LAPTOP = Plan(
         "monitor": {"interval": 40},
     },
     full=False,
+    points=96,
 )
 
 PLANS = {"smoke": _SMOKE, "laptop": _LAPTOP}
