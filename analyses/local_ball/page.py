@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pandas as pd
 
 from analyses.claim_plot import forest
@@ -194,40 +192,6 @@ def diagnostic_table(findings: Findings) -> pd.DataFrame:
         index=["statistic", "place"], columns="arm", values="value", dropna=False, sort=False, observed=True
     )
     return wide.dropna(how="all").reset_index().rename_axis(columns=None)
-
-
-NOT_TESTABLE = (
-    ("with strong adversaries it is better than the state of the art on CIFAR-10 and CIFAR-100", "[P] claim S"),
-    ("any number of the paper: its tables were not found", "[NF]"),
-)
-"""Claims that no study here reaches, with their sources."""
-
-
-def claims_markdown(tables: Mapping[str, pd.DataFrame]) -> str:
-    """The claims as rows of a Markdown table for the docs: claim, source, a verdict per scale, the numbers.
-
-    Args:
-        tables: the claims tables that the reports write (claims.csv), by scale.
-    """
-    scales = ("smoke", "laptop")
-    found = {scale: table.set_index("claim") for scale, table in tables.items()}
-    keys = list(dict.fromkeys(key for table in found.values() for key in table.index))
-    lines = [
-        "| claim | source | smoke | laptop | number (mean, 95 % interval over seeds) |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    for key in keys:
-        rows = {scale: found[scale].loc[key] for scale in scales if scale in found and key in found[scale].index}
-        first = next(iter(rows.values()))
-        verdicts = [rows[scale]["verdict"] if scale in rows else "not run" for scale in scales]
-        numbers = "; ".join(
-            f"{scale}: {row['mean']:.3g} [{row['low']:.3g}, {row['high']:.3g}]" for scale, row in rows.items()
-        )
-        what = f"{first['measure']}, {first['expected']} expected. {numbers}"
-        cells = [f"`{key}`: {first['statement']}", first["source"], *verdicts, what]
-        lines.append("| " + " | ".join(cells) + " |")
-    lines += [f"| {claim} | {source} | not testable here | not testable here | |" for claim, source in NOT_TESTABLE]
-    return "\n".join(lines) + "\n"
 
 
 def _lead(findings: Findings, results: dict[str, list[ClaimResult]]) -> str:
