@@ -1,0 +1,1 @@
+"""Memorisation and BAT-style training: estimates, controls, and flags across the breakpoint."""
