@@ -49,6 +49,7 @@ def overfitting_courses(gaps: pd.DataFrame, plan: Overfitting) -> tuple[Figure, 
                     axis.set_title(title)
                 if column.endswith("accuracy"):
                     axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+                    axis.set_ylim(0, 1.03)  # intervals of three seeds may reach beyond
             row[0].set_ylabel(f"{share:.0%} of the data")
         figure.supxlabel("iteration (the learning rate falls tenfold half-way)", fontsize=10)
         _legend(figure, grid[0, 0])
