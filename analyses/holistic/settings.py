@@ -258,6 +258,7 @@ _FASHION: Data = {
 
 _LAPTOP = Plan(
     scale="laptop",
+    points=100,
     overfitting=Overfitting(
         settings={
             **_FASHION,
