@@ -12,20 +12,33 @@ import json
 import multiprocessing
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from cotoolkit.choices import Device
-from cotoolkit.errors import RunError
+from cotoolkit.errors import ConfigError, RunError
 from cotoolkit.launch import Outcome, Update, single_worker
 from cotoolkit.runs import RunFolder, write_atomically
 from cotoolkit.study import Study, default_jobs
+
+P = TypeVar("P")
+
+
+def at_scale(plans: Mapping[str, P], scale: str) -> P:
+    """A study's plan at a scale.
+
+    Raises:
+        ConfigError: the study has no such scale.
+    """
+    if scale not in plans:
+        raise ConfigError(f"this study has no scale {scale!r}; choose from {', '.join(plans)}")
+    return plans[scale]
 
 
 class Measurement(ABC):

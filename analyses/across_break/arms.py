@@ -222,14 +222,3 @@ _LAPTOP = Plan(
 )
 
 PLANS = {"smoke": _SMOKE, "laptop": _LAPTOP}
-
-
-def plan_of(scale: str) -> Plan:
-    """The study at a scale.
-
-    Raises:
-        ConfigError: another scale.
-    """
-    if scale not in PLANS:
-        raise ConfigError(f"this study has no scale {scale!r}; choose from {', '.join(PLANS)}")
-    return PLANS[scale]

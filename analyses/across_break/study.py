@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from analyses.across_break.answers import answers
-from analyses.across_break.arms import AFTER, BEFORE, Plan, breaks_of, plan_of
+from analyses.across_break.arms import AFTER, BEFORE, PLANS, Plan, breaks_of
 from analyses.across_break.checkpoints import arms_of
 from analyses.across_break.measure import Unit
 from analyses.claims import ClaimResult
-from analyses.lab import Lab
+from analyses.lab import Lab, at_scale
 from cotoolkit.errors import ConfigError
 from cotoolkit.table import COLLAPSED
 
@@ -49,7 +49,7 @@ class Findings(NamedTuple):
 
 def run_study(scale: str, lab: Lab) -> Findings:
     """The study at a scale; errors as `run_plan`."""
-    return run_plan(plan_of(scale), lab)
+    return run_plan(at_scale(PLANS, scale), lab)
 
 
 def run_plan(plan: Plan, lab: Lab) -> Findings:

@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict
 
 from cotoolkit.choices import Scale
 from cotoolkit.config import RunConfig
-from cotoolkit.errors import ConfigError
 from cotoolkit.settings import Grid
 from cotoolkit.study import Study
 
@@ -298,14 +297,3 @@ _LAPTOP = Plan(
 )
 
 PLANS = {"smoke": _SMOKE, "laptop": _LAPTOP}
-
-
-def plan_of(scale: str) -> Plan:
-    """The study at a scale.
-
-    Raises:
-        ConfigError: another scale.
-    """
-    if scale not in PLANS:
-        raise ConfigError(f"this study has no scale {scale!r}; choose from {', '.join(PLANS)}")
-    return PLANS[scale]

@@ -10,9 +10,9 @@ from analyses.claims import ClaimResult
 from analyses.holistic.answers import onset_claims, overfitting_claims, poison_claims
 from analyses.holistic.certificate import coverage
 from analyses.holistic.measure import Losses
-from analyses.holistic.settings import Onset, Plan, hr_name, plan_of
+from analyses.holistic.settings import PLANS, Onset, Plan, hr_name
 from analyses.holistic.tables import end_table, gap_table, onset_table, poison_table, weight_courses
-from analyses.lab import Lab
+from analyses.lab import Lab, at_scale
 
 
 class Findings(NamedTuple):
@@ -58,7 +58,7 @@ def run_study(scale: str, lab: Lab) -> Findings:
         ConfigError: there is no such scale.
         RunError: a run failed.
     """
-    return run_plan(plan_of(scale), lab)
+    return run_plan(at_scale(PLANS, scale), lab)
 
 
 def run_plan(plan: Plan, lab: Lab) -> Findings:

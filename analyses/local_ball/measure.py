@@ -84,8 +84,8 @@ class Onset(Measurement):
 
 
 @dataclass(frozen=True)
-class Finished(Measurement):
-    """Diagnostics D1 to D7 on the network that a run ended with.
+class _OfArm(Measurement):
+    """Of the network that a run of the first round ended with.
 
     Attributes:
         plan: the study.
@@ -97,6 +97,15 @@ class Finished(Measurement):
     arm: str
     seed: int
 
+    @override
+    def runs(self, root: Path) -> Sequence[RunFolder]:
+        return [RunFolder.of(root, self.plan.config(self.arm, self.seed))]
+
+
+@dataclass(frozen=True)
+class Finished(_OfArm):
+    """Diagnostics D1 to D7 on the network that a run ended with."""
+
     @property
     @override
     def title(self) -> str:
@@ -107,10 +116,6 @@ class Finished(Measurement):
     def protocol(self) -> Any:
         search = diagnostics.SEARCH_STEPS, diagnostics.SEARCH_RESTARTS
         return [FORMAT, self.plan.points, self.plan.epsilon, self.plan.rho, RHOS, search]
-
-    @override
-    def runs(self, root: Path) -> Sequence[RunFolder]:
-        return [RunFolder.of(root, self.plan.config(self.arm, self.seed))]
 
     @override
     def measure(self, root: Path) -> pd.DataFrame:
@@ -129,18 +134,8 @@ class Finished(Measurement):
 
 
 @dataclass(frozen=True)
-class Attacked(Measurement):
-    """Robust accuracy of the network that a run ended with, at the study's radius whatever it was trained at (D8).
-
-    Attributes:
-        plan: the study.
-        arm: whose.
-        seed: of the run.
-    """
-
-    plan: Plan
-    arm: str
-    seed: int
+class Attacked(_OfArm):
+    """Robust accuracy of the network that a run ended with, at the study's radius whatever it was trained at (D8)."""
 
     @property
     @override
@@ -151,10 +146,6 @@ class Attacked(Measurement):
     @override
     def protocol(self) -> Any:
         return [FORMAT, self.plan.points, self.plan.epsilon, QUERIES, MARGIN_STEPS]
-
-    @override
-    def runs(self, root: Path) -> Sequence[RunFolder]:
-        return [RunFolder.of(root, self.plan.config(self.arm, self.seed))]
 
     @override
     def measure(self, root: Path) -> pd.DataFrame:

@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict
 
 from cotoolkit.choices import Scale
 from cotoolkit.config import RunConfig
-from cotoolkit.errors import ConfigError
 from cotoolkit.study import Study
 
 OFFSETS = (-64, -32, -16, -8, 0, 8, 16, 32, 64)
@@ -184,14 +183,3 @@ _LAPTOP = Plan(
 )
 
 PLANS = {"smoke": _SMOKE, "laptop": _LAPTOP}
-
-
-def plan_of(scale: str) -> Plan:
-    """The study at a scale.
-
-    Raises:
-        ConfigError: another scale.
-    """
-    if scale not in PLANS:
-        raise ConfigError(f"this study has no scale {scale!r}; choose from {', '.join(PLANS)}")
-    return PLANS[scale]

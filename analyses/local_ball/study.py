@@ -7,11 +7,11 @@ from typing import NamedTuple
 import pandas as pd
 
 from analyses.claims import ClaimResult
-from analyses.lab import Lab, Measurement
+from analyses.lab import Lab, Measurement, at_scale
 from analyses.local_ball.answers import Numbers, claims_of
 from analyses.local_ball.measure import Attacked, Finished, Onset
 from analyses.local_ball.outcomes import outcomes
-from analyses.local_ball.settings import Plan, plan_of
+from analyses.local_ball.settings import PLANS, Plan
 
 INSPECTED = ("fgsm", "pgd-3", "lbt", "lbt m=0", "centre clean", "centre corner")
 """Arms whose finished networks are looked at closely."""
@@ -49,7 +49,7 @@ def run_study(scale: str, lab: Lab) -> Findings:
         ConfigError: no such scale.
         RunError: a run failed, or a measuring process died.
     """
-    return run_plan(plan_of(scale), lab)
+    return run_plan(at_scale(PLANS, scale), lab)
 
 
 def run_plan(plan: Plan, lab: Lab) -> Findings:

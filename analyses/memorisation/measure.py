@@ -44,21 +44,34 @@ def whole(config: RunConfig) -> DataSplits:
 
 
 @dataclass(frozen=True)
-class Correct(Measurement):
+class _OfRun(Measurement):
+    """Of one run.
+
+    Attributes:
+        config: of the run.
+        tags: see `Tags`.
+    """
+
+    config: RunConfig
+    tags: Tags
+
+    @override
+    def runs(self, root: Path) -> list[RunFolder]:
+        return [RunFolder.of(root, self.config)]
+
+
+@dataclass(frozen=True)
+class Correct(_OfRun):
     """Which images a run gets right: clean, and under PGD at some radii.
 
     Columns: the tags, part (train or test), index, label, clean, and one of bool per radius, by its name. Train is the
     whole training set, what the run saw of it and what not. Nothing is augmented or intervened on.
 
     Attributes:
-        config: of the run.
-        tags: see `Tags`.
         radii: of PGD, by name.
         train: also the training images, not the test images alone.
     """
 
-    config: RunConfig
-    tags: Tags
     radii: Mapping[str, float]
     train: bool = False
 
@@ -71,10 +84,6 @@ class Correct(Measurement):
     @override
     def protocol(self) -> list[Any]:
         return [FORMAT, "correct", PROTOCOL, dict(self.tags), dict(self.radii), self.train, self.config.identity]
-
-    @override
-    def runs(self, root: Path) -> list[RunFolder]:
-        return [RunFolder.of(root, self.config)]
 
     @override
     def measure(self, root: Path) -> pd.DataFrame:
@@ -94,20 +103,16 @@ class Correct(Measurement):
 
 
 @dataclass(frozen=True)
-class Looks(Measurement):
+class Looks(_OfRun):
     """A run's look at its training images at some checkpoints, in evaluation mode.
 
     Columns: the tags, iteration, index, label (as trained on), true_label, loss and correct (clean), confidence,
     flagged and taken_for (the likeliest wrong class) under the training attack, or clean where there is none.
 
     Attributes:
-        config: of the run.
-        tags: see `Tags`.
         iterations: kept ones.
     """
 
-    config: RunConfig
-    tags: Tags
     iterations: tuple[int, ...]
 
     @property
@@ -119,10 +124,6 @@ class Looks(Measurement):
     @override
     def protocol(self) -> list[Any]:
         return [FORMAT, "looks", dict(self.tags), self.iterations, self.config.identity]
-
-    @override
-    def runs(self, root: Path) -> list[RunFolder]:
-        return [RunFolder.of(root, self.config)]
 
     @override
     def measure(self, root: Path) -> pd.DataFrame:
@@ -156,21 +157,18 @@ class Looks(Measurement):
 
 
 @dataclass(frozen=True)
-class Course(Measurement):
-    """Flags over training, under the training attack and under PGD-10, on a run's first training images.
+class Course(_OfRun):
+    """Flags over training, under the training attack and under PGD-10, on a run's first training images,
+    at all iterations that the run kept.
 
     Columns: the tags, iteration, flagged and flagged_pgd (shares), accuracy, accuracy_pgd, clean_error, strength_gap
     (mean loss under PGD-10 less that under the training attack), alignment (mean cosine of the gradients at the image
     and at a random point of the ball).
 
     Attributes:
-        config: of the run; its kept iterations are looked at.
-        tags: see `Tags`.
         points: training images.
     """
 
-    config: RunConfig
-    tags: Tags
     points: int
 
     @property
@@ -182,10 +180,6 @@ class Course(Measurement):
     @override
     def protocol(self) -> list[Any]:
         return [FORMAT, "course with alignment", dict(self.tags), self.points, self.config.identity]
-
-    @override
-    def runs(self, root: Path) -> list[RunFolder]:
-        return [RunFolder.of(root, self.config)]
 
     @override
     def measure(self, root: Path) -> pd.DataFrame:

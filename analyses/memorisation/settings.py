@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict
 from cotoolkit.choices import Scale
 from cotoolkit.config import RunConfig
 from cotoolkit.data.planted import RADIUS
-from cotoolkit.errors import ConfigError
 from cotoolkit.settings import apply
 
 Kind = Literal["standard", "adversarial"]
@@ -150,17 +149,19 @@ PLANTED = World(
     seeds=5,
 )
 
+_SMALL: dict[str, Any] = {
+    "model": {"name": "mlp", "hidden": [128]},  # fits its training set, which memorisation needs, in seconds
+    "batch_size": 64,
+    "learning_rate": 0.1,
+    "weight_decay": 0,
+    "monitor": {"interval": 0, "points": 128},
+}
+
 DIGITS = World(
     name="digits",
     why="real images, but an easy set with a short tail: memorisation alone is estimated",
     data={"name": "digits", "split": 0},
-    settings={
-        "model": {"name": "mlp", "hidden": [128]},
-        "batch_size": 64,
-        "learning_rate": 0.1,
-        "weight_decay": 0,
-        "monitor": {"interval": 0, "points": 128},
-    },
+    settings=_SMALL,
     standard={"method": "standard", "epochs": 30},
     adversarial={"method": {"name": "pgd", "steps": 2}, "epochs": 30, "epsilon": 0.1},
     radii={"robust": 0.1, "robust_small": 0.05},
@@ -174,13 +175,7 @@ FASHION = World(
     why="real images, ten broad classes: the tail is short, and part of it is mislabelled, so that a null result on "
     "atypical images says little about sets with many classes",
     data={"name": "fashion_mnist", "train_size": 1500, "test_size": 2000, "holdout": 500, "split": 0},
-    settings={
-        "model": {"name": "mlp", "hidden": [128]},
-        "batch_size": 64,
-        "learning_rate": 0.1,
-        "weight_decay": 0,
-        "monitor": {"interval": 0, "points": 128},
-    },
+    settings=_SMALL,
     standard={"method": "standard", "epochs": 60},
     adversarial={"method": {"name": "pgd", "steps": 2}, "epochs": 40, "epsilon": 0.1},
     radii={"robust": 0.1, "robust_small": 0.05},
@@ -259,14 +254,3 @@ PLANS = {
     "smoke": Plan(scale="smoke", worlds=(PLANTED, DIGITS), dynamics=INDUCED),
     "laptop": Plan(scale="laptop", worlds=(FASHION, CIFAR100), dynamics=NATURAL),
 }
-
-
-def plan_of(scale: str) -> Plan:
-    """The plan of a scale.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    if scale not in PLANS:
-        raise ConfigError(f"no scale {scale!r} of the memorisation study; choose from {', '.join(PLANS)}")
-    return PLANS[scale]

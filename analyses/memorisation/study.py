@@ -7,12 +7,12 @@ from typing import NamedTuple
 import pandas as pd
 
 from analyses.claims import ClaimResult
-from analyses.lab import Lab
+from analyses.lab import Lab, at_scale
 from analyses.memorisation.answers import world_answers
 from analyses.memorisation.arms import halves
 from analyses.memorisation.break_answers import dynamics_answers
 from analyses.memorisation.dynamics import run_dynamics
-from analyses.memorisation.settings import Plan, plan_of
+from analyses.memorisation.settings import PLANS, Plan
 from analyses.memorisation.world import WorldTables, run_world
 from cotoolkit.data import DataConfig, load
 from cotoolkit.errors import DataError
@@ -58,7 +58,7 @@ def run_study(scale: str, lab: Lab) -> Findings:
         DataError: the data of the main world are missing.
         RunError: a run failed.
     """
-    return run_plan(plan_of(scale), lab)
+    return run_plan(at_scale(PLANS, scale), lab)
 
 
 def run_plan(plan: Plan, lab: Lab) -> Findings:

@@ -1,8 +1,9 @@
 import pandas as pd
 import pytest
 
-from analyses.across_break.arms import AFTER, BEFORE, METHODS, OFFSETS, SHUFFLED, Plan, World, breaks_of, plan_of
+from analyses.across_break.arms import AFTER, BEFORE, METHODS, OFFSETS, PLANS, SHUFFLED, Plan, World, breaks_of
 from analyses.across_break.arms import kept_iterations as kept
+from analyses.lab import at_scale
 from cotoolkit.config import RunConfig
 from cotoolkit.errors import ConfigError
 
@@ -28,7 +29,7 @@ def test_the_shuffled_arm_trains_on_labels_that_say_nothing(settings):
 
 
 def test_all_arms_of_a_seed_share_data_and_start_and_kept_iterations():
-    plan = plan_of("smoke")
+    plan = at_scale(PLANS, "smoke")
     breaks = pd.DataFrame(
         [
             {"world": "induced", "seed": 3, "breakpoint": 200, "iterations": 528},
@@ -45,7 +46,7 @@ def test_all_arms_of_a_seed_share_data_and_start_and_kept_iterations():
 
 
 def test_breaks_are_read_off_the_first_round():
-    plan = plan_of("smoke")
+    plan = at_scale(PLANS, "smoke")
     runs = plan.first_round().runs()
     assert len(runs) == sum(len(world.seeds) for world in plan.worlds)
     table = pd.DataFrame(
@@ -65,6 +66,6 @@ def test_breaks_are_read_off_the_first_round():
 
 def test_scales_are_named():
     with pytest.raises(ConfigError, match="has no scale 'huge'"):
-        plan_of("huge")
-    assert isinstance(plan_of("smoke"), Plan)
+        at_scale(PLANS, "huge")
+    assert isinstance(at_scale(PLANS, "smoke"), Plan)
     assert BEFORE in OFFSETS

@@ -10,10 +10,10 @@ from analyses.holistic.losses import sample_losses
 from analyses.holistic.page import report_of
 from analyses.holistic.paper import PAPER_CLAIMS
 from analyses.holistic.plots import survival
-from analyses.holistic.settings import PLAIN, Onset, Overfitting, Plan, Poisoned, hr_name, plan_of
+from analyses.holistic.settings import PLAIN, PLANS, Onset, Overfitting, Plan, Poisoned, hr_name
 from analyses.holistic.study import run_plan
 from analyses.holistic.tables import arm_table
-from analyses.lab import Lab
+from analyses.lab import Lab, at_scale
 from cotoolkit.errors import ConfigError
 from cotoolkit.evaluate import evaluate
 from cotoolkit.report import write_report
@@ -176,7 +176,7 @@ def test_survival_curves_end_where_training_ends():
 
 def test_every_share_takes_the_same_updates_and_keeps_the_same_iterations():
     for scale in ("smoke", "laptop"):
-        plan = plan_of(scale).overfitting
+        plan = at_scale(PLANS, scale).overfitting
         for arm in plan.arms():
             config = plan.config(arm, 0)
             share = 1.0 if config.data.subset is None else config.data.subset.share
@@ -184,14 +184,14 @@ def test_every_share_takes_the_same_updates_and_keeps_the_same_iterations():
             assert per_epoch * config.epochs == plan.iterations
             assert config.keep == plan.looked_at()
             assert config.keep[-1] == plan.iterations
-        seeds = plan_of(scale).onset.seeds
+        seeds = at_scale(PLANS, scale).onset.seeds
         assert len(seeds) >= 3
     with pytest.raises(ConfigError, match="has no scale 'paper'"):
-        plan_of("paper")
+        at_scale(PLANS, "paper")
 
 
 def test_controls_match_the_arm_they_are_compared_with():
-    arms = plan_of("smoke").onset.arms()
+    arms = at_scale(PLANS, "smoke").onset.arms()
     assert arms[PLAIN]["method"] == {"name": "holistic_robust", "inner": {"name": "fgsm"}, "r": 0, "alpha": 0}
     for name in ("permuted", "norm_matched", "small_batch", "inverse", "exponential", "cvar"):
         assert (arms[name]["method"]["r"], arms[name]["method"]["alpha"]) == (0.2, 0)

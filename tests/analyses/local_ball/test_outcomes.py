@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analyses.lab import at_scale
 from analyses.local_ball.answers import Numbers, claims_of
 from analyses.local_ball.outcomes import area_between, escape_radius, predicted_right
-from analyses.local_ball.settings import AFTER, BEFORE, PLANS, RIVALS, kept_iterations, plan_of
+from analyses.local_ball.settings import AFTER, BEFORE, PLANS, RIVALS, kept_iterations
 from cotoolkit.errors import ConfigError
 
 RHOS = [0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 2.0]
@@ -47,7 +48,7 @@ def test_areas_by_hand():
 
 def test_plans_are_what_the_study_needs():
     for scale, plan in PLANS.items():
-        assert plan_of(scale) is plan
+        assert at_scale(PLANS, scale) is plan
         arms = plan.arms()
         assert plan.sweep()["lbt"] == plan.rho
         assert len(plan.seeds) >= 3
@@ -56,9 +57,9 @@ def test_plans_are_what_the_study_needs():
         identities = {plan.config(arm, 0).identity for arm in arms}
         assert len(identities) == len(arms)
         assert RIVALS["PGD"][0] in arms
-    assert plan_of("smoke").config("pgd-3 wide", 0).epsilon == pytest.approx(0.375)
+    assert at_scale(PLANS, "smoke").config("pgd-3 wide", 0).epsilon == pytest.approx(0.375)
     with pytest.raises(ConfigError, match="choose from smoke, laptop"):
-        plan_of("paper")
+        at_scale(PLANS, "paper")
 
 
 def test_kept_iterations_are_within_the_run():
@@ -84,7 +85,7 @@ def made_up(plan, robust, escaped=lambda arm, seed: True, needed=0.3, hidden=0.0
 
 
 def test_claims_follow_the_tables():
-    plan = plan_of("smoke")
+    plan = at_scale(PLANS, "smoke")
     above = plan.sweep()
 
     def escaped(arm, seed):
@@ -112,7 +113,7 @@ def test_claims_follow_the_tables():
 
 
 def test_a_sweep_that_never_escapes_counts_as_far():
-    plan = plan_of("smoke")
+    plan = at_scale(PLANS, "smoke")
     numbers = made_up(plan, lambda arm: 0.5, lambda arm, seed: False)
     assert np.isinf(numbers.radius()).all()
     np.testing.assert_allclose(numbers.miss(AFTER), 2.0 - 0.3)
@@ -121,7 +122,7 @@ def test_a_sweep_that_never_escapes_counts_as_far():
 
 
 def test_a_smaller_plan_asks_fewer_claims():
-    plan = plan_of("laptop")
+    plan = at_scale(PLANS, "laptop")
     found = claims_of(made_up(plan, lambda arm: 0.5))
     keys = {result.claim.key for group in found.values() for result in group}
     assert "weak_matches_strong" not in keys

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 from typing_extensions import override
 
-from analyses.lab import Lab
+from analyses.lab import Lab, at_scale
 from analyses.memorisation.arms import halves, iterations
 from analyses.memorisation.measure import Correct
 from analyses.memorisation.page import report_of
 from analyses.memorisation.paper import PAPER_CLAIMS
-from analyses.memorisation.settings import CIFAR100, INDUCED, PLANS, PLANTED, Plan, plan_of, weighted
+from analyses.memorisation.settings import CIFAR100, INDUCED, PLANS, PLANTED, Plan, weighted
 from analyses.memorisation.study import run_plan, run_study
 from cotoolkit.data import load, planted_truth
 from cotoolkit.errors import ConfigError
@@ -152,7 +152,7 @@ def test_scales(tmp_path):
             world.config("adversarial", {})
     with pytest.raises(ConfigError, match="choose from smoke, laptop"):
         run_study("paper", Lab(tmp_path, tmp_path))
-    assert plan_of("smoke").worlds[0] is PLANTED
+    assert at_scale(PLANS, "smoke").worlds[0] is PLANTED
 
 
 def test_titles_and_protocols_tell_measurements_apart(found):
