@@ -1,8 +1,11 @@
 """`cotoolkit analyse` on tiny runs."""
 
+import importlib
+
 import pandas as pd
 import pytest
 
+from cotoolkit.cli.analyse import STUDIES
 from cotoolkit.trainer import run
 
 from .runs.small import small
@@ -48,6 +51,13 @@ def test_purification_of_networks_reports_five_items(cli, runs, tmp_path):
     verdicts = pd.read_csv(tmp_path / "p" / "verdicts.csv")
     assert list(verdicts.columns) == ["layer", "angle", "shared_removal", "sparser", "causal", "control"]
     assert set(verdicts.drop(columns="layer").to_numpy().ravel()) <= {"holds", "fails", "open"}
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_has_its_package(name):
+    package = f"analyses.{name.replace('-', '_')}"
+    assert callable(importlib.import_module(f"{package}.study").run_study)
+    assert callable(importlib.import_module(f"{package}.page").report_of)
 
 
 @pytest.mark.parametrize(

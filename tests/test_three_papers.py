@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from analyses.claims_document import GALLERY, document
+from analyses.local_ball.settings import PLANS
 from analyses.papers import PaperClaim, table, verdict
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -36,6 +37,32 @@ def test_the_gallerys_readme_quotes_claims_as_they_came_out():
                 assert numbers == shown, f"{part[0]} {key}"
                 quoted += 1
     assert quoted > 10
+
+
+def test_what_a_local_ball_hides_is_quoted_as_measured():
+    """Accuracy under all attacks (`robust`) and under PGD-50 alone, on average and of the two runs that hide most."""
+    table = pd.read_csv(GALLERY / "local_ball_smoke_outcomes.csv")
+    assert table["hidden"].to_numpy() == pytest.approx((table["pgd-50"] - table["robust"]).to_numpy(), abs=1e-9)
+    ball, pgd = (table[table["arm"] == arm] for arm in ("lbt", "pgd-3"))
+    assert set(ball["cost"]) == set(pgd["cost"])  # "at equal cost"
+    assert ball["breakpoint"].isna().tolist() == [True] * 3  # "three networks that show no break"
+    rho = PLANS["smoke"].sweep()["lbt"]
+
+    whole, alone = (100 * ball[attack].mean() for attack in ("robust", "pgd-50"))
+    rival = 100 * pgd["robust"].mean()
+    readme = " ".join((GALLERY / "README.md").read_text().split())
+    assert (
+        f"the arm with rho = {rho:g} has {whole:.0f} % against {alone:.0f} % under PGD-50 alone, "
+        f"PGD-3 at equal cost {rival:.0f} %"
+    ) in readme
+
+    masked = 100 * ball.nlargest(2, "hidden").set_index("seed")[["pgd-50", "robust"]]
+    held = {attack: " and ".join(f"{share:.0f}" for share in masked[attack].sort_index()) for attack in masked}
+    page = " ".join((DOCS / "local_ball.md").read_text().split())
+    assert (
+        f"two of three LBT-M networks that show no break hold out against PGD-50 at {held['pgd-50']} % "
+        f"and against all three attacks at {held['robust']} %"
+    ) in page
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if file.name.startswith(STUDIES)], ids=lambda f: f.stem)

@@ -1,4 +1,4 @@
-import math
+"""BAT-style training: flags, weights and their controls, the step by hand, and given flags."""
 
 import numpy as np
 import pytest
@@ -10,44 +10,18 @@ from torch import nn
 
 from cotoolkit.config import RunConfig
 from cotoolkit.errors import ConfigError, ModelError
-from cotoolkit.methods import DOM, FGSM, METHODS, NFGSM, PGD, RSFGSM, Batch, BenignStyle
+from cotoolkit.methods import FGSM, METHODS, NFGSM, PGD, RSFGSM, Batch, BenignStyle
 from cotoolkit.methods.benign import benign_weights, effective_size, opposite_weights, suspicion
-from cotoolkit.methods.discrimination import discrimination
-from cotoolkit.methods.penultimate import penultimate
-from cotoolkit.models import STATISTICS, Normalised
 from cotoolkit.threat import ThreatModel
 from cotoolkit.trainer import Trainer
 from interventions.registry import InvalidFields
 from tests.engine.networks import Linear, conv_net
+from tests.engine.stepping import batch, sgd, stepped
 from tests.runs.small import small
 
 WORKED = torch.tensor([[2.0, 0, 0], [0, 3, 0], [0, 1, 2], [1, 1, 1], [0.5, 0, 2.5]])  # benign_at.md, 1.7
 LABELS = torch.tensor([0, 0, 2, 1, 0])
 ACTIVE = {"start": 0.0}
-
-
-def batch(progress=0.9, size=12, seed=0):
-    draws = torch.Generator().manual_seed(seed)
-    images, labels = torch.rand(size, 1, 6, 6, generator=draws), torch.randint(4, (size,), generator=draws)
-    generator = torch.Generator().manual_seed(seed)
-    return Batch(images, labels, ThreatModel("16/255"), generator, True, progress, torch.arange(size))
-
-
-def sgd(model, rate=0.1):
-    optimizer = torch.optim.SGD(model.parameters(), rate)
-
-    def update(loss):
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-    return update
-
-
-def stepped(method, given=None, norm=True):
-    model = conv_net(norm=norm)
-    record = method.step(model, given or batch(), sgd(model))
-    return model, record
 
 
 class Constant(nn.Module):
@@ -181,104 +155,6 @@ def test_opposite_weights_at_the_ends():
     assert opposite_weights(torch.ones(3), nobody).tolist() == [1, 1, 1]
 
 
-# --- the discrimination loss (1.9) ------------------------------------------------------------------------------------
-
-FEATURES = torch.tensor([[1.0, 0], [0.8, 0.6], [0, 1], [-0.6, 0.8]])
-PAIRS = torch.tensor([0, 0, 1, 1])
-
-
-@pytest.mark.parametrize(
-    ("form", "temperature", "mean"),
-    [("dot", 0.5, 0.430190), ("dot", 1, 0.673577), ("dot", 0.1, 0.063780), ("distance", 1, 0.430190)],
-)
-def test_discrimination_of_the_worked_example(form, temperature, mean):
-    loss, skipped = discrimination(FEATURES, PAIRS, temperature, form)
-    assert loss.item() == pytest.approx(mean, abs=1e-6)
-    assert skipped == 0
-
-
-def test_discrimination_by_anchor():
-    # Alone with its own terms: an anchor's loss is the mean over the anchors that have positives.
-    per_anchor = [0.233257, 0.627123, 0.627123, 0.233257]
-    z = FEATURES / 0.5
-    for i, expected in enumerate(per_anchor):
-        others = [j for j in range(4) if j != i]
-        sums = [math.exp(float(FEATURES[i] @ z[j])) for j in others]
-        own = sum(s for s, j in zip(sums, others, strict=True) if PAIRS[j] == PAIRS[i])
-        assert -math.log(own / sum(sums)) == pytest.approx(expected, abs=1e-6)
-    assert discrimination(FEATURES, PAIRS, 0.5).loss.item() == pytest.approx(np.mean(per_anchor), abs=1e-6)
-
-
-def test_anchors_without_a_positive_are_left_out():
-    features = torch.cat([FEATURES, torch.tensor([[0.6, -0.8]])]).requires_grad_()
-    labels = torch.tensor([0, 0, 1, 1, 2])
-    loss, skipped = discrimination(features, labels, 0.5)
-    assert skipped.item() == pytest.approx(0.2)
-    z = F.normalize(features.detach(), dim=1)
-    expected = []
-    for i in range(4):
-        terms = {j: math.exp(float(z[i] @ z[j]) / 0.5) for j in range(5) if j != i}
-        expected.append(-math.log(sum(t for j, t in terms.items() if labels[j] == labels[i]) / sum(terms.values())))
-    assert loss.item() == pytest.approx(np.mean(expected), abs=1e-6)
-    loss.backward()
-    assert features.grad.isfinite().all()
-
-
-def test_without_any_positive_the_loss_is_0_and_has_a_gradient():
-    features = FEATURES.clone().requires_grad_()
-    loss, skipped = discrimination(features, torch.arange(4), 0.5)
-    loss.backward()
-    assert (loss.item(), skipped.item()) == (0, 1)
-    assert torch.equal(features.grad, torch.zeros(4, 2))
-
-
-def test_low_temperatures_do_not_overflow():
-    loss, _ = discrimination(FEATURES, PAIRS, 1e-3)
-    assert loss.isfinite()
-
-
-# --- penultimate features ---------------------------------------------------------------------------------------------
-
-
-def test_features_are_what_the_last_layer_sees():
-    network, images = conv_net(), torch.rand(3, 1, 6, 6)
-    with penultimate(network) as seen:
-        logits = network(images)
-        torch.testing.assert_close(network[-1](seen.features), logits)
-        assert seen.features.shape == (3, 288)
-    assert not network._forward_hooks
-    assert not network[-1]._forward_hooks
-
-
-def test_features_go_through_wrappers():
-    class InPrecision(nn.Module):
-        def __init__(self, network):
-            super().__init__()
-            self.network = network
-
-        def forward(self, images):
-            with torch.autocast("cpu", torch.bfloat16):
-                return self.network(images).float()
-
-    network = InPrecision(Normalised(conv_net(), STATISTICS["mnist"]))
-    with penultimate(network) as seen:
-        network(torch.rand(3, 1, 6, 6))
-        assert (seen.features.shape, seen.features.dtype) == ((3, 288), torch.float32)
-
-
-def test_networks_without_penultimate_features_are_refused():
-    with pytest.raises(ModelError, match="this one has none"), penultimate(Linear(torch.ones(1, 6, 6))):
-        pass
-    doubled = nn.Sequential(conv_net(), nn.Softmax(1))
-    with penultimate(doubled), pytest.raises(ModelError, match="not what the network returns"):
-        doubled(torch.rand(3, 1, 6, 6))
-    with penultimate(conv_net()) as seen, pytest.raises(ModelError, match="no forward pass yet"):
-        seen.features  # noqa: B018
-    given = Batch(torch.rand(2, 1, 6, 6), torch.tensor([0, 1]), ThreatModel(0.1), torch.Generator())
-    with pytest.raises(ModelError, match=r"ends in an nn\.Linear"):
-        BenignStyle(beta=1).step(Linear(torch.ones(1, 6, 6)), given, lambda loss: None)
-
-
 # --- the step ---------------------------------------------------------------------------------------------------------
 
 
@@ -292,7 +168,8 @@ def test_networks_without_penultimate_features_are_refused():
     ],
 )
 def test_without_weights_it_is_the_inner_method_bit_for_bit(inner, method):
-    (model, record), (twin, theirs) = stepped(BenignStyle(inner=inner, **method)), stepped(inner)
+    model, record = stepped(BenignStyle(inner=inner, **method), batch(size=12, progress=0.9))
+    twin, theirs = stepped(inner, batch(size=12, progress=0.9))
     for ours, expected in zip(model.state_dict().values(), twin.state_dict().values(), strict=True):
         assert torch.equal(ours, expected)
     for name in ("losses", "logits", "delta", "update_gradient"):
@@ -301,7 +178,7 @@ def test_without_weights_it_is_the_inner_method_bit_for_bit(inner, method):
 
 def test_a_step_by_hand_with_weights_and_discrimination():
     method = BenignStyle(alpha=2, beta=0.3, temperature=0.7, **ACTIVE)
-    given = batch()
+    given = batch(size=12, progress=0.9)
     model, record = stepped(method, given, norm=False)
     twin = conv_net(norm=False)
     attacked, clean = given.images + record.delta, given.images
@@ -325,6 +202,12 @@ def test_a_step_by_hand_with_weights_and_discrimination():
     assert record.measures["mean_weight"].item() == pytest.approx(weights.mean().item(), rel=1e-5)
     assert record.measures["flagged"].item() == pytest.approx((logits.argmax(1) != given.labels).float().mean().item())
     assert record.measures["skipped_anchors"] == 0  # each sample has its own clean image
+
+
+def test_discrimination_needs_penultimate_features():
+    given = Batch(torch.rand(2, 1, 6, 6), torch.tensor([0, 1]), ThreatModel(0.1), torch.Generator())
+    with pytest.raises(ModelError, match=r"ends in an nn\.Linear"):
+        BenignStyle(beta=1).step(Linear(torch.ones(1, 6, 6)), given, lambda loss: None)
 
 
 class FeatureCounter(nn.Module):
@@ -355,40 +238,24 @@ class FeatureCounter(nn.Module):
         BenignStyle(alpha=0, beta=0.5),
         BenignStyle(inner=PGD(steps=3), beta=0.5),
         BenignStyle(inner=PGD(steps=3), weights="opposite", **ACTIVE),
-        DOM(),
-        DOM(inner=NFGSM()),
-        DOM(inner=PGD(steps=3)),
-        DOM(inner=PGD(steps=3, random_start=False), start=0),
     ],
     ids=repr,
 )
 @pytest.mark.parametrize("trace", [True, False])
 def test_declared_passes_are_the_counted_ones(method, trace):
     model = FeatureCounter(conv_net())
-    given = batch()
-    method.step(model, Batch(**{**vars(given), "trace": trace}), sgd(model))
+    method.step(model, batch(size=12, trace=trace, progress=0.9), sgd(model))
     cost = method.passes()
     assert (model.forwards, model.backwards) == (cost.forward, cost.backward)
 
 
-@pytest.mark.parametrize("method", [BenignStyle(beta=0.5, **ACTIVE), DOM(inner=NFGSM(), **ACTIVE)], ids=repr)
-def test_batchnorm_remembers_the_attacked_images_alone(method):
-    given = batch()
-    model, record = stepped(method, given)
-    twin = conv_net().train()
-    twin(given.images + record.delta)
-    assert model[1].num_batches_tracked == 1
-    torch.testing.assert_close(model[1].running_mean, twin[1].running_mean)
-    torch.testing.assert_close(model[1].running_var, twin[1].running_var)
-
-
 def test_controls_of_the_weights():
-    given = batch(size=40)
+    given = batch(size=40, progress=0.9)
     losses, records = {}, {}
     for kind in ("online", "permuted", "scaled", "opposite"):
         method = BenignStyle(alpha=2, weights=kind, **ACTIVE)
         found = []
-        records[kind] = method.step(conv_net(norm=False), batch(size=40), found.append)
+        records[kind] = method.step(conv_net(norm=False), batch(size=40, progress=0.9), found.append)
         losses[kind] = found[0].item()
     confidence, flagged = suspicion(records["online"].logits, given.labels)
     assert 0 < flagged.sum() < 40
@@ -407,29 +274,6 @@ def test_controls_of_the_weights():
         )
 
 
-def test_dropping_by_hand():
-    method = DOM(threshold=1.3, **ACTIVE)
-    given = batch(size=40)
-    model, record = stepped(method, given, norm=False)
-    twin = conv_net(norm=False)
-    clean = F.cross_entropy(twin(given.images), given.labels, reduction="none").detach()
-    kept = clean >= 1.3
-    assert 0 < kept.sum() < 40
-    losses = F.cross_entropy(twin(given.images + record.delta), given.labels, reduction="none")
-    sgd(twin)(losses[kept].sum() / 40)
-    for ours, expected in zip(model.parameters(), twin.parameters(), strict=True):
-        torch.testing.assert_close(ours, expected, atol=1e-6, rtol=1e-5)
-    assert record.measures["dropped"].item() == pytest.approx(1 - kept.float().mean().item())
-    early, _ = stepped(DOM(threshold=1.3, start=0.95), given)
-    plain, _ = stepped(FGSM(), given)
-    assert torch.equal(early[0].weight, plain[0].weight)
-
-
-def test_published_thresholds_of_dropping():
-    assert DOM()._limit == DOM(inner="n_fgsm")._limit == 2.0
-    assert DOM(inner="pgd")._limit == 1.5
-
-
 # --- given flags ------------------------------------------------------------------------------------------------------
 
 
@@ -440,8 +284,7 @@ def flags_file(path, marks):
 
 def test_given_flags_are_looked_up_by_index(tmp_path):
     marks = np.arange(100) % 3 == 0
-    given = batch(size=12)
-    given = Batch(**{**vars(given), "indices": torch.arange(12) * 7})
+    given = batch(size=12, progress=0.9, indices=torch.arange(12) * 7)
     method = BenignStyle(alpha=2, weights="given", flags=flags_file(tmp_path / "f.npy", marks), **ACTIVE)
     found = []
     record = method.step(conv_net(norm=False), given, found.append)
@@ -449,7 +292,7 @@ def test_given_flags_are_looked_up_by_index(tmp_path):
     weights = benign_weights(confidence, torch.from_numpy(marks[np.arange(12) * 7]), 2)
     assert found[0].item() == pytest.approx((weights * record.losses).mean().item(), rel=1e-5)
     with pytest.raises(ConfigError, match="does not say which training images"):
-        method.step(conv_net(), Batch(**{**vars(given), "indices": None}), lambda loss: None)
+        method.step(conv_net(), batch(size=12, progress=0.9), lambda loss: None)
 
 
 def test_flags_are_part_of_the_identity_and_must_fit(tmp_path):
@@ -509,8 +352,8 @@ def test_bad_fields(fields, message):
 
 
 def test_json_round_trip():
-    for method in (BenignStyle(inner=PGD(steps=3), alpha=2, beta="1/2"), DOM(inner=NFGSM(k=1), threshold=1)):
-        assert METHODS.parse(METHODS.dump(method)) == method
+    method = BenignStyle(inner=PGD(steps=3), alpha=2, beta="1/2")
+    assert METHODS.parse(METHODS.dump(method)) == method
     assert METHODS.parse("BAT-style") == BenignStyle()
 
 

@@ -17,7 +17,7 @@ from cotoolkit.seeding import fork_global_rng
 from cotoolkit.trainer import Trainer, run
 from interventions.registry import InvalidFields
 from tests.engine.networks import PassCounter, conv_net
-from tests.engine.test_methods import batch, sgd
+from tests.engine.stepping import batch, sgd
 from tests.runs.small import small
 
 CONTROLS = ("permuted", "norm_matched", "small_batch", "inverse", "oracle", "drop", "trim", "exponential", "cvar")

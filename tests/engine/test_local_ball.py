@@ -18,7 +18,7 @@ from cotoolkit.methods.local_terms import Look, linearity_error, local_term
 from cotoolkit.threat import ThreatModel
 from interventions.registry import InvalidFields
 from tests.engine.networks import PassCounter, conv_net
-from tests.engine.test_methods import batch, sgd
+from tests.engine.stepping import batch, sgd, stepped
 
 MEASURES = ("base", "global_term", "local_start", "local", "local_reach")
 
@@ -27,9 +27,8 @@ def weights(model):
     return torch.cat([parameter.flatten() for parameter in model.parameters()])
 
 
-def stepped(method, given, *, norm=True):
-    model = conv_net(norm=norm)
-    record = method.step(model, given, sgd(model))
+def weights_after(method, given, *, norm=True):
+    model, record = stepped(method, given, norm=norm)
     return weights(model), record
 
 
@@ -50,7 +49,7 @@ def test_golden_projection():
 
 def test_only_for_linf():
     with pytest.raises(ConfigError, match="linf, not l2"):
-        stepped(LocalBall(), batch(ThreatModel(0.5, "l2")))
+        weights_after(LocalBall(), batch(ThreatModel(0.5, "l2")))
 
 
 @settings(max_examples=60, deadline=None)
@@ -127,7 +126,7 @@ def test_a_start_at_the_adversary_has_zero_gradient(integrand):
     (gradient,) = torch.autograd.grad(local_term(integrand, centre, Look(point, model(point)), given.labels), point)
     assert gradient.abs().max() < 1e-6
     for steps in (0, 1, 3):
-        _, record = stepped(LocalBall(integrand=integrand, steps=steps, rho=1.0), given)
+        _, record = weights_after(LocalBall(integrand=integrand, steps=steps, rho=1.0), given)
         assert record.measures["local_start"] > 0
         assert record.measures["local_reach"] == pytest.approx(1, abs=0.15)
 
@@ -135,7 +134,7 @@ def test_a_start_at_the_adversary_has_zero_gradient(integrand):
 @pytest.mark.parametrize("integrand", ["kl", "squared", "ce", "linearity"])
 def test_inner_steps_raise_the_integrand(integrand):
     method = LocalBall(integrand=integrand, steps=3, rho=2.0, batch_norm="apart")
-    _, record = stepped(method, batch(ThreatModel(0.1)), norm=False)
+    _, record = weights_after(method, batch(ThreatModel(0.1)), norm=False)
     assert record.measures["local"] > 1.02 * record.measures["local_start"]
 
 
@@ -145,8 +144,8 @@ def test_inner_steps_raise_the_integrand(integrand):
 @pytest.mark.parametrize("inner", [FGSM(), RSFGSM(), NFGSM(), PGD(steps=2)], ids=repr)
 @pytest.mark.parametrize("batch_norm", ["together", "apart"])
 def test_without_lambda_preset_m_is_the_inner_method_bit_for_bit(inner, batch_norm):
-    expected, plain = stepped(inner, batch())
-    found, record = stepped(LocalBall(inner=inner, lambda_local=0, batch_norm=batch_norm), batch())
+    expected, plain = weights_after(inner, batch())
+    found, record = weights_after(LocalBall(inner=inner, lambda_local=0, batch_norm=batch_norm), batch())
     assert torch.equal(found, expected)
     assert torch.equal(record.update_gradient, plain.update_gradient)
     assert torch.equal(record.losses, plain.losses)
@@ -157,7 +156,9 @@ def test_without_lambda_preset_m_is_the_inner_method_bit_for_bit(inner, batch_no
 @pytest.mark.parametrize("batch_norm", ["together", "apart"])
 def test_without_lambda_preset_t_is_trades_with_a_cross_entropy_attack(batch_norm):
     given, twin = batch(), conv_net()
-    found, record = stepped(LocalBall(preset="T", lambda_local=0, lambda_global=2.0, batch_norm=batch_norm), given)
+    found, record = weights_after(
+        LocalBall(preset="T", lambda_local=0, lambda_global=2.0, batch_norm=batch_norm), given
+    )
     delta = attacks.fgsm(twin, given.images, given.labels, given.threat).delta
     moved = (given.images + delta).requires_grad_()
     if batch_norm == "together":
@@ -177,10 +178,10 @@ def test_without_lambda_preset_t_is_trades_with_a_cross_entropy_attack(batch_nor
 @pytest.mark.parametrize("steps", [0, 1])
 @pytest.mark.parametrize("preset", ["M", "T"])
 def test_a_ball_of_one_point_adds_nothing(integrand, steps, preset):
-    given = dataclasses.replace(batch(), progress=0.5)
+    given = batch(progress=0.5)
     method = LocalBall(integrand=integrand, rho=0, steps=steps, preset=preset, batch_norm="apart")
-    found, record = stepped(method, given, norm=False)
-    expected, _ = stepped(dataclasses.replace(method, lambda_local=0), given, norm=False)
+    found, record = weights_after(method, given, norm=False)
+    expected, _ = weights_after(dataclasses.replace(method, lambda_local=0), given, norm=False)
     torch.testing.assert_close(found, expected, atol=2e-6, rtol=1e-5)
     assert record.measures["local_reach"].isnan()
 
@@ -206,8 +207,8 @@ def test_alignment_at_the_clean_centre_is_gradalign():
         integrand="alignment", centre="clean", rho=1.0, steps=0, lambda_local=0.7, ramp=0, detach_reference=True,
         batch_norm="apart",
     )  # fmt: skip
-    found, _ = stepped(method, batch(threat), norm=False)
-    expected, _ = stepped(GradAlign(weight=0.7), batch(threat), norm=False)
+    found, _ = weights_after(method, batch(threat), norm=False)
+    expected, _ = weights_after(GradAlign(weight=0.7), batch(threat), norm=False)
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
 
 
@@ -215,9 +216,9 @@ def test_alignment_at_the_clean_centre_is_gradalign():
 def test_the_whole_loss_by_hand(batch_norm):
     """Preset T around a random corner with two inner steps, written out."""
     threat = ThreatModel(0.1, "linf", "none")
-    given, twin, draws = dataclasses.replace(batch(threat), progress=0.1), conv_net(), torch.Generator().manual_seed(0)
+    given, twin, draws = batch(threat, progress=0.1), conv_net(), torch.Generator().manual_seed(0)
     method = LocalBall(preset="T", centre="random_corner", steps=2, rho=0.5, lambda_local=3.0, batch_norm=batch_norm)
-    found, record = stepped(method, given)
+    found, record = weights_after(method, given)
     x = given.images
     adversary = x + attacks.fgsm(twin, x, given.labels, threat).delta
     corner = x + 0.1 * ((torch.rand(x.shape, generator=draws) < 0.5) * 2.0 - 1)
@@ -242,23 +243,22 @@ def test_the_whole_loss_by_hand(batch_norm):
 
 def test_the_weight_grows_over_the_ramp():
     given = batch()
-    plain, _ = stepped(LocalBall(lambda_local=0), given, norm=False)
-    at_first, record = stepped(LocalBall(), given, norm=False)
+    plain, _ = weights_after(LocalBall(lambda_local=0), given, norm=False)
+    at_first, record = weights_after(LocalBall(), given, norm=False)
     torch.testing.assert_close(at_first, plain)  # the local term is looked at, and weighs nothing yet
     assert record.measures["local"] > 0
     half, full, late = (
-        stepped(LocalBall(), dataclasses.replace(batch(), progress=progress), norm=False)[0]
-        for progress in (0.1, 0.2, 0.9)
+        weights_after(LocalBall(), batch(progress=progress), norm=False)[0] for progress in (0.1, 0.2, 0.9)
     )
     torch.testing.assert_close(full, late)
     torch.testing.assert_close(half - plain, (full - plain) / 2, atol=1e-6, rtol=1e-2)
 
 
 def test_detached_references_change_the_gradient_only():
-    given = dataclasses.replace(batch(), progress=0.5)
-    one, record = stepped(LocalBall(preset="T"), given)
-    given = dataclasses.replace(batch(), progress=0.5)
-    two, detached = stepped(LocalBall(preset="T", detach_reference=True), given)
+    given = batch(progress=0.5)
+    one, record = weights_after(LocalBall(preset="T"), given)
+    given = batch(progress=0.5)
+    two, detached = weights_after(LocalBall(preset="T", detach_reference=True), given)
     assert not torch.allclose(one, two)
     for name in MEASURES:
         torch.testing.assert_close(record.measures[name], detached.measures[name])

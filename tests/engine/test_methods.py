@@ -1,32 +1,17 @@
+import dataclasses
+
 import pytest
 import torch
 import torch.nn.functional as F
 
 from cotoolkit.errors import ConfigError
-from cotoolkit.methods import FGSM, METHODS, NFGSM, PGD, AttackMethod, Batch, GradAlign, Standard
+from cotoolkit.methods import DOM, FGSM, METHODS, NFGSM, PGD, AttackMethod, BenignStyle, GradAlign, Standard
 from cotoolkit.methods.gradalign import misalignment, published_weight
-from cotoolkit.threat import ThreatModel
 from interventions.registry import InvalidFields, UnknownName
 from tests.engine.networks import PassCounter, conv_net
+from tests.engine.stepping import batch, sgd, stepped
 
 CONFIGURED = [METHODS.parse(name) for name in METHODS.names()] + [PGD(steps=3), GradAlign(anchor="adversarial")]
-
-
-def batch(threat: ThreatModel | None = None, *, trace: bool = True, seed: int = 0, size: int = 6) -> Batch:
-    draws = torch.Generator().manual_seed(seed)
-    images, labels = torch.rand(size, 1, 6, 6, generator=draws), torch.randint(4, (size,), generator=draws)
-    return Batch(images, labels, threat or ThreatModel("16/255"), torch.Generator().manual_seed(seed), trace)
-
-
-def sgd(model, rate=0.1):
-    optimizer = torch.optim.SGD(model.parameters(), rate)
-
-    def update(loss):
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-    return update
 
 
 @pytest.mark.parametrize("method", CONFIGURED, ids=repr)
@@ -97,6 +82,17 @@ def test_batchnorm_sees_each_batch_once():
     assert model[1].num_batches_tracked == 1
 
 
+@pytest.mark.parametrize("method", [BenignStyle(beta=0.5, start=0), DOM(inner=NFGSM(), start=0)], ids=repr)
+def test_batchnorm_remembers_the_attacked_images_alone(method):
+    given = batch(size=12)
+    model, record = stepped(method, given)
+    twin = conv_net().train()
+    twin(given.images + record.delta)
+    assert model[1].num_batches_tracked == 1
+    torch.testing.assert_close(model[1].running_mean, twin[1].running_mean)
+    torch.testing.assert_close(model[1].running_var, twin[1].running_var)
+
+
 @pytest.mark.parametrize("anchor", ["clean", "adversarial"])
 def test_gradalign_gradient_against_plain_autograd(anchor):
     model, twin, given = conv_net(norm=False), conv_net(norm=False), batch()
@@ -140,7 +136,7 @@ def test_published_weights_of_gradalign():
 def test_random_methods_follow_their_generator():
     def weights(method, seed):
         model = conv_net()
-        method.step(model, batch(seed=0).__class__(**{**vars(batch()), "generator": draws(seed)}), sgd(model))
+        method.step(model, dataclasses.replace(batch(), generator=draws(seed)), sgd(model))
         return torch.cat([p.flatten() for p in model.parameters()])
 
     def draws(seed):

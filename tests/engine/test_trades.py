@@ -8,7 +8,7 @@ from cotoolkit.methods import TRADES, Standard
 from cotoolkit.methods.divergence import kl_divergence
 from cotoolkit.threat import ThreatModel
 from tests.engine.networks import conv_net
-from tests.engine.test_methods import batch, sgd
+from tests.engine.stepping import batch, sgd
 
 
 def plain_trades(model, given, *, beta, steps, alpha, scale, seed, eval_attack):
