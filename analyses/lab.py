@@ -75,18 +75,43 @@ class Measurement(ABC):
         return folder / "units" / f"{name}-{digest.hexdigest()[:12]}.parquet"
 
 
+class Crew:
+    """Processes that measure, started when first needed and kept: each needs seconds to import torch."""
+
+    def __init__(self) -> None:
+        self._pool: ProcessPoolExecutor | None = None
+
+    def pool(self, jobs: int) -> ProcessPoolExecutor:
+        """The processes; `jobs` counts the first time."""
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=single_worker)
+        return self._pool
+
+    def close(self) -> None:
+        """End them, whatever they do; the next call of `pool` starts others."""
+        if self._pool is None:
+            return
+        for process in list(self._pool._processes.values()):
+            process.terminate()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool = None
+
+
 @dataclass(frozen=True)
 class Watch:
     """Who is told what happens.
 
     Attributes:
         on_study: called with each study before it is trained.
+        on_table: called with each study's table when all its runs have ended.
         on_update: called with the progress of any run.
         on_outcome: called as runs end.
         on_measured: called as measurements end, with their title and how many of how many.
     """
 
     on_study: Callable[[Study], None] = lambda study: None
+    on_table: Callable[[Study, pd.DataFrame], None] = lambda study, table: None
     on_update: Callable[[Update], None] = lambda update: None
     on_outcome: Callable[[Outcome], None] = lambda outcome: None
     on_measured: Callable[[str, int, int], None] = lambda title, done, total: None
@@ -104,6 +129,7 @@ class Lab:
         download: let torchvision fetch missing data.
         fresh: measure all again; the runs stay.
         watch: whom to tell.
+        crew: the processes that measure.
     """
 
     root: Path
@@ -113,6 +139,7 @@ class Lab:
     download: bool = False
     fresh: bool = False
     watch: Watch = field(default_factory=Watch)
+    crew: Crew = field(default_factory=Crew)
 
     def train(self, study: Study) -> pd.DataFrame:
         """Train what is not trained yet; the study's table.
@@ -139,6 +166,7 @@ class Lab:
         if failures:
             reason = failures[0].reason.strip().splitlines()[-1]
             raise RunError(f"{len(failures)} of {len(table)} runs failed; {failures[0].folder.path.name}: {reason}")
+        self.watch.on_table(study, table)
         return table
 
     def measure(self, wanted: Sequence[Measurement]) -> pd.DataFrame:
@@ -148,25 +176,18 @@ class Lab:
             RunError: a run is missing, or a process died.
         """
         todo = [one for one in wanted if self.fresh or not one.path(self.root, self.folder).exists()]
-        pool = ProcessPoolExecutor(
-            self.jobs or default_jobs("cpu"),
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=single_worker,
-        )
         try:
-            futures = {pool.submit(_to_disk, one, self.root, self.folder): one for one in todo}
+            pool = self.crew.pool(self.jobs or default_jobs("cpu")) if todo else None
+            futures = {pool.submit(_to_disk, one, self.root, self.folder): one for one in todo} if pool else {}
             for done, future in enumerate(as_completed(futures), start=1):
                 future.result()
                 self.watch.on_measured(futures[future].title, done, len(todo))
         except BaseException as error:
             # Ctrl-C or a failure: do not wait for the others; what was measured is kept.
-            for process in list(pool._processes.values()):
-                process.terminate()
-            pool.shutdown(wait=False, cancel_futures=True)
+            self.crew.close()
             if isinstance(error, BrokenProcessPool):
                 raise RunError("a measuring process died; out of memory? Try --jobs 1") from None
             raise
-        pool.shutdown()
         return pd.concat([pd.read_parquet(one.path(self.root, self.folder)) for one in wanted], ignore_index=True)
 
     def facts(self, table: pd.DataFrame) -> dict[str, str]:

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from cotoolkit.choices import Device, available
-from cotoolkit.cli.display import LiveRuns, console, say
+from cotoolkit.cli.display import console, say
+from cotoolkit.cli.live_lab import live_lab
 from cotoolkit.cli.training import Download, Jobs, Root, resumable
 from cotoolkit.errors import ConfigError
 
 if TYPE_CHECKING:
     from analyses.claims import ClaimResult
-    from analyses.lab import Lab
-    from cotoolkit.launch import Outcome, Update
     from cotoolkit.report import Report
-    from cotoolkit.study import Study
 
 app = typer.Typer(no_args_is_help=True, help="Questions asked of runs: tables, pictures and an HTML page.")
 
@@ -137,7 +133,7 @@ def _add_study(name: str, question: str) -> None:
         package = f"analyses.{name.replace('-', '_')}"
         study, page = (importlib.import_module(f"{package}.{part}") for part in ("study", "page"))
         folder = out or root / "analyses" / f"{name}-{scale}"
-        with _lab(root, folder, jobs, device, fresh, download) as lab:
+        with live_lab(root, folder, jobs, device, fresh, download) as lab:
             found = study.run_study(scale, lab)
         for part, results in found.claims().items():
             say(f"{part}:")
@@ -149,32 +145,6 @@ def _add_study(name: str, question: str) -> None:
 
 for _name, _question in STUDIES.items():
     _add_study(_name, _question)
-
-
-@contextlib.contextmanager
-def _lab(root: Path, folder: Path, jobs: int | None, device: Device, fresh: bool, download: bool) -> Iterator[Lab]:
-    """A lab whose training shows live on the console and whose measurements are said as they end."""
-    from analyses.lab import Lab, Watch
-
-    with resumable(), contextlib.ExitStack() as stack:
-        live: list[LiveRuns] = []
-
-        def on_study(study: Study) -> None:
-            stack.close()
-            live[:] = [stack.enter_context(LiveRuns(study.runs()))]
-
-        def on_update(update: Update) -> None:
-            live[0].on_update(update)
-
-        def on_outcome(outcome: Outcome) -> None:
-            live[0].on_outcome(outcome)
-
-        def on_measured(title: str, done: int, total: int) -> None:
-            stack.close()
-            say(f"measured {done} of {total}: {title}")
-
-        watch = Watch(on_study, on_update, on_outcome, on_measured)
-        yield Lab(root, folder, jobs, available(device), download, fresh, watch)
 
 
 def _slug(name: str, words: list[str]) -> str:

@@ -11,6 +11,7 @@ from cotoolkit.cli.bench_alarm import bench_alarm
 from cotoolkit.cli.catalogue import datasets, interventions, methods, models
 from cotoolkit.cli.diagnose import diagnose
 from cotoolkit.cli.display import say_error
+from cotoolkit.cli.figures import app as figures_app
 from cotoolkit.cli.report import report
 from cotoolkit.cli.runs import app as runs_app
 from cotoolkit.cli.training import demo, study_app, train
@@ -33,6 +34,7 @@ app.add_typer(study_app, name="study")
 app.add_typer(runs_app, name="runs")
 app.command()(report)
 app.add_typer(analyse_app, name="analyse")
+app.add_typer(figures_app, name="figures")
 app.command("bench-alarm")(bench_alarm)
 app.command()(methods)
 app.add_typer(interventions, name="interventions")

@@ -1,0 +1,120 @@
+"""`cotoolkit figures`: the papers' figures, made, checked and shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from cotoolkit.choices import Device
+from cotoolkit.cli.display import console, say, say_error
+from cotoolkit.cli.live_lab import live_lab
+from cotoolkit.cli.training import Download, Jobs, Root
+from cotoolkit.errors import ConfigError, RunError
+
+if TYPE_CHECKING:
+    from figures.record import Record
+
+app = typer.Typer(no_args_is_help=True, help="The papers' figures: list them, make them, check the stored ones.")
+
+FigureScale = Annotated[Literal["smoke", "laptop", "paper"], typer.Option(help="Size of the figure.")]
+Gallery = Annotated[Path, typer.Option(help="Folder of the figures.")]
+Name = Annotated[str, typer.Argument(help="A figure, a paper, all, or a file of your own that defines RECIPE.")]
+
+
+@app.command("list")
+def list_figures(gallery: Gallery = Path("figures/gallery")) -> None:
+    """All figures: paper, what each shows, and its cost at each scale."""
+    from rich.table import Table
+
+    from figures.catalogue import PAPERS, recipes, unbuilt
+    from figures.make import cost
+    from figures.record import stored
+
+    for paper, title in PAPERS.items():
+        table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
+        for heading in ("figure", "shows", "item", "cost"):
+            table.add_column(heading, overflow="fold")
+        for recipe in recipes().values():
+            if recipe.paper != paper:
+                continue
+            costs = [f"{scale}: {cost(recipe, scale, stored(gallery, recipe, scale))}" for scale in recipe.studies]
+            table.add_row(recipe.name, recipe.shows, recipe.item, "\n".join(costs))
+        console.print(table)
+        for one in unbuilt()[paper]:
+            say(f"  not built: {one.item}: {one.why}")
+        say("")
+
+
+@app.command()
+def make(
+    name: Name,
+    scale: FigureScale = "smoke",
+    gallery: Annotated[Path | None, typer.Option(help="Folder of the figures; by default ROOT/figures.")] = None,
+    root: Root = Path("runs"),
+    jobs: Jobs = None,
+    device: Device = "auto",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Measure again; the runs stay.")] = False,
+    download: Download = False,
+) -> None:
+    """Train what is missing, and write pictures, table and claims of a figure, of a paper's figures, or of all."""
+    from figures.catalogue import find
+    from figures.make import Clock, make, train_first
+    from figures.record import folder_of
+
+    chosen = [recipe for recipe in find(name) if len(find(name)) == 1 or scale in recipe.studies]
+    folder, failed = gallery or root / "figures", []
+    with live_lab(root, root / "measured", jobs, device, fresh, download) as lab:
+        if len(chosen) > 1:
+            train_first(chosen, scale, lab)
+        clock = Clock(len(chosen))
+        for recipe in chosen:
+            own = f"cotoolkit figures make {name} --scale {scale}" if name.endswith(".py") else ""
+            try:
+                record = make(recipe, scale, lab, folder, command=own)
+            except RunError as error:
+                failed.append(recipe.name)
+                say_error(f"{recipe.name}: {error}")
+                continue
+            _say_claims(record)
+            say(f"{recipe.name}: {folder_of(folder, recipe, scale)} ({clock.tick()})")
+    if failed:
+        say_error(f"{len(failed)} of {len(chosen)} figures could not be made: {', '.join(failed)}")
+        raise typer.Exit(1)
+
+
+@app.command()
+def verify(
+    name: Name = "all",
+    gallery: Gallery = Path("figures/gallery"),
+) -> None:
+    """Draw and judge the stored figures again from their tables, without training; exit code 1 if any differs."""
+    from figures.catalogue import find
+    from figures.verify import verify
+
+    if not gallery.is_dir():
+        raise ConfigError(f"{gallery}: no such folder; give --gallery")
+    chosen = find(name)
+    problems = verify(chosen, gallery, complete=name == "all")
+    for problem in problems:
+        say_error(problem)
+    say(f"{len(chosen)} figures checked: {len(problems) or 'no'} problem{'s' * (len(problems) != 1)}")
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def page(gallery: Gallery = Path("figures/gallery")) -> None:
+    """Write the gallery's page, README.md beside the gallery, from the stored figures."""
+    from cotoolkit.runs import write_atomically
+    from figures.page import gallery_page
+
+    path = gallery.parent / "README.md"
+    write_atomically(path, gallery_page(gallery).encode())
+    say(f"page: {path}")
+
+
+def _say_claims(record: Record) -> None:
+    for claim in record.claims:
+        say(f"  {claim.verdict:<13} {claim.key}: {claim.found} (expected {claim.expected})")

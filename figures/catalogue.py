@@ -1,0 +1,90 @@
+"""All recipes by paper, and what the papers hold besides that could not be built."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from cotoolkit.errors import ConfigError
+from figures.recipe import Recipe
+
+
+class Unbuilt(NamedTuple):
+    """A figure or table without a recipe.
+
+    Attributes:
+        item: which.
+        why: there is none.
+    """
+
+    item: str
+    why: str
+
+
+PAPERS = {
+    "co_features": "Catastrophic overfitting can be induced with discriminative non-robust features (Ortiz-Jimenez et "
+    "al., TMLR 2023)",
+    "feature_purification": "Feature purification: how adversarial training performs robust deep learning (Allen-Zhu "
+    "and Li, 2020)",
+    "holistic_robust": "Certified robust neural networks: generalization and corruption resistance (Bennouna, Lucas "
+    "and Van Parys, ICML 2023)",
+    "benign_at": "Towards the memorization effect of neural networks in adversarial training (Xu et al., 2021)",
+    "local_ball": "Improving local effectiveness for global robust training (Lu and Kumar, 2021)",
+    "field": "The field around them: GradAlign (Andriushchenko and Flammarion, 2020), boundary distortion (Kim et al., "
+    "2021), PertAlign (SORA, 2026)",
+}
+"""Papers by the package of their recipes."""
+
+
+def recipes() -> dict[str, Recipe]:
+    """All recipes by name, in the order of the papers."""
+    found = {}
+    for paper in PAPERS:
+        for name in importlib.import_module(f"figures.{paper}").RECIPES:
+            recipe: Recipe = importlib.import_module(f"figures.{paper}.{name}").RECIPE
+            found[recipe.name] = recipe
+    return found
+
+
+def unbuilt() -> dict[str, tuple[Unbuilt, ...]]:
+    """What has no recipe, by paper."""
+    return {paper: importlib.import_module(f"figures.{paper}").UNBUILT for paper in PAPERS}
+
+
+def find(name: str) -> list[Recipe]:
+    """The recipes that a name means: "all", a paper, PAPER/FIGURE, FIGURE alone, or a file that defines RECIPE.
+
+    Raises:
+        ConfigError: none.
+    """
+    if name.endswith(".py"):
+        return [_from_file(Path(name))]
+    known = recipes()
+    if name == "all":
+        return list(known.values())
+    found = [recipe for key, recipe in known.items() if name in (key, recipe.paper, key.partition("/")[2])]
+    if not found:
+        names = [*known, *(key.partition("/")[2] for key in known), *PAPERS]
+        near = difflib.get_close_matches(name, names, n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else "`cotoolkit figures list` shows all"
+        raise ConfigError(f"no figure {name!r}: {hint}")
+    return found
+
+
+def _from_file(path: Path) -> Recipe:
+    """A recipe of the user's own.
+
+    Raises:
+        ConfigError: no such file, or no recipe in it.
+    """
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such file")
+    # Imported under its own name, not run: the processes that measure must find its functions.
+    sys.path.insert(0, str(path.parent.resolve()))
+    recipe = getattr(importlib.import_module(path.stem), "RECIPE", None)
+    if not isinstance(recipe, Recipe):
+        raise ConfigError(f"{path}: defines no RECIPE; write RECIPE = figures.recipe.Recipe(...)")
+    return recipe

@@ -1,0 +1,7 @@
+"""Recipes."""
+
+from figures.catalogue import Unbuilt
+
+RECIPES: tuple[str, ...] = ()
+
+UNBUILT: tuple[Unbuilt, ...] = ()

@@ -1,0 +1,120 @@
+"""Making figures: train what is missing, measure, and write the pictures with their record."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from analyses.lab import Lab
+from cotoolkit.choices import Scale
+from cotoolkit.errors import RunError
+from cotoolkit.runs import environment
+from cotoolkit.study import Study
+from figures.recipe import Recipe
+from figures.record import Making, Record, write_figure
+
+
+def make(recipe: Recipe, scale: Scale, lab: Lab, gallery: Path, *, command: str = "") -> Record:
+    """Make one figure; what is trained and measured already is not done again.
+
+    Args:
+        recipe: the figure.
+        scale: its size.
+        lab: where to train and measure.
+        gallery: folder of all figures.
+        command: that makes it again; by default that of the command line.
+
+    Raises:
+        ConfigError: the recipe has no such scale.
+        RunError: a run failed, or a measuring process died.
+    """
+    recipe.at(scale)
+    tables: list[pd.DataFrame] = []
+
+    def on_table(study: Study, table: pd.DataFrame) -> None:
+        lab.watch.on_table(study, table)
+        tables.append(table)
+
+    watched = dataclasses.replace(lab, watch=dataclasses.replace(lab.watch, on_table=on_table))
+    data = recipe.collect(scale, watched)
+    command = command or f"cotoolkit figures make {recipe.name} --scale {scale}"
+    return write_figure(recipe, scale, data, _making(command, tables, lab), gallery)
+
+
+def train_first(recipes: Sequence[Recipe], scale: Scale, lab: Lab) -> None:
+    """Train what the recipes share and what they do not, in one go.
+
+    Runs that fail are left to the recipes that need them.
+    """
+    configs = {run.identity: run for recipe in recipes for study in recipe.at(scale) for run in study.runs()}
+    grids = tuple({name: (value,) for name, value in config.to_data().items()} for config in configs.values())
+    if not grids:
+        return
+    try:
+        lab.train(Study(name=f"figures-{scale}", question="All runs of some figures.", scale=scale, grids=grids))
+    except RunError:
+        return
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """What a figure costs at a scale, as far as it is known before.
+
+    Attributes:
+        runs: that it trains at least.
+        seconds: that its runs took when it was made; None if it was not.
+    """
+
+    runs: int
+    seconds: float | None = None
+
+    def __str__(self) -> str:
+        runs = f"{self.runs} run{'s' * (self.runs != 1)}"
+        return runs if self.seconds is None else f"{runs}, {self.seconds / 60:.1f} min of training"
+
+
+def cost(recipe: Recipe, scale: Scale, record: Record | None) -> Cost:
+    """Cost of a figure; `record` is what was stored of it, if anything."""
+    runs = len({run.identity for study in recipe.at(scale) for run in study.runs()})
+    return Cost(runs, None if record is None else record.making.training_seconds)
+
+
+class Clock:
+    """Time left, from how long the figures so far took."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._done, self._start = total, 0, time.monotonic()
+
+    def tick(self) -> str:
+        """One more figure is made; how many of how many, and about how long the others take."""
+        self._done += 1
+        left = (time.monotonic() - self._start) / self._done * (self._total - self._done)
+        return f"{self._done} of {self._total}" + (f", about {left / 60:.0f} min left" if left > 60 else "")
+
+
+def _making(command: str, tables: Sequence[pd.DataFrame], lab: Lab) -> Making:
+    rows = [row for table in tables for row in table.to_dict("records")]
+    runs = {str(row["run"]): row for row in rows}
+    facts = lab.facts(tables[0]) if tables else {k: str(v) for k, v in environment(_device(lab)).items()}
+    protocols: dict[str, str] = {}
+    for row in runs.values():
+        for key, value in row.items():
+            if str(key).endswith("_hash") and isinstance(value, str):
+                protocols[str(key).removesuffix("_hash")] = value
+    return Making(
+        command=command,
+        runs=tuple(runs),
+        seeds=tuple(sorted({int(row["seed"]) for row in runs.values()})),
+        protocols=protocols,
+        environment=facts,
+        training_seconds=round(sum(float(row["seconds"]) for row in runs.values()), 1),
+    )
+
+
+def _device(lab: Lab) -> str:
+    return "cuda" if lab.device != "cpu" and torch.cuda.is_available() else "cpu"

@@ -1,0 +1,95 @@
+"""What a figure is made of: runs, a tidy table, a drawing of it, and what it is said to show.
+
+The table stands between: drawing, claims and comparisons see nothing but the table as it comes back from its CSV file,
+so a figure can be drawn and judged again from the file alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analyses.claims import ClaimResult
+from analyses.lab import Lab
+from analyses.statistics import Estimate
+from cotoolkit.choices import Scale
+from cotoolkit.errors import ConfigError
+from cotoolkit.study import Study
+
+
+class Comparison(NamedTuple):
+    """A number that somebody printed, beside ours.
+
+    Attributes:
+        what: the number, with its unit.
+        printed: as it was read, text: "41.8", "about 1.33".
+        source: where it was read, with the tag of the spec.
+        ours: the same on our runs, over seeds.
+        remark: where the two differ, and what is known of why.
+    """
+
+    what: str
+    printed: str
+    source: str
+    ours: Estimate
+    remark: str
+
+
+def no_comparison(data: pd.DataFrame) -> list[Comparison]:
+    """For figures of which no number was read."""
+    return []
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One figure or table.
+
+    Attributes:
+        name: PAPER/FIGURE, the folders of its files.
+        shows: what is to be seen, one line.
+        item: which figure, table or prediction of the paper it is, and how sure that is.
+        studies: what is trained, by scale; a figure without training has empty tuples. Runs that depend on the outcome
+            of others are trained in `collect`.
+        collect: trains, measures, and returns the table behind the picture. Every column is text, a number or a truth
+            value.
+        draw: the picture of such a table.
+        claims: what the picture is said to show, checked on such a table.
+        compare: printed numbers beside those of such a table.
+    """
+
+    name: str
+    shows: str
+    item: str
+    studies: Mapping[Scale, Sequence[Study]]
+    collect: Callable[[Scale, Lab], pd.DataFrame]
+    draw: Callable[[pd.DataFrame], Figure]
+    claims: Callable[[pd.DataFrame], list[ClaimResult]]
+    compare: Callable[[pd.DataFrame], list[Comparison]] = no_comparison
+
+    @property
+    def paper(self) -> str:
+        """Key of the paper, the first part of the name."""
+        return self.name.partition("/")[0]
+
+    def at(self, scale: Scale) -> Sequence[Study]:
+        """What is trained at a scale.
+
+        Raises:
+            ConfigError: the recipe has no such scale.
+        """
+        if scale not in self.studies:
+            raise ConfigError(f"{self.name} has no scale {scale!r}; choose from {', '.join(self.studies)}")
+        return self.studies[scale]
+
+
+def table_of(lab: Lab, studies: Sequence[Study]) -> pd.DataFrame:
+    """Train studies; their tables as one (see `cotoolkit.table.run_table`).
+
+    Raises:
+        RunError: a run failed.
+    """
+    return pd.concat([lab.train(study) for study in studies], ignore_index=True)

@@ -1,0 +1,236 @@
+"""The files of a made figure: pictures, the table behind them, and what was claimed, with all that made them.
+
+GALLERY/PAPER/FIGURE/SCALE/
+    figure.png  figure.pdf  figure.svg
+    data.csv       the table behind the picture
+    claims.json    claims and comparisons; command, seeds, protocols, versions, device, runs, digests of the files
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from analyses.claims import ClaimResult, Verdict
+from analyses.statistics import Estimate
+from cotoolkit.choices import Scale
+from cotoolkit.config import one_line
+from cotoolkit.errors import RunError
+from cotoolkit.runs import write_atomically
+from figures.recipe import Comparison, Recipe
+from figures.style import STYLE
+
+PICTURES = ("figure.png", "figure.pdf", "figure.svg")
+DATA, CLAIMS = "data.csv", "claims.json"
+
+VERDICTS: dict[Verdict, str] = {"holds": "supported", "fails": "not supported", "undecided": "inconclusive"}
+"""In the words of the figures."""
+
+WHOSE = ("paper", "repository", "ours")
+"""First word of a claim's source. "paper" and "repository" are for what the spec tags as read there; what the spec
+tags as recollected, derived or proposed is "ours"."""
+
+
+class Found(BaseModel):
+    """A mean over seeds and its 95 % interval; None where there is none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    seeds: int
+
+    @classmethod
+    def of(cls, found: Estimate) -> Found:
+        """From an estimate."""
+        return cls(mean=_known(found.mean), low=_known(found.low), high=_known(found.high), seeds=found.n)
+
+    def __str__(self) -> str:
+        if self.mean is None:
+            return "none"
+        if self.low is None or self.high is None:
+            return f"{self.mean:.3g}"
+        return f"{self.mean:.3g} [{self.low:.3g}, {self.high:.3g}]"
+
+
+class Claimed(BaseModel):
+    """A claim and what the table says of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    statement: str
+    source: str
+    measure: str
+    expected: str
+    found: Found
+    effect: float | None
+    p: float | None
+    verdict: str
+
+    @classmethod
+    def of(cls, result: ClaimResult) -> Claimed:
+        """From a checked claim."""
+        claim = result.claim
+        return cls(
+            key=claim.key,
+            statement=claim.statement,
+            source=claim.source,
+            measure=claim.measure,
+            expected=f"{claim.side} {claim.threshold:g}",
+            found=Found.of(result.found),
+            effect=_known(result.effect),
+            p=_known(result.p),
+            verdict=VERDICTS[result.verdict],
+        )
+
+
+class Compared(BaseModel):
+    """A printed number beside ours."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    what: str
+    printed: str
+    source: str
+    ours: Found
+    remark: str
+
+    @classmethod
+    def of(cls, one: Comparison) -> Compared:
+        """From a comparison."""
+        return cls(what=one.what, printed=one.printed, source=one.source, ours=Found.of(one.ours), remark=one.remark)
+
+
+class Making(BaseModel):
+    """What made a figure.
+
+    Attributes:
+        command: that makes it again.
+        runs: names of the runs it rests on; none if nothing was trained by the engine.
+        seeds: of those runs.
+        protocols: hash of the whole protocol by the name of an accuracy.
+        environment: versions, machine and device.
+        training_seconds: that the runs took, all together.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    command: str
+    runs: tuple[str, ...]
+    seeds: tuple[int, ...]
+    protocols: dict[str, str]
+    environment: dict[str, str]
+    training_seconds: float
+
+
+class Record(BaseModel):
+    """The content of claims.json; `files` has the SHA-256 of each other file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    figure: str
+    scale: Scale
+    making: Making
+    files: dict[str, str]
+    claims: tuple[Claimed, ...]
+    comparisons: tuple[Compared, ...]
+
+
+def folder_of(gallery: Path, recipe: Recipe, scale: Scale) -> Path:
+    """Where a figure's files stand."""
+    return gallery / recipe.name / scale
+
+
+def write_figure(recipe: Recipe, scale: Scale, data: pd.DataFrame, making: Making, gallery: Path) -> Record:
+    """Write the table, and from the table the pictures, the claims and the record."""
+    folder = folder_of(gallery, recipe, scale)
+    write_atomically(folder / DATA, data.to_csv(index=False, lineterminator="\n").encode())
+    read = read_data(folder)
+    for name, content in pictures(recipe.draw(read)).items():
+        write_atomically(folder / name, content)
+    making = making.model_copy(update={"environment": {**making.environment, "matplotlib": mpl.__version__}})
+    record = Record(
+        figure=recipe.name,
+        scale=scale,
+        making=making,
+        files={name: digest(folder / name) for name in (DATA, *PICTURES)},
+        claims=claimed(recipe.claims(read)),
+        comparisons=compared(recipe.compare(read)),
+    )
+    write_atomically(folder / CLAIMS, (record.model_dump_json(indent=1) + "\n").encode())
+    return record
+
+
+def claimed(results: Iterable[ClaimResult]) -> tuple[Claimed, ...]:
+    """Checked claims as they are stored."""
+    return tuple(Claimed.of(result) for result in results)
+
+
+def compared(found: Iterable[Comparison]) -> tuple[Compared, ...]:
+    """Comparisons as they are stored."""
+    return tuple(Compared.of(one) for one in found)
+
+
+def read_data(folder: Path) -> pd.DataFrame:
+    """The table behind a picture, every number with all its bits.
+
+    Raises:
+        RunError: there is none.
+    """
+    if not (folder / DATA).exists():
+        raise RunError(f"{folder}: has no {DATA}; make the figure first")
+    return pd.read_csv(folder / DATA, float_precision="round_trip", keep_default_na=False, na_values=[""])
+
+
+def read_record(folder: Path) -> Record:
+    """What stands beside the pictures.
+
+    Raises:
+        RunError: missing, or not what `write_figure` writes.
+    """
+    path = folder / CLAIMS
+    try:
+        return Record.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise RunError(f"{folder}: has no {CLAIMS}; make the figure first") from None
+    except ValidationError as error:
+        raise RunError(f"{path}: {one_line(error)}") from None
+
+
+def stored(gallery: Path, recipe: Recipe, scale: Scale) -> Record | None:
+    """The record of a figure, if it was made; errors as `read_record`."""
+    folder = folder_of(gallery, recipe, scale)
+    return read_record(folder) if folder.exists() else None
+
+
+def pictures(figure: Figure) -> dict[str, bytes]:
+    """A figure in all formats, by file name; equal figures give equal bytes."""
+    found = {}
+    dates: Mapping[str, dict[str, Any]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
+    with mpl.rc_context(STYLE):
+        for name in PICTURES:
+            kind = name.rpartition(".")[2]
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=kind, metadata=dates.get(kind))
+            found[name] = buffer.getvalue()
+    return found
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None

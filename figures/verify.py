@@ -1,0 +1,99 @@
+"""Are the stored figures what their tables say? Redraws and judges again from the files, without training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import matplotlib as mpl
+from pydantic import BaseModel
+
+from cotoolkit.choices import Scale
+from cotoolkit.errors import RunError
+from figures.recipe import Recipe
+from figures.record import DATA, PICTURES, claimed, compared, digest, folder_of, pictures, read_data, read_record
+
+TOLERANCE = 1e-6
+"""Relative, between a stored number and the same number computed again; other machines sum in other orders."""
+
+REDRAWN = "figure.svg"
+"""The picture that is compared byte for byte, where matplotlib has the version that drew it."""
+
+
+def verify(recipes: Sequence[Recipe], gallery: Path, *, complete: bool = True) -> list[str]:
+    """What is wrong in a gallery, one line each; none if all is well.
+
+    Args:
+        recipes: whose figures should be there at scale smoke, and may be there at others.
+        gallery: folder of all figures.
+        complete: they are all recipes, so that any other figure is a stray.
+    """
+    problems = [problem for recipe in recipes for problem in _of_recipe(recipe, gallery)]
+    return problems + (strays(recipes, gallery) if complete else [])
+
+
+def strays(recipes: Sequence[Recipe], gallery: Path) -> list[str]:
+    """Folders of figures that no recipe makes."""
+    known = {folder_of(gallery, recipe, scale) for recipe in recipes for scale in get_args(Scale)}
+    found = {path.parent for path in gallery.glob("*/*/*/*")}
+    return [f"{folder}: no recipe makes this figure" for folder in sorted(found - known)]
+
+
+def _of_recipe(recipe: Recipe, gallery: Path) -> Iterator[str]:
+    made = [scale for scale in recipe.studies if folder_of(gallery, recipe, scale).exists()]
+    if "smoke" in recipe.studies and "smoke" not in made:
+        yield f"{recipe.name}: not made at scale smoke; run `cotoolkit figures make {recipe.name}`"
+    for scale in made:
+        try:
+            yield from check_figure(recipe, scale, gallery)
+        except RunError as error:
+            yield str(error)
+
+
+def check_figure(recipe: Recipe, scale: Scale, gallery: Path) -> Iterator[str]:
+    """What is wrong with one stored figure.
+
+    Raises:
+        RunError: its table or its record cannot be read.
+    """
+    folder = folder_of(gallery, recipe, scale)
+    record = read_record(folder)
+    if (record.figure, record.scale) != (recipe.name, scale):
+        yield f"{folder}: its record is of {record.figure} at scale {record.scale}"
+    for name in (DATA, *PICTURES):
+        if not (folder / name).exists():
+            yield f"{folder / name}: missing"
+        elif digest(folder / name) != record.files.get(name):
+            yield f"{folder / name}: is not the file that was made (its SHA-256 differs from that in the record)"
+    data = read_data(folder)
+    yield from _differences(folder, "claim", "key", record.claims, claimed(recipe.claims(data)))
+    yield from _differences(folder, "comparison", "what", record.comparisons, compared(recipe.compare(data)))
+    again = pictures(recipe.draw(data))
+    drawn_by = record.making.environment.get("matplotlib")
+    stored = folder / REDRAWN
+    if drawn_by == mpl.__version__ and stored.exists() and stored.read_bytes() != again[REDRAWN]:
+        yield f"{stored}: is not what its table draws; make the figure again"
+
+
+def _differences(
+    folder: Path, kind: str, key: str, stored: Sequence[BaseModel], found: Sequence[BaseModel]
+) -> Iterator[str]:
+    before, now = ({getattr(one, key): one.model_dump() for one in some} for some in (stored, found))
+    for name in dict.fromkeys([*before, *now]):
+        if name not in now:
+            yield f"{folder}: {kind} {name!r} is stored but no longer made"
+        elif name not in before:
+            yield f"{folder}: {kind} {name!r} is not stored; make the figure again"
+        elif fields := [field for field in now[name] if not _same(before[name][field], now[name][field])]:
+            was, is_ = before[name][fields[0]], now[name][fields[0]]
+            yield f"{folder}: {kind} {name!r}: {fields[0]} is stored as {was!r}, its table says {is_!r}"
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=1e-12)
+    return bool(one == other)
