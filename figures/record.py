@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -157,8 +157,9 @@ def write_figure(recipe: Recipe, scale: Scale, data: pd.DataFrame, making: Makin
     folder = folder_of(gallery, recipe, scale)
     write_atomically(folder / DATA, data.to_csv(index=False, lineterminator="\n").encode())
     read = read_data(folder)
-    for name, content in pictures(recipe.draw(read)).items():
-        write_atomically(folder / name, content)
+    figure = recipe.draw(read)
+    for name in PICTURES:
+        write_atomically(folder / name, rendered(figure, name))
     making = making.model_copy(update={"environment": {**making.environment, "matplotlib": mpl.__version__}})
     record = Record(
         figure=recipe.name,
@@ -183,14 +184,14 @@ def compared(found: Iterable[Comparison]) -> tuple[Compared, ...]:
 
 
 def read_data(folder: Path) -> pd.DataFrame:
-    """The table behind a picture, every number with all its bits.
+    """The table behind a picture; text stays text, only empty cells are missing.
 
     Raises:
         RunError: there is none.
     """
     if not (folder / DATA).exists():
         raise RunError(f"{folder}: has no {DATA}; make the figure first")
-    return pd.read_csv(folder / DATA, float_precision="round_trip", keep_default_na=False, na_values=[""])
+    return pd.read_csv(folder / DATA, keep_default_na=False, na_values=[""])
 
 
 def read_record(folder: Path) -> Record:
@@ -214,17 +215,14 @@ def stored(gallery: Path, recipe: Recipe, scale: Scale) -> Record | None:
     return read_record(folder) if folder.exists() else None
 
 
-def pictures(figure: Figure) -> dict[str, bytes]:
-    """A figure in all formats, by file name; equal figures give equal bytes."""
-    found = {}
-    dates: Mapping[str, dict[str, Any]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
+def rendered(figure: Figure, name: str) -> bytes:
+    """A figure in the format that a file name ends with; equal figures give equal bytes."""
+    kind = name.rpartition(".")[2]
+    dates: dict[str, dict[str, Any]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
+    buffer = io.BytesIO()
     with mpl.rc_context(STYLE):
-        for name in PICTURES:
-            kind = name.rpartition(".")[2]
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format=kind, metadata=dates.get(kind))
-            found[name] = buffer.getvalue()
-    return found
+        figure.savefig(buffer, format=kind, metadata=dates.get(kind))
+    return buffer.getvalue()
 
 
 def digest(path: Path) -> str:

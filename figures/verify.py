@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from cotoolkit.choices import Scale
 from cotoolkit.errors import RunError
 from figures.recipe import Recipe
-from figures.record import DATA, PICTURES, claimed, compared, digest, folder_of, pictures, read_data, read_record
+from figures.record import DATA, PICTURES, claimed, compared, digest, folder_of, read_data, read_record, rendered
 
 TOLERANCE = 1e-6
 """Relative, between a stored number and the same number computed again; other machines sum in other orders."""
@@ -70,10 +70,10 @@ def check_figure(recipe: Recipe, scale: Scale, gallery: Path) -> Iterator[str]:
     data = read_data(folder)
     yield from _differences(folder, "claim", "key", record.claims, claimed(recipe.claims(data)))
     yield from _differences(folder, "comparison", "what", record.comparisons, compared(recipe.compare(data)))
-    again = pictures(recipe.draw(data))
+    again = rendered(recipe.draw(data), REDRAWN)
     drawn_by = record.making.environment.get("matplotlib")
     stored = folder / REDRAWN
-    if drawn_by == mpl.__version__ and stored.exists() and stored.read_bytes() != again[REDRAWN]:
+    if drawn_by == mpl.__version__ and stored.exists() and stored.read_bytes() != again:
         yield f"{stored}: is not what its table draws; make the figure again"
 
 
