@@ -20,9 +20,9 @@ from cotoolkit.judge import MonitorConfig
 from cotoolkit.methods import FGSM, GradAlign, Method, MethodField
 from cotoolkit.methods.gradalign import published_weight
 from cotoolkit.models import STATISTICS, ModelField, SmallCNN
+from cotoolkit.own_intervention import InterventionField
 from cotoolkit.stamp import stamped
 from cotoolkit.threat import Box, Norm, ThreatModel
-from interventions import InterventionField
 from interventions.registry import UnknownName
 from interventions.units import NonNegative, Number
 

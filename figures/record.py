@@ -17,7 +17,6 @@ from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
-from matplotlib.figure import Figure
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from analyses.claims import ClaimResult, Verdict
@@ -157,9 +156,8 @@ def write_figure(recipe: Recipe, scale: Scale, data: pd.DataFrame, making: Makin
     folder = folder_of(gallery, recipe, scale)
     write_atomically(folder / DATA, data.to_csv(index=False, lineterminator="\n").encode())
     read = read_data(folder)
-    figure = recipe.draw(read)
     for name in PICTURES:
-        write_atomically(folder / name, rendered(figure, name))
+        write_atomically(folder / name, rendered(recipe, read, name))
     making = making.model_copy(update={"environment": {**making.environment, "matplotlib": mpl.__version__}})
     record = Record(
         figure=recipe.name,
@@ -215,13 +213,16 @@ def stored(gallery: Path, recipe: Recipe, scale: Scale) -> Record | None:
     return read_record(folder) if folder.exists() else None
 
 
-def rendered(figure: Figure, name: str) -> bytes:
-    """A figure in the format that a file name ends with; equal figures give equal bytes."""
+def rendered(recipe: Recipe, data: pd.DataFrame, name: str) -> bytes:
+    """A picture of a table, in the one style, in the format that a file name ends with; equal tables give equal bytes.
+
+    Drawn anew for each format, since saving a figure moves its parts a little.
+    """
     kind = name.rpartition(".")[2]
     dates: dict[str, dict[str, Any]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
     buffer = io.BytesIO()
     with mpl.rc_context(STYLE):
-        figure.savefig(buffer, format=kind, metadata=dates.get(kind))
+        recipe.draw(data).savefig(buffer, format=kind, metadata=dates.get(kind))
     return buffer.getvalue()
 
 

@@ -70,7 +70,7 @@ def check_figure(recipe: Recipe, scale: Scale, gallery: Path) -> Iterator[str]:
     data = read_data(folder)
     yield from _differences(folder, "claim", "key", record.claims, claimed(recipe.claims(data)))
     yield from _differences(folder, "comparison", "what", record.comparisons, compared(recipe.compare(data)))
-    again = rendered(recipe.draw(data), REDRAWN)
+    again = rendered(recipe, data, REDRAWN)
     drawn_by = record.making.environment.get("matplotlib")
     stored = folder / REDRAWN
     if drawn_by == mpl.__version__ and stored.exists() and stored.read_bytes() != again:

@@ -1,10 +1,14 @@
 """The README's Python examples run as printed."""
 
 import re
+import sys
 from pathlib import Path
 
 import torch
 
+from analyses.lab import Lab
+from figures.catalogue import find
+from figures.make import make
 from tests.engine.networks import conv_net
 
 BLOCKS = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[1] / "README.md").read_text(), re.DOTALL)
@@ -59,3 +63,19 @@ def test_the_example_of_the_three_systems_runs():
     assert abs(names["weights"].sum().item() - 1) < 1e-12
     assert names["bound"].value > names["held_out_errors"].mean()
     assert names["found"].values.tolist() == [1.0] * 4
+
+
+def test_the_figure_of_ones_own_is_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    Path("stripes.py").write_text(BLOCKS[6])
+    (recipe,) = find("stripes.py")
+    module = sys.modules.pop("stripes")
+    small = module.STUDY.model_copy(update={"base": {**module.STUDY.base, "epochs": 1, "monitor": {"interval": 0}}})
+    small = small.model_copy(update={"grids": ({"intervention.beta": (0.0, 0.2), "seed": (0, 1)},)})
+    monkeypatch.setattr(module, "STUDY", small)
+    record = make(recipe, "smoke", Lab(tmp_path / "runs", tmp_path / "measured", jobs=1, device="cpu"), tmp_path)
+    assert [claim.key for claim in record.claims] == ["breaks"]
+    assert record.claims[0].verdict == "inconclusive"  # two seeds
+    assert len(record.making.runs) == 4
+    assert (tmp_path / "mine/stripes/smoke/figure.pdf").exists()

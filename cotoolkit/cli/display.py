@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -9,7 +10,15 @@ from typing import TYPE_CHECKING
 from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -54,12 +63,14 @@ class LiveRuns:
             MofNCompleteColumn(),
             TextColumn("{task.fields[now]}", style="cyan"),
             TimeElapsedColumn(),
+            TimeRemainingColumn(),
             console=console,
             disable=not console.is_terminal,
         )
         self._overall = self._progress.add_task("[bold]all runs", total=len(configs), now="")
         self._tasks: dict[str, TaskID] = {}
         self._ended: set[str] = set()
+        self._start, self._trained = time.monotonic(), 0
 
     def __enter__(self) -> LiveRuns:
         self._progress.start()
@@ -88,8 +99,15 @@ class LiveRuns:
         if identity in self._tasks:
             self._progress.remove_task(self._tasks.pop(identity))
             if not console.is_terminal:
-                say(f"{outcome.state}: {self._labels[identity]}")
+                say(f"{outcome.state}: {self._labels[identity]} ({self._left()})")
         self._progress.advance(self._overall)
+
+    def _left(self) -> str:
+        """How many runs have ended, and how long the others may take; runs that were there already took no time."""
+        self._trained += 1
+        left = len(self._labels) - len(self._ended)
+        minutes = (time.monotonic() - self._start) / self._trained * left / 60
+        return f"{len(self._ended)} of {len(self._labels)}" + (f", about {minutes:.0f} min left" if minutes > 1 else "")
 
 
 def accuracies(progress: RunProgress) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cotoolkit.choices import Device
-from cotoolkit.cli.display import console, say, say_error
+from cotoolkit.cli.display import say, say_error
 from cotoolkit.cli.live_lab import live_lab
 from cotoolkit.cli.training import Download, Jobs, Root
 from cotoolkit.errors import ConfigError, RunError
@@ -26,25 +26,20 @@ Name = Annotated[str, typer.Argument(help="A figure, a paper, all, or a file of 
 @app.command("list")
 def list_figures(gallery: Gallery = Path("figures/gallery")) -> None:
     """All figures: paper, what each shows, and its cost at each scale."""
-    from rich.table import Table
-
     from figures.catalogue import PAPERS, recipes, unbuilt
     from figures.make import cost
     from figures.record import stored
 
     for paper, title in PAPERS.items():
-        table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
-        for heading in ("figure", "shows", "item", "cost"):
-            table.add_column(heading, overflow="fold")
+        say(title, "bold")
         for recipe in recipes().values():
-            if recipe.paper != paper:
-                continue
-            costs = [f"{scale}: {cost(recipe, scale, stored(gallery, recipe, scale))}" for scale in recipe.studies]
-            table.add_row(recipe.name, recipe.shows, recipe.item, "\n".join(costs))
-        console.print(table)
+            if recipe.paper == paper:
+                costs = [f"{scale}: {cost(recipe, scale, stored(gallery, recipe, scale))}" for scale in recipe.studies]
+                say(f"  {recipe.name}", "cyan")
+                say(f"      {recipe.shows} ({recipe.item})")
+                say(f"      {'; '.join(costs)}")
         for one in unbuilt()[paper]:
             say(f"  not built: {one.item}: {one.why}")
-        say("")
 
 
 @app.command()
@@ -99,7 +94,8 @@ def verify(
     problems = verify(chosen, gallery, complete=name == "all")
     for problem in problems:
         say_error(problem)
-    say(f"{len(chosen)} figures checked: {len(problems) or 'no'} problem{'s' * (len(problems) != 1)}")
+    figures = f"{len(chosen)} figure{'s' * (len(chosen) != 1)}"
+    say(f"{figures} checked: {len(problems) or 'no'} problem{'s' * (len(problems) != 1)}")
     if problems:
         raise typer.Exit(1)
 

@@ -122,6 +122,30 @@ _SMOKE = World(
     accuracy="pgd-10",
 )
 
+# In pilots the feature broke one of three seeds here, and none without it; no setting was found that breaks all.
+_LAPTOP = World(
+    scale="laptop",
+    base={
+        "data": {"name": "fashion_mnist", "train_size": 2500, "test_size": 600},
+        "model": {"name": "small_cnn", "width": 8},
+        "box": "none",
+        "epochs": 8,
+        "batch_size": 64,
+        "learning_rate": 0.05,
+        "weight_decay": 5e-4,
+        "schedule": {"kind": "cyclic", "peak": 0.5, "epsilon_warmup": 2},
+        "monitor": {"interval": 60},
+        "evaluation": ("clean", "fgsm", "pgd-50"),
+    },
+    epsilon=0.07,
+    beta=0.05,
+    epsilons=(0.06, 0.07, 0.08, 0.1),
+    betas=(0.0, 0.05, 0.1),
+    keep=tuple(range(0, 273, 16)),
+    pgd_steps=3,
+    accuracy="pgd-50",
+)
+
 _PAPER = World(
     scale="paper",
     base={
@@ -145,7 +169,7 @@ _PAPER = World(
     accuracy="pgd-50-10",
 )
 
-WORLDS: dict[Scale, World] = {"smoke": _SMOKE, "paper": _PAPER}
+WORLDS: dict[Scale, World] = {"smoke": _SMOKE, "laptop": _LAPTOP, "paper": _PAPER}
 
 
 def world_of(data: pd.DataFrame) -> World:
