@@ -70,7 +70,8 @@ def seeded(seed=0, device="cpu"):
 
 
 def test_the_examples_cover_the_registry():
-    assert {example.name for example in EXAMPLES} == set(INTERVENTIONS.names())
+    # "own" calls a user's function; it lives in cotoolkit and has tests of its own.
+    assert {example.name for example in EXAMPLES} == set(INTERVENTIONS.names()) - {"own"}
     assert {example.carrier.name for example in EXAMPLES if hasattr(example, "carrier")} == set(CARRIERS.names())
 
 
