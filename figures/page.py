@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cotoolkit.choices import Scale
 from figures.catalogue import PAPERS, recipes, unbuilt
 from figures.recipe import Recipe
-from figures.record import Record, folder_of, stored
+from figures.record import VERDICTS, Record, folder_of, stored
 
 SCALES: tuple[Scale, ...] = ("smoke", "laptop", "paper")
 
@@ -23,6 +24,9 @@ trend; **paper** is the published setting. A number at one scale is not the pape
 *inconclusive*; thresholds are ours. The first word of a claim's source says whose it is: *paper* or *repository* where
 it was read there, *ours* where it is recollected, derived or proposed. Shades reach from the least to the greatest
 seed; bars are 95 % intervals.
+
+The [gallery of the studies](gallery/README.md) holds what `cotoolkit analyse`, `demo` and `bench-alarm` found at full
+length.
 """
 
 
@@ -32,7 +36,7 @@ def gallery_page(gallery: Path) -> str:
     Raises:
         RunError: a stored figure without a readable record.
     """
-    parts = [HEAD.format(gallery=gallery.name), *_reproduction(gallery)]
+    parts = [HEAD.format(gallery=gallery.name), *_overview(gallery), *_reproduction(gallery)]
     for paper, title in PAPERS.items():
         parts.append(f"## {title}\n")
         for recipe in recipes().values():
@@ -42,6 +46,29 @@ def gallery_page(gallery: Path) -> str:
             parts.append("Not built:\n")
             parts.append("".join(f"- {one.item}: {one.why}\n" for one in unbuilt()[paper]))
     return "\n".join(parts)
+
+
+def _overview(gallery: Path) -> Iterator[str]:
+    """Every stored figure in one line, with how its claims came out."""
+    yield "## All figures\n"
+    rows = []
+    for recipe in recipes().values():
+        made = {scale: record for scale in SCALES if (record := stored(gallery, recipe, scale)) is not None}
+        link = f"[{recipe.name}](#{recipe.name.replace('/', '').lower()})"
+        rows += [[link, recipe.shows, scale, _verdicts([record])] for scale, record in made.items()]
+        if not made:
+            rows.append([recipe.name, recipe.shows, "not made", ""])
+    yield _table(["figure", "what it shows", "scale", "claims"], rows)
+    for scale in SCALES:
+        records = [record for recipe in recipes().values() if (record := stored(gallery, recipe, scale)) is not None]
+        if records:
+            yield f"Scale {scale}, {len(records)} figures: {_verdicts(records)}.\n"
+
+
+def _verdicts(records: Sequence[Record]) -> str:
+    """How many claims came out how."""
+    found = Counter(claim.verdict for record in records for claim in record.claims)
+    return ", ".join(f"{found[verdict]} {verdict}" for verdict in VERDICTS.values() if found[verdict])
 
 
 def _figure(recipe: Recipe, gallery: Path) -> Iterator[str]:
