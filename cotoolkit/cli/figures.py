@@ -58,7 +58,8 @@ def make(
     from figures.make import Clock, make, train_first
     from figures.record import folder_of
 
-    chosen = [recipe for recipe in find(name) if len(find(name)) == 1 or scale in recipe.studies]
+    named = find(name)
+    chosen = named if len(named) == 1 else [recipe for recipe in named if scale in recipe.studies]
     folder, failed = gallery or root / "figures", []
     with live_lab(root, root / "measured", jobs, device, fresh, download) as lab:
         if len(chosen) > 1:
