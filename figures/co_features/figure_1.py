@@ -16,7 +16,7 @@ from cotoolkit.choices import Scale
 from cotoolkit.study import Study
 from figures.co_features.world import WORLDS, World, world_of
 from figures.recipe import Comparison, Recipe, table_of
-from figures.strokes import band, percent, sheet, styled
+from figures.strokes import band, percent, sheet
 from figures.style import CYCLE, DASHES, MARKERS, PAGE
 
 DIGITISED = Path(__file__).parent / "digitised.csv"
@@ -49,7 +49,6 @@ def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
     return pd.concat([ours, paper], ignore_index=True).assign(scale=scale)
 
 
-@styled
 def draw(data: pd.DataFrame) -> Figure:
     """Ours above, the paper's below; strengths in units of the radius, so that the two can be compared."""
     figure, axes = sheet(PAGE, 4.2, 2, 2, sharey=True, sharex=True)

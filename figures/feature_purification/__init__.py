@@ -1,7 +1,54 @@
-"""Recipes."""
+"""Feature purification (spec: feature_purification.md).
+
+Nothing of the paper's body could be read: claims are the paper's only where its abstract or talks state them [S], all
+others are recollected [R-*], derived [D] or chosen [M], and count as ours.
+"""
 
 from figures.catalogue import Unbuilt
 
-RECIPES: tuple[str, ...] = ()
+RECIPES: tuple[str, ...] = (
+    "predictions",
+    "coefficients",
+    "robustness_curves",
+    "time_course",
+    "low_complexity",
+    "angles",
+    "filters",
+    "maximising_images",
+    "perturbations",
+    "sparse_patches",
+    "low_rank_update",
+    "across_break",
+)
+"""Modules of this package, in the order of the gallery."""
 
-UNBUILT: tuple[Unbuilt, ...] = ()
+UNBUILT: tuple[Unbuilt, ...] = (
+    Unbuilt(
+        "Cartoon of a pure feature and its dense mixture",
+        "a drawing without data; the recipe coefficients shows measured units instead",
+    ),
+    Unbuilt(
+        "Clean weights rewritten with robust ones",
+        "recollected with low confidence [R-low], its construction and numbers not found; dictionary statistics of "
+        "units are in `analyses.mixtures`",
+    ),
+    Unbuilt(
+        "Feature images under other trainers, norms and radii",
+        "recollected with low confidence [R-low]; the trainers (smoothed adversarial training, named l2(1, 0.5)) are "
+        "no methods of this toolkit",
+    ),
+    Unbuilt(
+        "Deep networks against their finite-width neural tangent kernel",
+        "no training of a linearised network in this toolkit; low_complexity has the tangent kernels of the theory's "
+        "network",
+    ),
+    Unbuilt(
+        "Adversarial training of low-rank factors U V alone",
+        "no training of factors in this toolkit; low_rank_update truncates a full update after training",
+    ),
+    Unbuilt(
+        "AlexNet, ResNet-16 and ResNet-34 on CIFAR-10",
+        "layers, radii, schedules and all numbers of the paper's tables were not found; the recipes have the plan of "
+        "co_features for CIFAR-10 with PreActResNet-18",
+    ),
+)

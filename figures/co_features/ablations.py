@@ -1,0 +1,209 @@
+"""Cross-testing: networks trained on injected data, tested with the feature, without, alone, reversed and permuted.
+
+That the paper has this figure, its arms and its claim (the feature is preferred as soon as it is useful, P7) is
+recollected ([M] in the spec): tested here as hypotheses of ours. The strengths are those of the training; at strength 0
+all tests but "V only" are the same.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from analyses.claims import Claim, ClaimResult, check
+from analyses.lab import Lab
+from cotoolkit.choices import Scale
+from cotoolkit.data import apply_intervention, load
+from cotoolkit.evaluate import evaluate
+from cotoolkit.runs import RunFolder
+from cotoolkit.study import Study
+from cotoolkit.trained import trained
+from figures.co_features.watched import POINTS, injection_of
+from figures.co_features.world import WORLDS, Settings, World, world_of
+from figures.look import Look
+from figures.recipe import Recipe, table_of
+from figures.strokes import band, percent, sheet
+from figures.style import CYCLE, DASHES, MARKERS, PAGE
+from interventions.carriers import Paired
+from interventions.injection import InjectPermuted
+
+PERMUTATION_SEED = 0
+"""Of the random derangement pi."""
+
+TESTS = {
+    "injected": "with the feature, x + β v(y)",
+    "natural": "without it, x",
+    "alone": "the feature alone, β v(c)",
+    "reversed": "reversed, x − β v(y)",
+    "permuted": "permuted, x + β v(π(y))",
+}
+
+SOURCE = "ours: hypothesis, recollected [M], P7"
+
+
+def arms(world: World) -> dict[tuple[str, float], Settings]:
+    """FGSM over the strengths of Figure 1, PGD without the feature, at the world's strength, and at the largest."""
+    fgsm = {("fgsm", beta): world.arm(beta) for beta in world.betas}
+    strengths = (0.0, world.beta, max(world.betas))
+    return fgsm | {("pgd", beta): world.arm(beta, method=world.pgd) for beta in strengths}
+
+
+STUDIES: dict[Scale, tuple[Study, ...]] = {
+    scale: (world.study("ablations", arms(world).values()),) for scale, world in WORLDS.items()
+}
+
+
+def variants(images: Tensor, labels: Tensor, vectors: Tensor, beta: float) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+    """Test data by name: images, labels, and the class whose feature each image carries (-1 for none).
+
+    Args:
+        images: (B, C, H, W) without the feature.
+        labels: (B,).
+        vectors: (classes, C, H, W); for "reversed" class y carries the feature of the class whose vector is -v_y, and
+            none where there is no such class.
+        beta: strength.
+    """
+    classes = torch.arange(len(vectors))
+    pi = InjectPermuted(Paired(), beta=beta, seed=PERMUTATION_SEED).permutation(len(vectors))
+    opposite = _opposite(vectors)
+    return {
+        "injected": (images + beta * vectors[labels], labels, labels),
+        "natural": (images, labels, torch.full_like(labels, -1)),
+        "alone": (beta * vectors, classes, classes),
+        "reversed": (images - beta * vectors[labels], labels, opposite[labels]),
+        "permuted": (images + beta * vectors[pi[labels]], labels, pi[labels]),
+    }
+
+
+def _opposite(vectors: Tensor) -> Tensor:
+    """The class of -v_c for each class c; -1 without one. Shapes: (classes, C, H, W) -> (classes,)."""
+    flat = vectors.flatten(1)
+    same = (flat[:, None] + flat[None]).abs().amax(2) < 1e-6
+    return torch.where(same.any(1), same.float().argmax(1), -1)
+
+
+def cross_test(folder: RunFolder) -> pd.DataFrame:
+    """One row per test: accuracy and robust accuracy (PGD-10) with regard to y, and how often the feature is followed.
+
+    `follows` is the share of images that are classified as the class whose feature they carry; nan without one.
+    """
+    config = folder.config()
+    test = load(config.data, config.seed).test
+    few = test.pick(torch.arange(min(POINTS, len(test))))
+    images, labels = apply_intervention(few, None, config.seed, "cpu", train=False)
+    model = trained(folder)
+    injection = injection_of(config)
+    vectors = injection.carrier.vectors(test.classes, test.shape)
+    rows = []
+    for name, (inputs, true, carried) in variants(images, labels, vectors, injection.beta).items():
+        with torch.no_grad():
+            predicted = model(inputs).argmax(1)
+        attacked = evaluate(model, inputs, true, config.threat, "pgd-10", seed=config.seed)
+        row = {"test": name, "accuracy": float((predicted == true).double().mean())}
+        row |= {"robust": attacked.accuracy.value}
+        known = carried >= 0
+        row |= {"follows": float((predicted == carried)[known].double().mean()) if known.any() else float("nan")}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+    """One row per method, strength, seed and test."""
+    world = WORLDS[scale]
+    table_of(lab, STUDIES[scale])
+    looks = [
+        Look(world.config(arm, seed), cross_test, {"method": method, "beta": beta, "seed": seed})
+        for (method, beta), arm in arms(world).items()
+        for seed in world.seeds
+    ]
+    return lab.measure(looks).assign(scale=scale)
+
+
+def draw(data: pd.DataFrame) -> Figure:
+    """FGSM training above, PGD training below; accuracy, robust accuracy, and following the feature."""
+    figure, axes = sheet(PAGE, 4.2, 2, 3, sharex=True, sharey=True)
+    measures = {"accuracy": "accuracy", "robust": "PGD-10 accuracy", "follows": "classified as the feature says"}
+    for row, (method, title) in zip(axes, (("fgsm", "FGSM training"), ("pgd", "PGD training")), strict=True):
+        for axis, measure in zip(row, measures, strict=True):
+            for index, test in enumerate(TESTS):
+                cells = data[(data["method"] == method) & (data["test"] == test)]
+                look = {"colour": CYCLE[index], "line": DASHES[index], "marker": MARKERS[index], "ms": 3}
+                band(axis, cells, "beta", measure, **look, label=TESTS[test])
+            percent(axis)
+            axis.set(ylim=(-0.03, 1.03))
+        row[0].set(ylabel=f"{title}: images (%)")
+    for above, below, label in zip(*axes, measures.values(), strict=True):
+        above.set(title=label)
+        below.set(xlabel="strength of the feature, β")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
+def _cells(data: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """A measure: rows are seeds, columns (method, beta, test)."""
+    return data.pivot_table(index="seed", columns=["method", "beta", "test"], values=measure)
+
+
+def claims(data: pd.DataFrame) -> list[ClaimResult]:
+    """P7: the feature is preferred once it is useful; thresholds are ours."""
+    world = world_of(data)
+    accuracy, follows, robust = (_cells(data, measure) for measure in ("accuracy", "follows", "robust"))
+    beta, most = world.beta, max(world.betas)
+    found = []
+    for method in ("fgsm", "pgd"):
+        loss = accuracy[method, beta, "natural"] - accuracy[method, most, "natural"]
+        name = method.upper()
+        found += [
+            check(
+                Claim(
+                    f"prefers_{method}", f"{name}: a strong feature is followed rather than the image",
+                    f"permuted, β {most:g}: rate of following the feature less accuracy", "above", 0.0, 0.0, SOURCE,
+                ),
+                follows[method, most, "permuted"] - accuracy[method, most, "permuted"],
+            ),
+            check(
+                Claim(
+                    f"rises_{method}", f"{name}: the feature is followed the more, the stronger it is",
+                    f"permuted, rate of following: β {most:g} less β {beta:g}", "above", 0.0, 0.0, SOURCE,
+                ),
+                follows[method, most, "permuted"] - follows[method, beta, "permuted"],
+            ),
+            check(
+                Claim(
+                    f"natural_{method}", f"{name}: accuracy on natural images falls with the strength",
+                    f"accuracy without the feature: β {beta:g} less β {most:g}", "above", 0.0, 0.0, SOURCE,
+                ),
+                loss,
+            ),
+        ]  # fmt: skip
+    found += [
+        check(
+            Claim(
+                "combines", "in the window PGD training still uses the natural images",
+                f"PGD, β {beta:g}: accuracy without the feature (chance: 0.1)", "above", 0.2, 0.1, SOURCE,
+            ),
+            accuracy["pgd", beta, "natural"],
+        ),
+        check(
+            Claim(
+                "window", "in the window PGD training is robust and FGSM training is not",
+                f"PGD-10 accuracy at β {beta:g}: PGD training less FGSM training", "above", 0.2, 0.0,
+                "ours: hypothesis, recollected [M], P5",
+            ),
+            robust["pgd", beta, "injected"] - robust["fgsm", beta, "injected"],
+        ),
+    ]  # fmt: skip
+    return found
+
+
+RECIPE = Recipe(
+    name="co_features/ablations",
+    shows="Networks tested with the feature, without it, alone, reversed and permuted",
+    item="cross-testing (recollected [M]; number not found)",
+    studies=STUDIES,
+    collect=collect,
+    draw=draw,
+    claims=claims,
+)

@@ -1,0 +1,125 @@
+"""Pictures of what FGSM adds to images before and after the break, beside the feature it should cancel.
+
+That the paper has such pictures, and what they show, is recollected ([M] in the spec): tested here as a hypothesis of
+ours. Colour channels are averaged; the images are the first of classes 0, 1, 2 and 3 in the test set.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analyses.claims import Claim, ClaimResult, check
+from analyses.lab import Lab
+from cotoolkit.attacks import fgsm
+from cotoolkit.choices import Scale
+from cotoolkit.runs import RunFolder
+from cotoolkit.trained import evaluation_points, trained_series
+from figures.co_features.watched import across_break, across_break_studies, around, injection_of
+from figures.co_features.world import WORLDS
+from figures.recipe import Recipe
+from figures.strokes import sheet
+from figures.style import PAGE
+
+CLASSES = (0, 1, 2, 3)
+
+STAGES = {"early": "δ early", "before": "δ before", "after": "δ after", "last": "δ at the end"}
+"""Half-way to the break, before and after it, and at the end of training."""
+
+STUDIES = across_break_studies(["fgsm"])
+
+SOURCE = "ours: hypothesis, recollected [M] (perturbations before and after)"
+
+
+def pictures(folder: RunFolder) -> pd.DataFrame:
+    """One row per image and pixel: image (its class), row, column, x, v, and per stage delta in units of epsilon.
+
+    Beside them the iteration of each stage, as `at_STAGE`.
+    """
+    config, points = folder.config(), evaluation_points(folder.config())
+    before, after = around(folder)
+    kept = folder.kept()
+    at = {"early": min(kept, key=lambda one: abs(one - before / 2)), "before": before, "after": after, "last": kept[-1]}
+    chosen = [int((points.labels == label).nonzero()[0, 0]) for label in CLASSES]
+    images, labels = points.images[chosen], points.labels[chosen]
+    vectors = injection_of(config).carrier.vectors(points.classes, (*images.shape[1:],))[labels]
+    planes = {"x": images, "v": vectors}
+    for stage, model in zip(at, trained_series(folder, list(at.values())), strict=True):
+        planes[stage] = fgsm(model, images, labels, config.threat, bn_mode="eval").delta / config.epsilon
+    _, _, height, width = images.shape
+    place = np.stack(np.meshgrid(CLASSES, range(height), range(width), indexing="ij")).reshape(3, -1)
+    table = pd.DataFrame(dict(zip(("image", "row", "column"), place, strict=True)))
+    for name, plane in planes.items():
+        table[name] = plane.mean(1).flatten().double().numpy().round(4)
+    return table.assign(**{f"at_{stage}": iteration for stage, iteration in at.items()})
+
+
+def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+    """One row per seed, image and pixel."""
+    return across_break(WORLDS[scale], lab, pictures, ["fgsm"]).assign(scale=scale)
+
+
+def draw(data: pd.DataFrame) -> Figure:
+    """Rows are images, columns the image, its feature, and FGSM's perturbation at four stages; the first seed."""
+    run = data[data["seed"] == data["seed"].min()]
+    figure, axes = sheet(PAGE, 4.5, len(CLASSES), 2 + len(STAGES))
+    for row, (_, pixels) in zip(axes, run.groupby("image"), strict=True):
+        for axis, name in zip(row, ("x", "v", *STAGES), strict=True):
+            plane = pixels.pivot_table(index="row", columns="column", values=name).to_numpy()
+            limits = (0, 1) if name == "x" else (-1.6, 1.6)  # the ends of the colours are too dark
+            axis.imshow(plane, cmap="gray" if name == "x" else "PuOr", vmin=limits[0], vmax=limits[1])
+            axis.set(xticks=[], yticks=[])
+            axis.grid(visible=False)
+            axis.spines[:].set_visible(False)
+            if name in STAGES:
+                cancelled = round(float((-pixels[name] * pixels["v"]).mean()), 2) + 0.0  # no minus zero
+                axis.set_xlabel(f"s = {cancelled:.2f}", fontsize=7, labelpad=2)
+    figure.supxlabel("violet: +ε, orange: −ε; s: how much of it cancels the feature (random: 0)", fontsize=7)
+    first = run.iloc[0]
+    titles = ["image x + β v(y)", "feature v(y)"]
+    titles += [f"{text}\n(iteration {first[f'at_{stage}']})" for stage, text in STAGES.items()]
+    for axis, title in zip(axes[0], titles, strict=True):
+        axis.set_title(title)
+    return figure
+
+
+def _cancelled(data: pd.DataFrame, stage: str) -> np.ndarray:
+    """Mean of -delta v / epsilon over pixels and images, one number per seed."""
+    return (-(data[stage] * data["v"])).groupby(data["seed"]).mean().to_numpy()
+
+
+def claims(data: pd.DataFrame) -> list[ClaimResult]:
+    """What one should see in the pictures, counted over the pictures of all seeds; thresholds are ours."""
+    before, after = _cancelled(data, "before"), _cancelled(data, "after")
+    return [
+        check(
+            Claim(
+                "visible", "before the break the perturbation shows the feature, reversed",
+                "s over the pictures before the break (random: 0)", "above", 0.2, 0.0, SOURCE,
+            ),
+            before,
+        ),
+        check(
+            Claim(
+                "gone", "after the break the pattern is gone", "s over the pictures after the break", "below", 0.1, 0.0,
+                SOURCE,
+            ),
+            after,
+        ),
+        check(
+            Claim("fades", "the pattern fades at the break", "s: after less before", "below", 0.0, 0.0, SOURCE),
+            after - before,
+        ),
+    ]  # fmt: skip
+
+
+RECIPE = Recipe(
+    name="co_features/perturbations",
+    shows="FGSM's perturbations beside the injected feature, before and after the break",
+    item="samples and perturbations (recollected [M]; number not found)",
+    studies=STUDIES,
+    collect=collect,
+    draw=draw,
+    claims=claims,
+)

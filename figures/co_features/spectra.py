@@ -1,0 +1,135 @@
+"""Spectra of FGSM's perturbations before and after the break, and on PGD-trained networks.
+
+Not known to be in the paper (4.3 of the spec proposes it): a question of ours. Energies are in units of epsilon^2,
+so that random signs have 1 at every frequency.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from analyses.claims import Claim, ClaimResult, check
+from analyses.lab import Lab
+from cotoolkit.attacks import fgsm
+from cotoolkit.choices import Scale
+from cotoolkit.runs import RunFolder
+from cotoolkit.trained import evaluation_points, trained_series
+from figures.co_features.watched import POINTS, STATES, across_break, across_break_studies, states
+from figures.co_features.world import WORLDS
+from figures.recipe import Recipe
+from figures.strokes import band, sheet, zero_line
+from figures.style import PAGE
+from interventions.transforms import dct2
+
+FEATURE = 2
+"""The highest frequency of the paper's ten features, by max(p, q)."""
+
+STUDIES = across_break_studies()
+
+SOURCE = "ours: hypothesis [H]; not known to be in the paper"
+
+
+def spectra(folder: RunFolder) -> pd.DataFrame:
+    """One row per state of the run and coefficient: state, p, q, energy.
+
+    Energy is the mean over test images and channels of DCT(delta)^2 / epsilon^2, delta being FGSM's.
+    """
+    config, points = folder.config(), evaluation_points(folder.config()).first(POINTS)
+    places = states(folder)
+    tables = []
+    for state, model in zip(places, trained_series(folder, list(places.values())), strict=True):
+        delta = fgsm(model, points.images, points.labels, config.threat, bn_mode="eval").delta / config.epsilon
+        energy = dct2(delta).square().mean((0, 1))
+        p, q = np.indices(energy.shape).reshape(2, -1)
+        tables.append(pd.DataFrame({"state": state, "p": p, "q": q, "energy": energy.flatten().double().numpy()}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+    """One row per state, seed and coefficient."""
+    return across_break(WORLDS[scale], lab, spectra).assign(scale=scale)
+
+
+def radial(data: pd.DataFrame) -> pd.DataFrame:
+    """Mean energy by radius max(p, q): one row per state, seed and radius."""
+    radius = data[["p", "q"]].max(axis=1)
+    return data.assign(radius=radius).groupby(["state", "seed", "radius"])["energy"].mean().reset_index()
+
+
+def draw(data: pd.DataFrame) -> Figure:
+    """Energy by coefficient, mean over seeds; on the right by radius."""
+    figure, axes = sheet(PAGE, 2.4, 1, 4, width_ratios=(1, 1, 1, 1.35))
+    mean = data.groupby(["state", "p", "q"])["energy"].mean()
+    norm = LogNorm(max(mean.min(), 1e-2), mean.max())
+    for axis, (state, (label, colour, line)) in zip(axes, STATES.items(), strict=False):
+        shown = axis.imshow(mean[state].unstack().to_numpy(), cmap="cividis", norm=norm)
+        axis.set(title=label, xlabel="q (across)")
+        axis.grid(visible=False)
+        course = radial(data[data["state"] == state])
+        band(axes[3], course, "radius", "energy", colour=colour, line=line, label=label)
+    axes[0].set(ylabel="p (down)")
+    bar = figure.colorbar(shown, ax=axes[:3], shrink=0.75, pad=0.02)
+    bar.set_label("energy / ε²")
+    zero_line(axes[3], 1.0)
+    axes[3].set(title="by radius", xlabel="max(p, q)", ylabel="energy / ε² (random: 1)", yscale="log")
+    for axis in (bar.ax.yaxis, axes[3].yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_locator(NullLocator())
+    figure.legend(*axes[3].get_legend_handles_labels(), loc="outside lower right", ncols=3)
+    return figure
+
+
+def _share(data: pd.DataFrame, state: str, *, low: bool) -> np.ndarray:
+    """Share of the energy up to the features' frequencies, or in the upper half of them; one number per seed."""
+    run = data[data["state"] == state]
+    radius = run[["p", "q"]].max(axis=1)
+    inside = radius <= FEATURE if low else radius >= (radius.max() + 1) / 2
+    energy = run["energy"]
+    return ((energy * inside).groupby(run["seed"]).sum() / energy.groupby(run["seed"]).sum()).to_numpy()
+
+
+def claims(data: pd.DataFrame) -> list[ClaimResult]:
+    """The energy leaves the features' frequencies at the break."""
+    low, high = (
+        {state: _share(data, state, low=side) for state in ("before", "after", "trained")} for side in (True, False)
+    )
+    span = f"share of energy at max(p, q) ≤ {FEATURE}"
+    return [
+        check(
+            Claim(
+                "low", "the perturbation leaves the frequencies of the features at the break",
+                f"{span}: after less before", "below", 0.0, 0.0, SOURCE,
+            ),
+            low["after"] - low["before"],
+        ),
+        check(
+            Claim(
+                "high", "it moves to the upper half of the frequencies",
+                "share of energy in the upper half of max(p, q): after less before", "above", 0.0, 0.0, SOURCE,
+            ),
+            high["after"] - high["before"],
+        ),
+        check(
+            Claim(
+                "pgd", "on PGD-trained networks it stays at the features' frequencies",
+                f"{span}: PGD training less FGSM training after the break", "above", 0.0, 0.0, SOURCE,
+            ),
+            low["trained"] - low["after"],
+        ),
+    ]  # fmt: skip
+
+
+RECIPE = Recipe(
+    name="co_features/spectra",
+    shows="At which frequencies FGSM's perturbations have their energy, before and after the break",
+    item="spectra of perturbations (4.3 of the spec, [H])",
+    studies=STUDIES,
+    collect=collect,
+    draw=draw,
+    claims=claims,
+)

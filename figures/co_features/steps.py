@@ -1,0 +1,163 @@
+"""What a step of FGSM leaves to be found: more steps, the second step, and the way to the FGSM example.
+
+None of it is known to be in the paper (4.3 of the spec): the profile along the step is that of Kim et al. (AAAI 2021).
+All attacks start at the image, and the last iterate alone is scored: one step is FGSM, k steps have length
+min(epsilon, 2.5 epsilon / k). With two or three the steps are nearly as long as the ball is wide, and jump between its
+corners: accuracy need not fall from each number to the next.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+
+from analyses.claims import Claim, ClaimResult, check
+from analyses.lab import Lab
+from cotoolkit.attacks import fgsm
+from cotoolkit.choices import Scale
+from cotoolkit.diagnosis.one_step import along
+from cotoolkit.evaluate import Protocol, evaluate
+from cotoolkit.runs import RunFolder
+from cotoolkit.seeding import generator
+from cotoolkit.trained import evaluation_points, trained_series
+from figures.co_features.watched import (
+    POINTS,
+    STATES,
+    across_break,
+    across_break_studies,
+    hidden_on_the_way,
+    second_step,
+    states,
+)
+from figures.co_features.world import WORLDS
+from figures.recipe import Recipe
+from figures.strokes import band, dots, names_below, percent, sheet
+from figures.style import PAGE
+
+STEPS = (1, 2, 3, 5, 10, 50)
+FRACTIONS = tuple(round(0.05 * step, 2) for step in range(31))
+"""Of the FGSM step, 0 to 1.5."""
+
+STUDIES = across_break_studies()
+
+SOURCE = "ours: not known to be in the paper [H]"
+KIM = "ours: boundary distortion as in Kim et al. 2021, not this paper [H]"
+
+
+def steps(folder: RunFolder) -> pd.DataFrame:
+    """One row per state of the run and number: state, measure, at, value.
+
+    Measures: `pgd`, accuracy after `at` steps; `fgsm_way` and `random_way`, accuracy at `at` times the FGSM step and a
+    step of random signs; `cosine`, of FGSM's step and the next; `hidden`, the share of images that are right at the
+    FGSM example and wrong somewhere before.
+    """
+    config, points = folder.config(), evaluation_points(folder.config()).first(POINTS)
+    images, labels, threat = points.images, points.labels, config.threat
+    draws = generator(config.seed, "diagnosis")
+    signs = torch.randint(2, images.shape, generator=draws).float() * 2 - 1
+    places = states(folder)
+    rows: list[tuple[str, str, float, float]] = []
+    for state, model in zip(places, trained_series(folder, list(places.values())), strict=True):
+        for count in STEPS:
+            size = min(1.0, 2.5 / count)
+            attack = Protocol(count, step_size=size, random_start=False, last_only=True)
+            rows.append((state, "pgd", count, evaluate(model, images, labels, threat, attack).accuracy.value))
+        delta = fgsm(model, images, labels, threat, bn_mode="eval").delta
+        ways = {"fgsm_way": delta, "random_way": threat.project(images, threat.epsilon * signs)}
+        for name, way in ways.items():
+            correct, _ = along(model, images, labels, threat, [fraction * way for fraction in FRACTIONS])
+            rows += [(state, name, at, float(row.double().mean())) for at, row in zip(FRACTIONS, correct, strict=True)]
+            if name == "fgsm_way":
+                rows.append((state, "hidden", 1.0, hidden_on_the_way(correct, FRACTIONS.index(1.0))))
+        rows.append((state, "cosine", 1.0, float(second_step(model, points, config).nanmean())))
+    return pd.DataFrame(rows, columns=["state", "measure", "at", "value"])
+
+
+def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+    """One row per state, seed and number."""
+    return across_break(WORLDS[scale], lab, steps).assign(scale=scale)
+
+
+def draw(data: pd.DataFrame) -> Figure:
+    """Accuracy by number of steps, accuracy along the step, and the two numbers of the second step."""
+    figure, axes = sheet(PAGE, 2.7, 1, 4, width_ratios=(1.3, 1.3, 0.8, 0.8))
+    for place, (state, (label, colour, line)) in enumerate(STATES.items()):
+        run = data[data["state"] == state]
+        parts = {name: run[run["measure"] == name] for name in ("pgd", "fgsm_way", "random_way", "cosine", "hidden")}
+        band(axes[0], parts["pgd"], "at", "value", colour=colour, line=line, marker="o", ms=2.5, label=label)
+        band(axes[1], parts["fgsm_way"], "at", "value", colour=colour, line=line)
+        band(axes[1], parts["random_way"], "at", "value", colour=colour, line=":", lw=0.8)
+        dots(axes[2], place, parts["cosine"]["value"].to_list(), colour)
+        dots(axes[3], place, parts["hidden"]["value"].to_list(), colour)
+    axes[0].set(xscale="log", xlabel="steps of PGD", title="more steps", ylim=(-0.03, 1.03))
+    axes[0].set_xticks(STEPS, [str(step) for step in STEPS])
+    axes[0].minorticks_off()
+    axes[1].axvline(1, color="black", lw=0.6)
+    axes[1].set(xlabel="fraction t of the step", title="along the step", ylim=(-0.03, 1.03))
+    for axis in axes[:2]:
+        percent(axis, "accuracy")
+    for axis, title in ((axes[2], "cosine of\nsteps 1 and 2"), (axes[3], "right at t = 1,\nwrong before")):
+        names_below(axis, ["before", "after", "PGD"], turned=True)
+        axis.set_title(title)
+    axes[3].set_ylim(bottom=0)
+    percent(axes[3], "share of images")
+    handles, labels = axes[0].get_legend_handles_labels()
+    dotted = axes[1].plot([], [], color="black", ls=":", lw=0.8)
+    figure.legend([*handles, *dotted], [*labels, "step of random signs"], loc="outside lower center", ncols=4)
+    return figure
+
+
+def _number(data: pd.DataFrame, state: str, measure: str, at: float = 1.0) -> np.ndarray:
+    """One number per seed, in the order of the seeds."""
+    rows = data[(data["state"] == state) & (data["measure"] == measure) & np.isclose(data["at"], at)]
+    return rows.sort_values("seed")["value"].to_numpy()
+
+
+def claims(data: pd.DataFrame) -> list[ClaimResult]:
+    """One step tells the truth before the break and nothing after it; thresholds are ours."""
+    gap = {state: _number(data, state, "pgd", 1) - _number(data, state, "pgd", 50) for state in STATES}
+    cosine = {state: _number(data, state, "cosine") for state in STATES}
+    hidden = {state: _number(data, state, "hidden") for state in STATES}
+    return [
+        check(
+            Claim(
+                "gap_after", "after the break further steps find what one step does not",
+                "accuracy after 1 step less after 50, after the break", "above", 0.5, 0.0, SOURCE,
+            ),
+            gap["after"],
+        ),
+        check(
+            Claim(
+                "gap_pgd", "PGD-trained networks lose little to further steps",
+                "the same difference: PGD training less FGSM training after the break", "below", -0.2, 0.0, SOURCE,
+            ),
+            gap["trained"] - gap["after"],
+        ),
+        check(
+            Claim(
+                "turns", "after the break the second step turns away from the first",
+                "cosine of steps 1 and 2: after less before", "below", 0.0, 0.0, SOURCE,
+            ),
+            cosine["after"] - cosine["before"],
+        ),
+        check(
+            Claim(
+                "hidden", "after the break the decision boundary is distorted along the step",
+                "share of images wrong at some t < 1 and right at t = 1: after less before", "above", 0.0, 0.0, KIM,
+            ),
+            hidden["after"] - hidden["before"],
+        ),
+    ]  # fmt: skip
+
+
+RECIPE = Recipe(
+    name="co_features/steps",
+    shows="What one step of FGSM misses: further steps, the second step, and the way to the first",
+    item="second step and step profile (4.3 of the spec, [H])",
+    studies=STUDIES,
+    collect=collect,
+    draw=draw,
+    claims=claims,
+)

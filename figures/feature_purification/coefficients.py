@@ -1,0 +1,76 @@
+"""What a unit is made of in the theory's world: one atom and a dense mixture, before and after purification.
+
+The cartoon that the paper is recollected to draw of this is the same with made-up numbers; these are measured.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analyses.claims import ClaimResult
+from analyses.lab import Lab
+from analyses.purification.tables import SHOWN_QUANTILES
+from cotoolkit.choices import Scale
+from figures.feature_purification.theory import STAGES, STUDIES, collect_largest, judged, tables_of
+from figures.recipe import Recipe
+from figures.strokes import sheet
+from figures.style import PAGE
+
+KEYS = (
+    "P2-pure", "P2-coverage", "P3-sign", "P3-density", "P3-accumulated", "P8-mixture", "P8-feature", "P8-participation",
+)  # fmt: skip
+
+
+def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+    """Coefficients of three units and the mixture of all pure ones, of the first seed, with the scalars of all."""
+    data = collect_largest(scale, lab, "coefficients", "neurons")
+    others = (data["table"] == "neurons") & ~(data["stage"].isin(list(STAGES)) & (data["pure"] == 1))
+    dropped = ["norm", "alive", "top", "alpha", "mixture", "mass", "density", "participation", "residual_norm"]
+    unused = [*dropped, "alive_clean", "pure_clean", "ratio", "angle_clean", "angle_initial"]
+    return data[~others].drop(columns=unused).reset_index(drop=True)
+
+
+def draw(data: pd.DataFrame) -> Figure:
+    """Sorted sizes of three units' coefficients, and the mixtures of all pure units."""
+    tables = tables_of(data)
+    figure, axes = sheet(PAGE, 2.1, 1, len(SHOWN_QUANTILES) + 1)
+    for axis, quantile in zip(axes, SHOWN_QUANTILES, strict=False):
+        for stage, (label, colour, line) in STAGES.items():
+            rows = tables.coefficients[
+                (tables.coefficients["quantile"] == quantile) & (tables.coefficients["stage"] == stage)
+            ]
+            sizes = np.sort(rows["coefficient"].abs().to_numpy())[::-1]
+            axis.loglog(np.arange(1, len(sizes) + 1), sizes / sizes[0], ls=line, color=colour, label=label)
+        axis.set(title=f"unit at quantile {quantile:g}", xlabel="rank of the atom", ylim=(1e-3, 1.4))
+        if axis is not axes[0]:
+            axis.tick_params(labelleft=False)
+    axes[0].set(ylabel="|⟨w, M⟩| / largest")
+    scaled = tables.neurons["epsilon"] * tables.neurons["d"] / tables.neurons["k"]
+    low, high = np.quantile(scaled, [0.002, 0.998])
+    bins = np.linspace(low, high, 30).tolist()
+    for stage, (_, colour, line) in STAGES.items():
+        axes[-1].hist(
+            scaled[tables.neurons["stage"] == stage], bins=bins, color=colour, histtype="step", ls=line, lw=1.2
+        )
+    axes[-1].axvline(0, color="black", lw=0.7)
+    axes[-1].set(title="all pure units", xlabel="mixture ε / (k/d)", ylabel="units")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
+
+
+def claims(data: pd.DataFrame) -> list[ClaimResult]:
+    """One atom, a dense mixture, which purification removes."""
+    return judged(data, KEYS)
+
+
+RECIPE = Recipe(
+    name="feature_purification/coefficients",
+    shows="A unit is one atom and a dense mixture; FGM training removes the mixture",
+    item="P2, P3, P8; in place of the recollected cartoon",
+    studies=STUDIES,
+    collect=collect,
+    draw=draw,
+    claims=claims,
+)

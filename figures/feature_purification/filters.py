@@ -1,0 +1,74 @@
+"""First-layer filters of the same units before and after adversarial training.
+
+Recollected: AlexNet's first convolution on CIFAR-10, clean above robust [R-high]. Here the network's 3 x 3 filters, on
+which little can be seen; the claims say what "de-noised" should mean for them (ours). On the digits many robust filters
+are single pixels: they have less total variation for having fewer entries, not for being smooth.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analyses.claims import Claim, ClaimResult, check
+from analyses.lab import Lab
+from cotoolkit.choices import Scale
+from figures.feature_purification.deep import STUDIES, part_of, values
+from figures.feature_purification.pictures import picture_rows
+from figures.recipe import Recipe
+
+SHOWN = 16
+
+
+def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+    """Filters of the first seed, and statistics of all."""
+    return part_of(scale, lab, "filter_statistics", first_seed=["filters"])
+
+
+def draw(data: pd.DataFrame) -> Figure:
+    """The same units, clean above robust; each filter has its own scale, grey is 0."""
+    rows = {"clean, w": "clean", "robust, w′": "robust"}
+    return picture_rows(data, "filters", rows, SHOWN, height=1.1)
+
+
+def claims(data: pd.DataFrame) -> list[ClaimResult]:
+    """The filters stay kin and get smoother."""
+
+    def of(statistic: str, network: str) -> pd.Series:
+        return values(data, "filter_statistics", statistic, network=network)
+
+    recollected = "ours: hypothesis, recollected [R-high]"
+    return [
+        check(
+            Claim(
+                "kin", "a robust filter is recognisably the clean one", "mean |cos| of a unit's filters, w and w′",
+                "above", 0.7, 0.39, recollected,
+            ),
+            of("lineage_cosine", "robust"),
+        ),
+        check(
+            Claim(
+                "smoother", "robust filters vary less from pixel to pixel than the clean ones",
+                "mean total variation of filters of length 1, w′ less w", "below", 0.0, 0.0, recollected,
+            ),
+            of("variation", "robust") - of("variation", "clean"),
+        ),
+        check(
+            Claim(
+                "not_drift", "clean training for as long does not do that",
+                "mean total variation, w′ less w after more clean training", "below", 0.0, 0.0, "ours: control [M]",
+            ),
+            of("variation", "robust") - of("variation", "longer"),
+        ),
+    ]  # fmt: skip
+
+
+RECIPE = Recipe(
+    name="feature_purification/filters",
+    shows="First-layer filters before and after adversarial training from clean weights",
+    item="recollected figure of first-layer filters",
+    studies=STUDIES,
+    collect=collect,
+    draw=draw,
+    claims=claims,
+)

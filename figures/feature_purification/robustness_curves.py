@@ -1,0 +1,57 @@
+"""Accuracy against the radius in the theory's world, before and after purification, under three perturbations."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analyses.claims import ClaimResult
+from analyses.lab import Lab
+from cotoolkit.choices import Scale
+from figures.feature_purification.theory import STAGES, STUDIES, collect_largest, judged, tables_of
+from figures.recipe import Recipe
+from figures.strokes import band, percent, sheet
+from figures.style import GREY, PAGE
+
+KEYS = ("P6-loss", "P6-universal", "P6-random", "P11-recovery", "P11-gap", "Q-radius")
+
+ATTACKS = {"pgd": "PGD", "universal": "one direction, −y D_w", "random": "random direction"}
+
+
+def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+    """Curves and scalars of the largest setting."""
+    return collect_largest(scale, lab, "curves")
+
+
+def draw(data: pd.DataFrame) -> Figure:
+    """A panel per perturbation."""
+    curves = tables_of(data).curves
+    radius = curves.loc[curves["multiple"] == 1, "radius"].iloc[0]
+    figure, axes = sheet(PAGE, 2.2, 1, len(ATTACKS), sharey=True)
+    for axis, (attack, title) in zip(axes, ATTACKS.items(), strict=True):
+        for stage, (label, colour, line) in STAGES.items():
+            rows = curves[(curves["attack"] == attack) & (curves["stage"] == stage)]
+            band(axis, rows, "radius", "accuracy", colour=colour, line=line, marker="o", ms=2.5, label=label)
+        axis.axvline(radius, color=GREY, lw=0.7)
+        axis.set(title=title, xlabel="l2 radius τ", ylim=(0, 1.03))
+        percent(axis)
+    axes[0].annotate("training", (radius, 0.02), (3, 0), textcoords="offset points", fontsize=6.5)
+    percent(axes[0], "accuracy")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
+
+
+def claims(data: pd.DataFrame) -> list[ClaimResult]:
+    """The clean network breaks, along one direction, and the purified one does not."""
+    return judged(data, KEYS)
+
+
+RECIPE = Recipe(
+    name="feature_purification/robustness_curves",
+    shows="One direction per label breaks the clean network; FGM training takes part of that back",
+    item="P6, P11",
+    studies=STUDIES,
+    collect=collect,
+    draw=draw,
+    claims=claims,
+)

@@ -1,0 +1,175 @@
+"""SORA (ICML 2026): PertAlign and the linearity coefficient around the break, and the rule that reads them.
+
+Definitions, the rule (means of the first and the last quarter of a sliding window differ by at least 0.5) and the 0.98
+were read in SORA's code. The length of its window was not found: 64 values (ours, as in `cotoolkit.alarm`), which are
+128 iterations here. SORA's attack starts from noise, these runs' from the image, where gradients of points that are
+classified with confidence are small: so the coefficient, a ratio to them, can be far above 1. That the rule warns in
+time, and only of breaks, is a hypothesis of ours.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analyses.alarm_bench.candidates import PUBLISHED, series
+from analyses.claims import Claim, ClaimResult, check
+from cotoolkit.alarm import Level
+from figures.field.around_break import STUDIES, aligned, breakpoints, collect_around_break
+from figures.recipe import Recipe
+from figures.strokes import band, mark_breakpoint, sheet
+from figures.style import BLUE, GREY, PAGE, VERMILION
+
+SOURCE = "repository [R]: SORA, code"
+
+RULE = PUBLISHED["SORA 2026: PertAlign falls by 0.5 within a window"]
+
+SPACING = 8
+"""Iterations that are drawn as one."""
+
+NEAR = 16
+"""Iterations on each side of the break whose means are compared; the four nearest to it are left out (ours)."""
+
+FULL_STEP = 0.98
+"""Coefficient up from which SORA takes the full step; the mean over steps has the weight 0.05 for the newest."""
+
+ARMS = (
+    ("breaks", "FGSM, injected feature", VERMILION, "-"),
+    ("intact", "FGSM, data as they are", BLUE, "--"),
+)
+
+
+def trace(data: pd.DataFrame, arm: str, seed: int, signal: str) -> pd.DataFrame:
+    """A recorded signal of a run: columns iteration and the signal's name."""
+    rows = data[(data["arm"] == arm) & (data["seed"] == seed) & (data["statistic"] == signal)]
+    return rows[["iteration", "value"]].rename(columns={"value": signal}).sort_values("iteration")
+
+
+def alarms(data: pd.DataFrame, arm: str) -> dict[int, list[int]]:
+    """Iterations at which SORA's rule fires, by seed."""
+    found = {}
+    for seed in sorted(data["seed"].unique().tolist()):
+        known = trace(data, arm, seed, RULE.signal)
+        found[seed] = series(known, RULE.signal, RULE.direction, RULE.statistic).alarms(RULE.threshold)
+    return found
+
+
+def draw(data: pd.DataFrame) -> Figure:
+    """Both signals against iterations since the break; triangles on the axis where the rule fires first."""
+    figure, axes = sheet(PAGE, 2.5, 1, 2, sharex=True)
+    shown = aligned(data, ("pert_align", "linearity"), SPACING)
+    at = breakpoints(data)
+    for axis, signal, title in zip(
+        axes, ("pert_align", "linearity"), ("PertAlign", "linearity coefficient λ"), strict=True
+    ):
+        for arm, label, colour, line in ARMS:
+            rows = shown[(shown["statistic"] == signal) & (shown["arm"] == arm)]
+            band(axis, rows, "offset", "value", colour=colour, line=line, label=label)
+        mark_breakpoint(axis, 0)
+        axis.set(title=title, xlabel="iterations since the break")
+    first = [fired[0] - at[seed] for seed, fired in alarms(data, "breaks").items() if fired and seed in at]
+    low, high = axes[0].get_ylim()
+    axes[0].plot(
+        first, [low] * len(first), "^", color=VERMILION, mec="black", mew=0.5, ms=5, clip_on=False, ls="",
+        label="rule fires first", zorder=5,
+    )  # fmt: skip
+    axes[0].set(ylabel="mean cosine", ylim=(low, high))
+    axes[1].axhline(FULL_STEP, color=GREY, lw=0.7)
+    axes[1].annotate("full step", (1, FULL_STEP), (0, 2), xycoords=("axes fraction", "data"), ha="right", fontsize=6.5,
+                     textcoords="offset points")  # fmt: skip
+    axes[1].set(ylabel="mean ⟨sign g, g′⟩ / ‖g‖₁", yscale="symlog", ylim=(-0.3, None))
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
+def around(data: pd.DataFrame, signal: str, arm: str = "breaks") -> pd.DataFrame:
+    """Means of a signal over the iterations just before and just behind the break; a row per seed that broke."""
+    found = {}
+    for seed, at in breakpoints(data).items():
+        known = trace(data, arm, seed, signal)
+        away = known["iteration"] - at
+        before, after = away.between(-NEAR - 4, -5), away.between(5, NEAR + 4)
+        found[seed] = {"before": known.loc[before, signal].mean(), "after": known.loc[after, signal].mean()}
+    return pd.DataFrame.from_dict(found, orient="index", columns=["before", "after"])
+
+
+def lead(data: pd.DataFrame) -> pd.Series:
+    """Iterations from the rule's first alarm to the break, by seed; nan where it never fires."""
+    at = breakpoints(data)
+    fired = alarms(data, "breaks")
+    return pd.Series({seed: at[seed] - fired[seed][0] if fired[seed] else float("nan") for seed in at})
+
+
+def smoothed_before(data: pd.DataFrame) -> pd.Series:
+    """SORA's running mean of the linearity coefficient at the break, by seed."""
+    found = {}
+    for seed, at in breakpoints(data).items():
+        known = trace(data, "breaks", seed, "linearity")
+        level, last = Level(0.05), float("nan")
+        for value in known.loc[known["iteration"] < at, "linearity"].dropna():
+            last = level.update(value)
+        found[seed] = last
+    return pd.Series(found)
+
+
+def claims(data: pd.DataFrame) -> list[ClaimResult]:
+    """Both signals fall; the rule fires in time, and only where there is a break."""
+    align, linear = around(data, "pert_align"), around(data, "linearity")
+    ahead, false = lead(data), [float(len(fired)) for fired in alarms(data, "intact").values()]
+    noticed = ahead.notna().astype(float)
+    return [
+        check(
+            Claim(
+                "align_falls", "PertAlign falls at the break", f"mean of {NEAR} iterations before less after", "above",
+                0.2, 0.0, SOURCE,
+            ),
+            align["before"] - align["after"],
+        ),
+        check(
+            Claim(
+                "linearity_falls", "the linearity coefficient falls at the break",
+                f"mean of {NEAR} iterations before less after", "above", 0.2, 0.0, SOURCE,
+            ),
+            linear["before"] - linear["after"],
+        ),
+        check(
+            Claim(
+                "fires", "SORA's rule notices the break", "share of seeds in which it fires at all", "above", 0.5, 0.0,
+                "ours: hypothesis on a rule that was read in SORA's code",
+            ),
+            noticed,
+        ),
+        check(
+            Claim(
+                "in_time", "it fires before the break, or with it", "iterations from the first alarm to the break",
+                "above", -1.0, 0.0, "ours: hypothesis; nobody reports how early the rule is",
+            ),
+            ahead,
+        ),
+        check(
+            Claim(
+                "silent", "it is silent without a break", "alarms in a run that does not break", "below", 0.5, 0.0,
+                "ours: hypothesis; nobody reports false alarms",
+            ),
+            false,
+        ),
+        check(
+            Claim(
+                "curved_already", "before the break the loss is too curved for SORA's full step already",
+                "running mean of the linearity coefficient at the break", "below", FULL_STEP, 1.0,
+                "ours: hypothesis; 0.98 read in SORA's code",
+            ),
+            smoothed_before(data),
+        ),
+    ]  # fmt: skip
+
+
+RECIPE = Recipe(
+    name="field/pertalign_timeline",
+    shows="PertAlign and the linearity coefficient around the break, and when SORA's rule fires",
+    item="SORA 2026: PertAlign around the break",
+    studies=STUDIES,
+    collect=collect_around_break,
+    draw=draw,
+    claims=claims,
+)

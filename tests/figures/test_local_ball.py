@@ -1,0 +1,71 @@
+"""Does the stored table of local-ball training say what the analysis found?"""
+
+import io
+
+import pandas as pd
+import pytest
+
+from figures.local_ball import ablation, radius, sensitivity
+from figures.local_ball.plan import PLANS
+from figures.local_ball.reading import MEASURE, numbers
+
+ROBUST = {"fgsm": 0.0, "lbt rho=0.25": 0.1, "lbt": 0.6, "lbt m=0": 0.2, "centre clean": 0.5}
+
+
+@pytest.fixture
+def data() -> pd.DataFrame:
+    """FGSM breaks half-way, as do all but LBT with the larger ball; the loss peaks 0.3 before the end of the step."""
+    runs = [
+        {"arm": arm, "seed": seed, "robust": robust + 0.01 * seed, "escaped": arm in ("lbt", "centre clean")}
+        | {"breakpoint": None if arm in ("lbt", "centre clean") else 100.0}
+        | {"onset": 1.0 if arm in ("lbt", "centre clean") else 0.5, "verdict": "", "cost": 1.0, "hidden": 0.0}
+        for arm, robust in ROBUST.items()
+        for seed in range(3)
+    ]
+    measures = [
+        {"arm": "fgsm", "seed": seed, "offset": offset, "statistic": "needed_median", "place": None, "value": 0.3}
+        for seed in range(3)
+        for offset in (-8.0, 8.0)
+    ]
+    measures += [
+        {"arm": arm, "seed": seed, "offset": None, "statistic": "kappa_worst", "place": place, "value": value * place}
+        for arm, value in (("fgsm", 3.0), ("lbt", 1.0), ("centre clean", 0.5))
+        for seed in range(3)
+        for place in (0.5, 1.0)
+    ]
+    table = pd.concat([pd.DataFrame(runs), pd.DataFrame(measures)[list(MEASURE)]], ignore_index=True)
+    return pd.read_csv(io.StringIO(table.assign(scale="smoke").to_csv(index=False)))
+
+
+def test_the_table_is_read_as_the_analysis_reads_it(data):
+    read = numbers(data)
+    assert read.of("lbt").tolist() == pytest.approx([0.6, 0.61, 0.62])
+    assert read.sweep(0) == ([0.25, 0.5], [False, True])
+    assert read.measured("fgsm", "needed_median", offset=8).tolist() == [0.3] * 3
+
+
+def test_claims_of_the_radius(data):
+    found = {one.claim.key: one for one in radius.claims(data)}
+    assert found["threshold_after"].found.mean == pytest.approx(0.375 - 0.3)  # half-way between 0.25 and 0.5
+    assert found["if_and_only_if"].found.mean == 1
+    assert found["delays_break"].found.mean == 0.5
+    assert "escape_is_real" not in found  # asks for PGD-3
+
+
+def test_claims_of_parts_and_of_smoothness(data):
+    found = {one.claim.key: one for one in [*ablation.claims(data), *sensitivity.claims(data)]}
+    assert found["local_term_needed"].found.mean == pytest.approx(0.6)
+    assert found["adversary_beats_clean"].found.mean == pytest.approx(0.1)
+    assert found["steps_help"].found.mean == pytest.approx(0.5)
+    assert found["smooth_at"].found.mean == pytest.approx(-1)
+    assert found["smooth_beyond"].found.mean == pytest.approx(-2)
+    assert found["smooth_by_centre"].verdict == "fails"
+    assert all(one.claim.source.startswith("ours") for one in found.values())
+
+
+def test_the_plan_is_a_part_of_the_study():
+    from analyses.local_ball.settings import PLANS as WHOLE
+
+    own = {run.identity for run in PLANS["smoke"].first_round().runs()}
+    assert len(own) == 24
+    assert own < {run.identity for run in WHOLE["smoke"].first_round().runs()}
