@@ -183,13 +183,14 @@ class Plan(BaseModel):
         parts: dict[str, Part] = {"overfitting": self.overfitting, "onset": self.onset}
         return parts if self.poisoned is None else parts | {"poison": self.poisoned}
 
-    def study(self) -> Study:
-        """All runs of all parts."""
+    def study(self, part: str | None = None) -> Study:
+        """All runs of a part, or of all."""
+        chosen = [own for name, own in self.parts().items() if part in (None, name)]
         return Study(
-            name="holistic",
+            name="holistic" if part is None else f"holistic-{part}",
             question="Does HR reduce robust overfitting, resist wrong labels, delay the break of single-step training?",
             scale=self.scale,
-            grids=tuple(grid for part in self.parts().values() for grid in part.grids()),
+            grids=tuple(grid for own in chosen for grid in own.grids()),
         )
 
 

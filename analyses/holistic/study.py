@@ -64,20 +64,7 @@ def run_study(scale: str, lab: Lab) -> Findings:
 def run_plan(plan: Plan, lab: Lab) -> Findings:
     """As `run_study`, for any plan."""
     runs = lab.train(plan.study())
-    finished = set(runs.loc[runs["state"] == "done", "run"])
-    configs = {
-        name: [(arm, part.config(arm, seed)) for arm in part.arms() for seed in part.seeds]
-        for name, part in plan.parts().items()
-    }
-    losses = lab.measure(
-        [
-            Losses(name, arm, config, plan.points)
-            for name, own in configs.items()
-            for arm, config in own
-            if f"{config.title}-{config.identity}" in finished
-        ]
-    )
-    own = {name: losses[losses["part"] == name] for name in configs}
+    own = {name: losses_of(plan, name, runs, lab) for name in plan.parts()}
     gaps = gap_table(own["overfitting"], plan.overfitting)
     onsets = onset_table(runs, own["onset"], plan.onset)
     poison = pd.DataFrame()
@@ -92,6 +79,27 @@ def run_plan(plan: Plan, lab: Lab) -> Findings:
         weight_courses(onsets, lab.root, recorded(plan.onset)),
         coverage(plan.repetitions),
         lab.facts(runs),
+    )
+
+
+def losses_of(plan: Plan, name: str, runs: pd.DataFrame, lab: Lab) -> pd.DataFrame:
+    """Measure a part's finished runs (`Losses`).
+
+    Args:
+        plan: the study.
+        name: of the part.
+        runs: table of runs, those of the part among them; diverged ones are left out.
+        lab: where to measure.
+    """
+    part = plan.parts()[name]
+    finished = set(runs.loc[runs["state"] == "done", "run"])
+    configs = [(arm, part.config(arm, seed)) for arm in part.arms() for seed in part.seeds]
+    return lab.measure(
+        [
+            Losses(name, arm, config, plan.points)
+            for arm, config in configs
+            if f"{config.title}-{config.identity}" in finished
+        ]
     )
 
 

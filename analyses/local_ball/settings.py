@@ -50,6 +50,7 @@ class Plan(BaseModel):
         rhos: radii of the sweep; `rho` among them.
         gradalign_weight: ours, where the radius is beyond the end of the published law.
         full: all arms; otherwise those of the central questions.
+        only: names of arms, if not all of these are wanted; `rhos` must name no others.
         points: test points that the attacks and diagnostics look at.
     """
 
@@ -64,6 +65,7 @@ class Plan(BaseModel):
     rhos: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 2.0)
     gradalign_weight: float = 1.0
     full: bool = True
+    only: tuple[str, ...] = ()
     points: int = 192
 
     @property
@@ -111,7 +113,8 @@ class Plan(BaseModel):
             "trades-3": {"method": {"name": "trades", "steps": 3}},
             "n_fgsm x2.5": {"method": {"name": "n_fgsm"}, "epochs": round(2.5 * epochs)},
         }
-        return {**central, **more} if self.full else central
+        found = {**central, **more} if self.full else central
+        return {arm: found[arm] for arm in self.only} if self.only else found
 
     def config(self, arm: str, seed: int, keep: Sequence[int] = ()) -> RunConfig:
         """The run of an arm, as the rounds train it."""

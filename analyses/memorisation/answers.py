@@ -7,6 +7,7 @@ hypothesis of it. Accuracies are shares; differences are within seeds.
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
 from analyses.claims import ClaimResult
@@ -54,14 +55,15 @@ def world_answers(world: World, tables: WorldTables, suffix: str = "") -> list[C
         )
     if world.seeds:
         read = Accuracies(tables.accuracies)
-        _finding_a(claims, read)
-        _finding_b(claims, read, world)
-        _controls(claims, read)
-        _flags(claims, tables)
+        finding_a(claims, read)
+        finding_b(claims, read, world)
+        controls(claims, read)
+        flags_mean(claims, tables.flags, tables.noise)
     return claims.results
 
 
-def _finding_a(claims: ClaimList, read: Accuracies) -> None:
+def finding_a(claims: ClaimList, read: Accuracies) -> None:
+    """Claims about what memorising atypical images buys; `read` holds accuracies of the arms that leave images out."""
     source = "[P] finding (a); margin [R]"
 
     def lost(event: str, group: str = "linked", arm: str = "without atypical") -> np.ndarray:
@@ -108,7 +110,8 @@ def _finding_a(claims: ClaimList, read: Accuracies) -> None:
         )
 
 
-def _finding_b(claims: ClaimList, read: Accuracies, world: World) -> None:
+def finding_b(claims: ClaimList, read: Accuracies, world: World) -> None:
+    """Claims about atypical images that hurt typical ones; on planted data also of those known to."""
     source = "[P] finding (b)"
 
     def gain(
@@ -159,7 +162,9 @@ def _finding_b(claims: ClaimList, read: Accuracies, world: World) -> None:
         )
 
 
-def _controls(claims: ClaimList, read: Accuracies) -> None:
+def controls(claims: ClaimList, read: Accuracies) -> None:
+    """Claims about BAT-style training against plain training and its controls."""
+
     def gain(other: str, event: str = "robust", arm: str = "weights", group: str = "all") -> ArrayLike:
         return read.less("adversarial", arm, other, group, event)
 
@@ -208,8 +213,9 @@ def _controls(claims: ClaimList, read: Accuracies) -> None:
         )
 
 
-def _flags(claims: ClaimList, tables: WorldTables) -> None:
-    flags = tables.flags[tables.flags["threshold"] == T_MEM]
+def flags_mean(claims: ClaimList, flags: pd.DataFrame, noise: pd.DataFrame) -> None:
+    """Claims about what is flagged: the tables `flags` and `noise`."""
+    flags = flags[flags["threshold"] == T_MEM]
     claims.above(
         "flags_enriched",
         "flagged images are more often atypical",
@@ -241,7 +247,7 @@ def _flags(claims: ClaimList, tables: WorldTables) -> None:
             flags["harmful"] - flags["benign"],
             "[P] the aim; [U] the criterion",
         )
-    last = tables.noise[tables.noise["iteration"] == tables.noise["iteration"].max()]
+    last = noise[noise["iteration"] == noise["iteration"].max()]
     claims.above(
         "noise_recall",
         "flags find more than half of planted label noise: part of what is called harmful is mislabelled",

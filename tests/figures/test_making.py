@@ -16,14 +16,13 @@ from figures.catalogue import find
 from figures.make import Clock, cost, make, train_first
 from figures.recipe import Comparison, Recipe, table_of
 from figures.record import PICTURES, read_data, read_record, stored
-from figures.strokes import band, mark_breakpoint, sheet, styled
+from figures.strokes import band, mark_breakpoint, sheet
 from figures.style import BLUE
 from figures.verify import verify
 
 CLAIM = Claim("rises", "it rises", "slope", "above", 0.5, 0.0, "ours: made up")
 
 
-@styled
 def draw(data):
     figure, axis = sheet(3.3, 2.2)
     band(axis, data, "x", "y", colour=BLUE, label="y")

@@ -1,0 +1,119 @@
+"""Accuracy over adversarial training, for typical and atypical images apart (F1 of the spec).
+
+The study trains at three quarters of the radius that it evaluates at (see `analyses.memorisation.settings`), so that
+"robust" asks for more than was trained; half the radius asks for less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analyses.claims import Claim, ClaimResult, check
+from analyses.lab import Lab
+from cotoolkit.choices import Scale
+from cotoolkit.data import load, planted_truth
+from cotoolkit.data.image_set import as_float
+from cotoolkit.evaluate import evaluate
+from cotoolkit.runs import RunFolder
+from cotoolkit.trained import trained_series
+from figures.benign_at.plan import WORLD, study, watched
+from figures.look import Look
+from figures.recipe import Recipe
+from figures.strokes import band, percent, sheet
+from figures.style import BLUE, PAGE, VERMILION
+
+PROTOCOL = "pgd-10"
+GROUPS = {"typical": (BLUE, "s"), "atypical": (VERMILION, "o")}
+EVENTS = {"clean": "clean accuracy", "robust": "robust accuracy, at ε", "robust_small": "robust accuracy, at ε/2"}
+PARTS = {"train": "-", "test": "--"}
+
+
+def accuracies(folder: RunFolder, radii: Mapping[str, float]) -> pd.DataFrame:
+    """Accuracies at the kept iterations of a run on planted data, typical (common) and atypical (rare) images apart.
+
+    Args:
+        folder: of the run.
+        radii: of the attack, by column.
+
+    Returns:
+        Columns iteration, part (train, test), group, clean, and one per radius.
+    """
+    config = folder.config()
+    splits = load(config.data, config.seed)
+    threat = config.threat
+    attacks = {name: (threat.scaled(radius / threat.epsilon), PROTOCOL) for name, radius in radii.items()}
+    kept = folder.kept()
+    rows = []
+    for iteration, model in zip(kept, trained_series(folder, kept), strict=True):
+        for part, data in (("train", splits.train), ("test", splits.test)):
+            images, common = as_float(data.images), planted_truth(data.images).of_kind("common")
+            right = {
+                name: evaluate(model, images, data.labels, where, protocol).correct.numpy()
+                for name, (where, protocol) in {"clean": (threat, "clean"), **attacks}.items()
+            }
+            for group, members in (("typical", common), ("atypical", np.logical_not(common))):
+                shares = {name: float(correct[members].mean()) for name, correct in right.items()}
+                rows.append({"iteration": iteration, "part": part, "group": group, **shares})
+    return pd.DataFrame(rows)
+
+
+def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+    """One row per seed, iteration, part and group."""
+    arms = watched()
+    lab.train(study("watched", arms))
+    looks = [Look(arm.config, accuracies, {"seed": arm.seed}, {"radii": WORLD.radii}) for arm in arms]
+    return lab.measure(looks).assign(scale=scale)
+
+
+def draw(data: pd.DataFrame) -> Figure:
+    """A panel per event."""
+    figure, axes = sheet(PAGE, 2.4, 1, len(EVENTS), sharey=True)
+    for axis, (event, title) in zip(axes, EVENTS.items(), strict=True):
+        for group, (colour, marker) in GROUPS.items():
+            for part, line in PARTS.items():
+                rows = data[(data["group"] == group) & (data["part"] == part)]
+                look = {"colour": colour, "line": line, "marker": marker, "label": f"{group}, {part}"}
+                band(axis, rows, "iteration", event, **look)
+        axis.set(xlabel="iteration", title=title, ylim=(-0.03, 1.03))
+    percent(axes[0], "accuracy")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    return figure
+
+
+def claims(data: pd.DataFrame) -> list[ClaimResult]:
+    """Atypical images are fitted robustly, and stay fragile in the test set."""
+    last = data[data["iteration"] == data["iteration"].max()]
+    robust = last.pivot_table(index="seed", columns=["part", "group"], values="robust")
+    gap = robust["train"] - robust["test"]
+    source = "ours: F1 [R], after finding (a)"
+    return [
+        check(
+            Claim(
+                "fitted", "atypical training images are fitted robustly",
+                "robust accuracy on atypical training images at the end", "above", 0.5, 0.0, source,
+            ),
+            robust["train", "atypical"],
+        ),
+        check(
+            Claim(
+                "not_carried_over", "but it carries over to the test set less than for typical images",
+                "robust accuracy, training less test: atypical less typical", "above", 0.0, 0.0, source,
+            ),
+            gap["atypical"] - gap["typical"],
+        ),
+    ]  # fmt: skip
+
+
+RECIPE = Recipe(
+    name="benign_at/course",
+    shows="Clean and robust accuracy over adversarial training, of typical and of atypical images",
+    item="F1 of our spec, on planted data",
+    studies={"smoke": (study("watched", watched()),)},
+    collect=collect,
+    draw=draw,
+    claims=claims,
+)

@@ -1,0 +1,66 @@
+"""Clean and robust accuracy of BAT-style training and of other methods (T1 of the spec, on planted data).
+
+The paper's tables (CIFAR-100, Tiny ImageNet) could not be read; its abstract claims a better trade-off [P]. BAT-style
+is reconstructed: weights [U], and in "+ D" the discrimination loss [U]. DOM-RE drops what is fitted well [S].
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analyses.claims import ClaimResult
+from analyses.lab import Lab
+from cotoolkit.choices import Scale
+from figures.benign_at.plan import found, knob_accuracies, knob_arms, study, world_study
+from figures.benign_at.reading import PLAIN, control_claims
+from figures.recipe import Recipe
+from figures.strokes import dots, names_below, percent, sheet
+from figures.style import BLUE, GREEN, ORANGE, PAGE, PURPLE, SKY
+
+ARMS = {
+    PLAIN: ("PGD-AT", BLUE, "s"),
+    "trades 6": ("TRADES", SKY, "D"),
+    "dom": ("DOM-RE", PURPLE, "^"),
+    "weights": ("BAT-style", GREEN, "o"),
+    "weights + discrimination": ("BAT-style + D", ORANGE, "P"),
+}
+EVENTS = {"clean": "clean accuracy", "robust": "robust accuracy, at ε", "robust_small": "robust accuracy, at ε/2"}
+CLAIMS = ("c_robust", "c_clean", "c_both_clean", "c_both_robust", "c_dom")
+
+
+def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+    """Accuracies on all test images; columns as `accuracy_table`."""
+    tables = found(lab)
+    table = pd.concat([tables.accuracies, knob_accuracies(lab, tables.tests)], ignore_index=True)
+    wanted = table["arm"].isin(ARMS) & (table["group"] == "all") & (table["kind"] == "adversarial")
+    return table[wanted].assign(scale=scale)
+
+
+def draw(data: pd.DataFrame) -> Figure:
+    """A panel per event."""
+    figure, axes = sheet(PAGE, 2.5, 1, len(EVENTS))
+    for axis, (event, title) in zip(axes, EVENTS.items(), strict=True):
+        for place, (arm, (_, colour, marker)) in enumerate(ARMS.items()):
+            rows = data[(data["arm"] == arm) & (data["event"] == event)]
+            dots(axis, place, rows["accuracy"].to_list(), colour, marker=marker)
+        names_below(axis, [name for name, *_ in ARMS.values()], turned=True)
+        percent(axis, title)
+        axis.set(ylim=(None, 1.02))
+    return figure
+
+
+def claims(data: pd.DataFrame) -> list[ClaimResult]:
+    """The better trade-off, at one strength."""
+    return control_claims(data, CLAIMS)
+
+
+RECIPE = Recipe(
+    name="benign_at/methods",
+    shows="Clean and robust accuracy of BAT-style training beside PGD-AT, TRADES and DOM-RE",
+    item="T1 of our spec, on planted data; the paper's table could not be read",
+    studies={"smoke": (*world_study(), study("knobs", knob_arms()))},
+    collect=collect,
+    draw=draw,
+    claims=claims,
+)

@@ -1,0 +1,84 @@
+"""When single-step training breaks, with HR weights and with their controls (section 5 of the spec; ours throughout).
+
+No source was found that studies it. The controls keep the histogram of the weights but deal it out at random
+(permuted), or keep the length of the step (norm-matched). "Delays" needs both to be beaten.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analyses.claims import ClaimResult
+from analyses.holistic.answers import onset_claims
+from analyses.holistic.settings import PLAIN, hr_name
+from analyses.holistic.study import losses_of, recorded
+from analyses.holistic.tables import onset_table, weight_courses
+from analyses.lab import Lab
+from cotoolkit.choices import Scale
+from figures.holistic_robust.plan import PLANS, studies
+from figures.holistic_robust.sources import sourced
+from figures.recipe import Recipe
+from figures.strokes import band, dots, mark_breakpoint, names_below, percent, sheet
+from figures.style import CYCLE, GREEN, GREY, MARKERS, PAGE
+
+NAMES = {PLAIN: "FGSM", "norm_matched": "norm-matched", "small_batch": "small batch"}
+WINDOW = 40
+"""Iterations over which courses of weights are averaged, for the picture."""
+
+
+def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+    """One row per arm and seed (kind "run", see `onset_table`), then weights around the break (kind "weight")."""
+    plan = PLANS[scale]
+    runs = lab.train(plan.study("onset"))
+    onsets = onset_table(runs, losses_of(plan, "onset", runs, lab), plan.onset)
+    weights = weight_courses(onsets, lab.root, recorded(plan.onset))
+    return pd.concat([onsets.assign(kind="run"), weights.assign(kind="weight")], ignore_index=True).assign(scale=scale)
+
+
+def draw(data: pd.DataFrame) -> Figure:
+    """Breaks by arm, and what share of HR's weight lies on abnormal samples around them."""
+    plan = PLANS[data["scale"].iloc[0]].onset
+    runs, weights = data[data["kind"] == "run"], data[data["kind"] == "weight"]
+    figure, (left, right) = sheet(PAGE, 2.7, 1, 2)
+    arms = list(dict.fromkeys(runs["arm"]))
+    for place, arm in enumerate(arms):
+        own = runs[runs["arm"] == arm]
+        dots(left, place, own["time"].to_list(), CYCLE[place], marker=MARKERS[place])
+        broke = int(own["broke"].astype(bool).sum())
+        left.annotate(f"{broke} of {len(own)}", (place, 1.02), xycoords=("data", "axes fraction"), ha="center")
+    left.axhline(runs["iterations"].max(), color=GREY, lw=0.7, ls=":")
+    names_below(left, [NAMES.get(arm, arm) for arm in arms], turned=True)
+    left.set(ylabel="iteration of the break (dotted: end)", ylim=(0, None))
+    hr = hr_name(*plan.matched)
+    for signal, label, colour, line in (
+        ("abnormal_weight", "their weight", GREEN, "-"),
+        ("abnormal_share", "their share", GREY, "--"),
+    ):
+        rows = weights[(weights["arm"] == hr) & (weights["signal"] == signal)]
+        rows = rows.assign(offset=(rows["offset"] // WINDOW + 0.5) * WINDOW)
+        steps = rows.groupby(["seed", "offset"])["value"].mean().reset_index()
+        band(right, steps, "offset", "value", colour=colour, line=line, marker="o", label=label)
+    mark_breakpoint(right, 0)
+    percent(right, "batch, or its weight")
+    right.set(xlabel=f"iterations since the break of {hr}", ylim=(0, None))
+    right.legend(title="abnormal samples", title_fontsize=7, loc="upper left")
+    return figure
+
+
+def claims(data: pd.DataFrame) -> list[ClaimResult]:
+    """Does r delay the break, beyond what its controls do?"""
+    plan = PLANS[data["scale"].iloc[0]].onset
+    runs = data[data["kind"] == "run"].astype({"broke": bool})
+    return sourced(onset_claims(runs, data[data["kind"] == "weight"], plan))
+
+
+RECIPE = Recipe(
+    name="holistic_robust/onset",
+    shows="When FGSM training breaks: plain, with HR weights, and with their controls",
+    item="Section 5 of our spec; not studied in the paper, as far as was read",
+    studies=studies("onset"),
+    collect=collect,
+    draw=draw,
+    claims=claims,
+)

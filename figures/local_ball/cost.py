@@ -1,0 +1,77 @@
+"""Accuracy against the cost of training (T1 and F1 of the spec).
+
+What the paper compares is not known; that training on weak adversaries pays is its claim [P]. The method is our
+reconstruction [R], and so are the comparison at equal cost and the attack: the worst of PGD-50, PGD on the margin, and
+Square. Seconds are not shown: they would be those of this machine.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analyses.claims import ClaimResult
+from analyses.lab import Lab
+from analyses.local_ball.settings import OURS, RIVALS
+from cotoolkit.choices import Scale
+from figures.local_ball.plan import STUDIES
+from figures.local_ball.reading import collected, judged
+from figures.recipe import Recipe
+from figures.strokes import percent, sheet
+from figures.style import METHODS, ORANGE, PAGE
+
+FAMILIES: dict[str, tuple[str, tuple[str, ...], str]] = {
+    "fgsm": ("FGSM", ("fgsm",), "v"),
+    "n_fgsm": ("N-FGSM", RIVALS["N-FGSM"], "^"),
+    "pgd": ("PGD", RIVALS["PGD"], "s"),
+    "trades": ("TRADES", RIVALS["TRADES"], "D"),
+    "gradalign": ("GradAlign", RIVALS["GradAlign"], "P"),
+    "local_ball": ("LBT (reconstructed)", OURS["LBT-M"], "o"),
+}
+"""Lines of the picture: name, arms, marker."""
+
+_EQUAL_COST = "ours: reconstructed [R], after the paper's claim T"
+SOURCES = dict.fromkeys(("above_pgd", "above_n_fgsm", "above_trades", "above_gradalign"), _EQUAL_COST) | {
+    "not_masked": "ours: reconstructed [R], D8",
+}
+
+
+def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+    """One row per run."""
+    return collected(scale, lab)
+
+
+def draw(data: pd.DataFrame) -> Figure:
+    """A line per family through its means; small dots are seeds."""
+    figure, axes = sheet(PAGE, 2.7, 1, 2)
+    for axis, column in zip(axes, ("robust", "clean"), strict=True):
+        for family, (name, arms, marker) in FAMILIES.items():
+            runs = data[data["arm"].isin(arms)]
+            if runs.empty:
+                continue
+            _, colour, line = ("", ORANGE, "-") if family == "local_ball" else METHODS[family]
+            means = runs.groupby("arm")[["cost", column]].mean().sort_values("cost")
+            axis.plot(means["cost"], means[column], marker=marker, color=colour, ls=line, label=name, ms=5)
+            axis.scatter(runs["cost"], runs[column], s=7, color=colour, alpha=0.5, lw=0)
+        percent(axis, f"{column} accuracy")
+        axis.set(xlabel="cost (forward-backward passes × epochs)")
+    low = min(0.0, float(data["robust"].min()))
+    axes[0].set(ylim=(low - 0.03, None))
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=6)
+    return figure
+
+
+def claims(data: pd.DataFrame) -> list[ClaimResult]:
+    """Claim T against each family, and whether the robustness is real."""
+    return judged(data, SOURCES)
+
+
+RECIPE = Recipe(
+    name="local_ball/cost",
+    shows="What local-ball training buys at equal cost, beside single-step methods and PGD",
+    item="T1 and F1 of our spec; the paper's tables could not be read",
+    studies=STUDIES,
+    collect=collect,
+    draw=draw,
+    claims=claims,
+)

@@ -1,0 +1,79 @@
+"""The loss along FGSM's step, around the onset of catastrophic overfitting (section 5 of the spec, its diagnostic D7).
+
+That the loss is no longer monotone along the step is known [S] (Kim et al.); that it tells the needed radius is ours.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analyses.claims import Claim, ClaimResult, check
+from analyses.lab import Lab
+from analyses.local_ball.settings import AFTER, BEFORE
+from cotoolkit.choices import Scale
+from figures.local_ball.plan import STUDIES
+from figures.local_ball.reading import collected, judged, numbers
+from figures.recipe import Recipe
+from figures.strokes import band, mark_breakpoint, percent, sheet
+from figures.style import CYCLE, DASHES, GREEN, MARKERS, PAGE, VERMILION
+
+SHOWN = (-64, BEFORE, AFTER, 64)
+"""Iterations since the break whose profiles are drawn."""
+
+
+def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+    """One row per run, then profiles and where they peak."""
+    return collected(scale, lab, ("profile", "needed_median", "interior_share"))
+
+
+def draw(data: pd.DataFrame) -> Figure:
+    """Profiles, and how their peak moves inwards."""
+    figure, (left, right) = sheet(PAGE, 2.7, 1, 2)
+    around = data[(data["arm"] == "fgsm") & data["offset"].notna()]
+    for index, offset in enumerate(SHOWN):
+        rows = around[(around["statistic"] == "profile") & (around["offset"] == offset)]
+        look = {"colour": CYCLE[index], "line": DASHES[index], "marker": MARKERS[index], "label": f"{offset:+d}"}
+        band(left, rows, "place", "value", **look)
+    left.set(xlabel="place t along the step (0: image, 1: FGSM's end)", ylabel="mean loss (nats)", ylim=(0, None))
+    left.legend(title="iterations since the break", title_fontsize=7, ncols=2)
+    for statistic, label, colour, line, marker in (
+        ("interior_share", "share that peaks inside", VERMILION, "-", "o"),
+        ("needed_median", "median of 1 − t*", GREEN, "--", "s"),
+    ):
+        rows = around[around["statistic"] == statistic]
+        band(right, rows, "offset", "value", colour=colour, line=line, marker=marker, label=label)
+    mark_breakpoint(right, 0)
+    percent(right, "share of images, or of the step")
+    right.set(xlabel="iterations since the break", ylim=(-0.03, 1.06))
+    right.legend(loc="lower right")
+    return figure
+
+
+def claims(data: pd.DataFrame) -> list[ClaimResult]:
+    """The peak moves inwards across the break, and what is left of it in networks that do not break."""
+    read = numbers(data)
+    inside = read.measured("fgsm", "interior_share", offset=AFTER) - read.measured(
+        "fgsm", "interior_share", offset=BEFORE
+    )
+    moved = check(
+        Claim(
+            "peak_moves_inside", "at the break the loss along FGSM's step stops growing monotonically",
+            f"share of images whose loss peaks inside: {AFTER} iterations after the break less {-BEFORE} before",
+            "above", 0.0, 0.0, "ours: mechanism [R], section 5",
+        ),
+        np.asarray(inside, dtype=float),
+    )  # fmt: skip
+    return [moved, *judged(data, {"moves_outside": "ours: counter-hypothesis [R], section 5"})]
+
+
+RECIPE = Recipe(
+    name="local_ball/onset_profile",
+    shows="The loss along FGSM's step stops growing when catastrophic overfitting sets in",
+    item="Section 5 of our spec (diagnostic D7); the paper says nothing of it that was read",
+    studies=STUDIES,
+    collect=collect,
+    draw=draw,
+    claims=claims,
+)

@@ -1,0 +1,80 @@
+"""Local-ball training against the radius of its ball (F2 of the spec), and the radius that the loss profile predicts.
+
+Prediction 1 is ours [R]: runs escape catastrophic overfitting where rho exceeds 1 - t*, with t* the place along the
+FGSM step at which the loss of an unregularised network peaks around its onset. Radius 0 is FGSM training.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analyses.claims import ClaimResult
+from analyses.lab import Lab
+from analyses.local_ball.settings import AFTER, BEFORE
+from cotoolkit.choices import Scale
+from figures.local_ball.plan import STUDIES
+from figures.local_ball.reading import collected, judged, numbers
+from figures.recipe import Recipe
+from figures.strokes import band, percent, sheet
+from figures.style import BLUE, GREEN, GREY, PAGE, VERMILION
+
+_ONE = "ours: reconstructed [R], prediction 1"
+SOURCES = {
+    "delays_break": "ours: reconstructed [R]",
+    "threshold_before": _ONE,
+    "threshold_after": _ONE,
+    "if_and_only_if": _ONE,
+    "escape_is_real": "ours: reconstructed [R], D8",
+}
+
+
+def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+    """One row per run, then where FGSM's loss peaks around its break."""
+    return collected(scale, lab, ("needed_median",))
+
+
+def draw(data: pd.DataFrame) -> Figure:
+    """The break, and accuracies; the predicted radii stand as dotted lines."""
+    read = numbers(data)
+    radii = {"fgsm": 0.0, **read.plan.sweep()}
+    runs = read.outcomes[read.outcomes["arm"].isin(radii)]
+    runs = runs.assign(rho=runs["arm"].map(radii), broke=1 - runs["escaped"].astype(float))
+    share = runs.groupby("rho")["broke"].mean()
+    figure, (left, right) = sheet(PAGE, 2.7, 1, 2)
+    left.plot(share.index, share, "-o", color=VERMILION, label="runs that break")
+    band(left, runs, "rho", "onset", colour=BLUE, line="--", marker="s", label="training until the break")
+    for offset, line in ((BEFORE, ":"), (AFTER, "-.")):
+        needed = read.measured("fgsm", "needed_median", offset=offset).mean()
+        if pd.notna(needed):
+            left.axvline(needed, color=GREY, ls=line, label=f"1 − t*, {abs(offset)} it. {_side(offset)}")
+    band(right, runs, "rho", "robust", colour=GREEN, line="-.", marker="o", label="robust")
+    band(right, runs, "rho", "clean", colour=BLUE, line="--", marker="s", label="clean")
+    percent(left, "share")
+    percent(right, "accuracy")
+    left.set(ylim=(-0.03, 1.06))
+    right.set(ylim=(-0.03, 1.03))
+    for axis in (left, right):
+        axis.set(xlabel="radius of the ball, ρ (units of ε; 0: FGSM)")
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, 1.26), ncols=2)
+    return figure
+
+
+def _side(offset: int) -> str:
+    return "before" if offset < 0 else "after"
+
+
+def claims(data: pd.DataFrame) -> list[ClaimResult]:
+    """Prediction 1; "escape_is_real" only where PGD-3 is at hand."""
+    return judged(data, SOURCES)
+
+
+RECIPE = Recipe(
+    name="local_ball/radius",
+    shows="Local-ball training against the radius of its ball, with the radius that the loss profile predicts",
+    item="F2 of our spec, and its prediction 1; the paper's figure could not be read",
+    studies=STUDIES,
+    collect=collect,
+    draw=draw,
+    claims=claims,
+)
