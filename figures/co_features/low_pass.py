@@ -41,7 +41,8 @@ BREAKING: dict[Scale, Settings] = {
     },
     "paper": {"epsilon": 16 / 255},
 }
-"""Where FGSM training breaks on the data as they are, by scale; on digits it loses half of its robustness at most."""
+"""Where FGSM training is less robust than PGD training on the data as they are, by scale. On digits it ends with about
+half of PGD training's robust accuracy; no setting was found in which it breaks down there without a feature."""
 
 
 def _cells(world: World) -> list[Cell]:
@@ -74,7 +75,7 @@ def draw(data: pd.DataFrame) -> Figure:
             band(axis, rows, "bandwidth", measure, colour=colour, line=line, marker=marker, label=label)
         axis.set_xticks(sorted(set(data["bandwidth"])))
         axis.set(title=f"{measure} accuracy", xlabel="bandwidth (DCT coefficients)", ylim=(-0.03, 1.03))
-    axes[1].legend(loc="lower right")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     percent(axes[0], "accuracy")
     return figure
 
