@@ -18,7 +18,7 @@ from figures.recipe import Comparison, Recipe, table_of
 from figures.record import PICTURES, read_data, read_record, stored
 from figures.strokes import band, mark_breakpoint, sheet
 from figures.style import BLUE
-from figures.verify import verify
+from figures.verify import same_picture, verify
 
 CLAIM = Claim("rises", "it rises", "slope", "above", 0.5, 0.0, "ours: made up")
 
@@ -139,6 +139,13 @@ def test_a_comparison_that_changed_is_found(gallery):
     path.write_text(json.dumps(record))
     (problem,) = verify([RECIPE], gallery)
     assert "comparison 'slope': printed is stored as '3', its table says '2'" in problem
+
+
+def test_pictures_may_differ_in_the_names_of_parts_and_in_the_last_digits():
+    one = '<g id="p1234567890"><path d="M 1.50 2.5" clip-path="url(#p1234567890)"/></g>'
+    assert same_picture(one, one.replace("p1234567890", "pabcdef1234").replace("1.50", "1.51"))
+    assert not same_picture(one, one.replace("1.50", "1.7"))
+    assert not same_picture(one, one.replace("path", "rect"))
 
 
 @pytest.mark.parametrize("name", ["figure.png", "figure.pdf", "data.csv", "claims.json"])
