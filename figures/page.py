@@ -74,7 +74,8 @@ def _verdicts(records: Sequence[Record]) -> str:
 def _figure(recipe: Recipe, gallery: Path) -> Iterator[str]:
     """A figure at all its scales: heading, then picture, command and claims of each."""
     yield f"### {recipe.name}\n"
-    yield f"{recipe.shows}. {recipe.item}.\n"
+    stop = "" if recipe.shows.endswith("?") else "."
+    yield f"{recipe.shows}{stop} {recipe.item}.\n"
     for scale in SCALES:
         record = stored(gallery, recipe, scale)
         if record is None:

@@ -24,6 +24,11 @@ RECIPES: tuple[str, ...] = (
 
 UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt(
+        "across_break at scale smoke",
+        "two rounds of six arms and the measures of all their checkpoints take far more than the three minutes a figure "
+        "may cost there; the gallery of the studies has that study, `cotoolkit analyse across-break`",
+    ),
+    Unbuilt(
         "Cartoon of a pure feature and its dense mixture",
         "a drawing without data; the recipe coefficients shows measured units instead",
     ),
