@@ -25,8 +25,8 @@ RECIPES: tuple[str, ...] = (
 UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt(
         "across_break at scale smoke",
-        "two rounds of six arms and the measures of all their checkpoints take far more than the three minutes a figure "
-        "may cost there; the gallery of the studies has that study, `cotoolkit analyse across-break`",
+        "two rounds of six arms and the measures of all their checkpoints take far more than the three minutes that a "
+        "figure may cost there; the gallery of the studies has it, made by `cotoolkit analyse across-break`",
     ),
     Unbuilt(
         "Cartoon of a pure feature and its dense mixture",
