@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
 from cotoolkit.errors import ConfigError
+from cotoolkit.own_code import describe
 from figures.recipe import Recipe
 
 
@@ -78,13 +80,20 @@ def _from_file(path: Path) -> Recipe:
     """A recipe of the user's own.
 
     Raises:
-        ConfigError: no such file, or no recipe in it.
+        ConfigError: no such file, no recipe in it, its name is taken by another module, or importing it fails.
     """
     if not path.is_file():
         raise ConfigError(f"{path}: no such file")
+    taken = importlib.util.find_spec(path.stem) if path.stem.isidentifier() else None
+    if taken is not None and Path(taken.origin or "").resolve() != path.resolve():
+        raise ConfigError(f"{path}: there is another module {path.stem} ({taken.origin}); rename the file")
     # Imported under its own name, not run: the processes that measure must find its functions.
     sys.path.insert(0, str(path.parent.resolve()))
-    recipe = getattr(importlib.import_module(path.stem), "RECIPE", None)
+    try:
+        module = importlib.import_module(path.stem)
+    except Exception as failure:
+        raise ConfigError(f"{path}: importing it failed: {describe(failure)}") from failure
+    recipe = getattr(module, "RECIPE", None)
     if not isinstance(recipe, Recipe):
         raise ConfigError(f"{path}: defines no RECIPE; write RECIPE = figures.recipe.Recipe(...)")
     return recipe

@@ -101,16 +101,16 @@ def _making(command: str, tables: Sequence[pd.DataFrame], lab: Lab) -> Making:
     rows = [row for table in tables for row in table.to_dict("records")]
     runs = {str(row["run"]): row for row in rows}
     facts = lab.facts(tables[0]) if tables else {k: str(v) for k, v in environment(_device(lab)).items()}
-    protocols: dict[str, str] = {}
+    protocols: dict[str, set[str]] = {}
     for row in runs.values():
         for key, value in row.items():
             if str(key).endswith("_hash") and isinstance(value, str):
-                protocols[str(key).removesuffix("_hash")] = value
+                protocols.setdefault(str(key).removesuffix("_hash"), set()).add(value)
     return Making(
         command=command,
         runs=tuple(runs),
         seeds=tuple(sorted({int(row["seed"]) for row in runs.values()})),
-        protocols=protocols,
+        protocols={name: tuple(sorted(hashes)) for name, hashes in protocols.items()},
         environment=facts,
         training_seconds=round(sum(float(row["seconds"]) for row in runs.values()), 1),
     )

@@ -22,7 +22,7 @@ from cotoolkit.study import Study
 
 
 class Comparison(NamedTuple):
-    """A number that somebody printed, beside ours.
+    """A number that somebody printed, or that our specification computed before (its source says so), beside ours.
 
     Attributes:
         what: the number, with its unit.

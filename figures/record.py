@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
@@ -58,7 +59,7 @@ class Found(BaseModel):
         if self.mean is None:
             return "none"
         if self.low is None or self.high is None:
-            return f"{self.mean:.3g}"
+            return f"{self.mean:.3g} (n = {self.seeds})"
         return f"{self.mean:.3g} [{self.low:.3g}, {self.high:.3g}]"
 
 
@@ -118,7 +119,7 @@ class Making(BaseModel):
         command: that makes it again.
         runs: names of the runs it rests on; none if nothing was trained by the engine.
         seeds: of those runs.
-        protocols: hash of the whole protocol by the name of an accuracy.
+        protocols: hashes of the whole protocols, radius and clamps included, by the name of an accuracy.
         environment: versions, machine and device.
         training_seconds: that the runs took, all together.
     """
@@ -128,13 +129,23 @@ class Making(BaseModel):
     command: str
     runs: tuple[str, ...]
     seeds: tuple[int, ...]
-    protocols: dict[str, str]
+    protocols: dict[str, tuple[str, ...]]
     environment: dict[str, str]
     training_seconds: float
 
 
 class Record(BaseModel):
-    """The content of claims.json; `files` has the SHA-256 of each other file."""
+    """The content of claims.json.
+
+    Attributes:
+        figure: name of the recipe.
+        scale: what its numbers may be taken for.
+        making: what made it.
+        files: SHA-256 of each other file.
+        claims: what the recipe claims of the table, and what came out.
+        comparisons: printed numbers beside those of the table.
+        seal: SHA-256 of all of the above, so that a change by hand is seen.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -144,6 +155,12 @@ class Record(BaseModel):
     files: dict[str, str]
     claims: tuple[Claimed, ...]
     comparisons: tuple[Compared, ...]
+    seal: str = ""
+
+    def sealed(self) -> Record:
+        """The same with the seal that belongs to it."""
+        content = json.dumps(self.model_dump(mode="json", exclude={"seal"}), sort_keys=True)
+        return self.model_copy(update={"seal": hashlib.sha256(content.encode()).hexdigest()})
 
 
 def folder_of(gallery: Path, recipe: Recipe, scale: Scale) -> Path:
@@ -166,7 +183,7 @@ def write_figure(recipe: Recipe, scale: Scale, data: pd.DataFrame, making: Makin
         files={name: digest(folder / name) for name in (DATA, *PICTURES)},
         claims=claimed(recipe.claims(read)),
         comparisons=compared(recipe.compare(read)),
-    )
+    ).sealed()
     write_atomically(folder / CLAIMS, (record.model_dump_json(indent=1) + "\n").encode())
     return record
 

@@ -6,18 +6,34 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import matplotlib as mpl
 from pydantic import BaseModel
 
 from cotoolkit.choices import Scale
 from cotoolkit.errors import RunError
+from cotoolkit.own_code import describe
 from figures.recipe import Recipe
-from figures.record import DATA, PICTURES, claimed, compared, digest, folder_of, read_data, read_record, rendered
+from figures.record import (
+    CLAIMS,
+    DATA,
+    PICTURES,
+    Record,
+    claimed,
+    compared,
+    digest,
+    folder_of,
+    read_data,
+    read_record,
+    rendered,
+)
 
 TOLERANCE = 1e-6
 """Relative, between a stored number and the same number computed again; other machines sum in other orders."""
+
+FILES = (DATA, CLAIMS, *PICTURES)
+"""What stands in a figure's folder."""
 
 REDRAWN = "figure.svg"
 """The picture that is compared, where matplotlib has the version that drew it."""
@@ -40,9 +56,11 @@ def verify(recipes: Sequence[Recipe], gallery: Path, *, complete: bool = True) -
 
 def strays(recipes: Sequence[Recipe], gallery: Path) -> list[str]:
     """Folders of figures that no recipe makes."""
-    known = {folder_of(gallery, recipe, scale) for recipe in recipes for scale in get_args(Scale)}
+    known = {folder_of(gallery, recipe, scale) for recipe in recipes for scale in recipe.studies}
     found = {path.parent for path in gallery.glob("*/*/*/*")}
-    return [f"{folder}: no recipe makes this figure" for folder in sorted(found - known)]
+    problems = [f"{folder}: no recipe makes this figure" for folder in sorted(found - known)]
+    files = sorted(path for folder in known for path in folder.glob("*"))
+    return problems + [f"{path}: no recipe makes this file" for path in files if path.name not in FILES]
 
 
 def _of_recipe(recipe: Recipe, gallery: Path) -> Iterator[str]:
@@ -54,6 +72,8 @@ def _of_recipe(recipe: Recipe, gallery: Path) -> Iterator[str]:
             yield from check_figure(recipe, scale, gallery)
         except RunError as error:
             yield str(error)
+        except Exception as failure:  # a damaged table breaks a recipe in its own way; the other figures go on
+            yield f"{folder_of(gallery, recipe, scale) / DATA}: cannot be judged: {describe(failure)}"
 
 
 def check_figure(recipe: Recipe, scale: Scale, gallery: Path) -> Iterator[str]:
@@ -71,14 +91,20 @@ def check_figure(recipe: Recipe, scale: Scale, gallery: Path) -> Iterator[str]:
             yield f"{folder / name}: missing"
         elif digest(folder / name) != record.files.get(name):
             yield f"{folder / name}: is not the file that was made (its SHA-256 differs from that in the record)"
+    if record.sealed().seal != record.seal:
+        yield f"{folder / CLAIMS}: is not what was written (its seal does not fit)"
     data = read_data(folder)
     yield from _differences(folder, "claim", "key", record.claims, claimed(recipe.claims(data)))
     yield from _differences(folder, "comparison", "what", record.comparisons, compared(recipe.compare(data)))
     again = rendered(recipe, data, REDRAWN)
-    drawn_by = record.making.environment.get("matplotlib")
     stored = folder / REDRAWN
-    if drawn_by == mpl.__version__ and stored.exists() and not same_picture(stored.read_text(), again.decode()):
+    if comparable(record) and stored.exists() and not same_picture(stored.read_text(), again.decode()):
         yield f"{stored}: is not what its table draws; make the figure again"
+
+
+def comparable(record: Record) -> bool:
+    """Whether this version of matplotlib drew the pictures; another one draws a little otherwise."""
+    return record.making.environment.get("matplotlib") == mpl.__version__
 
 
 def same_picture(one: str, other: str) -> bool:
@@ -93,6 +119,9 @@ def same_picture(one: str, other: str) -> bool:
 def _differences(
     folder: Path, kind: str, key: str, stored: Sequence[BaseModel], found: Sequence[BaseModel]
 ) -> Iterator[str]:
+    names = [[getattr(one, key) for one in some] for some in (stored, found)]
+    if names[0] != names[1] and set(names[0]) == set(names[1]):
+        yield f"{folder}: {kind}s are stored in another order or number than its table gives"
     before, now = ({getattr(one, key): one.model_dump() for one in some} for some in (stored, found))
     for name in dict.fromkeys([*before, *now]):
         if name not in now:

@@ -67,6 +67,7 @@ def test_making_and_verifying_a_figure_of_ones_own(own, tmp_path):
     ("words", "message"),
     [
         (("make", "no_such_figure"), "no figure 'no_such_figure'"),
+        (("make", "holistic_robust", "--scale", "paper"), "holistic_robust has no figure at scale paper"),
         (("make", "no_such_file.py"), "no_such_file.py: no such file"),
         (("verify", "--gallery", "no/such/folder"), "no/such/folder: no such folder"),
     ],

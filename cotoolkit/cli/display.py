@@ -96,10 +96,11 @@ class LiveRuns:
         """Take an ended run's line away."""
         identity = outcome.config.identity
         self._ended.add(identity)
-        if identity in self._tasks:
+        started = identity in self._tasks
+        if started:
             self._progress.remove_task(self._tasks.pop(identity))
-            if not console.is_terminal:
-                say(f"{outcome.state}: {self._labels[identity]} ({self._left()})")
+        if (started or outcome.state == "failed") and not console.is_terminal:
+            say(f"{outcome.state}: {self._labels[identity]} ({self._left()})")
         self._progress.advance(self._overall)
 
     def _left(self) -> str:

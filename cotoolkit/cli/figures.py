@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,9 +12,10 @@ from cotoolkit.choices import Device
 from cotoolkit.cli.display import say, say_error
 from cotoolkit.cli.live_lab import live_lab
 from cotoolkit.cli.training import Download, Jobs, Root
-from cotoolkit.errors import ConfigError, RunError
+from cotoolkit.errors import ConfigError, CotoolkitError, RunError
 
 if TYPE_CHECKING:
+    from figures.recipe import Recipe
     from figures.record import Record
 
 app = typer.Typer(no_args_is_help=True, help="The papers' figures: list them, make them, check the stored ones.")
@@ -60,16 +62,18 @@ def make(
 
     named = find(name)
     chosen = named if len(named) == 1 else [recipe for recipe in named if scale in recipe.studies]
+    if not chosen:
+        raise ConfigError(f"{name} has no figure at scale {scale}; `cotoolkit figures list` shows the scales of each")
     folder, failed = gallery or root / "figures", []
     with live_lab(root, root / "measured", jobs, device, fresh, download) as lab:
         if len(chosen) > 1:
             train_first(chosen, scale, lab)
         clock = Clock(len(chosen))
         for recipe in chosen:
-            own = f"cotoolkit figures make {name} --scale {scale}" if name.endswith(".py") else ""
+            own = f"cotoolkit figures make {Path(name).name} --scale {scale}" if name.endswith(".py") else ""
             try:
                 record = make(recipe, scale, lab, folder, command=own)
-            except RunError as error:
+            except CotoolkitError as error:
                 failed.append(recipe.name)
                 say_error(f"{recipe.name}: {error}")
                 continue
@@ -87,7 +91,7 @@ def verify(
 ) -> None:
     """Draw and judge the stored figures again from their tables, without training; exit code 1 if any differs."""
     from figures.catalogue import find
-    from figures.verify import verify
+    from figures.verify import comparable, verify
 
     if not gallery.is_dir():
         raise ConfigError(f"{gallery}: no such folder; give --gallery")
@@ -96,6 +100,9 @@ def verify(
     for problem in problems:
         say_error(problem)
     figures = f"{len(chosen)} figure{'s' * (len(chosen) != 1)}"
+    others = [one for one in _records(chosen, gallery) if not comparable(one)]
+    if others:
+        say(f"{len(others)} pictures were drawn by another version of matplotlib and were not compared")
     say(f"{figures} checked: {len(problems) or 'no'} problem{'s' * (len(problems) != 1)}")
     if problems:
         raise typer.Exit(1)
@@ -110,6 +117,18 @@ def page(gallery: Gallery = Path("figures/gallery")) -> None:
     path = gallery.parent / "README.md"
     write_atomically(path, gallery_page(gallery).encode())
     say(f"page: {path}")
+
+
+def _records(recipes: list[Recipe], gallery: Path) -> list[Record]:
+    """The readable records of some figures."""
+    from figures.record import stored
+
+    found = []
+    for recipe in recipes:
+        for scale in recipe.studies:
+            with contextlib.suppress(RunError):  # `verify` has told of it
+                found.append(stored(gallery, recipe, scale))
+    return [record for record in found if record is not None]
 
 
 def _say_claims(record: Record) -> None:

@@ -16,7 +16,7 @@ _TRADE_OFF = "ours: reconstructed [U], after the paper's better trade-off [P]"
 WORDS = {
     "[P] finding (a); margin [R]": "paper [P]: finding (a); margin ours [R]",
     "[R] floor guard": "ours: floor guard [R]",
-    "[P] finding (b)": "paper [P]: finding (b); flags reconstructed [U]",
+    "[P] finding (b)": "paper [P]: finding (b); flags are reconstructed",
     "[R] construction": "ours: planted construction [R]",
     "[R] control": "ours: control [R]",
     "[R] specificity": "ours: specificity [R]",
@@ -38,9 +38,14 @@ PLAIN = "all"
 def sourced(results: Iterable[ClaimResult]) -> list[ClaimResult]:
     """Claims with the tag of the spec written out."""
     return [
-        dataclasses.replace(result, claim=dataclasses.replace(result.claim, source=WORDS[result.claim.source]))
+        dataclasses.replace(result, claim=dataclasses.replace(result.claim, source=_source(result)))
         for result in results
     ]
+
+
+def _source(result: ClaimResult) -> str:
+    # Whom flagged images threaten is known on planted data alone; that design is none of the paper's.
+    return "ours: planted construction [R]" if result.claim.key == "b_threatened" else WORDS[result.claim.source]
 
 
 def asked(data: pd.DataFrame, ask: Callable[[ClaimList, Accuracies], None]) -> list[ClaimResult]:

@@ -81,7 +81,7 @@ def claims(data: pd.DataFrame) -> list[ClaimResult]:
     epsilon, beta, most = world.epsilon, world.beta, max(world.betas)
     weak = max(one for one in world.betas if one < beta)
     dead = (robust < DEAD).T.groupby(level="epsilon").sum().T
-    source = "paper [F]: Figure 1"
+    source, derived = "paper [F]: Figure 1", "ours: derived [D] from Figure 1"
     return [
         check(
             Claim(
@@ -114,14 +114,14 @@ def claims(data: pd.DataFrame) -> list[ClaimResult]:
         check(
             Claim(
                 "widens", "the window widens with the radius",
-                "broken strengths at the largest radius less those at the smallest", "above", 0.0, 0.0, source,
+                "broken strengths at the largest radius less those at the smallest", "above", 0.0, 0.0, derived,
             ),
             (dead[max(world.epsilons)] - dead[min(world.epsilons)]).astype(float),
         ),
         check(
             Claim(
                 "jump", "collapse announces itself by a jump of clean accuracy",
-                f"clean accuracy at ε {epsilon:g}: β {beta:g} less β {weak:g}", "above", 0.0, 0.0, source,
+                f"clean accuracy at ε {epsilon:g}: β {beta:g} less β {weak:g}", "above", 0.0, 0.0, derived,
             ),
             clean[epsilon, beta] - clean[epsilon, weak],
         ),

@@ -20,7 +20,7 @@ from figures.recipe import Recipe
 from figures.strokes import band, mark_breakpoint, sheet
 from figures.style import BLUE, GREY, PAGE, VERMILION
 
-SOURCE = "repository [R]: SORA, code"
+SOURCE = "ours: hypothesis on a signal that was read in SORA's code"
 
 RULE = PUBLISHED["SORA 2026: PertAlign falls by 0.5 within a window"]
 

@@ -17,5 +17,5 @@ UNBUILT: tuple[Unbuilt, ...] = (
         "in `cotoolkit analyse holistic`, too dear for the gallery; laptop has the first two",
     ),
     Unbuilt("alpha sweep over 0, 0.05, 0.1, 0.25 with 10 % and 25 % flips", "one alpha and share in the gallery"),
-    Unbuilt("overhead of HR", "a time, and so not comparable between machines; `cotoolkit list` counts passes"),
+    Unbuilt("overhead of HR", "a time, and so not comparable between machines; `cotoolkit methods` counts passes"),
 )

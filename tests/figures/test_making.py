@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+import sys
 
 import pandas as pd
 import pytest
@@ -15,7 +16,7 @@ from cotoolkit.study import Study
 from figures.catalogue import find
 from figures.make import Clock, cost, make, train_first
 from figures.recipe import Comparison, Recipe, table_of
-from figures.record import PICTURES, read_data, read_record, stored
+from figures.record import PICTURES, Record, read_data, read_record, stored
 from figures.strokes import band, mark_breakpoint, sheet
 from figures.style import BLUE
 from figures.verify import same_picture, verify
@@ -120,7 +121,8 @@ def test_a_changed_record_is_found(gallery, field, value):
     record = json.loads(path.read_text())
     record["claims"][0][field] = value
     path.write_text(json.dumps(record))
-    (problem,) = verify([RECIPE], gallery)
+    broken_seal, problem = verify([RECIPE], gallery)
+    assert "its seal does not fit" in broken_seal
     assert f"claim 'rises': {field} is stored as {value!r}" in problem
 
 
@@ -137,8 +139,42 @@ def test_a_comparison_that_changed_is_found(gallery):
     record = json.loads(path.read_text())
     record["comparisons"][0]["printed"] = "3"
     path.write_text(json.dumps(record))
-    (problem,) = verify([RECIPE], gallery)
+    _, problem = verify([RECIPE], gallery)
     assert "comparison 'slope': printed is stored as '3', its table says '2'" in problem
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("training_seconds", 5.0), ("seeds", [0, 1, 2, 3]), ("command", "another"), ("runs", ["one"])]
+)
+def test_what_made_a_figure_cannot_be_changed_unseen(gallery, field, value):
+    path = gallery / FOLDER / "claims.json"
+    record = json.loads(path.read_text())
+    record["making"][field] = value
+    path.write_text(json.dumps(record))
+    (problem,) = verify([RECIPE], gallery)
+    assert "its seal does not fit" in problem
+
+
+def test_a_claim_stored_twice_is_found(gallery):
+    path = gallery / FOLDER / "claims.json"
+    record = json.loads(path.read_text())
+    record["claims"].insert(0, {**record["claims"][0], "verdict": "not supported"})
+    path.write_text(Record.model_validate(record).sealed().model_dump_json())
+    (problem,) = verify([RECIPE], gallery)
+    assert "claims are stored in another order or number" in problem
+
+
+@pytest.mark.parametrize("damage", ["", "x\n1\n", "a,b\n1,2,3\n4\n"])
+def test_a_damaged_table_is_one_line_and_the_others_are_checked(gallery, damage):
+    (gallery / FOLDER / "data.csv").write_text(damage)
+    *_, problem = verify([RECIPE], gallery)
+    assert "data.csv: cannot be judged" in problem
+    assert "\n" not in problem
+
+
+def test_a_file_that_no_recipe_makes_is_found(gallery):
+    (gallery / FOLDER / "old.png").touch()
+    assert verify([RECIPE], gallery) == [f"{gallery / FOLDER / 'old.png'}: no recipe makes this file"]
 
 
 def test_pictures_may_differ_in_the_names_of_parts_and_in_the_last_digits():
@@ -220,13 +256,21 @@ def test_recipes_share_runs(lab, tmp_path):
     assert {path.name: path.stat().st_mtime_ns for path in lab.root.glob("digits-*/result.json")} == runs
 
 
-def test_a_recipe_of_ones_own(tmp_path):
+def test_a_recipe_of_ones_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
     file = tmp_path / "own_figure_for_a_test.py"
     shutil.copy(__file__, file)
     (found,) = find(str(file))
     assert found.name == "field/made_up"
     with pytest.raises(ConfigError, match=r"absent\.py: no such file"):
         find(str(tmp_path / "absent.py"))
+    (tmp_path / "apart").mkdir()
+    (tmp_path / "apart" / "statistics.py").write_text("RECIPE = None")
+    with pytest.raises(ConfigError, match="there is another module statistics"):
+        find(str(tmp_path / "apart" / "statistics.py"))
+    (tmp_path / "broken_figure_for_a_test.py").write_text("1 / 0")
+    with pytest.raises(ConfigError, match="importing it failed: ZeroDivisionError"):
+        find(str(tmp_path / "broken_figure_for_a_test.py"))
     (tmp_path / "empty_figure_for_a_test.py").write_text("")
     with pytest.raises(ConfigError, match="defines no RECIPE"):
         find(str(tmp_path / "empty_figure_for_a_test.py"))
