@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from cotoolkit.attacks import attack_mode
@@ -201,7 +202,7 @@ def one_of_two(rank, folder, fields):
     model = nn.parallel.DistributedDataParallel(network)
     record = HolisticRobust(**fields).step(model, part, sgd(model))
     told = {"update_gradient": record.update_gradient, **record.measures}
-    torch.save((network.state_dict(), told), folder / f"{rank}.pt")
+    save_file({**network.state_dict(prefix="weights."), **told}, folder / f"{rank}.safetensors")
     dist.destroy_process_group()
 
 
@@ -217,9 +218,9 @@ def test_several_processes_weigh_the_whole_batch(tmp_path, fields):
     for worker in workers:
         worker.join(60)
     for rank in (0, 1):
-        weights, told = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+        told = load_file(tmp_path / f"{rank}.safetensors")
         for name, tensor in model.state_dict().items():
-            torch.testing.assert_close(weights[name], tensor, atol=1e-6, rtol=1e-5)
+            torch.testing.assert_close(told[f"weights.{name}"], tensor, atol=1e-6, rtol=1e-5)
         for name in NAMES:
             torch.testing.assert_close(told[name], alone.measures[name], rtol=1e-5, atol=1e-6)
         known = told["update_gradient"].isfinite()
