@@ -20,6 +20,7 @@ from cotoolkit.judge import MonitorConfig
 from cotoolkit.methods import FGSM, GradAlign, Method, MethodField
 from cotoolkit.methods.gradalign import published_weight
 from cotoolkit.models import STATISTICS, ModelField, SmallCNN
+from cotoolkit.optimizers import SGD, OptimizerField
 from cotoolkit.own_intervention import InterventionField
 from cotoolkit.stamp import stamped
 from cotoolkit.threat import Box, Norm, ThreatModel
@@ -94,9 +95,10 @@ class RunConfig(BaseModel):
         box: order of the clamps to the ball and to [0, 1], see `threat.Box`.
         epochs: passes over the training set; the last incomplete batch of each is left out.
         batch_size: images per step.
-        learning_rate: peak of the schedule; the optimiser is SGD.
-        momentum: of SGD.
-        weight_decay: of SGD, on all parameters.
+        optimizer: how a gradient becomes an update; a name is enough.
+        learning_rate: peak of the schedule.
+        weight_decay: of all parameters; added to the gradient, but decoupled in adamw.
+        decay_norm_and_bias: False spares parameters of at most one dimension: biases, and the scales of norm layers.
         schedule: learning rate, momentum and radius over time.
         precision: "32", or "bf16-mixed" for the network's passes; perturbations stay float32.
         monitor: how closely the run is watched.
@@ -121,9 +123,10 @@ class RunConfig(BaseModel):
     box: Box = "box_then_eps"
     epochs: Annotated[int, Ge(1)] = 30
     batch_size: Annotated[int, Ge(1)] = 128
+    optimizer: OptimizerField = SGD()
     learning_rate: Annotated[Number, Gt(0)] = 0.2
-    momentum: Annotated[float, Ge(0), Lt(1)] = 0.9
     weight_decay: NonNegative = 5e-4
+    decay_norm_and_bias: bool = True
     schedule: Schedule = Schedule()
     precision: Literal["32", "bf16-mixed"] = "32"
     monitor: MonitorConfig = MonitorConfig()

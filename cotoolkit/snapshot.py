@@ -13,11 +13,11 @@ class Snapshot:
 
     iteration: int
     model: dict[str, Tensor]
-    momentum: dict[str, Tensor]
+    optimizer: dict[str, Tensor]
 
     def tensors(self, prefix: str) -> dict[str, Tensor]:
         """Flat, for a file."""
-        parts = {"model": self.model, "momentum": self.momentum}
+        parts = {"model": self.model, "optimizer": self.optimizer}
         return {f"{prefix}{part}/{name}": tensor for part, named in parts.items() for name, tensor in named.items()}
 
     @classmethod
@@ -28,4 +28,4 @@ class Snapshot:
             start = f"{prefix}{part}/"
             return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
 
-        return cls(iteration, below("model"), below("momentum"))
+        return cls(iteration, below("model"), below("optimizer"))

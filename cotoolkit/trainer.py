@@ -1,6 +1,6 @@
 """The one training loop: methods step, the monitor watches, the run folder remembers.
 
-Lightning Fabric brings device, precision and several processes. Everything random is a function of the seed and the
+Lightning Fabric starts several processes; one needs none of it. Everything random is a function of the seed and the
 iteration (`seeding`), so a run resumes, and the monitor replays, exactly: to the bit on a CPU with the same number of
 threads; on a GPU as far as its kernels are deterministic.
 """
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from cotoolkit.choices import Device, available
 from cotoolkit.config import RunConfig
@@ -27,7 +28,9 @@ from cotoolkit.initial import load_initial
 from cotoolkit.methods import Batch, StepRecord
 from cotoolkit.models import External
 from cotoolkit.movement import first_movements
+from cotoolkit.optimizers import Updates
 from cotoolkit.probe import Probe, ProbeResult
+from cotoolkit.processes import as_the_first_says, averaged, rank_and_world
 from cotoolkit.reading import TOGETHER
 from cotoolkit.replay import ReplayMonitor
 from cotoolkit.runs import Metrics, RunFolder
@@ -38,10 +41,6 @@ from cotoolkit.trained import network
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-
-PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16-mixed": "bf16-mixed"}
-"""Fabric's names."""
-
 
 SAVE_EVERY = 2.0
 """Seconds between the ends of epochs at which a run's state is saved."""
@@ -66,17 +65,16 @@ class Progress(NamedTuple):
 Report = Callable[[Progress], None]
 
 
-class InPrecision(nn.Module):
-    """A network whose passes run in Fabric's precision, from float32 images to float32 logits."""
+class InBfloat16(nn.Module):
+    """A network whose passes run in bfloat16 where that is safe, from float32 images to float32 logits."""
 
-    def __init__(self, network: nn.Module, fabric: Fabric) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self._autocast = fabric.autocast
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of a batch."""
-        with self._autocast():
+        with torch.autocast(images.device.type, torch.bfloat16):
             logits: Tensor = self.network(images)
         return logits.float()
 
@@ -86,20 +84,14 @@ class Trainer:
 
     Args:
         config: what to train.
-        device: "auto" takes a GPU if there is one.
-        fabric: for several processes; by default one process on `device`.
+        device: "auto" takes a GPU if there is one; of several processes each names its own.
         download: let torchvision fetch missing data.
     """
 
-    def __init__(
-        self, config: RunConfig, *, device: Device = "auto", fabric: Fabric | None = None, download: bool = False
-    ) -> None:
-        from lightning_fabric import Fabric
-
+    def __init__(self, config: RunConfig, *, device: Device | torch.device = "auto", download: bool = False) -> None:
         self.config = config
-        available(device)
-        self.fabric = fabric or Fabric(accelerator=device, devices=1, precision=PRECISIONS[config.precision])
-        on = self.fabric.device
+        self.device = on = device if isinstance(device, torch.device) else torch.device(available(device))
+        self.rank, self.world = rank_and_world()
         splits = load(config.data, config.seed, download=download)
         config.method.check_data(len(splits.train))
         self.batches = Batches(
@@ -123,15 +115,11 @@ class Trainer:
         # A quarter faster, but a user's own forward may call view(), which this layout forbids.
         self.layout = torch.contiguous_format if isinstance(config.model, External) else torch.channels_last
         self.bare.to(memory_format=self.layout)
-        self.optimizer = torch.optim.SGD(
-            self.bare.parameters(),
-            lr=config.learning_rate,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-        )
-        # Not Fabric's own wrapper: it forbids the gradients that an attack takes besides `fabric.backward`.
-        shared = self.bare if self.fabric.world_size == 1 else self.fabric.strategy.setup_module(self.bare)
-        self.model: nn.Module = shared if config.precision == "32" else InPrecision(shared, self.fabric)
+        self.updates = Updates(config.optimizer, self.bare, config.weight_decay, config.decay_norm_and_bias)
+        shared = self.bare
+        if self.world > 1:
+            shared = DistributedDataParallel(self.bare, [on] if on.type == "cuda" else None)
+        self.model: nn.Module = shared if config.precision == "32" else InBfloat16(shared)
         self.iteration = 0
         self.total = config.epochs * len(self.batches)
         if max(config.keep, default=0) > self.total:
@@ -144,12 +132,8 @@ class Trainer:
     def step(self, *, trace: bool = True) -> tuple[StepRecord, Tensor]:
         """Train on the next batch; returns the step's record and the labels it saw."""
         config, done = self.config, self.iteration
-        for group in self.optimizer.param_groups:
-            progress = (done + 1) / (self.total + 1)  # neither the first nor the last rate is 0
-            group["lr"] = config.learning_rate * config.schedule.rate(progress)
-            group["momentum"] = config.schedule.momentum(progress, config.momentum)
         images, labels, indices = self.batches.batch(done)
-        rank, world = self.fabric.global_rank, self.fabric.world_size
+        rank, world = self.rank, self.world
         images = images[rank::world].contiguous(memory_format=self.layout)
         labels, indices = labels[rank::world], indices[rank::world]
         batch = Batch(
@@ -168,30 +152,22 @@ class Trainer:
         return record, labels
 
     def _update(self, loss: Tensor) -> None:
-        self.optimizer.zero_grad(set_to_none=True)
-        self.fabric.backward(loss)
-        self.optimizer.step()
+        config, schedule = self.config, self.config.schedule
+        progress = (self.iteration + 1) / (self.total + 1)  # neither the first nor the last rate is 0
+        momentum = schedule.momentum(progress, config.optimizer.momentum)
+        self.updates.step(loss, config.learning_rate * schedule.rate(progress), momentum)
 
     # ----------------------------------------------------------------------------------------- going back (Replayable)
 
     def snapshot(self) -> Snapshot:
-        """A copy of weights, buffers and momentum, on the device."""
-        momentum = {
-            name: self.optimizer.state[parameter]["momentum_buffer"].clone()
-            for name, parameter in self.bare.named_parameters()
-            if parameter in self.optimizer.state  # a frozen parameter has none
-        }
+        """A copy of weights, buffers and the optimiser's state, on the device."""
         model = {name: tensor.detach().clone() for name, tensor in self.bare.state_dict().items()}
-        return Snapshot(self.iteration, model, momentum)
+        return Snapshot(self.iteration, model, self.updates.state())
 
     def restore(self, snapshot: Snapshot) -> None:
         """Put a snapshot back."""
         self.bare.load_state_dict(snapshot.model)
-        self.optimizer.state.clear()
-        for name, parameter in self.bare.named_parameters():
-            if name in snapshot.momentum:
-                buffer = torch.empty_like(parameter).copy_(snapshot.momentum[name])
-                self.optimizer.state[parameter]["momentum_buffer"] = buffer
+        self.updates.load_state(snapshot.optimizer)
         self.iteration = snapshot.iteration
 
     def advance(self, iterations: int) -> None:
@@ -201,8 +177,7 @@ class Trainer:
 
     def measure(self) -> ProbeResult:
         """Probe the model on the held-out points; every process goes by the first one's result."""
-        result: ProbeResult = self.fabric.broadcast(self.probe.measure(self.bare))
-        return result
+        return as_the_first_says(self.probe.measure(self.bare))
 
     # ----------------------------------------------------------------------------------------------------- a whole run
 
@@ -213,10 +188,10 @@ class Trainer:
         """
         before, started = self._resume(folder), time.perf_counter()
         saved = started
-        main = self.fabric.is_global_zero
+        main = self.rank == 0
         if main:
             folder.set_state("running")
-            folder.write_environment(self.fabric.device.type)
+            folder.write_environment(self.device.type)
         probe: ProbeResult | None = None
         steps: list[tuple[StepRecord, Tensor]] = []
         if self.iteration == 0:
@@ -256,7 +231,7 @@ class Trainer:
         signals = step_signals([record for record, _ in steps], [labels for _, labels in steps])
         for iteration, values in enumerate(signals, start=self.iteration - len(steps) + 1):
             # nan: not traced in this step, or no sample of the batch had a gradient.
-            shared = {name: v for name, v in self._shared(values).items() if v == v or name == "train_loss"}  # noqa: PLR0124
+            shared = {name: v for name, v in averaged(values, self.device).items() if v == v or name == "train_loss"}  # noqa: PLR0124
             self.metrics.add(iteration, shared)
             finite = finite and math.isfinite(shared["train_loss"])
             suspicious = self.monitor.suspicious(shared) or suspicious
@@ -276,7 +251,7 @@ class Trainer:
             for iteration, measured in found.measured.items():
                 self.metrics.add(iteration, measured.metrics())
             self.events[-1]["detail"]["moved_first"] = first_movements(self.metrics, found.iteration)
-        if self.fabric.is_global_zero:
+        if self.rank == 0:
             if found:
                 folder.write_checkpoint("before_break", found.before.model, found.before.iteration)
                 folder.write_checkpoint("after_break", found.after.model, found.after.iteration)
@@ -286,7 +261,7 @@ class Trainer:
 
     def _keep(self, folder: RunFolder) -> None:
         """Write the weights down if this iteration was asked for, and they are finite."""
-        if self.iteration not in self.config.keep or not self.fabric.is_global_zero:
+        if self.iteration not in self.config.keep or self.rank != 0:
             return
         if all(parameter.isfinite().all() for parameter in self.bare.parameters()):
             folder.write_checkpoint(self.iteration, self.bare.state_dict(), self.iteration)
@@ -298,7 +273,7 @@ class Trainer:
             for name in self.config.evaluation:
                 found = evaluate(self.bare, *self.test, self.config.threat, name, seed=self.config.seed)
                 evaluation[name] = {**found.accuracy._asdict(), "card": found.card}
-        if not self.fabric.is_global_zero:
+        if self.rank != 0:
             return
         breaks = [event for event in self.events if event["kind"] == "breakpoint"]
         folder.write_progress(self.metrics, self.events)
@@ -351,17 +326,8 @@ class Trainer:
     def _probe(self, data: ImageSet) -> Probe:
         config = self.config
         chosen = torch.randperm(len(data), generator=generator(config.seed, "probe", 1))[: config.monitor.points]
-        points = apply_intervention(
-            data.pick(chosen), config.intervention, config.seed, self.fabric.device, train=False
-        )
+        points = apply_intervention(data.pick(chosen), config.intervention, config.seed, self.device, train=False)
         return Probe(*points, config.threat, config.monitor.steps, config.seed)
-
-    def _shared(self, signals: dict[str, float]) -> dict[str, float]:
-        """Average over processes, so that all see the same and decide the same."""
-        if self.fabric.world_size == 1:
-            return signals
-        values = self.fabric.all_reduce(torch.tensor(list(signals.values())), reduce_op="mean")
-        return dict(zip(signals, torch.as_tensor(values).tolist(), strict=True))
 
 
 def run(
@@ -403,9 +369,7 @@ def run(
                 return folder
             from lightning_fabric import Fabric
 
-            fabric = Fabric(
-                accelerator=device, devices=devices, strategy="ddp_spawn", precision=PRECISIONS[config.precision]
-            )
+            fabric = Fabric(accelerator=available(device), devices=devices, strategy="ddp_spawn")
             fabric.launch(partial(_fit, data=config.to_data(), path=folder.path, download=download))
         except Exception as error:
             known = isinstance(error, CotoolkitError)
@@ -416,4 +380,4 @@ def run(
 
 def _fit(fabric: Fabric, data: dict[str, Any], path: Path, download: bool) -> None:
     """What each of several processes does."""
-    Trainer(RunConfig.parse(data), fabric=fabric, download=download).fit(RunFolder(path))
+    Trainer(RunConfig.parse(data), device=fabric.device, download=download).fit(RunFolder(path))

@@ -6,6 +6,7 @@ from cotoolkit.models.mlp import MLP, TwoLayer
 from cotoolkit.models.normalise import STATISTICS, Normalised
 from cotoolkit.models.preact_resnet import PreActResNet18
 from cotoolkit.models.registry import MODELS, ModelField, ModelSpec, parse_model
+from cotoolkit.models.single_layer_cnn import SingleLayerCNN
 from cotoolkit.models.small_cnn import SmallCNN
 from cotoolkit.models.wide_resnet import WideResNet
 
@@ -18,6 +19,7 @@ __all__ = [
     "ModelSpec",
     "Normalised",
     "PreActResNet18",
+    "SingleLayerCNN",
     "SmallCNN",
     "Torchvision",
     "TwoLayer",

@@ -38,6 +38,9 @@ SIZES = [  # published, or counted by hand
     ({"name": "mlp", "hidden": [20, 30]}, (1, 8, 8), 65 * 20 + 21 * 30 + 31 * 10),
     ({"name": "mlp", "hidden": []}, (1, 8, 8), 65 * 10),
     ({"name": "two_layer", "width": 50}, (1, 8, 8), 65 * 50 + 51 * 10),
+    # 16 * (3*9 + 1) + 10 * (16*32*32 + 1)
+    ("single_layer_cnn", CIFAR, 448 + 163_850),
+    ({"name": "single_layer_cnn", "width": 4, "kernel": 5}, (1, 8, 8), 4 * 26 + 10 * (4 * 64 + 1)),
 ]
 
 
@@ -46,7 +49,9 @@ def test_number_of_parameters(spec, shape, count):
     assert parameters(build_model(spec, shape, 10, seed=0)) == count
 
 
-@pytest.mark.parametrize("name", ["small_cnn", "mlp", "two_layer", "preact_resnet18", "wide_resnet"])
+@pytest.mark.parametrize(
+    "name", ["small_cnn", "mlp", "two_layer", "preact_resnet18", "wide_resnet", "single_layer_cnn"]
+)
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 9, 13), (1, 28, 28), (3, 64, 64)])
 def test_any_image_gives_logits_and_a_gradient(name, shape):
     thin = {"width": 4} if name == "preact_resnet18" else {"depth": 10, "width": 1} if name == "wide_resnet" else {}
@@ -58,7 +63,9 @@ def test_any_image_gives_logits_and_a_gradient(name, shape):
     assert images.grad.abs().sum() > 0
 
 
-@pytest.mark.parametrize("name", ["preact_resnet18", "wide_resnet", "small_cnn", "mlp", "two_layer"])
+@pytest.mark.parametrize(
+    "name", ["preact_resnet18", "wide_resnet", "small_cnn", "mlp", "two_layer", "single_layer_cnn"]
+)
 @pytest.mark.parametrize("activation", ["softplus", "gelu", "silu"])
 def test_the_activation_replaces_every_relu(name, activation):
     fields = {"depth": 10, "width": 1} if name == "wide_resnet" else {} if name == "mlp" else {"width": 4}
@@ -66,6 +73,25 @@ def test_the_activation_replaces_every_relu(name, activation):
     kinds = {type(module).__name__.lower() for module in network.modules()}
     assert activation in kinds
     assert "relu" not in kinds
+
+
+def test_the_single_layer_cnn_starts_as_the_released_code_does():
+    convolution, _, _, linear = build_model(
+        {"name": "single_layer_cnn", "width": 1000, "kernel": 5}, (3, 16, 16), 10, seed=3
+    )
+    # normal with variances 2 / (k k w) and 2 / inputs; the tolerances are 5 standard errors of a variance
+    for weight, variance in ((convolution.weight, 2 / 25_000), (linear.weight, 2 / 256_000)):
+        error = 5 * (2 / weight.numel()) ** 0.5
+        assert weight.var().item() == pytest.approx(variance, rel=error)
+        assert (weight**4).mean().item() == pytest.approx(3 * variance**2, rel=0.03)  # of a normal distribution
+    assert not convolution.bias.any()
+    assert not linear.bias.any()
+    assert convolution.stride == (1, 1)
+
+
+def test_a_kernel_that_cannot_keep_the_size_is_refused():
+    with pytest.raises(ModelError, match="kernel of 4 cannot keep the images' size; choose an odd one"):
+        build_model({"name": "single_layer_cnn", "kernel": 4}, CIFAR, 10, seed=0)
 
 
 class InPlaceOff:

@@ -75,13 +75,22 @@ def test_a_finished_run_is_not_trained_again_unless_fresh(tmp_path, monkeypatch)
     assert len(fits) == 1
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", {"name": "sgd", "nesterov": True}])
+def test_replays_are_exact_under_every_optimiser(optimizer):
+    assert_replays_exactly(small(method="n_fgsm", optimizer=optimizer, learning_rate=0.01, data__train_size=130), True)
+
+
 @pytest.mark.parametrize("method", METHODS.names())
 @pytest.mark.parametrize("monitored", [True, False])
 def test_replays_are_exact(method, monitored):
     # What the monitor relies on: restore and advance lead to the very same weights, BatchNorm and momentum.
     model = {"name": "preact_resnet18", "width": 2}
     name = {"name": method, "weight": 0.1} if method == "gradalign" else method
-    trainer = Trainer(small(method=name, model=model, data__augment="crop", data__train_size=130), device="cpu")
+    assert_replays_exactly(small(method=name, model=model, data__augment="crop", data__train_size=130), monitored)
+
+
+def assert_replays_exactly(config, monitored):
+    trainer = Trainer(config, device="cpu")
     with fork_global_rng(0, "layers"):
         trainer.advance(1)
         start = trainer.snapshot()
@@ -94,29 +103,30 @@ def test_replays_are_exact(method, monitored):
     again = trainer.snapshot()
     assert again.iteration == end.iteration == 4
     assert same(again.model, end.model)
-    assert same(again.momentum, end.momentum)
+    assert same(again.optimizer, end.optimizer)
     assert not same(start.model, end.model)
 
 
 def test_snapshots_survive_their_flat_form():
     trainer = Trainer(small(), device="cpu")
-    assert trainer.snapshot().momentum == {}
+    assert trainer.snapshot().optimizer == {}
     trainer.advance(1)
     snapshot = trainer.snapshot()
     again = Snapshot.from_tensors(1, {**snapshot.tensors("x/"), "other": torch.ones(1)}, "x/")
     assert same(again.model, snapshot.model)
-    assert same(again.momentum, snapshot.momentum)
+    assert same(again.optimizer, snapshot.optimizer)
 
 
 def test_schedules_reach_the_optimiser():
     config = small(schedule={"kind": "cyclic", "cycle_momentum": True, "epsilon_warmup": 1}, learning_rate=0.5)
     trainer = Trainer(config, device="cpu")
+    given, step = [], trainer.updates.step
+    trainer.updates.step = lambda loss, rate, momentum: given.append((rate, momentum)) or step(loss, rate, momentum)
     rates, momenta, radii = [], [], []
     for _ in range(15):
         record, _ = trainer.step()
-        group = trainer.optimizer.param_groups[0]
-        rates.append(group["lr"])
-        momenta.append(group["momentum"])
+        rates.append(given[-1][0])
+        momenta.append(given[-1][1])
         radii.append(record.delta.abs().max().item())
     assert rates == pytest.approx([0.5 * min(i, 16 - i) / 8 for i in range(1, 16)])
     assert min(momenta) == pytest.approx(0.8)
@@ -140,10 +150,13 @@ class Interrupted(Exception):
     pass
 
 
-@pytest.mark.parametrize("stop", [1, 5, 7, 10, 14, 15, "evaluating"])
-def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path, monkeypatch, stop):
+@pytest.mark.parametrize(
+    ("stop", "optimizer"),
+    [*((stop, "sgd") for stop in (1, 5, 7, 10, 14, 15, "evaluating")), (7, "adam"), (10, "adamw")],
+)
+def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path, monkeypatch, stop, optimizer):
     monkeypatch.setattr(trainer_module, "SAVE_EVERY", 0.0)
-    config = small(method="n_fgsm", data__augment="crop_flip", keep=[0, 6, 10, 13])
+    config = small(method="n_fgsm", data__augment="crop_flip", keep=[0, 6, 10, 13], optimizer=optimizer)
     whole = run(config, tmp_path / "whole", device="cpu")
 
     def report(progress):
@@ -250,7 +263,7 @@ def test_own_models_may_view_and_freeze(tmp_path):
         trainer.restore(middle)
         trainer.advance(2)
     assert same(trainer.snapshot().model, end.model)
-    assert len(end.momentum) == 2  # of the trained layer alone
+    assert len(end.optimizer) == 2  # of the trained layer alone
 
 
 def test_what_cannot_be_is_said_in_one_line(tmp_path):
