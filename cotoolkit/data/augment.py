@@ -59,13 +59,7 @@ class Augmentation:
         return images
 
     def _crop(self, images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        count, channels, height, width = images.shape
-        padded = F.pad(images, [self.padding] * 4)
-        one, y, x = (torch.arange(size, device=images.device) for size in (count, height, width))
-        channel = torch.arange(channels, device=images.device)
-        return padded[
-            one[:, None, None, None],
-            channel[None, :, None, None],
-            (rows[:, None] + y)[:, None, :, None],
-            (columns[:, None] + x)[:, None, None, :],
-        ]
+        count, _, height, width = images.shape
+        # A view of every possible crop, of which one per image is copied.
+        crops = F.pad(images, [self.padding] * 4).unfold(2, height, 1).unfold(3, width, 1)
+        return crops[torch.arange(count, device=images.device), :, rows, columns]
