@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from pydantic.dataclasses import dataclass
 
+from cotoolkit.data.digits import read_digits
 from cotoolkit.data.idx import read_idx
 from cotoolkit.data.image_set import ImageSet
 from cotoolkit.data.split import rest, stratified
@@ -54,12 +55,8 @@ class Digits(Registered):
 
     def read(self, download: bool) -> tuple[ImageSet, ImageSet]:
         """The 1,437 training and 360 test images; `download` is not needed."""
-        from sklearn.datasets import load_digits
-
-        pixels, targets = load_digits(return_X_y=True)
-        levels = torch.from_numpy(pixels).to(torch.int64).view(-1, 1, 8, 8)
-        labels = torch.from_numpy(targets).to(torch.int64)
-        images = ((levels * 255 + 8) // 16).to(torch.uint8)
+        levels, labels = read_digits()
+        images = ((levels.unsqueeze(1).to(torch.int64) * 255 + 8) // 16).to(torch.uint8)
         whole = ImageSet("digits", images, labels, 10, DIGIT_NAMES)
         test = stratified(labels, 360, torch.Generator().manual_seed(0))
         return whole.pick(rest(len(whole), test)), whole.pick(test)
