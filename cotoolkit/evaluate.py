@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from cotoolkit.attacks import attack_mode, input_gradient
 from cotoolkit.errors import ConfigError
+from cotoolkit.intervals import wilson
 from cotoolkit.seeding import generator
 from cotoolkit.threat import ThreatModel
 from interventions.registry import STRICT
@@ -96,11 +97,8 @@ class Accuracy(NamedTuple):
     @classmethod
     def of(cls, correct: Tensor) -> Accuracy:
         """From a boolean tensor (N,), N >= 1."""
-        from scipy.stats import binomtest
-
         hits, points = int(correct.sum()), len(correct)
-        interval = binomtest(hits, points).proportion_ci(method="wilson")
-        return cls(hits / points, float(interval.low), float(interval.high), points)
+        return cls(hits / points, *wilson(hits, points), points)
 
 
 class Evaluation(NamedTuple):

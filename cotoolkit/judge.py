@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge
 from pydantic.dataclasses import dataclass
 
+from cotoolkit.intervals import sign_test
 from cotoolkit.probe import ProbeResult
 from interventions.registry import STRICT
 
@@ -130,8 +131,6 @@ class Judge:
             last: probe of the final model.
             train: the same probe on as many training points.
         """
-        from scipy.stats import binomtest
-
         if self.broken_at is not None:
             return "catastrophic overfitting"
         if last.pgd < self.floor:
@@ -141,7 +140,7 @@ class Judge:
         if self.best_robust is not None:
             pairs = list(zip(self.best_robust, last.robust, strict=True))
             lost, won = pairs.count((True, False)), pairs.count((False, True))
-            significant = lost > won and binomtest(lost, lost + won, alternative="greater").pvalue < 0.01
+            significant = lost > won and sign_test(lost, won) < 0.01
             if significant and self.best - last.pgd >= 0.03 and train.pgd - last.pgd >= 0.05:
                 return "robust overfitting"
         return "robust"

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from cotoolkit.attacks import attack_mode, input_gradient
 from cotoolkit.evaluate import holds
+from cotoolkit.intervals import wilson
 from cotoolkit.seeding import generator
 from cotoolkit.signals import gradient_alignment
 from cotoolkit.threat import ThreatModel
@@ -36,10 +37,7 @@ class ProbeResult:
 
     def interval(self) -> tuple[float, float]:
         """95 % Wilson interval of the PGD accuracy."""
-        from scipy.stats import binomtest
-
-        ends = binomtest(round(self.pgd * self.points), self.points).proportion_ci(method="wilson")
-        return float(ends.low), float(ends.high)
+        return wilson(round(self.pgd * self.points), self.points)
 
     def metrics(self) -> dict[str, float]:
         """The measured values by signal name."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from analyses.alarm_bench.runs import Run
+from cotoolkit.intervals import wilson
 
 HORIZON = 50
 """Iterations before a break from which an alarm counts as a warning of it; an earlier one is false."""
@@ -112,8 +113,7 @@ def share(hits: int, among: int) -> Interval:
     """A share with its Wilson interval; nan of nothing."""
     if among == 0:
         return Interval(np.nan, np.nan, np.nan)
-    ends = stats.binomtest(hits, among).proportion_ci(method="wilson")
-    return Interval(hits / among, float(ends.low), float(ends.high))
+    return Interval(hits / among, *wilson(hits, among))
 
 
 def rate(events: int, runs: int) -> Interval:

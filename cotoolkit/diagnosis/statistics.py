@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import torch
 from scipy.optimize import linear_sum_assignment
-from scipy.stats import binomtest
 from torch import Tensor
 
 from cotoolkit.diagnosis.measurements import Duel, Mean, Rate, Rise
 from cotoolkit.evaluate import Accuracy
+from cotoolkit.intervals import sign_test
 from cotoolkit.signals import regained_accuracy
 
 RESAMPLES = 1000
@@ -69,7 +69,7 @@ def rise(strengths: Sequence[float], correct: Tensor) -> Rise:
         strong=strengths[strong],
         accuracy=float(correct[strong].float().mean()),
         rise=float(regained[strong]),
-        p_value=sign_test(correct[weak], correct[strong]),
+        p_value=more_often(correct[weak], correct[strong]),
     )
 
 
@@ -81,14 +81,13 @@ def duel(challenger: str, champion: str, held_challenger: Tensor, held_champion:
         only_challenger=int((held_champion & ~held_challenger).sum()),
         only_champion=int((held_challenger & ~held_champion).sum()),
         unfooled=int(held_champion.sum()),
-        p_value=sign_test(held_challenger, held_champion),
+        p_value=more_often(held_challenger, held_champion),
     )
 
 
-def sign_test(fewer: Tensor, more: Tensor) -> float:
+def more_often(fewer: Tensor, more: Tensor) -> float:
     """One-sided p-value that `more` is true more often than `fewer`, on the points where the two differ; 1 if none."""
-    gained, lost = int((more & ~fewer).sum()), int((fewer & ~more).sum())
-    return float(binomtest(gained, gained + lost, alternative="greater").pvalue) if gained + lost else 1.0
+    return sign_test(int((more & ~fewer).sum()), int((fewer & ~more).sum()))
 
 
 def quartiles(values: Tensor) -> tuple[float | None, float | None, float | None]:

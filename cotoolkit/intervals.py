@@ -1,0 +1,37 @@
+"""The uncertainty of counts: Wilson's interval and the sign test, without scipy.stats, whose import takes a second."""
+
+from __future__ import annotations
+
+import math
+
+NORMAL_QUANTILE = 1.959963984540054
+"""Of the standard normal distribution, at 0.975."""
+
+
+def wilson(hits: int, points: int) -> tuple[float, float]:
+    """95 % interval of a share (Wilson, 1927); its ends are exactly 0 without hits, and exactly 1 without misses.
+
+    Args:
+        hits: 0 to `points`.
+        points: 1 or more.
+
+    >>> [round(end, 3) for end in wilson(8, 10)]
+    [0.49, 0.943]
+    """
+    z, share = NORMAL_QUANTILE, hits / points
+    scale = 2 * (points + z**2)
+    centre = (2 * points * share + z**2) / scale
+    reach = z / scale * math.sqrt(4 * points * share * (1 - share) + z**2)
+    return centre - reach if hits else 0.0, centre + reach if hits < points else 1.0
+
+
+def sign_test(gained: int, lost: int) -> float:
+    """One-sided p-value of the sign test: how likely `gained` or more of `gained + lost` differences are by fair coin.
+
+    >>> sign_test(4, 1)  # (5 + 1) / 2**5
+    0.1875
+    """
+    from scipy.special import betainc
+
+    # The binomial distribution's upper tail is the regularised incomplete beta function (DLMF 8.17.5).
+    return float(betainc(gained, lost + 1, 0.5)) if gained else 1.0
