@@ -30,8 +30,9 @@ def stop(monitor: BreakpointMonitor, event: Event) -> None:
 class Save:
     """Write weights to a folder as safetensors, from the first process.
 
-    At a breakpoint `before-ITERATION` (the last weights known to be intact) and `after-ITERATION` (the first seen
-    broken); at another event the present ones, `KIND-ITERATION`. Names of tensors are those of the bare network.
+    At a breakpoint `before-ITERATION` (the last weights seen intact before it) and `after-ITERATION` (the first from
+    which on all were seen broken); at another event the present ones, `KIND-ITERATION`. Names of tensors are those of
+    the bare network.
 
     Args:
         folder: made if missing.

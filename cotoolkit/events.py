@@ -21,6 +21,7 @@ class Event:
         detected: the iteration at which the monitor said so.
         probe: accuracies at `detected`.
         earliest: of a breakpoint, the first iteration that may have been the breaking one; it is `iteration` at latest.
+        sustained: of a breakpoint, the first weights from which on all were seen broken; `iteration` at earliest.
         signal: of a warning, the free signal that gave cause for it.
     """
 
@@ -29,6 +30,7 @@ class Event:
     detected: int
     probe: ProbeResult
     earliest: int | None = None
+    sustained: int | None = None
     signal: str | None = None
 
     def __str__(self) -> str:
@@ -38,4 +40,5 @@ class Event:
         if self.kind == "recovered":
             return f"iteration {self.iteration}: robustness is back ({found})"
         span = f"{self.earliest} to " if self.earliest != self.iteration else ""
-        return f"iteration {span}{self.iteration}: robustness broke, seen at {self.detected} ({found})"
+        last = f", for good by {self.sustained}" if self.sustained != self.iteration else ""
+        return f"iteration {span}{self.iteration}: robustness broke{last}, seen at {self.detected} ({found})"

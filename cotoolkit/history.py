@@ -17,6 +17,20 @@ class Moment(NamedTuple):
     weights: dict[str, Tensor]
 
 
+class Bracket(NamedTuple):
+    """The moments around a break, among those kept.
+
+    Attributes:
+        before: the last intact one before `first`.
+        first: the first broken one.
+        sustained: the first from which on all are broken.
+    """
+
+    before: Moment
+    first: Moment
+    sustained: Moment
+
+
 def weights_of(network: nn.Module) -> dict[str, Tensor]:
     """Copies of parameters and buffers, on the CPU."""
     state = {name: value.detach() for name, value in network.state_dict().items() if isinstance(value, Tensor)}
@@ -56,19 +70,18 @@ class History:
         loss = {i: (at[i + 1] - at[i - 1]) ** 2 / (at[-1] - at[i - 1]) for i in range(1, len(at) - 2)}
         del self.moments[min(loss, key=loss.__getitem__)]
 
-    def bracket(self, present: Moment, broken: Callable[[Moment], bool]) -> tuple[Moment, Moment]:
-        """The last intact and the first broken moment kept, side by side, by bisection.
+    def bracket(self, present: Moment, broken: Callable[[Moment], bool]) -> Bracket:
+        """Where the moments kept say that robustness broke.
 
         Args:
             present: known to be broken.
-            broken: judges a moment; asked about log2(capacity) of them.
+            broken: judges a moment; asked about each but the good one.
         """
         line = [moment for moment in self.moments if moment.iteration < present.iteration] + [present]
-        low, high = 0, len(line) - 1
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (low, middle) if broken(line[middle]) else (middle, high)
-        return line[low], line[high]
+        states = [False, *map(broken, line[1:-1]), True]
+        first = states.index(True)
+        last_intact = len(states) - 1 - states[::-1].index(False)
+        return Bracket(line[first - 1], line[first], line[last_intact + 1])
 
 
 class Good(NamedTuple):

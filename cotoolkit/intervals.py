@@ -25,6 +25,24 @@ def wilson(hits: int, points: int) -> tuple[float, float]:
     return centre - reach if hits else 0.0, centre + reach if hits < points else 1.0
 
 
+def exact_bounds(hits: int, points: int, error: float) -> tuple[float, float]:
+    """Bounds of a share, each of which is wrong with probability `error` at most (Clopper & Pearson, 1934).
+
+    Args:
+        hits: 0 to `points`.
+        points: 1 or more.
+        error: in (0, 0.5).
+
+    >>> [round(end, 3) for end in exact_bounds(0, 10, 0.05)]  # 1 - 0.05 ** (1 / 10)
+    [0.0, 0.259]
+    """
+    from scipy.special import betaincinv
+
+    low = float(betaincinv(hits, points - hits + 1, error)) if hits else 0.0
+    high = float(betaincinv(hits + 1, points - hits, 1 - error)) if hits < points else 1.0
+    return low, high
+
+
 def sign_test(gained: int, lost: int) -> float:
     """One-sided p-value of the sign test: how likely `gained` or more of `gained + lost` differences are by fair coin.
 

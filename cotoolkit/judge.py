@@ -24,6 +24,10 @@ EARLIEST_PROBE = 32
 """Before the first full interval, probes run at iterations 32, 64, 128, ...: a break can come early."""
 
 
+EARLY_ERROR = 0.0025
+"""Of each of the two bounds by which a probe may end early; with two looks before all 128 points, 1 % a probe."""
+
+
 @dataclass(frozen=True, config=STRICT)
 class MonitorConfig:
     """How closely a run is watched.
@@ -84,11 +88,31 @@ class Judge:
         Under an alarm of the free signals it is enough that PGD accuracy is below `drop` of FGSM accuracy: the alarm
         says that something happened just now, and the probe what. That needs no earlier probe of a robust network.
         """
-        lost = self.best >= self.floor and result.pgd < self.threshold and result.fgsm - result.pgd > self.config.gap
-        return lost or (alarmed and self._resists_one_step(result))
+        return self._is_broken(result.pgd, result.fgsm, alarmed)
 
-    def _resists_one_step(self, result: ProbeResult) -> bool:
-        return result.pgd < self.config.drop * result.fgsm and result.fgsm - result.pgd > self.config.gap
+    def decided(self, result: ProbeResult, *, alarmed: bool = False) -> bool:
+        """Whether a probe of some of its points says already what all points would say of robustness.
+
+        Before a break it is to say whether this is one (`is_broken`), after one whether robustness is still lost. Each
+        look errs with probability 2 * `EARLY_ERROR` at most. A recovery is judged on all points.
+        """
+        (pgd_low, pgd_high), (fgsm_low, fgsm_high) = result.bounds(EARLY_ERROR)
+        if self.broken_at is not None:
+            return not self._recovers(pgd_high, fgsm_low)
+        # The less PGD and the more FGSM accuracy, the rather it is broken: the two ends bound all between them.
+        return self._is_broken(pgd_high, fgsm_low, alarmed) == self._is_broken(pgd_low, fgsm_high, alarmed)
+
+    def _is_broken(self, pgd: float, fgsm: float, alarmed: bool) -> bool:
+        lost = self.best >= self.floor and pgd < self.threshold and fgsm - pgd > self.config.gap
+        return lost or (alarmed and self._resists_one_step(pgd, fgsm))
+
+    def _resists_one_step(self, pgd: float, fgsm: float) -> bool:
+        return pgd < self.config.drop * fgsm and fgsm - pgd > self.config.gap
+
+    def _recovers(self, pgd: float, fgsm: float) -> bool:
+        # Hysteresis: back above the drop by half as much again, so noise at the threshold is no recovery.
+        back = pgd >= min(1.5 * self.config.drop, 1.0) * self.best
+        return back and not self._resists_one_step(pgd, fgsm)
 
     def hear(self, iteration: int, result: ProbeResult, *, alarmed: bool = False) -> Finding:
         """Take in a probe. After "breaks" the caller dates the break and calls `broke`.
@@ -99,15 +123,13 @@ class Judge:
             alarmed: an alarm of the free signals called for it.
         """
         if self.broken_at is not None:
-            # Hysteresis: back above the drop by half as much again, so noise at the threshold is no recovery.
-            back = result.pgd >= min(1.5 * self.config.drop, 1.0) * self.best
-            if not back or self._resists_one_step(result):
+            if not self._recovers(result.pgd, result.fgsm):
                 return "broken"
             self.broken_at = None
             return "recovers"
         if self.is_broken(result, alarmed=alarmed):
             return "breaks"
-        if result.pgd > self.best:
+        if result.complete and result.pgd > self.best:  # the best of many small samples would be too good
             self.best, self.best_iteration, self.best_robust = result.pgd, iteration, result.robust
         return "intact"
 

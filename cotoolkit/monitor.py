@@ -7,7 +7,7 @@
         if monitor.broken:
             break
 
-A foreign loop cannot be replayed, so a break is dated by bisection over copies of the weights since the last good probe
+A foreign loop cannot be replayed, so a break is dated by probing copies of the weights since the last good probe
 (`history`). The engine's own monitor, which replays, is in `replay`.
 """
 
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from cotoolkit.actions import Action
 from cotoolkit.alarm import Alarm
+from cotoolkit.dating import Enough
 from cotoolkit.errors import ConfigError
 from cotoolkit.events import Event, EventKind
 from cotoolkit.held_out import held_out
@@ -73,7 +74,7 @@ class BreakpointMonitor(StepReader):
         should_stop: an action asked for the end of training.
         rescues: how many there were.
         last_probe: the latest, if any.
-        bracket: weights before and after the latest break.
+        bracket: weights before the latest break, and after it for good.
 
     Raises:
         ConfigError: settings that do not fit together.
@@ -191,7 +192,7 @@ class BreakpointMonitor(StepReader):
 
     def probe(self) -> ProbeResult:
         """Probe now, whatever the schedule says, and judge; for the end of a loop."""
-        return self._look(self._take_in())
+        return self._look(self._take_in(), whole=True)
 
     def rescue(self, method: AttackMethod | None) -> None:
         """Go back to the last good weights, and to the optimiser's state then; from now on `attack` is by `method`.
@@ -259,24 +260,30 @@ class BreakpointMonitor(StepReader):
             self._log.signals(shared, iteration)
         return None if self.broken or self.good is None else raised
 
-    def _look(self, raised: str | None) -> ProbeResult:
+    def _look(self, raised: str | None, *, whole: bool = False) -> ProbeResult:
         """Probe, judge, tell and act."""
-        self.last_probe = result = self._measure()
+        alarmed = raised is not None
+        # A scheduled probe may be the best so far; any other is asked for one decision, and may end early.
+        whole = whole or not (alarmed or self.broken)
+        self.last_probe = result = self._measure(enough=None if whole else self._enough_points(alarmed))
         self._log.write(result.metrics(), self.iteration)
         if raised:
             rescues = self.rescues
             self._tell(Event("warning", self.iteration, self.iteration, result, signal=raised))
             if self.rescues > rescues:  # by an action: the probe was of weights that are gone
                 return result
-        alarmed = raised is not None
         finding = self.judge.hear(self.iteration, result, alarmed=alarmed)
         if finding == "breaks":
-            before, after = self.history.bracket(
-                self.moment(), lambda moment: self.judge.is_broken(self._measure(moment.weights), alarmed=alarmed)
+            enough = self._enough_points(alarmed)
+            found = self.history.bracket(
+                self.moment(),
+                lambda moment: self.judge.is_broken(self._measure(moment.weights, enough), alarmed=alarmed),
             )
-            self.bracket = before, after
-            self.judge.broke(after.iteration)
-            self._tell(Event("breakpoint", after.iteration, self.iteration, result, before.iteration + 1))
+            self.bracket = found.before, found.sustained
+            first = found.first.iteration
+            self.judge.broke(first)
+            earliest, sustained = found.before.iteration + 1, found.sustained.iteration
+            self._tell(Event("breakpoint", first, self.iteration, result, earliest, sustained))
         elif finding != "broken":
             # Weights under suspicion are nothing to go back to: a collapse may have begun.
             if result.pgd >= self.judge.threshold and not alarmed:
@@ -286,13 +293,16 @@ class BreakpointMonitor(StepReader):
                 self._tell(Event("recovered", self.iteration, self.iteration, result))
         return result
 
-    def _measure(self, weights: Mapping[str, Tensor] | None = None) -> ProbeResult:
+    def _enough_points(self, alarmed: bool) -> Enough:
+        return lambda result: self.judge.decided(result, alarmed=alarmed)
+
+    def _measure(self, weights: Mapping[str, Tensor] | None = None, enough: Enough | None = None) -> ProbeResult:
         watched = self._watched(weights)
         if self._probe is None or self._probe.images.device != watched.device:
             points = self.images.to(watched.device), self.labels.to(watched.device)
             self._probe = Probe(*points, self.threat, self.config.steps, self.seed)
         with fork_global_rng(self.seed, "probe"):
-            return as_the_first_says(self._probe.measure(watched))
+            return as_the_first_says(self._probe.measure(watched, enough))
 
     def _watched(self, weights: Mapping[str, Tensor] | None = None) -> Watched:
         return Watched(self.network, self.statistics, self.autocast, weights)

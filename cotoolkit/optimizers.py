@@ -143,7 +143,8 @@ class Adam(Optimizer):
         adam(
             list(parameters),
             list(gradients),
-            *([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq")),
+            [state["exp_avg"] for state in states],
+            [state["exp_avg_sq"] for state in states],
             [],
             [state["step"] for state in states],
             amsgrad=False,

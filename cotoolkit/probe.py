@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -9,10 +10,13 @@ from torch import Tensor, nn
 
 from cotoolkit.attacks import attack_mode, input_gradient
 from cotoolkit.evaluate import holds
-from cotoolkit.intervals import wilson
+from cotoolkit.intervals import exact_bounds, wilson
 from cotoolkit.seeding import generator
 from cotoolkit.signals import gradient_alignment
 from cotoolkit.threat import ThreatModel
+
+FIRST_LOOK = 32
+"""Points after which a probe may end early for the first time."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class ProbeResult:
         gradient_alignment: mean cosine between the gradients at x and at the random start.
         points: number of points.
         robust: for each point, behind `pgd`.
+        complete: whether these are all of the probe's points; a probe ends early where a decision is all it is for.
     """
 
     clean: float
@@ -34,10 +39,16 @@ class ProbeResult:
     gradient_alignment: float
     points: int
     robust: tuple[bool, ...]
+    complete: bool = True
 
     def interval(self) -> tuple[float, float]:
         """95 % Wilson interval of the PGD accuracy."""
         return wilson(round(self.pgd * self.points), self.points)
+
+    def bounds(self, error: float) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Bounds of the PGD and of the FGSM accuracy, each wrong with probability `error` at most."""
+        pgd, fgsm = (exact_bounds(round(share * self.points), self.points, error) for share in (self.pgd, self.fgsm))
+        return pgd, fgsm
 
     def metrics(self) -> dict[str, float]:
         """The measured values by signal name."""
@@ -60,32 +71,54 @@ class Probe:
         self.images, self.labels, self.threat, self.steps = images, labels, threat, steps
         self.start = threat.random_start(images, generator(seed, "probe"))
 
-    def measure(self, model: nn.Module) -> ProbeResult:
-        """Probe a model; its modes, BatchNorm state and gradients stay as they were."""
-        images, labels, threat = self.images, self.labels, self.threat
+    def measure(self, model: nn.Module, enough: Callable[[ProbeResult], bool] | None = None) -> ProbeResult:
+        """Probe a model; its modes, BatchNorm state and gradients stay as they were.
+
+        Args:
+            model: logits out.
+            enough: says of the result on the first `FIRST_LOOK` points, then on twice as many and so on, whether it
+                will do; by default all points are probed at once.
+        """
+        count, seen = len(self.labels), 0
+        parts: list[Tensor] = []
         with attack_mode(model, "eval"):
-            clean = input_gradient(model, images, labels)
-            fgsm_delta = threat.project(images, threat.epsilon * threat.steepest(clean.gradient))
-            with torch.no_grad():
-                fgsm = holds(model(images + fgsm_delta), labels)
-            found = input_gradient(model, images + self.start, labels)
-            aligned = gradient_alignment(clean.gradient, found.gradient).nanmean()
-            correct = holds(clean.logits, labels)
-            alive, gradient = torch.arange(len(labels), device=labels.device), found.gradient
-            held, delta = correct & holds(found.logits, labels), self.start
-            for step in range(self.steps):
-                alive, delta, gradient = alive[held], delta[held], gradient[held]
-                if len(alive) == 0:
-                    break
-                delta = threat.project(images[alive], delta + threat.epsilon / 4 * threat.steepest(gradient))
-                if step < self.steps - 1:
-                    gradient, logits, _ = input_gradient(model, images[alive] + delta, labels[alive])
-                else:
-                    with torch.no_grad():
-                        logits = model(images[alive] + delta)
-                held = holds(logits, labels[alive])
-            robust = torch.zeros(len(labels), dtype=torch.bool, device=labels.device)
-            robust[alive[held] if len(alive) else alive] = True
-        shares = [correct.float().mean(), fgsm.float().mean(), robust.float().mean(), aligned]
-        clean_share, fgsm_share, pgd_share, alignment = torch.stack(shares).tolist()
-        return ProbeResult(clean_share, fgsm_share, pgd_share, alignment, len(labels), tuple(robust.tolist()))
+            while True:
+                end = count if enough is None else min(max(FIRST_LOOK, 2 * seen), count)
+                parts.append(self._points(model, slice(seen, end)))
+                seen = end
+                result = self._result(torch.cat(parts, 1))
+                if result.complete or (enough is not None and enough(result)):
+                    return result
+
+    def _points(self, model: nn.Module, part: slice) -> Tensor:
+        """Rows clean, fgsm, robust (0 or 1) and alignment, (4, B)."""
+        images, labels, start, threat = self.images[part], self.labels[part], self.start[part], self.threat
+        clean = input_gradient(model, images, labels)
+        fgsm_delta = threat.project(images, threat.epsilon * threat.steepest(clean.gradient))
+        with torch.no_grad():
+            fgsm = holds(model(images + fgsm_delta), labels)
+        found = input_gradient(model, images + start, labels)
+        aligned = gradient_alignment(clean.gradient, found.gradient)
+        correct = holds(clean.logits, labels)
+        alive, gradient = torch.arange(len(labels), device=labels.device), found.gradient
+        held, delta = correct & holds(found.logits, labels), start
+        for step in range(self.steps):
+            alive, delta, gradient = alive[held], delta[held], gradient[held]
+            if len(alive) == 0:
+                break
+            delta = threat.project(images[alive], delta + threat.epsilon / 4 * threat.steepest(gradient))
+            if step < self.steps - 1:
+                gradient, logits, _ = input_gradient(model, images[alive] + delta, labels[alive])
+            else:
+                with torch.no_grad():
+                    logits = model(images[alive] + delta)
+            held = holds(logits, labels[alive])
+        robust = torch.zeros(len(labels), dtype=torch.bool, device=labels.device)
+        robust[alive[held] if len(alive) else alive] = True
+        return torch.stack([correct.float(), fgsm.float(), robust.float(), aligned])
+
+    def _result(self, rows: Tensor) -> ProbeResult:
+        clean, fgsm, pgd, aligned = rows.nanmean(1).tolist()
+        seen = rows.shape[1]
+        robust = tuple(rows[2].bool().tolist())
+        return ProbeResult(clean, fgsm, pgd, aligned, seen, robust, complete=seen == len(self.labels))

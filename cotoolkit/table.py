@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 COLLAPSED = "catastrophic overfitting"
 
+DATES = ("sustained", "earliest", "latest")
+"""What a run knows of its breakpoint besides the iteration of the first crossing; see `dating.Breakpoint`."""
+
 
 def flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested configuration data by dotted name; a part's name stands under the part: `method`, `method.k`."""
@@ -38,7 +41,7 @@ def settings_of(config: RunConfig) -> dict[str, Any]:
 
 def result_of(folder: RunFolder) -> dict[str, Any]:
     """What came of a run: state, verdict, breakpoint, and accuracies in [0, 1]. Damaged files make it failed."""
-    row: dict[str, Any] = {"verdict": "", "breakpoint": None, "earliest": None, "latest": None, "collapsed": None}
+    row: dict[str, Any] = {"verdict": "", "breakpoint": None, **dict.fromkeys(DATES), "collapsed": None}
     try:
         row["state"] = folder.state
         if row["state"] not in ("done", "diverged"):
@@ -51,7 +54,7 @@ def result_of(folder: RunFolder) -> dict[str, Any]:
     if result["breakpoint"]:
         detail = result["breakpoint"]["detail"]
         row |= {"breakpoint": result["breakpoint"]["iteration"]}
-        row |= {"earliest": detail["earliest"], "latest": detail["latest"]}
+        row |= {date: detail[date] for date in DATES}
     for name, accuracy in result["evaluation"].items():
         row |= {name: accuracy["value"], f"{name}_low": accuracy["low"], f"{name}_high": accuracy["high"]}
         row |= {f"{name}_hash": accuracy["card"]["hash"]}
@@ -76,7 +79,7 @@ def configured_table(runs: Iterable[tuple[RunFolder, RunConfig]]) -> pd.DataFram
     order = dict.fromkeys(["run", "state", *(name for part in (1, 2) for row in rows for name in row[part])])
     table = pd.DataFrame([{**name, **settings, **result} for name, settings, result in rows])
     table = table.reindex(columns=list(order)) if rows else table
-    for column in ("breakpoint", "earliest", "latest", "iterations", "best_iteration"):
+    for column in ("breakpoint", *DATES, "iterations", "best_iteration"):
         if column in table:
             table[column] = table[column].astype("Int64")
     if "collapsed" in table:

@@ -22,6 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 from cotoolkit.choices import Device, available
 from cotoolkit.config import RunConfig
 from cotoolkit.data import Batches, ImageSet, apply_intervention, load
+from cotoolkit.dating import Enough
 from cotoolkit.errors import ConfigError, CotoolkitError, RunError
 from cotoolkit.evaluate import evaluate
 from cotoolkit.initial import load_initial
@@ -175,9 +176,9 @@ class Trainer:
         for _ in range(iterations):
             self.step(trace=False)
 
-    def measure(self) -> ProbeResult:
+    def measure(self, enough: Enough | None = None) -> ProbeResult:
         """Probe the model on the held-out points; every process goes by the first one's result."""
-        return as_the_first_says(self.probe.measure(self.bare))
+        return as_the_first_says(self.probe.measure(self.bare, enough))
 
     # ----------------------------------------------------------------------------------------------------- a whole run
 
@@ -210,7 +211,7 @@ class Trainer:
                         self._finish(folder, "diverged", None, before + time.perf_counter() - started)
                         return
                     if scheduled or suspicious:
-                        probe = self._look(folder, suspicious, report)
+                        probe = self._look(folder, scheduled, suspicious, report)
                 report(Progress(self.iteration, self.total, probe))
                 now = time.perf_counter()
                 if main and epoch_ends and now - saved >= SAVE_EVERY:
@@ -237,9 +238,9 @@ class Trainer:
             suspicious = self.monitor.suspicious(shared) or suspicious
         return finite, suspicious
 
-    def _look(self, folder: RunFolder, suspicious: bool, report: Report) -> ProbeResult:
+    def _look(self, folder: RunFolder, scheduled: bool, suspicious: bool, report: Report) -> ProbeResult:
         """Probe, tell the monitor, and write down what it says."""
-        probe = self.measure()
+        probe = self.measure(self.monitor.enough(scheduled))
         self.metrics.add(self.iteration, probe.metrics())
         if suspicious:
             self.events.append({"kind": "suspicion", "iteration": self.iteration, "detail": probe.metrics()})

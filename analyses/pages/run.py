@@ -77,8 +77,9 @@ def _lead(folder: RunFolder, result: Mapping[str, Any] | None, found: Mapping[st
 
 def _broke(found: Mapping[str, Any]) -> str:
     iteration, detail = found["iteration"], found["detail"]
+    last = f", for good at {detail['sustained']}" if detail["sustained"] > iteration else ""
     text = (
-        f"Robustness broke at iteration {iteration} (interval of uncertainty {detail['earliest']} to "
+        f"Robustness broke at iteration {iteration}{last} (interval of uncertainty {detail['earliest']} to "
         f"{detail['latest']}); the alarm came at {detail['detected']}."
     )
     if detail.get("moved_first"):

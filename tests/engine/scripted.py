@@ -28,6 +28,6 @@ class Script:
         self.iteration += iterations
         self.repeated += iterations
 
-    def measure(self):
+    def measure(self, enough=None):
         self.measured.append(self.iteration)
         return result(self.pgd(self.iteration), self.fgsm)

@@ -56,6 +56,47 @@ def test_a_probe_agrees_with_separate_evaluations():
     assert found.pgd <= weaker + 0.1
 
 
+def wide_probe(model, points=128):
+    draws = torch.Generator().manual_seed(0)
+    images = torch.rand(points, 1, 6, 6, generator=draws)
+    with torch.no_grad():
+        model[-1].bias -= model.eval()(images).mean(0)
+        labels = model(images).argmax(1)
+    return Probe(images, labels, ThreatModel(0.08), 4, seed=0)
+
+
+def test_a_probe_in_parts_finds_what_a_whole_one_finds():
+    model = conv_net()
+    probe, asked = wide_probe(model), []
+    whole = probe.measure(model)
+    assert 0.1 < whole.pgd < 0.9
+    parts = probe.measure(model, lambda partial: asked.append(partial) or False)
+    assert parts.robust == whole.robust
+    assert parts.metrics() == pytest.approx(whole.metrics(), abs=1e-6)
+    assert parts.complete
+    assert [partial.points for partial in asked] == [32, 64]  # all points need no asking
+    assert all(partial.robust == whole.robust[: partial.points] for partial in asked)
+    assert not any(partial.complete for partial in asked)
+
+
+def test_a_probe_that_ends_early_costs_the_points_it_saw():
+    model = conv_net()
+    probe = wide_probe(model)
+    few, all_points = PassCounter(model, batch_size=1), PassCounter(model, batch_size=1)
+    early = probe.measure(few, lambda partial: True)
+    assert (early.points, early.complete, len(early.robust)) == (32, False, 32)
+    probe.measure(all_points)
+    assert few.forwards < all_points.forwards / 3
+
+
+@pytest.mark.parametrize("points", [1, 31, 32, 33, 100])
+def test_small_sets_of_points_end_where_they_end(points):
+    model = conv_net()
+    found = wide_probe(model, points).measure(model, lambda partial: False)
+    assert found.points == len(found.robust) == points
+    assert found.complete
+
+
 def _gradient(model, images, labels):
     images = images.detach().requires_grad_()
     loss = nn.functional.cross_entropy(model.eval()(images), labels, reduction="sum")

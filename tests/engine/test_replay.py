@@ -40,13 +40,6 @@ def test_a_gradual_fall_has_an_interval_of_uncertainty():
     assert 130 <= found.latest <= 134
 
 
-def test_bisection_repeats_no_more_than_the_interval_a_few_times():
-    script = Script(lambda i: 0.5 if i < 613 else 0.0)
-    watch(script, 1000, 500)
-    assert script.repeated <= 500 + 2
-    assert len(script.measured) <= 7 + 10  # probes: 128, 256, 500, 1000, and log2(500) of the bisection
-
-
 def test_noise_that_does_not_halve_is_no_break():
     _, events, _ = watch(Script(lambda i: 0.5 - 0.2 * (i % 2)), 1000, 25)
     assert events == []

@@ -36,7 +36,7 @@ class Scripted(BreakpointMonitor):
         self.pgd = pgd
         self.asked: list[float] = []
 
-    def _measure(self, weights=None):
+    def _measure(self, weights=None, enough=None):
         time = float((self.network.state_dict() if weights is None else weights)["time"])
         self.asked.append(time)
         return result(self.pgd(time))

@@ -45,6 +45,17 @@ def test_a_break_is_bracketed_as_closely_as_the_snapshots_allow(truth, every):
     assert monitor.network.time.item() == 150  # the network was left where it was
 
 
+def test_the_first_crossing_and_the_lasting_one_are_told_apart():
+    # Copies at 64, 80, 96, ...: broken at 80, intact at 96, broken from 112 on.
+    monitor = Scripted(Clock(), lambda now: 0.0 if 75 <= now < 90 or now >= 105 else 0.5)
+    monitor.config = monitor.judge.config = type(monitor.config)(interval=150)
+    train(monitor, 150)
+    (event,) = monitor.events
+    assert (event.earliest, event.iteration, event.sustained) == (65, 80, 112)
+    assert [moment.iteration for moment in monitor.bracket] == [64, 112]
+    assert "iteration 65 to 80: robustness broke, for good by 112, seen at 128" in str(event)
+
+
 def test_a_healthy_run_has_no_event_and_only_scheduled_probes():
     monitor = Scripted(Clock(), lambda now: 0.5)
     train(monitor, 200)

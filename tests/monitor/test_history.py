@@ -38,18 +38,29 @@ def test_a_break_is_bracketed_by_neighbours(truth):
         asked.append(moment.iteration)
         return moment.iteration >= truth
 
-    before, after = history.bracket(at(90), broken)
-    assert before.iteration < truth <= after.iteration
-    assert after.iteration - before.iteration == 10
-    assert len(asked) <= 4  # of 10 moments
-    assert 90 not in asked  # known
+    before, first, sustained = history.bracket(at(90), broken)
+    assert before.iteration < truth <= first.iteration
+    assert first == sustained
+    assert first.iteration - before.iteration == 10
+    assert len(asked) == len(set(asked)) <= 8  # of 10 moments
+    assert not {0, 90} & set(asked)  # known
+
+
+def test_the_first_crossing_and_the_one_that_lasts_are_told_apart():
+    history = History(capacity=10)
+    history.restart(at(0))
+    for iteration in range(10, 90, 10):
+        history.add(at(iteration))
+    found = history.bracket(at(90), lambda moment: moment.iteration in (30, 40, 60, 80))
+    assert [moment.iteration for moment in found] == [20, 30, 80]
 
 
 def test_the_present_is_not_asked_twice():
     history = History()
     history.restart(at(0))
     history.add(at(40))
-    assert history.bracket(at(40), lambda moment: pytest.fail("nothing to ask")) == (at(0), at(40))
+    found = history.bracket(at(40), lambda moment: pytest.fail("nothing to ask"))
+    assert found == (at(0), at(40), at(40))
 
 
 def test_weights_come_back_with_buffers_and_without_new_tensors():

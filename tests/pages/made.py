@@ -82,6 +82,7 @@ def _events(breaks_at: int) -> list[dict]:
         "probe_clean": 0.8,
         "probe_fgsm": 0.95,
         "probe_pgd": 0.1,
+        "sustained": breaks_at + 2,
         "earliest": breaks_at - 5,
         "latest": breaks_at + 6,
         "detected": breaks_at + 12,

@@ -26,8 +26,8 @@ def test_a_run_that_broke(tmp_path):
     assert report.title == "Run: digits, small_cnn, fgsm, ε 0.1, seed 0"
     assert report.lead == (
         "Catastrophic overfitting.\n\n"
-        "Robustness broke at iteration 240 (interval of uncertainty 235 to 246); the alarm came at 252. The first free "
-        "signal to move was abnormal examples (share of the batch), at iteration 232.\n\n"
+        "Robustness broke at iteration 240, for good at 242 (interval of uncertainty 235 to 246); the alarm came at "
+        "252. The first free signal to move was abnormal examples (share of the batch), at iteration 232.\n\n"
         "Accuracy on the test set, with 95 % intervals: clean 90.0% (88.0% to 92.0%), PGD-3 5.0% (3.0% to 7.0%)."
     )
     assert names(report) == ["timeline", "evaluation", "moved_first", "events", "settings"]

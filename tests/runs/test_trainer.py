@@ -187,14 +187,17 @@ def test_a_break_is_dated_saved_and_survives_resuming(tmp_path, monkeypatch):
     assert result["verdict"] == "catastrophic overfitting"
     broken = result["breakpoint"]
     detail = broken["detail"]
-    assert detail["earliest"] <= broken["iteration"] <= detail["latest"] <= detail["detected"]
+    assert detail["earliest"] <= broken["iteration"] <= detail["sustained"] <= detail["latest"] <= detail["detected"]
     assert detail["detected"] - broken["iteration"] <= 40
     assert result["evaluation"]["fgsm"]["value"] > 0.9
     assert result["evaluation"]["pgd-50"]["value"] < 0.15
     metrics = whole.metrics()
     pgd = metrics[metrics["signal"] == "probe_pgd"].set_index("iteration")["value"]
     best = pgd[: broken["iteration"] - 1].max()
-    assert pgd[broken["iteration"]] < best / 2 <= pgd[broken["iteration"] - 1]  # bisection measured both sides
+    assert pgd[broken["iteration"]] < best / 2
+    # Those before the first crossing were all probed and found intact, those after the lasting one broken.
+    assert (pgd.loc[broken["iteration"] - 16 : broken["iteration"] - 1] >= best / 2).sum() == 16
+    assert (pgd.loc[detail["sustained"] : min(detail["sustained"] + 16, detail["detected"])] < best / 2).all()
     for name in ("before_break", "after_break", "best"):
         assert whole.checkpoint_path(name).exists()
     assert not same(whole.checkpoint("before_break"), whole.checkpoint("after_break"))
