@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
-import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import yaml
 from annotated_types import Ge, Gt, Lt
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 
 from cotoolkit.data import DataConfig
 from cotoolkit.errors import ConfigError
 from cotoolkit.evaluate import named_protocol
+from cotoolkit.identity import identity, rounded
 from cotoolkit.judge import MonitorConfig
 from cotoolkit.methods import FGSM, GradAlign, Method, MethodField
 from cotoolkit.methods.gradalign import published_weight
@@ -30,8 +36,9 @@ from interventions.units import NonNegative, Number
 PARTS = ("intervention", "input_layer")
 """Fields that may be left out by saying "none"."""
 
-FORMAT: Literal[2] = 2
-"""Version of the configuration's meaning; a change that alters what an old file computes raises it."""
+FORMAT: Literal[3] = 3
+"""Version of the configuration's meaning and defaults. A change that alters what an old file computes raises it, and so
+does a changed default; a new field with a default does not."""
 
 
 class Schedule(BaseModel):
@@ -81,6 +88,9 @@ class Schedule(BaseModel):
 class RunConfig(BaseModel):
     """One training run. Radii and strengths are in [0, 1] pixel units; "8/255" is accepted.
 
+    All numbers are rounded to single precision, in which images are, and stand as people write them: see
+    `identity.nearest`. So 8/255, "8/255" and np.float32(8 / 255) make equal configurations.
+
     Attributes:
         data: the data set, its subsets, held-out split and augmentation; a name is enough.
         model: the network; a name is enough.
@@ -111,7 +121,7 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[2] = 2
+    format: Literal[3] = 3
     data: DataConfig = DataConfig(name="digits")
     model: ModelField = SmallCNN()
     normalise: str = "auto"
@@ -134,6 +144,11 @@ class RunConfig(BaseModel):
     initial: str | None = None
     keep: tuple[Annotated[int, Ge(0)], ...] = ()
     seed: Annotated[int, Ge(0)] = 0
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _rounded(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+        return validate(rounded(validate(value)))  # again, for a limit may lie between a number and the rounded one
 
     @field_validator("normalise")
     @classmethod
@@ -202,9 +217,11 @@ class RunConfig(BaseModel):
 
     @property
     def identity(self) -> str:
-        """12 hex digits of a hash of all of it: equal for equal runs, the key of the run's folder."""
-        text = json.dumps(self.to_data(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        """12 hex digits of a hash of what differs from the defaults: equal for equal runs, the key of the run's folder.
+
+        A new field with a default leaves it as it is.
+        """
+        return identity(FORMAT, self)
 
     @property
     def title(self) -> str:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from cotoolkit.attacks import attack_mode, input_gradient
 from cotoolkit.errors import ConfigError
+from cotoolkit.identity import rounded
 from cotoolkit.intervals import wilson
 from cotoolkit.seeding import generator
 from cotoolkit.threat import ThreatModel
@@ -47,10 +48,13 @@ class Protocol:
     last_only: bool = False
 
     def card(self, threat: ThreatModel) -> dict[str, Any]:
-        """Everything that defines the number, as JSON data, with `hash`, the first 12 hex digits of its sha256."""
+        """Everything that defines the number, as JSON data, with `hash`, the first 12 hex digits of its sha256.
+
+        Its numbers are rounded as those of a run are, see `identity.nearest`.
+        """
         card: dict[str, Any] = {
-            "protocol": asdict(self),
-            "threat": asdict(threat),
+            "protocol": asdict(rounded(self)),
+            "threat": asdict(rounded(threat)),
             "mode": "eval",
             "points": "all",
             "robust_if": "last iterate holds" if self.last_only else "no step of no restart fooled it",

@@ -1,6 +1,6 @@
 """A run on disk: a folder that holds what was asked, what happened, and all that is needed to go on.
 
-    config.yaml          the resolved configuration; its hash is the run's identity
+    config.yaml          the resolved configuration; a hash of what differs from the defaults is the run's identity
     environment.json     versions, machine, device
     status.json          running, done, diverged or failed
     metrics.parquet      tidy: one row per iteration and signal

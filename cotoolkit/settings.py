@@ -77,6 +77,16 @@ def _split(word: str, text: str) -> list[str]:
     return [*parts, text[start:].strip()]
 
 
+def plain(value: Any) -> Any:
+    """Settings with Python's numbers and lists in place of those of numpy, torch and pandas."""
+    if isinstance(value, Mapping):
+        return {name: plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        items = [plain(item) for item in value]
+        return tuple(items) if isinstance(value, tuple) else items
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
 def combinations(base: Mapping[str, Any], grid: Grid) -> list[dict[str, Any]]:
     """The configuration data of every point of a grid, in the grid's order, last field fastest."""
     fields = list(grid)

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from cotoolkit.choices import Device, Scale
 from cotoolkit.config import RunConfig, one_line
 from cotoolkit.errors import AmbiguousName, ConfigError, RunError
 from cotoolkit.launch import Outcome, Update, launch
 from cotoolkit.runs import RunFolder, write_atomically
-from cotoolkit.settings import Grid, combinations
+from cotoolkit.settings import Grid, combinations, plain
 from cotoolkit.table import configured_table, write_table
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Study(BaseModel):
         question: what the study asks, for people.
         scale: what its numbers may be taken for.
         base: configuration data that all runs share.
-        grids: values by dotted field name; a run that several grids name is trained once.
+        grids: values by dotted field name, arrays among them; a run that several grids name is trained once.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,6 +47,11 @@ class Study(BaseModel):
     scale: Scale = "custom"
     base: dict[str, Any] = {}
     grids: tuple[Grid, ...] = ({},)
+
+    @field_validator("base", "grids", mode="before")
+    @classmethod
+    def _plain(cls, settings: Any) -> Any:
+        return plain(settings)
 
     @property
     def identity(self) -> str:

@@ -201,7 +201,7 @@ def _settings(config: RunConfig) -> Section:
     return Section(
         "settings",
         "Configuration",
-        "Every setting as it was resolved; the hash of them all is the run's identity.",
+        "Every setting as it was resolved; a hash of those that differ from the defaults is the run's identity.",
         table=pd.DataFrame(rows),
     )
 

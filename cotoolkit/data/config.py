@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from annotated_types import Ge, Gt, Lt
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 from torch import Tensor
 
 from cotoolkit.data.augment import Augment
@@ -17,6 +17,7 @@ from cotoolkit.data.split import members, rest, stratified
 from cotoolkit.errors import ConfigError, DataError
 from cotoolkit.marks import MarksFile, marks_of
 from cotoolkit.seeding import generator
+from cotoolkit.settings import plain
 
 
 class Subset(BaseModel):
@@ -67,10 +68,9 @@ class DataConfig(BaseModel):
     augment: Augment = "none"
     padding: Annotated[int, Ge(1)] = 4
     size: Annotated[int, Gt(0)] | None = None
-    # Left out of the data where they say nothing, so that runs made before there were such fields keep their identity.
-    split: Annotated[int, Ge(0)] | None = Field(default=None, exclude_if=lambda value: value is None)
-    subset: Subset | None = Field(default=None, exclude_if=lambda value: value is None)
-    only: MarksFile | None = Field(default=None, exclude_if=lambda value: value is None)
+    split: Annotated[int, Ge(0)] | None = None
+    subset: Subset | None = None
+    only: MarksFile | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -82,6 +82,11 @@ class DataConfig(BaseModel):
     def _canonical(cls, name: str) -> str:
         # One name per data set: aliases must not give equal runs different identities.
         return name if ":" in name else DATASETS[name].name
+
+    @field_validator("holdout", mode="before")
+    @classmethod
+    def _pythons_number(cls, holdout: Any) -> Any:
+        return plain(holdout)  # of numpy's numbers pydantic would make floats, and so a share of a number of images
 
     @field_validator("holdout")
     @classmethod

@@ -119,10 +119,3 @@ def test_a_subset_cuts_the_training_images_alone():
         assert torch.equal(part.test.images, whole.test.images)
     with pytest.raises(DataError, match=r"a share of 0\.01 of 10 training images is none"):
         load(DataConfig(name="digits", train_size=10, subset={"number": 0, "share": 0.01}), seed=0)
-
-
-def test_fields_that_say_nothing_keep_old_identities():
-    assert set(DataConfig(name="digits").model_dump()) == {
-        *("name", "train_size", "test_size", "holdout", "augment", "padding", "size")
-    }
-    assert DataConfig(name="digits", subset={"number": 3}).model_dump()["subset"] == {"number": 3, "share": 0.5}

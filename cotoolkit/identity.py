@@ -1,0 +1,105 @@
+"""What tells one configuration from another: its differences from the defaults, and numbers rounded as images are.
+
+A configuration is a pydantic model of numbers, words, tuples and parts; a part is a pydantic model or dataclass again.
+Only differences count, so a new field with a default changes the identity of nothing that was there before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any, TypeVar
+
+import numpy as np
+from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
+
+T = TypeVar("T")
+
+LARGEST_DENOMINATOR = 255
+"""Of the fractions that rounding knows: pixel levels among them, and thirds, sevenths, ... as shares are given."""
+
+
+def nearest(number: float) -> float:
+    """Of all numbers with the same single-precision value, the one that people write.
+
+    Between -1 and 1 that is the fraction with a denominator up to 255, if there is one; else the shortest decimal, of
+    nine digits at most. Images are float32: a finer difference between two radii is none. Rounding to digits alone
+    would part some k/255 from their own float32, which may lie on the other side of a rounding boundary.
+
+    >>> nearest(0.10000000149011612), nearest(0.03137255) == 8 / 255, nearest(1 / 3) == 1 / 3, nearest(0.7071067811865)
+    (0.1, True, True, 0.70710677)
+
+    Raises:
+        ValueError: not finite, as a number or in single precision.
+    """
+    with np.errstate(over="ignore"):
+        single = np.float32(number)
+    if not np.isfinite(single):
+        raise ValueError(f"not a finite number: {number!r}")
+    if abs(single) <= 1:
+        fraction = float(Fraction(float(single)).limit_denominator(LARGEST_DENOMINATOR))
+        if np.float32(fraction) == single:
+            return fraction
+    return float(str(single))
+
+
+def rounded(value: T) -> T:
+    """A configuration, or a value in one, with `nearest` in place of each of its floats.
+
+    Raises:
+        ValueError: a number is not finite, or a part refuses the rounded one.
+    """
+    near: Any = value
+    if isinstance(value, float):
+        near = nearest(value)
+    elif isinstance(value, tuple):
+        near = tuple(rounded(item) for item in value)
+    elif (fields := _fields(value)) is not None:
+        items = {name: getattr(value, name) for name in fields}
+        near = type(value)(**{name: rounded(item) for name, item in items.items()})
+    return value if near == value else near
+
+
+def differences(value: Any) -> Any:
+    """A configuration, or a value in one, as JSON data without what equals the default of its field.
+
+    A part that equals the default vanishes. Any other part stands with its differences from the defaults of its own
+    class, and a registered one with its name. Whole floats are written as integers, so 1 and 1.0 are one.
+
+    >>> from cotoolkit.methods import DOM, FGSM, PGD
+    >>> differences(PGD(steps=10, alpha=2)), differences(DOM(inner=FGSM())), differences(DOM(inner=PGD()))
+    ({'name': 'pgd', 'alpha': 2}, {'name': 'dom'}, {'name': 'dom', 'inner': {'name': 'pgd'}})
+    """
+    if (fields := _fields(value)) is not None:
+        data = {} if "name" in fields or not hasattr(value, "name") else {"name": value.name}
+        for name, field in fields.items():
+            item = differences(getattr(value, name))
+            if field.is_required() or item != differences(field.get_default(call_default_factory=True)):
+                data[name] = item
+        return data
+    if isinstance(value, Mapping):
+        return {key: differences(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [differences(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return to_jsonable_python(value)
+
+
+def identity(version: int, configuration: Any) -> str:
+    """12 hex digits that tell configurations apart, of a hash of `differences`.
+
+    Args:
+        version: of the defaults and of what the settings mean; a change of either raises it.
+        configuration: with rounded numbers.
+    """
+    text = json.dumps([version, differences(configuration)], sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _fields(value: Any) -> dict[str, FieldInfo] | None:
+    """The fields of a pydantic model or dataclass by name; None for anything else."""
+    return getattr(type(value), "__pydantic_fields__", None)
