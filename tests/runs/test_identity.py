@@ -194,7 +194,7 @@ def test_numbers_that_are_none_are_refused(number):
 
 def test_limits_hold_after_rounding():
     with pytest.raises(ConfigError, match="momentum: Input should be less than 1"):
-        RunConfig.parse({"momentum": 1 - 1e-9})
+        RunConfig.parse({"optimizer": {"name": "sgd", "momentum": 1 - 1e-9}})
     with pytest.raises(ConfigError, match=r"data\.holdout: give a whole number of images, or a share"):
         RunConfig.parse({"data": {"name": "digits", "holdout": 1 - 1e-9}})
 
