@@ -37,25 +37,44 @@ def patterns(frequencies: list[tuple[int, int]], height: int, width: int, *, bin
 def released_row_patterns(frequencies: list[tuple[int, int]], height: int, width: int) -> Tensor:
     """Signs of IDCT2(spectrum) where rows p and q of the spectrum are all ones, (n, height, width) in float64.
 
-    The inverse is that of the unnormalised DCT-II: the zeroth coefficient counts half.
+    The inverse is that of the unnormalised DCT-II, in which the zeroth coefficient counts half; a zero counts as +1.
+    The sum over a whole row of the spectrum is half a Dirichlet kernel, cot(t / 2) / 2 times (-1)^j at t = pi (2 j + 1)
+    / (2 W): never zero. Signs are found in integers where the sum over p and q may vanish.
     """
-    half_first = torch.ones(max(height, width), dtype=torch.float64, device="cpu")
-    half_first[0] = 0.5
-    across = torch.stack([half_first[q] * _cosine(q, width) for q in range(width)]).sum(dim=0)
-    planes = []
-    for rows in frequencies:
-        down = torch.stack([half_first[p] * _cosine(p, height) for p in sorted(set(rows))]).sum(dim=0)
-        planes.append(torch.outer(down, across))
-    return _sign(torch.stack(planes) >= 0)
+    across = 1 - 2 * (torch.arange(width, device="cpu") % 2)
+    return torch.stack([_sign(torch.outer(_sign_of_sum(p, q, height), across) >= 0) for p, q in frequencies])
 
 
 def _cosine(p: int, n: int) -> Tensor:
-    return torch.cos(math.pi / (2 * n) * p * (2 * torch.arange(n, dtype=torch.float64, device="cpu") + 1))
+    return torch.cos(math.pi / (2 * n) * p * _odd(n).double())
 
 
 def _sign_of_cosine(p: int, n: int) -> Tensor:
-    phase = p * (2 * torch.arange(n, device="cpu") + 1) % (4 * n)  # in units of a quarter wave over n
-    return _sign((phase <= n) | (phase >= 3 * n))
+    return _sign(_exact_sign(2 * p * _odd(n), n) >= 0)
+
+
+def _sign_of_sum(p: int, q: int, n: int) -> Tensor:
+    """Sign, -1, 0 or 1, of the sum of the waves p and q along n pixels; wave 0 counts half, and p = q is one wave."""
+    if p == q:
+        return _exact_sign(2 * p * _odd(n), n)
+    if 0 in {p, q}:  # 1 / 2 + cos(x) changes sign a third of a turn from its top
+        return (8 * n - 3 * _from_top((p + q) * 2 * _odd(n), n)).sign()
+    return _exact_sign((p + q) * _odd(n), n) * _exact_sign((p - q) * _odd(n), n)  # cos a + cos b as a product
+
+
+def _exact_sign(angle: Tensor, n: int) -> Tensor:
+    """Sign of the cosine of whole angles, of which 8 n make a turn."""
+    return (2 * n - _from_top(angle, n)).sign()
+
+
+def _from_top(angle: Tensor, n: int) -> Tensor:
+    """Distance of an angle from the nearest whole turn, 0 to 4 n."""
+    phase = angle % (8 * n)
+    return torch.minimum(phase, 8 * n - phase)
+
+
+def _odd(n: int) -> Tensor:
+    return 2 * torch.arange(n, device="cpu") + 1
 
 
 def _sign(positive: Tensor) -> Tensor:

@@ -13,20 +13,27 @@ from interventions.carriers import Carrier, CarrierField
 from interventions.protocol import INTERVENTIONS, Intervention
 from interventions.registry import STRICT
 
+ENTRY_ERROR = 1e-5
+"""Relative error of a vector's entries that makes no direction of its own: 84 rounding errors of float32, in which most
+vectors were once stored or computed."""
+
 
 def span_basis(vectors: Tensor) -> Tensor:
     """Orthonormal basis of the span of the vectors, as many as their numerical rank.
 
-    From a singular value decomposition in float64; singular values below n times the rounding error of the vectors'
-    dtype, relative to the largest, count as zero. Vectors that repeat or negate each other add nothing: the paper's ten
-    have rank 5.
+    From a singular value decomposition in float64 of the vectors at length 1, so that a long one hides no short one.
+    Errors of relative size e in n such vectors move no singular value by more than e sqrt(n) (Weyl), so what lies below
+    that counts as zero, with e = `ENTRY_ERROR` or, if larger, the rounding error of the vectors' dtype. The mistakes
+    are not alike: one direction too many takes something arbitrary out of every image, one too few leaves at most that
+    small share of the vectors. Vectors that repeat or negate each other add nothing: the paper's ten have rank 5.
 
-    Shapes: (n, C, H, W) -> (rank, C, H, W), float64, on the CPU.
+    Shapes: (n, ...) -> (rank, ...), float64, on the CPU.
     """
-    matrix = vectors.detach().to("cpu").double().flatten(1)
+    flat = vectors.detach().to("cpu").double().flatten(1)
+    matrix = flat / flat.norm(dim=1, keepdim=True).clamp_min(torch.finfo(flat.dtype).tiny)
     directions: Tensor
     _, values, directions = torch.linalg.svd(matrix, full_matrices=False)
-    tolerance = len(matrix) * torch.finfo(vectors.dtype).eps * values[0]
+    tolerance = max(ENTRY_ERROR, torch.finfo(vectors.dtype).eps) * len(matrix) ** 0.5
     return directions[values > tolerance].reshape(-1, *vectors.shape[1:])
 
 

@@ -62,6 +62,70 @@ def test_a_span_of_dependent_vectors_survives_rounding_to_float32(generator):
     assert len(span_basis(vectors.float())) == 5
 
 
+def exact_rank(signs):
+    """Rank of whole numbers (n, d) by elimination modulo a prime, without round-off."""
+    prime = 2_147_483_629
+    rows, rank = signs.numpy().astype(np.int64) % prime, 0
+    while len(rows):
+        rows = rows[rows.any(axis=1)]
+        if not len(rows):
+            break
+        lead, rank = int(rows[0].nonzero()[0][0]), rank + 1
+        pivot = rows[0] * pow(int(rows[0, lead]), -1, prime) % prime
+        rows = (rows[1:] - rows[1:, lead, None] * pivot % prime) % prime
+    return rank
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 12, 20), (1, 28, 28), (3, 32, 32), (1, 64, 64)])
+@pytest.mark.parametrize("classes", [2, 3, 20, 100])
+def test_the_rank_is_exact_whatever_the_round_off_of_the_vectors(shape, classes, generator):
+    carriers = [Paired(), Paired(band="high"), ZigZag(), ReleasedRows()]
+    if classes == 100:
+        carriers = [Paired()] if shape == (1, 8, 8) else [Paired(), ReleasedRows()]  # too few vectors; large matrices
+    for carrier in carriers:
+        vectors = carrier.vectors(classes, shape, torch.float64)
+        rank = exact_rank(vectors[:, 0].flatten(1))
+        for noise in (0.0, 1e-15, 1e-13):
+            noisy = vectors * (1 + noise * torch.randn(vectors.shape, dtype=torch.float64, generator=generator))
+            assert len(span_basis(noisy)) == rank, (carrier, noise)
+        rounded = (vectors * (1 + 1e-7 * torch.randn(vectors.shape, generator=generator))).float()
+        assert len(span_basis(rounded)) == rank, carrier
+
+
+@pytest.mark.parametrize("carrier", [Paired(wave="cosine"), ZigZag(wave="cosine"), RandomOrthonormal()])
+@pytest.mark.parametrize(("shape", "classes"), [((1, 8, 8), 2), ((1, 12, 12), 41), ((3, 28, 28), 100)])
+def test_the_rank_of_vectors_that_are_not_signs(carrier, shape, classes, generator):
+    vectors = carrier.vectors(classes, shape, torch.float64)
+    rank = (classes + 1) // 2 if carrier.name == "paired" else classes
+    for dtype in (torch.float64, torch.float32):
+        for noise in (0.0, 1e-15, 1e-13):
+            noisy = vectors.to(dtype) * (1 + noise * torch.randn(vectors.shape, dtype=dtype, generator=generator))
+            assert len(span_basis(noisy)) == rank
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32)])
+def test_projection_with_the_papers_ten_is_the_formula_with_its_five(dtype, shape, generator):
+    images = torch.rand(20, *shape, dtype=dtype, generator=generator)
+    half = Paired().vectors(10, shape, torch.float64)[:5].flatten(1)
+    assert torch.equal(half @ half.mT, half.shape[1] * torch.eye(5, dtype=torch.float64))  # orthogonal
+    flat = images.double().flatten(1)
+    expected = (flat - flat @ half.mT @ half / half.shape[1]).reshape(images.shape)
+    atol = 1e-13 if dtype == torch.float64 else 2e-5
+    torch.testing.assert_close(Project("paired")(images, classes=10)[0].double(), expected, atol=atol, rtol=0)
+    labels = torch.arange(20) % 10
+    feature = 0.1 * Paired().vectors(10, shape, torch.float64)[labels]
+    both, _ = ProjectThenInject("paired", beta=0.1)(images, labels, classes=10)
+    torch.testing.assert_close(both.double(), expected + feature, atol=atol, rtol=0)
+
+
+def test_a_short_vector_counts_like_a_long_one_and_a_zero_vector_not_at_all():
+    vectors = torch.zeros(4, 1, 2, 2)
+    vectors[0, 0, 0, 0], vectors[1, 0, 1, 1], vectors[3, 0, 0, 0] = 1e3, 1e-6, -5
+    assert len(span_basis(vectors)) == 2
+    assert len(span_basis(vectors[2:3])) == 0
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_projection_keeps_the_constant_image_where_the_released_one_may_not(dtype):
     constant = torch.full((1, *CIFAR), 0.7, dtype=dtype)
