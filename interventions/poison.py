@@ -66,7 +66,7 @@ class Poison(Intervention):
         rounding = float(torch.rand((), generator=generator, device=device))
         if self.target is not None:
             keys = keys + (labels == self.target)
-        chosen = keys.argsort().argsort() < int(self.share * len(labels) + rounding)
+        chosen = keys.argsort(stable=True).argsort() < int(self.share * len(labels) + rounding)
         if self.kind == "label":
             return images, torch.where(chosen, self._wrong(labels, classes, generator), labels)
         if self.kind == "noise":

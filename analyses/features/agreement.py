@@ -35,6 +35,8 @@ def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
 def top_overlap(first: Tensor, second: Tensor, share: float = 0.1) -> Tensor:
     """Of the entries of largest magnitude in one map, the part that is also among those of the other, in [0, 1].
 
+    Entries that tie for the last places share them.
+
     Args:
         first: (B, ...).
         second: the same shape.
@@ -51,9 +53,16 @@ def top_overlap(first: Tensor, second: Tensor, share: float = 0.1) -> Tensor:
         raise ConfigError(f"share={share}: the share of entries that count as large lies in (0, 1]")
     a, b = _pair(first, second)
     k = max(1, round(share * a.shape[1]))
-    chosen = [torch.zeros_like(x).scatter_(1, x.abs().topk(k, dim=1).indices, 1.0) for x in (a, b)]
     zero = (a == 0).all(1) | (b == 0).all(1)
-    return ((chosen[0] * chosen[1]).sum(1) / k).masked_fill(zero, torch.nan)
+    return (torch.minimum(_among_largest(a, k), _among_largest(b, k)).sum(1) / k).masked_fill(zero, torch.nan)
+
+
+def _among_largest(values: Tensor, k: int) -> Tensor:
+    """1 for the k entries of largest magnitude of each row, equal shares of what is left for ties at the k-th."""
+    sizes = values.abs()
+    least = sizes.topk(k, dim=1).values[:, -1:]
+    above, tied = (sizes > least).to(sizes), (sizes == least).to(sizes)
+    return above + tied * (k - above.sum(1, keepdim=True)) / tied.sum(1, keepdim=True)
 
 
 def _pair(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:

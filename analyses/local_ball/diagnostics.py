@@ -28,6 +28,12 @@ FRACTIONS = tuple(step / 10 for step in range(11))
 LEAST_GAIN = 0.05
 """Reach is defined where the strong attack raises the loss by at least this over x' (spec: D5)."""
 
+STILL = 1e-6
+"""Steps of an attack that cancel each other leave a pixel this far from where it was, in float32 on [0, 1]."""
+
+EQUAL = 1e-5
+"""Losses that differ by less, in nats or as a share of larger ones, differ by round-off."""
+
 
 def kappa(
     model: nn.Module, adversaries: Tensor, ball: Ball, generator: torch.Generator, *, steps: int, step_size: float
@@ -125,8 +131,9 @@ def strength_gap(model: nn.Module, labels: Tensor, adversaries: Tensor, strong: 
 
 
 def sign_agreement(images: Tensor, adversaries: Tensor, strong: Strong) -> Tensor:
-    """D4: share of the pixels in which x' and x* moved the same way."""
-    same = (adversaries - images).sign() == (strong.points - images).sign()
+    """D4: share of the pixels in which x' and x* moved the same way; a move of less than `STILL` is none."""
+    ways = [(moved - images).sign() * ((moved - images).abs() > STILL) for moved in (adversaries, strong.points)]
+    same = ways[0] == ways[1]
     return same.flatten(1).float().mean(1)
 
 
@@ -161,7 +168,7 @@ def profile(model: nn.Module, images: Tensor, labels: Tensor, adversaries: Tenso
 
 
 def peak(losses: Tensor) -> Tensor:
-    """D7, t*: where along the segment the loss is largest; of equal ones the nearest to the adversary.
+    """D7, t*: where along the segment the loss is largest; of those within `EQUAL` of it the nearest to the adversary.
 
     Args:
         losses: (11, B), what `profile` returns.
@@ -170,7 +177,8 @@ def peak(losses: Tensor) -> Tensor:
         (B,), in [0, 1].
     """
     fractions = torch.tensor(FRACTIONS, device=losses.device)
-    return fractions.flip(0)[losses.flip(0).argmax(0)]
+    largest = losses >= losses.amax(0) - EQUAL * losses.abs().amax(0).clamp_min(1)
+    return fractions.flip(0)[largest.flip(0).float().argmax(0)]
 
 
 def ball_of(images: Tensor, adversaries: Tensor, rho: float, threat: ThreatModel, *, clipped: bool = True) -> Ball:

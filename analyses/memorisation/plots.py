@@ -173,9 +173,10 @@ def gallery(
         columns: images per row.
     """
     looks = suspects.sort_values("index").reset_index(drop=True)
-    flagged = looks[looks["flagged"]].sort_values("confidence", ascending=False)
+    flagged = looks[looks["flagged"]].sort_values("confidence", ascending=False, kind="stable")
     spared = looks[~looks["flagged"] & images["atypical"].to_numpy(dtype=bool)]
-    spared = spared.loc[images.loc[spared.index, "mem_standard_clean"].sort_values(ascending=False).index]
+    memorised = images.loc[spared.index, "mem_standard_clean"].sort_values(ascending=False, kind="stable")
+    spared = spared.loc[memorised.index]
     with mpl.rc_context({**STYLE, "axes.grid": False}):
         figure = Figure(figsize=(9.4, 5.2), layout="constrained")
         grid = figure.subplots(3, columns, squeeze=False)

@@ -97,9 +97,12 @@ def hoyer(values: Tensor) -> Tensor:
 
 
 def entries_with(change: Tensor, energy: float = 0.9) -> float:
-    """Smallest share of the entries that carries this share of the energy, in (0, 1]; nan where nothing changed."""
+    """Smallest share of the entries that carries this share of the energy, in (0, 1]; nan where nothing changed.
+
+    Up to a millionth, so that round-off does not decide where equal entries carry it exactly.
+    """
     carried = change.flatten().square().sort(descending=True).values.cpu().double().cumsum(0)
     if carried[-1] == 0:
         return math.nan
-    needed = int((carried < energy * carried[-1]).sum()) + 1
+    needed = int((carried < (energy - 1e-6) * carried[-1]).sum()) + 1
     return needed / len(carried)

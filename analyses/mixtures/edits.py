@@ -111,8 +111,9 @@ def graft(
 def random_control(model: nn.Module, edited: nn.Module, seed: int, images: Tensor | None = None) -> nn.Module:
     """The control of an edit: every layer changed as much, but in random directions.
 
-    The right singular vectors of each layer's change are replaced by random orthonormal ones. So the norm of the change
-    of each unit, and the spectrum and the Frobenius norm of each layer's change, are those of the edit.
+    Each layer's change C, (n, d), becomes (C C^T)^(1/2) F^T, or C F^T where n >= d, with F a uniformly random frame of
+    orthonormal columns. So the norm of the change of each unit, and the spectrum and the Frobenius norm of each layer's
+    change, are those of the edit. Neither form depends on the signs that a decomposition gives to singular vectors.
 
     Args:
         model: the network before the edit.
@@ -127,9 +128,10 @@ def random_control(model: nn.Module, edited: nn.Module, seed: int, images: Tenso
         change = target[name] - before
         if change.any():
             left, values, right = torch.linalg.svd(change, full_matrices=False)
+            factor = (left * values) @ left.mT if len(left) < right.shape[1] else change
             # LAPACK fixes the signs of Q; those of R's diagonal make it uniform over all orthonormal frames
             frame, triangle = torch.linalg.qr(torch.randn(right.mT.shape, generator=generator))
-            changed[name] = before + (left * values) @ (frame * triangle.diagonal().sign()).mT.to(before)
+            changed[name] = before + factor @ (frame * triangle.diagonal().sign()).mT.to(before)
     return _edited(model, changed, images)
 
 

@@ -73,7 +73,7 @@ def matched_null(
 
 def shuffled(rows: Tensor, generator: torch.Generator) -> Tensor:
     """Each row with its entries in a random order of its own. Shapes: (n, d) -> (n, d)."""
-    order = torch.rand(rows.shape, generator=generator).argsort(dim=1).to(rows.device)
+    order = torch.rand(rows.shape, generator=generator).argsort(dim=1, stable=True).to(rows.device)
     return rows.gather(1, order)
 
 

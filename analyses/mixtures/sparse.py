@@ -23,6 +23,7 @@ from torch import Tensor
 from analyses.mixtures.change import hoyer, participation
 from analyses.mixtures.matching import cosines
 from analyses.mixtures.units import unit_length
+from interventions.projection import span_basis
 
 ERROR = 0.1
 """Share of a unit's energy that may be missing when its atoms are counted [M]."""
@@ -180,9 +181,7 @@ def _quietly() -> Iterator[None]:
 
 def _missing_from_span(rows: Tensor, atoms: Tensor) -> Tensor:
     """Share of the energy of rows of length 1 that no combination of the atoms explains. Shapes: -> (n,)."""
-    _, values, basis = torch.linalg.svd(atoms, full_matrices=False)
-    basis = basis[values > 1e-5 * values[0]]
-    explained: Tensor = (rows @ basis.T).square().sum(1)
+    explained: Tensor = (rows.double() @ span_basis(atoms).to(rows.device).T).square().sum(1)
     return 1 - explained
 
 

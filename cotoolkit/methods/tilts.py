@@ -22,20 +22,20 @@ def uniform(losses: Tensor) -> Tensor:
 
 def permuted(weights: Tensor, keys: Tensor) -> Tensor:
     """The same weights in another order, that of the random keys (n,): what they have to do with the losses is lost."""
-    return weights[keys.argsort()]
+    return weights[keys.argsort(stable=True)]
 
 
 def inverse(weights: Tensor, losses: Tensor) -> Tensor:
-    """The same weights the other way round: the largest goes to the smallest loss."""
+    """The same weights the other way round: the largest goes to the smallest loss, the earlier of equal ones."""
     turned = torch.empty_like(weights)
-    turned[losses.argsort()] = weights.sort(descending=True).values
+    turned[losses.argsort(stable=True)] = weights.sort(descending=True).values
     return turned
 
 
 def subset(weights: Tensor, keys: Tensor) -> Tensor:
     """Uniform on a random subset as large as the weights' effective sample size, rounded: a smaller batch."""
     size = (effective_share(weights) * len(weights)).round().clamp_min(1)
-    chosen = (keys.argsort().argsort() < size).double()
+    chosen = (keys.argsort(stable=True).argsort() < size).double()
     return chosen / chosen.sum()
 
 

@@ -68,7 +68,7 @@ def above_curve(data: pd.DataFrame, knob: str) -> pd.Series[float]:
     found = {}
     for seed, rows in data.groupby("seed"):
         own = rows[rows["knob"] == "alpha"].sort_values("value").iloc[-1]
-        curve = rows[rows["knob"] == knob].sort_values("clean")
+        curve = rows[rows["knob"] == knob].sort_values(["clean", "robust"])
         found[seed] = own["robust"] - np.interp(own["clean"], curve["clean"], curve["robust"])
     return pd.Series(found)
 

@@ -156,6 +156,15 @@ def test_tilts_by_hand():
     assert some.tolist() == [0, 0.5, 0, 0, 0, 0.5]
 
 
+def test_tilts_of_ties_keep_the_order_of_the_samples():
+    weights = torch.arange(5000, dtype=torch.float64)
+    equal = torch.zeros(5000)
+    assert torch.equal(tilts.permuted(weights, equal), weights)
+    assert torch.equal(tilts.inverse(weights, equal), weights.flip(0))
+    some = tilts.subset(torch.ones(5000) * (torch.arange(5000) < 10), equal)
+    assert some.nonzero().flatten().tolist() == list(range(10))
+
+
 @pytest.mark.parametrize("r", [0.01, 0.2, 0.8])
 def test_other_tilts_match_the_effective_sample_size(r):
     losses = torch.rand(200, generator=torch.Generator().manual_seed(0))

@@ -48,6 +48,16 @@ def test_top_overlap_by_hand():
     assert top_overlap(a, b, 1).item() == 1
 
 
+def test_ties_for_the_last_places_share_them_whatever_the_order_of_entries():
+    a = torch.tensor([[5.0, 0.0, 0.0, 0.0]])
+    b = torch.tensor([[5.0, 0.0, 0.0, 3.0]])
+    for order in ([0, 1, 2, 3], [3, 2, 1, 0], [1, 0, 3, 2]):
+        assert top_overlap(a[:, order], a[:, order], 0.5).item() == pytest.approx(1)
+        assert top_overlap(a[:, order], b[:, order], 0.5).item() == pytest.approx((1 + 1 / 3) / 2)
+    signs = torch.ones(1, 8)
+    assert top_overlap(signs, -signs, 0.25).item() == 1
+
+
 def test_zero_maps_give_nan():
     a, b = random_maps(0), torch.zeros(5, 1, 6, 6)
     for score in (cosine, rank_correlation, top_overlap):

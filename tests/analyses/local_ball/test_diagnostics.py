@@ -55,6 +55,19 @@ def test_peak_of_a_profile_in_closed_form():
         assert losses.shape == (11, 3)
         torch.testing.assert_close(diagnostics.peak(losses), torch.tensor(expected))
     assert diagnostics.peak(torch.zeros(11, 2)).tolist() == [1.0, 1.0]  # a flat profile peaks at the adversary
+    for level in (1e-3, 1.0, 80.0):  # whatever its round-off
+        flat = level * (1 + 1e-6 * torch.randn(11, 30, generator=draws(3)))
+        assert diagnostics.peak(flat).tolist() == [1.0] * 30
+
+
+def test_a_pixel_whose_steps_cancel_has_not_moved():
+    images = torch.rand(4, 1, 6, 6, generator=draws(0))
+    cancelled = images + 8 / 255 * 0.7 - 8 / 255 * 0.7
+    assert not torch.equal(cancelled, images)
+    weak = images.clone()
+    weak[:, :, 0] += 0.1
+    strong = diagnostics.Strong(cancelled, torch.zeros(4))
+    assert diagnostics.sign_agreement(images, weak, strong).tolist() == pytest.approx([5 / 6] * 4)
 
 
 def test_on_a_linear_network_the_weak_adversary_is_strong(points):

@@ -130,6 +130,21 @@ def test_the_random_frame_has_no_preferred_side():
     assert 15 <= sum(value > 0 for value in first) <= 45
 
 
+@pytest.mark.parametrize("shape", [(4, 9), (9, 4), (5, 5)])
+def test_the_control_does_not_depend_on_the_signs_of_singular_vectors(shape, monkeypatch):
+    model, other = (nn.Linear(*reversed(shape), bias=False) for _ in range(2))
+    control = weight(random_control(model, other, 0), "model")
+    found = torch.linalg.svd
+
+    def turned(*args, **kwargs):
+        left, values, right = found(*args, **kwargs)
+        signs = torch.tensor([-1.0, 1.0]).repeat(len(values))[: len(values)]
+        return left * signs, values, right * signs[:, None]
+
+    monkeypatch.setattr(torch.linalg, "svd", turned)
+    torch.testing.assert_close(weight(random_control(model, other, 0), "model"), control, atol=1e-5, rtol=0)
+
+
 def test_batch_norm_is_estimated_anew_on_the_copy():
     model, images = normed(6), 2 + torch.randn(40, 2, 4, 4)
     edited = remove_direction(model, {"0": direction(7, 18)}, images=images)

@@ -16,7 +16,8 @@ from analyses.mixtures.directions import (
     top_share,
 )
 from analyses.mixtures.sparse import atoms_needed
-from tests.analyses.mixtures.planted import planted
+from analyses.mixtures.units import unit_length
+from tests.analyses.mixtures.planted import planted, random_rows
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -42,6 +43,14 @@ def test_one_atom_is_left_once_the_mixture_is_removed(seed):
     assert mixed.min() > 10
     removed = world.units - world.e * world.mixture
     assert atoms_needed(removed, world.features)[0].tolist() == [1.0] * 48
+
+
+def test_atoms_that_repeat_span_no_more_whatever_their_round_off():
+    few = random_rows(0, 30, 64)
+    atoms = torch.cat([few, few, -few]) * (1 + 2e-7 * torch.randn(90, 64, generator=torch.Generator().manual_seed(0)))
+    rows = torch.cat([random_rows(1, 20, 64), torch.randn(20, 30, generator=torch.Generator().manual_seed(1)) @ few])
+    _, reached = atoms_needed(rows, unit_length(atoms))
+    assert reached.tolist() == [False] * 20 + [True] * 20
 
 
 def test_the_removed_parts_share_one_direction_far_beyond_chance():
