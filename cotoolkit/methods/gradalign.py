@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 import torch
@@ -39,19 +40,22 @@ def published_weight(epsilon: float) -> float:
 class GradAlign(Method):
     """FGSM plus weight * (1 - mean cos(g1, g2)), with g2 = g(x + eta), eta uniform in the ball.
 
-    g1 is detached; the regulariser's gradient flows through g2 only, by double backward. Samples with a zero gradient
-    are left out of the mean. The gradient g(x) that FGSM steps along serves as g1, so it is computed once.
+    As in both released codes x + eta may leave the pixel box. g1 is detached; the regulariser's gradient flows through
+    g2 only, by double backward. Samples with a zero gradient are left out of the mean. The gradient g(x) that FGSM
+    steps along serves as g1, so it is computed once.
 
     Args:
         weight: of the regulariser; None means the authors' law in epsilon, `published_weight`, at the batch's radius,
             so that it grows while the radius warms up.
         anchor: where g1 is taken: "clean" as in the paper; "adversarial" (x + delta, 1 more forward and backward) as in
             the released code of co_features.
+        noise: where x + eta lies: "ball", or "ball_and_box", clipped as the attack's perturbations are (ours).
         bn_mode: BatchNorm during the attack and the regulariser, see `attacks.BatchNormMode`.
     """
 
     weight: NonNegative | None = None
     anchor: Literal["clean", "adversarial"] = "clean"
+    noise: Literal["ball", "ball_and_box"] = "ball"
     bn_mode: BatchNormMode = "train"
 
     # Backward: the attack, g2, and the update, which flows back through the loss and, doubly, through g2.
@@ -67,13 +71,14 @@ class GradAlign(Method):
     def step(self, model: nn.Module, batch: Batch, update: Update) -> StepRecord:
         weight = published_weight(batch.threat.epsilon) if self.weight is None else self.weight
         attacked = attacks.fgsm(model, batch.images, batch.labels, batch.threat, bn_mode=self.bn_mode)
+        threat = batch.threat if self.noise == "ball_and_box" else replace(batch.threat, box="none")
 
         def penalty() -> Tensor:
             with attack_mode(model, self.bn_mode):
                 fixed = attacked.gradient
                 if self.anchor == "adversarial":
                     fixed = input_gradient(model, batch.images + attacked.delta, batch.labels).gradient
-                noisy = batch.images + batch.threat.random_start(batch.images, batch.generator)
+                noisy = batch.images + threat.random_start(batch.images, batch.generator)
                 moving = input_gradient(model, noisy, batch.labels, create_graph=True).gradient
             return weight * misalignment(fixed.detach(), moving)
 

@@ -21,7 +21,7 @@ Integrand = Literal["kl", "ce", "linearity", "alignment", "squared"]
 - `squared`: squared l2 distance of the logits.
 - `ce`: the cross-entropy at u, so the attack goes on inside the ball; with steps it is close to multi-step training.
 - `linearity`: |l(u) - l(c) - <u - c, grad l(c)>|, local linearity centred at c; second order.
-- `alignment`: 1 - cos(grad l(c), grad l(u)), u random; second order. At the clean centre this is GradAlign.
+- `alignment`: 1 - cos(grad l(c), grad l(u)), u random; second order. At the clean centre, without a box: GradAlign.
 """
 
 SECOND_ORDER = frozenset({"linearity", "alignment"})
