@@ -19,8 +19,10 @@ Box = Literal["box_then_eps", "eps_then_box", "none"]
 """Order of the clamps to [0, 1] ("box") and to the epsilon ball ("eps").
 
 - `box_then_eps`: sound. The perturbation never leaves the ball; where the data leave the box, so may the result.
-- `eps_then_box`: what the released code of co_features does. The same on data inside the box; outside it, the box clamp
-  forces a perturbation as large as the overshoot, whatever epsilon is, and so removes an injected feature.
+- `eps_then_box`: what the released code of co_features does. In linf the same while no pixel is further than epsilon
+  outside the box; beyond that the box clamp forces a perturbation as large as the overshoot, whatever epsilon is, and
+  so removes an injected feature. In l2 the orders differ even on data inside the box: what a clamp to the box cuts off
+  leaves room in the ball, which only `box_then_eps` uses.
 - `none`: no box. The natural choice for data that are not clipped after an injection.
 """
 

@@ -2,8 +2,8 @@
 
 Injected images leave [0, 1]. The released code clamps to the ball and then to the box, which forces perturbations
 larger than epsilon where the image leaves the box by more than that. A pixel leaves it by beta at most, so up to
-beta = epsilon the two orders are the same projection, and share their runs. Any box is another question: where an image
-is black, as most of a digit is, the clamp takes away what the feature darkens.
+beta = epsilon the two orders are the same projection in linf, and share their runs. Any box is another question: where
+an image is black, as most of a digit is, the clamp takes away what the feature darkens.
 """
 
 from __future__ import annotations

@@ -53,6 +53,22 @@ def test_order_of_the_clamps_on_data_outside_the_box(box, expected):
     assert delta.item() == pytest.approx(expected, abs=1e-7)
 
 
+@pytest.mark.parametrize("beyond", [0.0, 0.2])
+def test_the_order_of_the_clamps_does_not_matter_in_linf_up_to_epsilon_beyond_the_box(beyond):
+    draws = torch.Generator().manual_seed(0)
+    images = torch.rand(50, 1, 4, 4, generator=draws) * (1 + 2 * beyond) - beyond
+    delta = torch.randn(50, 1, 4, 4, generator=draws)
+    sound, released = (ThreatModel(0.2, box=box).project(images, delta) for box in ("box_then_eps", "eps_then_box"))
+    torch.testing.assert_close(sound, released, atol=TOLERANCE, rtol=0)
+
+
+def test_the_order_of_the_clamps_matters_in_l2_inside_the_box():
+    images = torch.tensor([[[[1.0, 0.5]]]])
+    delta = torch.tensor([[[[3.0, 4.0]]]]) / 10  # the box allows (0, 0.4), the ball of 0.25 (0.15, 0.2)
+    found = [ThreatModel(0.25, "l2", box).project(images, delta).flatten() for box in ("box_then_eps", "eps_then_box")]
+    torch.testing.assert_close(found, [torch.tensor([0.0, 0.25]), torch.tensor([0.0, 0.2])])
+
+
 def test_l2_projection_by_hand():
     delta = torch.tensor([[3.0, 4.0], [0.3, 0.4], [0.0, 0.0]]).view(3, 1, 1, 2)
     projected = ThreatModel(1.0, "l2", "none").project(torch.zeros_like(delta), delta)
