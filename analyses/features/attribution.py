@@ -11,11 +11,11 @@ from typing import Literal, get_args
 
 import numpy as np
 import torch
-from captum.attr import GradientShap, InputXGradient, IntegratedGradients, Saliency
+from captum.attr import GradientShap, InputXGradient, Saliency
 from torch import Tensor, nn
-from torchvision.transforms.functional import gaussian_blur
 
 from analyses.features.layers import device_of
+from analyses.features.path import ROWS, Baseline, integrated_gradients
 from cotoolkit.attacks import attack_mode
 from cotoolkit.errors import ConfigError
 from cotoolkit.seeding import derive, fork_global_rng
@@ -24,18 +24,12 @@ Method = Literal["integrated_gradients", "saliency", "gradient_shap", "input_x_g
 """How pixels are credited with the logit f.
 
 - `integrated_gradients`: (x - b) times the mean gradient on the way from a baseline b to x (Sundararajan et al., ICML
-  2017), by Gauss-Legendre quadrature. The map sums to f(x) - f(b).
+  2017), to a stated gap (see `analyses.features.path`). The map sums to f(x) - f(b).
 - `saliency`: |df / dx| (Simonyan et al., 2014).
 - `gradient_shap`: the mean of (x - b) df / dx at random points between x and random baselines b, drawn from all images
   of the call (Lundberg & Lee, NIPS 2017; captum, without added noise).
 - `input_x_gradient`: x df / dx.
 """
-
-Baseline = Literal["zero", "blurred"]
-"""What means "nothing there" to integrated gradients: black, or x blurred by a Gaussian of an eighth of its side."""
-
-ROWS = 1024
-"""Images that go through the model at a time, the steps of a path counted one by one."""
 
 
 def attribute(
@@ -56,7 +50,7 @@ def attribute(
         targets: (B,), the class whose logit is explained, usually the true one.
         method: see `Method`.
         baseline: see `Baseline`; of integrated gradients only.
-        steps: points on the way from baseline to image, of integrated gradients and gradient SHAP.
+        steps: points on the way from baseline to image, of gradient SHAP; of integrated gradients the first number.
         seed: of the points of gradient SHAP; the same ones for every model, on every device.
 
     Returns:
@@ -70,35 +64,23 @@ def attribute(
     if steps < 1:
         raise ConfigError(f"steps={steps}: an attribution takes at least 1 step")
     images, targets = images.to(device_of(model)), targets.to(device_of(model))
-    size = max(1, ROWS // (steps if method in {"integrated_gradients", "gradient_shap"} else 1))
+    if method == "integrated_gradients":
+        return integrated_gradients(model, images, targets, baseline=baseline, steps=steps).maps
+    size = max(1, ROWS // (steps if method == "gradient_shap" else 1))
     parts = zip(images.split(size), targets.split(size), strict=True)
     with attack_mode(model, "eval"), _own_random_numbers(seed):
-        return torch.cat([_attribute(model, x, y, images, method, baseline, steps) for x, y in parts])
+        return torch.cat([_attribute(model, x, y, images, method, steps) for x, y in parts])
 
 
-def baselines(images: Tensor, kind: Baseline) -> Tensor:
-    """The baseline of each image, of the same shape. Shapes: (B, C, H, W) -> (B, C, H, W)."""
-    if kind == "zero":
-        return torch.zeros_like(images)
-    sigma = min(images.shape[-2:]) / 8
-    blurred: Tensor = gaussian_blur(images, 2 * int(3 * sigma) + 1, sigma)
-    return blurred
-
-
-def _attribute(
-    model: nn.Module, images: Tensor, targets: Tensor, pool: Tensor, method: Method, baseline: Baseline, steps: int
-) -> Tensor:
+def _attribute(model: nn.Module, images: Tensor, targets: Tensor, pool: Tensor, method: Method, steps: int) -> Tensor:
     images = images.detach().clone().requires_grad_()  # captum would set the flag on the caller's tensor, and warn
     maps: Tensor
     match method:
-        case "integrated_gradients":
-            start = baselines(images.detach(), baseline)
-            maps = IntegratedGradients(model).attribute(images, start, targets, n_steps=steps, method="gausslegendre")
         case "gradient_shap":
             maps = GradientShap(model).attribute(images, pool, n_samples=steps, stdevs=0.0, target=targets)
         case "saliency":
             maps = Saliency(model).attribute(images, targets)
-        case "input_x_gradient":
+        case _:
             maps = InputXGradient(model).attribute(images, targets)
     return maps.detach()
 

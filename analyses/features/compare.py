@@ -70,7 +70,7 @@ def feature_table(
         seed: of gradient SHAP, of the randomised layer, and of the bootstrap.
         box: how FGSM is clipped to [0, 1] (see `cotoolkit.threat.Box`); maximisation keeps to [0, 1] unless "none".
         radius: l2 radius of maximisation; None means `default_radius`.
-        path_steps: points on each path of integrated gradients.
+        path_steps: points on each path of integrated gradients, at first; more where completeness asks for them.
         shap_samples: random points per image of gradient SHAP.
         units: per layer, for maximisation in the first, middle and last hidden layer.
         starts: the first so many images are where maximisation starts.

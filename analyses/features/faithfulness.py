@@ -1,4 +1,4 @@
-"""Whether attribution maps say what the model does: completeness, randomised weights, deletion and insertion."""
+"""Whether attribution maps say what the model does: randomised weights, deletion and insertion."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from analyses.features.agreement import rank_correlation
-from analyses.features.attribution import Baseline, Method, attribute, baselines
+from analyses.features.attribution import Method, attribute
 from analyses.features.layers import device_of, find_layer, weight_layers
+from analyses.features.path import Baseline, baselines
 from cotoolkit.attacks import attack_mode
 from cotoolkit.errors import ConfigError, ModelError
 from cotoolkit.seeding import fork_global_rng
@@ -26,22 +27,6 @@ class Curves(NamedTuple):
 
     deletion: Tensor
     insertion: Tensor
-
-
-def completeness_gap(
-    model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor, baseline: Baseline = "zero"
-) -> Tensor:
-    """|sum of the map - (f(x) - f(b))| of each image, relative to the batch's mean |f(x) - f(b)|.
-
-    f is the target's logit, b the baseline. Integrated gradients are exact but for the quadrature; their gap should be
-    below 0.05. Relative to the mean, since a single image's f(x) - f(b) may be near zero; nan if the mean is zero.
-
-    Shapes: (B, C, H, W), (B,), (B, C, H, W) -> (B,), float64, on the model's device.
-    """
-    images, maps = images.to(device_of(model)), maps.to(device_of(model))
-    difference = _logits(model, images, targets) - _logits(model, baselines(images, baseline), targets)
-    gap = (maps.double().flatten(1).sum(1) - difference).abs()
-    return gap / difference.abs().mean()
 
 
 def randomised_correlation(
@@ -111,10 +96,6 @@ def _forward(model: nn.Module, images: Tensor) -> Tensor:
     with torch.no_grad(), attack_mode(model, "eval"):
         logits: Tensor = model(images)
     return logits.double()
-
-
-def _logits(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-    return _forward(model, images).gather(1, targets.to(images.device)[:, None])[:, 0]
 
 
 def _probability(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from analyses.features.agreement import cosine, rank_correlation, top_overlap
 from analyses.features.attribution import Method, attribute
-from analyses.features.faithfulness import completeness_gap, deletion_insertion, randomised_correlation
+from analyses.features.faithfulness import deletion_insertion, randomised_correlation
 from analyses.features.filters import first_filters, lineage_cosine
 from analyses.features.glossary import METHODS
 from analyses.features.gradients import direction_share, fgsm_perturbations, input_gradients
 from analyses.features.layers import hidden_layers, weight_layers
 from analyses.features.maximisation import activations, choose_units, maximise, stability, total_variation
+from analyses.features.path import completeness_gap
 from analyses.features.spectra import band_shares, energy_entropy, gini, high_frequency_share, participation_ratio
 from cotoolkit.threat import ThreatModel
 
@@ -28,7 +29,7 @@ class Effort:
     """How much is computed; what the defaults of `feature_table` mean.
 
     Attributes:
-        path_steps: points on each path of integrated gradients.
+        path_steps: points on each path of integrated gradients, at first.
         shap_samples: random points per image of gradient SHAP.
         units: per layer, for activation maximisation.
         starts: images that maximisation starts from.

@@ -15,6 +15,7 @@ from analyses.features.filters import first_filters
 from analyses.features.glossary import METHODS
 from analyses.features.layers import hidden_layers
 from analyses.features.maximisation import choose_units, default_radius, maximise
+from analyses.features.path import integrated_gradients
 from cotoolkit.report import Report, Section
 from cotoolkit.trained import evaluation_points
 
@@ -68,13 +69,7 @@ def features_report(compared: Compared, points: int = 100, seed: int = 0) -> Rep
         ),
         *(_maximisation(pair, layer, images, compared.config.box != "none") for layer in hidden_layers(
             pair["clean"], images[0])),
-        Section(
-            "attributions",
-            "Attributions",
-            "Of the logit of the true class; one image per class.",
-            plots.attribution_figure(*_attributions(pair, images, labels, seed))[0],
-            "Attribution maps by method, clean and robust",
-        ),
+        _attributions(pair, images, labels, seed),
         Section(
             "frequencies",
             "Spatial frequencies of the input gradient",
@@ -105,13 +100,23 @@ def _maximisation(pair: Mapping[str, nn.Module], layer: str, images: Tensor, box
     )
 
 
-def _attributions(
-    pair: Mapping[str, nn.Module], images: Tensor, labels: Tensor, seed: int
-) -> tuple[Tensor, dict[tuple[str, str], Tensor]]:
+def _attributions(pair: Mapping[str, nn.Module], images: Tensor, labels: Tensor, seed: int) -> Section:
     firsts = [int((labels == label).nonzero()[0]) for label in labels.unique()][:6]
+    images, labels = images[firsts], labels[firsts]
+    paths = {name: integrated_gradients(model, images, labels) for name, model in pair.items()}
     maps: dict[tuple[str, str], Tensor] = {
-        (method, name): attribute(model, images[firsts], labels[firsts], method, seed=seed)
+        (method, name): paths[name].maps
+        if method == "integrated_gradients"
+        else attribute(model, images, labels, method, seed=seed)
         for method in METHODS
         for name, model in pair.items()
     }
-    return images[firsts], maps
+    gaps = ", ".join(f"{name} {float(path.gap.max()):.2%}" for name, path in paths.items())
+    return Section(
+        "attributions",
+        "Attributions",
+        "Of the logit of the true class; one image per class. Largest completeness gap of integrated gradients (the "
+        f"part of the logit's change that a map misses): {gaps}.",
+        plots.attribution_figure(images, maps)[0],
+        "Attribution maps by method, clean and robust",
+    )

@@ -4,8 +4,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyses.features.attribution import attribute, baselines
-from analyses.features.faithfulness import completeness_gap, deletion_insertion, randomised_correlation
+from analyses.features.attribution import attribute
+from analyses.features.faithfulness import deletion_insertion, randomised_correlation
+from analyses.features.path import MOST_PARTS, TOLERANCE, baselines, completeness_gap, integrated_gradients
 from cotoolkit.errors import ConfigError, ModelError
 from tests.analyses.features.toys import Quadratic, conv_net, fingerprint, linear
 
@@ -54,10 +55,34 @@ def test_a_quadratic_models_maps_by_hand():
 
 
 @pytest.mark.parametrize("baseline", ["zero", "blurred"])
-def test_integrated_gradients_of_a_network_are_complete(baseline):
+def test_integrated_gradients_of_a_network_of_relus_take_points_until_they_are_complete(baseline):
     model, images, labels = conv_net(side=8), draw(20, 1, 8, 8).float(), torch.arange(20) % 3
-    maps = attribute(model, images, labels, baseline=baseline)
-    assert completeness_gap(model, images, labels, maps, baseline).mean() < 0.05
+    found = integrated_gradients(model, images, labels, baseline=baseline)
+    assert found.gap.max() <= TOLERANCE
+    torch.testing.assert_close(found.gap, completeness_gap(model, images, labels, found.maps, baseline))
+    assert set(found.steps.tolist()) <= {50 * 2**k for k in range(5)}
+    assert len(found.steps.unique()) > 1
+    assert torch.equal(attribute(model, images, labels, baseline=baseline), found.maps)
+
+
+def test_a_path_that_stays_incomplete_ends_and_says_so():
+    model, images, labels = conv_net(side=8), draw(20, 1, 8, 8).float(), torch.arange(20) % 3
+    found = integrated_gradients(model, images, labels, steps=1)
+    assert found.steps.max() == MOST_PARTS
+    assert found.gap.max() > TOLERANCE
+    assert ((found.gap <= TOLERANCE) | (found.steps == MOST_PARTS)).all()
+
+
+@pytest.mark.parametrize("baseline", ["zero", "blurred"])
+def test_a_smooth_models_path_takes_no_more_points_than_it_needs(baseline):
+    weight, images = draw(1, 3, 3) - 0.5, draw(4, 1, 3, 3, seed=1)
+    for model in (Quadratic(weight), linear(torch.cat([weight, -weight])[:, None])):
+        found = integrated_gradients(model, images, torch.zeros(4, dtype=torch.long), baseline=baseline, steps=2)
+        assert found.steps.tolist() == [2] * 4  # Gauss-Legendre is exact up to degree 3
+        assert found.gap.max() < 1e-6
+    constant = integrated_gradients(Quadratic(weight), images, torch.ones(4, dtype=torch.long), baseline=baseline)
+    assert constant.maps.count_nonzero() == 0
+    assert constant.gap.isnan().all()
 
 
 def test_the_completeness_gap_by_hand():
@@ -75,7 +100,8 @@ def test_parts_of_a_batch_change_nothing_and_the_seed_decides(method, monkeypatc
     if method == "gradient_shap":
         assert not torch.equal(whole, attribute(model, images, labels, method, steps=5, seed=4))
     else:
-        monkeypatch.setattr("analyses.features.attribution.ROWS", 10)
+        for module in ("attribution", "path"):
+            monkeypatch.setattr(f"analyses.features.{module}.ROWS", 10)
         torch.testing.assert_close(attribute(model, images, labels, method, steps=5), whole)
 
 
@@ -122,7 +148,10 @@ def test_bad_input_is_refused():
     model, images, labels = conv_net(), draw(2, 1, 6, 6).float(), torch.tensor([0, 1])
     with pytest.raises(ConfigError, match="no attribution method 'lime'; choose from integrated_gradients"):
         attribute(model, images, labels, "lime")
+    for method in ("integrated_gradients", "gradient_shap"):
+        with pytest.raises(ConfigError, match="steps=0"):
+            attribute(model, images, labels, method, steps=0)
     with pytest.raises(ConfigError, match="steps=0"):
-        attribute(model, images, labels, steps=0)
+        integrated_gradients(model, images, labels, steps=0)
     with pytest.raises(ConfigError, match="steps=0"):
         deletion_insertion(model, images, labels, images, steps=0)
