@@ -260,7 +260,7 @@ def test_in_training_it_equals_the_inner_method_and_logs_both_losses():
     assert same(trainers[0].bare, trainers[1].bare)
     trainer = Trainer(small(method={"name": "HR", "r": 0.2}), device="cpu")
     finite, _ = trainer._take_in([trainer.step()])
-    row = trainer.metrics.frame().set_index("signal")["value"]
+    row = trainer.metrics.table().to_pandas().set_index("signal")["value"]
     assert finite
     assert row["plain_mean"] == pytest.approx(row["train_loss"], rel=1e-5)
     assert row["worst_case_value"] > row["plain_mean"]

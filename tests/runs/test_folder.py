@@ -79,7 +79,7 @@ def test_metrics_and_events_come_back_in_order(folder):
     assert list(folder.metrics().itertuples(index=False, name=None)) == expected
     assert folder.events() == events
     assert [part.tolist() for part in rows.series("a")] == [[1, 2], [1, 3]]
-    assert Metrics.up_to(folder.metrics(), 1).frame()["value"].tolist() == [1, 4]
+    assert Metrics.up_to(folder.metrics(), 1).table().to_pandas()["value"].tolist() == [1, 4]
 
 
 def test_missing_and_damaged_files_say_so(folder):
