@@ -55,11 +55,13 @@ def rounded(value: T) -> T:
     near: Any = value
     if isinstance(value, float):
         near = nearest(value)
-    elif isinstance(value, tuple):
-        near = tuple(rounded(item) for item in value)
+    elif isinstance(value, Mapping):
+        near = {key: rounded(item) for key, item in value.items()}
+    elif isinstance(value, list | tuple):
+        items = [rounded(item) for item in value]
+        near = tuple(items) if isinstance(value, tuple) else items
     elif (fields := _fields(value)) is not None:
-        items = {name: getattr(value, name) for name in fields}
-        near = type(value)(**{name: rounded(item) for name, item in items.items()})
+        near = type(value)(**{name: rounded(getattr(value, name)) for name in fields})
     return value if near == value else near
 
 
@@ -74,7 +76,8 @@ def differences(value: Any) -> Any:
     ({'name': 'pgd', 'alpha': 2}, {'name': 'dom'}, {'name': 'dom', 'inner': {'name': 'pgd'}})
     """
     if (fields := _fields(value)) is not None:
-        data = {} if "name" in fields or not hasattr(value, "name") else {"name": value.name}
+        registered = getattr(type(value), "name", None)
+        data = {"name": registered} if isinstance(registered, str) else {}
         for name, field in fields.items():
             item = differences(getattr(value, name))
             if field.is_required() or item != differences(field.get_default(call_default_factory=True)):

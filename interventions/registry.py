@@ -1,7 +1,7 @@
 """Named, configurable parts: one registry class for carriers, interventions and, in the engine, methods and models.
 
 A registered class is a frozen pydantic dataclass. `Registry.parse` and `Registry.dump` turn its instances into plain
-JSON data and back, `{"name": "inject", "beta": 0.03}`, so a run's configuration is data and its identity a hash of it.
+JSON data and back, `{"name": "inject", "beta": 0.03}`, so a run's configuration is data, which can be hashed.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import difflib
 import fnmatch
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import is_dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import is_pydantic_dataclass
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
@@ -75,15 +75,15 @@ class Registry(Generic[T]):
         """Class decorator: file the class under `name` (set as its `name` attribute) and its aliases."""
 
         def decorate(cls: C) -> C:
-            if not is_dataclass(cls):
-                raise TypeError(f"{cls.__name__} must be a dataclass to be registered as {self.kind} {name!r}")
+            if not is_pydantic_dataclass(cast("type[Any]", cls)):  # cast, lest mypy takes `cls` for one from here on
+                raise TypeError(f"{cls.__name__} must be a pydantic dataclass to be registered as {self.kind} {name!r}")
             for key in (name, *aliases):
                 if key in self._classes or key in self._aliases:
                     raise ValueError(f"{self.kind} {key!r} is registered twice")
-            self._classes[name] = cls  # type: ignore[assignment]
+            self._classes[name] = cls
             self._aliases.update(dict.fromkeys(aliases, name))
             cls.name = name  # type: ignore[attr-defined]
-            cls.__init__ = self._explained(name, cls)  # type: ignore[method-assign]
+            cls.__init__ = self._explained(name, cls)  # type: ignore[misc]
             return cls
 
         return decorate

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import math
 import pickle
@@ -56,8 +57,9 @@ def test_names_aliases_and_what_cannot_be_registered():
     assert registry.names("w*") == ["wheel"]
     with pytest.raises(ValueError, match="'tyre' is registered twice"):
         registry.register("tyre")(Wheel)
-    with pytest.raises(TypeError, match="int must be a dataclass"):
-        registry.register("other")(int)
+    for kind in (int, dataclasses.make_dataclass("Plain", ["spokes"], frozen=True)):
+        with pytest.raises(TypeError, match=f"{kind.__name__} must be a pydantic dataclass"):
+            registry.register("other")(kind)
     with pytest.raises(UnknownName, match="choose from: tyre, wheel"):
         registry["xyz"]
     with pytest.raises(ValueError, match="a part needs a name: choose from wheel"):

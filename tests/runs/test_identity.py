@@ -12,6 +12,7 @@ import torch
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic.dataclasses import dataclass
 
 import cotoolkit
 import interventions
@@ -19,7 +20,7 @@ from cotoolkit.config import FORMAT, RunConfig
 from cotoolkit.data import DataConfig
 from cotoolkit.errors import ConfigError, RunError
 from cotoolkit.evaluate import named_protocol
-from cotoolkit.identity import differences, nearest
+from cotoolkit.identity import differences, nearest, rounded
 from cotoolkit.judge import MonitorConfig
 from cotoolkit.methods import PGD
 from cotoolkit.runs import RunFolder
@@ -215,6 +216,19 @@ def test_rounding_keeps_what_people_write(small, digits, places):
     for number in (small / 10**5, max(1, digits / 10**places)):
         assert nearest(number) == number
         assert nearest(float(np.float32(number))) == number
+
+
+def test_rounding_goes_to_any_depth():
+    @dataclass(frozen=True)
+    class Part:
+        radii: dict[str, tuple[float, ...]]
+        inner: PGD
+
+    single = float(np.float32(0.1))
+    part = rounded(Part({"small": (single, 0.2)}, PGD(alpha=single)))
+    assert part == Part({"small": (0.1, 0.2)}, PGD(alpha=0.1))
+    assert rounded([single, (single, True, 1, "a", None)]) == [0.1, (0.1, True, 1, "a", None)]
+    assert rounded(part) is part
 
 
 def test_rounding_keeps_fractions():
