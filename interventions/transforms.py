@@ -70,6 +70,8 @@ def keep_frequencies(
     keep = passes(frequency_radius(height, width, domain, shape, images.device))
     if domain == "dct":
         kept = idct2(dct2(images) * keep)
+    elif not images.numel():  # some builds of torch cannot transform an empty batch
+        kept = images
     else:
         spectrum = torch.fft.rfft2(images.to(_precision(images)), norm="ortho")
         kept = torch.fft.irfft2(spectrum * keep, s=(height, width), norm="ortho")
