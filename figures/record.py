@@ -206,7 +206,7 @@ def read_data(folder: Path) -> pd.DataFrame:
     """
     if not (folder / DATA).exists():
         raise RunError(f"{folder}: has no {DATA}; make the figure first")
-    return pd.read_csv(folder / DATA, keep_default_na=False, na_values=[""])
+    return pd.read_csv(folder / DATA, keep_default_na=False, na_values=[""], float_precision="round_trip")
 
 
 def read_record(folder: Path) -> Record:
