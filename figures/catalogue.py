@@ -7,11 +7,13 @@ import importlib
 import importlib.util
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from cotoolkit.errors import ConfigError
 from cotoolkit.own_code import describe
-from figures.recipe import Recipe
+
+if TYPE_CHECKING:
+    from figures.recipe import Recipe
 
 
 class Unbuilt(NamedTuple):
@@ -87,6 +89,8 @@ def _from_file(path: Path) -> Recipe:
     taken = importlib.util.find_spec(path.stem) if path.stem.isidentifier() else None
     if taken is not None and Path(taken.origin or "").resolve() != path.resolve():
         raise ConfigError(f"{path}: there is another module {path.stem} ({taken.origin}); rename the file")
+    from figures.recipe import Recipe
+
     # Imported under its own name, not run: the processes that measure must find its functions.
     sys.path.insert(0, str(path.parent.resolve()))
     try:

@@ -61,29 +61,6 @@ def train_first(recipes: Sequence[Recipe], scale: Scale, lab: Lab) -> None:
         return
 
 
-@dataclasses.dataclass(frozen=True)
-class Cost:
-    """What a figure costs at a scale, as far as it is known before.
-
-    Attributes:
-        runs: that it trains at least.
-        seconds: that its runs took when it was made; None if it was not.
-    """
-
-    runs: int
-    seconds: float | None = None
-
-    def __str__(self) -> str:
-        runs = f"{self.runs} run{'s' * (self.runs != 1)}"
-        return runs if self.seconds is None else f"{runs}, {self.seconds / 60:.1f} min of training"
-
-
-def cost(recipe: Recipe, scale: Scale, record: Record | None) -> Cost:
-    """Cost of a figure; `record` is what was stored of it, if anything."""
-    runs = len({run.identity for study in recipe.at(scale) for run in study.runs()})
-    return Cost(runs, None if record is None else record.making.training_seconds)
-
-
 class Clock:
     """Time left, from how long the figures so far took."""
 

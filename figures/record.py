@@ -14,20 +14,21 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-import matplotlib as mpl
-import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from analyses.claims import ClaimResult, Verdict
-from analyses.statistics import Estimate
 from cotoolkit.choices import Scale
-from cotoolkit.config import one_line
 from cotoolkit.errors import RunError
 from cotoolkit.runs import write_atomically
-from figures.recipe import Comparison, Recipe
 from figures.style import STYLE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analyses.claims import ClaimResult, Verdict
+    from analyses.statistics import Estimate
+    from figures.recipe import Comparison, Recipe
 
 PICTURES = ("figure.png", "figure.pdf", "figure.svg")
 DATA, CLAIMS = "data.csv", "claims.json"
@@ -163,13 +164,24 @@ class Record(BaseModel):
         return self.model_copy(update={"seal": hashlib.sha256(content.encode()).hexdigest()})
 
 
-def folder_of(gallery: Path, recipe: Recipe, scale: Scale) -> Path:
+class Named(Protocol):
+    """A recipe, or what is known of it without it."""
+
+    @property
+    def name(self) -> str:
+        """PAPER/FIGURE."""
+        ...
+
+
+def folder_of(gallery: Path, recipe: Named, scale: str) -> Path:
     """Where a figure's files stand."""
     return gallery / recipe.name / scale
 
 
 def write_figure(recipe: Recipe, scale: Scale, data: pd.DataFrame, making: Making, gallery: Path) -> Record:
     """Write the table, and from the table the pictures, the claims and the record."""
+    import matplotlib as mpl
+
     folder = folder_of(gallery, recipe, scale)
     write_atomically(folder / DATA, data.to_csv(index=False, lineterminator="\n").encode())
     read = read_data(folder)
@@ -206,6 +218,8 @@ def read_data(folder: Path) -> pd.DataFrame:
     """
     if not (folder / DATA).exists():
         raise RunError(f"{folder}: has no {DATA}; make the figure first")
+    import pandas as pd
+
     return pd.read_csv(folder / DATA, keep_default_na=False, na_values=[""], float_precision="round_trip")
 
 
@@ -221,10 +235,12 @@ def read_record(folder: Path) -> Record:
     except FileNotFoundError:
         raise RunError(f"{folder}: has no {CLAIMS}; make the figure first") from None
     except ValidationError as error:
+        from cotoolkit.config import one_line
+
         raise RunError(f"{path}: {one_line(error)}") from None
 
 
-def stored(gallery: Path, recipe: Recipe, scale: Scale) -> Record | None:
+def stored(gallery: Path, recipe: Named, scale: str) -> Record | None:
     """The record of a figure, if it was made; errors as `read_record`."""
     folder = folder_of(gallery, recipe, scale)
     return read_record(folder) if folder.exists() else None
@@ -235,6 +251,8 @@ def rendered(recipe: Recipe, data: pd.DataFrame, name: str) -> bytes:
 
     Drawn anew for each format, since saving a figure moves its parts a little.
     """
+    import matplotlib as mpl
+
     kind = name.rpartition(".")[2]
     dates: dict[str, dict[str, Any]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
     buffer = io.BytesIO()

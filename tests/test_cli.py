@@ -189,9 +189,9 @@ def test_accuracies_in_a_few_characters():
 
 def test_breakpoints_in_tables():
     row = {"verdict": "catastrophic overfitting", "breakpoint": 268, "earliest": 259, "latest": 278}
-    assert breakpoint_text(pd.Series(row)) == "268 (259-278)"
-    assert breakpoint_text(pd.Series({**row, "breakpoint": None})) == "none"
-    assert breakpoint_text(pd.Series({**row, "verdict": ""})) == ""
+    assert breakpoint_text(row) == "268 (259-278)"
+    assert breakpoint_text({**row, "breakpoint": None}) == "none"
+    assert breakpoint_text({**row, "verdict": ""}) == ""
 
 
 def test_the_table_shows_what_differs(tmp_path):

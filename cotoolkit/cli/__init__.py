@@ -1,5 +1,10 @@
 """The command line: parse, call, print. It alone may import `analyses` and `figures`."""
 
-from cotoolkit.cli.app import app, main
+from __future__ import annotations
 
-__all__ = ["app", "main"]
+
+def main() -> None:
+    """Entry point of `cotoolkit`."""
+    from cotoolkit.cli.app import main
+
+    main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -10,7 +11,7 @@ from cotoolkit.cli.analyse import app as analyse_app
 from cotoolkit.cli.bench_alarm import bench_alarm
 from cotoolkit.cli.catalogue import datasets, interventions, methods, models
 from cotoolkit.cli.diagnose import diagnose
-from cotoolkit.cli.display import say_error
+from cotoolkit.cli.display import say, say_error
 from cotoolkit.cli.figures import app as figures_app
 from cotoolkit.cli.report import report
 from cotoolkit.cli.runs import app as runs_app
@@ -27,6 +28,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        say(version("cotoolkit"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Options of the command itself."""
+
+
 app.command()(demo)
 app.command()(train)
 app.command()(diagnose)

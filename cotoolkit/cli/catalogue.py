@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Column, Table
 
+from cotoolkit.cli import facts
 from cotoolkit.cli.display import console, say
 from cotoolkit.errors import ConfigError
 
@@ -18,24 +18,19 @@ if TYPE_CHECKING:
 
 def methods() -> None:
     """Training methods, with the forward and backward passes of a step, and their settings."""
-    from cotoolkit.methods import METHODS
-
     shown = Table(Column("method", no_wrap=True), "forward", "backward", "what, settings, source", show_lines=True)
-    for name in METHODS.names():
-        cls = METHODS[name]
-        cost = METHODS.parse(name).passes()
-        backward = f"{cost.backward}, {cost.double_backward} double" if cost.double_backward else str(cost.backward)
-        shown.add_row(name, str(cost.forward), backward, f"{_summary(cls)}\n{_settings(cls)}\n[dim]{cls.source}[/dim]")
+    for one in facts.methods():
+        backward = f"{one.backward}, {one.double_backward} double" if one.double_backward else str(one.backward)
+        what = f"{one.summary}\n{one.settings}\n[dim]{one.source}[/dim]"
+        shown.add_row(one.name, str(one.forward), backward, what)
     console.print(shown)
 
 
 def datasets() -> None:
     """Data sets by name; besides these, folder:PATH and module:function."""
-    from cotoolkit.data import DATASETS
-
     shown = Table("data set", "what")
-    for name in DATASETS.names():
-        shown.add_row(name, _summary(DATASETS[name]))
+    for one in facts.parts("datasets"):
+        shown.add_row(one.name, one.summary)
     shown.add_row("folder:PATH", "Images in PATH/train/CLASS/ and PATH/test/CLASS/ (or val).")
     shown.add_row("module:function", "Your own: called with train=True and train=False.")
     console.print(shown)
@@ -43,13 +38,7 @@ def datasets() -> None:
 
 def models() -> None:
     """Models by name; besides these, torchvision:NAME and module:function."""
-    from cotoolkit.models import MODELS
-
-    shown = Table("model", "settings", "what")
-    for name in MODELS.names():
-        cls = MODELS[name]
-        shown.add_row(name, _settings(cls), _summary(cls))
-    console.print(shown)
+    console.print(_parts("model", "models"))
 
 
 interventions = typer.Typer(no_args_is_help=True, help="Interventions on data: list them, see what one does.")
@@ -58,14 +47,8 @@ interventions = typer.Typer(no_args_is_help=True, help="Interventions on data: l
 @interventions.command("list")
 def list_interventions() -> None:
     """Interventions and carriers, with their settings."""
-    from interventions import CARRIERS, INTERVENTIONS
-
-    for registry in (INTERVENTIONS, CARRIERS):
-        shown = Table(registry.kind, "settings", "what")
-        for name in registry.names():
-            cls: Any = registry[name]
-            shown.add_row(name, _settings(cls), _summary(cls))
-        console.print(shown)
+    console.print(_parts("intervention", "interventions"))
+    console.print(_parts("carrier", "carriers"))
 
 
 @interventions.command("preview")
@@ -99,6 +82,13 @@ def preview_intervention(
     say(f"picture: {save(figure, out)}")
 
 
+def _parts(title: str, kind: facts.Kind) -> Table:
+    shown = Table(title, "settings", "what")
+    for one in facts.parts(kind):
+        shown.add_row(one.name, one.settings, one.summary)
+    return shown
+
+
 def _below(values: dict[str, Any]) -> dict[str, Any]:
     return {f"intervention.{field}": value for field, value in values.items()}
 
@@ -112,23 +102,3 @@ def _one_per_class(data: ImageSet, count: int) -> ImageSet:
         members = (data.labels == label).nonzero().flatten()
         rank[members] = torch.arange(len(members))
     return data.pick((rank * data.classes + data.labels).argsort()[:count])
-
-
-def _settings(cls: Any) -> str:
-    """`k=2.0 alpha=None`, required ones without a value."""
-    parts = []
-    for field in dataclasses.fields(cls):
-        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            parts.append(f"{field.name}=?")
-        elif field.default is not dataclasses.MISSING:
-            default = field.default
-            shown = getattr(default, "name", default)
-            parts.append(f"{field.name}={'none' if shown is None else shown}")
-        else:
-            parts.append(field.name)
-    return " ".join(parts)
-
-
-def _summary(cls: Any) -> str:
-    """First paragraph of the docstring."""
-    return " ".join((cls.__doc__ or "").split("\n\n")[0].split())

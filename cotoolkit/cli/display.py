@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
@@ -151,17 +151,17 @@ def result_table(table: pd.DataFrame, *, title: str | None = None) -> Table:
             *(escape(cell(run[name])) for name in settings),
             str(run["seed"]),
             *("" if run.isna()[name] else f"{run[name]:.1%}" for name in protocols),
-            breakpoint_text(run),
+            breakpoint_text(run.mask(run.isna(), None)),
             f"[{VERDICT_STYLE.get(verdict, 'white')}]{verdict}",
         )
     return shown
 
 
-def breakpoint_text(run: pd.Series) -> str:
-    """The dated breakpoint with its interval of uncertainty, or none."""
+def breakpoint_text(run: Mapping[Any, Any] | pd.Series) -> str:
+    """The dated breakpoint with its interval of uncertainty, or none; nothing of a run that has not ended."""
     if not run["verdict"]:
         return ""
-    if run.isna()["breakpoint"]:
+    if run["breakpoint"] is None:
         return "none"
     return f"{run['breakpoint']} ({run['earliest']}-{run['latest']})"
 

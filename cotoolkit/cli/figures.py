@@ -10,6 +10,7 @@ import typer
 
 from cotoolkit.choices import Device
 from cotoolkit.cli.display import say, say_error
+from cotoolkit.cli.facts import figures
 from cotoolkit.cli.live_lab import live_lab
 from cotoolkit.cli.training import Download, Jobs, Root
 from cotoolkit.errors import ConfigError, CotoolkitError, RunError
@@ -28,17 +29,18 @@ Name = Annotated[str, typer.Argument(help="A figure, a paper, all, or a file of 
 @app.command("list")
 def list_figures(gallery: Gallery = Path("figures/gallery")) -> None:
     """All figures: paper, what each shows, and its cost at each scale."""
-    from figures.catalogue import PAPERS, recipes, unbuilt
-    from figures.make import cost
+    from figures.catalogue import PAPERS, unbuilt
+    from figures.cost import cost
     from figures.record import stored
 
+    known = figures()
     for paper, title in PAPERS.items():
         say(title, "bold")
-        for recipe in recipes().values():
-            if recipe.paper == paper:
-                costs = [f"{scale}: {cost(recipe, scale, stored(gallery, recipe, scale))}" for scale in recipe.studies]
-                say(f"  {recipe.name}", "cyan")
-                say(f"      {recipe.shows} ({recipe.item})")
+        for figure in known:
+            if figure.paper == paper:
+                costs = [f"{at}: {cost(runs, stored(gallery, figure, at))}" for at, runs in figure.runs.items()]
+                say(f"  {figure.name}", "cyan")
+                say(f"      {figure.shows} ({figure.item})")
                 say(f"      {'; '.join(costs)}")
         for one in unbuilt()[paper]:
             say(f"  not built: {one.item}: {one.why}")

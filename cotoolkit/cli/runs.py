@@ -26,7 +26,7 @@ Keys = Annotated[list[str] | None, typer.Argument(help="Runs; none means all.")]
 def list_runs(root: Root = Path("runs")) -> None:
     """All runs, with their state, breakpoint and verdict. A damaged folder is named and passed over."""
     from cotoolkit.runs import find_runs
-    from cotoolkit.table import run_table
+    from cotoolkit.table import result_of
 
     shown = Table()
     for column in ("run", "state", "breakpoint", "verdict"):
@@ -34,11 +34,12 @@ def list_runs(root: Root = Path("runs")) -> None:
     damaged = []
     for folder in find_runs(root):
         try:
-            row = run_table([folder]).iloc[0]
+            folder.config_data()  # not parsed further: that would load torch
+            found = result_of(folder)
         except RunError as error:
             damaged.append(str(error))
             continue
-        shown.add_row(folder.path.name, row["state"], breakpoint_text(row), row["verdict"])
+        shown.add_row(folder.path.name, found["state"], breakpoint_text(found), found["verdict"])
     if shown.row_count:
         console.print(shown)
     elif not damaged:

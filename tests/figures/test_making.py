@@ -14,7 +14,8 @@ from analyses.statistics import estimate
 from cotoolkit.errors import ConfigError, RunError
 from cotoolkit.study import Study
 from figures.catalogue import find
-from figures.make import Clock, cost, make, train_first
+from figures.cost import cost, runs_of
+from figures.make import Clock, make, train_first
 from figures.recipe import Comparison, Recipe, table_of
 from figures.record import PICTURES, Record, read_data, read_record, stored
 from figures.strokes import band, mark_breakpoint, sheet
@@ -251,7 +252,7 @@ def test_recipes_share_runs(lab, tmp_path):
         assert set(record.making.protocols) == {"clean", "fgsm"}
         assert record.making.environment["torch"]
         assert record.making.training_seconds > 0
-        known = cost(recipe, "smoke", stored(tmp_path / "gallery", recipe, "smoke"))
+        known = cost(runs_of(recipe, "smoke"), stored(tmp_path / "gallery", recipe, "smoke"))
         assert (known.runs, known.seconds) == (2, record.making.training_seconds)
     assert {path.name: path.stat().st_mtime_ns for path in lab.root.glob("digits-*/result.json")} == runs
 
