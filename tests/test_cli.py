@@ -148,6 +148,7 @@ def test_a_study_runs_shows_and_fails_with_code_1(cli, tmp_path):
         "table.parquet",
         "timeline.png",
         "phase.png",
+        "pictures.json",
     }
     code, out, _ = cli("study", "show", "two")
     assert code == 0

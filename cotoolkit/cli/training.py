@@ -123,7 +123,7 @@ def study_show(
     from cotoolkit.study import find_study
 
     study = find_study(root, key)
-    _show(study, root, study.write_table(root))
+    _show(study, root, study.write_table(root), anew=True)
 
 
 @contextlib.contextmanager
@@ -187,27 +187,16 @@ def _run_study(study: Study, root: Path, *, jobs: int | None, device: Device, fr
         raise typer.Exit(1)
 
 
-def _show(study: Study, root: Path, table: pd.DataFrame) -> None:
-    """Print the table; draw what the finished runs allow; say where everything is."""
-    from analyses.breakpoints import phase_axes, phase_diagram, timeline
-    from analyses.style import save
-    from cotoolkit.table import metric_table
+def _show(study: Study, root: Path, table: pd.DataFrame, *, anew: bool = False) -> None:
+    """Print the table; draw what the ended runs allow, if it has changed or is to be drawn anew; say where all is."""
+    from cotoolkit.cli.pictures import study_pictures
 
     if table.empty:
         raise RunError(f"{root}: no run of this study has been trained yet; `cotoolkit study run --file FILE` does")
-    folder = study.folder(root)
     console.print(result_table(table, title=escape(f"{study.question or study.name} (scale: {study.scale})")))
     say(conclusion(table))
-    done = table[table["verdict"] != ""]
-    pictures = []
-    if len(done):
-        metrics = metric_table(f for f in study.folders(root) if f.state in ("done", "diverged"))
-        pictures.append(save(timeline(done, metrics)[0], folder / "timeline.png"))
-        protocol = next((name for name in study.runs()[-1].evaluation if name.startswith("pgd")), None)
-        if protocol in done:
-            figure, _ = phase_diagram(done, **phase_axes(done)._asdict(), accuracy=str(protocol))
-            pictures.append(save(figure, folder / "phase.png"))
-    for name, path in [("study", folder), *((picture.stem, picture) for picture in pictures)]:
+    pictures = study_pictures(study, root, table, anew=anew)
+    for name, path in [("study", study.folder(root)), *((picture.stem, picture) for picture in pictures)]:
         say(f"{name + ':':<10}{path}")
 
 
