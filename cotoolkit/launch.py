@@ -6,9 +6,12 @@ Two threads gain nothing on a small network and cost a lot on a busy machine; tw
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import multiprocessing
 import os
 import queue
+import signal
+import sys
 import threading
 import time
 import traceback
@@ -70,7 +73,7 @@ def launch(
         on_outcome: called as runs end.
 
     Returns:
-        One outcome per configuration, in their order. A run whose process died twice (out of memory?) has failed.
+        One outcome per configuration, in their order. A run whose process died twice has failed, and says how.
     """
     outcomes: dict[str, Outcome] = {}
 
@@ -90,10 +93,10 @@ def launch(
             settle(Outcome(config, folder, "failed", str(error)))
     arguments = (str(root), device, fresh, download)
     # One dead process breaks the whole pool. Each run it took along gets a second try, alone.
-    for config in _pool(todo, min(jobs, len(todo)), arguments, on_update, settle) if todo else []:
-        if _pool([config], 1, arguments, on_update, settle):
+    for config, _ in _pool(todo, min(jobs, len(todo)), arguments, on_update, settle) if todo else []:
+        for _, cause in _pool([config], 1, arguments, on_update, settle):
             folder = RunFolder.of(root, config)
-            folder.set_state("failed", "its process died; out of memory?")
+            folder.set_state("failed", f"its process died {cause}")
             settle(Outcome(config, folder, "failed", folder.reason))
     return [outcomes[config.identity] for config in configs]
 
@@ -104,8 +107,8 @@ def _pool(
     arguments: tuple[Any, ...],
     on_update: Callable[[Update], None],
     settle: Callable[[Outcome], None],
-) -> list[RunConfig]:
-    """Run configurations in one pool; returns those whose process died before they ended."""
+) -> list[tuple[RunConfig, str]]:
+    """Run configurations in one pool; returns those that did not end because a process died, and how it did."""
     context = multiprocessing.get_context("spawn")
     updates: multiprocessing.Queue[Update] = context.Queue()
     lost: list[RunConfig] = []
@@ -131,8 +134,22 @@ def _pool(
             process.terminate()
         pool.shutdown(wait=False, cancel_futures=True)
         raise
+    processes = list(pool._processes.values())
     pool.shutdown()
-    return lost
+    return [(config, _cause([process.exitcode for process in processes])) for config in lost]
+
+
+def _cause(exits: Sequence[int | None]) -> str:
+    """How the first process of a broken pool died, from the exit codes of all; the pool itself ends the others."""
+    codes = [code for code in exits if code and code != -signal.SIGTERM]
+    if not codes:
+        return "by SIGTERM"
+    if codes[0] > 0:
+        return f"with exit code {codes[0]}"
+    name = signal.Signals(-codes[0]).name
+    if -codes[0] == signal.SIGKILL:
+        return f"by {name}; out of memory?"
+    return f"by {name}; its standard error says where"
 
 
 _updates: multiprocessing.Queue[Update]
@@ -148,8 +165,10 @@ def _prepare(updates: multiprocessing.Queue[Update]) -> None:
 
 
 def single_worker() -> None:
-    """Make this process one of several: one thread, and an end when the process that started it ends."""
+    """Make this process one of several: one thread, an end with the process that started it, a trace if it crashes."""
     torch.set_num_threads(1)
+    if sys.stderr is not None:
+        faulthandler.enable()
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -29,6 +29,7 @@ from cotoolkit.held_out import held_out
 from cotoolkit.history import Good, History, Moment, weights_of
 from cotoolkit.judge import Judge, MonitorConfig
 from cotoolkit.methods import METHODS, AttackMethod, Batch, StepRecord
+from cotoolkit.models.memory_format import channels_last_warning
 from cotoolkit.monitor_log import MetricsLogger, MonitorLog
 from cotoolkit.probe import Probe, ProbeResult
 from cotoolkit.processes import as_the_first_says, averaged, rank_and_world
@@ -107,6 +108,8 @@ class BreakpointMonitor(StepReader):
         self.seed = seed
         self.threat = ThreatModel.given(epsilon, norm, box)
         self.network, found = unwrapped(model)
+        if doubt := channels_last_warning(self.network):
+            log.warning("%s", doubt)
         self.autocast = found if autocast is None else autocast
         self.images, self.labels = held_out(points, bounds, box, config.points, seed)
         self.optimizer = getattr(optimizer, "optimizer", optimizer)  # Fabric's and accelerate's wrap another

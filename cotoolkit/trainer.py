@@ -7,6 +7,7 @@ threads; on a GPU as far as its kernels are deterministic.
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 import traceback
@@ -28,6 +29,12 @@ from cotoolkit.evaluate import evaluate
 from cotoolkit.initial import load_initial
 from cotoolkit.methods import Batch, StepRecord
 from cotoolkit.models import External
+from cotoolkit.models.memory_format import (
+    channels_last_warning,
+    gradient_mismatch,
+    safe_memory_format,
+    worth_checking,
+)
 from cotoolkit.movement import first_movements
 from cotoolkit.optimizers import Updates
 from cotoolkit.probe import Probe, ProbeResult
@@ -42,6 +49,8 @@ from cotoolkit.trained import network
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+log = logging.getLogger(__name__)
 
 SAVE_EVERY = 2.0
 """Seconds between the ends of epochs at which a run's state is saved."""
@@ -113,9 +122,7 @@ class Trainer:
         if config.initial is not None:
             load_initial(self.bare, config.initial)
         self.bare.to(on)
-        # A quarter faster, but a user's own forward may call view(), which this layout forbids.
-        self.layout = torch.contiguous_format if isinstance(config.model, External) else torch.channels_last
-        self.bare.to(memory_format=self.layout)
+        self.memory_format = self._settle_memory_format()
         self.updates = Updates(config.optimizer, self.bare, config.weight_decay, config.decay_norm_and_bias)
         shared = self.bare
         if self.world > 1:
@@ -135,7 +142,7 @@ class Trainer:
         config, done = self.config, self.iteration
         images, labels, indices = self.batches.batch(done)
         rank, world = self.rank, self.world
-        images = images[rank::world].contiguous(memory_format=self.layout)
+        images = images[rank::world].contiguous(memory_format=self.memory_format)
         labels, indices = labels[rank::world], indices[rank::world]
         batch = Batch(
             images,
@@ -323,6 +330,28 @@ class Trainer:
             event for event in folder.events() if event["detail"].get("detected", event["iteration"]) <= self.iteration
         ]
         return float(state["seconds"])
+
+    def _settle_memory_format(self) -> torch.memory_format:
+        """Put the network into its memory format, checked on the first batch, and say which one images are to have.
+
+        A user's own network stays as it came; its images are contiguous, because its forward may call view().
+        """
+        own, images_in = isinstance(self.config.model, External), torch.contiguous_format
+        if not own:
+            images_in = safe_memory_format(self.bare)
+            self.bare.to(memory_format=images_in)
+        doubt = channels_last_warning(self.bare)
+        if doubt is None and self.config.precision == "32" and worth_checking(self.bare, own):
+            images, labels, _ = self.batches.batch(0)
+            images = images.contiguous(memory_format=images_in)
+            doubt = as_the_first_says(gradient_mismatch(self.bare, images, labels))
+            if doubt and not own:
+                images_in = torch.contiguous_format
+                self.bare.to(memory_format=images_in)
+                doubt += "; it is trained in the contiguous format"
+        if doubt:
+            log.warning("%s", doubt)
+        return images_in
 
     def _probe(self, data: ImageSet) -> Probe:
         config = self.config

@@ -17,6 +17,7 @@ from cotoolkit.diagnosis.findings import Finding, handled, warning
 from cotoolkit.diagnosis.points import Bounds, check_bounds
 from cotoolkit.diagnosis.traps import batch_norm_findings, check_finite
 from cotoolkit.errors import ConfigError, ModelError
+from cotoolkit.models.memory_format import channels_last_warning
 from cotoolkit.models.registry import Shape
 from cotoolkit.own_code import describe
 from cotoolkit.seeding import fork_global_rng, generator
@@ -108,6 +109,8 @@ def subject_of(
     statistics = _statistics(mean, std, shape[0], bounds)
     network, findings = _unwrapped(model)
     check_finite(network, "the model")
+    if doubt := channels_last_warning(network):
+        findings.append(warning(doubt))
     if any(module.training for module in network.modules()):
         findings.append(handled("the model is in training mode; it is diagnosed in evaluation mode, and left as it is"))
     network, converted = _float32(network, torch.device(device))

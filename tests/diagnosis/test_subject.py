@@ -9,6 +9,7 @@ from cotoolkit.attacks import attack_mode, input_gradient
 from cotoolkit.diagnosis.subject import subject_of
 from cotoolkit.errors import ConfigError, ModelError
 from cotoolkit.models import STATISTICS, Normalised
+from tests.models.formats import narrow
 
 SHAPE = (3, 8, 8)
 
@@ -165,6 +166,15 @@ def test_modes_statistics_flags_and_random_numbers_are_untouched():
     assert not network.head.weight.requires_grad
     assert torch.equal(network.conv.weight.grad, torch.ones_like(network.conv.weight))
     assert torch.equal(torch.get_rng_state(), random)
+
+
+def test_training_in_channels_last_with_an_unsafe_layer_is_a_warning():
+    model = narrow(SHAPE, 10).eval()
+    assert subject(model)[1] == []
+    _, findings = subject(model.to(memory_format=torch.channels_last))
+    (text,) = texts(findings, "warning")
+    assert "its layer 'shortcut' is a 1 x 1 convolution with stride 2 and 4 input channels" in text
+    assert subject(net().to(memory_format=torch.channels_last))[1] == []
 
 
 # --- precision, device, wrappers --------------------------------------------------------------------------------------

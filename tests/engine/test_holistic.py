@@ -226,6 +226,7 @@ def test_several_processes_weigh_the_whole_batch(tmp_path, fields):
         worker.start()
     for worker in workers:
         worker.join(60)
+        assert worker.exitcode == 0
     for rank in (0, 1):
         told = load_file(tmp_path / f"{rank}.safetensors")
         for name, tensor in model.state_dict().items():

@@ -21,6 +21,10 @@ def dying_model(shape, classes):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def aborting_model(shape, classes):
+    os.abort()
+
+
 def test_a_union_of_grids_names_each_run_once():
     grids = (
         {"method": ("fgsm", "pgd"), "seed": (0, 1)},
@@ -65,6 +69,15 @@ def test_jobs_by_default():
     assert default_jobs("cpu") >= 1
 
 
+def test_a_crash_is_told_by_its_signal(tmp_path, capfd):
+    aborting = study(grids=({"model": ("tests.runs.test_study:aborting_model",)},))
+    table = aborting.run(tmp_path, jobs=1, device="cpu")
+    assert table["state"].tolist() == ["failed"]
+    (folder,) = aborting.folders(tmp_path)
+    assert folder.reason == "its process died by SIGABRT; its standard error says where"
+    assert "in aborting_model" in capfd.readouterr().err
+
+
 def test_failures_are_listed_and_the_others_finish(tmp_path):
     models = (SMALL["model"], "tests.runs.test_study:exploding_model", "tests.runs.test_study:dying_model")
     several = study(grids=({"model": models},))
@@ -82,7 +95,7 @@ def test_failures_are_listed_and_the_others_finish(tmp_path):
     assert any("no such luck" in reason or "its process died" in reason for reason in reasons)
     folders = several.folders(tmp_path)
     assert "no such luck" in folders[1].reason
-    assert "its process died" in folders[2].reason
+    assert folders[2].reason == "its process died by SIGKILL; out of memory?"
     assert {update.identity for update in updates} >= {several.runs()[0].identity}
 
     # Done runs are not trained again; failed ones are tried again.
