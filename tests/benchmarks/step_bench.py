@@ -23,6 +23,7 @@ from cotoolkit.demo import demo_study
 from cotoolkit.evaluate import evaluate, named_protocol
 from cotoolkit.methods import FGSM, Batch
 from cotoolkit.models import PreActResNet18, build_model
+from cotoolkit.models.memory_format import safe_memory_format
 from cotoolkit.reading import TOGETHER
 from cotoolkit.seeding import fork_global_rng
 from cotoolkit.threat import ThreatModel
@@ -40,12 +41,13 @@ def fgsm_step(repeats: int, width: int, batch_size: int = 128) -> None:
     epsilon = 8 / 255
     images, labels = torch.rand(batch_size, 3, 32, 32), torch.randint(10, (batch_size,))
 
-    def network(memory_format: torch.memory_format) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
-        model = build_model(PreActResNet18(width=width), (3, 32, 32), 10, seed=0).to(memory_format=memory_format)
+    def network() -> tuple[torch.nn.Module, torch.optim.Optimizer]:
+        model = build_model(PreActResNet18(width=width), (3, 32, 32), 10, seed=0)
         return model, torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, weight_decay=5e-4)
 
-    naive_model, naive_optimizer = network(torch.contiguous_format)
-    model, optimizer = network(torch.channels_last)
+    (naive_model, naive_optimizer), (model, optimizer) = network(), network()
+    memory_format = safe_memory_format(model)
+    model.to(memory_format=memory_format)
 
     def naive() -> None:
         delta = torch.zeros_like(images, requires_grad=True)
@@ -62,7 +64,7 @@ def fgsm_step(repeats: int, width: int, batch_size: int = 128) -> None:
         optimizer.step()
 
     # Untraced: the naive step leaves nothing to the signals either.
-    fast_images = images.contiguous(memory_format=torch.channels_last)
+    fast_images = images.contiguous(memory_format=memory_format)
     batch = Batch(fast_images, labels, ThreatModel(epsilon), torch.Generator(), trace=False)
     naive(), FGSM().step(model, batch, update)
     pairs = [(seconds(naive), seconds(lambda: FGSM().step(model, batch, update))) for _ in range(repeats)]

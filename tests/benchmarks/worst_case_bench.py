@@ -21,6 +21,7 @@ import torch
 from cotoolkit.methods import FGSM, Batch
 from cotoolkit.methods.worst_case import worst_case
 from cotoolkit.models import PreActResNet18, build_model
+from cotoolkit.models.memory_format import safe_memory_format
 from cotoolkit.threat import ThreatModel
 
 R, ALPHA = 0.1, 0.05
@@ -34,9 +35,11 @@ def seconds(work: Callable[[], object], times: int = 1) -> float:
 
 
 def fgsm_step(width: int, batch_size: int) -> Callable[[], object]:
-    model = build_model(PreActResNet18(width=width), (3, 32, 32), 10, seed=0).to(memory_format=torch.channels_last)
+    model = build_model(PreActResNet18(width=width), (3, 32, 32), 10, seed=0)
+    memory_format = safe_memory_format(model)
+    model.to(memory_format=memory_format)
     optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, weight_decay=5e-4)
-    images = torch.rand(batch_size, 3, 32, 32).contiguous(memory_format=torch.channels_last)
+    images = torch.rand(batch_size, 3, 32, 32).contiguous(memory_format=memory_format)
     labels = torch.randint(10, (batch_size,))
     batch = Batch(images, labels, ThreatModel(8 / 255), torch.Generator(), trace=False)
 
