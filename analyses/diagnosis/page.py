@@ -16,7 +16,7 @@ MEANINGS: dict[Label, str] = {
     "robust": "Its predictions withstand all attacks that were tried at this radius.",
     "catastrophic overfitting": "It withstands the single-step attack and nothing else.",
     "gradient masking (other)": "Its gradients mislead attacks; numbers from gradient attacks say nothing about it.",
-    "not robust": "Attacks fool it, and it shows no sign of ever having withstood them.",
+    "not robust": "Attacks fool it, and catastrophic overfitting is not the reason.",
     "inconclusive": "These measurements do not decide.",
 }
 
@@ -170,7 +170,7 @@ def _checks(diagnosis: Diagnosis) -> list[Section]:
     checks = pd.DataFrame([
         {"check": "correct points with a gradient of exactly zero", "found": zero, "sound": "none"},
         {"check": "largest change of repeated outputs", "found": f"{masking.logit_spread:.2g}", "sound": "0"},
-        {"check": "outputs like probabilities", "found": f"{100 * masking.probability_outputs:.1f} %", "sound": "none"},
+        {"check": "what attacks follow: the outputs through", "found": diagnosis.protocol.link, "sound": "identity"},
         {"check": "outputs that are not finite", "found": f"{100 * masking.broken_outputs:.1f} %", "sound": "none"},
         {"check": "accuracy under PGD without a radius",
          "found": f"{100 * found.unbounded.accuracy.value:.1f} %", "sound": "near 0 %"},

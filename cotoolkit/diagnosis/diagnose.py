@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import torch
 from torch import nn
 
 from cotoolkit.attacks import attack_mode
@@ -13,6 +14,7 @@ from cotoolkit.data import DataConfig, ImageSet
 from cotoolkit.diagnosis.autoattack import check_installed
 from cotoolkit.diagnosis.budget import Budget, budget_of
 from cotoolkit.diagnosis.findings import warning
+from cotoolkit.diagnosis.links import Linked, link_of
 from cotoolkit.diagnosis.measure import Progress, measure
 from cotoolkit.diagnosis.passes import Counted
 from cotoolkit.diagnosis.points import points_of, states_classes
@@ -24,6 +26,9 @@ from cotoolkit.runs import environment
 from cotoolkit.seeding import fork_global_rng
 from cotoolkit.threat import ThreatModel
 from interventions.units import parse_number
+
+LOOKED_AT = 64
+"""Images whose outputs decide whether these are probabilities."""
 
 
 def diagnose(
@@ -49,7 +54,8 @@ def diagnose(
     flags are left as they were. Equal arguments give equal numbers on a CPU.
 
     Args:
-        model: from images (B, C, H, W) to logits (B, classes).
+        model: from images (B, C, H, W) to logits (B, classes); where it returns probabilities, attacks follow the
+            logits recovered from them.
         data: a pair (images, labels), a Dataset, a DataLoader, or the name of a data set, whose test split is taken;
             see `points_of`.
         epsilon: radius in [0, 1] units, whatever the bounds: a share of high - low; "8/255" is accepted.
@@ -86,11 +92,14 @@ def diagnose(
         bounds=bounds,
         exact=states_classes(data),
     )
-    counted, ball = Counted(subject), ThreatModel(radius)
+    ball = ThreatModel(radius)
     here = chosen._replace(images=images.to(place), labels=labels.to(place))
-    with attack_mode(counted, "eval"), fork_global_rng(seed, "layers"):
+    with attack_mode(subject, "eval"), fork_global_rng(seed, "layers"):
+        with torch.no_grad():
+            link, said = link_of(subject(here.images[:LOOKED_AT]))
+        counted = Counted(Linked(subject, link))
         found = measure(counted, here, ball, spent, seed=seed, with_autoattack=autoattack, progress=progress)
-    findings += found.findings
+    findings += said + found.findings
     if found.measurements.masking.broken_outputs:
         share = found.measurements.masking.broken_outputs
         findings.append(warning(f"{100 * share:.0f} % of the outputs are nan or infinite; they count as wrong"))
@@ -106,6 +115,7 @@ def diagnose(
             points=len(labels),
             few=found.few,
             shape=shape,
+            link=link.name,
             cards=found.cards,
         ),
         environment=Environment(

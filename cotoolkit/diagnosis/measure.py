@@ -115,18 +115,18 @@ def measure(
     strong, holding = _strong(session, few, true, budget)
 
     session.begin("the loss around the images")
-    fgsm_delta = threat.project(few, threat.epsilon * threat.steepest(found.gradient))
-    deltas = (fgsm_delta, landscape.pgd_delta(model, few, true, threat, seed=seed, batch_size=batch_size))
+    delta = threat.project(images, threat.epsilon * threat.steepest(whole.gradient))
+    deltas = (delta[chosen], landscape.pgd_delta(model, few, true, threat, seed=seed, batch_size=batch_size))
     part = slice(budget.hessian_points)
     eigenvalues, findings = landscape.eigenvalues(model, few[part], true[part], found.gradient[part], seed)
     signals = landscape.signals(model, few, true, threat, found, deltas, eigenvalues, seed=seed, batch_size=batch_size)
 
     session.begin("between the images and their FGSM examples")
-    between = segment(model, few, true, threat, fgsm_delta, budget.segment)
+    between = segment(model, images, labels, threat, delta, budget.segment, batch_size)
 
     session.begin("the loss surface")
     part = slice(budget.surface_points)
-    surface = landscape.surface(model, few[part], true[part], threat, fgsm_delta[part], budget.surface, seed)
+    surface = landscape.surface(model, few[part], true[part], threat, deltas[0][part], budget.surface, seed)
 
     session.begin("outputs and gradients")
     masking = output_checks(model, few, whole)

@@ -35,6 +35,11 @@ class Rate(Record):
     high: float
     points: int
 
+    @property
+    def percent(self) -> str:
+        """The share for people, to the precision that the points allow."""
+        return f"{100 * self.value:.{0 if self.points < 1000 else 1}f} %"
+
 
 class Mean(Record):
     """A mean over points with its 95 % interval (percentile bootstrap), and the median."""
@@ -78,7 +83,7 @@ class Signal(Record):
 
 
 class Segment(Record):
-    """What lies between an image and its FGSM example, and as far again beyond it.
+    """What lies between an image and its FGSM example, and as far again beyond it, all points.
 
     Attributes:
         fractions: of the FGSM perturbation, from 0 to 2.
@@ -88,6 +93,7 @@ class Segment(Record):
         upper_loss: ... and upper quartile.
         boundary_distortion: of the points correct at 0 and at 1, the share that is wrong between; null if none is.
         distorted: the same number of points, as a share of all.
+        abnormal: share of points whose loss is lower at 1 than at 0: the step that should raise it lowers it.
         smallest_fooling_fraction: mean over the points correct at 0; null if none is.
     """
 
@@ -98,6 +104,7 @@ class Segment(Record):
     upper_loss: tuple[float | None, ...]
     boundary_distortion: Rate | None
     distorted: Rate
+    abnormal: Rate
     smallest_fooling_fraction: Mean | None
 
 
@@ -140,7 +147,9 @@ class Rise(Record):
         weak: strength (multiples of epsilon, or steps) at which accuracy is lowest ...
         strong: ... and the greater strength at which it is higher again.
         accuracy: at `strong`.
-        rise: difference of the two accuracies.
+        rise: difference of the two accuracies ...
+        low: ... lower end of its interval, from the 95 % intervals of the shares that only one of the two fools ...
+        high: ... and upper end.
         p_value: of a sign test on the points that only one of the two fools, one-sided.
     """
 
@@ -148,6 +157,8 @@ class Rise(Record):
     strong: float
     accuracy: float
     rise: float
+    low: float
+    high: float
     p_value: float
 
 
@@ -176,14 +187,12 @@ class Masking(Record):
 
     Attributes:
         logit_spread: largest distance between repeated outputs, each scaled to length 1.
-        probability_outputs: share of outputs that look like probabilities.
         zero_gradients: of the correctly classified points, the share whose gradient is zero; null if none is correct.
         broken_outputs: share of outputs with a value that is not finite.
         median_gradient: median l2 length of the input gradient.
     """
 
     logit_spread: float
-    probability_outputs: float
     zero_gradients: Rate | None
     broken_outputs: float
     median_gradient: float | None
@@ -237,7 +246,7 @@ class Measurements(Record):
         step_rise: of `pgd_steps`.
         duels: every attack of `strong` against the first.
         signals: per-sample signals on the few points.
-        segment: between the images and their FGSM examples.
+        segment: between the images and their FGSM examples, all points.
         surface: the loss around the images.
         spectrum: of the perturbations.
         masking: checks of outputs and gradients.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -13,7 +13,7 @@ from cotoolkit.attacks import attack_mode, input_gradient
 from cotoolkit.diagnosis.measurements import Segment
 from cotoolkit.diagnosis.statistics import mean_of, quartiles, rate
 from cotoolkit.evaluate import holds
-from cotoolkit.signals import boundary_distortion, smallest_fooling_fraction
+from cotoolkit.signals import abnormal_example, boundary_distortion, smallest_fooling_fraction
 from cotoolkit.threat import ThreatModel
 
 
@@ -69,8 +69,9 @@ def segment(
     threat: ThreatModel,
     delta: Tensor,
     samples: int,
+    batch_size: int = 512,
 ) -> Segment:
-    """Accuracy and loss at images + k * delta for k from 0 to 2, and the distortion between 0 and 1.
+    """Accuracy and loss at images + k * delta for k from 0 to 2, and the signs between 0 and 1 that FGSM is misled.
 
     Args:
         model: logits out.
@@ -79,10 +80,15 @@ def segment(
         threat: for its box, which holds beyond the end of the perturbation too.
         delta: (N, C, H, W), the FGSM perturbation at the threat's radius.
         samples: between 0 and 1, a multiple of 3 (Kim et al. fool at thirds); a third as many follow up to 2.
+        batch_size: points that go through together.
     """
     fractions = [step / samples for step in range(samples + 1)]
     fractions += [1 + 3 * step / samples for step in range(1, samples // 3 + 1)]
-    correct, losses = along(model, images, labels, threat, [fraction * delta for fraction in fractions])
+    batches = zip(images.split(batch_size), labels.split(batch_size), delta.split(batch_size), strict=True)
+    parts = [
+        along(model, here, true, threat, (fraction * step for fraction in fractions)) for here, true, step in batches
+    ]
+    correct, losses = (torch.cat(part, 1) for part in zip(*parts, strict=True))
     inside = correct[: samples + 1]
     distorted = boundary_distortion(inside)
     ends = distorted.isfinite()
@@ -95,12 +101,13 @@ def segment(
         upper_loss=upper,
         boundary_distortion=rate(distorted[ends] == 1) if ends.any() else None,
         distorted=rate(distorted == 1),
+        abnormal=rate(abnormal_example(losses[0], losses[samples]) == 1),
         smallest_fooling_fraction=mean_of(smallest_fooling_fraction(inside[:: samples // 3])),
     )
 
 
 def along(
-    model: nn.Module, images: Tensor, labels: Tensor, threat: ThreatModel, deltas: Sequence[Tensor]
+    model: nn.Module, images: Tensor, labels: Tensor, threat: ThreatModel, deltas: Iterable[Tensor]
 ) -> tuple[Tensor, Tensor]:
     """Correctness and loss at several displacements of the images, clipped to the box; two (K, N)."""
     correct, losses = [], []

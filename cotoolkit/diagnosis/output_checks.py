@@ -9,14 +9,14 @@ from cotoolkit.attacks import attack_mode
 from cotoolkit.diagnosis.measurements import Masking
 from cotoolkit.diagnosis.one_step import OneStep
 from cotoolkit.diagnosis.statistics import quartiles, rate
-from cotoolkit.signals import gradient_norm, logit_spread, probability_output, zero_gradient
+from cotoolkit.signals import gradient_norm, logit_spread, zero_gradient
 
 RUNS = 5
 """Repeated outputs of one image, as AutoAttack takes."""
 
 
 def output_checks(model: nn.Module, images: Tensor, found: OneStep) -> Masking:
-    """Whether outputs are random, probabilities or broken, and gradients zero.
+    """Whether outputs are random or broken, and gradients zero.
 
     Args:
         model: logits out.
@@ -28,7 +28,6 @@ def output_checks(model: nn.Module, images: Tensor, found: OneStep) -> Masking:
     zero = zero_gradient(found.gradient) == 1
     return Masking(
         logit_spread=float(logit_spread(runs).nan_to_num(0).max()),
-        probability_outputs=float(probability_output(found.logits).mean()),
         zero_gradients=rate(zero[found.clean]) if found.clean.any() else None,
         broken_outputs=float((~found.logits.isfinite().all(1)).float().mean()),
         median_gradient=quartiles(gradient_norm(found.gradient))[1],

@@ -14,16 +14,26 @@ from pydantic import ValidationError
 
 from cotoolkit.diagnosis.budget import Budget
 from cotoolkit.diagnosis.findings import Finding
-from cotoolkit.diagnosis.measurements import Measurements, Record
+from cotoolkit.diagnosis.links import LinkName
+from cotoolkit.diagnosis.measurements import Mean, Measurements, Rate, Record
 from cotoolkit.errors import DataError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised whenever a field changes its name or its meaning."""
 
 Label = Literal[
     "robust", "catastrophic overfitting", "gradient masking (other)", "not robust", "inconclusive"
 ]  # fmt: skip
 """What a verdict can be."""
+
+ROBUST: Label = "robust"
+CO: Label = "catastrophic overfitting"
+MASKING: Label = "gradient masking (other)"
+NOT_ROBUST: Label = "not robust"
+INCONCLUSIVE: Label = "inconclusive"
+
+OURS = "ours"
+"""The source of a threshold that nobody has published."""
 
 Confidence = Literal["high", "moderate", "low"]
 
@@ -52,6 +62,23 @@ class Evidence(Record):
     supports: tuple[Label, ...]
     against: tuple[Label, ...]
     sentence: str
+
+    @classmethod
+    def of_rate(
+        cls,
+        signal: str,
+        rate: Rate | Mean,
+        threshold: float,
+        source: str,
+        supports: tuple[Label, ...],
+        against: tuple[Label, ...],
+        sentence: str,
+    ) -> Evidence:
+        """Of a share or a mean, with its interval."""
+        return cls(
+            signal=signal, value=rate.value, low=rate.low, high=rate.high, threshold=threshold, source=source,
+            supports=supports, against=against, sentence=sentence,
+        )  # fmt: skip
 
 
 class Verdict(Record):
@@ -93,6 +120,7 @@ class Protocol(Record):
         points: images attacked by the cheap attacks.
         few: images attacked by the strong ones, a part of them.
         shape: channels, height, width.
+        link: from the model's outputs to what attacks follow; not the identity where the outputs are probabilities.
         cards: protocol cards by hash.
     """
 
@@ -103,6 +131,7 @@ class Protocol(Record):
     points: int
     few: int
     shape: tuple[int, int, int]
+    link: LinkName
     cards: dict[str, dict[str, Any]]
 
 

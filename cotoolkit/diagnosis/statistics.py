@@ -64,11 +64,14 @@ def rise(strengths: Sequence[float], correct: Tensor) -> Rise:
     regained = regained_accuracy(correct)
     strong = int(regained.argmax())
     weak = int(correct[: strong + 1].float().mean(1).argmin())
+    gained, lost = rate(correct[strong] & ~correct[weak]), rate(correct[weak] & ~correct[strong])
     return Rise(
         weak=strengths[weak],
         strong=strengths[strong],
         accuracy=float(correct[strong].float().mean()),
         rise=float(regained[strong]),
+        low=gained.low - lost.high,
+        high=gained.high - lost.low,
         p_value=more_often(correct[weak], correct[strong]),
     )
 

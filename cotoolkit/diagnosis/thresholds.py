@@ -40,9 +40,6 @@ ZERO_GRADIENTS = 0.1
 RANDOMISED = 1e-4
 """Spread of repeated outputs above which a network counts as randomised (AutoAttack's check)."""
 
-PROBABILITIES = 0.5
-"""Share of outputs like probabilities that counts (ours; AutoAttack: all of a batch)."""
-
 STRONGER = {"margin": 0.1, "smoothed": 0.05, "black-box": 0.05}
 """Net share of points by which an attack beats PGD that counts as masking, by family (ours).
 

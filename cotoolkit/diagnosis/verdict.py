@@ -7,9 +7,11 @@ several succeed, with signs that the one step is misled? Do enough points withst
 from __future__ import annotations
 
 from cotoolkit.diagnosis import evidence as seen
+from cotoolkit.diagnosis import overfitting
 from cotoolkit.diagnosis import thresholds as at
 from cotoolkit.diagnosis.measurements import Measurements, Rate
-from cotoolkit.diagnosis.schema import Confidence, Label, Verdict
+from cotoolkit.diagnosis.overfitting import Answer
+from cotoolkit.diagnosis.schema import CO, INCONCLUSIVE, MASKING, NOT_ROBUST, ROBUST, Confidence, Label, Verdict
 
 
 def judge(found: Measurements, epsilon: float) -> Verdict:
@@ -37,27 +39,40 @@ def _decide(found: Measurements, epsilon: float) -> tuple[Label, str, Rate]:
     clean, worst, pgd = found.clean.accuracy, found.worst, found.pgd.accuracy
     floor = at.floor(found.classes, clean)
     masked, fooled = _masked(found, epsilon), worst.high < floor
+    here, elsewhere = overfitting.overfitted(found, epsilon), overfitting.overfitted_elsewhere(found, epsilon)
     rules: list[tuple[bool, Label, str, Rate]] = [
-        (seen.misnumbered(found), "inconclusive",
+        (seen.misnumbered(found), INCONCLUSIVE,
          "Its outputs tell the classes apart, but in another order than that of the labels: number them alike.", clean),
-        (not seen.learned(found), "not robust",
+        (not seen.learned(found), NOT_ROBUST,
          "It classifies no better than guessing, even without an attack: it was never robust.", clean),
-        (bool(masked), "gradient masking (other)", masked, found.strong[0].accuracy),
-        (seen.kept(found, epsilon) and seen.collapsed(found, epsilon) and seen.misled(found, epsilon),
-         "catastrophic overfitting",
+        (bool(masked), MASKING, masked, found.strong[0].accuracy),
+        (here == Answer.YES, CO,
          "One step no longer fools it, several do, and the one step is misled: it learned to defeat FGSM.", pgd),
-        (fooled and seen.collapsed_elsewhere(found, epsilon), "catastrophic overfitting",
+        (fooled and elsewhere == Answer.YES, CO,
          f"It defeats one step at {found.radius_rise.strong:g} times this epsilon, and no more than that step.", pgd),
-        (fooled, "not robust", "Ordinary attacks fool it, and nothing suggests that it ever withstood them.",
-         pgd if pgd.high < floor else worst),
-        (worst.low < floor, "inconclusive",
+        (here == Answer.OPEN or (fooled and elsewhere == Answer.OPEN), INCONCLUSIVE,
+         f"It may be catastrophically overfitted: {pgd.points} points do not tell "
+         f"{overfitting.open_questions(found, epsilon)}.", pgd),
+        (fooled, NOT_ROBUST, _why_not_robust(found, epsilon), pgd if pgd.high < floor else worst),
+        (worst.low < floor, INCONCLUSIVE,
          f"The interval of its accuracy under attack contains the threshold {floor:.2f}.", worst),
-        (found.masking.probability_outputs >= at.PROBABILITIES, "inconclusive",
-         "It withstands the attacks, but its outputs are probabilities, which weaken them.", worst),
-        (True, "robust",
+        (True, ROBUST,
          "Enough points withstand every attack, and the attacks that need no gradient find no more.", worst),
     ]  # fmt: skip
     return next((label, reason, deciding) for holds, label, reason, deciding in rules if holds)
+
+
+def _why_not_robust(found: Measurements, epsilon: float) -> str:
+    """Of a network that attacks fool, why that is no catastrophic overfitting: the first question answered no."""
+    misled = overfitting.misled(found, epsilon)
+    signs = " Signs that the one step is misled do not change that." if misled == Answer.YES else ""
+    if overfitting.kept(found, epsilon) == Answer.NO:
+        if misled == Answer.NO:
+            return "Ordinary attacks fool it, one step among them, and nothing suggests that it ever withstood them."
+        return f"Ordinary attacks fool it, one step among them.{signs}"
+    if overfitting.collapsed(found, epsilon) == Answer.NO:
+        return f"Attacks fool it, and plain PGD does not find much more than one step.{signs}"
+    return "Several steps fool it. One step may not, but nothing shows that it is misled: it is the weaker attack."
 
 
 def _masked(found: Measurements, epsilon: float) -> str:
@@ -65,7 +80,7 @@ def _masked(found: Measurements, epsilon: float) -> str:
     if seen.broken(found.strong[0], found):
         return "Its outputs are random, and so are its gradients." if seen.randomised(found) else ""
     duel, tried = seen.beaten(found), found.autoattack
-    astray = duel is not None and not (seen.collapsed(found, epsilon) and seen.misled(found, epsilon))
+    astray = duel is not None and overfitting.overfitted(found, epsilon) == Answer.NO
     floor = at.floor(found.classes, found.clean.accuracy)
     rules = [
         (seen.hidden(found), "PGD fails because gradients are zero, not because the network is robust."),
@@ -85,12 +100,12 @@ def _sureness(found: Measurements, label: Label, deciding: Rate, against: list[s
         doubts.append(f"it rests on {deciding.points} points")
     if against:
         doubts.append(f"{', '.join(against)} {'speaks' if len(against) == 1 else 'speak'} against it")
-    if label == "gradient masking (other)" and seen.randomised(found):
+    if label == MASKING and seen.randomised(found):
         if found.worst.low >= at.floor(found.classes, found.clean.accuracy):
             doubts += ["nothing found more than plain PGD did", "the network may be robust besides"]
         elif seen.broken(found.strong[0], found):
             doubts.append("plain PGD fools it all the same")
-    if label == "inconclusive":
+    if label == INCONCLUSIVE:
         return "low", ""
     if not doubts:
         return "high", ""

@@ -75,7 +75,7 @@ def test_a_network_without_any_gradient_still_has_a_page(tmp_path):
     found = measurements(zero=1.0, pgd=0.9, worst=0.0, duels={"black-box": (110, 0, 1e-9)})
     silent = tuple(signal.model_copy(update={"mean": None}) for signal in found.signals)
     spectrum = found.spectrum.model_copy(update={"fgsm": None})
-    found = found.model_copy(update={"signals": (*silent[:2], found.signals[2]), "spectrum": spectrum})
+    found = found.model_copy(update={"signals": silent, "spectrum": spectrum})
     one = diagnosis().model_copy(update={"measurements": found, "verdict": judge(found, EPSILON), "findings": ()})
     page = write_diagnosis(one, tmp_path).read_text(encoding="utf-8")
     assert "gradient masking" in page

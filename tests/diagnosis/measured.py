@@ -61,13 +61,13 @@ def measurements(
     distorted: float = 0.0,
     zero: float = 0.0,
     spread: float = 0.0,
-    probabilities: float = 0.0,
     unbounded: float = 0.0,
     strong: float | None = None,
     pgd_radii: dict[float, float] | None = None,
 ) -> Measurements:
     """A robust network, but for what is given; duels are (only challenger, only champion, p) by family."""
-    still = Rise(weak=1, strong=1, accuracy=0, rise=0, p_value=1)
+    still = Rise(weak=1, strong=1, accuracy=0, rise=0, low=-0.01, high=0.01, p_value=1)
+    peak = () if rise is None or rise.strong <= 1 else (rise,)
     champion = pgd if strong is None else strong
     families = ("margin", "smoothed", "black-box")
     fought = {family: (duels or {}).get(family, (0, 10, 1.0)) for family in families}
@@ -78,6 +78,7 @@ def measurements(
         fgsm=(
             attack("fgsm", "single-step", (clean + fgsm) / 2, points, 0.5),
             attack("fgsm", "single-step", fgsm, points),
+            *(attack("fgsm", "single-step", one.accuracy, points, one.strong) for one in peak),
         ),
         pgd=attack("pgd-20", "multi-step", pgd, points, steps=20),
         few_clean=attack("clean", "clean", clean, few, 0, 0),
@@ -110,7 +111,6 @@ def measurements(
             for name, value in (
                 ("gradient_alignment", alignment),
                 ("perturbation_alignment", alignment),
-                ("abnormal_example", abnormal),
             )
         ),
         segment=Segment(
@@ -120,14 +120,14 @@ def measurements(
             lower_loss=(0, 1, None),
             upper_loss=(0, 1, None),
             boundary_distortion=None,
-            distorted=share(distorted, few),
+            distorted=share(distorted, points),
+            abnormal=share(abnormal, points),
             smallest_fooling_fraction=None,
         ),
         surface=Surface(along=(0, 1), across=(-1, 1), loss=((0, 1), (0, None)), accuracy=((1, 1), (1, 1)), points=8),
         spectrum=Spectrum(fgsm=(0.5, 0.5), pgd=None, noise=(0.5, 0.5)),
         masking=Masking(
             logit_spread=spread,
-            probability_outputs=probabilities,
             zero_gradients=share(zero, points),
             broken_outputs=0,
             median_gradient=0.1,
@@ -137,5 +137,5 @@ def measurements(
     )
 
 
-def risen(strong: float, accuracy: float, by: float) -> Rise:
-    return Rise(weak=0.5, strong=strong, accuracy=accuracy, rise=by, p_value=1e-9)
+def risen(strong: float, accuracy: float, by: float, *, half: float = 0.03, p: float = 1e-9) -> Rise:
+    return Rise(weak=0.5, strong=strong, accuracy=accuracy, rise=by, low=by - half, high=by + half, p_value=p)

@@ -75,13 +75,6 @@ def test_a_hidden_gradient_is_masking_whatever_it_hides(how, whose, request):
     assert verdict.speaks_for
 
 
-def test_probabilities_are_no_proof_of_robustness(robust, standard):
-    undecided = diagnosed(robust, Hiding(robust.model, "probabilities")).verdict
-    assert undecided.label == "inconclusive"
-    assert "outputs like probabilities" in signals(undecided.evidence)
-    assert diagnosed(standard, Hiding(standard.model, "probabilities")).verdict.label == "not robust"
-
-
 def test_a_collapse_is_seen_from_beyond_its_radius(collapsed):
     assert diagnosed(collapsed, epsilon=1.5 * RADIUS).verdict.label == "catastrophic overfitting"
 

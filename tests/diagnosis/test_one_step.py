@@ -38,6 +38,17 @@ def test_a_valley_between_right_ends_is_distortion_by_hand():
     assert found.smallest_fooling_fraction.value == pytest.approx(1 / 3)
     loss = found.median_loss
     assert loss[0] < loss[3] > loss[6]
+    assert loss[6] < loss[0]  # 0.3 from the middle, and 0.2 at the image
+    assert found.abnormal.value == 1
+
+
+def test_a_batch_at_a_time_gives_the_same_segment():
+    draws = torch.Generator().manual_seed(0)
+    images, labels = torch.rand(11, 1, 1, 1, generator=draws), torch.randint(2, (11,), generator=draws)
+    delta = torch.randint(2, images.shape, generator=draws) * 0.4 - 0.2
+    whole, parts = (segment(Valley(), images, labels, ThreatModel(0.2), delta, 6, size) for size in (11, 4))
+    assert whole == parts
+    assert 0 < whole.abnormal.value < 1
 
 
 def test_beyond_the_example_the_box_holds():

@@ -32,6 +32,7 @@ def diagnosis() -> Diagnosis:
             points=1000,
             few=128,
             shape=(1, 8, 8),
+            link="identity",
             cards={"none": {"attack": "none"}},
         ),
         environment=Environment(
@@ -51,7 +52,7 @@ def test_it_survives_the_way_through_json():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"schema_version": 2}, "schema version 2, and this cotoolkit reads 1"),
+        ({"schema_version": 1}, "schema version 1, and this cotoolkit reads 2"),
         ({"schema_version": None}, "schema version None"),
         ({"verdict": {}}, "damaged: verdict"),
         ({"surprise": 1}, "damaged: surprise"),
