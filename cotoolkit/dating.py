@@ -44,10 +44,10 @@ class Breakpoint(NamedTuple):
             that it finds intact (or as many as there are since the last good probe).
         sustained: the crossing that lasts: from here on every probe finds it broken, of the `WINDOW` iterations that
             follow and of those probed from there to `detected`.
-        earliest: the first iteration at which the 95 % interval of the probe's PGD accuracy reaches below the
-            threshold; at latest `iteration`.
-        latest: the first iteration from `sustained` on at which that interval lies below the threshold; `detected` if
-            there is none.
+        earliest: the first iteration at which the 95 % intervals of the probe's accuracies leave room for a break; at
+            latest `iteration`.
+        latest: the first iteration from `sustained` on at which they leave room for nothing else; `detected` if there
+            is none.
         detected: the iteration whose probe raised the question.
         measured: the probes that dating took, by iteration.
         before: snapshot one iteration before `iteration`.
@@ -129,13 +129,6 @@ def date(trainer: Replayable, judge: Judge, good: tuple[int, Any], detected: int
         detected: the iteration of the probe that found robustness broken.
         result: that probe.
     """
-
-    def may_be_broken(probe: ProbeResult) -> bool:
-        return probe.interval()[0] < judge.threshold
-
-    def surely_broken(probe: ProbeResult) -> bool:
-        return judge.is_broken(probe) and probe.interval()[1] < judge.threshold
-
     present = trainer.snapshot()
     past = Past(trainer, good, detected, result, judge.decided)
 
@@ -152,12 +145,12 @@ def date(trainer: Replayable, judge: Judge, good: tuple[int, Any], detected: int
         if not judge.is_broken(past.probe(at)):
             sustained = at + 1
 
-    earliest = next((i for i in range(opened, first) if may_be_broken(past.probe(i))), first)
+    earliest = next((i for i in range(opened, first) if judge.may_be_broken(past.probe(i))), first)
     if earliest == opened:
-        earliest = past.bracket(may_be_broken, past.start, opened, 1)[1]
-    latest = next((i for i in range(sustained, at + 1) if surely_broken(past.probe(i))), detected)
-    if latest == detected > at and surely_broken(result):
-        latest = past.bracket(surely_broken, at, detected, 1)[1]
+        earliest = past.bracket(judge.may_be_broken, past.start, opened, 1)[1]
+    latest = next((i for i in range(sustained, at + 1) if judge.surely_broken(past.probe(i))), detected)
+    if latest == detected > at and judge.surely_broken(result):
+        latest = past.bracket(judge.surely_broken, at, detected, 1)[1]
 
     past.go(first - 1)
     before = trainer.snapshot()

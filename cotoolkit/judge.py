@@ -25,7 +25,7 @@ EARLIEST_PROBE = 32
 
 
 EARLY_ERROR = 0.0025
-"""Of each of the two bounds by which a probe may end early; with two looks before all 128 points, 1 % a probe."""
+"""Of each of the three bounds by which a probe may end early: it errs in 0.75 % of its looks at most (ours)."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -39,7 +39,7 @@ class MonitorConfig:
         drop: robustness is broken when PGD accuracy is below this share of its best so far (ours; after the proposal
             "half its running maximum") ...
         gap: ... and FGSM accuracy exceeds it by this much (ours; no threshold is published). `Judge.is_broken` says
-            what is enough under an alarm.
+            what is enough under an alarm, and where FGSM accuracy exceeds the clean one.
         trace_every: iterations between values of PertAlign and linearity, which need the input gradient of the update.
             That costs next to nothing on a ResNet and 4 to 5 % of a step on a network as small as the demo's, hence 2.
             The other free signals are taken at every iteration.
@@ -83,36 +83,50 @@ class Judge:
         return self.config.drop * self.best
 
     def is_broken(self, result: ProbeResult, *, alarmed: bool = False) -> bool:
-        """PGD accuracy fell below `drop` of its best while FGSM accuracy stayed `gap` above it.
+        """Robustness is lost, and one step does not see it.
 
-        Under an alarm of the free signals it is enough that PGD accuracy is below `drop` of FGSM accuracy: the alarm
-        says that something happened just now, and the probe what. That needs no earlier probe of a robust network.
+        Either PGD accuracy fell below `drop` of its best while FGSM accuracy stayed `gap` above it. Or PGD accuracy is
+        below `drop` of FGSM accuracy, and FGSM accuracy exceeds the clean one by `gap`: an attack that helps the
+        network says so by itself, also of a network that no probe has found robust. Under an alarm of the free signals
+        it is enough that FGSM accuracy exceeds that of PGD so much: the alarm says that something happened just now.
         """
-        return self._is_broken(result.pgd, result.fgsm, alarmed)
+        return self._is_broken(result.clean, result.fgsm, result.pgd, alarmed)
+
+    def may_be_broken(self, result: ProbeResult) -> bool:
+        """Whether the probe's 95 % intervals leave room for a break."""
+        low, high = zip(*result.intervals(), strict=True)
+        return self._is_broken(low[0], high[1], low[2], alarmed=False)
+
+    def surely_broken(self, result: ProbeResult) -> bool:
+        """Whether the probe's 95 % intervals leave room for nothing else."""
+        low, high = zip(*result.intervals(), strict=True)
+        return self._is_broken(high[0], low[1], high[2], alarmed=False)
 
     def decided(self, result: ProbeResult, *, alarmed: bool = False) -> bool:
         """Whether a probe of some of its points says already what all points would say of robustness.
 
         Before a break it is to say whether this is one (`is_broken`), after one whether robustness is still lost. Each
-        look errs with probability 2 * `EARLY_ERROR` at most. A recovery is judged on all points.
+        look errs with probability 3 * `EARLY_ERROR` at most. A recovery is judged on all points.
         """
-        (pgd_low, pgd_high), (fgsm_low, fgsm_high) = result.bounds(EARLY_ERROR)
+        low, high = zip(*result.bounds(EARLY_ERROR), strict=True)
         if self.broken_at is not None:
-            return not self._recovers(pgd_high, fgsm_low)
-        # The less PGD and the more FGSM accuracy, the rather it is broken: the two ends bound all between them.
-        return self._is_broken(pgd_high, fgsm_low, alarmed) == self._is_broken(pgd_low, fgsm_high, alarmed)
+            return not self._recovers(low[1], high[2])
+        # The less clean and PGD and the more FGSM accuracy, the rather it is broken: the ends bound all between them.
+        least, most = (high[0], low[1], high[2]), (low[0], high[1], low[2])
+        return self._is_broken(*least, alarmed) == self._is_broken(*most, alarmed)
 
-    def _is_broken(self, pgd: float, fgsm: float, alarmed: bool) -> bool:
+    def _is_broken(self, clean: float, fgsm: float, pgd: float, alarmed: bool) -> bool:
         lost = self.best >= self.floor and pgd < self.threshold and fgsm - pgd > self.config.gap
-        return lost or (alarmed and self._resists_one_step(pgd, fgsm))
+        helped = fgsm - clean > self.config.gap
+        return lost or ((helped or alarmed) and self._resists_one_step(fgsm, pgd))
 
-    def _resists_one_step(self, pgd: float, fgsm: float) -> bool:
+    def _resists_one_step(self, fgsm: float, pgd: float) -> bool:
         return pgd < self.config.drop * fgsm and fgsm - pgd > self.config.gap
 
-    def _recovers(self, pgd: float, fgsm: float) -> bool:
+    def _recovers(self, fgsm: float, pgd: float) -> bool:
         # Hysteresis: back above the drop by half as much again, so noise at the threshold is no recovery.
         back = pgd >= min(1.5 * self.config.drop, 1.0) * self.best
-        return back and not self._resists_one_step(pgd, fgsm)
+        return back and not self._resists_one_step(fgsm, pgd)
 
     def hear(self, iteration: int, result: ProbeResult, *, alarmed: bool = False) -> Finding:
         """Take in a probe. After "breaks" the caller dates the break and calls `broke`.
@@ -123,7 +137,7 @@ class Judge:
             alarmed: an alarm of the free signals called for it.
         """
         if self.broken_at is not None:
-            if not self._recovers(result.pgd, result.fgsm):
+            if not self._recovers(result.fgsm, result.pgd):
                 return "broken"
             self.broken_at = None
             return "recovers"

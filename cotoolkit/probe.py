@@ -18,6 +18,13 @@ from cotoolkit.threat import ThreatModel
 FIRST_LOOK = 32
 """Points after which a probe may end early for the first time."""
 
+MORE = 4
+"""Times as many points before it may for the next time: on small networks it is the number of passes that costs."""
+
+
+Bounds = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
+"""Of clean, FGSM and PGD accuracy, (low, high) each."""
+
 
 @dataclass(frozen=True)
 class ProbeResult:
@@ -41,14 +48,17 @@ class ProbeResult:
     robust: tuple[bool, ...]
     complete: bool = True
 
-    def interval(self) -> tuple[float, float]:
-        """95 % Wilson interval of the PGD accuracy."""
-        return wilson(round(self.pgd * self.points), self.points)
+    def intervals(self) -> Bounds:
+        """95 % Wilson intervals of the clean, the FGSM and the PGD accuracy."""
+        return self._bounded(wilson)
 
-    def bounds(self, error: float) -> tuple[tuple[float, float], tuple[float, float]]:
-        """Bounds of the PGD and of the FGSM accuracy, each wrong with probability `error` at most."""
-        pgd, fgsm = (exact_bounds(round(share * self.points), self.points, error) for share in (self.pgd, self.fgsm))
-        return pgd, fgsm
+    def bounds(self, error: float) -> Bounds:
+        """Bounds of the clean, the FGSM and the PGD accuracy, each wrong with probability `error` at most."""
+        return self._bounded(lambda hits, points: exact_bounds(hits, points, error))
+
+    def _bounded(self, of: Callable[[int, int], tuple[float, float]]) -> Bounds:
+        clean, fgsm, pgd = (of(round(share * self.points), self.points) for share in (self.clean, self.fgsm, self.pgd))
+        return clean, fgsm, pgd
 
     def metrics(self) -> dict[str, float]:
         """The measured values by signal name."""
@@ -76,14 +86,14 @@ class Probe:
 
         Args:
             model: logits out.
-            enough: says of the result on the first `FIRST_LOOK` points, then on twice as many and so on, whether it
-                will do; by default all points are probed at once.
+            enough: says of the result on the first `FIRST_LOOK` points, then on `MORE` times as many and so on, whether
+                it will do; by default all points are probed at once.
         """
         count, seen = len(self.labels), 0
         parts: list[Tensor] = []
         with attack_mode(model, "eval"):
             while True:
-                end = count if enough is None else min(max(FIRST_LOOK, 2 * seen), count)
+                end = count if enough is None else min(max(FIRST_LOOK, MORE * seen), count)
                 parts.append(self._points(model, slice(seen, end)))
                 seen = end
                 result = self._result(torch.cat(parts, 1))

@@ -7,6 +7,7 @@ RECIPES: tuple[str, ...] = (
     "alignment_timeline",
     "boundary_distortion",
     "pertalign_timeline",
+    "natural_break",
 )
 """Modules of this package, in the order of the gallery."""
 
@@ -18,10 +19,6 @@ UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt(
         "GradAlign figure 8 on SVHN",
         "the recipe has a plan for CIFAR-10 alone; SVHN is a data set of the toolkit, but its schedule was not read",
-    ),
-    Unbuilt(
-        "GradAlign repository: the single-layer network of four filters that collapses at 10/255",
-        "its network and data preparation were not read in enough detail to name a run theirs",
     ),
     Unbuilt(
         "PGI poster and NuAT table: AutoAttack of trained ResNet-18, 110 epochs",

@@ -1,38 +1,160 @@
-"""Natural catastrophic overfitting of the smallest network: one convolution, FGSM, all of CIFAR-10.
+"""Natural catastrophic overfitting of the smallest network: one convolution, FGSM, CIFAR-10, nothing injected.
 
 Source: Andriushchenko & Flammarion, NeurIPS 2020, section 4 and appendix: depth is not what it takes. Optimiser, rate,
-schedule and initialisation are theirs; one thousand training images are held out for the probe.
+schedule, augmentation and initialisation are theirs. Ours are the radii, chosen so that networks of these widths break,
+the plain FGSM attack (their code starts from noise), and one thousand training images that are held out for the probe.
 """
 
 from __future__ import annotations
 
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analyses.claims import Claim, ClaimResult, check
+from analyses.lab import Lab
+from cotoolkit.choices import Scale
+from cotoolkit.runs import RunFolder
 from cotoolkit.study import Study
+from figures.look import Look
+from figures.recipe import Recipe, table_of
+from figures.strokes import mark_breakpoint, percent, sheet
+from figures.style import BLUE, PAGE, VERMILION
 
 EPOCHS = 30
 
-WIDTHS = {16: "10/255", 4: "16/255"}
-"""Filters, and the radius at which networks of that width break."""
-
-BASE = {
-    "data": {"name": "cifar10", "augment": "crop_flip", "holdout": 1000},
-    "normalise": "none",
-    "method": "fgsm",
-    "optimizer": "adam",
-    "learning_rate": 0.003,
-    "schedule": {"peak": 0.4},
-    "epochs": EPOCHS,
-    "batch_size": 128,
-    "monitor": {"interval": 100, "points": 512, "trace_every": 1},
-    "evaluation": ("clean", "fgsm", "pgd-50-10"),
-}
+RADII = {16: "10/255", 4: "16/255"}
+"""Of the threat model, by filters of the network."""
 
 STUDY = Study(
     name="natural_break",
     question="Does FGSM training break on natural images in a network of one convolution?",
     scale="laptop",
-    base=BASE,
+    base={
+        "data": {"name": "cifar10", "augment": "crop_flip", "holdout": 1000},
+        "normalise": "none",
+        "method": "fgsm",
+        "optimizer": "adam",
+        "learning_rate": 0.003,
+        "schedule": {"peak": 0.4},
+        "epochs": EPOCHS,
+        "batch_size": 128,
+        "monitor": {"interval": 100, "points": 512, "trace_every": 1},
+        "evaluation": ("clean", "fgsm", "pgd-50-10"),
+    },
     grids=tuple(
         {"model": ({"name": "single_layer_cnn", "width": width},), "epsilon": (radius,), "seed": (0, 1, 2)}
-        for width, radius in WIDTHS.items()
+        for width, radius in RADII.items()
     ),
+)
+
+DATES = ("iteration", "sustained", "earliest", "latest", "detected")
+
+ATTACKS = (("probe_fgsm", "FGSM", VERMILION), ("probe_pgd", "PGD-10", BLUE))
+
+CHANCE = 0.1
+"""Of ten classes."""
+
+
+def course(folder: RunFolder) -> pd.DataFrame:
+    """What a run's probes saw, when it broke, and what came of it.
+
+    Returns:
+        Columns iteration, statistic, value. Statistics are the probes' accuracies, `DATES` of the first break, and at
+        the last iteration the test accuracies by protocol and "iterations", the number of all.
+    """
+    result, metrics = folder.result(), folder.metrics()
+    found = metrics[metrics["signal"].str.startswith("probe_")].rename(columns={"signal": "statistic"})
+    last = result["iterations"]
+    rows = {name: (last, accuracy["value"]) for name, accuracy in result["evaluation"].items()}
+    rows["iterations"] = last, float(last)
+    if result["breakpoint"]:
+        dates = {"iteration": result["breakpoint"]["iteration"], **result["breakpoint"]["detail"]}
+        rows |= {name: (dates[name], float(dates[name])) for name in DATES}
+    own = pd.DataFrame([{"iteration": at, "statistic": name, "value": value} for name, (at, value) in rows.items()])
+    return pd.concat([found, own], ignore_index=True)[["iteration", "statistic", "value"]]
+
+
+def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+    """Train the runs, and read their courses."""
+    table_of(lab, [STUDY])
+    looks = [Look(run, course, {"width": run.model.width, "seed": run.seed}) for run in STUDY.runs()]
+    return lab.measure(looks).assign(scale=scale)
+
+
+def statistic(data: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Rows of one statistic, by width, seed and iteration."""
+    return data[data["statistic"] == name].sort_values(["width", "seed", "iteration"])
+
+
+def draw(data: pd.DataFrame) -> Figure:
+    """Probes against epochs, a line per seed, a panel per width; triangles where a seed broke."""
+    figure, axes = sheet(PAGE, 2.4, 1, len(RADII), sharey=True)
+    steps = float(statistic(data, "iterations")["value"].iloc[0]) / EPOCHS
+    breaks = statistic(data, "iteration")
+    for axis, (width, radius) in zip(axes, RADII.items(), strict=True):
+        for signal, label, colour in ATTACKS:
+            rows = statistic(data, signal)
+            for number, (_, run) in enumerate(rows[rows["width"] == width].groupby("seed")):
+                line = "-" if signal == "probe_fgsm" else "--"
+                axis.plot(run["iteration"] / steps, run["value"], line, color=colour, lw=0.8, alpha=0.8,
+                          label=None if number else label)  # fmt: skip
+        for at in breaks.loc[breaks["width"] == width, "value"]:
+            mark_breakpoint(axis, at / steps, named=False)
+        axis.set(title=f"{width} filters, ε = {radius}", xlabel="epoch", xlim=(0, EPOCHS), ylim=(-0.02, 1.02))
+    percent(axes[0], "accuracy on held-out images")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
+
+
+def at_best(data: pd.DataFrame) -> pd.Series:
+    """Best PGD accuracy of the scheduled probes before the break, or in all, by run."""
+    rows = statistic(data, "probe_pgd").set_index(["width", "seed"])
+    breaks = statistic(data, "iteration").set_index(["width", "seed"])["value"]
+    before = rows["iteration"] < breaks.reindex(rows.index).fillna(float("inf"))
+    return rows.loc[before, "value"].groupby(level=[0, 1]).max()
+
+
+def claims(data: pd.DataFrame) -> list[ClaimResult]:
+    """Robust at first; broken in the end, whatever FGSM accuracy says."""
+    source = "Andriushchenko & Flammarion 2020, section 4 (that it breaks; radii and thresholds are ours)"
+    last = {name: statistic(data, name).set_index(["width", "seed"])["value"] for name in ("fgsm", "pgd-50-10")}
+    gap = last["fgsm"] - last["pgd-50-10"]
+    best = at_best(data)
+    found = []
+    for width, radius in RADII.items():
+        network = f"{width} filters at {radius}"
+        found += [
+            check(
+                Claim(
+                    f"robust_first_{width}", f"{network}: the network is robust before it breaks",
+                    "best PGD-10 accuracy of a probe before the break", "above", 1.5 * CHANCE, CHANCE, source,
+                ),
+                best.loc[width],
+            ),
+            check(
+                Claim(
+                    f"broken_{width}", f"{network}: at the end no robustness is left",
+                    "PGD-50-10 accuracy on the test set", "below", 0.5 * CHANCE, CHANCE, source,
+                ),
+                last["pgd-50-10"].loc[width],
+            ),
+            check(
+                Claim(
+                    f"one_step_{width}", f"{network}: one step is resisted all the same",
+                    "FGSM less PGD-50-10 accuracy on the test set", "above", 0.2, 0.0, source,
+                ),
+                gap.loc[width],
+            ),
+        ]  # fmt: skip
+    return found
+
+
+RECIPE = Recipe(
+    name="field/natural_break",
+    shows="FGSM and PGD accuracy of a network with one convolution, trained with FGSM on CIFAR-10",
+    item="GradAlign paper, section 4: catastrophic overfitting of a single-layer network (radii ours)",
+    studies={"laptop": (STUDY,)},
+    collect=collect,
+    draw=draw,
+    claims=claims,
 )

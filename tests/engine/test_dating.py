@@ -5,7 +5,7 @@ import pytest
 
 from cotoolkit.dating import WINDOW, date
 from cotoolkit.judge import EARLY_ERROR, Judge, MonitorConfig
-from cotoolkit.probe import FIRST_LOOK
+from cotoolkit.probe import FIRST_LOOK, MORE
 from tests.engine.scripted import Script, result
 
 
@@ -101,19 +101,19 @@ def exact(hits, points, share):
 def test_a_look_errs_as_rarely_as_stated(truth):
     # FGSM accuracy is 1 in every sample: all rests on PGD accuracy, and the threshold is 0.25.
     judge = judge_of()
-    for points in (FIRST_LOOK, 2 * FIRST_LOOK):
+    for points in (FIRST_LOOK, MORE * FIRST_LOOK):
         wrong = 0.0
         for hits in range(points + 1):
             partial = result(hits / points, fgsm=1.0, points=points)
             if judge.decided(partial) and judge.is_broken(partial) != (truth < 0.25):
                 wrong += exact(hits, points, truth)
-        assert wrong <= 2 * EARLY_ERROR
+        assert wrong <= 3 * EARLY_ERROR
 
 
 def test_clear_cases_are_decided_at_the_first_look_and_close_ones_are_not():
     judge = judge_of()
     assert judge.decided(result(0.0, fgsm=0.9, points=FIRST_LOOK))
-    assert judge.decided(result(0.6, fgsm=0.7, points=FIRST_LOOK))
+    assert judge.decided(result(0.6, fgsm=0.65, clean=0.95, points=FIRST_LOOK))
     assert not judge.decided(result(0.25, fgsm=0.9, points=FIRST_LOOK))
     assert not judge.decided(result(0.0, fgsm=0.3, points=FIRST_LOOK))  # PGD is low; is the gap above 0.2?
     assert judge.decided(result(0.0, fgsm=0.3, points=2048))

@@ -85,6 +85,32 @@ def test_under_an_alarm_resistance_to_one_step_alone_is_a_break():
     assert judge.hear(200, result(pgd=0.5, fgsm=0.6)) == "recovers"
 
 
+def test_an_attack_that_helps_the_network_is_a_break_by_itself():
+    judge = Judge(MonitorConfig(), classes=10)  # no probe has found it robust, nor will one
+    assert judge.hear(10, result(pgd=0.08, fgsm=0.12, clean=0.2)) == "intact"
+    # One of the three numbers changed at a time: FGSM accuracy 0.2 above clean, PGD below half of FGSM, 0.2 apart.
+    assert judge.is_broken(result(pgd=0.1, fgsm=0.41, clean=0.2))
+    assert not judge.is_broken(result(pgd=0.1, fgsm=0.4, clean=0.2))
+    assert not judge.is_broken(result(pgd=0.21, fgsm=0.41, clean=0.2))
+    assert not judge.is_broken(result(pgd=0.0, fgsm=0.19, clean=0.0))
+    assert judge.hear(20, result(pgd=0.0, fgsm=0.9, clean=0.2)) == "breaks"
+    judge.broke(20)
+    assert judge.hear(30, result(pgd=0.05, fgsm=0.9, clean=0.2)) == "broken"
+    assert judge.verdict(result(pgd=0.0, fgsm=0.9), result(0.0)) == "catastrophic overfitting"
+    assert judge.hear(40, result(pgd=0.08, fgsm=0.12, clean=0.2)) == "recovers"
+
+
+def test_intervals_say_when_a_break_may_be_and_when_it_must():
+    judge = heard([0.5])[0]  # broken below 0.25; the 95 % interval there is about +-6 points on 200
+    assert [judge.may_be_broken(result(pgd)) for pgd in (0.4, 0.33, 0.28, 0.2, 0.0)] == [False, False, True, True, True]
+    assert [judge.surely_broken(result(pgd)) for pgd in (0.28, 0.22, 0.17, 0.0)] == [False, False, True, True]
+    # The gap has its interval, too: 0.25 apart may be 0.2 or less.
+    assert judge.is_broken(result(0.1, fgsm=0.35))
+    assert not judge.surely_broken(result(0.1, fgsm=0.35))
+    assert not judge.is_broken(result(0.2, fgsm=0.38))
+    assert judge.may_be_broken(result(0.2, fgsm=0.38))
+
+
 def test_probes_come_early_then_at_the_interval():
     due = [iteration for iteration in range(1, 1501) if MonitorConfig(interval=500).scheduled(iteration)]
     assert due == [32, 64, 128, 256, 500, 1000, 1500]
