@@ -2,7 +2,7 @@
 
 from cotoolkit.signals.curvature import top_hessian_eigenvalue
 from cotoolkit.signals.local import bilinear_error, gradient_alignment, input_curvature, taylor_residual
-from cotoolkit.signals.masking import logit_spread, probability_output, regained_accuracy, zero_gradient
+from cotoolkit.signals.masking import logit_spread, regained_accuracy, zero_gradient
 from cotoolkit.signals.perturbation import perturbation_alignment, perturbation_spectrum
 from cotoolkit.signals.registry import SIGNALS, SignalInfo, signal
 from cotoolkit.signals.segment import boundary_distortion, smallest_fooling_fraction
@@ -36,7 +36,6 @@ __all__ = [
     "perturbation_alignment",
     "perturbation_norm",
     "perturbation_spectrum",
-    "probability_output",
     "regained_accuracy",
     "signal",
     "smallest_fooling_fraction",

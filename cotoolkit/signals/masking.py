@@ -34,13 +34,6 @@ def logit_spread(logits: Tensor) -> Tensor:
     return torch.stack([(one - scaled).norm(dim=2).amax(0) for one in scaled]).amax(0)
 
 
-@signal(cost=FREE, at_break=None, source=f"{AUTOATTACK} (within 1e-5)")
-def probability_output(logits: Tensor) -> Tensor:
-    """1 where an output lies in [0, 1] and sums to 1, as probabilities do and logits do not. (B, classes) -> (B,)."""
-    inside = (logits.amin(1) > -1e-5) & (logits.amax(1) < 1 + 1e-5)
-    return (inside & ((logits.sum(1) - 1).abs() < 1e-5)).float()
-
-
 @signal(
     cost=FREE, at_break="rises", source="Kim et al., AAAI 2021, for radii; Carlini et al., 2019, for steps and radii"
 )

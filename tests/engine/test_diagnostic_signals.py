@@ -17,7 +17,6 @@ from cotoolkit.signals import (
     logit_spread,
     perturbation_alignment,
     perturbation_spectrum,
-    probability_output,
     regained_accuracy,
     smallest_fooling_fraction,
     taylor_residual,
@@ -129,17 +128,12 @@ def test_the_spread_of_outputs_ignores_their_scale():
     assert logit_spread(torch.stack([once, turned, once])).tolist() == pytest.approx([0, math.sqrt(2)], abs=1e-6)
 
 
-def test_probabilities_are_told_from_logits():
-    outputs = torch.tensor([[0.25, 0.75], [0.5, 0.6], [-0.5, 1.5], [2.0, -1.0]])
-    assert probability_output(outputs).tolist() == [1, 0, 0, 0]
-
-
 def test_regained_accuracy_by_hand():
     # Accuracies 3/4, 1/4, 2/4, 4/4: falls, then regains 1/4 and 3/4 above the least before.
     correct = grid([1, 1, 1, 0], [1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 1])
     assert regained_accuracy(correct).tolist() == pytest.approx([0, 0, 0.25, 0.75])
 
 
-@pytest.mark.parametrize("name", ["logit_spread", "probability_output", "zero_gradient", "perturbation_spectrum"])
+@pytest.mark.parametrize("name", ["logit_spread", "zero_gradient", "perturbation_spectrum"])
 def test_what_no_source_says_about_the_break_has_no_direction(name):
     assert SIGNALS[name].at_break is None
