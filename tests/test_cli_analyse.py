@@ -68,7 +68,7 @@ def test_every_study_has_its_package(name):
         ("purification a b c", "takes two networks, CLEAN and ROBUST, or none, not 3"),
         ("purification --scale huge", "'huge' is not one of"),
         ("across-break --scale huge", "'huge' is not one of"),
-        ("features a:last b:last --points 3", "should be greater than or equal to 10"),
+        ("features a:last b:last --points 3", "Invalid value for '--points'"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(cli, words, message):
