@@ -105,10 +105,13 @@ def benchmark(runs: Sequence[Run], report: Callable[[str], None] = lambda name: 
 
 
 def cost(outcomes: Sequence[Outcome]) -> tuple[float, float]:
-    """What calibration makes small: the share of missed collapses plus false alarms per run, then the median delay."""
+    """What calibration makes small: the share of missed collapses plus false alarms per run, then the median delay.
+
+    The delay is that since the first crossing.
+    """
     counted = [found for found in outcomes if found.kind != "unclear"]
     collapses = [found for found in counted if found.kind == "collapse"]
-    delays = [found.delay for found in collapses if found.delay is not None]
+    delays = [found.since_first for found in collapses if found.since_first is not None]
     missed = 1 - len(delays) / len(collapses) if collapses else 0.0
     false = sum(found.false for found in counted) / len(counted) if counted else 0.0
     return missed + false, float(np.median(delays)) if delays else np.inf

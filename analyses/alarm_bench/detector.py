@@ -1,7 +1,7 @@
 """The combined detector on a recorded run: free signals raise the alarm, a probe confirms the break.
 
 The decisions are those of `cotoolkit.monitor.BreakpointMonitor`: the same `Alarm`, `Judge` and schedule. What is taken
-from the recording is what the network would have answered.
+from the recording is what the network would have answered, on all of the probe's points.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from analyses.alarm_bench.dates import heard
 from analyses.alarm_bench.runs import Run
 from cotoolkit.alarm import Alarm, Rule
 from cotoolkit.judge import Judge
@@ -18,9 +19,6 @@ from cotoolkit.reading import TOGETHER
 
 CLASSES = 10
 """Of both data sets."""
-
-TRACED = ("pert_align", "linearity")
-"""Signals that need the update's input gradient, which a monitor asks for every `trace_every` iterations."""
 
 
 class Watched(NamedTuple):
@@ -52,13 +50,12 @@ def watch(run: Run, rules: Sequence[Rule] | None = None) -> Watched:
     probes, due, alarmed = 0, False, False
     for row in run.recording.trace.to_dict("records"):
         iteration = int(row["iteration"])
-        skipped = TRACED if iteration % config.trace_every else ()
-        unread.append({str(name): value for name, value in row.items() if name not in skipped})
+        unread.append(heard(iteration, {str(name): value for name, value in row.items()}, config.trace_every))
         scheduled = config.scheduled(iteration)
         if scheduled or len(unread) == TOGETHER:
-            heard = [alarm.update(signals) for signals in unread]
+            raised = [alarm.update(signals) for signals in unread]
             unread.clear()
-            if any(heard) and probes and judge.broken_at is None:
+            if any(raised) and probes and judge.broken_at is None:
                 warnings.append(iteration)
                 alarmed = True
         due = due or alarmed or scheduled

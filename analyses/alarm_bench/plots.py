@@ -16,7 +16,8 @@ from analyses.style import STYLE
 
 
 def delays(table: pd.DataFrame) -> tuple[Figure, Axes]:
-    """Median delay of each rule with its interval, and its 90 % delay; misses and false alarms beside it.
+    """Median delay of each rule since the first crossing with its interval, and its 90 % delay; its median delay since
+    the crossing that lasts; misses and false alarms beside it.
 
     Args:
         table: of `tables.rule_table`, one row per rule, in the order drawn.
@@ -27,12 +28,13 @@ def delays(table: pd.DataFrame) -> tuple[Figure, Axes]:
         axis, beside = figure.subplots(1, 2, sharey=True, width_ratios=(4, 1.1))
         blue, orange = (sns.color_palette("colorblind")[index] for index in (0, 1))
         heights = np.arange(len(rows))
-        axis.hlines(heights, rows["delay_low"], rows["delay_high"], color=blue, lw=2)
-        axis.plot(rows["delay"], heights, "o", color=blue, label="median delay, 95 % interval")
-        axis.plot(rows["delay_90"], heights, "|", color=orange, ms=11, mew=2.5, label="90 % of breaks are found by")
+        axis.hlines(heights, rows["delay_first_low"], rows["delay_first_high"], color=blue, lw=2)
+        axis.plot(rows["delay_first"], heights, "o", color=blue, label="median delay, 95 % interval")
+        axis.plot(rows["delay_sustained"], heights, "o", color=blue, mfc="none", ms=9, label="since it lasts")
+        axis.plot(rows["delay_first_90"], heights, "|", color=orange, ms=11, mew=2.5, label="90 % are found by")
         axis.axvline(0, color="black", lw=1)
         axis.set_yticks(heights, rows["label"])
-        axis.set_xlabel("iterations after the true break (negative: before it)")
+        axis.set_xlabel("iterations after the first crossing of the true break (negative: before it)")
         axis.set_ylim(-0.7, len(rows) - 0.3)
         beside.axis("off")
         for x, title, column in ((0.0, "missed", "missed"), (0.65, "false", "false_per_healthy_run")):
@@ -40,7 +42,7 @@ def delays(table: pd.DataFrame) -> tuple[Figure, Axes]:
             for height, value in enumerate(rows[column]):
                 text = f"{value:.0%}" if column == "missed" else f"{value:.2f}"
                 beside.text(x, height, text, transform=beside.get_yaxis_transform(), fontsize=9, va="center")
-        figure.legend(loc="outside lower center", ncols=2, frameon=False)
+        figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure, axis
 
 
@@ -77,9 +79,10 @@ def example(run: Run, signals: Sequence[str], warning: int | None, detected: int
         warning: iteration of the first warning near the break, if any.
         detected: iteration of the confirmed break, if any.
     """
-    broken_at = run.truth.broken_at
-    assert broken_at is not None
-    around = broken_at - 80, broken_at + 80
+    first, sustained = run.truth.first, run.truth.sustained
+    assert first is not None
+    assert sustained is not None
+    around = first - 80, sustained + 80
     colours = sns.color_palette("colorblind")
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.5, 1.5 * len(signals) + 2.6), layout="constrained")
@@ -94,12 +97,14 @@ def example(run: Run, signals: Sequence[str], warning: int | None, detected: int
             axis.plot(run.recording.trace["iteration"], run.recording.trace[signal], color="0.35", lw=1)
             axis.set_ylabel(signal)
         for axis in axes:
-            axis.axvline(broken_at, color="black", lw=1.2, label="true break")
+            axis.axvspan(first, sustained, color="0.85")
+            axis.axvline(first, color="black", lw=1.2, label="true break")
+            axis.axvline(sustained, color="black", lw=1.2, ls=":", label="for good")
             for iteration, style, label in ((warning, ":", "warning"), (detected, "--", "confirmed")):
                 if iteration is not None:
                     axis.axvline(iteration, color=colours[3], lw=1.4, ls=style, label=label)
         axes[-1].set_xlim(*around)
         axes[-1].set_xlabel("iteration")
         handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=5, frameon=False)
+        figure.legend(handles, labels, loc="outside upper center", ncols=6, frameon=False)
     return figure, axes

@@ -2,6 +2,7 @@
 
 The signals are those a monitor could have: free ones from each step, and a probe of few held-out points. The truth is
 a dense PGD evaluation that no monitor sees: other points (the test set), other random starts, more and smaller steps.
+The engine's own dates of the break are recorded, too, to be held against it.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from analyses.alarm_bench.dates import Dates, Recorded, engine_dates
+from analyses.alarm_bench.truth import EVERY, FLOOR, undated
 from cotoolkit.attacks import attack_mode, input_gradient
 from cotoolkit.config import RunConfig
+from cotoolkit.dating import WINDOW
 from cotoolkit.evaluate import Protocol, evaluate
 from cotoolkit.seeding import fork_global_rng, generator
 from cotoolkit.signals import bilinear_error, step_signals
@@ -28,12 +32,10 @@ TRUTH = Protocol(steps=20, restarts=1, step_size=0.125)
 TRUTH_POINTS = 160
 """Test points of the truth, at most."""
 
-EVERY = 16
-"""Iterations between evaluations, of the truth and by the probe."""
-
 FALLS = 3
-"""Times that robustness falls below half of its best between two evaluations and every iteration there is evaluated, so
-that the truth is dated to the iteration; networks that oscillate would have dozens."""
+"""Times that robustness falls below half of its best between two evaluations and every iteration is evaluated, there
+and `dating.WINDOW` before and after; networks that oscillate would have dozens. Around the break that lasts every
+iteration is, wherever that lies, so that the truth is dated to the iteration."""
 
 NEAR = 64
 """Iterations before and after such a fall in which the probe is taken every `NEAR_EVERY` iterations. A probe that an
@@ -54,13 +56,21 @@ class Recording(NamedTuple):
 
     Attributes:
         trace: one row per iteration, a column per signal; nan where a signal was not taken.
-        truth: columns iteration, clean, fgsm, pgd: accuracies on the truth's points after that many updates.
+        truth: columns iteration, clean, fgsm, pgd: accuracies on the truth's points after that many updates, at every
+            `EVERY` iterations and the last, and around breaks at each.
+        dates: of the engine for the first break it finds, if any.
         iterations: as configured; the trace of a run that diverged has fewer.
     """
 
     trace: pd.DataFrame
     truth: pd.DataFrame
+    dates: Dates | None
     iterations: int
+
+    @property
+    def diverged(self) -> bool:
+        """Whether training ended for a loss or weights that are not finite."""
+        return int(self.trace["iteration"].max()) < self.iterations
 
 
 def record(config: RunConfig, *, download: bool = False) -> Recording:
@@ -71,34 +81,31 @@ def record(config: RunConfig, *, download: bool = False) -> Recording:
     trainer = Trainer(config, device="cpu", download=download)
     weights = [_copied(trainer.bare)]
     rows = _train(trainer, weights)
-    twin = copy.deepcopy(trainer.bare)
-
-    def at(iteration: int) -> nn.Module:
-        twin.load_state_dict(weights[iteration])
-        return twin
-
+    run = Recorded(weights, copy.deepcopy(trainer.bare), trainer.probe)
     last = len(weights) - 1
     grid = {*range(0, last, EVERY), last}
     images, labels = (part[:TRUTH_POINTS] for part in trainer.test)
     truth: dict[int, dict[str, float]] = {}
 
-    def evaluate_at(iterations: Iterable[int]) -> None:
+    def evaluate_at(iterations: Iterable[int]) -> pd.DataFrame:
         for iteration in sorted({*iterations} - truth.keys()):
-            model = at(iteration)
+            model = run.at(iteration)
             truth[iteration] = {
                 name: evaluate(model, images, labels, config.threat, protocol, seed=1).accuracy.value
                 for name, protocol in (("clean", "clean"), ("fgsm", "fgsm"), ("pgd", TRUTH))
             }
+        return pd.DataFrame([{"iteration": iteration, **row} for iteration, row in sorted(truth.items())])
 
-    evaluate_at(grid)
-    falls = _falls({iteration: row["pgd"] for iteration, row in sorted(truth.items())})
-    for before, after in falls:
-        evaluate_at(range(before, after))
+    table = evaluate_at(grid)
+    for before, after in _falls(dict(zip(table["iteration"], table["pgd"], strict=True))):
+        table = evaluate_at(range(max(0, before - WINDOW), min(last, after + WINDOW) + 1))
         grid |= {*range(max(0, after - NEAR), min(last, after + NEAR), NEAR_EVERY)}
+    while missing := undated(table):
+        table = evaluate_at(missing)
+    dates = engine_dates(trainer.monitor, run, rows, epoch=len(trainer.batches), total=trainer.total)
     for iteration in sorted(grid - {0}):
-        rows[iteration - 1] |= trainer.probe.measure(at(iteration)).metrics()
-    table = pd.DataFrame([{"iteration": iteration, **row} for iteration, row in sorted(truth.items())])
-    return Recording(pd.DataFrame(rows), table, trainer.total)
+        rows[iteration - 1] |= trainer.probe.measure(run.at(iteration)).metrics()
+    return Recording(pd.DataFrame(rows), table, dates, trainer.total)
 
 
 def _train(trainer: Trainer, weights: list[dict[str, Tensor]]) -> list[dict[str, float]]:
@@ -126,10 +133,13 @@ def _copied(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _falls(accuracies: Mapping[int, float]) -> list[tuple[int, int]]:
-    """The first `FALLS` pairs of neighbouring evaluations between which PGD accuracy fell below half of its best."""
+    """The first `FALLS` pairs of neighbouring evaluations between which PGD accuracy fell below half of its best.
+
+    A best below the least that is robust is none to fall from.
+    """
     best, before, falls = 0.0, 0, []
     for iteration, accuracy in accuracies.items():
-        if accuracy < best / 2 <= accuracies[before]:
+        if best >= FLOOR and accuracy < best / 2 <= accuracies[before]:
             falls.append((before, iteration))
         best, before = max(best, accuracy), iteration
     return falls[:FALLS]

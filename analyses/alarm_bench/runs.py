@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from analyses.alarm_bench.dates import Dates
 from analyses.alarm_bench.record import Recording, record
 from analyses.alarm_bench.truth import Truth, judge_truth
 from cotoolkit.config import RunConfig
@@ -80,16 +81,19 @@ def read(folder: Path, config: RunConfig) -> Run:
     """A recorded run.
 
     Raises:
-        RunError: its files are damaged.
+        RunError: its files are damaged, or of a benchmark that recorded less.
     """
     path = _path(folder, config, "json")
     try:
         facts = json.loads(path.read_text())
         trace, truth = (pd.read_parquet(_path(folder, config, f"{part}.parquet")) for part in ("trace", "truth"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path}: cannot be read ({error}); delete it, and the run is recorded again") from None
-    recording = Recording(trace, truth, facts["iterations"])
-    return Run(facts["setting"], config.seed, config, recording, judge_truth(recording), facts["environment"])
+        dates = None if facts["dates"] is None else Dates(**facts["dates"])
+        recording = Recording(trace, truth, dates, facts["iterations"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else error
+        raise RunError(f"{path}: cannot be read ({reason}); delete it, and the run is recorded again") from None
+    judged = judge_truth(truth, diverged=recording.diverged)
+    return Run(facts["setting"], config.seed, config, recording, judged, facts["environment"])
 
 
 def _record(setting: str, data: dict[str, Any], folder: str, download: bool) -> None:
@@ -99,7 +103,13 @@ def _record(setting: str, data: dict[str, Any], folder: str, download: bool) -> 
     path = Path(folder)
     write_table(found.trace, _path(path, config, "trace.parquet"))
     write_table(found.truth, _path(path, config, "truth.parquet"))
-    facts = {"setting": setting, "iterations": found.iterations, "config": data, "environment": environment("cpu")}
+    facts = {
+        "setting": setting,
+        "iterations": found.iterations,
+        "dates": None if found.dates is None else found.dates._asdict(),
+        "config": data,
+        "environment": environment("cpu"),
+    }
     write_atomically(_path(path, config, "json"), json.dumps(facts, indent=1).encode())
 
 

@@ -1,22 +1,28 @@
-"""How well a rule would have watched the recorded runs: delay, lead, false alarms, misses, with their uncertainty."""
+"""How well a rule would have watched the recorded runs: delay, lead, false alarms, misses, with their uncertainty.
+
+And how well the engine dates the breaks that it finds.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
 from analyses.alarm_bench.runs import Run
 from cotoolkit.intervals import wilson
 
 HORIZON = 50
-"""Iterations before a break from which an alarm counts as a warning of it; an earlier one is false."""
+"""Iterations before a break's first crossing from which an alarm counts as a warning of it; an earlier one is false."""
 
 RESAMPLES = 2000
-"""Of the bootstrap over runs, for the intervals of median and 90 % delay."""
+"""Of the bootstrap over runs, for the intervals of percentiles."""
+
+Date = Literal["first", "sustained"]
+"""Of a break: its first crossing, and the one that lasts; the engine and the truth have both."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +31,15 @@ class Outcome:
 
     Attributes:
         kind: of the run, see `truth.Kind`.
-        delay: alarm minus break, in iterations, of a collapse; negative when it came first; None if it was missed.
+        since_first: first alarm near the break minus its first crossing, in iterations, of a collapse; negative when
+            the alarm came first; None if there was none.
+        since_sustained: likewise since the crossing that lasts.
         false: alarms with no break near: all of a run that did not collapse, those before `HORIZON` of one that did.
     """
 
     kind: str
-    delay: int | None
+    since_first: int | None
+    since_sustained: int | None
     false: int
 
 
@@ -47,15 +56,28 @@ class Interval:
 
 
 @dataclass(frozen=True)
+class Delay:
+    """Iterations from a date of the break to a rule's alarm, over the collapses that have one.
+
+    Attributes:
+        median: bootstrap interval.
+        ninety: 90th percentile; bootstrap interval.
+    """
+
+    median: Interval
+    ninety: Interval
+
+
+@dataclass(frozen=True)
 class Score:
     """A rule over many runs.
 
     Attributes:
         collapses: runs that collapsed.
         missed: share of them without an alarm from `HORIZON` before the break on; Wilson interval.
-        median: delay of the others, in iterations; bootstrap interval.
-        ninety: 90th percentile of it.
-        lead: share of collapses with an alarm before the break; Wilson interval.
+        first: delay since the first crossing.
+        sustained: delay since the crossing that lasts.
+        lead: share of collapses with an alarm before the first crossing; Wilson interval.
         healthy: runs that stayed healthy.
         false: false alarms per healthy run; exact Poisson interval.
         other: runs that lost robustness gradually or diverged.
@@ -65,8 +87,8 @@ class Score:
 
     collapses: int
     missed: Interval
-    median: Interval
-    ninety: Interval
+    first: Delay
+    sustained: Delay
     lead: Interval
     healthy: int
     false: Interval
@@ -75,13 +97,43 @@ class Score:
     premature: Interval
 
 
+@dataclass(frozen=True)
+class Dating:
+    """One of the engine's two dates against the truth's, over the collapses in which it found a break.
+
+    It is the first break that the engine finds, the one in a run's result: where the network recovered from that, the
+    date is wrong by as much. The truth is taken on test images, the engine's probe on fewer other ones, held out from
+    training where a run holds any out: a part of every difference is sampling.
+
+    Attributes:
+        date: which crossing.
+        collapses: runs that collapsed.
+        dated: share of them in which the engine found a break; Wilson interval.
+        error: median of engine minus truth, in iterations; bootstrap interval.
+        size: median of its absolute value; bootstrap interval.
+        size_ninety: 90th percentile of its absolute value; bootstrap interval.
+        covered: share of dated runs whose `earliest` to `latest` holds the truth's date; Wilson interval.
+    """
+
+    date: Date
+    collapses: int
+    dated: Interval
+    error: Interval
+    size: Interval
+    size_ninety: Interval
+    covered: Interval
+
+
 def outcome(run: Run, alarms: Sequence[int]) -> Outcome:
     """Hold the iterations of a rule's alarms against a run's truth."""
-    broken_at = run.truth.broken_at
-    if broken_at is None:
-        return Outcome(run.truth.kind, None, len(alarms))
-    near = [alarm - broken_at for alarm in alarms if alarm >= broken_at - HORIZON]
-    return Outcome(run.truth.kind, near[0] if near else None, len(alarms) - len(near))
+    first, sustained = run.truth.first, run.truth.sustained
+    if first is None or sustained is None:
+        return Outcome(run.truth.kind, None, None, len(alarms))
+    near = [alarm for alarm in alarms if alarm >= first - HORIZON]
+    false = len(alarms) - len(near)
+    if not near:
+        return Outcome(run.truth.kind, None, None, false)
+    return Outcome(run.truth.kind, near[0] - first, near[0] - sustained, false)
 
 
 def score(outcomes: Sequence[Outcome], seed: int = 0) -> Score:
@@ -94,19 +146,48 @@ def score(outcomes: Sequence[Outcome], seed: int = 0) -> Score:
     collapses = [found for found in outcomes if found.kind == "collapse"]
     healthy = [found.false for found in outcomes if found.kind == "healthy"]
     other = [found.false for found in outcomes if found.kind in ("gradual", "diverged")]
-    delays = np.array([found.delay for found in collapses if found.delay is not None], dtype=float)
+    since_first = [found.since_first for found in collapses if found.since_first is not None]
+    since_sustained = [found.since_sustained for found in collapses if found.since_sustained is not None]
     return Score(
         len(collapses),
-        share(len(collapses) - len(delays), len(collapses)),
-        _percentile(delays, 50, seed),
-        _percentile(delays, 90, seed),
-        share(int((delays < 0).sum()), len(collapses)),
+        share(len(collapses) - len(since_first), len(collapses)),
+        Delay(_percentile(since_first, 50, seed), _percentile(since_first, 90, seed)),
+        Delay(_percentile(since_sustained, 50, seed), _percentile(since_sustained, 90, seed)),
+        share(sum(delay < 0 for delay in since_first), len(collapses)),
         len(healthy),
         rate(sum(healthy), len(healthy)),
         len(other),
         rate(sum(other), len(other)),
         rate(sum(found.false for found in collapses), len(collapses)),
     )
+
+
+def score_dating(runs: Sequence[Run], seed: int = 0) -> list[Dating]:
+    """Hold the engine's first crossings against the truth's, and its lasting ones.
+
+    Args:
+        runs: recorded; those that did not collapse count for nothing.
+        seed: of the bootstrap.
+    """
+    collapses = [run for run in runs if run.truth.kind == "collapse"]
+    pairs = [(run.recording.dates, run.truth) for run in collapses if run.recording.dates is not None]
+    found = []
+    for date in get_args(Date):
+        errors = [getattr(dates, date) - getattr(truth, date) for dates, truth in pairs]
+        sizes = [abs(error) for error in errors]
+        covered = sum(dates.earliest <= getattr(truth, date) <= dates.latest for dates, truth in pairs)
+        found.append(
+            Dating(
+                date,
+                len(collapses),
+                share(len(pairs), len(collapses)),
+                _percentile(errors, 50, seed),
+                _percentile(sizes, 50, seed),
+                _percentile(sizes, 90, seed),
+                share(covered, len(pairs)),
+            )
+        )
+    return found
 
 
 def share(hits: int, among: int) -> Interval:
@@ -124,10 +205,10 @@ def rate(events: int, runs: int) -> Interval:
     return Interval(events / runs, low / runs, stats.chi2.ppf(0.975, 2 * events + 2) / 2 / runs)
 
 
-def _percentile(values: NDArray[np.float64], percent: float, seed: int) -> Interval:
-    """A percentile with its bootstrap interval."""
+def _percentile(values: Sequence[float], percent: float, seed: int) -> Interval:
+    """A percentile with its bootstrap interval; nan of nothing."""
     if len(values) == 0:
         return Interval(np.nan, np.nan, np.nan)
-    draws = np.random.default_rng(seed).choice(values, (RESAMPLES, len(values)))
+    draws = np.random.default_rng(seed).choice(np.array(values, dtype=float), (RESAMPLES, len(values)))
     low, high = np.percentile(np.percentile(draws, percent, axis=1), [2.5, 97.5])
     return Interval(float(np.percentile(values, percent)), float(low), float(high))

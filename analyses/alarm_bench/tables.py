@@ -1,15 +1,16 @@
-"""The benchmark's tables: runs, rules, and what the combined detector did in each run."""
+"""The benchmark's tables: runs, rules, the engine's dates, and what the combined detector did in each run."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from analyses.alarm_bench.calibrate import Row
+from analyses.alarm_bench.dates import Dates
 from analyses.alarm_bench.detector import Watched
 from analyses.alarm_bench.runs import Run
-from analyses.alarm_bench.score import Interval
+from analyses.alarm_bench.score import Interval, score_dating
 
 KINDS = ("collapse", "healthy", "gradual", "diverged", "unclear")
 
@@ -30,14 +31,16 @@ def rule_table(rows: Sequence[Row]) -> pd.DataFrame:
         score = row.score
         measured = {
             "missed": score.missed,
-            "delay": score.median,
-            "delay_90": score.ninety,
+            "delay_first": score.first.median,
+            "delay_first_90": score.first.ninety,
+            "delay_sustained": score.sustained.median,
+            "delay_sustained_90": score.sustained.ninety,
             "before_break": score.lead,
             "false_per_healthy_run": score.false,
             "per_other_run": score.other_false,
             "premature_per_collapse": score.premature,
         }
-        flat = {name: value for key, found in measured.items() for name, value in _flat(key, found).items()}
+        flat = _flat(measured)
         counts = {"collapses": score.collapses, "healthy": score.healthy, "other": score.other}
         table.append(
             {"rule": row.rule, "split": row.split, "fitted": not row.published, "thresholds": row.thresholds}
@@ -47,29 +50,52 @@ def rule_table(rows: Sequence[Row]) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
+def dating_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """One row for each of the two dates: how far the engine's lies from the truth's; see `score.Dating`."""
+    table = []
+    for found in score_dating(runs):
+        measured = {
+            "dated": found.dated,
+            "error": found.error,
+            "error_size": found.size,
+            "error_size_90": found.size_ninety,
+            "covered": found.covered,
+        }
+        table.append({"date": found.date, "collapses": found.collapses} | _flat(measured))
+    return pd.DataFrame(table)
+
+
 def run_table(runs: Sequence[Run], watched: Sequence[Watched]) -> pd.DataFrame:
-    """One row per run: its truth, and the combined detector's first warning, first break and probes."""
-    return pd.DataFrame(
+    """One row per run: its truth, the engine's dates, and the combined detector's warning, first break and probes."""
+    engine = [f"engine_{name}" for name in Dates._fields]
+    table = pd.DataFrame(
         [
             {
                 "setting": run.setting,
                 "seed": run.seed,
                 "kind": run.truth.kind,
-                "broken_at": run.truth.broken_at,
+                "first": run.truth.first,
+                "sustained": run.truth.sustained,
+                **dict(zip(engine, run.recording.dates or [None] * len(engine), strict=True)),
                 "recovered": run.truth.recovered,
                 "best_pgd": run.truth.best,
                 "last_pgd": run.truth.last,
                 "iterations": int(run.recording.trace["iteration"].max()),
                 "first_warning": found.warnings[0] if found.warnings else None,
                 "warnings": len(found.warnings),
-                "detected": found.breaks[0] if found.breaks else None,
+                "confirmed": found.breaks[0] if found.breaks else None,
                 "breaks": len(found.breaks),
                 "probes": found.probes,
             }
             for run, found in zip(runs, watched, strict=True)
         ]
-    ).astype({"broken_at": "Int64", "first_warning": "Int64", "detected": "Int64"})
+    )
+    return table.astype(dict.fromkeys(["first", "sustained", *engine, "first_warning", "confirmed"], "Int64"))
 
 
-def _flat(name: str, found: Interval) -> dict[str, float]:
-    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+def _flat(measured: Mapping[str, Interval]) -> dict[str, float]:
+    """Each value, and the ends of its interval."""
+    flat: dict[str, float] = {}
+    for name, found in measured.items():
+        flat |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+    return flat

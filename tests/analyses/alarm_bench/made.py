@@ -9,7 +9,7 @@ from analyses.alarm_bench.truth import judge_truth
 from cotoolkit.config import RunConfig
 
 
-def recording(pgd, *, fgsm=0.7, clean=0.9, iterations=300, ended=None, **signals):
+def recording(pgd, *, fgsm=0.7, clean=0.9, iterations=300, ended=None, dates=None, **signals):
     """`pgd`, `fgsm`, `clean` and every signal are functions of the iteration, or constants."""
 
     def of(value, at):
@@ -19,12 +19,17 @@ def recording(pgd, *, fgsm=0.7, clean=0.9, iterations=300, ended=None, **signals
     truth = {"iteration": at, "clean": of(clean, at), "fgsm": of(fgsm, at), "pgd": of(pgd, at)}
     probed = {"probe_clean": clean, "probe_fgsm": fgsm, "probe_pgd": pgd, "gradient_alignment": 0.5}
     trace = {name: of(value, trained) for name, value in {**probed, **signals}.items()}
-    return Recording(pd.DataFrame({"iteration": trained, **trace}), pd.DataFrame(truth), iterations)
+    return Recording(pd.DataFrame({"iteration": trained, **trace}), pd.DataFrame(truth), dates, iterations)
+
+
+def judged(pgd, **options):
+    found = recording(pgd, **options)
+    return judge_truth(found.truth, diverged=found.diverged)
 
 
 def run(setting="made", seed=0, pgd=0.5, **options):
     found = recording(pgd, **options)
-    return Run(setting, seed, RunConfig(seed=seed), found, judge_truth(found), {"torch": "none"})
+    return Run(setting, seed, RunConfig(seed=seed), found, judged(pgd, **options), {"torch": "none"})
 
 
 def breaks_at(iteration, before=0.5, after=0.0):

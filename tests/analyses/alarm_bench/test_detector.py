@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from analyses.alarm_bench.detector import TRACED, watch
+from analyses.alarm_bench.dates import TRACED
+from analyses.alarm_bench.detector import watch
 from cotoolkit.alarm import Alarm
 from cotoolkit.judge import MonitorConfig
 from cotoolkit.monitor import BreakpointMonitor
@@ -37,7 +38,7 @@ class Recorded(BreakpointMonitor):
         read, self.unread = self.unread, []
         return read
 
-    def _measure(self, weights=None):
+    def _measure(self, weights=None, enough=None):
         row = self.rows[self.iteration]
         return result(row["probe_pgd"], row["probe_fgsm"], row["probe_clean"])
 
