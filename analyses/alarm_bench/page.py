@@ -42,10 +42,9 @@ def report_of(runs: Sequence[Run], watched: Sequence[Watched], rows: Sequence[Ro
                 "How late, how often wrong",
                 "Each rule's delay from the first crossing of the true break to its first alarm: dot and line are the "
                 "median and its 95 % interval, the tick is the delay within which 90 % of the found breaks are found. "
-                "The circle is the median delay from the crossing that lasts. On the right: the "
-                "share of collapses without an alarm (missed), and alarms per healthy run (false). Thresholds of ours "
-                "were fixed on half of the seeds and scored on the other half, both ways; published ones are their "
-                "authors'.",
+                "The circle is the median delay from the crossing that lasts. On the right: the share of collapses "
+                "without an alarm (missed), and alarms per healthy run (false). Thresholds of ours were fixed on half "
+                "of the seeds and scored on the other half, both ways; published ones are their authors'.",
                 delays(shown)[0],
                 "Median and 90 % delay of every rule, with misses and false alarms",
                 _shorter(rules),

@@ -29,12 +29,12 @@ def delays(table: pd.DataFrame) -> tuple[Figure, Axes]:
         blue, orange = (sns.color_palette("colorblind")[index] for index in (0, 1))
         heights = np.arange(len(rows))
         axis.hlines(heights, rows["delay_first_low"], rows["delay_first_high"], color=blue, lw=2)
-        axis.plot(rows["delay_first"], heights, "o", color=blue, label="median delay, 95 % interval")
-        axis.plot(rows["delay_sustained"], heights, "o", color=blue, mfc="none", ms=9, label="since it lasts")
-        axis.plot(rows["delay_first_90"], heights, "|", color=orange, ms=11, mew=2.5, label="90 % are found by")
+        axis.plot(rows["delay_first"], heights, "o", color=blue, label="since the first crossing: median, interval")
+        axis.plot(rows["delay_sustained"], heights, "o", color=blue, mfc="none", ms=9, label="since the lasting one")
+        axis.plot(rows["delay_first_90"], heights, "|", color=orange, ms=11, mew=2.5, label="90 % found by")
         axis.axvline(0, color="black", lw=1)
         axis.set_yticks(heights, rows["label"])
-        axis.set_xlabel("iterations after the first crossing of the true break (negative: before it)")
+        axis.set_xlabel("iterations after the true break (negative: before it)")
         axis.set_ylim(-0.7, len(rows) - 0.3)
         beside.axis("off")
         for x, title, column in ((0.0, "missed", "missed"), (0.65, "false", "false_per_healthy_run")):
@@ -98,13 +98,13 @@ def example(run: Run, signals: Sequence[str], warning: int | None, detected: int
             axis.set_ylabel(signal)
         for axis in axes:
             axis.axvspan(first, sustained, color="0.85")
-            axis.axvline(first, color="black", lw=1.2, label="true break")
-            axis.axvline(sustained, color="black", lw=1.2, ls=":", label="for good")
+            axis.axvline(first, color="black", lw=1.2, label="first crossing")
+            axis.axvline(sustained, color="black", lw=1.2, ls=":", label="lasting crossing")
             for iteration, style, label in ((warning, ":", "warning"), (detected, "--", "confirmed")):
                 if iteration is not None:
                     axis.axvline(iteration, color=colours[3], lw=1.4, ls=style, label=label)
         axes[-1].set_xlim(*around)
         axes[-1].set_xlabel("iteration")
         handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=6, frameon=False)
+        figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
     return figure, axes
