@@ -17,7 +17,6 @@ from analyses.alarm_bench.truth import EVERY, crossings, undated
 from cotoolkit.config import RunConfig
 from cotoolkit.dating import WINDOW
 from cotoolkit.errors import RunError
-from cotoolkit.replay import ReplayMonitor
 from cotoolkit.report import write_report
 from cotoolkit.trainer import Trainer, run
 from tests.analyses.alarm_bench.made import breaks_at, surge
@@ -55,14 +54,6 @@ def collapsed():
         return record(RunConfig.parse(COLLAPSING))
 
 
-@pytest.fixture(scope="module")
-def trained():
-    """The same run bare: its free signals and all its weights."""
-    trainer = Trainer(RunConfig.parse(COLLAPSING), device="cpu")
-    weights = [recording._copied(trainer.bare)]
-    return recording._train(trainer, weights), Recorded(weights, copy.deepcopy(trainer.bare), trainer.probe)
-
-
 def dates_of(folder):
     """The first break in a run's result."""
     broken = folder.result()["breakpoint"]
@@ -86,13 +77,16 @@ def test_a_recorded_break_has_the_dates_of_the_engine(collapsed, tmp_path):
     assert collapsed.dates == dates_of(folder)
 
 
-@pytest.mark.parametrize("monitor", [{"interval": 45}, {"interval": 0}, {"interval": 40, "drop": 0.8, "gap": 0.1}])
-def test_dates_are_those_of_the_engine_under_any_schedule(monitor, trained, tmp_path):
+def test_dates_are_those_of_the_engine_under_another_schedule_and_other_thresholds(tmp_path):
+    monitor = {"interval": 45, "trace_every": 1, "drop": 0.8, "gap": 0.1}
     config = RunConfig.parse({**COLLAPSING, "monitor": monitor})
-    signals, recorded = trained
-    found = engine_dates(ReplayMonitor(config.monitor, 10), recorded, signals, epoch=20, total=260)
+    trainer = Trainer(config, device="cpu")
+    weights = [recording._copied(trainer.bare)]
+    signals = recording._train(trainer, weights)
+    recorded = Recorded(weights, copy.deepcopy(trainer.bare), trainer.probe)
+    found = engine_dates(trainer.monitor, recorded, signals, epoch=20, total=260)
+    assert found is not None
     assert found == dates_of(run(config, tmp_path, device="cpu"))
-    assert (found is None) == (config.monitor.interval == 0)  # one probe finds nothing to fall from
 
 
 def test_without_a_break_there_are_no_dates(tiny, tmp_path):
