@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from cotoolkit.choices import Scale
@@ -28,6 +29,9 @@ trend; **paper** is the published setting. A number at one scale is not the pape
 it was read there, *ours* where it is recollected, derived or proposed. Shades reach from the least to the greatest
 seed; bars are 95 % intervals.
 
+A figure made by another version than {version} says so; [CHANGELOG.md](../CHANGELOG.md) lists the numbers that changed
+since.
+
 The [gallery of the studies](gallery/README.md) holds what `cotoolkit analyse`, `demo` and `bench-alarm` found at full
 length.
 """
@@ -39,7 +43,7 @@ def gallery_page(gallery: Path) -> str:
     Raises:
         RunError: a stored figure without a readable record.
     """
-    parts = [HEAD.format(gallery=gallery.name), *_overview(gallery), *_reproduction(gallery)]
+    parts = [HEAD.format(gallery=gallery.name, version=version("cotoolkit")), *_overview(gallery), *_reproduction(gallery)]
     for paper, title in PAPERS.items():
         parts.append(f"## {title}\n")
         for recipe in recipes().values():
@@ -101,10 +105,13 @@ def _figure(recipe: Recipe, gallery: Path) -> Iterator[str]:
 def _made(record: Record) -> str:
     """What the figure rests on, in a few words."""
     making = record.making
+    by = making.environment.get("cotoolkit", "an unknown version")
+    older = "" if by == version("cotoolkit") else f", by version **{by}**"
     if not making.runs:
-        return "nothing trained by the engine"
+        return f"nothing trained by the engine{older}"
     seeds = len(making.seeds)
-    return f"{len(making.runs)} runs, {seeds} seed{'s' * (seeds != 1)}, {making.environment.get('device', 'cpu')}"
+    device = making.environment.get("device", "cpu")
+    return f"{len(making.runs)} runs, {seeds} seed{'s' * (seeds != 1)}, {device}{older}"
 
 
 def _reproduction(gallery: Path) -> Iterator[str]:
