@@ -149,7 +149,7 @@ class BreakpointMonitor(StepReader):
         scheduled = self.config.scheduled(self.iteration)
         raised = self._take_in() if scheduled or self._enough else None
         if scheduled or raised:
-            self._look(raised)
+            self._look(raised, scheduled=scheduled)
 
     @property
     def broken(self) -> bool:
@@ -195,7 +195,7 @@ class BreakpointMonitor(StepReader):
 
     def probe(self) -> ProbeResult:
         """Probe now, whatever the schedule says, and judge; for the end of a loop."""
-        return self._look(self._take_in(), whole=True)
+        return self._look(self._take_in(), scheduled=True)
 
     def rescue(self, method: AttackMethod | None) -> None:
         """Go back to the last good weights, and to the optimiser's state then; from now on `attack` is by `method`.
@@ -263,13 +263,13 @@ class BreakpointMonitor(StepReader):
             self._log.signals(shared, iteration)
         return None if self.broken or self.good is None else raised
 
-    def _look(self, raised: str | None, *, whole: bool = False) -> ProbeResult:
+    def _look(self, raised: str | None, *, scheduled: bool) -> ProbeResult:
         """Probe, judge, tell and act."""
         alarmed = raised is not None
-        # A scheduled probe may be the best so far; any other is asked for one decision, and may end early.
-        whole = whole or not (alarmed or self.broken)
-        self.last_probe = result = self._measure(enough=None if whole else self._enough_points(alarmed))
-        self._log.write(result.metrics(), self.iteration)
+        # The schedule asks how robust the network is; an alarm asks for one decision, and that probe may end early.
+        self.last_probe = result = self._measure(enough=None if scheduled else self._enough_points(alarmed))
+        if result.complete:
+            self._log.write(result.metrics(), self.iteration)
         if raised:
             rescues = self.rescues
             self._tell(Event("warning", self.iteration, self.iteration, result, signal=raised))

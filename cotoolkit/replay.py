@@ -57,12 +57,12 @@ class ReplayMonitor:
         found = date(trainer, self.judge, self.good, iteration, result)
         self.judge.broke(found.iteration)
         dates = {name: getattr(found, name) for name in ("sustained", "earliest", "latest", "detected")}
-        detail = {**result.metrics(), **dates}
+        detail = {**result.metrics(), "probe_points": result.points, **dates}
         return [Event("breakpoint", found.iteration, detail)], found
 
     def enough(self, scheduled: bool) -> Enough | None:
-        """When the next probe may end early: it asks for one decision, or else it may be the best so far."""
-        return None if scheduled and self.judge.broken_at is None else self.judge.decided
+        """When the next probe may end early: an alarm asks for one decision; the schedule asks how robust it is."""
+        return None if scheduled else self.judge.decided
 
     def would_date(self, result: ProbeResult) -> bool:
         """Whether `take` is going to replay iterations for this result."""

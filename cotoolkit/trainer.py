@@ -248,16 +248,22 @@ class Trainer:
     def _look(self, folder: RunFolder, scheduled: bool, suspicious: bool, report: Report) -> ProbeResult:
         """Probe, tell the monitor, and write down what it says."""
         probe = self.measure(self.monitor.enough(scheduled))
-        self.metrics.add(self.iteration, probe.metrics())
+        self._record(self.iteration, probe)
         if suspicious:
-            self.events.append({"kind": "suspicion", "iteration": self.iteration, "detail": probe.metrics()})
+            self.events.append(
+                {
+                    "kind": "suspicion",
+                    "iteration": self.iteration,
+                    "detail": {**probe.metrics(), "probe_points": probe.points},
+                }
+            )
         if self.monitor.would_date(probe):
             report(Progress(self.iteration, self.total, probe, "dating the break"))
         events, found = self.monitor.take(self.iteration, probe, self)
         self.events.extend({"kind": e.kind, "iteration": e.iteration, "detail": e.detail} for e in events)
         if found:
             for iteration, measured in found.measured.items():
-                self.metrics.add(iteration, measured.metrics())
+                self._record(iteration, measured)
             self.events[-1]["detail"]["moved_first"] = first_movements(self.metrics, found.iteration)
         if self.rank == 0:
             if found:
@@ -266,6 +272,10 @@ class Trainer:
             elif self.monitor.judge.best_iteration == self.iteration:
                 folder.write_checkpoint("best", self.bare.state_dict(), self.iteration)
         return probe
+
+    def _record(self, iteration: int, probe: ProbeResult) -> None:
+        if probe.complete:  # a few points would stand out in a series of many by their noise
+            self.metrics.add(iteration, probe.metrics())
 
     def _keep(self, folder: RunFolder) -> None:
         """Write the weights down if this iteration was asked for, and they are finite."""

@@ -43,7 +43,11 @@ def gallery_page(gallery: Path) -> str:
     Raises:
         RunError: a stored figure without a readable record.
     """
-    parts = [HEAD.format(gallery=gallery.name, version=version("cotoolkit")), *_overview(gallery), *_reproduction(gallery)]
+    parts = [
+        HEAD.format(gallery=gallery.name, version=version("cotoolkit")),
+        *_overview(gallery),
+        *_reproduction(gallery),
+    ]
     for paper, title in PAPERS.items():
         parts.append(f"## {title}\n")
         for recipe in recipes().values():

@@ -194,10 +194,9 @@ def test_a_break_is_dated_saved_and_survives_resuming(tmp_path, monkeypatch):
     metrics = whole.metrics()
     pgd = metrics[metrics["signal"] == "probe_pgd"].set_index("iteration")["value"]
     best = pgd[: broken["iteration"] - 1].max()
-    assert pgd[broken["iteration"]] < best / 2
-    # Those before the first crossing were all probed and found intact, those after the lasting one broken.
-    assert (pgd.loc[broken["iteration"] - 16 : broken["iteration"] - 1] >= best / 2).sum() == 16
-    assert (pgd.loc[detail["sustained"] : min(detail["sustained"] + 16, detail["detected"])] < best / 2).all()
+    # Before the first crossing the probes of all points found it intact, after the lasting one broken.
+    assert (pgd.loc[broken["iteration"] - 16 : broken["iteration"] - 1] >= best / 2).all()
+    assert (pgd.loc[detail["sustained"] : detail["detected"]] < best / 2).all()
     for name in ("before_break", "after_break", "best"):
         assert whole.checkpoint_path(name).exists()
     assert not same(whole.checkpoint("before_break"), whole.checkpoint("after_break"))
