@@ -26,8 +26,9 @@ CEILINGS = {1.0: "probability", 100.0: "percentage"}
 """What outputs between 0 and here can be, if the greatest is above the half: more likely than not."""
 
 TINY = torch.finfo(torch.float32).tiny
-LEAST = 1e-34
-"""Ratio to the greatest output below which an output has no gradient, so that its inverse stays finite in float32."""
+LEAST = 1e-30
+"""Ratio to the greatest output below which the logarithm goes on as a straight line: its slope stays finite in float32,
+and the gradient through the probability proportional to the true one until the probability itself is 0."""
 
 SMALLEST_GAP = 2.0**-25
 """Half the distance from 1 to the next smaller float32: what 1 - p is taken for where p is 1."""
@@ -108,7 +109,8 @@ def recovered(outputs: Tensor, link: Link) -> Tensor:
     inside = inside.all(1, keepdim=True)
     safe = outputs.where(inside, link.total / 2)  # logarithms elsewhere would put nan into the gradient
     greatest = safe.detach().amax(1, keepdim=True).clamp(min=TINY)
-    logits = (safe.clamp(min=(LEAST * greatest).clamp(min=TINY)) / greatest).log()
+    ratio = safe / greatest
+    logits = ratio.clamp(min=LEAST).log() + (ratio.clamp(max=LEAST) - LEAST) / LEAST
     if link.name == "log-odds":
         logits = logits - _log_complement(safe, link.total) + _log_complement(greatest, link.total)
     return logits.where(inside, outputs)
