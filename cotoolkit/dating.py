@@ -21,7 +21,13 @@ Enough = Callable[[ProbeResult], bool]
 
 
 class Replayable(Protocol):
-    """What it takes of a trainer to go back in time."""
+    """What it takes of a trainer to go back in time.
+
+    Attributes:
+        total: iterations of the whole run.
+    """
+
+    total: int
 
     def measure(self, enough: Enough | None = None) -> ProbeResult:
         """Probe the model as it is now, on no more points than it takes."""
@@ -43,19 +49,20 @@ class Breakpoint(NamedTuple):
         iteration: the first crossing: the first iteration at which the probe finds robustness broken, after `WINDOW`
             that it finds intact (or as many as there are since the last good probe).
         sustained: the crossing that lasts: from here on every probe finds it broken, of the `WINDOW` iterations that
-            follow and of those probed from there to `detected`.
+            follow (or of all to the end of the run), and of those probed from there to `detected`. None where none is
+            found up to `WINDOW` iterations after `detected`.
         earliest: the first iteration at which the 95 % intervals of the probe's accuracies leave room for a break; at
             latest `iteration`.
-        latest: the first iteration from `sustained` on at which they leave room for nothing else; `detected` if there
-            is none.
+        latest: the first iteration from `sustained` on at which they leave room for nothing else; if there is none,
+            the last one that was looked at.
         detected: the iteration whose probe raised the question.
         measured: the probes that dating took, by iteration.
         before: snapshot one iteration before `iteration`.
-        after: snapshot at `sustained`.
+        after: snapshot at `sustained`, or at `detected`.
     """
 
     iteration: int
-    sustained: int
+    sustained: int | None
     earliest: int
     latest: int
     detected: int
@@ -139,22 +146,25 @@ def date(trainer: Replayable, judge: Judge, good: tuple[int, Any], detected: int
         earlier = [at for at in range(start, opened) if judge.is_broken(past.probe(at))]
         opened, first = start, min([first, *earlier])
 
-    sustained, at = first, first
-    while at < min(sustained + WINDOW, detected):
+    crossing, at = first, first
+    while at < trainer.total and at - crossing < WINDOW and crossing <= detected + WINDOW:
         at += 1
         if not judge.is_broken(past.probe(at)):
-            sustained = at + 1
+            crossing = at + 1
+    lasts = at - crossing >= WINDOW or crossing <= at == trainer.total
+    sustained = crossing if lasts else None
 
     earliest = next((i for i in range(opened, first) if judge.may_be_broken(past.probe(i))), first)
     if earliest == opened:
         earliest = past.bracket(judge.may_be_broken, past.start, opened, 1)[1]
-    latest = next((i for i in range(sustained, at + 1) if judge.surely_broken(past.probe(i))), detected)
+    sure = (i for i in range(crossing, at + 1) if judge.surely_broken(past.probe(i)))
+    latest = next(sure, max(at, detected))
     if latest == detected > at and judge.surely_broken(result):
         latest = past.bracket(judge.surely_broken, at, detected, 1)[1]
 
     past.go(first - 1)
     before = trainer.snapshot()
-    past.go(sustained)
+    past.go(detected if sustained is None else sustained)
     after = trainer.snapshot()
     trainer.restore(present)
     del past.probes[detected]

@@ -21,14 +21,14 @@ class Dates(NamedTuple):
 
     Attributes:
         first: the first crossing, `Breakpoint.iteration`.
-        sustained: the crossing that lasts.
+        sustained: the crossing that lasts; None if none does.
         earliest: start of the interval that covers both.
         latest: its end.
         detected: whose probe raised the question.
     """
 
     first: int
-    sustained: int
+    sustained: int | None
     earliest: int
     latest: int
     detected: int
@@ -45,7 +45,7 @@ class Recorded:
 
     def __init__(self, weights: Sequence[Mapping[str, Tensor]], model: nn.Module, probe: Probe) -> None:
         self.weights, self.model, self.probe = weights, model, probe
-        self.iteration = 0
+        self.iteration, self.total = 0, len(weights) - 1
 
     def at(self, iteration: int) -> nn.Module:
         """The network after that many updates, until the next call."""

@@ -173,7 +173,10 @@ def score_dating(runs: Sequence[Run], seed: int = 0) -> list[Dating]:
     pairs = [(run.recording.dates, run.truth) for run in collapses if run.recording.dates is not None]
     found = []
     for date in get_args(Date):
-        errors = [getattr(dates, date) - getattr(truth, date) for dates, truth in pairs]
+        known = [
+            getattr(dates, date) - getattr(truth, date) for dates, truth in pairs if getattr(dates, date) is not None
+        ]
+        errors = [float(error) for error in known]
         sizes = [abs(error) for error in errors]
         covered = sum(dates.earliest <= getattr(truth, date) <= dates.latest for dates, truth in pairs)
         found.append(

@@ -77,7 +77,8 @@ def _lead(folder: RunFolder, result: Mapping[str, Any] | None, found: Mapping[st
 
 def _broke(found: Mapping[str, Any]) -> str:
     iteration, detail = found["iteration"], found["detail"]
-    last = f", for good at {detail['sustained']}" if detail["sustained"] > iteration else ""
+    sustained = detail["sustained"]
+    last = ", to and fro" if sustained is None else f", for good at {sustained}" if sustained > iteration else ""
     text = (
         f"Robustness broke at iteration {iteration}{last} (interval of uncertainty {detail['earliest']} to "
         f"{detail['latest']}); the alarm came at {detail['detected']}."

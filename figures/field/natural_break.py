@@ -69,7 +69,7 @@ def course(folder: RunFolder) -> pd.DataFrame:
     rows["iterations"] = last, float(last)
     if result["breakpoint"]:
         dates = {"iteration": result["breakpoint"]["iteration"], **result["breakpoint"]["detail"]}
-        rows |= {name: (dates[name], float(dates[name])) for name in DATES}
+        rows |= {name: (dates[name], float(dates[name])) for name in DATES if dates[name] is not None}
     own = pd.DataFrame([{"iteration": at, "statistic": name, "value": value} for name, (at, value) in rows.items()])
     return pd.concat([found, own], ignore_index=True)[["iteration", "statistic", "value"]]
 

@@ -12,8 +12,8 @@ def result(pgd, fgsm=0.7, clean=0.9, points=200, robust=None):
 class Script:
     """A trainer whose PGD accuracy at every iteration is written down; counts what it is asked to repeat."""
 
-    def __init__(self, pgd, fgsm=0.7):
-        self.pgd, self.fgsm = pgd, fgsm
+    def __init__(self, pgd, fgsm=0.7, total=10_000):
+        self.pgd, self.fgsm, self.total = pgd, fgsm, total
         self.iteration = 0
         self.repeated = 0
         self.measured = []
@@ -26,6 +26,7 @@ class Script:
 
     def advance(self, iterations):
         self.iteration += iterations
+        assert self.iteration <= self.total
         self.repeated += iterations
 
     def measure(self, enough=None):

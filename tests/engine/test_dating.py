@@ -15,8 +15,8 @@ def judge_of(best=0.5):
     return judge
 
 
-def dated(pgd, good, detected):
-    script = Script(pgd)
+def dated(pgd, good, detected, total=10_000):
+    script = Script(pgd, total=total)
     script.iteration = detected
     found = date(script, judge_of(), (good, good), detected, result(pgd(detected)))
     assert script.iteration == detected  # the trainer is left where it was
@@ -50,11 +50,17 @@ def test_the_first_and_the_lasting_crossing_of_an_oscillation_are_those_of_a_den
     assert not any(broken(i) for i in window)
     assert set(window) <= found.measured.keys()
     # Sustained: broken from there on for a window, the one before it intact unless it is the first.
-    assert all(broken(i) for i in range(found.sustained, min(found.sustained + WINDOW, detected) + 1))
-    assert found.sustained == found.iteration or not broken(found.sustained - 1)
+    lasting = [
+        i for i in range(found.iteration, detected + WINDOW + 1) if all(broken(j) for j in range(i, i + WINDOW + 1))
+    ]
+    if found.sustained is None:
+        assert not lasting
+    else:
+        assert found.sustained == lasting[0]
+        assert found.sustained == found.iteration or not broken(found.sustained - 1)
     # The interval covers both, and every crossing in between.
-    assert good < found.earliest <= found.iteration <= found.sustained <= found.latest <= detected
-    assert (found.before, found.after) == (found.iteration - 1, found.sustained)
+    assert good < found.earliest <= found.iteration <= (found.sustained or found.iteration) <= found.latest
+    assert (found.before, found.after) == (found.iteration - 1, found.sustained or detected)
 
 
 def test_an_excursion_before_the_break_is_its_first_crossing():
@@ -69,6 +75,20 @@ def test_an_excursion_before_the_break_is_its_first_crossing():
     steps = range(20, 110, WINDOW)
     found, _ = dated(lambda i: 0.0 if i in steps or i >= 110 else 0.5, 0, 160)
     assert (found.iteration, found.sustained) == (20, 110)
+
+
+def test_the_crossing_that_lasts_is_looked_for_beyond_the_probe_that_raised_the_question():
+    # Broken at 100, 102, 104, ... and from 111 on; an alarm asks at 104.
+    def pgd(i):
+        return 0.0 if i >= 111 or (i >= 100 and i % 2 == 0) else 0.5
+
+    found, _ = dated(pgd, 80, 104)
+    assert (found.iteration, found.sustained, found.latest) == (100, 110, 110)
+    found, script = dated(pgd, 80, 104, total=109)  # the run ends
+    assert (found.iteration, found.sustained, found.latest, found.after) == (100, None, 109, 104)
+    assert max(script.measured) == 109
+    found, _ = dated(lambda i: 0.0 if i >= 100 and i % 2 == 0 else 0.5, 80, 104)  # never for good
+    assert (found.iteration, found.sustained, found.latest) == (100, None, 121)
 
 
 def test_the_interval_of_a_slow_fall_reaches_beyond_the_window():
