@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 from pydantic.fields import FieldInfo
-from pydantic_core import to_jsonable_python
 
 T = TypeVar("T")
 
@@ -89,7 +88,7 @@ def differences(value: Any) -> Any:
         return [differences(item) for item in value]
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    return to_jsonable_python(value)
+    return value
 
 
 def identity(version: int, configuration: Any) -> str:

@@ -173,10 +173,8 @@ def score_dating(runs: Sequence[Run], seed: int = 0) -> list[Dating]:
     pairs = [(run.recording.dates, run.truth) for run in collapses if run.recording.dates is not None]
     found = []
     for date in get_args(Date):
-        known = [
-            getattr(dates, date) - getattr(truth, date) for dates, truth in pairs if getattr(dates, date) is not None
-        ]
-        errors = [float(error) for error in known]
+        dated = [(getattr(dates, date), getattr(truth, date)) for dates, truth in pairs]
+        errors = [ours - true for ours, true in dated if ours is not None]
         sizes = [abs(error) for error in errors]
         covered = sum(dates.earliest <= getattr(truth, date) <= dates.latest for dates, truth in pairs)
         found.append(

@@ -51,7 +51,7 @@ def test_projection_is_the_least_squares_residual_with_the_right_rank(carrier, c
     assert (projected - photos).abs().max() > 1e-4
     assert (projected.flatten(1) @ v.flatten(1).mT).abs().max() < 1e-9
     killed, _ = Project(carrier)(v, classes=classes)
-    assert killed.abs().max() < 1e-12
+    assert killed.abs().max() < 1e-11  # of sums over 3072 entries, in any order
 
 
 def test_a_span_of_dependent_vectors_survives_rounding_to_float32(generator):
@@ -171,11 +171,11 @@ def test_coefficients_by_hand():
 
 def test_feature_share(generator):
     v = Paired().vectors(10, CIFAR)
-    assert feature_share(v, v).tolist() == pytest.approx([1.0] * 10, abs=1e-5)
+    assert feature_share(v, v).tolist() == pytest.approx([1.0] * 10, abs=1e-4)  # float32, 3072 entries
     outside = Project("paired")(torch.randn(4, *CIFAR, generator=generator), classes=10)[0]
     assert feature_share(outside, v).max() < 1e-9
     half = v[:1] / v[:1].norm() + outside[:1] / outside[:1].norm()
-    assert feature_share(half, v).item() == pytest.approx(0.5, abs=1e-5)
+    assert feature_share(half, v).item() == pytest.approx(0.5, abs=1e-4)
     signs = torch.randint(0, 2, (2000, *CIFAR), generator=generator) * 2.0 - 1
     assert feature_share(signs, v).mean().item() == pytest.approx(5 / 3072, rel=0.05)
     assert feature_share(torch.zeros(1, *CIFAR), v).isnan().all()
