@@ -33,6 +33,9 @@ from cotoolkit.threat import Box, Norm, ThreatModel
 from interventions.registry import UnknownName
 from interventions.units import NonNegative, Number
 
+LEAST_MOMENTUM = 0.8
+"""Where a cycled momentum turns: the default of torch's CyclicLR."""
+
 PARTS = ("intervention", "input_layer")
 """Fields that may be left out by saying "none"."""
 
@@ -49,8 +52,8 @@ class Schedule(BaseModel):
             each milestone; "constant".
         peak: share of training at which the cyclic schedule peaks. Wong, N-FGSM and co_features use 0.5, GradAlign 0.4.
         milestones: shares of training at which the multistep schedule drops.
-        cycle_momentum: run momentum from its value down to 0.8 and back, opposite to a cyclic learning rate, as torch's
-            CyclicLR does by default and the released code of co_features therefore did.
+        cycle_momentum: run momentum (of Adam, the first beta) from its value down to 0.8 and back, opposite to a cyclic
+            learning rate, as torch's CyclicLR does by default and the released code of co_features therefore did.
         epsilon_warmup: epochs over which the radius grows linearly from 0, as N-FGSM does on SVHN (5).
     """
 
@@ -78,7 +81,7 @@ class Schedule(BaseModel):
         """Momentum at a progress in [0, 1]."""
         if not (self.cycle_momentum and self.kind == "cyclic"):
             return base
-        return base - (base - 0.8) * self._height(progress)
+        return base - (base - LEAST_MOMENTUM) * self._height(progress)
 
     def radius(self, epoch: float) -> float:
         """Radius after a (fractional) number of epochs, as a share of the full one."""
@@ -201,6 +204,15 @@ class RunConfig(BaseModel):
     def _gradalign_has_a_weight(self) -> RunConfig:
         if isinstance(self.method, GradAlign) and self.method.weight is None:
             published_weight(self.epsilon)
+        return self
+
+    @model_validator(mode="after")
+    def _cycled_momentum_goes_down(self) -> RunConfig:
+        if self.schedule.cycle_momentum and self.optimizer.momentum < LEAST_MOMENTUM:
+            raise ValueError(
+                f"schedule.cycle_momentum runs momentum down to {LEAST_MOMENTUM}; "
+                f"optimizer {self.optimizer.name} starts at {self.optimizer.momentum:g}"
+            )
         return self
 
     @property

@@ -49,8 +49,9 @@ class Breakpoint(NamedTuple):
         iteration: the first crossing: the first iteration at which the probe finds robustness broken, after `WINDOW`
             that it finds intact (or as many as there are since the last good probe).
         sustained: the crossing that lasts: from here on every probe finds it broken, of the `WINDOW` iterations that
-            follow (or of all to the end of the run), and of those probed from there to `detected`. None where none is
-            found up to `WINDOW` iterations after `detected`.
+            follow (or of all to the end of the run), and of those probed from there to `detected`. None where none
+            begins by `WINDOW` iterations after `detected`; so up to twice as many beyond it are probed, and this date
+            and `latest` may lie there.
         earliest: the first iteration at which the 95 % intervals of the probe's accuracies leave room for a break; at
             latest `iteration`.
         latest: the first iteration from `sustained` on at which they leave room for nothing else; if there is none,
@@ -77,7 +78,7 @@ class Past:
     Args:
         trainer: is moved about.
         good: the iteration of the last good probe, and the snapshot there.
-        detected: a later iteration.
+        detected: a later iteration, at which the trainer is.
         result: the probe there.
         enough: when a probe may end early.
     """
@@ -87,7 +88,8 @@ class Past:
     ) -> None:
         self.trainer, self.enough = trainer, enough
         self.start, snapshot = good
-        self.snapshots = {self.start: snapshot}
+        self.ends = self.start, detected
+        self.snapshots = {self.start: snapshot, detected: trainer.snapshot()}
         self.now: int | None = None
         self.probes = {detected: result}
 
@@ -108,11 +110,17 @@ class Past:
         return self.probes[iteration]
 
     def keep(self, iteration: int) -> None:
-        """Keep a snapshot of an iteration; of the older ones the start, and the nearest that is a window older."""
+        """Keep a snapshot of an iteration; of the others the two ends, and the nearest that is a window older."""
         self.go(iteration)
-        older = [kept for kept in self.snapshots if self.start < kept <= iteration - WINDOW]
-        self.snapshots = {kept: self.snapshots[kept] for kept in (self.start, *older[-1:])}
+        older = [kept for kept in self.snapshots if kept not in self.ends and kept <= iteration - WINDOW]
+        self.snapshots = {kept: self.snapshots[kept] for kept in (*self.ends, *older[-1:])}
         self.snapshots[iteration] = self.trainer.snapshot()
+
+    def leave(self) -> dict[int, ProbeResult]:
+        """Put the trainer back to where it was; the probes that were taken."""
+        _, detected = self.ends
+        self.trainer.restore(self.snapshots[detected])
+        return {iteration: probe for iteration, probe in self.probes.items() if iteration != detected}
 
     def bracket(self, condition: Enough, low: int, high: int, width: int) -> tuple[int, int]:
         """Bisect (low, high], at whose end the condition holds, until the ends are at most `width` apart."""
@@ -136,17 +144,17 @@ def date(trainer: Replayable, judge: Judge, good: tuple[int, Any], detected: int
         detected: the iteration of the probe that found robustness broken.
         result: that probe.
     """
-    present = trainer.snapshot()
     past = Past(trainer, good, detected, result, judge.decided)
 
     low, high = past.bracket(judge.is_broken, past.start, detected, WINDOW)
-    opened = low + 1  # from here on every iteration is probed
+    opened = low + 1  # from here to `high` every iteration is probed
     first = next(at for at in range(opened, high + 1) if judge.is_broken(past.probe(at)))
     while (start := max(past.start + 1, first - WINDOW)) < opened:
         earlier = [at for at in range(start, opened) if judge.is_broken(past.probe(at))]
         opened, first = start, min([first, *earlier])
 
-    crossing, at = first, first
+    intact = [at for at, probe in past.probes.items() if first < at < detected and not judge.is_broken(probe)]
+    crossing = at = max(intact, default=first - 1) + 1  # behind what excursions `first` may lie
     while at < trainer.total and at - crossing < WINDOW and crossing <= detected + WINDOW:
         at += 1
         if not judge.is_broken(past.probe(at)):
@@ -154,18 +162,16 @@ def date(trainer: Replayable, judge: Judge, good: tuple[int, Any], detected: int
     lasts = at - crossing >= WINDOW or crossing <= at == trainer.total
     sustained = crossing if lasts else None
 
-    earliest = next((i for i in range(opened, first) if judge.may_be_broken(past.probe(i))), first)
-    if earliest == opened:
-        earliest = past.bracket(judge.may_be_broken, past.start, opened, 1)[1]
-    sure = (i for i in range(crossing, at + 1) if judge.surely_broken(past.probe(i)))
-    latest = next(sure, max(at, detected))
-    if latest == detected > at and judge.surely_broken(result):
-        latest = past.bracket(judge.surely_broken, at, detected, 1)[1]
-
     past.go(first - 1)
     before = trainer.snapshot()
     past.go(detected if sustained is None else sustained)
     after = trainer.snapshot()
-    trainer.restore(present)
-    del past.probes[detected]
-    return Breakpoint(first, sustained, earliest, latest, detected, past.probes, before, after)
+
+    sure = (i for i in range(crossing, at + 1) if judge.surely_broken(past.probe(i)))
+    latest = next(sure, max(at, detected))
+    if latest == detected > at and judge.surely_broken(result):
+        latest = past.bracket(judge.surely_broken, at, detected, 1)[1]
+    earliest = next((i for i in range(opened, first) if judge.may_be_broken(past.probe(i))), first)
+    if earliest == opened:
+        earliest = past.bracket(judge.may_be_broken, past.start, opened, 1)[1]
+    return Breakpoint(first, sustained, earliest, latest, detected, past.leave(), before, after)

@@ -40,5 +40,5 @@ class Event:
         if self.kind == "recovered":
             return f"iteration {self.iteration}: robustness is back ({found})"
         span = f"{self.earliest} to " if self.earliest != self.iteration else ""
-        last = f", for good by {self.sustained}" if self.sustained != self.iteration else ""
+        last = f", for good by {self.sustained}" if self.sustained not in (None, self.iteration) else ""
         return f"iteration {span}{self.iteration}: robustness broke{last}, seen at {self.detected} ({found})"

@@ -46,7 +46,7 @@ def put_back(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 
 class History:
-    """Moments since the last good one, thinned so that the gaps grow with age.
+    """Moments since the last good one, or since the start, thinned so that the gaps grow with age.
 
     Args:
         capacity: moments kept at most, the good one included; at least 3.
@@ -75,7 +75,7 @@ class History:
 
         Args:
             present: known to be broken.
-            broken: judges a moment; asked about each but the good one.
+            broken: judges a moment; asked about each but the first one, which counts as intact.
         """
         line = [moment for moment in self.moments if moment.iteration < present.iteration] + [present]
         states = [False, *map(broken, line[1:-1]), True]

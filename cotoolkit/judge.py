@@ -25,7 +25,7 @@ EARLIEST_PROBE = 32
 
 
 EARLY_ERROR = 0.0025
-"""Of each of the three bounds by which a probe may end early: it errs in 0.75 % of its looks at most (ours)."""
+"""Error probability of each of the three bounds that let a probe end early: a look errs with 0.75 % at most (ours)."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -86,9 +86,10 @@ class Judge:
         """Robustness is lost, and one step does not see it.
 
         Either PGD accuracy fell below `drop` of its best while FGSM accuracy stayed `gap` above it. Or PGD accuracy is
-        below `drop` of FGSM accuracy, and FGSM accuracy exceeds the clean one by `gap`: an attack that helps the
-        network says so by itself, also of a network that no probe has found robust. Under an alarm of the free signals
-        it is enough that FGSM accuracy exceeds that of PGD so much: the alarm says that something happened just now.
+        below `drop` of FGSM accuracy and `gap` below it, and FGSM accuracy exceeds the clean one by `gap`: an attack
+        that helps the network says so by itself, also of a network that no probe has found robust. Under an alarm of
+        the free signals the second needs no such excess: the alarm says that something happened just now. (So in
+        `cotoolkit.monitor`; the engine, which can replay, takes no alarm for evidence.)
         """
         return self._is_broken(result.clean, result.fgsm, result.pgd, alarmed)
 

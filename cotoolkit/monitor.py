@@ -132,6 +132,7 @@ class BreakpointMonitor(StepReader):
         self.bracket: tuple[Moment, Moment] | None = None
         self.last_probe: ProbeResult | None = None
         self._probe: Probe | None = None
+        self.history.restart(self.moment())
 
     # ------------------------------------------------------------------------------------------------ what a loop calls
 
@@ -144,7 +145,7 @@ class BreakpointMonitor(StepReader):
         if record is not None or by_products or self._attacked:
             self.observe(record, **by_products)
         self._close_step()
-        if self.good and not self.broken and self.iteration % self.snapshot_every == 0:
+        if not self.broken and self.iteration % self.snapshot_every == 0:
             self.history.add(self.moment())
         scheduled = self.config.scheduled(self.iteration)
         raised = self._take_in() if scheduled or self._enough else None
@@ -249,7 +250,7 @@ class BreakpointMonitor(StepReader):
         self.bracket = self.last_probe = None
         if good is not None:
             self.good = Good(Moment(good["iteration"], good["weights"]), good["optimizer"])
-            self.history.restart(self.good.moment)
+        self.history.restart(self.moment() if self.good is None else self.good.moment)
         self.events = [Event(**{**event, "probe": ProbeResult(**event["probe"])}) for event in state["events"]]
 
     # --------------------------------------------------------------------------------------------------- how it decides

@@ -73,6 +73,8 @@ class ProbeResult:
 class Probe:
     """Fixed points under fixed random starts, so that two probes differ by the model alone.
 
+    (And by round-off, where one goes through the points in parts.)
+
     No pass is spent twice: the gradient at x serves clean accuracy, the FGSM step and the alignment; the gradient at
     the random start serves the alignment and the first PGD step; fooled points leave the PGD loop.
     """

@@ -39,6 +39,11 @@ class ReplayMonitor:
         self.judge = Judge(config, classes)
         self.alarm = Alarm()
         self.good: tuple[int, Any] | None = None
+        self._start: tuple[int, Any] | None = None
+
+    def begin(self, snapshot: Any) -> None:
+        """Take in the state before the first iteration: a network may be broken at its first probe."""
+        self._start = 0, snapshot
 
     def suspicious(self, signals: Mapping[str, float]) -> bool:
         """Whether the free signals of one more iteration give cause for a probe at once; to be fed with every one."""
@@ -51,10 +56,11 @@ class ReplayMonitor:
         if finding == "broken":
             return [], None
         if finding != "breaks":
-            self.good = (iteration, trainer.snapshot())
+            self.good, self._start = (iteration, trainer.snapshot()), None
             return ([Event("recovered", iteration, result.metrics())] if finding == "recovers" else []), None
-        assert self.good is not None  # robustness can only break after a probe that found it
-        found = date(trainer, self.judge, self.good, iteration, result)
+        good = self.good or self._start
+        assert good is not None  # `begin` was called
+        found = date(trainer, self.judge, good, iteration, result)
         self.judge.broke(found.iteration)
         dates = {name: getattr(found, name) for name in ("sustained", "earliest", "latest", "detected")}
         detail = {**result.metrics(), "probe_points": result.points, **dates}

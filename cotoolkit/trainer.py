@@ -168,7 +168,7 @@ class Trainer:
     # ----------------------------------------------------------------------------------------- going back (Replayable)
 
     def snapshot(self) -> Snapshot:
-        """A copy of weights, buffers and the optimiser's state, on the device."""
+        """A copy of the network's state dict and of the optimiser's state, on the device."""
         model = {name: tensor.detach().clone() for name, tensor in self.bare.state_dict().items()}
         return Snapshot(self.iteration, model, self.updates.state())
 
@@ -194,6 +194,7 @@ class Trainer:
 
         A run whose loss or weights stop being finite ends as `diverged`, with its data kept.
         """
+        self.monitor.begin(self.snapshot())
         before, started = self._resume(folder), time.perf_counter()
         saved = started
         main = self.rank == 0
@@ -263,7 +264,8 @@ class Trainer:
         self.events.extend({"kind": e.kind, "iteration": e.iteration, "detail": e.detail} for e in events)
         if found:
             for iteration, measured in found.measured.items():
-                self._record(iteration, measured)
+                if iteration <= self.iteration:  # later ones are of training to come, and would not survive resuming
+                    self._record(iteration, measured)
             self.events[-1]["detail"]["moved_first"] = first_movements(self.metrics, found.iteration)
         if self.rank == 0:
             if found:
@@ -355,7 +357,9 @@ class Trainer:
             images, labels, _ = self.batches.batch(0)
             images = images.contiguous(memory_format=images_in)
             doubt = as_the_first_says(gradient_mismatch(self.bare, images, labels))
-            if doubt and not own:
+            if doubt and own:
+                doubt += "; use model.to(memory_format=torch.contiguous_format)"
+            elif doubt:
                 images_in = torch.contiguous_format
                 self.bare.to(memory_format=images_in)
                 doubt += "; it is trained in the contiguous format"
@@ -407,6 +411,7 @@ def run(
             if devices == 1:
                 trainer.fit(folder, report)
                 return folder
+            del trainer  # it has shown that the configuration can be trained; each process makes its own
             from lightning_fabric import Fabric
 
             fabric = Fabric(accelerator=available(device), devices=devices, strategy="ddp_spawn")

@@ -91,6 +91,7 @@ def engine_dates(
         None if the engine finds no break.
     """
     config, taken = monitor.config, 0
+    monitor.begin(run.snapshot())
     for iteration in range(1, len(run.weights)):
         scheduled = config.scheduled(iteration) or iteration == total
         if not (scheduled or iteration % epoch == 0 or iteration - taken == TOGETHER):

@@ -107,7 +107,7 @@ def draw(data: pd.DataFrame) -> Figure:
 
 
 def at_best(data: pd.DataFrame) -> pd.Series:
-    """Best PGD accuracy of the scheduled probes before the break, or in all, by run."""
+    """Best PGD accuracy of a probe before the break, or of all, by run."""
     rows = statistic(data, "probe_pgd").set_index(["width", "seed"])
     breaks = statistic(data, "iteration").set_index(["width", "seed"])["value"]
     before = rows["iteration"] < breaks.reindex(rows.index).fillna(float("inf"))

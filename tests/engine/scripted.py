@@ -12,8 +12,8 @@ def result(pgd, fgsm=0.7, clean=0.9, points=200, robust=None):
 class Script:
     """A trainer whose PGD accuracy at every iteration is written down; counts what it is asked to repeat."""
 
-    def __init__(self, pgd, fgsm=0.7, total=10_000):
-        self.pgd, self.fgsm, self.total = pgd, fgsm, total
+    def __init__(self, pgd, fgsm=0.7, clean=0.9, total=10_000):
+        self.pgd, self.fgsm, self.clean, self.total = pgd, fgsm, clean, total
         self.iteration = 0
         self.repeated = 0
         self.measured = []
@@ -31,4 +31,4 @@ class Script:
 
     def measure(self, enough=None):
         self.measured.append(self.iteration)
-        return result(self.pgd(self.iteration), self.fgsm)
+        return result(self.pgd(self.iteration), self.fgsm, self.clean)

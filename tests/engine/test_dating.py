@@ -77,6 +77,30 @@ def test_an_excursion_before_the_break_is_its_first_crossing():
     assert (found.iteration, found.sustained) == (20, 110)
 
 
+def test_a_long_excursion_does_not_pass_for_the_crossing_that_lasts():
+    # Broken from 20 to 95 and from 110 on: 14 intact iterations in between are too few to end the excursion.
+    found, _ = dated(lambda i: 0.0 if 20 <= i <= 95 or i >= 110 else 0.5, 0, 200)
+    assert (found.iteration, found.sustained, found.earliest, found.latest) == (20, 110, 20, 110)
+    for at, probe in found.measured.items():
+        assert not (found.sustained <= at and probe.pgd > 0.25)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_dating_saw_agrees_with_its_dates_whatever_the_blocks(seed):
+    draws = random.Random(seed)
+    edges = sorted(draws.sample(range(1, 200), 9))
+
+    def pgd(i):  # blocks of any length, broken from the last edge on
+        return 0.0 if sum(i >= edge for edge in edges) % 2 else 0.5
+
+    found, _ = dated(pgd, 0, 220)
+    assert pgd(found.iteration) == 0
+    assert all(pgd(i) for i in range(max(1, found.iteration - WINDOW), found.iteration))
+    assert all(probe.pgd == 0 for at, probe in found.measured.items() if at >= found.sustained)
+    assert all(pgd(i) == 0 for i in range(found.sustained, found.sustained + WINDOW + 1))
+    assert found.earliest <= found.iteration <= found.sustained <= found.latest
+
+
 def test_the_crossing_that_lasts_is_looked_for_beyond_the_probe_that_raised_the_question():
     # Broken at 100, 102, 104, ... and from 111 on; an alarm asks at 104.
     def pgd(i):
@@ -107,6 +131,11 @@ def test_dating_repeats_and_probes_no_more_than_it_says(truth):
     assert len(script.measured) == len(set(script.measured))
     assert len(script.measured) <= math.log2(500) + 2 * WINDOW + WINDOW
     assert 600 not in script.measured
+
+
+def test_a_slow_fall_costs_three_times_the_interval_at_most():
+    _, script = dated(lambda i: max(0.0, min(0.5, 0.5 - 0.001 * (i - 50))), 0, 500)
+    assert script.repeated <= 3 * 500
 
 
 # --- how early a probe may end ----------------------------------------------------------------------------------------

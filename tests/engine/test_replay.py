@@ -40,6 +40,19 @@ def test_a_gradual_fall_has_an_interval_of_uncertainty():
     assert 130 <= found.latest <= 134
 
 
+@pytest.mark.parametrize("truth", [1, 40, 100])
+def test_a_break_before_the_first_probe_is_dated_from_the_start(truth):
+    # One step helps the network: a break without a probe that ever found it robust.
+    script = Script(lambda i: 0.5 if i < truth else 0.0, fgsm=0.95, clean=0.6)
+    monitor = ReplayMonitor(MonitorConfig(interval=0), classes=10)
+    monitor.begin(script.snapshot())
+    script.iteration = 100
+    events, found = monitor.take(100, script.measure(), script)
+    assert [event.kind for event in events] == ["breakpoint"]
+    assert (found.iteration, found.sustained, found.before) == (truth, truth, truth - 1)
+    assert script.iteration == 100
+
+
 def test_noise_that_does_not_halve_is_no_break():
     _, events, _ = watch(Script(lambda i: 0.5 - 0.2 * (i % 2)), 1000, 25)
     assert events == []

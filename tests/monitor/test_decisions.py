@@ -1,5 +1,6 @@
 """What the monitor decides, against a truth that is written down."""
 
+import dataclasses
 import io
 import json
 import logging
@@ -54,6 +55,26 @@ def test_the_first_crossing_and_the_lasting_one_are_told_apart():
     assert (event.earliest, event.iteration, event.sustained) == (65, 80, 112)
     assert [moment.iteration for moment in monitor.bracket] == [64, 112]
     assert "iteration 65 to 80: robustness broke, for good by 112, seen at 128" in str(event)
+
+
+@pytest.mark.parametrize("truth", [1, 20, 31])
+def test_a_break_before_the_first_probe_is_dated_from_the_start(truth):
+    class Helped(Scripted):
+        """One step helps it: a break without a probe that ever found it robust."""
+
+        def _measure(self, weights=None, enough=None):
+            found = super()._measure(weights)
+            return dataclasses.replace(found, fgsm=0.95 if found.pgd == 0 else 0.3, clean=0.5)
+
+    monitor = Helped(Clock(), lambda now: 0.0 if now >= truth else 0.25)
+    train(monitor, 40)
+    (event,) = monitor.events
+    assert event.kind == "breakpoint"
+    assert event.earliest <= truth <= event.iteration <= event.detected == 32
+    fresh = Helped(Clock(), lambda now: 0.0 if now >= truth else 0.25)
+    fresh.load_state_dict({**monitor.state_dict(), "iteration": 0, "events": [], "judge": fresh.judge.state()})
+    train(fresh, 40)
+    assert [event.kind for event in fresh.events] == ["breakpoint"]
 
 
 def test_a_healthy_run_has_no_event_and_only_scheduled_probes():

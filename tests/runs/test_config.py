@@ -90,6 +90,14 @@ def test_cyclic_schedule_by_hand():
     assert schedule.momentum(0.4, 0.9) == 0.9
 
 
+def test_a_momentum_that_a_cycle_would_raise_is_refused():
+    for optimizer in ({"name": "sgd", "momentum": 0.5}, {"name": "adam", "beta1": 0.0}):
+        with pytest.raises(
+            ConfigError, match=r"cycle_momentum runs momentum down to 0\.8; optimizer (sgd|adam) starts"
+        ):
+            RunConfig.parse({"optimizer": optimizer, "schedule": {"cycle_momentum": True}})
+
+
 def test_cycled_momentum_by_hand():
     # torch's CyclicLR runs momentum from its base down to 0.8 at the peak, and back.
     schedule = Schedule(cycle_momentum=True)
