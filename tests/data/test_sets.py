@@ -81,14 +81,14 @@ def test_the_debian_package_is_the_real_fashion_mnist():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (gzip.compress(idx_bytes(np.zeros((2, 3, 3), np.uint8)))[:-9], "damaged or unreadable"),
+        (gzip.compress(idx_bytes(np.zeros((2, 3, 3), np.uint8)), mtime=0)[:-9], "damaged or unreadable"),
         (b"<html>not found</html>", "damaged or unreadable"),
         (
-            gzip.compress(idx_bytes(np.zeros((2, 3, 3), np.uint8))[:-1]),
+            gzip.compress(idx_bytes(np.zeros((2, 3, 3), np.uint8))[:-1], mtime=0),
             r"announces shape \(2, 3, 3\) and holds 17 bytes",
         ),
-        (gzip.compress(idx_bytes(np.zeros(2, np.uint8))), "is not an IDX file of bytes with 3 dimensions"),
-        (gzip.compress(struct.pack(">I", 0x0803)), "is not an IDX file"),
+        (gzip.compress(idx_bytes(np.zeros(2, np.uint8)), mtime=0), "is not an IDX file of bytes with 3 dimensions"),
+        (gzip.compress(struct.pack(">I", 0x0803), mtime=0), "is not an IDX file"),
     ],
 )
 def test_a_damaged_idx_file_is_named(tmp_path, content, message):
