@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from analyses.holistic.paper import PAPER_CLAIMS as HOLISTIC
+from analyses.holistic_robust.paper import PAPER_CLAIMS as HOLISTIC
 from analyses.local_ball.paper import PAPER_CLAIMS as LOCAL_BALL
 from analyses.memorisation.paper import PAPER_CLAIMS as MEMORISATION
 from analyses.papers import table

@@ -1,6 +1,6 @@
 """What three papers claim, and what our studies say of it: supported, not supported, or not testable here.
 
-A paper's claim is judged by claims of ours that a machine checked (`analyses.claims`), read from the result files of
+A paper's claim is judged by claims of ours that a machine checked (`core.claims`), read from the result files of
 each scale. No number of a paper stands here: in none of the three could the results be read (see the docs).
 """
 

@@ -11,28 +11,28 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cotoolkit.attacks.threat_model import ThreatModel
     from cotoolkit.config import RunConfig
     from cotoolkit.diagnosis.diagnose import diagnose
     from cotoolkit.diagnosis.schema import Diagnosis
-    from cotoolkit.monitor import BreakpointMonitor
-    from cotoolkit.runs import RunFolder
-    from cotoolkit.study import Study
-    from cotoolkit.table import metric_table, run_table
-    from cotoolkit.threat import ThreatModel
-    from cotoolkit.trainer import Trainer, run
+    from cotoolkit.monitor.monitor import BreakpointMonitor
+    from cotoolkit.runs.folder import RunFolder
+    from cotoolkit.runs.tables import metric_table, run_table
+    from cotoolkit.studies.study import Study
+    from cotoolkit.training.trainer import Trainer, run
 
 _HOMES = {
-    "BreakpointMonitor": "monitor",
+    "BreakpointMonitor": "monitor.monitor",
     "Diagnosis": "diagnosis.schema",
     "RunConfig": "config",
-    "RunFolder": "runs",
-    "Study": "study",
-    "ThreatModel": "threat",
-    "Trainer": "trainer",
+    "RunFolder": "runs.folder",
+    "Study": "studies.study",
+    "ThreatModel": "attacks.threat_model",
+    "Trainer": "training.trainer",
     "diagnose": "diagnosis.diagnose",
-    "metric_table": "table",
-    "run": "trainer",
-    "run_table": "table",
+    "metric_table": "runs.tables",
+    "run": "training.trainer",
+    "run_table": "runs.tables",
 }
 
 __all__ = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -18,20 +17,21 @@ from pydantic import (
     model_validator,
 )
 
+from cotoolkit.attacks.threat_model import Box, Norm, ThreatModel
+from cotoolkit.core.digest import stamped
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.identity import identity, rounded
+from cotoolkit.core.numbers import NonNegative, Number
+from cotoolkit.core.registry import UnknownName
+from cotoolkit.core.validation import one_line, unknown_field
 from cotoolkit.data import DataConfig
-from cotoolkit.errors import ConfigError
-from cotoolkit.evaluate import named_protocol
-from cotoolkit.identity import identity, rounded
-from cotoolkit.judge import MonitorConfig
+from cotoolkit.data.user_intervention import InterventionField
+from cotoolkit.evaluation.protocol import named_protocol
 from cotoolkit.methods import FGSM, GradAlign, Method, MethodField
 from cotoolkit.methods.gradalign import published_weight
 from cotoolkit.models import STATISTICS, ModelField, SmallCNN
-from cotoolkit.optimizers import SGD, OptimizerField
-from cotoolkit.own_intervention import InterventionField
-from cotoolkit.stamp import stamped
-from cotoolkit.threat import Box, Norm, ThreatModel
-from interventions.registry import UnknownName
-from interventions.units import NonNegative, Number
+from cotoolkit.monitor.config import MonitorConfig
+from cotoolkit.optimizers.optimizers import SGD, OptimizerField
 
 LEAST_MOMENTUM = 0.8
 """Where a cycled momentum turns: the default of torch's CyclicLR."""
@@ -260,24 +260,3 @@ class RunConfig(BaseModel):
             return cls.model_validate(data)
         except ValidationError as error:
             raise ConfigError(one_line(error)) from None
-
-
-def unknown_field(name: str, known: Any) -> str:
-    """One line for a field that does not exist."""
-    near = difflib.get_close_matches(name, list(known), n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"choose from: {', '.join(known)}"
-    return f"unknown setting {name!r}: {hint}"
-
-
-def one_line(error: ValidationError) -> str:
-    """Errors of pydantic as one line: field, reason, and what was given."""
-    parts = []
-    for detail in error.errors():
-        where = ".".join(str(part) for part in detail["loc"])
-        reason = detail["msg"].removeprefix("Value error, ")
-        if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-            reason = "no such setting"
-        given = detail.get("input")
-        shown = f" (given: {given!r})" if isinstance(given, str | int | float) else ""
-        parts.append(f"{where}: {reason}{shown}" if where else reason)
-    return "; ".join(parts)

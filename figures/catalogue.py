@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from cotoolkit.errors import ConfigError
-from cotoolkit.own_code import describe
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.user_code import describe
 
 if TYPE_CHECKING:
     from figures.recipe import Recipe

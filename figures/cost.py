@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cotoolkit.choices import Scale
+from cotoolkit.studies.scale import Scale
 
 if TYPE_CHECKING:
     from figures.recipe import Recipe

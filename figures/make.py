@@ -10,11 +10,11 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from analyses.lab import Lab
-from cotoolkit.choices import Scale
-from cotoolkit.errors import RunError
-from cotoolkit.runs import environment
-from cotoolkit.study import Study
+from analyses.core.runner import Lab
+from cotoolkit.core.errors import RunError
+from cotoolkit.runs.folder import environment
+from cotoolkit.studies.scale import Scale
+from cotoolkit.studies.study import Study
 from figures.recipe import Recipe
 from figures.record import Making, Record, write_figure
 

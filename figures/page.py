@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from cotoolkit.choices import Scale
+from cotoolkit.studies.scale import Scale
 from figures.catalogue import PAPERS, recipes, unbuilt
 from figures.recipe import Recipe
 from figures.record import VERDICTS, Record, folder_of, stored

@@ -13,12 +13,12 @@ from typing import NamedTuple
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import ClaimResult
-from analyses.lab import Lab
-from analyses.statistics import Estimate
-from cotoolkit.choices import Scale
-from cotoolkit.errors import ConfigError
-from cotoolkit.study import Study
+from analyses.core.claims import ClaimResult
+from analyses.core.runner import Lab
+from analyses.core.statistics import Estimate
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.studies.scale import Scale
+from cotoolkit.studies.study import Study
 
 
 class Comparison(NamedTuple):
@@ -87,7 +87,7 @@ class Recipe:
 
 
 def table_of(lab: Lab, studies: Sequence[Study]) -> pd.DataFrame:
-    """Train studies; their tables as one (see `cotoolkit.table.run_table`).
+    """Train studies; their tables as one (see `cotoolkit.runs.tables.run_table`).
 
     Raises:
         RunError: a run failed.

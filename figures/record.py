@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from cotoolkit.choices import Scale
-from cotoolkit.errors import RunError
-from cotoolkit.runs import write_atomically
+from cotoolkit.core.errors import RunError
+from cotoolkit.core.files import write_atomically
+from cotoolkit.studies.scale import Scale
 from figures.style import STYLE
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analyses.claims import ClaimResult, Verdict
-    from analyses.statistics import Estimate
+    from analyses.core.claims import ClaimResult, Verdict
+    from analyses.core.statistics import Estimate
     from figures.recipe import Comparison, Recipe
 
 PICTURES = ("figure.png", "figure.pdf", "figure.svg")
@@ -239,7 +239,7 @@ def read_record(folder: Path) -> Record:
     except FileNotFoundError:
         raise RunError(f"{folder}: has no {CLAIMS}; make the figure first") from None
     except ValidationError as error:
-        from cotoolkit.config import one_line
+        from cotoolkit.core.validation import one_line
 
         raise RunError(f"{path}: {one_line(error)}") from None
 

@@ -11,9 +11,9 @@ from typing import Any
 import matplotlib as mpl
 from pydantic import BaseModel
 
-from cotoolkit.choices import Scale
-from cotoolkit.errors import RunError
-from cotoolkit.own_code import describe
+from cotoolkit.core.errors import RunError
+from cotoolkit.core.user_code import describe
+from cotoolkit.studies.scale import Scale
 from figures.recipe import Recipe
 from figures.record import (
     CLAIMS,

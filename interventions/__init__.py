@@ -10,6 +10,15 @@
 torch.Size([4, 3, 32, 32])
 """
 
+from interventions.base import (
+    INTERVENTIONS,
+    Intervention,
+    InterventionError,
+    InterventionField,
+    fingerprint,
+    from_json,
+    to_json,
+)
 from interventions.carriers import (
     CARRIERS,
     Carrier,
@@ -22,6 +31,8 @@ from interventions.carriers import (
 )
 from interventions.compose import Clip, Compose
 from interventions.filters import BandPass, BandStop, HighPass, LowPass, ReleasedRowLowPass
+from interventions.frequency import dct2, frequency_radius, idct2, keep_frequencies
+from interventions.hybrid import SwapFrequencies, split, swap_high
 from interventions.injection import (
     Inject,
     InjectCorrelated,
@@ -40,17 +51,6 @@ from interventions.projection import (
     remove_span,
     span_basis,
 )
-from interventions.protocol import (
-    INTERVENTIONS,
-    Intervention,
-    InterventionError,
-    InterventionField,
-    fingerprint,
-    from_json,
-    to_json,
-)
-from interventions.swap import SwapFrequencies, split, swap_high
-from interventions.transforms import dct2, frequency_radius, idct2, keep_frequencies
 from interventions.wrappers import InterventionDataset, InterventionLayer, InterventionTransform
 
 __all__ = [

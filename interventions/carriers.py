@@ -18,9 +18,9 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 from typing_extensions import override
 
-from interventions.frequencies import patterns, released_row_patterns, zigzag
-from interventions.protocol import InterventionError
-from interventions.registry import STRICT, Registered, Registry
+from cotoolkit.core.registry import STRICT, Registered, Registry
+from interventions.base import InterventionError
+from interventions.patterns import patterns, released_row_patterns, zigzag
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -7,8 +7,8 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 from typing_extensions import override
 
-from interventions.protocol import INTERVENTIONS, Intervention, InterventionField
-from interventions.registry import STRICT
+from cotoolkit.core.registry import STRICT
+from interventions.base import INTERVENTIONS, Intervention, InterventionField
 
 
 @INTERVENTIONS.register("compose")

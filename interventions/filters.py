@@ -18,10 +18,10 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 from typing_extensions import override
 
-from interventions.protocol import INTERVENTIONS, Intervention
-from interventions.registry import STRICT
-from interventions.transforms import Domain, Shape, dct2, idct2, keep_frequencies
-from interventions.units import NonNegative
+from cotoolkit.core.numbers import NonNegative
+from cotoolkit.core.registry import STRICT
+from interventions.base import INTERVENTIONS, Intervention
+from interventions.frequency import Domain, Shape, dct2, idct2, keep_frequencies
 
 Radius = Annotated[NonNegative, AllowInfNan(False)]
 """A distance from zero frequency, in the units of `transforms.frequency_radius`."""

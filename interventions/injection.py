@@ -16,12 +16,12 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 from typing_extensions import override
 
+from cotoolkit.core.numbers import NonNegative
+from cotoolkit.core.registry import STRICT
+from interventions.base import INTERVENTIONS, Intervention, InterventionError
 from interventions.carriers import CarrierField
 from interventions.labels import Share
 from interventions.projection import Project
-from interventions.protocol import INTERVENTIONS, Intervention, InterventionError
-from interventions.registry import STRICT
-from interventions.units import NonNegative
 
 Strength = Annotated[NonNegative, AllowInfNan(False)]
 """A finite norm, in [0, 1] pixel units; "8/255" is accepted."""

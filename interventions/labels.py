@@ -10,9 +10,9 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 from typing_extensions import override
 
-from interventions.protocol import INTERVENTIONS, Intervention, InterventionError
-from interventions.registry import STRICT
-from interventions.units import NonNegative
+from cotoolkit.core.numbers import NonNegative
+from cotoolkit.core.registry import STRICT
+from interventions.base import INTERVENTIONS, Intervention, InterventionError
 
 Share = Annotated[NonNegative, Le(1)]
 """A probability or share in [0, 1]."""

@@ -9,9 +9,9 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 from typing_extensions import override
 
+from cotoolkit.core.registry import STRICT
+from interventions.base import INTERVENTIONS, Intervention
 from interventions.carriers import Carrier, CarrierField
-from interventions.protocol import INTERVENTIONS, Intervention
-from interventions.registry import STRICT
 
 ENTRY_ERROR = 1e-5
 """Relative error of a vector's entries that makes no direction of its own: 84 rounding errors of float32, in which most

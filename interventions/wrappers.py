@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 from typing_extensions import override
 
-from interventions.protocol import Intervention, InterventionError
+from interventions.base import Intervention, InterventionError
 
 
 class InterventionDataset(Dataset[tuple[Tensor, int]]):

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analyses.across_break.answers import answers
-from analyses.across_break.lookup import Lookup
-from analyses.claims import claim_table
+from analyses.breakpoint_mixtures.answers import answers
+from analyses.breakpoint_mixtures.lookup import Lookup
+from analyses.core.claims import claim_table
 
 GALLERY = Path(__file__).parents[1] / "figures" / "gallery"
 TEXT = " ".join((GALLERY / "README.md").read_text().split())

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 
-from analyses.lab import Lab
+from analyses.core.runner import Lab
 from figures.catalogue import find
 from figures.make import make
-from tests.engine.networks import conv_net
+from tests._helpers.networks import conv_net
 
 BLOCKS = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[1] / "README.md").read_text(), re.DOTALL)
 

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from cotoolkit.cli.facts import stored_facts
-from cotoolkit.runs import RunFolder, write_atomically
+from cotoolkit.cli.facts import FACTS
+from cotoolkit.core.files import write_atomically
+from cotoolkit.runs.folder import RunFolder
+from figures.facts import FACTS as FIGURE_FACTS
 
 ROOT = Path(__file__).parents[1]
 
@@ -100,10 +102,11 @@ def test_a_run_on_digits_imports_nothing_without_use(imported_to_train, name):
     assert name not in imported_to_train
 
 
-def test_the_stored_facts_are_current():
+@pytest.mark.parametrize(("module", "facts"), [("cotoolkit.cli.facts", FACTS), ("figures.facts", FIGURE_FACTS)])
+def test_the_stored_facts_are_current(module, facts):
     # In a process of its own: other tests register parts of theirs.
-    shown, _ = fresh("import json; from cotoolkit.cli.facts import current; print(json.dumps(current()))")
-    assert stored_facts() == json.loads(shown), "stale: run `python -m cotoolkit.cli.facts`"
+    shown, _ = fresh(f"import json; from {module} import FACTS; print(json.dumps(FACTS.current()))")
+    assert facts.stored() == json.loads(shown), f"stale: run `python -m {module}`"
 
 
 NEW_METHOD = '''

@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from analyses.core.statistics import CONFIDENCE
 from analyses.features.layers import device_of
 from analyses.features.maximisation import default_radius
 from analyses.features.measure import (
@@ -22,10 +23,9 @@ from analyses.features.measure import (
     make_maps,
     maximisation_values,
 )
-from analyses.statistics import CONFIDENCE
-from cotoolkit.attacks import attack_mode
-from cotoolkit.errors import ConfigError, ModelError
-from cotoolkit.threat import Box, ThreatModel
+from cotoolkit.attacks.gradient import attack_mode
+from cotoolkit.attacks.threat_model import Box, ThreatModel
+from cotoolkit.core.errors import ConfigError, ModelError
 
 RESAMPLES = 2000
 """Bootstrap samples behind every interval."""
@@ -68,7 +68,7 @@ def feature_table(
         epsilon: L-inf radius of the FGSM perturbation, in [0, 1] pixel units.
         directions: (n, C, H, W), such as a carrier's vectors; adds the shares of energy in their span.
         seed: of gradient SHAP, of the randomised layer, and of the bootstrap.
-        box: how FGSM is clipped to [0, 1] (see `cotoolkit.threat.Box`); maximisation keeps to [0, 1] unless "none".
+        box: how FGSM is clipped to [0, 1] (see `threat_model.Box`); maximisation keeps to [0, 1] unless "none".
         radius: l2 radius of maximisation; None means `default_radius`.
         path_steps: points on each path of integrated gradients, at first; more where completeness asks for them.
         shap_samples: random points per image of gradient SHAP.
@@ -150,7 +150,7 @@ def _summary(model: str, values: Values, seed: int) -> pd.DataFrame:
 def _interval(values: np.ndarray, seed: int) -> tuple[float, float]:
     """Percentile bootstrap of the mean of the values that are not nan.
 
-    `analyses.statistics.bootstrap` corrects for bias but takes a second for the statistics of one model.
+    `analyses.core.statistics.bootstrap` corrects for bias but takes a second for the statistics of one model.
     """
     known = np.isfinite(values)
     drawn = _resamples(len(values), seed)[:, known]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from analyses.features.agreement import cosine
+from analyses.features.attributions.agreement import cosine
 from analyses.features.layers import find_layer, weight_layers
-from cotoolkit.errors import ModelError
+from cotoolkit.core.errors import ModelError
 
 
 def first_filters(model: nn.Module, image: Tensor) -> Tensor:

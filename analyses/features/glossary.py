@@ -6,7 +6,7 @@ Tags of the expectations: [S] stated in a text that was read; [R] recalled from 
 
 from __future__ import annotations
 
-from analyses.features.attribution import Method
+from analyses.features.attributions.attribution import Method
 
 METHODS: tuple[Method, ...] = ("integrated_gradients", "saliency", "gradient_shap")
 """The attribution methods of the table. The method `input_x_gradient` is a crude form of the first."""

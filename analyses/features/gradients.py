@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from analyses.features.agreement import cosine
+from analyses.features.attributions.agreement import cosine
 from analyses.features.layers import device_of
-from cotoolkit import attacks
-from cotoolkit.attacks import attack_mode
-from cotoolkit.errors import ConfigError
-from cotoolkit.threat import ThreatModel
+from cotoolkit.attacks import gradient as attacks
+from cotoolkit.attacks.gradient import attack_mode
+from cotoolkit.attacks.threat_model import ThreatModel
+from cotoolkit.core.errors import ConfigError
 from interventions.projection import feature_share, span_basis
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cotoolkit.attacks import attack_mode
-from cotoolkit.errors import ModelError
+from cotoolkit.attacks.gradient import attack_mode
+from cotoolkit.core.errors import ModelError
 
 
 def device_of(model: nn.Module) -> torch.device:

@@ -17,11 +17,11 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from analyses.features.agreement import cosine
+from analyses.features.attributions.agreement import cosine
 from analyses.features.layers import device_of, layer_output
-from cotoolkit.attacks import attack_mode
-from cotoolkit.errors import ConfigError, ModelError
-from cotoolkit.threat import ThreatModel
+from cotoolkit.attacks.gradient import attack_mode
+from cotoolkit.attacks.threat_model import ThreatModel
+from cotoolkit.core.errors import ConfigError, ModelError
 
 Position = Literal["centre", "mean"]
 """Which activation of a unit: of a convolution at row H // 2 and column W // 2, of T tokens at token T // 2; or the

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from analyses.features.agreement import cosine, rank_correlation, top_overlap
-from analyses.features.attribution import Method, attribute
-from analyses.features.faithfulness import deletion_insertion, randomised_correlation
+from analyses.features.attributions.agreement import cosine, rank_correlation, top_overlap
+from analyses.features.attributions.attribution import Method, attribute
+from analyses.features.attributions.faithfulness import deletion_insertion, randomised_correlation
+from analyses.features.attributions.path import completeness_gap
 from analyses.features.filters import first_filters, lineage_cosine
 from analyses.features.glossary import METHODS
 from analyses.features.gradients import direction_share, fgsm_perturbations, input_gradients
 from analyses.features.layers import hidden_layers, weight_layers
 from analyses.features.maximisation import activations, choose_units, maximise, stability, total_variation
-from analyses.features.path import completeness_gap
 from analyses.features.spectra import band_shares, energy_entropy, gini, high_frequency_share, participation_ratio
-from cotoolkit.threat import ThreatModel
+from cotoolkit.attacks.threat_model import ThreatModel
 
 Values = dict[tuple[str, str], Tensor]
 """(layer, statistic) -> one value per image or unit. The layer of a statistic of the whole network is ""."""

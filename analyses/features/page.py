@@ -7,17 +7,17 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from analyses.compared import Compared, by_model, facts
+from analyses.core.networks import Compared, by_model, facts
 from analyses.features import plots
-from analyses.features.attribution import attribute
+from analyses.features.attributions.attribution import attribute
+from analyses.features.attributions.path import integrated_gradients
 from analyses.features.compare import classified_correctly, feature_table
 from analyses.features.filters import first_filters
 from analyses.features.glossary import METHODS
 from analyses.features.layers import hidden_layers
 from analyses.features.maximisation import choose_units, default_radius, maximise
-from analyses.features.path import integrated_gradients
-from cotoolkit.report import Report, Section
-from cotoolkit.trained import evaluation_points
+from cotoolkit.pages import Report, Section
+from cotoolkit.runs.checkpoints import evaluation_points
 
 MAIN = (
     "input_gradient_low_share",

@@ -19,8 +19,8 @@ from torch import Tensor
 from analyses.features.filters import filter_pictures
 from analyses.features.maximisation import Maximised
 from analyses.features.spectra import shell_shares
-from analyses.style import STYLE
-from cotoolkit.errors import ConfigError
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.plotting.style import STYLE
 
 MARKERS = "osD^vP"
 CELL = 0.72

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from interventions.transforms import Shape, dct2, frequency_radius
+from interventions.frequency import Shape, dct2, frequency_radius
 
 
 class BandShares(NamedTuple):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from analyses.claims import Claim, ClaimResult, check
+from analyses.core.claims import Claim, ClaimResult, check
 from analyses.local_ball.outcomes import area_between, escape_radius, predicted_right
 from analyses.local_ball.settings import AFTER, BEFORE, OURS, RIVALS, Plan
 

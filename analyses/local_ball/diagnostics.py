@@ -12,12 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cotoolkit.attacks import attack_mode, input_gradient
-from cotoolkit.diagnosis.one_step import along
-from cotoolkit.methods.ball import Ball, local_ball
-from cotoolkit.methods.divergence import kl_divergence
+from cotoolkit.attacks.gradient import attack_mode, input_gradient
+from cotoolkit.attacks.threat_model import ThreatModel
+from cotoolkit.diagnosis.measuring.fgsm_segment import along
+from cotoolkit.methods._terms.ball import Ball, local_ball
+from cotoolkit.methods._terms.divergence import kl_divergence
 from cotoolkit.signals import gradient_alignment
-from cotoolkit.threat import ThreatModel
 
 SEARCH_STEPS, SEARCH_RESTARTS = 20, 5
 """Of the strong search in the ball (spec: D1 and D2)."""

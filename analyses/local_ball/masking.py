@@ -11,13 +11,13 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from cotoolkit.attacks import attack_mode
-from cotoolkit.diagnosis.margin_attacks import margin_attack
-from cotoolkit.diagnosis.square import square_attack
-from cotoolkit.evaluate import evaluate
-from cotoolkit.seeding import generator
-from cotoolkit.threat import ThreatModel
-from cotoolkit.trained import Points
+from cotoolkit.attacks.gradient import attack_mode
+from cotoolkit.attacks.margin import margin_attack
+from cotoolkit.attacks.square import square_attack
+from cotoolkit.attacks.threat_model import ThreatModel
+from cotoolkit.core.seeding import generator
+from cotoolkit.evaluation.protocol import evaluate
+from cotoolkit.runs.checkpoints import Points
 
 QUERIES, MARGIN_STEPS = 300, 50
 

@@ -16,16 +16,16 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from analyses.lab import Measurement
+from analyses.core.runner import Measurement
 from analyses.local_ball import diagnostics
 from analyses.local_ball.masking import MARGIN_STEPS, QUERIES, masking_checks
 from analyses.local_ball.settings import Plan, kept_iterations
-from cotoolkit import attacks
+from cotoolkit.attacks import gradient as attacks
+from cotoolkit.attacks.threat_model import ThreatModel
+from cotoolkit.core.seeding import generator
 from cotoolkit.methods import LocalBall
-from cotoolkit.runs import RunFolder
-from cotoolkit.seeding import generator
-from cotoolkit.threat import ThreatModel
-from cotoolkit.trained import evaluation_points, trained, trained_series
+from cotoolkit.runs.checkpoints import evaluation_points, trained, trained_series
+from cotoolkit.runs.folder import RunFolder
 
 FORMAT = 1
 """Version of what is measured; a change raises it, so that no old table is taken for a new one."""

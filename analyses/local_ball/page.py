@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analyses.claim_plot import forest
-from analyses.claims import ClaimResult, claim_table
+from analyses.core.claim_plot import forest
+from analyses.core.claims import ClaimResult, claim_table
+from analyses.core.statistics import estimate
 from analyses.local_ball.answers import ROBUST
 from analyses.local_ball.plots import centre_control, cost_curves, local_sensitivity, loss_profile, radius_sweep
 from analyses.local_ball.settings import AFTER, BEFORE
 from analyses.local_ball.study import Findings
-from analyses.statistics import estimate
-from cotoolkit.report import Report, Section
+from cotoolkit.pages import Report, Section
 
 HEADINGS = {
     "cost": "Claims: what it buys at equal cost",
@@ -146,7 +146,7 @@ def report_of(findings: Findings) -> Report:
         "lambda_local": f"{findings.plan.lambda_local:g}, chosen on held-out points of seed 0, the same for all arms",
         "robust": "worst, point by point, of PGD-50, PGD on the margin (50 steps) and Square (300 queries), on the "
         f"first {findings.plan.points} test points",
-        "other accuracies": "named protocols of cotoolkit.evaluate on the test set",
+        "other accuracies": "named protocols of cotoolkit.evaluation.protocol on the test set",
         "breakpoints": "dated by the engine's monitor on held-out points; runs without one are censored",
         **findings.facts,
     }

@@ -11,12 +11,12 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analyses.core.statistics import estimate
 from analyses.local_ball.answers import ROBUST, Numbers
 from analyses.local_ball.diagnostics import FRACTIONS
 from analyses.local_ball.measure import RHOS
 from analyses.local_ball.settings import AFTER, BEFORE, OFFSETS, OURS, RIVALS
-from analyses.statistics import estimate
-from analyses.style import STYLE
+from cotoolkit.plotting.style import STYLE
 
 FAMILIES = {  # family: line style, marker, index into seaborn's colour-blind palette
     "LBT-M": ("-", "o", 3),

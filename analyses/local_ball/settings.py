@@ -12,9 +12,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from cotoolkit.choices import Scale
 from cotoolkit.config import RunConfig
-from cotoolkit.study import Study
+from cotoolkit.studies.scale import Scale
+from cotoolkit.studies.study import Study
 
 OFFSETS = (-64, -32, -16, -8, 0, 8, 16, 32, 64)
 """Iterations from the breakpoint of plain FGSM training at which its weights are kept; 0 is the first broken one."""

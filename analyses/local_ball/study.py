@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from analyses.claims import ClaimResult
-from analyses.lab import Lab, Measurement, at_scale
+from analyses.core.claims import ClaimResult
+from analyses.core.runner import Lab, Measurement, at_scale
 from analyses.local_ball.answers import Numbers, claims_of
 from analyses.local_ball.measure import Attacked, Finished, Onset
 from analyses.local_ball.outcomes import outcomes

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from analyses.claims import ClaimResult
+from analyses.core.claims import ClaimResult
 from analyses.memorisation.claim_list import ClaimList
 from analyses.memorisation.effects import Accuracies
 from analyses.memorisation.settings import MARGIN, T_MEM, World

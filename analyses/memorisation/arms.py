@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from analyses.memorisation.settings import BETA, Dynamics, Kind, Plan, World, weighted
 from cotoolkit.config import RunConfig
 from cotoolkit.data import load
-from cotoolkit.settings import apply
-from cotoolkit.study import Study
+from cotoolkit.studies.overrides import apply
+from cotoolkit.studies.study import Study
 
 LOOKS = 10
 """Checkpoints of a standard reference run, equally far apart, that proxies are taken from."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analyses.claims import ClaimResult
+from analyses.core.claims import ClaimResult
 from analyses.memorisation.claim_list import ClaimList
 from analyses.memorisation.dynamics import across, alignment_gain
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analyses.claims import Claim, ClaimResult, check
+from analyses.core.claims import Claim, ClaimResult, check
 
 
 class ClaimList:

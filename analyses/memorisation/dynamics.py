@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analyses.lab import Lab
+from analyses.core.runner import Lab
+from analyses.core.statistics import log_rank
 from analyses.memorisation.arms import Arm, breaking, study_of
 from analyses.memorisation.measure import Course
 from analyses.memorisation.sets import freeze, pick
 from analyses.memorisation.settings import Plan
-from analyses.statistics import log_rank
 from cotoolkit.methods import BenignStyle
-from cotoolkit.runs import RunFolder
+from cotoolkit.runs.folder import RunFolder
 
 
 def run_dynamics(plan: Plan, lab: Lab, images: pd.DataFrame | None) -> tuple[pd.DataFrame, pd.DataFrame]:

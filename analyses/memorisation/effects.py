@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analyses.core.statistics import estimate
 from analyses.memorisation.sets import Marks
-from analyses.statistics import estimate
 
 
 def accuracy_table(correct: pd.DataFrame, groups: Mapping[tuple[str, int | None], Marks]) -> pd.DataFrame:

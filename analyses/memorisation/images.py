@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analyses.core.statistics import rank_correlation
 from analyses.memorisation.arms import Arm
 from analyses.memorisation.estimators import Memorisation, group_influence, memorisation
 from analyses.memorisation.measure import whole
 from analyses.memorisation.proxies import forgetting, inconsistency, variance
 from analyses.memorisation.sets import Marks, atypical, easy_and_hard
 from analyses.memorisation.settings import World
-from analyses.statistics import rank_correlation
 from cotoolkit.data import planted_truth
 from cotoolkit.data.planted import KINDS
 

@@ -14,19 +14,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
-from analyses.lab import Measurement
-from cotoolkit.attacks import Attacked, attack_mode, input_gradient, pgd
+from analyses.core.runner import Measurement
+from cotoolkit.attacks.gradient import Attacked, attack_mode, input_gradient, pgd
+from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.config import RunConfig
+from cotoolkit.core.seeding import generator
 from cotoolkit.data import DataSplits, apply_intervention, load
 from cotoolkit.data.image_set import as_float
-from cotoolkit.evaluate import evaluate
+from cotoolkit.evaluation.protocol import evaluate
 from cotoolkit.methods import AttackMethod, Batch
 from cotoolkit.methods.benign import suspicion
-from cotoolkit.runs import RunFolder
-from cotoolkit.seeding import generator
+from cotoolkit.runs.checkpoints import trained, trained_series
+from cotoolkit.runs.folder import RunFolder
 from cotoolkit.signals import gradient_alignment
-from cotoolkit.threat import ThreatModel
-from cotoolkit.trained import trained, trained_series
 
 FORMAT = 1
 """Version of what is measured; a change raises it, so that no old table is taken for a new one."""

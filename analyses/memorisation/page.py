@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analyses.claim_plot import forest
-from analyses.claims import ClaimResult, claim_table
+from analyses.core.claim_plot import forest
+from analyses.core.claims import ClaimResult, claim_table
+from analyses.core.statistics import equivalence
 from analyses.memorisation.dynamics import onset_table
 from analyses.memorisation.effects import Accuracies, summary
 from analyses.memorisation.estimators import ENOUGH_FOR_PAIRS, worst_error
@@ -23,8 +24,7 @@ from analyses.memorisation.plots import (
 from analyses.memorisation.settings import ALPHA, BETA, MARGIN, World
 from analyses.memorisation.study import Findings
 from analyses.memorisation.world import WorldTables
-from analyses.statistics import equivalence
-from cotoolkit.report import Report, Section
+from cotoolkit.pages import Report, Section
 
 
 def report_of(findings: Findings) -> Report:

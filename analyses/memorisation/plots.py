@@ -13,11 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from analyses.core.statistics import estimate, kaplan_meier
 from analyses.memorisation.dynamics import until_break
 from analyses.memorisation.effects import Accuracies
 from analyses.memorisation.settings import MARGIN, T_MEM
-from analyses.statistics import estimate, kaplan_meier
-from analyses.style import STYLE
+from cotoolkit.plotting.style import STYLE
 
 PAIRS = {  # memorisation: label, line style, marker, index into seaborn's colour-blind palette
     "standard_clean": ("standard training, clean", "-", "o", 0),

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyses.memorisation.settings import EASY, HARD, T_MEM
+from cotoolkit.core.digest import stamped
+from cotoolkit.core.files import write_atomically
+from cotoolkit.data.image_masks import KIND
 from cotoolkit.data.planted import clusters
-from cotoolkit.marks import KIND
-from cotoolkit.runs import write_atomically
-from cotoolkit.stamp import stamped
 
 Marks = NDArray[np.bool_]
 Floats = NDArray[np.float64]

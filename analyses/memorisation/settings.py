@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from cotoolkit.choices import Scale
 from cotoolkit.config import RunConfig
 from cotoolkit.data.planted import RADIUS
-from cotoolkit.settings import apply
+from cotoolkit.studies.overrides import apply
+from cotoolkit.studies.scale import Scale
 
 Kind = Literal["standard", "adversarial"]
 """How a network was trained. Memorisation of the two kinds is kept apart throughout."""

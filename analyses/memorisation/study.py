@@ -6,17 +6,17 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from analyses.claims import ClaimResult
-from analyses.lab import Lab, at_scale
+from analyses.core.claims import ClaimResult
+from analyses.core.runner import Lab, at_scale
 from analyses.memorisation.answers import world_answers
 from analyses.memorisation.arms import halves
 from analyses.memorisation.break_answers import dynamics_answers
 from analyses.memorisation.dynamics import run_dynamics
 from analyses.memorisation.settings import PLANS, Plan
 from analyses.memorisation.world import WorldTables, run_world
+from cotoolkit.core.errors import DataError
 from cotoolkit.data import DataConfig, load
-from cotoolkit.errors import DataError
-from cotoolkit.runs import RunFolder
+from cotoolkit.runs.folder import RunFolder
 
 
 class Findings(NamedTuple):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analyses.lab import Lab
+from analyses.core.runner import Lab
 from analyses.memorisation.arms import Arm, controls, halves, noisy, references, retrained, study_of
 from analyses.memorisation.effects import accuracy_table
 from analyses.memorisation.estimators import memorisation

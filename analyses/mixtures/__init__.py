@@ -12,8 +12,8 @@ from analyses.mixtures.compare import mixture_table
 from analyses.mixtures.definition import definition
 from analyses.mixtures.edits import graft, put_back_mean, put_back_parts, random_control, remove_direction
 from analyses.mixtures.glossary import STATISTICS
-from analyses.mixtures.sensitivity import gain, second_moments, sensitivity
-from analyses.mixtures.units import Units, units_of
+from analyses.mixtures.statistics.sensitivity import gain, second_moments, sensitivity
+from analyses.mixtures.units.hidden_units import Units, units_of
 
 __all__ = [
     "STATISTICS",

@@ -11,8 +11,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from analyses.mixtures import directions, matching
-from analyses.mixtures.change import (
+from analyses.mixtures.statistics import directions, matching
+from analyses.mixtures.statistics.change import (
     RANDOM_ENTRIES,
     RANDOM_PARTICIPATION,
     angles,
@@ -22,11 +22,11 @@ from analyses.mixtures.change import (
     relative_size,
     split,
 )
-from analyses.mixtures.firing import firing_units
-from analyses.mixtures.sparse import atom_match, learn_atoms, sparsity
-from analyses.mixtures.spectrum import deflated_spectrum, spectrum
-from analyses.mixtures.units import check_same_layers, live_units, unit_length, units_of
-from cotoolkit.errors import ConfigError
+from analyses.mixtures.statistics.sparse import atom_match, learn_atoms, sparsity
+from analyses.mixtures.statistics.spectrum import deflated_spectrum, spectrum
+from analyses.mixtures.units.firing import firing_units
+from analyses.mixtures.units.hidden_units import check_same_layers, live_units, unit_length, units_of
+from cotoolkit.core.errors import ConfigError
 
 Measure = tuple[str, float, float]  # statistic, value, null
 

@@ -13,13 +13,13 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from analyses.mixtures.change import angles, hoyer, split
-from analyses.mixtures.directions import energy_share, random_grams, removed_direction, top_share
+from analyses.core.statistics import bootstrap
 from analyses.mixtures.edits import put_back_parts, random_control, unedited
-from analyses.mixtures.firing import firing_units
-from analyses.mixtures.sparse import penalised_code
-from analyses.mixtures.units import check_same_layers, live_units, units_of
-from analyses.statistics import bootstrap
+from analyses.mixtures.statistics.change import angles, hoyer, split
+from analyses.mixtures.statistics.directions import energy_share, random_grams, removed_direction, top_share
+from analyses.mixtures.statistics.sparse import penalised_code
+from analyses.mixtures.units.firing import firing_units
+from analyses.mixtures.units.hidden_units import check_same_layers, live_units, units_of
 
 Item = Literal["angle", "shared_removal", "sparser", "causal", "control"]
 Finding = tuple[float, bool | None]  # value, holds

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pandas as pd
 from torch import nn
 
-from analyses.compared import Compared, facts
+from analyses.core.networks import Compared, facts
 from analyses.mixtures.definition import definition
-from analyses.mixtures.sparse import learn_atoms
-from analyses.mixtures.units import live_units, units_of
-from cotoolkit.evaluate import evaluate
-from cotoolkit.report import Report, Section
-from cotoolkit.trained import evaluation_points, training_images
+from analyses.mixtures.statistics.sparse import learn_atoms
+from analyses.mixtures.units.hidden_units import live_units, units_of
+from cotoolkit.evaluation.protocol import evaluate
+from cotoolkit.pages import Report, Section
+from cotoolkit.runs.checkpoints import evaluation_points, training_images
 
 
 def purification_report(compared: Compared, other_robust: str | None, control: str | None, seed: int = 0) -> Report:

@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from analyses.mixtures.change import split
-from analyses.mixtures.directions import coefficients
-from analyses.mixtures.units import check_same_layers, units_of, with_units
-from cotoolkit.attacks import attack_mode
-from cotoolkit.errors import ConfigError, ModelError
+from analyses.mixtures.statistics.change import split
+from analyses.mixtures.statistics.directions import coefficients
+from analyses.mixtures.units.hidden_units import check_same_layers, units_of, with_units
+from cotoolkit.attacks.gradient import attack_mode
+from cotoolkit.core.errors import ConfigError, ModelError
 
 
 def remove_direction(

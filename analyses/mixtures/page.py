@@ -7,12 +7,12 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from analyses.compared import Compared, by_model, facts
+from analyses.core.networks import Compared, by_model, facts
 from analyses.mixtures import plots
 from analyses.mixtures.compare import mixture_table
-from analyses.mixtures.units import unit_length, units_of
-from cotoolkit.report import Report, Section
-from cotoolkit.trained import evaluation_points
+from analyses.mixtures.units.hidden_units import unit_length, units_of
+from cotoolkit.pages import Report, Section
+from cotoolkit.runs.checkpoints import evaluation_points
 
 SHOWN_LAYERS = 4
 """Layers in the pictures of a deep network, evenly spaced from the first to the last; the tables have all."""

@@ -18,11 +18,18 @@ from scipy import stats
 from scipy.cluster.hierarchy import leaves_list, linkage
 from torch import Tensor
 
-from analyses.mixtures.directions import coefficients, common_direction, same_sign
-from analyses.mixtures.matching import cosines, lineage_cosines, match, matched_cosines, matched_null, random_cosine
-from analyses.mixtures.spectrum import energies, spectrum
-from analyses.style import STYLE
-from cotoolkit.errors import ConfigError
+from analyses.mixtures.statistics.directions import coefficients, common_direction, same_sign
+from analyses.mixtures.statistics.matching import (
+    cosines,
+    lineage_cosines,
+    match,
+    matched_cosines,
+    matched_null,
+    random_cosine,
+)
+from analyses.mixtures.statistics.spectrum import energies, spectrum
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.plotting.style import STYLE
 
 COLOURS = sns.color_palette("colorblind")
 LINE_STYLES = ("-", "--", "-.", ":")

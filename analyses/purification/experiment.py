@@ -21,8 +21,8 @@ from analyses.purification.setting import Scale, Setting, settings
 from analyses.purification.stages import Report, train_stages
 from analyses.purification.tables import Tables, tables
 from analyses.purification.world import generators
-from cotoolkit.errors import RunError
-from cotoolkit.runs import write_atomically
+from cotoolkit.core.errors import RunError
+from cotoolkit.core.files import write_atomically
 
 
 def run_setting(setting: Setting, device: str = "cpu", report: Report = lambda _: None) -> Tables:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analyses.claim_plot import forest
-from analyses.claims import ClaimResult, claim_table
+from analyses.core.claim_plot import forest
+from analyses.core.claims import ClaimResult, claim_table
 from analyses.purification import plots
 from analyses.purification.setting import Scale, settings
 from analyses.purification.tables import Tables
-from cotoolkit.report import Report, Section
-from cotoolkit.runs import environment
+from cotoolkit.pages import Report, Section
+from cotoolkit.runs.folder import environment
 
 SHOWN = [
     "claim", "statement", "verdict", "measure", "mean", "low", "high", "expected", "effect", "standardised_effect",

@@ -12,11 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
+from analyses.core.statistics import estimate
 from analyses.purification.baselines import NAMES
 from analyses.purification.tables import SHOWN_QUANTILES, Tables
-from analyses.statistics import estimate
-from analyses.style import STYLE
-from cotoolkit.errors import ConfigError
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.plotting.style import STYLE
 
 COLOURS = sns.color_palette("colorblind")
 

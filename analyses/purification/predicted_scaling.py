@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analyses.claims import ClaimResult, check
+from analyses.core.claims import ClaimResult, check
+from analyses.core.statistics import slope
 from analyses.purification.predictions import make_claim
 from analyses.purification.tables import Tables
-from analyses.statistics import slope
 
 SLOPE = make_claim(
     "P4-slope", "the mixture grows in proportion to k/d", "|slope - 1| of log eps on log(k/d) over all settings",

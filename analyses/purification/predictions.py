@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analyses.claims import Claim, ClaimResult, check
+from analyses.core.claims import Claim, ClaimResult, check
 from analyses.purification.tables import Tables
-from cotoolkit.errors import ConfigError
+from cotoolkit.core.errors import ConfigError
 
 Values = NDArray[np.float64]
 

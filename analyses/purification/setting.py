@@ -14,7 +14,7 @@ from torch import Tensor
 from analyses.purification.network import SymmetricNet
 from analyses.purification.training import BiasSchedule, Descent
 from analyses.purification.world import SparseCoding
-from cotoolkit.errors import ConfigError
+from cotoolkit.core.errors import ConfigError
 
 Scale = Literal["smoke", "laptop"]
 

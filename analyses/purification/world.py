@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cotoolkit.errors import ConfigError
-from cotoolkit.seeding import Label, generator
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.seeding import Label, generator
 
 SMALL_SPREAD = 0.5
 """Small hidden values are uniform in [1, 1 + SMALL_SPREAD] / sqrt(k) [M]: equal ones would tie at <w*, z> = 0."""

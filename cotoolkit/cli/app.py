@@ -1,22 +1,23 @@
-"""The `cotoolkit` command: its groups, and how errors become one line and an exit code."""
+"""The `cotoolkit` command: its groups, and how errors become one line and an exit code.
+
+Further commands are plug-ins: entry points of the group `cotoolkit.commands`, each a typer group or a function.
+"""
 
 from __future__ import annotations
 
 import sys
+from importlib.metadata import entry_points, version
 from typing import Annotated
 
 import typer
 
-from cotoolkit.cli.analyse import app as analyse_app
-from cotoolkit.cli.bench_alarm import bench_alarm
 from cotoolkit.cli.catalogue import datasets, interventions, methods, models
 from cotoolkit.cli.diagnose import diagnose
 from cotoolkit.cli.display import say, say_error
-from cotoolkit.cli.figures import app as figures_app
 from cotoolkit.cli.report import report
 from cotoolkit.cli.runs import app as runs_app
 from cotoolkit.cli.training import demo, study_app, train
-from cotoolkit.errors import CotoolkitError
+from cotoolkit.core.errors import CotoolkitError
 
 app = typer.Typer(
     name="cotoolkit",
@@ -32,8 +33,6 @@ app = typer.Typer(
 
 def _say_version(asked: bool) -> None:
     if asked:
-        from importlib.metadata import version
-
         say(version("cotoolkit"))
         raise typer.Exit
 
@@ -53,13 +52,17 @@ app.command()(diagnose)
 app.add_typer(study_app, name="study")
 app.add_typer(runs_app, name="runs")
 app.command()(report)
-app.add_typer(analyse_app, name="analyse")
-app.add_typer(figures_app, name="figures")
-app.command("bench-alarm")(bench_alarm)
 app.command()(methods)
 app.add_typer(interventions, name="interventions")
 app.command()(datasets)
 app.command()(models)
+
+for plugin in sorted(entry_points(group="cotoolkit.commands"), key=lambda one: one.name):
+    command = plugin.load()
+    if isinstance(command, typer.Typer):
+        app.add_typer(command, name=plugin.name)
+    else:
+        app.command(plugin.name)(command)
 
 
 def main() -> None:

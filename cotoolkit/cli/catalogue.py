@@ -10,7 +10,7 @@ from rich.table import Column, Table
 
 from cotoolkit.cli import facts
 from cotoolkit.cli.display import console, say
-from cotoolkit.errors import ConfigError
+from cotoolkit.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from cotoolkit.data import ImageSet
@@ -61,11 +61,11 @@ def preview_intervention(
     out: Annotated[Path, typer.Option(help="PNG, SVG or PDF file.")] = Path("preview.png"),
 ) -> None:
     """Write a picture grid: cotoolkit interventions preview inject carrier=paired beta=0.15."""
-    from analyses.previews import preview
-    from analyses.style import save
     from cotoolkit.config import RunConfig
     from cotoolkit.data import apply_intervention, load
-    from cotoolkit.settings import apply, parse_settings
+    from cotoolkit.plotting.preview import preview
+    from cotoolkit.plotting.style import save
+    from cotoolkit.studies.overrides import apply, parse_settings
 
     values = {field: options[0] for field, options in parse_settings(settings or []).items()}
     config = RunConfig.parse(apply({"data": {"name": data}, "intervention": {"name": name}}, _below(values)))

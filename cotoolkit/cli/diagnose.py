@@ -12,16 +12,16 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from cotoolkit.choices import Device, available
 from cotoolkit.cli.display import VERDICT_STYLE, console, say, say_error
 from cotoolkit.cli.training import Download
-from cotoolkit.errors import ConfigError
+from cotoolkit.core.device import Device, available
+from cotoolkit.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch import nn
 
     from cotoolkit.data import ImageSet
-    from cotoolkit.diagnosis.findings import Finding
+    from cotoolkit.diagnosis.inputs.warnings_found import Finding
     from cotoolkit.diagnosis.schema import Diagnosis
     from cotoolkit.models.normalise import Statistics
 
@@ -89,9 +89,9 @@ def diagnose(
 
     Your own function is called with those of the keywords shape, classes and num_classes that it has.
     """
-    from analyses.diagnosis import write_diagnosis
     from cotoolkit.diagnosis.diagnose import diagnose as diagnosed
     from cotoolkit.diagnosis.diagnose import radius_of
+    from cotoolkit.diagnosis.page import write_diagnosis
 
     _check_out(out)
     radius, limits = radius_of(epsilon), _limits(bounds)
@@ -138,7 +138,7 @@ def diagnose(
 
 
 def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
-    from interventions.units import parse_number
+    from cotoolkit.core.numbers import parse_number
 
     if text is None:
         return None
@@ -173,7 +173,7 @@ def _test_points(
     """The test images to measure on, in [0, 1], with the name that people gave."""
     from cotoolkit.data import ImageSet
     from cotoolkit.diagnosis.budget import BUDGETS
-    from cotoolkit.diagnosis.points import points_of
+    from cotoolkit.diagnosis.inputs.points import points_of
 
     count = points if points is not None else BUDGETS[budget].points
     images, labels, classes = points_of(data, points=count, seed=seed, bounds=bounds, download=download)
@@ -184,11 +184,11 @@ def _network(
     model: str, weights: Path | None, key: str | None, test: ImageSet, seed: int
 ) -> tuple[nn.Module, list[Finding], Statistics | None]:
     """The network with its weights, what was met on the way, and a normalisation that the weights came with."""
-    from cotoolkit.diagnosis.findings import warning
-    from cotoolkit.diagnosis.fit import fit_weights
-    from cotoolkit.diagnosis.weights import load_weights
+    from cotoolkit.core.seeding import fork_global_rng
+    from cotoolkit.diagnosis.inputs.warnings_found import warning
+    from cotoolkit.diagnosis.inputs.weights_file import load_weights
+    from cotoolkit.diagnosis.inputs.weights_matching import fit_weights
     from cotoolkit.models import External, parse_model
-    from cotoolkit.seeding import fork_global_rng
 
     spec = parse_model(model)
     tensors = None if weights is None else load_weights(weights)

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cotoolkit.config import RunConfig
-    from cotoolkit.launch import Outcome, Update
-    from cotoolkit.trainer import Progress as RunProgress
+    from cotoolkit.studies.launcher import Outcome, Update
+    from cotoolkit.training.trainer import Progress as RunProgress
 
 console = Console()
 errors = Console(stderr=True)
@@ -122,7 +122,7 @@ def accuracies(progress: RunProgress) -> str:
 
 def label(config: RunConfig) -> str:
     """A run in one short line."""
-    from interventions.units import format_number
+    from cotoolkit.core.numbers import format_number
 
     beta = getattr(config.intervention, "beta", None)
     parts = [config.data.name, config.method.name, f"ε {format_number(config.epsilon)}"]
@@ -133,7 +133,7 @@ def label(config: RunConfig) -> str:
 
 def result_table(table: pd.DataFrame, *, title: str | None = None) -> Table:
     """Accuracies, breakpoint and verdict, one row per run; columns that say the same of all runs are left out."""
-    from cotoolkit.table import varying
+    from cotoolkit.runs.tables import varying
 
     settings = ["method", *(name for name in varying(table) if name not in ("seed", "method"))]
     protocols = [name.removesuffix("_hash") for name in map(str, table.columns) if name.endswith("_hash")]
@@ -168,6 +168,6 @@ def breakpoint_text(run: Mapping[Any, Any] | pd.Series) -> str:
 
 def cell(value: object) -> str:
     """A setting's value in a table."""
-    from interventions.units import format_number
+    from cotoolkit.core.numbers import format_number
 
     return format_number(value) if isinstance(value, float) else str(value)

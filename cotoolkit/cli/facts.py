@@ -1,8 +1,8 @@
 """What the listing commands print, readable without importing what it is about: that would load torch first.
 
-The facts are taken from the classes and recipes themselves and kept in `facts.json`, with a digest of each source file
-of their packages. Where a source has changed since, or torch is loaded anyway, the classes are asked again, so that a
-listing may be slow but not stale. `python -m cotoolkit.cli.facts` writes the file.
+The facts are taken from the classes themselves and kept in a file, with a digest of each source file of their packages.
+Where a source has changed since, or torch is loaded anyway, the classes are asked again, so that a listing may be slow
+but not stale. `python -m cotoolkit.cli.facts` writes the file.
 """
 
 from __future__ import annotations
@@ -12,23 +12,12 @@ import hashlib
 import importlib.util
 import json
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-FILE = Path(__file__).with_name("facts.json")
-
 Kind = Literal["models", "datasets", "interventions", "carriers"]
-
-PACKAGES = {
-    "methods": "cotoolkit.methods",
-    "models": "cotoolkit.models",
-    "datasets": "cotoolkit.data",
-    "interventions": "interventions",
-    "carriers": "interventions",
-    "figures": "figures",
-}
-"""Where the sources of each listing stand."""
 
 
 @dataclass(frozen=True)
@@ -57,52 +46,45 @@ class MethodPart(Part):
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A figure of a paper: `runs` says by scale how many it trains, the others are as in `figures.recipe.Recipe`."""
+class FactFile:
+    """Facts of several kinds, in one file.
 
-    name: str
-    shows: str
-    item: str
-    runs: dict[str, int]
+    Attributes:
+        path: of the file.
+        packages: where the sources of each kind stand.
+        ask: the facts of a kind as the classes have them, as JSON data.
+    """
 
-    @property
-    def paper(self) -> str:
-        """Key of the paper, the first part of the name."""
-        return self.name.partition("/")[0]
+    path: Path
+    packages: Mapping[str, str]
+    ask: Callable[[str], list[dict[str, Any]]]
 
+    def facts(self, kind: str) -> list[dict[str, Any]]:
+        """The facts of a kind: stored ones if they are current, else those of the classes."""
+        if "torch" not in sys.modules:
+            stored = self.stored()
+            package = self.packages[kind]
+            if stored.get("sources", {}).get(package) == digests(package):
+                facts: list[dict[str, Any]] = stored[kind]
+                return facts
+        return self.ask(kind)
 
-def methods() -> list[MethodPart]:
-    """All training methods, by name."""
-    return [MethodPart(**fact) for fact in _facts("methods")]
+    def stored(self) -> dict[str, Any]:
+        """The content of the file; empty where it is missing or damaged."""
+        try:
+            found: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return {}
+        return found
 
+    def current(self) -> dict[str, Any]:
+        """What the file should hold."""
+        sources = {package: digests(package) for package in dict.fromkeys(self.packages.values())}
+        return {"sources": sources, **{kind: self.ask(kind) for kind in self.packages}}
 
-def parts(kind: Kind) -> list[Part]:
-    """All parts of a kind, by name."""
-    return [Part(**fact) for fact in _facts(kind)]
-
-
-def figures() -> list[Figure]:
-    """All figures, in the order of the papers."""
-    return [Figure(**fact) for fact in _facts("figures")]
-
-
-def _facts(kind: str) -> list[dict[str, Any]]:
-    if "torch" not in sys.modules:
-        stored = stored_facts()
-        package = PACKAGES[kind]
-        if stored.get("sources", {}).get(package) == digests(package):
-            facts: list[dict[str, Any]] = stored[kind]
-            return facts
-    return asked(kind)
-
-
-def stored_facts() -> dict[str, Any]:
-    """The content of `facts.json`; empty where it is missing or damaged."""
-    try:
-        found: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}
-    return found
+    def write(self) -> None:
+        """Bring the file up to date."""
+        self.path.write_text(json.dumps(self.current(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def digests(package: str) -> dict[str, str]:
@@ -117,12 +99,19 @@ def digests(package: str) -> dict[str, str]:
     }
 
 
-def asked(kind: str) -> list[dict[str, Any]]:
-    """The facts as the classes and recipes have them."""
+def methods() -> list[MethodPart]:
+    """All training methods, by name."""
+    return [MethodPart(**fact) for fact in FACTS.facts("methods")]
+
+
+def parts(kind: Kind) -> list[Part]:
+    """All parts of a kind, by name."""
+    return [Part(**fact) for fact in FACTS.facts(kind)]
+
+
+def _asked(kind: str) -> list[dict[str, Any]]:
     if kind == "methods":
         return [asdict(method) for method in _methods()]
-    if kind == "figures":
-        return [asdict(figure) for figure in _figures()]
     registry = _registry(kind)
     return [asdict(_part(name, registry[name])) for name in registry.names()]
 
@@ -152,16 +141,6 @@ def _methods() -> list[MethodPart]:
     return found
 
 
-def _figures() -> list[Figure]:
-    from figures.catalogue import recipes
-    from figures.cost import runs_of
-
-    return [
-        Figure(recipe.name, recipe.shows, recipe.item, {scale: runs_of(recipe, scale) for scale in recipe.studies})
-        for recipe in recipes().values()
-    ]
-
-
 def _part(name: str, cls: Any) -> Part:
     return Part(name, " ".join((cls.__doc__ or "").split("\n\n")[0].split()), _settings(cls))
 
@@ -180,11 +159,18 @@ def _settings(cls: Any) -> str:
     return " ".join(words)
 
 
-def current() -> dict[str, Any]:
-    """What `facts.json` should hold."""
-    sources = {package: digests(package) for package in dict.fromkeys(PACKAGES.values())}
-    return {"sources": sources, **{kind: asked(kind) for kind in PACKAGES}}
+FACTS = FactFile(
+    path=Path(__file__).with_name("facts.json"),
+    packages={
+        "methods": "cotoolkit.methods",
+        "models": "cotoolkit.models",
+        "datasets": "cotoolkit.data",
+        "interventions": "interventions",
+        "carriers": "interventions",
+    },
+    ask=_asked,
+)
 
 
 if __name__ == "__main__":
-    FILE.write_text(json.dumps(current(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    FACTS.write()

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cotoolkit.cli.display import say
-from cotoolkit.errors import AmbiguousName, CotoolkitError, RunError
+from cotoolkit.core.errors import AmbiguousName, CotoolkitError, RunError
 
 if TYPE_CHECKING:
-    from cotoolkit.runs import RunFolder
-    from cotoolkit.study import Study
+    from cotoolkit.runs.folder import RunFolder
+    from cotoolkit.studies.study import Study
 
 
 def report(
@@ -21,16 +21,16 @@ def report(
     out: Annotated[Path | None, typer.Option(help="Folder of the page; by default report/ in that of KEY.")] = None,
 ) -> None:
     """Write a run or a study as one self-contained HTML page, with its pictures and tables beside it."""
-    from cotoolkit.report import write_report
-    from cotoolkit.study import Study
+    from cotoolkit.pages import write_report
+    from cotoolkit.studies.study import Study
 
     found = _find(root, key)
     if isinstance(found, Study):
-        from analyses.pages.study import study_report
+        from cotoolkit.pages.study_page import study_report
 
         page, folder = study_report(found, root), found.folder(root)
     else:
-        from analyses.pages.run import run_report
+        from cotoolkit.pages.run_page import run_report
 
         page, folder = run_report(found), found.path
     path = write_report(page, out or folder / "report")
@@ -44,8 +44,8 @@ def _find(root: Path, key: str) -> RunFolder | Study:
     Raises:
         RunError: neither, or more than one of them.
     """
-    from cotoolkit.runs import find_run
-    from cotoolkit.study import find_study
+    from cotoolkit.runs.folder import find_run
+    from cotoolkit.studies.study import find_study
 
     found: list[RunFolder | Study] = []
     reasons = []

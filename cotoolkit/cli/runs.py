@@ -10,10 +10,10 @@ import typer
 from rich.table import Table
 
 from cotoolkit.cli.display import breakpoint_text, cell, console, result_table, say
-from cotoolkit.errors import ConfigError, RunError
+from cotoolkit.core.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
-    from cotoolkit.runs import RunFolder
+    from cotoolkit.runs.folder import RunFolder
 
 app = typer.Typer(no_args_is_help=True, help="Runs on disk: list, show, compare, export.")
 
@@ -25,8 +25,8 @@ Keys = Annotated[list[str] | None, typer.Argument(help="Runs; none means all.")]
 @app.command("list")
 def list_runs(root: Root = Path("runs")) -> None:
     """All runs, with their state, breakpoint and verdict. A damaged folder is named and passed over."""
-    from cotoolkit.runs import find_runs
-    from cotoolkit.table import result_of
+    from cotoolkit.runs.folder import find_runs
+    from cotoolkit.runs.tables import result_of
 
     shown = Table()
     for column in ("run", "state", "breakpoint", "verdict"):
@@ -55,8 +55,8 @@ def show(run: Key, root: Root = Path("runs")) -> None:
     """One run: configuration, result, events, files."""
     import yaml
 
-    from cotoolkit.runs import find_run
-    from cotoolkit.table import run_table
+    from cotoolkit.runs.folder import find_run
+    from cotoolkit.runs.tables import run_table
 
     folder = find_run(root, run)
     console.print(result_table(run_table([folder]), title=folder.path.name))
@@ -75,7 +75,7 @@ def show(run: Key, root: Root = Path("runs")) -> None:
 @app.command()
 def compare(runs: Keys = None, root: Root = Path("runs")) -> None:
     """Runs side by side: the settings in which they differ, and their results."""
-    from cotoolkit.table import run_table, varying
+    from cotoolkit.runs.tables import run_table, varying
 
     folders = _folders(root, runs)
     if len(folders) < 2:
@@ -95,7 +95,7 @@ def export(
     metrics: Annotated[bool, typer.Option("--metrics", help="One row per run, iteration and signal.")] = False,
 ) -> None:
     """Write runs as one tidy table."""
-    from cotoolkit.table import check_table_name, metric_table, run_table, write_table
+    from cotoolkit.runs.tables import check_table_name, metric_table, run_table, write_table
 
     check_table_name(out)
     folders = _folders(root, runs)
@@ -105,7 +105,7 @@ def export(
 
 
 def _folders(root: Path, keys: list[str] | None) -> list[RunFolder]:
-    from cotoolkit.runs import find_run, find_runs
+    from cotoolkit.runs.folder import find_run, find_runs
 
     folders = [find_run(root, key) for key in keys] if keys else find_runs(root)
     if not folders:

@@ -11,15 +11,16 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from cotoolkit.choices import Device, Scale
 from cotoolkit.cli.display import LiveRuns, accuracies, console, label, result_table, say, say_error
-from cotoolkit.errors import ConfigError, RunError
+from cotoolkit.core.device import Device
+from cotoolkit.core.errors import ConfigError, RunError
+from cotoolkit.studies.scale import Scale
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from cotoolkit.config import RunConfig
-    from cotoolkit.study import Study
+    from cotoolkit.studies.study import Study
 
 Root = Annotated[Path, typer.Option("--root", help="Folder of runs and studies.")]
 OnDevice = Annotated[Device, typer.Option(help="Where to train.")]
@@ -35,7 +36,7 @@ def demo(
     fresh: Fresh = False,
 ) -> None:
     """Does an injected non-robust feature induce catastrophic overfitting? A study on digits, in about a minute."""
-    from cotoolkit.demo import demo_study
+    from cotoolkit.studies.demo import demo_study
 
     _run_study(demo_study(), root, jobs=jobs, device="cpu", fresh=fresh, download=False)
 
@@ -55,8 +56,8 @@ def train(
 
     The same command finishes a run that was killed, and trains nothing where the run is done.
     """
-    from cotoolkit.table import run_table
-    from cotoolkit.trainer import run
+    from cotoolkit.runs.tables import run_table
+    from cotoolkit.training.trainer import run
 
     chosen = _config(config, settings or [])
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[now]}")
@@ -102,8 +103,8 @@ def study_run(
     [a,b] and 0..4 are several values; (a,b) is one value that is a list. Runs that are done are not trained again.
     Exit code 1 if a run failed; the others are finished first.
     """
-    from cotoolkit.settings import parse_settings
-    from cotoolkit.study import Study
+    from cotoolkit.studies.overrides import parse_settings
+    from cotoolkit.studies.study import Study
 
     grid = parse_settings(settings or [])
     if file is not None:
@@ -120,7 +121,7 @@ def study_show(
     root: Root = Path("runs"),
 ) -> None:
     """Print a study's table and draw its pictures anew."""
-    from cotoolkit.study import find_study
+    from cotoolkit.studies.study import find_study
 
     study = find_study(root, key)
     _show(study, root, study.write_table(root), anew=True)
@@ -140,7 +141,7 @@ def _config(file: Path | None, words: list[str]) -> RunConfig:
     import yaml
 
     from cotoolkit.config import RunConfig
-    from cotoolkit.settings import apply, parse_settings
+    from cotoolkit.studies.overrides import apply, parse_settings
 
     grid = parse_settings(words)
     for field, values in grid.items():
@@ -189,7 +190,7 @@ def _run_study(study: Study, root: Path, *, jobs: int | None, device: Device, fr
 
 def _show(study: Study, root: Path, table: pd.DataFrame, *, anew: bool = False) -> None:
     """Print the table; draw what the ended runs allow, if it has changed or is to be drawn anew; say where all is."""
-    from cotoolkit.cli.pictures import study_pictures
+    from cotoolkit.plotting.study_pictures import study_pictures
 
     if table.empty:
         raise RunError(f"{root}: no run of this study has been trained yet; `cotoolkit study run --file FILE` does")
@@ -202,7 +203,7 @@ def _show(study: Study, root: Path, table: pd.DataFrame, *, anew: bool = False) 
 
 def conclusion(table: pd.DataFrame) -> str:
     """The verdicts counted, per kind of run."""
-    from cotoolkit.table import COLLAPSED
+    from cotoolkit.runs.tables import COLLAPSED
 
     lines = []
     for (method, epsilon, beta), runs in table.groupby(["method", "epsilon", "beta"], sort=False):

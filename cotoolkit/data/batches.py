@@ -8,12 +8,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.seeding import generator
 from cotoolkit.data.augment import Augment, Augmentation
 from cotoolkit.data.image_set import ImageSet, as_float
 from cotoolkit.data.intervene import materialise
-from cotoolkit.errors import ConfigError
-from cotoolkit.seeding import generator
-from interventions.protocol import Intervention
+from interventions.base import Intervention
 
 
 class Minibatch(NamedTuple):

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cotoolkit.errors import DataError
-from cotoolkit.own_code import describe
+from cotoolkit.core.errors import DataError
+from cotoolkit.core.user_code import describe
 
 
 def as_tensors(images: Any, labels: Any, where: str) -> tuple[Tensor, Tensor]:

@@ -9,15 +9,15 @@ from annotated_types import Ge, Gt, Lt
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 from torch import Tensor
 
+from cotoolkit.core.errors import ConfigError, DataError
+from cotoolkit.core.seeding import generator
+from cotoolkit.core.validation import plain
 from cotoolkit.data.augment import Augment
+from cotoolkit.data.image_masks import MarksFile, marks_of
 from cotoolkit.data.image_set import ImageSet
-from cotoolkit.data.own import ImageFolders, OwnData
 from cotoolkit.data.sets import DATASETS, Source
 from cotoolkit.data.split import members, rest, stratified
-from cotoolkit.errors import ConfigError, DataError
-from cotoolkit.marks import MarksFile, marks_of
-from cotoolkit.seeding import generator
-from cotoolkit.settings import plain
+from cotoolkit.data.user_data import ImageFolders, OwnData
 
 
 class Subset(BaseModel):

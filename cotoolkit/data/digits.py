@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cotoolkit.errors import DataError
+from cotoolkit.core.errors import DataError
 
 ROWS, PIXELS = 1797, 64
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from cotoolkit.errors import DataError
+from cotoolkit.core.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)

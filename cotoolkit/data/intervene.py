@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.seeding import generator
 from cotoolkit.data.augment import Augmentation
 from cotoolkit.data.image_set import ImageSet, as_float
-from cotoolkit.errors import ConfigError
-from cotoolkit.seeding import generator
-from interventions.protocol import Intervention, InterventionError
+from interventions.base import Intervention, InterventionError
 
 CHUNK = 1024
 """Images per call of the intervention. Part of the definition: another number gives other random draws."""

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
+from cotoolkit.core.errors import DataError
+from cotoolkit.core.registry import STRICT, Registered
 from cotoolkit.data.image_set import ImageSet
 from cotoolkit.data.sets import DATASETS
-from cotoolkit.errors import DataError
-from interventions.registry import STRICT, Registered
 
 LEVELS = 24
 RADIUS = LEVELS / 255

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from pydantic.dataclasses import dataclass
 
+from cotoolkit.core.errors import DataError
+from cotoolkit.core.registry import STRICT, Registered, Registry
+from cotoolkit.core.user_code import describe
 from cotoolkit.data.digits import read_digits
-from cotoolkit.data.idx import read_idx
 from cotoolkit.data.image_set import ImageSet
+from cotoolkit.data.mnist_format import read_idx
 from cotoolkit.data.split import rest, stratified
-from cotoolkit.errors import DataError
-from cotoolkit.own_code import describe
-from interventions.registry import STRICT, Registered, Registry
 
 DIGIT_NAMES = tuple("0123456789")
 

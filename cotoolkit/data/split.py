@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cotoolkit.seeding import generator as seeded
+from cotoolkit.core.seeding import generator as seeded
 
 
 def stratified(labels: Tensor, size: int, generator: torch.Generator) -> Tensor:

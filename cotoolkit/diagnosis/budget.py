@@ -9,7 +9,7 @@ from typing import Annotated, Self
 from annotated_types import Ge
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from cotoolkit.errors import ConfigError
+from cotoolkit.core.errors import ConfigError
 
 RADII = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0, 1.25, 1.5, 2.0)
 """Radii of the FGSM sweep, in units of epsilon: fine below it, where distortion shows, and beyond."""

@@ -8,24 +8,24 @@ from typing import Any
 import torch
 from torch import nn
 
-from cotoolkit.attacks import attack_mode
-from cotoolkit.choices import Device, available
+from cotoolkit.attacks.gradient import attack_mode
+from cotoolkit.attacks.threat_model import ThreatModel
+from cotoolkit.core.device import Device, available
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.numbers import parse_number
+from cotoolkit.core.seeding import fork_global_rng
 from cotoolkit.data import DataConfig, ImageSet
-from cotoolkit.diagnosis.autoattack import check_installed
 from cotoolkit.diagnosis.budget import Budget, budget_of
-from cotoolkit.diagnosis.findings import warning
-from cotoolkit.diagnosis.links import Linked, link_of
-from cotoolkit.diagnosis.measure import Progress, measure
-from cotoolkit.diagnosis.passes import Counted
-from cotoolkit.diagnosis.points import points_of, states_classes
+from cotoolkit.diagnosis.inputs.links import Linked, link_of
+from cotoolkit.diagnosis.inputs.model import PerChannel, subject_of
+from cotoolkit.diagnosis.inputs.points import points_of, states_classes
+from cotoolkit.diagnosis.inputs.warnings_found import warning
+from cotoolkit.diagnosis.judging.verdict import judge
+from cotoolkit.diagnosis.measuring.autoattack import check_installed
+from cotoolkit.diagnosis.measuring.pass_counter import Counted
+from cotoolkit.diagnosis.measuring.run_measurements import Progress, measure
 from cotoolkit.diagnosis.schema import Diagnosis, Environment, Protocol
-from cotoolkit.diagnosis.subject import PerChannel, subject_of
-from cotoolkit.diagnosis.verdict import judge
-from cotoolkit.errors import ConfigError
-from cotoolkit.runs import environment
-from cotoolkit.seeding import fork_global_rng
-from cotoolkit.threat import ThreatModel
-from interventions.units import parse_number
+from cotoolkit.runs.folder import environment
 
 LOOKED_AT = 64
 """Images whose outputs decide whether these are probabilities."""

@@ -12,11 +12,11 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge
 from pydantic import ValidationError
 
+from cotoolkit.core.errors import DataError
 from cotoolkit.diagnosis.budget import Budget
-from cotoolkit.diagnosis.findings import Finding
-from cotoolkit.diagnosis.links import LinkName
+from cotoolkit.diagnosis.inputs.links import LinkName
+from cotoolkit.diagnosis.inputs.warnings_found import Finding
 from cotoolkit.diagnosis.measurements import Mean, Measurements, Rate, Record
-from cotoolkit.errors import DataError
 
 SCHEMA_VERSION = 2
 """Raised whenever a field changes its name or its meaning."""

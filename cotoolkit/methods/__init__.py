@@ -14,7 +14,7 @@ from cotoolkit.methods.base import (
 from cotoolkit.methods.benign import BenignStyle
 from cotoolkit.methods.dom import DOM
 from cotoolkit.methods.gradalign import GradAlign
-from cotoolkit.methods.holistic import HolisticControl, HolisticRobust
+from cotoolkit.methods.holistic_robust import HolisticControl, HolisticRobust
 from cotoolkit.methods.local_ball import LocalBall
 from cotoolkit.methods.single_step import FGSM, NFGSM, PGD, RSFGSM, Standard
 from cotoolkit.methods.trades import TRADES

@@ -13,9 +13,9 @@ from pydantic import PlainSerializer, PlainValidator
 from torch import Tensor, nn
 from typing_extensions import override
 
-from cotoolkit.attacks import Attacked
-from cotoolkit.threat import ThreatModel
-from interventions.registry import Registered, Registry
+from cotoolkit.attacks.gradient import Attacked
+from cotoolkit.attacks.threat_model import ThreatModel
+from cotoolkit.core.registry import Registered, Registry
 
 
 class Cost(NamedTuple):

@@ -18,15 +18,15 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from typing_extensions import override
 
-from cotoolkit.attacks import attack_mode
-from cotoolkit.errors import ConfigError
-from cotoolkit.marks import MarksFile, marks_of, read_marks
+from cotoolkit.attacks.gradient import attack_mode
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.numbers import NonNegative, Number
+from cotoolkit.core.registry import STRICT
+from cotoolkit.data.image_masks import MarksFile, marks_of, read_marks
+from cotoolkit.methods._terms.discrimination import Discrimination, Form, discrimination
+from cotoolkit.methods._terms.penultimate import penultimate
 from cotoolkit.methods.base import METHODS, Batch, Cost, InnerField, Method, StepRecord, Update, adversarial_pass
-from cotoolkit.methods.discrimination import Discrimination, Form, discrimination
-from cotoolkit.methods.penultimate import penultimate
 from cotoolkit.methods.single_step import FGSM
-from interventions.registry import STRICT
-from interventions.units import NonNegative, Number
 
 Share = Annotated[NonNegative, Le(1)]
 

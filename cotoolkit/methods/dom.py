@@ -10,12 +10,12 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from typing_extensions import override
 
-from cotoolkit.attacks import Attacked, attack_mode
+from cotoolkit.attacks.gradient import Attacked, attack_mode
+from cotoolkit.core.numbers import NonNegative
+from cotoolkit.core.registry import STRICT
 from cotoolkit.methods.base import METHODS, Batch, Cost, InnerField, Method, StepRecord, Update, adversarial_pass
 from cotoolkit.methods.benign import Share, effective_size, suspicion
 from cotoolkit.methods.single_step import FGSM, PGD
-from interventions.registry import STRICT
-from interventions.units import NonNegative
 
 
 @METHODS.register("dom", "DOM-RE")

@@ -11,12 +11,12 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from typing_extensions import override
 
-from cotoolkit import attacks
-from cotoolkit.attacks import BatchNormMode, attack_mode, input_gradient
-from cotoolkit.errors import ConfigError
+from cotoolkit.attacks import gradient as attacks
+from cotoolkit.attacks.gradient import BatchNormMode, attack_mode, input_gradient
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.numbers import NonNegative, format_number
+from cotoolkit.core.registry import STRICT
 from cotoolkit.methods.base import METHODS, Batch, Cost, Method, StepRecord, Update, train_on
-from interventions.registry import STRICT
-from interventions.units import NonNegative, format_number
 
 LARGEST_FITTED_RADIUS = 16 / 255
 

@@ -17,14 +17,14 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from typing_extensions import override
 
-from cotoolkit.attacks import BatchNormMode, attack_mode, input_gradient
-from cotoolkit.methods.ball import local_ball
+from cotoolkit.attacks.gradient import BatchNormMode, attack_mode, input_gradient
+from cotoolkit.core.numbers import NonNegative
+from cotoolkit.core.registry import STRICT
+from cotoolkit.methods._terms.ball import local_ball
+from cotoolkit.methods._terms.divergence import kl_divergence
+from cotoolkit.methods._terms.local_terms import SECOND_ORDER, Integrand, Look, local_term, loss_gradients
 from cotoolkit.methods.base import METHODS, AdversarialPass, Batch, Cost, InnerField, Method, StepRecord, Update
-from cotoolkit.methods.divergence import kl_divergence
-from cotoolkit.methods.local_terms import SECOND_ORDER, Integrand, Look, local_term, loss_gradients
 from cotoolkit.methods.single_step import FGSM, NFGSM
-from interventions.registry import STRICT
-from interventions.units import NonNegative
 
 Centre = Literal["adversary", "clean", "random_corner"]
 """What the ball is centred at; the last two are the controls of the idea."""

@@ -10,11 +10,11 @@ from pydantic.dataclasses import dataclass
 from torch import nn
 from typing_extensions import override
 
-from cotoolkit import attacks
-from cotoolkit.attacks import Attacked, BatchNormMode
+from cotoolkit.attacks import gradient as attacks
+from cotoolkit.attacks.gradient import Attacked, BatchNormMode
+from cotoolkit.core.numbers import NonNegative
+from cotoolkit.core.registry import STRICT
 from cotoolkit.methods.base import METHODS, AttackMethod, Batch, Cost, Method, StepRecord, Update
-from interventions.registry import STRICT
-from interventions.units import NonNegative
 
 
 @METHODS.register("standard", "clean")

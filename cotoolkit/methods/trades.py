@@ -11,11 +11,11 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from typing_extensions import override
 
-from cotoolkit.attacks import Attacked, BatchNormMode, attack_mode
+from cotoolkit.attacks.gradient import Attacked, BatchNormMode, attack_mode
+from cotoolkit.core.numbers import NonNegative
+from cotoolkit.core.registry import STRICT
+from cotoolkit.methods._terms.divergence import kl_divergence
 from cotoolkit.methods.base import METHODS, Batch, Cost, Method, StepRecord, Update, adversarial_pass
-from cotoolkit.methods.divergence import kl_divergence
-from interventions.registry import STRICT
-from interventions.units import NonNegative
 
 
 @METHODS.register("trades", "TRADES")

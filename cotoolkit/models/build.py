@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cotoolkit.errors import ModelError
+from cotoolkit.core.errors import ModelError
+from cotoolkit.core.seeding import fork_global_rng
+from cotoolkit.core.user_code import describe
 from cotoolkit.models.normalise import Normalised, statistics_for
 from cotoolkit.models.registry import Shape, parse_model
-from cotoolkit.own_code import describe
-from cotoolkit.seeding import fork_global_rng
 
 
 def build_model(spec: Any, shape: Shape, classes: int, seed: int, normalise: str = "none") -> nn.Module:

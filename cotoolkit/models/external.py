@@ -8,10 +8,10 @@ import inspect
 from pydantic.dataclasses import dataclass
 from torch import nn
 
-from cotoolkit.errors import ModelError
+from cotoolkit.core.errors import ModelError
+from cotoolkit.core.registry import STRICT, Registered
+from cotoolkit.core.user_code import describe, find
 from cotoolkit.models.registry import MODELS, Shape
-from cotoolkit.own_code import describe, find
-from interventions.registry import STRICT, Registered
 
 NAMES = "https://docs.pytorch.org/vision/stable/models.html#classification"
 

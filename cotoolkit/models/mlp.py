@@ -10,9 +10,9 @@ from annotated_types import Gt
 from pydantic.dataclasses import dataclass
 from torch import nn
 
+from cotoolkit.core.registry import STRICT, Registered
 from cotoolkit.models.activation import Activation, activation
 from cotoolkit.models.registry import MODELS, Shape
-from interventions.registry import STRICT, Registered
 
 
 @MODELS.register("mlp")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from cotoolkit.errors import ModelError
+from cotoolkit.core.errors import ModelError
 
 
 class Statistics(NamedTuple):

@@ -13,9 +13,9 @@ from annotated_types import Gt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
+from cotoolkit.core.registry import STRICT, Registered
 from cotoolkit.models.activation import Activation, activation
 from cotoolkit.models.registry import MODELS, Shape
-from interventions.registry import STRICT, Registered
 
 
 class Block(nn.Module):

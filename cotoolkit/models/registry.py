@@ -7,8 +7,8 @@ from typing import Annotated, Any, Protocol
 from pydantic import BeforeValidator, PlainSerializer
 from torch import nn
 
-from cotoolkit.errors import ConfigError
-from interventions.registry import Registry
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.registry import Registry
 
 Shape = tuple[int, int, int]
 """(channels, height, width) of one image."""

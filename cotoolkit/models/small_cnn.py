@@ -8,10 +8,10 @@ from annotated_types import Gt
 from pydantic.dataclasses import dataclass
 from torch import nn
 
-from cotoolkit.errors import ModelError
+from cotoolkit.core.errors import ModelError
+from cotoolkit.core.registry import STRICT, Registered
 from cotoolkit.models.activation import Activation, activation
 from cotoolkit.models.registry import MODELS, Shape
-from interventions.registry import STRICT, Registered
 
 
 @MODELS.register("small_cnn")

@@ -9,9 +9,9 @@ from pydantic import field_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
+from cotoolkit.core.registry import STRICT, Registered
 from cotoolkit.models.activation import Activation, activation
 from cotoolkit.models.registry import MODELS, Shape
-from interventions.registry import STRICT, Registered
 
 
 class WideBlock(nn.Module):

@@ -8,7 +8,7 @@ from torch import Tensor
 from cotoolkit.methods.base import Cost
 from cotoolkit.signals.registry import FREE, signal
 from cotoolkit.signals.vectors import cosine
-from interventions.transforms import dct2, frequency_radius
+from interventions.frequency import dct2, frequency_radius
 
 
 @signal(cost=Cost(10, 10), at_break="falls", source="Andriushchenko & Flammarion, NeurIPS 2020, figure 4")

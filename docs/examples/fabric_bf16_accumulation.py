@@ -12,9 +12,9 @@ from sklearn.datasets import load_digits
 from torch.utils.data import DataLoader, TensorDataset
 
 from cotoolkit import BreakpointMonitor
-from cotoolkit.judge import MonitorConfig
 from cotoolkit.methods import FGSM
 from cotoolkit.models import build_model
+from cotoolkit.monitor.config import MonitorConfig
 from interventions import Inject
 
 ACCUMULATED = 2

@@ -13,10 +13,10 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from cotoolkit.actions import stop
-from cotoolkit.judge import MonitorConfig
-from cotoolkit.lightning import BreakpointCallback
+from cotoolkit.integrations.lightning import BreakpointCallback
 from cotoolkit.models import build_model
+from cotoolkit.monitor.actions import stop
+from cotoolkit.monitor.config import MonitorConfig
 from interventions import Inject
 
 EPSILON = 0.25

@@ -13,8 +13,8 @@ from sklearn.datasets import load_digits
 from torch.utils.data import DataLoader, TensorDataset
 
 from cotoolkit import BreakpointMonitor
-from cotoolkit.judge import MonitorConfig
 from cotoolkit.models import build_model
+from cotoolkit.monitor.config import MonitorConfig
 from interventions import Inject
 
 EPSILON = 0.25

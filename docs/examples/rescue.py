@@ -11,11 +11,11 @@ from sklearn.datasets import load_digits
 from torch.utils.data import DataLoader, TensorDataset
 
 from cotoolkit import BreakpointMonitor, ThreatModel
-from cotoolkit.actions import Rescue
-from cotoolkit.evaluate import evaluate
-from cotoolkit.judge import MonitorConfig
+from cotoolkit.evaluation.protocol import evaluate
 from cotoolkit.methods import FGSM
 from cotoolkit.models import build_model
+from cotoolkit.monitor.actions import Rescue
+from cotoolkit.monitor.config import MonitorConfig
 from interventions import Inject
 
 EPSILON = 0.25

@@ -10,14 +10,14 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import ClaimResult
-from analyses.lab import Lab
+from analyses.core.claims import ClaimResult
+from analyses.core.runner import Lab
 from analyses.memorisation.effects import Accuracies
-from cotoolkit.choices import Scale
+from cotoolkit.studies.scale import Scale
 from figures.benign_at.plan import found, world_study
 from figures.benign_at.reading import PLAIN, control_claims
+from figures.elements import dots, names_below, percent, sheet, zero_line
 from figures.recipe import Recipe
-from figures.strokes import dots, names_below, percent, sheet, zero_line
 from figures.style import BLUE, GREEN, GREY, ORANGE, PAGE
 
 ARMS = {

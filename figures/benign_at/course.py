@@ -12,18 +12,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import Claim, ClaimResult, check
-from analyses.lab import Lab
-from cotoolkit.choices import Scale
+from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.run_measurement import Look
+from analyses.core.runner import Lab
 from cotoolkit.data import load, planted_truth
 from cotoolkit.data.image_set import as_float
-from cotoolkit.evaluate import evaluate
-from cotoolkit.runs import RunFolder
-from cotoolkit.trained import trained_series
+from cotoolkit.evaluation.protocol import evaluate
+from cotoolkit.runs.checkpoints import trained_series
+from cotoolkit.runs.folder import RunFolder
+from cotoolkit.studies.scale import Scale
 from figures.benign_at.plan import WORLD, study, watched
-from figures.look import Look
+from figures.elements import band, percent, sheet
 from figures.recipe import Recipe
-from figures.strokes import band, percent, sheet
 from figures.style import BLUE, PAGE, VERMILION
 
 PROTOCOL = "pgd-10"

@@ -12,16 +12,16 @@ import dataclasses
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import ClaimResult
-from analyses.lab import Lab
+from analyses.core.claims import ClaimResult
+from analyses.core.runner import Lab
 from analyses.memorisation.answers import finding_a
 from analyses.memorisation.effects import Accuracies
 from analyses.memorisation.settings import MARGIN
-from cotoolkit.choices import Scale
+from cotoolkit.studies.scale import Scale
 from figures.benign_at.plan import found, world_study
 from figures.benign_at.reading import PLAIN, asked
+from figures.elements import dots, names_below, percent, sheet, zero_line
 from figures.recipe import Recipe
-from figures.strokes import dots, names_below, percent, sheet, zero_line
 from figures.style import BLUE, GREY, PAGE, VERMILION
 
 ARMS = {"without atypical": ("half of the atypical", VERMILION, "o"), "without typical": ("as many typical", BLUE, "s")}

@@ -11,17 +11,17 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import ClaimResult
-from analyses.lab import Lab
+from analyses.core.claims import ClaimResult
+from analyses.core.runner import Lab
 from analyses.memorisation.answers import flags_mean
 from analyses.memorisation.claim_list import ClaimList
 from analyses.memorisation.settings import T_MEM
-from cotoolkit.choices import Scale
 from cotoolkit.data import DataConfig, load
+from cotoolkit.studies.scale import Scale
 from figures.benign_at.plan import WORLD, found, world_study
 from figures.benign_at.reading import sourced
+from figures.elements import dots, names_below, percent
 from figures.recipe import Recipe
-from figures.strokes import dots, names_below, percent
 from figures.style import BLUE, GREEN, PAGE, VERMILION
 
 COLUMNS = 8

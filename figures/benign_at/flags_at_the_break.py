@@ -9,15 +9,15 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import ClaimResult
-from analyses.lab import Lab
+from analyses.core.claims import ClaimResult
+from analyses.core.runner import Lab
 from analyses.memorisation.break_answers import dynamics_answers
 from analyses.memorisation.dynamics import run_dynamics
-from cotoolkit.choices import Scale
+from cotoolkit.studies.scale import Scale
 from figures.benign_at.plan import BREAKING, PLAN, break_study
 from figures.benign_at.reading import sourced
+from figures.elements import band, dots, mark_breakpoint, names_below, percent, sheet
 from figures.recipe import Recipe
-from figures.strokes import band, dots, mark_breakpoint, names_below, percent, sheet
 from figures.style import BLUE, GREEN, GREY, ORANGE, PAGE, VERMILION
 
 LINES = (

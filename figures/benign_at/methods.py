@@ -9,13 +9,13 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import ClaimResult
-from analyses.lab import Lab
-from cotoolkit.choices import Scale
+from analyses.core.claims import ClaimResult
+from analyses.core.runner import Lab
+from cotoolkit.studies.scale import Scale
 from figures.benign_at.plan import found, knob_accuracies, knob_arms, study, world_study
 from figures.benign_at.reading import PLAIN, control_claims
+from figures.elements import dots, names_below, percent, sheet
 from figures.recipe import Recipe
-from figures.strokes import dots, names_below, percent, sheet
 from figures.style import BLUE, GREEN, ORANGE, PAGE, PURPLE, SKY
 
 ARMS = {

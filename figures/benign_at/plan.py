@@ -10,16 +10,16 @@ from typing import Any
 
 import pandas as pd
 
-from analyses.lab import Lab
+from analyses.core.runner import Lab
 from analyses.memorisation.arms import Arm, breaking, halves, iterations, references, study_of
 from analyses.memorisation.effects import accuracy_table
 from analyses.memorisation.measure import Correct
 from analyses.memorisation.settings import INDUCED, PLANTED, Plan, World, weighted
 from analyses.memorisation.settings import PLANS as WHOLE
 from analyses.memorisation.world import WorldTables, run_world, test_groups
-from cotoolkit.choices import Scale
 from cotoolkit.data.planted import RADIUS
-from cotoolkit.study import Study
+from cotoolkit.studies.scale import Scale
+from cotoolkit.studies.study import Study
 
 WORLD = PLANTED.model_copy(update={"halves": 16, "robust_halves": 0, "seeds": 3})
 """Memorisation is needed for one comparison only: what is atypical is known. So 16 halves will do."""

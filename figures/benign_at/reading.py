@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 
-from analyses.claims import ClaimResult
+from analyses.core.claims import ClaimResult
 from analyses.memorisation.answers import controls
 from analyses.memorisation.claim_list import ClaimList
 from analyses.memorisation.effects import Accuracies

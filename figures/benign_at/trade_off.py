@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import Claim, ClaimResult, check
-from analyses.lab import Lab
+from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.runner import Lab
 from analyses.memorisation.settings import ALPHA
-from cotoolkit.choices import Scale
 from cotoolkit.data.planted import RADIUS
+from cotoolkit.studies.scale import Scale
 from figures.benign_at.plan import KNOBS, WORLD, found, knob_accuracies, knob_arms, study, world_study
 from figures.benign_at.reading import PLAIN
+from figures.elements import percent, sheet
 from figures.recipe import Recipe
-from figures.strokes import percent, sheet
 from figures.style import BLUE, COLUMN, GREEN, SKY
 
 CURVES = {

@@ -12,19 +12,19 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from analyses.claims import Claim, ClaimResult, check
-from analyses.lab import Lab
-from cotoolkit.choices import Scale
+from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.run_measurement import Look
+from analyses.core.runner import Lab
 from cotoolkit.data import apply_intervention, load
-from cotoolkit.evaluate import evaluate
-from cotoolkit.runs import RunFolder
-from cotoolkit.study import Study
-from cotoolkit.trained import trained
+from cotoolkit.evaluation.protocol import evaluate
+from cotoolkit.runs.checkpoints import trained
+from cotoolkit.runs.folder import RunFolder
+from cotoolkit.studies.scale import Scale
+from cotoolkit.studies.study import Study
 from figures.co_features.watched import POINTS, injection_of
 from figures.co_features.world import WORLDS, Settings, World, world_of
-from figures.look import Look
+from figures.elements import band, percent, sheet
 from figures.recipe import Recipe, table_of
-from figures.strokes import band, percent, sheet
 from figures.style import CYCLE, DASHES, MARKERS, PAGE
 from interventions.carriers import Paired
 from interventions.injection import InjectPermuted

@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import Claim, ClaimResult, check
-from analyses.lab import Lab
-from cotoolkit.choices import Scale
+from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.runner import Lab
+from cotoolkit.studies.scale import Scale
 from figures.co_features.cells import Cell, boxed, broken, cell_table, few_betas, lines, study_of
 from figures.co_features.world import WORLDS, World, world_of
+from figures.elements import band, dots, names_below, percent, sheet, zero_line
 from figures.recipe import Recipe
-from figures.strokes import band, dots, names_below, percent, sheet, zero_line
 from figures.style import CYCLE, DASHES, MARKERS, PAGE
 
 MODES = {"none": "no box", "box_then_eps": "box, then ball (sound)", "eps_then_box": "ball, then box (released)"}

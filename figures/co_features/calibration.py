@@ -15,15 +15,15 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from analyses.claims import Claim, ClaimResult, check
-from analyses.lab import Lab
-from analyses.statistics import estimate
-from cotoolkit.choices import Scale
+from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.runner import Lab
+from analyses.core.statistics import estimate
 from cotoolkit.data import DataConfig, ImageSet, load
 from cotoolkit.data.image_set import as_float
-from cotoolkit.study import Study
+from cotoolkit.studies.scale import Scale
+from cotoolkit.studies.study import Study
+from figures.elements import band, dots, names_below, percent, sheet
 from figures.recipe import Comparison, Recipe
-from figures.strokes import band, dots, names_below, percent, sheet
 from figures.style import BLUE, GREEN, PAGE, VERMILION
 from interventions.carriers import Paired
 from interventions.filters import LowPass, ReleasedRowLowPass

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from analyses.lab import Lab
-from cotoolkit.runs import RunFolder
-from cotoolkit.study import Study
+from analyses.core.runner import Lab
+from cotoolkit.runs.folder import RunFolder
+from cotoolkit.studies.study import Study
 from figures.co_features.world import Settings, World
 
 BROKEN = 0.5

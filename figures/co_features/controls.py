@@ -11,14 +11,14 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from analyses.claims import Claim, ClaimResult, check
-from analyses.lab import Lab
-from cotoolkit.choices import Scale
+from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.runner import Lab
 from cotoolkit.data import apply_intervention, load
+from cotoolkit.studies.scale import Scale
 from figures.co_features.cells import Cell, cell_table, study_of
 from figures.co_features.world import WORLDS, Settings, World, inject, world_of
+from figures.elements import dots, names_below, percent, sheet
 from figures.recipe import Recipe
-from figures.strokes import dots, names_below, percent, sheet
 from figures.style import BLUE, GREEN, GREY, MARKERS, ORANGE, PAGE, PURPLE, VERMILION
 from interventions.carriers import CARRIERS
 

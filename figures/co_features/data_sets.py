@@ -10,15 +10,15 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import Claim, ClaimResult, check
-from analyses.lab import Lab
-from cotoolkit.choices import Scale
+from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.runner import Lab
 from cotoolkit.data.planted import RADIUS
-from cotoolkit.study import Study
+from cotoolkit.studies.scale import Scale
+from cotoolkit.studies.study import Study
 from figures.co_features.cells import Cell, cell_table, study_of
 from figures.co_features.world import WORLDS, Settings, World
+from figures.elements import dots, names_below, percent, sheet
 from figures.recipe import Recipe
-from figures.strokes import dots, names_below, percent, sheet
 from figures.style import METHODS, PAGE
 
 PLACES: dict[str, tuple[str, Settings]] = {

@@ -10,14 +10,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analyses.claims import Claim, ClaimResult, check
-from analyses.lab import Lab
-from cotoolkit.choices import Scale
-from cotoolkit.study import Study
+from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.runner import Lab
+from cotoolkit.studies.scale import Scale
+from cotoolkit.studies.study import Study
 from figures.co_features.watched import beside_break, courses, watched_study
 from figures.co_features.world import WORLDS
+from figures.elements import mark_breakpoint, percent, sheet, zero_line
 from figures.recipe import Recipe
-from figures.strokes import mark_breakpoint, percent, sheet, zero_line
 from figures.style import BLUE, PAGE, VERMILION
 
 STUDIES: dict[Scale, tuple[Study, ...]] = {scale: (watched_study(world),) for scale, world in WORLDS.items()}

@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import Claim, ClaimResult, check
-from analyses.lab import Lab
-from analyses.statistics import estimate
-from cotoolkit.choices import Scale
-from cotoolkit.study import Study
+from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.runner import Lab
+from analyses.core.statistics import estimate
+from cotoolkit.studies.scale import Scale
+from cotoolkit.studies.study import Study
 from figures.co_features.world import WORLDS, World, world_of
+from figures.elements import band, percent, sheet
 from figures.recipe import Comparison, Recipe, table_of
-from figures.strokes import band, percent, sheet
 from figures.style import CYCLE, DASHES, MARKERS, PAGE
 
 DIGITISED = Path(__file__).parent / "digitised.csv"

@@ -11,13 +11,13 @@ import math
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import Claim, ClaimResult, check
-from analyses.lab import Lab
-from cotoolkit.choices import Scale
+from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.runner import Lab
+from cotoolkit.studies.scale import Scale
 from figures.co_features.cells import Cell, cell_table, lines, study_of
 from figures.co_features.world import WORLDS, World, inject
+from figures.elements import band, percent, sheet
 from figures.recipe import Recipe
-from figures.strokes import band, percent, sheet
 from figures.style import METHODS, PAGE
 
 PIXELS = {"digits": 64, "fashion_mnist": 784, "cifar10": 3072, "cifar100": 3072}

@@ -10,13 +10,13 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import Claim, ClaimResult, check
-from analyses.lab import Lab
-from cotoolkit.choices import Scale
+from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.runner import Lab
+from cotoolkit.studies.scale import Scale
 from figures.co_features.cells import Cell, cell_table, study_of
 from figures.co_features.world import WORLDS, Settings, World
+from figures.elements import band, percent, sheet
 from figures.recipe import Recipe
-from figures.strokes import band, percent, sheet
 from figures.style import BLUE, ORANGE, PAGE, VERMILION
 
 SIDES = {"digits": 8, "fashion_mnist": 28, "cifar10": 32, "cifar100": 32}

@@ -9,13 +9,13 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import Claim, ClaimResult, check
-from analyses.lab import Lab
-from cotoolkit.choices import Scale
+from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.runner import Lab
+from cotoolkit.studies.scale import Scale
 from figures.co_features.cells import Cell, cell_table, few_betas, lines, study_of
 from figures.co_features.world import WORLDS, World, world_of
+from figures.elements import band, dots, names_below, percent, sheet
 from figures.recipe import Recipe
-from figures.strokes import band, dots, names_below, percent, sheet
 from figures.style import BLUE, GREEN, MARKERS, ORANGE, PAGE, PURPLE, SKY, VERMILION
 
 WEIGHTS = (0.2, 1.0)

@@ -15,14 +15,14 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from analyses.claims import Claim, ClaimResult, check
-from analyses.lab import Lab
-from cotoolkit.choices import Scale
+from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.runner import Lab
 from cotoolkit.data import apply_intervention, load
+from cotoolkit.studies.scale import Scale
 from figures.co_features.cells import Cell, boxed, broken, cell_table, few_betas, lines, study_of
 from figures.co_features.world import WORLDS, Settings, World, world_of
+from figures.elements import band, percent, sheet
 from figures.recipe import Recipe
-from figures.strokes import band, percent, sheet
 from figures.style import CYCLE, DASHES, MARKERS, PAGE
 
 PROJECTORS = {"none": "plain", "correct": "correct (rank 5)", "released": "released (QR)"}

@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import Claim, ClaimResult, check
-from analyses.lab import Lab
-from cotoolkit.attacks import fgsm
-from cotoolkit.choices import Scale
-from cotoolkit.runs import RunFolder
-from cotoolkit.trained import evaluation_points, trained_series
+from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.runner import Lab
+from cotoolkit.attacks.gradient import fgsm
+from cotoolkit.runs.checkpoints import evaluation_points, trained_series
+from cotoolkit.runs.folder import RunFolder
+from cotoolkit.studies.scale import Scale
 from figures.co_features.watched import across_break, across_break_studies, around, injection_of
 from figures.co_features.world import WORLDS
+from figures.elements import sheet
 from figures.recipe import Recipe
-from figures.strokes import sheet
 from figures.style import PAGE
 
 CLASSES = (0, 1, 2, 3)

@@ -16,14 +16,14 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from analyses.claims import Claim, ClaimResult, check
-from analyses.lab import Lab
-from cotoolkit.choices import Scale
+from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.runner import Lab
 from cotoolkit.data import apply_intervention, load
+from cotoolkit.studies.scale import Scale
 from figures.co_features.cells import Cell, cell_table, study_of
 from figures.co_features.world import WORLDS, Settings, World, world_of
+from figures.elements import band, dots, names_below, percent, sheet
 from figures.recipe import Recipe
-from figures.strokes import band, dots, names_below, percent, sheet
 from figures.style import BLUE, GREY, PAGE, VERMILION
 from interventions.carriers import Paired
 

@@ -12,18 +12,18 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from analyses.claims import Claim, ClaimResult, check
-from analyses.lab import Lab
-from cotoolkit.attacks import fgsm
-from cotoolkit.choices import Scale
-from cotoolkit.runs import RunFolder
-from cotoolkit.trained import evaluation_points, trained_series
+from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.runner import Lab
+from cotoolkit.attacks.gradient import fgsm
+from cotoolkit.runs.checkpoints import evaluation_points, trained_series
+from cotoolkit.runs.folder import RunFolder
+from cotoolkit.studies.scale import Scale
 from figures.co_features.watched import POINTS, STATES, across_break, across_break_studies, states
 from figures.co_features.world import WORLDS
+from figures.elements import band, sheet, zero_line
 from figures.recipe import Recipe
-from figures.strokes import band, sheet, zero_line
 from figures.style import PAGE
-from interventions.transforms import dct2
+from interventions.frequency import dct2
 
 FEATURE = 2
 """The highest frequency of the paper's ten features, by max(p, q)."""

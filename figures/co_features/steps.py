@@ -13,15 +13,15 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from analyses.claims import Claim, ClaimResult, check
-from analyses.lab import Lab
-from cotoolkit.attacks import fgsm
-from cotoolkit.choices import Scale
-from cotoolkit.diagnosis.one_step import along
-from cotoolkit.evaluate import Protocol, evaluate
-from cotoolkit.runs import RunFolder
-from cotoolkit.seeding import generator
-from cotoolkit.trained import evaluation_points, trained_series
+from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.runner import Lab
+from cotoolkit.attacks.gradient import fgsm
+from cotoolkit.core.seeding import generator
+from cotoolkit.diagnosis.measuring.fgsm_segment import along
+from cotoolkit.evaluation.protocol import Protocol, evaluate
+from cotoolkit.runs.checkpoints import evaluation_points, trained_series
+from cotoolkit.runs.folder import RunFolder
+from cotoolkit.studies.scale import Scale
 from figures.co_features.watched import (
     POINTS,
     STATES,
@@ -32,8 +32,8 @@ from figures.co_features.watched import (
     states,
 )
 from figures.co_features.world import WORLDS
+from figures.elements import band, dots, names_below, percent, sheet
 from figures.recipe import Recipe
-from figures.strokes import band, dots, names_below, percent, sheet
 from figures.style import PAGE
 
 STEPS = (1, 2, 3, 5, 10, 50)

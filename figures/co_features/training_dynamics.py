@@ -11,14 +11,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analyses.claims import Claim, ClaimResult, check
-from analyses.lab import Lab
-from cotoolkit.choices import Scale
-from cotoolkit.study import Study
+from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.runner import Lab
+from cotoolkit.studies.scale import Scale
+from cotoolkit.studies.study import Study
 from figures.co_features.watched import beside_break, courses, watched_study
 from figures.co_features.world import WORLDS
+from figures.elements import band, mark_breakpoint, percent, sheet
 from figures.recipe import Recipe
-from figures.strokes import band, mark_breakpoint, percent, sheet
 from figures.style import BLUE, GREY, PAGE, SKY, VERMILION
 
 ARMS = {

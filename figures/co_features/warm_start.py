@@ -13,16 +13,16 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import Claim, ClaimResult, check
-from analyses.lab import Lab
-from cotoolkit.choices import Scale
-from cotoolkit.runs import RunFolder
-from cotoolkit.stamp import split_stamp, stamped
-from cotoolkit.study import Study
+from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.runner import Lab
+from cotoolkit.core.digest import split_stamp, stamped
+from cotoolkit.runs.folder import RunFolder
+from cotoolkit.studies.scale import Scale
+from cotoolkit.studies.study import Study
 from figures.co_features.cells import Cell, cell_table, study_of
 from figures.co_features.world import WORLDS, World, world_of
+from figures.elements import dots, mark_breakpoint, names_below, percent, sheet
 from figures.recipe import Recipe
-from figures.strokes import dots, mark_breakpoint, names_below, percent, sheet
 from figures.style import BLUE, ORANGE, PAGE, VERMILION
 
 LOOKS = {

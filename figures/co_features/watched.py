@@ -13,20 +13,20 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from analyses.lab import Lab
-from cotoolkit.attacks import attack_mode, fgsm, input_gradient, pgd
-from cotoolkit.choices import Scale
+from analyses.core.run_measurement import Look
+from analyses.core.runner import Lab
+from cotoolkit.attacks.gradient import attack_mode, fgsm, input_gradient, pgd
 from cotoolkit.config import RunConfig
+from cotoolkit.core.errors import RunError
+from cotoolkit.core.seeding import generator
 from cotoolkit.data import apply_intervention, load
-from cotoolkit.errors import RunError
-from cotoolkit.evaluate import evaluate
-from cotoolkit.runs import Checkpoint, RunFolder
-from cotoolkit.seeding import generator
+from cotoolkit.evaluation.protocol import evaluate
+from cotoolkit.runs.checkpoints import Points, evaluation_points, trained_series
+from cotoolkit.runs.folder import Checkpoint, RunFolder
 from cotoolkit.signals import perturbation_alignment, top_hessian_eigenvalue
-from cotoolkit.study import Study
-from cotoolkit.trained import Points, evaluation_points, trained_series
+from cotoolkit.studies.scale import Scale
+from cotoolkit.studies.study import Study
 from figures.co_features.world import WORLDS, Settings, World
-from figures.look import Look
 from figures.recipe import table_of
 from figures.style import BLUE, GREEN, VERMILION
 from interventions.injection import Injection

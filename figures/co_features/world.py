@@ -11,10 +11,10 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from cotoolkit.choices import Scale
 from cotoolkit.config import RunConfig
-from cotoolkit.settings import Grid, apply
-from cotoolkit.study import Study
+from cotoolkit.studies.overrides import Grid, apply
+from cotoolkit.studies.scale import Scale
+from cotoolkit.studies.study import Study
 
 Settings = dict[str, Any]
 """Configuration data by dotted field name."""

@@ -1,6 +1,6 @@
 """Purification across the break: do mixtures fall while FGSM training is robust, and come back when it breaks?
 
-A question of ours that neither paper asks; study, measures and claims are those of `analyses.across_break`. There is no
+A question of ours that neither paper asks; study, measures and claims are those of `breakpoint_mixtures`. There is no
 plan at scale smoke: its seven runs a seed and their measures would take more time than all other figures of this paper.
 """
 
@@ -11,17 +11,17 @@ import dataclasses
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.across_break.answers import answers
-from analyses.across_break.arms import AFTER, BEFORE, PLANS
-from analyses.across_break.lookup import MIXTURES, Lookup
-from analyses.across_break.plots import PANELS, TICKS
-from analyses.across_break.study import run_plan
-from analyses.claims import ClaimResult
-from analyses.lab import Lab
-from cotoolkit.choices import Scale
-from cotoolkit.study import Study
+from analyses.breakpoint_mixtures.answers import answers
+from analyses.breakpoint_mixtures.arms import AFTER, BEFORE, PLANS
+from analyses.breakpoint_mixtures.lookup import MIXTURES, Lookup
+from analyses.breakpoint_mixtures.plots import PANELS, TICKS
+from analyses.breakpoint_mixtures.study import run_plan
+from analyses.core.claims import ClaimResult
+from analyses.core.runner import Lab
+from cotoolkit.studies.scale import Scale
+from cotoolkit.studies.study import Study
+from figures.elements import band, mark_breakpoint, sheet
 from figures.recipe import Recipe
-from figures.strokes import band, mark_breakpoint, sheet
 from figures.style import METHODS, PAGE
 
 STUDIES: dict[Scale, tuple[Study, ...]] = {"laptop": (PLANS["laptop"].first_round(),)}

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import Claim, ClaimResult, check
-from analyses.lab import Lab
-from cotoolkit.choices import Scale
+from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.runner import Lab
+from cotoolkit.studies.scale import Scale
+from figures.elements import dots, names_below, sheet, zero_line
 from figures.feature_purification.deep import STUDIES, part_of
 from figures.recipe import Recipe
-from figures.strokes import dots, names_below, sheet, zero_line
 from figures.style import BLUE, GREEN, GREY, PAGE, VERMILION
 
 SOURCE = "paper [S]: talk abstracts, ordering; threshold ours"

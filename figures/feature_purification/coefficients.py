@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import ClaimResult
-from analyses.lab import Lab
+from analyses.core.claims import ClaimResult
+from analyses.core.runner import Lab
 from analyses.purification.tables import SHOWN_QUANTILES
-from cotoolkit.choices import Scale
+from cotoolkit.studies.scale import Scale
+from figures.elements import sheet
 from figures.feature_purification.theory import STAGES, STUDIES, collect_largest, judged, tables_of
 from figures.recipe import Recipe
-from figures.strokes import sheet
 from figures.style import PAGE
 
 KEYS = (

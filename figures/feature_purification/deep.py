@@ -18,24 +18,24 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from analyses.features.agreement import cosine
+from analyses.core.runner import Lab, Measurement
+from analyses.features.attributions.agreement import cosine
 from analyses.features.filters import first_filters, lineage_cosine
 from analyses.features.layers import hidden_layers
 from analyses.features.maximisation import choose_units, maximise, stability, total_variation
 from analyses.features.spectra import high_frequency_share
-from analyses.lab import Lab, Measurement
-from analyses.mixtures.change import angles
 from analyses.mixtures.edits import graft, random_control, unedited
-from analyses.mixtures.units import live_units, units_of, with_units
-from cotoolkit.attacks import pgd
-from cotoolkit.choices import Scale
+from analyses.mixtures.statistics.change import angles
+from analyses.mixtures.units.hidden_units import live_units, units_of, with_units
+from cotoolkit.attacks.gradient import pgd
+from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.config import RunConfig
-from cotoolkit.evaluate import evaluate
-from cotoolkit.runs import RunFolder
-from cotoolkit.settings import apply
-from cotoolkit.study import Study
-from cotoolkit.threat import ThreatModel
-from cotoolkit.trained import Points, evaluation_points, trained, trained_series, training_images
+from cotoolkit.evaluation.protocol import evaluate
+from cotoolkit.runs.checkpoints import Points, evaluation_points, trained, trained_series, training_images
+from cotoolkit.runs.folder import RunFolder
+from cotoolkit.studies.overrides import apply
+from cotoolkit.studies.scale import Scale
+from cotoolkit.studies.study import Study
 from figures.co_features.world import WORLDS, Settings, World
 from figures.feature_purification.patches import explained_energy, patches_of
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import Claim, ClaimResult, check
-from analyses.lab import Lab
-from cotoolkit.choices import Scale
+from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.runner import Lab
+from cotoolkit.studies.scale import Scale
 from figures.feature_purification.deep import STUDIES, part_of, values
 from figures.feature_purification.pictures import picture_rows
 from figures.recipe import Recipe

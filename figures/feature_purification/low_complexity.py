@@ -9,13 +9,13 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import ClaimResult
-from analyses.lab import Lab
+from analyses.core.claims import ClaimResult
+from analyses.core.runner import Lab
 from analyses.purification.baselines import NAMES
-from cotoolkit.choices import Scale
+from cotoolkit.studies.scale import Scale
+from figures.elements import dots, names_below, percent, sheet
 from figures.feature_purification.theory import STAGES, STUDIES, collect_largest, judged, tables_of
 from figures.recipe import Recipe
-from figures.strokes import dots, names_below, percent, sheet
 from figures.style import PAGE
 
 KEYS = (*(f"P14-{name.replace('_', '-')}" for name in NAMES), "P14-best")

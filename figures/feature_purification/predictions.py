@@ -11,13 +11,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analyses.claims import ClaimResult, Verdict
-from analyses.lab import Lab
-from cotoolkit.choices import Scale
+from analyses.core.claims import ClaimResult, Verdict
+from analyses.core.runner import Lab
+from cotoolkit.studies.scale import Scale
+from figures.elements import sheet
 from figures.feature_purification.theory import STUDIES, collect_theory, judged
 from figures.recipe import Recipe
 from figures.record import VERDICTS
-from figures.strokes import sheet
 from figures.style import BLUE, GREEN, GREY, PAGE, VERMILION
 
 MARKS: dict[Verdict, tuple[str, str]] = {"holds": ("o", BLUE), "fails": ("X", VERMILION), "undecided": ("D", GREY)}

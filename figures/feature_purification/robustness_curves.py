@@ -5,12 +5,12 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import ClaimResult
-from analyses.lab import Lab
-from cotoolkit.choices import Scale
+from analyses.core.claims import ClaimResult
+from analyses.core.runner import Lab
+from cotoolkit.studies.scale import Scale
+from figures.elements import band, percent, sheet
 from figures.feature_purification.theory import STAGES, STUDIES, collect_largest, judged, tables_of
 from figures.recipe import Recipe
-from figures.strokes import band, percent, sheet
 from figures.style import GREY, PAGE
 
 KEYS = ("P6-loss", "P6-universal", "P6-random", "P11-recovery", "P11-gap", "Q-radius")

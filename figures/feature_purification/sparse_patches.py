@@ -11,12 +11,12 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import Claim, ClaimResult, check
-from analyses.lab import Lab
-from cotoolkit.choices import Scale
+from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.runner import Lab
+from cotoolkit.studies.scale import Scale
+from figures.elements import band, percent, sheet
 from figures.feature_purification.deep import ATOMS, STUDIES, part_of, values
 from figures.recipe import Recipe
-from figures.strokes import band, percent, sheet
 from figures.style import BLUE, COLUMN, GREY, VERMILION
 
 NETWORKS = {

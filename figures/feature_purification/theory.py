@@ -16,15 +16,15 @@ from typing import Any
 import pandas as pd
 from typing_extensions import override
 
-from analyses.claims import ClaimResult
-from analyses.lab import Lab, Measurement
+from analyses.core.claims import ClaimResult
+from analyses.core.runner import Lab, Measurement
 from analyses.purification.experiment import run_setting
 from analyses.purification.predictions import judge
 from analyses.purification.setting import Setting, settings
 from analyses.purification.tables import Tables
-from cotoolkit.choices import Scale
-from cotoolkit.runs import RunFolder
-from cotoolkit.study import Study
+from cotoolkit.runs.folder import RunFolder
+from cotoolkit.studies.scale import Scale
+from cotoolkit.studies.study import Study
 from figures.style import BLUE, VERMILION
 
 SEEDS = 3

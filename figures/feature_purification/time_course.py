@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import ClaimResult
-from analyses.lab import Lab
-from cotoolkit.choices import Scale
+from analyses.core.claims import ClaimResult
+from analyses.core.runner import Lab
+from cotoolkit.studies.scale import Scale
+from figures.elements import band, percent, sheet
 from figures.feature_purification.theory import STUDIES, collect_largest, judged, tables_of
 from figures.recipe import Recipe
-from figures.strokes import band, percent, sheet
 from figures.style import BLUE, GREY, PAGE, PURPLE, VERMILION
 
 KEYS = ("P12-mixture", "P12-recovery", "Q-course")

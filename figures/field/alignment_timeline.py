@@ -11,11 +11,11 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import Claim, ClaimResult, check
-from analyses.statistics import estimate
+from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.statistics import estimate
+from figures.elements import band, mark_breakpoint, percent, sheet
 from figures.field.around_break import STUDIES, aligned, before_after, collect_around_break, spacing_of
 from figures.recipe import Comparison, Recipe
-from figures.strokes import band, mark_breakpoint, percent, sheet
 from figures.style import BLUE, GREEN, GREY, PAGE, VERMILION
 
 SOURCE = "repository [R]: GradAlign, figure 4"

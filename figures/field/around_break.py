@@ -13,24 +13,24 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from analyses.across_break.arms import AFTER, BEFORE
-from analyses.lab import Lab
-from cotoolkit.attacks import attack_mode, fgsm, input_gradient, pgd
-from cotoolkit.choices import Scale
-from cotoolkit.evaluate import evaluate, holds
-from cotoolkit.runs import RunFolder
-from cotoolkit.seeding import generator
+from analyses.breakpoint_mixtures.arms import AFTER, BEFORE
+from analyses.core.run_measurement import Look
+from analyses.core.runner import Lab
+from cotoolkit.attacks.gradient import attack_mode, fgsm, holds, input_gradient, pgd
+from cotoolkit.attacks.threat_model import ThreatModel
+from cotoolkit.core.seeding import generator
+from cotoolkit.evaluation.protocol import evaluate
+from cotoolkit.runs.checkpoints import Points, evaluation_points, trained_series
+from cotoolkit.runs.folder import RunFolder
 from cotoolkit.signals import (
     boundary_distortion,
     gradient_alignment,
     perturbation_alignment,
     smallest_fooling_fraction,
 )
-from cotoolkit.study import Study
-from cotoolkit.threat import ThreatModel
-from cotoolkit.trained import Points, evaluation_points, trained_series
+from cotoolkit.studies.scale import Scale
+from cotoolkit.studies.study import Study
 from figures.co_features.world import WORLDS, World
-from figures.look import Look
 
 ARMS = {"breaks": None, "intact": 0.0}
 """Arms and their strength of the injection; None is the world's, at which FGSM training breaks."""
@@ -159,7 +159,7 @@ def spacing_of(data: pd.DataFrame) -> int:
 def before_after(data: pd.DataFrame, statistic: str, arm: str = "breaks") -> pd.DataFrame:
     """A statistic of the networks kept last before the break and first behind it; a row per seed that broke.
 
-    Well before and well behind: at least 32 iterations before, at least 64 after, as in `analyses.across_break`.
+    Well before and well behind: at least 32 iterations before, at least 64 after, as in `analyses.breakpoint_mixtures`.
     """
     rows = data[(data["statistic"] == statistic) & (data["arm"] == arm)]
     found = {}

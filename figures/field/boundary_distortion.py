@@ -9,10 +9,10 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import Claim, ClaimResult, check
+from analyses.core.claims import Claim, ClaimResult, check
+from figures.elements import band, mark_breakpoint, percent, sheet
 from figures.field.around_break import STUDIES, aligned, before_after, collect_around_break, spacing_of
 from figures.recipe import Recipe
-from figures.strokes import band, mark_breakpoint, percent, sheet
 from figures.style import BLUE, GREY, PAGE, VERMILION
 
 SOURCE = "repository [R]: Kim et al. 2021, notebook"

@@ -13,14 +13,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analyses.claims import Claim, ClaimResult, check
-from analyses.lab import Lab
-from analyses.statistics import estimate
-from cotoolkit.choices import Scale
-from cotoolkit.study import Study
+from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.runner import Lab
+from analyses.core.statistics import estimate
+from cotoolkit.studies.scale import Scale
+from cotoolkit.studies.study import Study
 from figures.co_features.world import WORLDS
+from figures.elements import band, percent, sheet
 from figures.recipe import Comparison, Recipe, table_of
-from figures.strokes import band, percent, sheet
 from figures.style import BLUE, COLUMN, GREEN, GREY, ORANGE, PAGE, PURPLE, SKY, VERMILION
 
 SOURCE = "repository [R]: GradAlign, figure 8"
@@ -60,7 +60,7 @@ PRINTED = {"fgsm": "7-8", "rs_fgsm": "about 10", "pgd-2": "from 12"}
 
 def _smoke() -> Study:
     world = WORLDS["smoke"]
-    # The published law for GradAlign's weight ends at 16/255; 1 as in analyses.across_break.
+    # The published law for GradAlign's weight ends at 16/255; 1 as in analyses.breakpoint_mixtures.
     methods = {**METHODS, "gradalign": {"name": "gradalign", "weight": 1.0}}
     arms = [world.arm(method=method, epsilon=epsilon) for method in methods.values() for epsilon in RADII]
     return world.study("gradalign-sweep", [*arms, *(world.arm(0.0, epsilon=epsilon) for epsilon in RADII)])

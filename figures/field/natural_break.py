@@ -10,14 +10,14 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import Claim, ClaimResult, check
-from analyses.lab import Lab
-from cotoolkit.choices import Scale
-from cotoolkit.runs import RunFolder
-from cotoolkit.study import Study
-from figures.look import Look
+from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.run_measurement import Look
+from analyses.core.runner import Lab
+from cotoolkit.runs.folder import RunFolder
+from cotoolkit.studies.scale import Scale
+from cotoolkit.studies.study import Study
+from figures.elements import mark_breakpoint, percent, sheet
 from figures.recipe import Recipe, table_of
-from figures.strokes import mark_breakpoint, percent, sheet
 from figures.style import BLUE, PAGE, VERMILION
 
 EPOCHS = 30

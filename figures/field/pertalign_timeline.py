@@ -1,8 +1,8 @@
 """SORA (ICML 2026): PertAlign and the linearity coefficient around the break, and the rule that reads them.
 
 Definitions, the rule (means of the first and the last quarter of a sliding window differ by at least 0.5) and the 0.98
-were read in SORA's code. The length of its window was not found: 64 values (ours, as in `cotoolkit.alarm`), which are
-128 iterations here. SORA's attack starts from noise, these runs' from the image, where gradients of points that are
+were read in SORA's code. The length of its window was not found: 64 values (ours, as in `monitor.early_warning`), which
+are 128 iterations here. SORA's attack starts from noise, these runs' from the image, where gradients of points that are
 classified with confidence are small: so the coefficient, a ratio to them, can be far above 1. That the rule warns in
 time, and only of breaks, is a hypothesis of ours.
 """
@@ -12,12 +12,12 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.alarm_bench.candidates import PUBLISHED, series
-from analyses.claims import Claim, ClaimResult, check
-from cotoolkit.alarm import Level
+from analyses.core.claims import Claim, ClaimResult, check
+from analyses.early_warning.rules import PUBLISHED, series
+from cotoolkit.monitor.early_warning import Level
+from figures.elements import band, mark_breakpoint, sheet
 from figures.field.around_break import STUDIES, aligned, breakpoints, collect_around_break
 from figures.recipe import Recipe
-from figures.strokes import band, mark_breakpoint, sheet
 from figures.style import BLUE, GREY, PAGE, VERMILION
 
 SOURCE = "ours: hypothesis on a signal that was read in SORA's code"

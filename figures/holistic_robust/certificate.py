@@ -11,12 +11,12 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import Claim, ClaimResult, check
-from analyses.holistic.certificate import by_size, coverage
-from analyses.lab import Lab
-from cotoolkit.choices import Scale
+from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.runner import Lab
+from analyses.holistic_robust.certificate import by_size, coverage
+from cotoolkit.studies.scale import Scale
+from figures.elements import percent, sheet
 from figures.recipe import Recipe
-from figures.strokes import percent, sheet
 from figures.style import CYCLE, MARKERS, PAGE
 
 REPETITIONS, SEEDS = 1000, (0, 1, 2)

@@ -9,17 +9,17 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import ClaimResult
-from analyses.holistic.answers import onset_claims
-from analyses.holistic.settings import PLAIN, hr_name
-from analyses.holistic.study import losses_of, recorded
-from analyses.holistic.tables import onset_table, weight_courses
-from analyses.lab import Lab
-from cotoolkit.choices import Scale
+from analyses.core.claims import ClaimResult
+from analyses.core.runner import Lab
+from analyses.holistic_robust.answers import onset_claims
+from analyses.holistic_robust.settings import PLAIN, hr_name
+from analyses.holistic_robust.study import losses_of, recorded
+from analyses.holistic_robust.tables import onset_table, weight_courses
+from cotoolkit.studies.scale import Scale
+from figures.elements import band, dots, mark_breakpoint, names_below, percent, sheet
 from figures.holistic_robust.plan import PLANS, studies
 from figures.holistic_robust.sources import sourced
 from figures.recipe import Recipe
-from figures.strokes import band, dots, mark_breakpoint, names_below, percent, sheet
 from figures.style import CYCLE, GREEN, GREY, MARKERS, PAGE
 
 NAMES = {PLAIN: "FGSM", "norm_matched": "norm-matched", "small_batch": "small batch"}

@@ -9,16 +9,16 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import ClaimResult
-from analyses.holistic.answers import overfitting_claims
-from analyses.holistic.study import losses_of
-from analyses.holistic.tables import end_table, gap_table
-from analyses.lab import Lab
-from cotoolkit.choices import Scale
+from analyses.core.claims import ClaimResult
+from analyses.core.runner import Lab
+from analyses.holistic_robust.answers import overfitting_claims
+from analyses.holistic_robust.study import losses_of
+from analyses.holistic_robust.tables import end_table, gap_table
+from cotoolkit.studies.scale import Scale
+from figures.elements import band, dots, names_below, percent, sheet, zero_line
 from figures.holistic_robust.plan import PLANS, studies
 from figures.holistic_robust.sources import sourced
 from figures.recipe import Recipe
-from figures.strokes import band, dots, names_below, percent, sheet, zero_line
 from figures.style import METHODS, PAGE
 
 

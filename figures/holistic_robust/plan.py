@@ -1,4 +1,4 @@
-"""What the recipes of this paper train on: the plan of `analyses.holistic`, and at smoke a smaller one of its kind.
+"""What the recipes of this paper train on: the plan of `analyses.holistic_robust`, at smoke a smaller one.
 
 Robust overfitting, at the smallest share of the data, and the break are parts of the analysis, so that runs are shared.
 With a fifth of its updates networks do not overfit yet (tried). Poison takes a quarter of its updates: runs of its own.
@@ -6,10 +6,10 @@ With a fifth of its updates networks do not overfit yet (tried). Poison takes a 
 
 from __future__ import annotations
 
-from analyses.holistic.settings import PLANS as WHOLE
-from analyses.holistic.settings import Plan
-from cotoolkit.choices import Scale
-from cotoolkit.study import Study
+from analyses.holistic_robust.settings import PLANS as WHOLE
+from analyses.holistic_robust.settings import Plan
+from cotoolkit.studies.scale import Scale
+from cotoolkit.studies.study import Study
 
 
 def _smoke() -> Plan:

@@ -9,17 +9,17 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import ClaimResult
-from analyses.holistic.answers import poison_claims
-from analyses.holistic.settings import PLAIN
-from analyses.holistic.study import losses_of
-from analyses.holistic.tables import poison_table
-from analyses.lab import Lab
-from cotoolkit.choices import Scale
+from analyses.core.claims import ClaimResult
+from analyses.core.runner import Lab
+from analyses.holistic_robust.answers import poison_claims
+from analyses.holistic_robust.settings import PLAIN
+from analyses.holistic_robust.study import losses_of
+from analyses.holistic_robust.tables import poison_table
+from cotoolkit.studies.scale import Scale
+from figures.elements import dots, names_below, percent, sheet
 from figures.holistic_robust.plan import PLANS, studies
 from figures.holistic_robust.sources import sourced
 from figures.recipe import Recipe
-from figures.strokes import dots, names_below, percent, sheet
 from figures.style import BLUE, GREEN, GREY, PAGE, VERMILION
 
 

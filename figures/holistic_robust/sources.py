@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
-from analyses.claims import ClaimResult
+from analyses.core.claims import ClaimResult
 
 WORDS = {
     "[P]": "paper [P]: abstract",
@@ -13,7 +13,7 @@ WORDS = {
     "[D]; threshold ours": "ours: derived [D]",
     "[H]": "ours: hypothesis [H], section 5",
 }
-"""By the tag in `analyses.holistic.answers`."""
+"""By the tag in `analyses.holistic_robust.answers`."""
 
 
 def sourced(results: Iterable[ClaimResult]) -> list[ClaimResult]:

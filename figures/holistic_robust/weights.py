@@ -12,12 +12,12 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from analyses.claims import Claim, ClaimResult, check
-from analyses.lab import Lab
-from cotoolkit.choices import Scale
-from cotoolkit.methods.worst_case import Order, effective_share, worst_case
+from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.runner import Lab
+from cotoolkit.methods._terms.worst_case import Order, effective_share, worst_case
+from cotoolkit.studies.scale import Scale
+from figures.elements import sheet
 from figures.recipe import Recipe
-from figures.strokes import sheet
 from figures.style import BLUE, GREEN, PAGE, VERMILION
 
 BATCH, DRAWS, SEEDS = 128, 300, (0, 1, 2)

@@ -10,14 +10,14 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import ClaimResult
-from analyses.lab import Lab
+from analyses.core.claims import ClaimResult
+from analyses.core.runner import Lab
 from analyses.local_ball.settings import OURS, RIVALS
-from cotoolkit.choices import Scale
+from cotoolkit.studies.scale import Scale
+from figures.elements import percent, sheet
 from figures.local_ball.plan import STUDIES
 from figures.local_ball.reading import collected, judged
 from figures.recipe import Recipe
-from figures.strokes import percent, sheet
 from figures.style import METHODS, ORANGE, PAGE
 
 FAMILIES: dict[str, tuple[str, tuple[str, ...], str]] = {

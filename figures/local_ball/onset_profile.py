@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import Claim, ClaimResult, check
-from analyses.lab import Lab
+from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.runner import Lab
 from analyses.local_ball.settings import AFTER, BEFORE
-from cotoolkit.choices import Scale
+from cotoolkit.studies.scale import Scale
+from figures.elements import band, mark_breakpoint, percent, sheet
 from figures.local_ball.plan import STUDIES
 from figures.local_ball.reading import collected, judged, numbers
 from figures.recipe import Recipe
-from figures.strokes import band, mark_breakpoint, percent, sheet
 from figures.style import CYCLE, DASHES, GREEN, MARKERS, PAGE, VERMILION
 
 SHOWN = (-64, BEFORE, AFTER, 64)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from analyses.lab import Lab
+from analyses.core.runner import Lab
 from analyses.local_ball.settings import PLANS as WHOLE
 from analyses.local_ball.settings import Plan
 from analyses.local_ball.study import Findings, run_plan
-from cotoolkit.choices import Scale
-from cotoolkit.study import Study
+from cotoolkit.studies.scale import Scale
+from cotoolkit.studies.study import Study
 
 _SMOKE = WHOLE["smoke"].model_copy(
     update={

@@ -9,14 +9,14 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import ClaimResult
-from analyses.lab import Lab
+from analyses.core.claims import ClaimResult
+from analyses.core.runner import Lab
 from analyses.local_ball.settings import AFTER, BEFORE
-from cotoolkit.choices import Scale
+from cotoolkit.studies.scale import Scale
+from figures.elements import band, percent, sheet
 from figures.local_ball.plan import STUDIES
 from figures.local_ball.reading import collected, judged, numbers
 from figures.recipe import Recipe
-from figures.strokes import band, percent, sheet
 from figures.style import BLUE, GREEN, GREY, PAGE, VERMILION
 
 _ONE = "ours: reconstructed [R], prediction 1"

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from analyses.claims import ClaimResult
-from analyses.lab import Lab
+from analyses.core.claims import ClaimResult
+from analyses.core.runner import Lab
 from analyses.local_ball.answers import Numbers, claims_of
-from cotoolkit.choices import Scale
+from cotoolkit.studies.scale import Scale
 from figures.local_ball.plan import PLANS, found
 
 RUN = ("arm", "seed", "units", "cost", "verdict", "breakpoint", "onset", "escaped", "clean", "robust", "pgd-50")

@@ -9,13 +9,13 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.claims import Claim, ClaimResult, check
-from analyses.lab import Lab
-from cotoolkit.choices import Scale
+from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.runner import Lab
+from cotoolkit.studies.scale import Scale
+from figures.elements import band, sheet
 from figures.local_ball.plan import STUDIES
 from figures.local_ball.reading import collected, numbers
 from figures.recipe import Recipe
-from figures.strokes import band, sheet
 from figures.style import BLUE, GREEN, ORANGE, PAGE, PURPLE, VERMILION
 
 ARMS = {

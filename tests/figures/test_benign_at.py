@@ -9,10 +9,10 @@ from analyses.memorisation.settings import PLANS as WHOLE
 from cotoolkit.config import RunConfig
 from cotoolkit.data import load, planted_truth
 from cotoolkit.data.image_set import as_float
-from cotoolkit.runs import RunFolder
-from cotoolkit.settings import apply
-from cotoolkit.trained import trained
-from cotoolkit.trainer import run
+from cotoolkit.runs.checkpoints import trained
+from cotoolkit.runs.folder import RunFolder
+from cotoolkit.studies.overrides import apply
+from cotoolkit.training.trainer import run
 from figures.benign_at import course, flagged, trade_off
 from figures.benign_at.plan import PLAN, WORLD, watched
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from cotoolkit.threat import ThreatModel
+from cotoolkit.attacks.threat_model import ThreatModel
 from figures.co_features import box_modes, controls, methods, orthogonal, shortcut
 from figures.co_features.box_modes import window
 from figures.co_features.cells import boxed, broken, few_betas

@@ -7,12 +7,12 @@ import torch
 from scipy import fft
 from torch import nn
 
-from analyses.lab import Lab
-from cotoolkit.errors import DataError, RunError
-from cotoolkit.evaluate import evaluate, named_protocol
-from cotoolkit.runs import RunFolder
-from cotoolkit.trained import Points, evaluation_points, trained
-from cotoolkit.trainer import run
+from analyses.core.runner import Lab
+from cotoolkit.core.errors import DataError, RunError
+from cotoolkit.evaluation.protocol import evaluate, named_protocol
+from cotoolkit.runs.checkpoints import Points, evaluation_points, trained
+from cotoolkit.runs.folder import RunFolder
+from cotoolkit.training.trainer import run
 from figures.co_features import calibration
 from figures.co_features.ablations import cross_test, variants
 from figures.co_features.calibration import contrast_kept, outside, removed
@@ -31,7 +31,7 @@ from figures.co_features.watched import (
     states,
 )
 from interventions.carriers import Paired
-from tests.runs.small import small
+from tests._helpers.small import small
 
 KEPT = (0, 5, 10, 15)
 

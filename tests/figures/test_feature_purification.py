@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from analyses.across_break.answers import answers
+from analyses.breakpoint_mixtures.answers import answers
 from analyses.purification.predictions import judge
 from analyses.purification.tables import Tables
 from figures.feature_purification.across_break import claims as across_break_claims

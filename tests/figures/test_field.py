@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from cotoolkit.threat import ThreatModel
-from cotoolkit.trained import Points
+from cotoolkit.attacks.threat_model import ThreatModel
+from cotoolkit.runs.checkpoints import Points
 from figures.field.around_break import aligned, before_after, network_statistics, spacing_of
 from figures.field.gradalign_sweep import collapse_radius, robust_by_radius
 from figures.field.pertalign_timeline import alarms, around, lead

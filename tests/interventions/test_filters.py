@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cotoolkit.core.registry import InvalidFields
 from interventions import (
     BandPass,
     BandStop,
@@ -16,7 +17,6 @@ from interventions import (
     split,
     swap_high,
 )
-from interventions.registry import InvalidFields
 
 SPECTRA = [(domain, shape) for domain in ("dct", "dft") for shape in ("square", "radial")]
 

@@ -3,6 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cotoolkit.core.registry import InvalidFields
 from interventions import (
     Given,
     Inject,
@@ -14,7 +15,6 @@ from interventions import (
     Paired,
     ZigZag,
 )
-from interventions.registry import InvalidFields
 
 BETA = 8 / 255
 

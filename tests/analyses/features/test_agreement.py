@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
-from analyses.features.agreement import cosine, rank_correlation, top_overlap
-from cotoolkit.errors import ConfigError
+from analyses.features.attributions.agreement import cosine, rank_correlation, top_overlap
+from cotoolkit.core.errors import ConfigError
 
 
 def random_maps(seed, count=5):

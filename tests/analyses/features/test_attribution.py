@@ -4,11 +4,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyses.features.attribution import attribute
-from analyses.features.faithfulness import deletion_insertion, randomised_correlation
-from analyses.features.path import MOST_PARTS, TOLERANCE, baselines, completeness_gap, integrated_gradients
-from cotoolkit.errors import ConfigError, ModelError
-from tests.analyses.features.toys import Quadratic, conv_net, fingerprint, linear
+from analyses.features.attributions.attribution import attribute
+from analyses.features.attributions.faithfulness import deletion_insertion, randomised_correlation
+from analyses.features.attributions.path import MOST_PARTS, TOLERANCE, baselines, completeness_gap, integrated_gradients
+from cotoolkit.core.errors import ConfigError, ModelError
+from tests._helpers.toys import Quadratic, conv_net, fingerprint, linear
 
 
 def draw(*shape, seed=0):

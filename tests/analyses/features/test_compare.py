@@ -4,6 +4,7 @@ import torch
 from torch import nn
 from torchvision.models import VisionTransformer
 
+from analyses.core.statistics import bootstrap
 from analyses.features import STATISTICS, classified_correctly, feature_table
 from analyses.features.compare import _interval
 from analyses.features.gradients import (
@@ -15,10 +16,9 @@ from analyses.features.gradients import (
 from analyses.features.maximisation import total_variation
 from analyses.features.measure import Effort, maximisation_values
 from analyses.features.spectra import high_frequency_share
-from analyses.statistics import bootstrap
-from cotoolkit.errors import ConfigError, ModelError
-from cotoolkit.threat import ThreatModel
-from tests.analyses.features.toys import conv_net, fingerprint, linear
+from cotoolkit.attacks.threat_model import ThreatModel
+from cotoolkit.core.errors import ConfigError, ModelError
+from tests._helpers.toys import conv_net, fingerprint, linear
 
 CHEAP = {"path_steps": 10, "shap_samples": 3, "units": 4, "starts": 2, "ascent_steps": 4}
 

@@ -4,9 +4,9 @@ from torch import nn
 
 from analyses.features.filters import filter_pictures, first_filters, lineage_cosine
 from analyses.features.layers import hidden_layers, layer_output, weight_layers
-from cotoolkit.errors import ConfigError, ModelError
+from cotoolkit.core.errors import ConfigError, ModelError
 from cotoolkit.models.build import build_model
-from tests.analyses.features.toys import conv_net, fingerprint, linear
+from tests._helpers.toys import conv_net, fingerprint, linear
 
 
 class Crossed(nn.Module):

@@ -14,8 +14,8 @@ from analyses.features.maximisation import (
     stability,
     total_variation,
 )
-from cotoolkit.errors import ConfigError, ModelError
-from tests.analyses.features.toys import conv_net, fingerprint, linear
+from cotoolkit.core.errors import ConfigError, ModelError
+from tests._helpers.toys import conv_net, fingerprint, linear
 
 
 def draw(*shape, seed=0):

@@ -3,12 +3,12 @@ import pandas as pd
 import pytest
 import torch
 
-from analyses.features.attribution import attribute
+from analyses.features.attributions.attribution import attribute
 from analyses.features.maximisation import maximise
 from analyses.features.plots import attribution_figure, filter_figure, frequency_figure, maximisation_figure
-from analyses.style import save
-from cotoolkit.errors import ConfigError
-from tests.analyses.features.toys import conv_net
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.plotting.style import save
+from tests._helpers.toys import conv_net
 
 
 @pytest.fixture(params=[1, 3])

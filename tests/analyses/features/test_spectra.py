@@ -15,7 +15,7 @@ from analyses.features.spectra import (
     participation_ratio,
     shell_shares,
 )
-from interventions.transforms import idct2
+from interventions.frequency import idct2
 
 
 def basis(p: int, q: int, height: int, width: int) -> torch.Tensor:

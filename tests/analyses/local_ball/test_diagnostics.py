@@ -7,11 +7,11 @@ from torch import nn
 
 from analyses.local_ball import diagnostics
 from analyses.local_ball.masking import masking_checks
-from cotoolkit import attacks
-from cotoolkit.methods.divergence import kl_divergence
-from cotoolkit.threat import ThreatModel
-from cotoolkit.trained import Points
-from tests.engine.networks import Linear, conv_net
+from cotoolkit.attacks import gradient as attacks
+from cotoolkit.attacks.threat_model import ThreatModel
+from cotoolkit.methods._terms.divergence import kl_divergence
+from cotoolkit.runs.checkpoints import Points
+from tests._helpers.networks import Linear, conv_net
 
 THREAT = ThreatModel(0.1, "linf", "none")
 

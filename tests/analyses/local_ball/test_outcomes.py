@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analyses.lab import at_scale
+from analyses.core.runner import at_scale
 from analyses.local_ball.answers import Numbers, claims_of
 from analyses.local_ball.outcomes import area_between, escape_radius, predicted_right
 from analyses.local_ball.settings import AFTER, BEFORE, PLANS, RIVALS, kept_iterations
-from cotoolkit.errors import ConfigError
+from cotoolkit.core.errors import ConfigError
 
 RHOS = [0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 2.0]
 

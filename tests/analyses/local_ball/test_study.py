@@ -3,18 +3,18 @@
 import pandas as pd
 import pytest
 
-from analyses.lab import Lab
+from analyses.core.runner import Lab
 from analyses.local_ball import diagnostics, masking, page, study
 from analyses.local_ball.measure import Attacked, Onset
 from analyses.local_ball.outcomes import outcomes
 from analyses.local_ball.plots import loss_profile
 from analyses.local_ball.settings import Plan
-from cotoolkit.evaluate import evaluate
-from cotoolkit.report import write_report
-from cotoolkit.runs import RunFolder
-from cotoolkit.threat import ThreatModel
-from cotoolkit.trained import evaluation_points, trained
-from cotoolkit.trainer import run
+from cotoolkit.attacks.threat_model import ThreatModel
+from cotoolkit.evaluation.protocol import evaluate
+from cotoolkit.pages import write_report
+from cotoolkit.runs.checkpoints import evaluation_points, trained
+from cotoolkit.runs.folder import RunFolder
+from cotoolkit.training.trainer import run
 
 TINY = Plan(
     scale="custom",

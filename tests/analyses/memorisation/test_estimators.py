@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import bootstrap, norm
 
+from analyses.core.statistics import equivalence, estimate, rank_correlation
 from analyses.memorisation.estimators import group_influence, influence, memorisation, worst_error
 from analyses.memorisation.proxies import forgetting, inconsistency, variance
-from analyses.statistics import equivalence, estimate, rank_correlation
 
 MASK = np.array([[1, 1, 0], [1, 0, 1], [0, 1, 1], [1, 1, 1]], dtype=bool)  # benign_at.md, section 6
 TEST = np.array([[1, 0], [1, 1], [0, 0], [1, 1]], dtype=bool)

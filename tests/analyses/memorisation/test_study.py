@@ -7,17 +7,17 @@ import pandas as pd
 import pytest
 from typing_extensions import override
 
-from analyses.lab import Lab, at_scale
+from analyses.core.runner import Lab, at_scale
 from analyses.memorisation.arms import halves, iterations
 from analyses.memorisation.measure import Correct
 from analyses.memorisation.page import report_of
 from analyses.memorisation.paper import PAPER_CLAIMS
 from analyses.memorisation.settings import CIFAR100, INDUCED, PLANS, PLANTED, Plan, weighted
 from analyses.memorisation.study import run_plan, run_study
+from cotoolkit.core.errors import ConfigError
 from cotoolkit.data import load, planted_truth
-from cotoolkit.errors import ConfigError
-from cotoolkit.report import write_report
-from cotoolkit.trainer import run
+from cotoolkit.pages import write_report
+from cotoolkit.training.trainer import run
 
 
 class InProcess(Lab):

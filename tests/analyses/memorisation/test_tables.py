@@ -7,9 +7,9 @@ from analyses.memorisation.dynamics import across, alignment_gain, onset_table
 from analyses.memorisation.effects import Accuracies, accuracy_table, summary
 from analyses.memorisation.flags import area, enrichment, flag_table, found, jaccard, noise_table
 from analyses.memorisation.sets import atypical, easy_and_hard, freeze, half_of_clusters, highest, pick
+from cotoolkit.core.errors import DataError
 from cotoolkit.data import DataConfig, load
 from cotoolkit.data.planted import clusters
-from cotoolkit.errors import DataError
 
 
 def bools(text):

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from analyses.mixtures import STATISTICS, mixture_table
-from analyses.mixtures.sparse import sparsity
-from cotoolkit.errors import ConfigError, ModelError
+from analyses.mixtures.statistics.sparse import sparsity
+from cotoolkit.core.errors import ConfigError, ModelError
 
 
 def network(width=6):

@@ -8,8 +8,8 @@ from torch import nn
 
 from analyses.mixtures import definition
 from analyses.mixtures.edits import put_back_parts
-from cotoolkit.errors import ModelError
-from tests.analyses.mixtures.planted import planted, random_rows
+from cotoolkit.core.errors import ModelError
+from tests._helpers.planted_mixtures import planted, random_rows
 
 WORLD = planted(0)
 

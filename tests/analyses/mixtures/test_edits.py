@@ -5,12 +5,12 @@ import torch
 from torch import nn
 
 from analyses.mixtures import graft, put_back_mean, put_back_parts, random_control, remove_direction, units_of
-from analyses.mixtures.change import split
-from analyses.mixtures.directions import coefficients
 from analyses.mixtures.edits import reestimate_batch_norm
-from analyses.mixtures.units import unit_length
-from cotoolkit.errors import ConfigError, ModelError
-from tests.analyses.mixtures.planted import random_rows
+from analyses.mixtures.statistics.change import split
+from analyses.mixtures.statistics.directions import coefficients
+from analyses.mixtures.units.hidden_units import unit_length
+from cotoolkit.core.errors import ConfigError, ModelError
+from tests._helpers.planted_mixtures import random_rows
 
 
 def network(seed):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from analyses.mixtures.firing import firing_rates
+from analyses.mixtures.units.firing import firing_rates
 
 
 def linear(weight, bias):

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from analyses.mixtures.change import angles, entries_with, hoyer, participation, relative_size, split
-from analyses.mixtures.matching import (
+from analyses.mixtures.statistics.change import angles, entries_with, hoyer, participation, relative_size, split
+from analyses.mixtures.statistics.matching import (
     cosines,
     lineage_cosines,
     match,
@@ -14,8 +14,8 @@ from analyses.mixtures.matching import (
     random_cosine,
     shuffled,
 )
-from analyses.mixtures.spectrum import deflated_spectrum, spectrum
-from tests.analyses.mixtures.planted import random_rows
+from analyses.mixtures.statistics.spectrum import deflated_spectrum, spectrum
+from tests._helpers.planted_mixtures import random_rows
 
 
 def test_identical_units():

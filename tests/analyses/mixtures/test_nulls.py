@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from analyses.mixtures.change import (
+from analyses.mixtures.statistics.change import (
     RANDOM_ENTRIES,
     RANDOM_PARTICIPATION,
     angles,
@@ -13,7 +13,7 @@ from analyses.mixtures.change import (
     participation,
     split,
 )
-from analyses.mixtures.directions import (
+from analyses.mixtures.statistics.directions import (
     common_direction,
     energy_share,
     random_grams,
@@ -21,7 +21,7 @@ from analyses.mixtures.directions import (
     same_sign,
     top_share,
 )
-from analyses.mixtures.matching import (
+from analyses.mixtures.statistics.matching import (
     lineage_cosines,
     matched_cosines,
     matched_null,
@@ -30,7 +30,7 @@ from analyses.mixtures.matching import (
     random_angles_below,
     random_cosine,
 )
-from tests.analyses.mixtures.planted import random_rows
+from tests._helpers.planted_mixtures import random_rows
 
 
 @pytest.mark.parametrize("n_in", [9, 27, 144, 576])

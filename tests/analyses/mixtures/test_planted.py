@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from analyses.mixtures import mixture_table
-from analyses.mixtures.change import split
-from analyses.mixtures.directions import (
+from analyses.mixtures.statistics.change import split
+from analyses.mixtures.statistics.directions import (
     coefficients,
     common_direction,
     energy_share,
@@ -15,9 +15,9 @@ from analyses.mixtures.directions import (
     signed_direction,
     top_share,
 )
-from analyses.mixtures.sparse import atoms_needed
-from analyses.mixtures.units import unit_length
-from tests.analyses.mixtures.planted import planted, random_rows
+from analyses.mixtures.statistics.sparse import atoms_needed
+from analyses.mixtures.units.hidden_units import unit_length
+from tests._helpers.planted_mixtures import planted, random_rows
 
 
 @pytest.mark.parametrize("seed", range(3))

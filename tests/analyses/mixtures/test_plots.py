@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from analyses.mixtures import plots
-from analyses.mixtures.directions import coefficients, common_direction
-from cotoolkit.errors import ConfigError
-from tests.analyses.mixtures.planted import planted, random_rows
+from analyses.mixtures.statistics.directions import coefficients, common_direction
+from cotoolkit.core.errors import ConfigError
+from tests._helpers.planted_mixtures import planted, random_rows
 
 WORLD = planted(0)
 

@@ -3,10 +3,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from analyses.mixtures.layer_inputs import layer_inputs, patches
-from analyses.mixtures.sensitivity import gain, gains, label_directions, second_moments, sensitivity
-from analyses.mixtures.units import units_of
-from cotoolkit.errors import ConfigError
+from analyses.mixtures.statistics.sensitivity import gain, gains, label_directions, second_moments, sensitivity
+from analyses.mixtures.units.hidden_units import units_of
+from analyses.mixtures.units.layer_inputs import layer_inputs, patches
+from cotoolkit.core.errors import ConfigError
 
 CONVOLUTIONS = [
     (nn.Conv2d(3, 6, 3, padding=1), (3, 8, 8)),

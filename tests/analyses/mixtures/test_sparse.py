@@ -3,15 +3,9 @@ import pytest
 import torch
 from sklearn.linear_model import Lasso
 
-from analyses.mixtures.sparse import (
-    atom_match,
-    atoms_needed,
-    learn_atoms,
-    penalised_code,
-    sparsity,
-)
-from analyses.mixtures.units import unit_length
-from tests.analyses.mixtures.planted import random_rows
+from analyses.mixtures.statistics.sparse import atom_match, atoms_needed, learn_atoms, penalised_code, sparsity
+from analyses.mixtures.units.hidden_units import unit_length
+from tests._helpers.planted_mixtures import random_rows
 
 
 def greedy_count(unit, atoms, error=0.1):

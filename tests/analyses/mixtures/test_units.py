@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from analyses.mixtures.units import (
+from analyses.mixtures.units.hidden_units import (
     batch_norm_after,
     check_same_layers,
     live_units,
@@ -11,7 +11,7 @@ from analyses.mixtures.units import (
     units_of,
     with_units,
 )
-from cotoolkit.errors import ModelError
+from cotoolkit.core.errors import ModelError
 from cotoolkit.models.preact_resnet import PreActResNet18
 
 

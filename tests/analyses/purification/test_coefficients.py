@@ -5,7 +5,7 @@ import torch
 
 from analyses.purification.coefficients import unit_statistics, units
 from analyses.purification.world import World
-from tests.analyses.purification.planted import planted
+from tests._helpers.planted_world import planted
 
 D, ALPHA, EPS = 24, 1.7, 0.06
 

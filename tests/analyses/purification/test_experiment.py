@@ -9,7 +9,7 @@ from analyses.purification import experiment
 from analyses.purification.experiment import run_experiment, run_setting
 from analyses.purification.setting import settings
 from analyses.purification.tables import Tables
-from cotoolkit.errors import ConfigError, RunError
+from cotoolkit.core.errors import ConfigError, RunError
 from tests.analyses.purification.conftest import SMALLER, SPARSE
 
 

@@ -10,7 +10,7 @@ from analyses.purification.movement import (
     purification_ratio,
     spectrum,
 )
-from tests.analyses.purification.planted import planted
+from tests._helpers.planted_world import planted
 
 
 def pair(seed, shape=(2, 9, 6)):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from analyses.purification import plots
-from analyses.style import save
-from cotoolkit.errors import ConfigError
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.plotting.style import save
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analyses.claims import check
+from analyses.core.claims import check
 from analyses.purification.predicted_clean import CLEAN
 from analyses.purification.predicted_purified import PURIFIED
 from analyses.purification.predicted_scaling import _gains, _lags, _radius_errors, _slopes, _wide, _window
 from analyses.purification.predictions import judge
 from analyses.purification.tables import Tables
-from cotoolkit.errors import ConfigError
+from cotoolkit.core.errors import ConfigError
 
 BY_KEY = {prediction.claim.key: prediction for prediction in [*CLEAN, *PURIFIED]}
 

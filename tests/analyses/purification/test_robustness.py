@@ -23,7 +23,7 @@ from analyses.purification.robustness import (
     pgd_accuracy,
 )
 from analyses.purification.world import generators
-from tests.analyses.purification.planted import planted
+from tests._helpers.planted_world import planted
 
 BETA = 0.25
 

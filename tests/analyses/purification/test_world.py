@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from analyses.purification.world import SMALL_SPREAD, SparseCoding, World, generators
-from cotoolkit.errors import ConfigError
+from cotoolkit.core.errors import ConfigError
 
 
 def draw(coding, n, seeds=(0, 1), position=0):

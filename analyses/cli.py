@@ -1,0 +1,186 @@
+"""`cotoolkit analyse`: questions asked of runs, and of the theory's world. Tables, pictures and an HTML page."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from analyses.core.progress import live_lab
+from cotoolkit.cli.display import console, say
+from cotoolkit.cli.training import Download, Jobs, Root, resumable
+from cotoolkit.core.device import Device, available
+from cotoolkit.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from analyses.core.claims import ClaimResult
+    from cotoolkit.pages import Report
+
+app = typer.Typer(no_args_is_help=True, help="Questions asked of runs: tables, pictures and an HTML page.")
+
+Networks = Annotated[
+    list[str],
+    typer.Argument(metavar="RUN[:CHECKPOINT]...", help="Networks to compare; one RUN that broke: all it has."),
+]
+Clean = Annotated[str | None, typer.Option(help="The clean reference; by default the first network.")]
+Robust = Annotated[str | None, typer.Option(help="The robust reference; by default the last network.")]
+Out = Annotated[Path | None, typer.Option(help="Folder for the results; by default ROOT/analyses/NAME.")]
+StudyScale = Annotated[Literal["smoke", "laptop"], typer.Option(help="Size of the study.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of random nulls and controls.")]
+
+
+@app.command()
+def mixtures(
+    networks: Networks,
+    clean: Clean = None,
+    robust: Robust = None,
+    root: Root = Path("runs"),
+    out: Out = None,
+    device: Device = "auto",
+    seed: Seed = 0,
+) -> None:
+    """Weight mixtures, layer by layer: cosines, change, dense share, spectra."""
+    from analyses.core.networks import compare_runs
+    from analyses.mixtures.page import mixtures_report
+
+    compared = compare_runs(root, networks, clean, robust, available(device))
+    _write(mixtures_report(compared, seed), out or root / "analyses" / _slug("mixtures", networks))
+
+
+@app.command()
+def features(
+    networks: Networks,
+    clean: Clean = None,
+    robust: Robust = None,
+    root: Root = Path("runs"),
+    out: Out = None,
+    points: Annotated[int, typer.Option(min=10, help="Test images.")] = 100,
+    device: Device = "auto",
+    seed: Seed = 0,
+) -> None:
+    """What networks look for: filters, maximising images, attributions, input gradients."""
+    from analyses.core.networks import compare_runs
+    from analyses.features.page import features_report
+
+    compared = compare_runs(root, networks, clean, robust, available(device))
+    _write(features_report(compared, points, seed), out or root / "analyses" / _slug("features", networks))
+
+
+@app.command()
+def purification(
+    networks: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[CLEAN ROBUST]", help="Two networks; none runs the theory's own world."),
+    ] = None,
+    dictionary: Annotated[str | None, typer.Option(help="Another robust network, for the test of sparsity.")] = None,
+    control: Annotated[str | None, typer.Option(help="The clean network trained on for as long.")] = None,
+    scale: StudyScale = "smoke",
+    root: Root = Path("runs"),
+    out: Out = None,
+    device: Device = "auto",
+    seed: Seed = 0,
+) -> None:
+    """Feature purification. Without networks: train the theory's world and check its predictions.
+
+    With two: is ROBUST a purification of CLEAN, from which it was trained? Five items, layer by layer.
+    """
+    if not networks:
+        _theory(scale, out or root / "analyses" / f"purification-{scale}", device)
+        return
+    from analyses.core.networks import compare_runs
+    from analyses.mixtures.definition_page import purification_report
+
+    if len(networks) != 2:
+        raise ConfigError(f"purification takes two networks, CLEAN and ROBUST, or none, not {len(networks)}")
+    words = [networks[0], *(word for word in (dictionary, control) if word is not None), networks[1]]
+    if len(set(words)) != len(words):
+        raise ConfigError(f"purification compares different networks; given: {', '.join(words)}")
+    compared = compare_runs(root, words, device=available(device))
+    if compared.start is None:
+        raise ConfigError("the networks did not start from the same weights, so their units cannot be paired")
+    names = dict(zip(words, [name for name in compared.models if name != compared.start], strict=True))
+    report = purification_report(
+        compared,
+        None if dictionary is None else names[dictionary],
+        None if control is None else names[control],
+        seed,
+    )
+    _write(report, out or root / "analyses" / _slug("purification", networks))
+
+
+STUDIES = {
+    "across-break": "What happens to weight mixtures when single-step training breaks?",
+    "holistic": "Holistic Robust training: robust overfitting, poison, certificates; does it delay the break?",
+    "memorisation": "Memorisation and BAT-style training: what atypical samples buy, whom they harm, and flags.",
+    "local-ball": "Local-ball training (reconstructed): at equal cost, its controls, the radius that averts the break.",
+}
+"""Studies from training to the answer: the package `analyses.NAME` has `study.run_study` and `page.report_of`."""
+
+
+def _add_study(name: str, question: str) -> None:
+    def command(
+        scale: StudyScale = "smoke",
+        root: Root = Path("runs"),
+        out: Out = None,
+        jobs: Jobs = None,
+        device: Device = "auto",
+        fresh: Annotated[bool, typer.Option("--fresh", help="Measure again; the runs stay.")] = False,
+        download: Download = False,
+    ) -> None:
+        package = f"analyses.{name.replace('-', '_')}"
+        study, page = (importlib.import_module(f"{package}.{part}") for part in ("study", "page"))
+        folder = out or root / "analyses" / f"{name}-{scale}"
+        with live_lab(root, folder, jobs, device, fresh, download) as lab:
+            found = study.run_study(scale, lab)
+        for part, results in found.claims().items():
+            say(f"{part}:")
+            _say_claims(results)
+        _write(page.report_of(found), folder)
+
+    app.command(name, help=f"{question} A study, from training to the answer.")(command)
+
+
+for _name, _question in STUDIES.items():
+    _add_study(_name, _question)
+
+
+def _slug(name: str, words: list[str]) -> str:
+    """A folder name that tells comparisons apart."""
+    return "-".join([name, *(re.sub(r"[^\w.]+", "_", Path(word).name) for word in words)])[:120]
+
+
+def _write(report: Report, folder: Path) -> None:
+    from cotoolkit.pages import write_report
+
+    path = write_report(report, folder)
+    say(report.lead)
+    say(f"page:   {path}")
+    say(f"tables: {folder}")
+
+
+def _say_claims(results: list[ClaimResult]) -> None:
+    for result in results:
+        sign = ">" if result.claim.side == "above" else "<"
+        say(f"  {result.verdict:<9} {result.claim.key}: {result.found} (expected {sign} {result.claim.threshold:g})")
+
+
+def _theory(scale: Literal["smoke", "laptop"], folder: Path, device: Device) -> None:
+    from analyses.purification.experiment import run_experiment
+    from analyses.purification.page import theory_report
+    from analyses.purification.predictions import judge
+
+    on = available(device)
+    with resumable(), console.status("starting") as status:
+
+        def report(text: str) -> None:
+            status.update(text)
+            if not console.is_terminal:
+                say(text)
+
+        tables = run_experiment(scale, folder / "settings", on, report)
+    results = judge(tables)
+    _say_claims(results)
+    _write(theory_report(tables, results, scale, on), folder)

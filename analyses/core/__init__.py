@@ -1,0 +1,1 @@
+"""What every analysis rests on: claims, statistics, and the runner that trains and measures."""

@@ -1,0 +1,201 @@
+"""Where a study's runs are trained and measured: which folders, how many processes, and who is told.
+
+An analysis that trains has three steps: train some studies, measure each finished run in a process of its own, and make
+claims, pictures and a page of the measures. The first two are here. Both go on where they were cut off: a run that is
+finished is not trained again, and a measurement whose weights and protocol have not changed is read from its file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+
+from cotoolkit.core.device import Device
+from cotoolkit.core.errors import ConfigError, RunError
+from cotoolkit.core.files import write_atomically
+from cotoolkit.runs.folder import RunFolder
+from cotoolkit.studies.launcher import Outcome, Update, single_worker
+from cotoolkit.studies.study import Study, default_jobs
+
+P = TypeVar("P")
+
+
+def at_scale(plans: Mapping[str, P], scale: str) -> P:
+    """A study's plan at a scale.
+
+    Raises:
+        ConfigError: the study has no such scale.
+    """
+    if scale not in plans:
+        raise ConfigError(f"this study has no scale {scale!r}; choose from {', '.join(plans)}")
+    return plans[scale]
+
+
+class Measurement(ABC):
+    """A piece of measuring that one process does, as one tidy table. Subclasses are frozen and can be pickled."""
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """What is measured, for people; also the name of its file."""
+
+    @property
+    @abstractmethod
+    def protocol(self) -> Any:
+        """Everything besides the weights that decides the numbers, as JSON data; a version number among it."""
+
+    @abstractmethod
+    def runs(self, root: Path) -> Sequence[RunFolder]:
+        """The runs below `root` whose last weights are looked at.
+
+        Raises:
+            RunError: one is missing.
+        """
+
+    @abstractmethod
+    def measure(self, root: Path) -> pd.DataFrame:
+        """The table."""
+
+    def path(self, root: Path, folder: Path) -> Path:
+        """Where its table stands; the hash names the weights and the protocol."""
+        digest = hashlib.sha256(json.dumps(self.protocol, sort_keys=True).encode())
+        for run in self.runs(root):
+            digest.update(run.checkpoint_bytes("last"))
+        name = re.sub(r"[^\w.]+", "-", self.title)
+        return folder / "units" / f"{name}-{digest.hexdigest()[:12]}.parquet"
+
+
+class Crew:
+    """Processes that measure, started when first needed and kept: each needs seconds to import torch."""
+
+    def __init__(self) -> None:
+        self._pool: ProcessPoolExecutor | None = None
+
+    def pool(self, jobs: int) -> ProcessPoolExecutor:
+        """The processes; `jobs` counts the first time."""
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=single_worker)
+        return self._pool
+
+    def close(self) -> None:
+        """End them, whatever they do; the next call of `pool` starts others."""
+        if self._pool is None:
+            return
+        for process in list(self._pool._processes.values()):
+            process.terminate()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool = None
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who is told what happens.
+
+    Attributes:
+        on_study: called with each study before it is trained.
+        on_table: called with each study's table when all its runs have ended.
+        on_update: called with the progress of any run.
+        on_outcome: called as runs end.
+        on_measured: called as measurements end, with their title and how many of how many.
+    """
+
+    on_study: Callable[[Study], None] = lambda study: None
+    on_table: Callable[[Study, pd.DataFrame], None] = lambda study, table: None
+    on_update: Callable[[Update], None] = lambda update: None
+    on_outcome: Callable[[Outcome], None] = lambda outcome: None
+    on_measured: Callable[[str, int, int], None] = lambda title, done, total: None
+
+
+@dataclass(frozen=True)
+class Lab:
+    """Trains studies and takes measurements.
+
+    Attributes:
+        root: folder of runs.
+        folder: where the measurements go.
+        jobs: processes at a time; None means one per core, and one on a GPU.
+        device: of the training; measurements run on the CPU.
+        download: let torchvision fetch missing data.
+        fresh: measure all again; the runs stay.
+        watch: whom to tell.
+        crew: the processes that measure.
+    """
+
+    root: Path
+    folder: Path
+    jobs: int | None = None
+    device: Device = "auto"
+    download: bool = False
+    fresh: bool = False
+    watch: Watch = field(default_factory=Watch)
+    crew: Crew = field(default_factory=Crew)
+
+    def train(self, study: Study) -> pd.DataFrame:
+        """Train what is not trained yet; the study's table.
+
+        Raises:
+            RunError: a run failed.
+        """
+        failures: list[Outcome] = []
+
+        def on_outcome(outcome: Outcome) -> None:
+            self.watch.on_outcome(outcome)
+            if outcome.state not in ("done", "diverged"):
+                failures.append(outcome)
+
+        self.watch.on_study(study)
+        table = study.run(
+            self.root,
+            jobs=self.jobs,
+            device=self.device,
+            download=self.download,
+            on_update=self.watch.on_update,
+            on_outcome=on_outcome,
+        )
+        if failures:
+            reason = failures[0].reason.strip().splitlines()[-1]
+            raise RunError(f"{len(failures)} of {len(table)} runs failed; {failures[0].folder.path.name}: {reason}")
+        self.watch.on_table(study, table)
+        return table
+
+    def measure(self, wanted: Sequence[Measurement]) -> pd.DataFrame:
+        """All measurements in one table, in their order; each is taken in a process of its own unless it is there.
+
+        Raises:
+            RunError: a run is missing, or a process died.
+        """
+        todo = [one for one in wanted if self.fresh or not one.path(self.root, self.folder).exists()]
+        try:
+            pool = self.crew.pool(self.jobs or default_jobs("cpu")) if todo else None
+            futures = {pool.submit(_to_disk, one, self.root, self.folder): one for one in todo} if pool else {}
+            for done, future in enumerate(as_completed(futures), start=1):
+                future.result()
+                self.watch.on_measured(futures[future].title, done, len(todo))
+        except BaseException as error:
+            # Ctrl-C or a failure: do not wait for the others; what was measured is kept.
+            self.crew.close()
+            if isinstance(error, BrokenProcessPool):
+                raise RunError("a measuring process died; out of memory? Try --jobs 1") from None
+            raise
+        return pd.concat([pd.read_parquet(one.path(self.root, self.folder)) for one in wanted], ignore_index=True)
+
+    def facts(self, table: pd.DataFrame) -> dict[str, str]:
+        """Versions and device of the runs of a study's table."""
+        environment = RunFolder(self.root / str(table["run"].iloc[0])).environment()
+        return {name: str(value) for name, value in environment.items()}
+
+
+def _to_disk(one: Measurement, root: Path, folder: Path) -> None:
+    write_atomically(one.path(root, folder), one.measure(root).to_parquet(index=False))

@@ -1,5 +1,0 @@
-"""The page of a diagnosis: verdict, evidence, one picture each."""
-
-from analyses.diagnosis.page import diagnosis_report, write_diagnosis
-
-__all__ = ["diagnosis_report", "write_diagnosis"]

@@ -1,0 +1,110 @@
+"""Pictures of the alarm benchmark: how late each rule is, and what it costs in misses and false alarms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analyses.early_warning.runs import Run
+from cotoolkit.plotting.style import STYLE
+
+
+def delays(table: pd.DataFrame) -> tuple[Figure, Axes]:
+    """Median delay of each rule since the first crossing with its interval, and its 90 % delay; its median delay since
+    the crossing that lasts; misses and false alarms beside it.
+
+    Args:
+        table: of `tables.rule_table`, one row per rule, in the order drawn.
+    """
+    rows = table.iloc[::-1].reset_index(drop=True)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9.5, 0.34 * len(rows) + 1.5), layout="constrained")
+        axis, beside = figure.subplots(1, 2, sharey=True, width_ratios=(4, 1.1))
+        blue, orange = (sns.color_palette("colorblind")[index] for index in (0, 1))
+        heights = np.arange(len(rows))
+        axis.hlines(heights, rows["delay_first_low"], rows["delay_first_high"], color=blue, lw=2)
+        axis.plot(rows["delay_first"], heights, "o", color=blue, label="since the first crossing: median, interval")
+        axis.plot(rows["delay_sustained"], heights, "o", color=blue, mfc="none", ms=9, label="since the lasting one")
+        axis.plot(rows["delay_first_90"], heights, "|", color=orange, ms=11, mew=2.5, label="90 % found by")
+        axis.axvline(0, color="black", lw=1)
+        axis.set_yticks(heights, rows["label"])
+        axis.set_xlabel("iterations after the true break (negative: before it)")
+        axis.set_ylim(-0.7, len(rows) - 0.3)
+        beside.axis("off")
+        for x, title, column in ((0.0, "missed", "missed"), (0.65, "false", "false_per_healthy_run")):
+            beside.text(x, 1.01, title, transform=beside.transAxes, fontsize=9, va="bottom")
+            for height, value in enumerate(rows[column]):
+                text = f"{value:.0%}" if column == "missed" else f"{value:.2f}"
+                beside.text(x, height, text, transform=beside.get_yaxis_transform(), fontsize=9, va="center")
+        figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    return figure, axis
+
+
+def trade_off(table: pd.DataFrame) -> tuple[Figure, Axes]:
+    """Missed collapses against false alarms per healthy run, a point per rule; published rules are squares."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+        axis = figure.subplots()
+        colours = sns.color_palette("colorblind")
+        for fitted, marker, colour, label in (
+            (True, "o", colours[0], "ours, fitted on the other half"),
+            (False, "s", colours[1], "thresholds as published or shipped"),
+        ):
+            part = table[table["fitted"] == fitted]
+            axis.plot(part["false_per_healthy_run"], part["missed"], marker, color=colour, label=label, ms=7)
+        for _, row in table.iterrows():
+            place = row["false_per_healthy_run"], row["missed"]
+            axis.annotate(row["number"], place, xytext=(5, 3), textcoords="offset points", fontsize=8)
+        axis.set_xscale("symlog", linthresh=0.01)
+        axis.set_xlim(-0.002, None)
+        axis.set_ylim(-0.03, 1.03)
+        axis.yaxis.set_major_formatter("{x:.0%}")
+        axis.set(xlabel="false alarms per healthy run", ylabel="missed collapses")
+        figure.legend(loc="outside upper center", ncols=2, frameon=False)
+    return figure, axis
+
+
+def example(run: Run, signals: Sequence[str], warning: int | None, detected: int | None) -> tuple[Figure, list[Axes]]:
+    """One collapse: the truth above, the free signals below, with the warning and the confirmed break.
+
+    Args:
+        run: that collapsed.
+        signals: columns of its trace.
+        warning: iteration of the first warning near the break, if any.
+        detected: iteration of the confirmed break, if any.
+    """
+    first, sustained = run.truth.first, run.truth.sustained
+    assert first is not None
+    assert sustained is not None
+    around = first - 80, sustained + 80
+    colours = sns.color_palette("colorblind")
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.5, 1.5 * len(signals) + 2.6), layout="constrained")
+        axes: list[Axes] = list(figure.subplots(len(signals) + 1, 1, sharex=True))
+        truth = run.recording.truth
+        for column, style, colour, label in (("fgsm", "--", 1, "FGSM"), ("pgd", "-", 0, "PGD-20")):
+            axes[0].plot(truth["iteration"], truth[column], style, color=colours[colour], label=label)
+        axes[0].set_ylabel("accuracy (truth)")
+        axes[0].set_ylim(-0.03, 1.03)
+        axes[0].yaxis.set_major_formatter("{x:.0%}")
+        for axis, signal in zip(axes[1:], signals, strict=True):
+            axis.plot(run.recording.trace["iteration"], run.recording.trace[signal], color="0.35", lw=1)
+            axis.set_ylabel(signal)
+        for axis in axes:
+            axis.axvspan(first, sustained, color="0.85")
+            axis.axvline(first, color="black", lw=1.2, label="first crossing")
+            axis.axvline(sustained, color="black", lw=1.2, ls=":", label="lasting crossing")
+            for iteration, style, label in ((warning, ":", "warning"), (detected, "--", "confirmed")):
+                if iteration is not None:
+                    axis.axvline(iteration, color=colours[3], lw=1.4, ls=style, label=label)
+        axes[-1].set_xlim(*around)
+        axes[-1].set_xlabel("iteration")
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
+    return figure, axes

@@ -1,0 +1,172 @@
+"""What is recorded of a run for the alarm benchmark: every signal at every iteration, and the truth apart from them.
+
+The signals are those a monitor could have: free ones from each step, and a probe of few held-out points. The truth is
+a dense PGD evaluation that no monitor sees: other points (the test set), other random starts, more and smaller steps.
+The engine's own dates of the break are recorded, too, to be held against it.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from analyses.early_warning.break_dates import EVERY, FLOOR, undated
+from analyses.early_warning.dates import Dates, Recorded, engine_dates
+from cotoolkit.attacks.gradient import attack_mode, input_gradient
+from cotoolkit.config import RunConfig
+from cotoolkit.core.seeding import fork_global_rng, generator
+from cotoolkit.evaluation.protocol import Protocol, evaluate
+from cotoolkit.monitor.dating import WINDOW
+from cotoolkit.signals import bilinear_error, step_signals
+from cotoolkit.training.trainer import Trainer
+
+TRUTH = Protocol(steps=20, restarts=1, step_size=0.125)
+"""The attack behind the truth: PGD-20, steps of epsilon / 8, one uniform start."""
+
+TRUTH_POINTS = 160
+"""Test points of the truth, at most."""
+
+FALLS = 3
+"""Times that robustness falls below half of its best between two evaluations and every iteration is evaluated, there
+and `dating.WINDOW` before and after; networks that oscillate would have dozens. Around the break that lasts every
+iteration is, wherever that lies, so that the truth is dated to the iteration."""
+
+NEAR = 64
+"""Iterations before and after such a fall in which the probe is taken every `NEAR_EVERY` iterations. A probe that an
+alarm calls for is looked up at the next iteration that has one: a recorded detector is a little later than a real one.
+"""
+
+NEAR_EVERY = 4
+
+BILINEAR_POINTS = 32
+"""Images of the batch on which the bilinear error is taken."""
+
+WONG_STEPS = 5
+"""PGD steps on one training batch at the end of each epoch, of size epsilon / 4 (2/255 at 8/255): Wong et al., 2020."""
+
+
+class Recording(NamedTuple):
+    """One run.
+
+    Attributes:
+        trace: one row per iteration, a column per signal; nan where a signal was not taken.
+        truth: columns iteration, clean, fgsm, pgd: accuracies on the truth's points after that many updates, at every
+            `EVERY` iterations and the last, and around breaks at each.
+        dates: of the engine for the first break it finds, if any.
+        iterations: as configured; the trace of a run that diverged has fewer.
+    """
+
+    trace: pd.DataFrame
+    truth: pd.DataFrame
+    dates: Dates | None
+    iterations: int
+
+    @property
+    def diverged(self) -> bool:
+        """Whether training ended for a loss or weights that are not finite."""
+        return int(self.trace["iteration"].max()) < self.iterations
+
+
+def record(config: RunConfig, *, download: bool = False) -> Recording:
+    """Train a configuration on the CPU, and record it. A run whose loss is no longer finite ends there.
+
+    The weights of every iteration are kept in memory and evaluated after training.
+    """
+    trainer = Trainer(config, device="cpu", download=download)
+    weights = [_copied(trainer.bare)]
+    rows = _train(trainer, weights)
+    run = Recorded(weights, copy.deepcopy(trainer.bare), trainer.probe)
+    last = len(weights) - 1
+    grid = {*range(0, last, EVERY), last}
+    images, labels = (part[:TRUTH_POINTS] for part in trainer.test)
+    truth: dict[int, dict[str, float]] = {}
+
+    def evaluate_at(iterations: Iterable[int]) -> pd.DataFrame:
+        for iteration in sorted({*iterations} - truth.keys()):
+            model = run.at(iteration)
+            truth[iteration] = {
+                name: evaluate(model, images, labels, config.threat, protocol, seed=1).accuracy.value
+                for name, protocol in (("clean", "clean"), ("fgsm", "fgsm"), ("pgd", TRUTH))
+            }
+        return pd.DataFrame([{"iteration": iteration, **row} for iteration, row in sorted(truth.items())])
+
+    table = evaluate_at(grid)
+    for before, after in _falls(dict(zip(table["iteration"], table["pgd"], strict=True))):
+        table = evaluate_at(range(max(0, before - WINDOW), min(last, after + WINDOW) + 1))
+        grid |= {*range(max(0, after - NEAR), min(last, after + NEAR), NEAR_EVERY)}
+    while missing := undated(table):
+        table = evaluate_at(missing)
+    dates = engine_dates(trainer.monitor, run, rows, epoch=len(trainer.batches), total=trainer.total)
+    for iteration in sorted(grid - {0}):
+        rows[iteration - 1] |= trainer.probe.measure(run.at(iteration)).metrics()
+    return Recording(pd.DataFrame(rows), table, dates, trainer.total)
+
+
+def _train(trainer: Trainer, weights: list[dict[str, Tensor]]) -> list[dict[str, float]]:
+    """Train to the end, one row of free signals per iteration; `weights` grows by each iteration's."""
+    config, rows = trainer.config, []
+    with fork_global_rng(config.seed, "layers"):
+        while trainer.iteration < trainer.total:
+            step, labels = trainer.step()
+            now = trainer.iteration
+            (signals,) = step_signals([step], [labels])
+            rows.append(row := {"iteration": now, **signals})
+            if not (math.isfinite(row["train_loss"]) and all(p.isfinite().all() for p in trainer.bare.parameters())):
+                break
+            weights.append(_copied(trainer.bare))
+            images, _, _ = trainer.batches.batch(now - 1)
+            few = slice(BILINEAR_POINTS)
+            row["bilinear_error"] = _bilinear(trainer.bare, images[few], labels[few], config, now)
+            if now % len(trainer.batches) == 0:
+                row["train_pgd"] = _batch_pgd(trainer.bare, images, labels, config, now)
+    return rows
+
+
+def _copied(model: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+
+def _falls(accuracies: Mapping[int, float]) -> list[tuple[int, int]]:
+    """The first `FALLS` pairs of neighbouring evaluations between which PGD accuracy fell below half of its best.
+
+    A best below the least that is robust is none to fall from.
+    """
+    best, before, falls = 0.0, 0, []
+    for iteration, accuracy in accuracies.items():
+        if best >= FLOOR and accuracy < best / 2 <= accuracies[before]:
+            falls.append((before, iteration))
+        best, before = max(best, accuracy), iteration
+    return falls[:FALLS]
+
+
+def _bilinear(model: nn.Module, images: Tensor, labels: Tensor, config: RunConfig, iteration: int) -> float:
+    """Mean bilinear error of ELLE on the batch: 3 forward passes."""
+    draws = generator(config.seed, "probe", 2 * iteration)
+    first, second = (config.threat.random_start(images, draws) for _ in range(2))
+    share = torch.rand(len(images), 1, 1, 1, generator=draws)
+    between = (1 - share) * first + share * second
+    with attack_mode(model, "train"), torch.no_grad():
+        at_first, at_second, at_mixed = (
+            nn.functional.cross_entropy(model(images + delta), labels, reduction="none")
+            for delta in (first, second, between)
+        )
+    return float(bilinear_error(at_first, at_second, at_mixed, share.flatten()).mean())
+
+
+def _batch_pgd(model: nn.Module, images: Tensor, labels: Tensor, config: RunConfig, iteration: int) -> float:
+    """PGD accuracy on a training batch as in Wong's code: the last iterate from a uniform start, in train mode."""
+    threat = config.threat
+    delta = threat.random_start(images, generator(config.seed, "probe", 2 * iteration + 1))
+    with attack_mode(model, "train"):
+        for _ in range(WONG_STEPS):
+            gradient = input_gradient(model, images + delta, labels).gradient
+            delta = threat.project(images, delta + threat.epsilon / 4 * threat.steepest(gradient))
+        with torch.no_grad():
+            correct = model(images + delta).argmax(1) == labels
+    return float(correct.float().mean())

@@ -1,0 +1,97 @@
+"""Which pixels a decision rests on: attribution maps, by captum, of the logit of a given class.
+
+Models are in evaluation mode. Maps are signed, of the images' shape, except saliency, which is a magnitude.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from captum.attr import GradientShap, InputXGradient, Saliency
+from torch import Tensor, nn
+
+from analyses.features.attributions.path import ROWS, Baseline, integrated_gradients
+from analyses.features.layers import device_of
+from cotoolkit.attacks.gradient import attack_mode
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.seeding import derive, fork_global_rng
+
+Method = Literal["integrated_gradients", "saliency", "gradient_shap", "input_x_gradient"]
+"""How pixels are credited with the logit f.
+
+- `integrated_gradients`: (x - b) times the mean gradient on the way from a baseline b to x (Sundararajan et al., ICML
+  2017), to a stated gap (see `analyses.features.attributions.path`). The map sums to f(x) - f(b).
+- `saliency`: |df / dx| (Simonyan et al., 2014).
+- `gradient_shap`: the mean of (x - b) df / dx at random points between x and random baselines b, drawn from all images
+  of the call (Lundberg & Lee, NIPS 2017; captum, without added noise).
+- `input_x_gradient`: x df / dx.
+"""
+
+
+def attribute(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    method: Method = "integrated_gradients",
+    *,
+    baseline: Baseline = "zero",
+    steps: int = 50,
+    seed: int = 0,
+) -> Tensor:
+    """Attribution maps of the logits of the target classes.
+
+    Args:
+        model: maps images to logits.
+        images: (B, C, H, W).
+        targets: (B,), the class whose logit is explained, usually the true one.
+        method: see `Method`.
+        baseline: see `Baseline`; of integrated gradients only.
+        steps: points on the way from baseline to image, of gradient SHAP; of integrated gradients the first number.
+        seed: of the points of gradient SHAP; the same ones for every model, on every device.
+
+    Returns:
+        (B, C, H, W), on the model's device.
+
+    Raises:
+        ConfigError: unknown method, or no step.
+    """
+    if method not in get_args(Method):
+        raise ConfigError(f"no attribution method {method!r}; choose from {', '.join(get_args(Method))}")
+    if steps < 1:
+        raise ConfigError(f"steps={steps}: an attribution takes at least 1 step")
+    images, targets = images.to(device_of(model)), targets.to(device_of(model))
+    if method == "integrated_gradients":
+        return integrated_gradients(model, images, targets, baseline=baseline, steps=steps).maps
+    size = max(1, ROWS // (steps if method == "gradient_shap" else 1))
+    parts = zip(images.split(size), targets.split(size), strict=True)
+    with attack_mode(model, "eval"), _own_random_numbers(seed):
+        return torch.cat([_attribute(model, x, y, images, method, steps) for x, y in parts])
+
+
+def _attribute(model: nn.Module, images: Tensor, targets: Tensor, pool: Tensor, method: Method, steps: int) -> Tensor:
+    images = images.detach().clone().requires_grad_()  # captum would set the flag on the caller's tensor, and warn
+    maps: Tensor
+    match method:
+        case "gradient_shap":
+            maps = GradientShap(model).attribute(images, pool, n_samples=steps, stdevs=0.0, target=targets)
+        case "saliency":
+            maps = Saliency(model).attribute(images, targets)
+        case _:
+            maps = InputXGradient(model).attribute(images, targets)
+    return maps.detach()
+
+
+@contextlib.contextmanager
+def _own_random_numbers(seed: int) -> Iterator[None]:
+    """Captum draws from the global generators of numpy and torch: seed them, and give them back as they were."""
+    state = np.random.get_state()  # noqa: NPY002
+    np.random.seed(derive(seed, "evaluation") % 2**32)  # noqa: NPY002
+    try:
+        with fork_global_rng(seed, "evaluation"):
+            yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002

@@ -1,0 +1,1 @@
+"""Statistics of hidden weights, and of how they change."""

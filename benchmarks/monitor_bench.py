@@ -1,0 +1,91 @@
+"""What `BreakpointMonitor` adds to a plain FGSM loop: ratios of step times, measured in turn in one run.
+
+    uv run python benchmarks/monitor_bench.py [--repeats 20] [--threads 1]
+
+For each network: the free signals (read at every step, the update gradient at every second) with the copies of weights,
+and the share of the probes at the default interval of 500 steps. Turns are short, so that noise hits both loops alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cotoolkit import BreakpointMonitor
+from cotoolkit.models import build_model
+from cotoolkit.monitor.config import MonitorConfig
+from cotoolkit.monitor.weight_history import Good
+
+TURN = 16
+"""Steps of a turn: one copy of the weights falls into each."""
+
+
+def loop(model: nn.Module, images: Tensor, labels: Tensor, monitor: BreakpointMonitor | None) -> Callable[[], None]:
+    """`TURN` steps of FGSM training."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+
+    def turn() -> None:
+        for _ in range(TURN):
+            x = images.clone().requires_grad_()
+            start_losses = F.cross_entropy(model(x), labels, reduction="none")
+            (gradient,) = torch.autograd.grad(start_losses.mean(), x)
+            adversarial = (images + 8 / 255 * gradient.sign()).clamp(0, 1)
+            if monitor is not None:
+                adversarial.requires_grad_(monitor.trace)
+            losses = F.cross_entropy(model(adversarial), labels, reduction="none")
+            optimizer.zero_grad()
+            losses.mean().backward()
+            optimizer.step()
+            if monitor is not None:
+                monitor.step(
+                    losses=losses,
+                    start_losses=start_losses,
+                    attack_gradient=gradient,
+                    images=images,
+                    adversarial=adversarial,
+                )
+
+    return turn
+
+
+def seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def measure(name: str, model: str | dict[str, object], shape: tuple[int, int, int], batch: int, repeats: int) -> None:
+    draws = torch.Generator().manual_seed(0)
+    images, labels = torch.rand(batch, *shape, generator=draws), torch.arange(batch) % 10
+    held_out = torch.rand(128, *shape, generator=draws), torch.arange(128) % 10
+    plain, watched = (build_model(model, shape, 10, seed=0) for _ in range(2))
+    monitor = BreakpointMonitor(watched, held_out, epsilon=8 / 255, config=MonitorConfig(interval=0))
+    monitor.good = Good.of(monitor.moment(), None)  # from the first good probe on there are copies to make
+    monitor.history.restart(monitor.good.moment)
+    without, with_it = loop(plain, images, labels, None), loop(watched, images, labels, monitor)
+    without(), with_it()
+    turns = [(seconds(without), seconds(with_it)) for _ in range(repeats)]
+    ratio = statistics.median(slow / fast for fast, slow in turns)
+    step = statistics.median(fast for fast, _ in turns) / TURN
+    probe = statistics.median(seconds(monitor._measure) for _ in range(5))
+    print(
+        f"{name}, batch {batch}: {ratio:.3f}x the step time with signals and copies, and {probe / step / 500:.1%} more "
+        f"for probes ({probe / step:.1f} steps each); {1e3 * step:.1f} ms a step, medians of {repeats} turns of {TURN}"
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    measure("small_cnn on 8x8", "small_cnn", (1, 8, 8), 64, arguments.repeats)
+    thin = {"name": "preact_resnet18", "width": 8}
+    measure("preact_resnet18 of width 8 on 32x32", thin, (3, 32, 32), 64, max(3, arguments.repeats // 4))

@@ -1,0 +1,215 @@
+"""Gradient attacks for use inside a training step: FGSM, RS-FGSM, N-FGSM and PGD.
+
+Every attack takes gradients of the input only: no parameter gradient is computed, and neither BatchNorm's running
+statistics nor any `requires_grad` flag changes. Perturbations are float32 and detached. Evaluation, with restarts and
+early freezing, is in `evaluate.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from cotoolkit.attacks.threat_model import ThreatModel
+
+BatchNormMode = Literal["train", "eval"]
+"""How BatchNorm normalises during the attack: by the statistics of the attacked batch, or by the running ones.
+
+"train" is the default inside a training step, since the update that follows normalises by batch statistics too: attack
+and update then see the same function. In both modes the running statistics stay as they were. (The field's released
+code lets the attack pass update them a second time.)
+"""
+
+
+class Attacked(NamedTuple):
+    """What an attack found, and the by-products that the signals use for free.
+
+    Attributes:
+        delta: (B, C, H, W), the perturbation.
+        gradient: (B, C, H, W), the first input gradient taken, per sample (of the summed loss).
+        logits: (B, classes), the logits at the point where `gradient` was taken.
+        losses: (B,), the cross-entropy there.
+        start: (B, C, H, W), that point minus the image; None where the attack starts at the image.
+    """
+
+    delta: Tensor
+    gradient: Tensor
+    logits: Tensor
+    losses: Tensor
+    start: Tensor | None = None
+
+
+class InputGradient(NamedTuple):
+    """One forward and one backward pass: gradient (B, C, H, W) per sample, logits (B, classes), losses (B,)."""
+
+    gradient: Tensor
+    logits: Tensor
+    losses: Tensor
+
+
+@contextlib.contextmanager
+def attack_mode(model: nn.Module, bn_mode: BatchNormMode) -> Iterator[None]:
+    """Put the model into the mode an attack sees it in, and every module back as it was afterwards.
+
+    With "eval" the whole model is in eval mode. With "train" modules keep their mode, and BatchNorm layers that are
+    training use the batch's statistics without touching the running ones.
+    """
+    if bn_mode == "eval":
+        training = {module: module.training for module in model.modules()}
+        model.eval()
+        try:
+            yield
+        finally:
+            for module, was_training in training.items():
+                module.training = was_training
+        return
+    tracking = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.training and m.track_running_stats]
+    for module in tracking:
+        module.track_running_stats = False
+    try:
+        yield
+    finally:
+        for module in tracking:
+            module.track_running_stats = True
+
+
+def input_gradient(model: nn.Module, images: Tensor, labels: Tensor, *, create_graph: bool = False) -> InputGradient:
+    """Per-sample gradient of the cross-entropy with respect to the input. One forward, one backward.
+
+    Args:
+        model: maps (B, C, H, W) to logits (B, classes).
+        images: (B, C, H, W).
+        labels: (B,).
+        create_graph: keep the gradient differentiable with respect to the parameters (GradAlign).
+
+    Returns:
+        The gradient, not divided by the batch size, and the detached logits and losses.
+    """
+    with torch.enable_grad():
+        images = images.detach().requires_grad_()
+        logits = model(images)
+        losses = F.cross_entropy(logits.float(), labels, reduction="none")
+        (gradient,) = torch.autograd.grad(losses.sum(), images, create_graph=create_graph)
+    return InputGradient(gradient, logits.detach(), losses.detach())
+
+
+def fgsm(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    threat: ThreatModel,
+    *,
+    alpha: float | None = None,
+    bn_mode: BatchNormMode = "train",
+) -> Attacked:
+    """One steepest step from the image: delta = project(alpha * sign(g(x))) (Goodfellow et al., 2015).
+
+    With an l2 threat this is FGM. `alpha` is the step in pixel units; None means epsilon. 1 forward, 1 backward.
+    """
+    with attack_mode(model, bn_mode):
+        found = input_gradient(model, images, labels)
+    step = threat.epsilon if alpha is None else alpha
+    return Attacked(threat.project(images, step * threat.steepest(found.gradient)), *found)
+
+
+def rs_fgsm(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    threat: ThreatModel,
+    *,
+    generator: torch.Generator,
+    alpha: float | None = None,
+    bn_mode: BatchNormMode = "train",
+) -> Attacked:
+    """FGSM from a uniform start in the ball, projected back to it (Wong et al., ICLR 2020).
+
+    `alpha` is the step in pixel units; None means the paper's 1.25 epsilon. 1 forward, 1 backward.
+    """
+    start = threat.random_start(images, generator)
+    step = 1.25 * threat.epsilon if alpha is None else alpha
+    return _step_from(start, model, images, labels, threat, step, bn_mode)
+
+
+def n_fgsm(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    threat: ThreatModel,
+    *,
+    generator: torch.Generator,
+    k: float = 2.0,
+    alpha: float | None = None,
+    bn_mode: BatchNormMode = "train",
+) -> Attacked:
+    """FGSM from a start k times as large as the ball, without projecting back (de Jorge et al., NeurIPS 2022, alg. 1).
+
+    The perturbation may reach k * epsilon + alpha; the box clamp, where there is one, acts as on a ball of that radius.
+    `alpha` is the step in pixel units; None means epsilon. 1 forward, 1 backward.
+    """
+    step = threat.epsilon if alpha is None else alpha
+    reach = ThreatModel(k * threat.epsilon + step, threat.norm, threat.box)
+    start = threat.scaled(k).random_start(images, generator)
+    return _step_from(start, model, images, labels, reach, step, bn_mode)
+
+
+def pgd(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    threat: ThreatModel,
+    *,
+    generator: torch.Generator | None,
+    steps: int = 10,
+    alpha: float | None = None,
+    bn_mode: BatchNormMode = "train",
+) -> Attacked:
+    """Projected gradient ascent (Madry et al., ICLR 2018), the last iterate of one run.
+
+    Args:
+        model: maps images to logits.
+        images: (B, C, H, W).
+        labels: (B,).
+        threat: the ball and the box.
+        generator: draws the uniform start; None starts at the image.
+        steps: gradient steps, at least 1. Each costs 1 forward and 1 backward.
+        alpha: step in pixel units; None means 2.5 * epsilon / steps, which is 2/255 at 8/255 and 10 steps.
+        bn_mode: see `BatchNormMode`.
+    """
+    if steps < 1:
+        raise ValueError(f"steps={steps}: PGD takes at least 1 step")
+    step = 2.5 * threat.epsilon / steps if alpha is None else alpha
+    start = None if generator is None else threat.random_start(images, generator)
+    delta = torch.zeros_like(images) if start is None else start
+    with attack_mode(model, bn_mode):
+        first = found = input_gradient(model, images + delta, labels)
+        delta = threat.project(images, delta + step * threat.steepest(found.gradient))
+        for _ in range(steps - 1):
+            found = input_gradient(model, images + delta, labels)
+            delta = threat.project(images, delta + step * threat.steepest(found.gradient))
+    return Attacked(delta, *first, start)
+
+
+def _step_from(
+    start: Tensor,
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    threat: ThreatModel,
+    step: float,
+    bn_mode: BatchNormMode,
+) -> Attacked:
+    with attack_mode(model, bn_mode):
+        found = input_gradient(model, images + start, labels)
+    return Attacked(threat.project(images, start + step * threat.steepest(found.gradient)), *found, start)
+
+
+def holds(logits: Tensor, labels: Tensor) -> Tensor:
+    """Correctly classified; logits that are not finite decide nothing and count as fooled."""
+    return (logits.argmax(1) == labels) & logits.isfinite().all(1)

@@ -1,0 +1,109 @@
+"""Threat models: which perturbations count, and in which order they are clipped to the ball and to the pixel box."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import ValidationError
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.numbers import NonNegative, format_number
+from cotoolkit.core.registry import STRICT
+
+Norm = Literal["linf", "l2"]
+
+Box = Literal["box_then_eps", "eps_then_box", "none"]
+"""Order of the clamps to [0, 1] ("box") and to the epsilon ball ("eps").
+
+- `box_then_eps`: sound. The perturbation never leaves the ball; where the data leave the box, so may the result.
+- `eps_then_box`: what the released code of co_features does. In linf the same while no pixel is further than epsilon
+  outside the box; beyond that the box clamp forces a perturbation as large as the overshoot, whatever epsilon is, and
+  so removes an injected feature. In l2 the orders differ even on data inside the box: what a clamp to the box cuts off
+  leaves room in the ball, which only `box_then_eps` uses.
+- `none`: no box. The natural choice for data that are not clipped after an injection.
+"""
+
+
+@dataclass(frozen=True, config=STRICT)
+class ThreatModel:
+    """All perturbations of norm at most `epsilon`, in [0, 1] pixel units ("8/255" is accepted).
+
+    Args:
+        epsilon: radius of the ball.
+        norm: "linf", or "l2" over all pixels and channels of an image.
+        box: order of the clamps to the ball and to [0, 1]; see `Box`.
+    """
+
+    epsilon: NonNegative
+    norm: Norm = "linf"
+    box: Box = "box_then_eps"
+
+    def __str__(self) -> str:
+        return f"{self.norm} {format_number(self.epsilon)}, {self.box}"
+
+    @classmethod
+    def given(cls, epsilon: float | str, norm: Norm, box: Box) -> ThreatModel:
+        """What somebody gives for their own images.
+
+        Raises:
+            ConfigError: nonsense, a ball of one point, or a radius in l_inf beyond the whole range of images.
+        """
+        try:
+            threat = cls(epsilon, norm, box)  # type: ignore[arg-type] # pydantic reads "8/255"
+        except ValidationError as error:
+            raise ConfigError(f"threat model {epsilon!r}, {norm!r}, {box!r}: {error.errors()[0]['msg']}") from None
+        if threat.epsilon == 0 or (norm == "linf" and threat.epsilon > 1):
+            raise ConfigError(f"epsilon {epsilon!r}: give a share of the images' range, above 0, such as 8/255")
+        return threat
+
+    def scaled(self, factor: float) -> ThreatModel:
+        """The same threat at `factor` times the radius."""
+        return ThreatModel(self.epsilon * factor, self.norm, self.box)
+
+    def project(self, images: Tensor, delta: Tensor) -> Tensor:
+        """Clip perturbations (B, C, H, W) of `images` to the ball and the box, in the order that `box` names."""
+        if self.box == "box_then_eps":
+            return self._to_ball(_to_box(images, delta))
+        if self.box == "eps_then_box":
+            return _to_box(images, self._to_ball(delta))
+        return self._to_ball(delta)
+
+    def random_start(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Uniform draws from the ball, then clipped. The numbers do not depend on the device of `images`."""
+        start = torch.rand(images.shape, generator=generator, device=generator.device).mul_(2).sub_(1)
+        if self.norm == "l2":
+            # A Gaussian direction at radius U^(1/d) is uniform in the ball of dimension d.
+            start = torch.randn(images.shape, generator=generator, device=generator.device)
+            radius = torch.rand(len(images), generator=generator, device=generator.device)
+            start = _unit(start) * _per_image(radius ** (1 / images[0].numel()), start)
+        return self.project(images, start.mul_(self.epsilon).to(images.device))
+
+    def steepest(self, gradient: Tensor) -> Tensor:
+        """The direction of length 1 in this norm that raises a linear loss most: sign (linf) or unit vector (l2)."""
+        return gradient.sign() if self.norm == "linf" else _unit(gradient)
+
+    def _to_ball(self, delta: Tensor) -> Tensor:
+        if self.norm == "linf":
+            return delta.clamp(-self.epsilon, self.epsilon)
+        length = delta.flatten(1).norm(dim=1)
+        shrink = (self.epsilon / length.clamp_min(torch.finfo(delta.dtype).tiny)).clamp_max(1)
+        return delta * _per_image(shrink, delta)
+
+
+def _to_box(images: Tensor, delta: Tensor) -> Tensor:
+    return torch.minimum(torch.maximum(delta, -images), 1 - images)
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    """Each image's vector scaled to l2 length 1; a zero vector stays zero."""
+    tiny = torch.finfo(vectors.dtype).tiny
+    # Scaled by the largest entry first: the squares of small gradients would vanish in float32.
+    vectors = vectors / _per_image(vectors.flatten(1).abs().amax(1).clamp_min(tiny), vectors)
+    return vectors / _per_image(vectors.flatten(1).norm(dim=1).clamp_min(tiny), vectors)
+
+
+def _per_image(values: Tensor, like: Tensor) -> Tensor:
+    return values.view(-1, *([1] * (like.dim() - 1)))

@@ -1,0 +1,1 @@
+"""What every package rests on: errors, seeds, files, numbers, registries, identities."""

@@ -1,0 +1,52 @@
+"""A user's own data set or model by name: `module:function`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cotoolkit.core.errors import CotoolkitError
+
+
+def find(reference: str, error: type[CotoolkitError]) -> Callable[..., Any]:
+    """The function or class that `module:function` names, looked up in the working directory and the Python path.
+
+    The working directory is put first on `sys.path` and stays there, as with `python -m`, so that the module can import
+    its neighbours when it is called, too.
+
+    Args:
+        reference: for example `my_package.nets:tiny_net`.
+        error: class of the exception raised.
+
+    Raises:
+        CotoolkitError: of class `error`: no such module, the module fails when imported, no such callable in it.
+    """
+    module_name, _, attribute = reference.partition(":")
+    if not module_name or not attribute:
+        raise error(f"not a reference to code: {reference!r}; write module:function")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    importlib.invalidate_caches()  # the file may be younger than the last look into its folder
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as missing:
+        if missing.name and (module_name == missing.name or module_name.startswith(f"{missing.name}.")):
+            raise error(f"{reference}: no module {missing.name!r} in {here} or on the Python path") from None
+        raise error(f"{reference}: importing {module_name} failed: {missing}") from missing
+    except Exception as failure:
+        raise error(f"{reference}: importing {module_name} failed: {describe(failure)}") from failure
+    found = getattr(module, attribute, None)
+    if not callable(found):
+        problem = "is not callable" if hasattr(module, attribute) else "does not exist"
+        raise error(f"{reference}: {attribute!r} {problem} in {module.__file__}")
+    return found  # type: ignore[no-any-return]
+
+
+def describe(failure: BaseException) -> str:
+    """An exception on one line: its class and the first line of its message."""
+    message = str(failure).strip().split("\n", 1)[0]
+    return f"{type(failure).__name__}: {message}" if message else type(failure).__name__

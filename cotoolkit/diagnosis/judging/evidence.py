@@ -1,0 +1,153 @@
+"""From measurements to evidence: what was observed, the threshold it meets, and which verdicts it speaks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cotoolkit.diagnosis.judging import overfitting
+from cotoolkit.diagnosis.judging import thresholds as at
+from cotoolkit.diagnosis.judging.overfitting import Answer
+from cotoolkit.diagnosis.measurements import Attack, Duel, Measurements
+from cotoolkit.diagnosis.schema import CO, INCONCLUSIVE, MASKING, NOT_ROBUST, OURS, ROBUST, Evidence, Label
+
+
+def gather(found: Measurements, epsilon: float) -> tuple[Evidence, ...]:
+    """All evidence, that on robustness first, then on catastrophic overfitting, then on masking."""
+    return (*_on_robustness(found), *overfitting.evidence(found, epsilon), *_on_masking(found))
+
+
+def learned(found: Measurements) -> bool:
+    """Whether clean accuracy may be above what guessing gives."""
+    return found.clean.accuracy.high >= at.least_accuracy(found.classes)
+
+
+def misnumbered(found: Measurements) -> bool:
+    """Whether the outputs tell the classes apart, in another order than that of the labels."""
+    least = max(at.RENAMED, at.least_accuracy(found.classes))
+    return not learned(found) and found.renamed is not None and found.renamed.low >= least
+
+
+def broken(attack: Attack, found: Measurements) -> bool:
+    """Whether an attack alone takes accuracy below the floor, beyond doubt."""
+    return attack.accuracy.high < at.floor(found.classes, found.clean.accuracy)
+
+
+def hidden(found: Measurements) -> bool:
+    """Whether gradients are zero on many correct points."""
+    zero = found.masking.zero_gradients
+    return zero is not None and zero.low >= at.ZERO_GRADIENTS
+
+
+def randomised(found: Measurements) -> bool:
+    """Whether equal inputs give different outputs."""
+    return found.masking.logit_spread > at.RANDOMISED
+
+
+def beaten(found: Measurements) -> Duel | None:
+    """The duel that PGD lost most clearly to an attack that needs no exact gradient; None if it lost none."""
+    families = {attack.name: attack.family for attack in found.strong}
+    lost = [
+        duel
+        for duel in found.duels
+        if duel.p_value < at.SIGNIFICANT and _net(duel, found) >= at.STRONGER[families[duel.challenger]]
+    ]
+    return max(lost, key=lambda duel: _net(duel, found), default=None)
+
+
+def endless(found: Measurements) -> bool:
+    """Whether points withstand an attack without a radius."""
+    return found.unbounded.accuracy.low > at.UNBOUNDED
+
+
+def _net(duel: Duel, found: Measurements) -> float:
+    return (duel.only_challenger - duel.only_champion) / found.worst.points
+
+
+def _on_robustness(found: Measurements) -> Iterator[Evidence]:
+    clean, worst = found.clean.accuracy, found.worst
+    floor, least = at.floor(found.classes, clean), at.least_accuracy(found.classes)
+    if not learned(found):
+        yield Evidence.of_rate(
+            "clean accuracy", clean, least, f"{OURS}: twice chance, or halfway to 1", (NOT_ROBUST,),
+            (ROBUST, CO, MASKING),
+            f"Without any attack {clean.percent} of the points are right, no better than guessing among "
+            f"{found.classes} classes: there is nothing to attack.",
+        )  # fmt: skip
+    if found.renamed is not None and misnumbered(found):
+        yield Evidence.of_rate(
+            "clean accuracy with the classes in another order", found.renamed,
+            max(at.RENAMED, at.least_accuracy(found.classes)), OURS, (INCONCLUSIVE,), (NOT_ROBUST,),
+            f"If the outputs stood for other classes, {found.renamed.percent} would be right: number the labels as "
+            "in the training.",
+        )  # fmt: skip
+    names = ", ".join(attack.name for attack in found.strong)
+    share = f"{worst.percent} of {worst.points} points withstand all attacks together ({names})"
+    supports: tuple[Label, ...] = (INCONCLUSIVE,)
+    against: tuple[Label, ...] = ()
+    says = "which does not decide: more points are needed."
+    if worst.low >= floor:
+        supports, against, says = (ROBUST,), (NOT_ROBUST, CO), "enough to be called robust."
+    elif worst.high < floor:
+        supports, against, says = (NOT_ROBUST, CO), (ROBUST,), "too few to be called robust."
+    source = f"{OURS}: the greater of twice chance and a quarter of clean accuracy"
+    yield Evidence.of_rate("accuracy under all attacks", worst, floor, source, supports, against, f"{share}, {says}")
+    if found.autoattack is not None:
+        accuracy = found.autoattack.accuracy
+        fooled = accuracy.high < floor
+        beats = fooled and worst.low >= floor
+        yield Evidence.of_rate(
+            "AutoAttack", accuracy, floor, source,
+            (MASKING,) if beats else (NOT_ROBUST, CO) if fooled else (ROBUST,) if accuracy.low >= floor else (),
+            (ROBUST,) if fooled else (NOT_ROBUST, CO) if accuracy.low >= floor else (),
+            f"{accuracy.percent} of {accuracy.points} points withstand AutoAttack ({found.autoattack.version}).",
+        )  # fmt: skip
+
+
+def _on_masking(found: Measurements) -> Iterator[Evidence]:
+    champion, masking = found.strong[0], found.masking
+    fails = not broken(champion, found)
+    duel = beaten(found)
+    if duel is not None:
+        yield _duel(duel, found, (MASKING,) if fails else (), (ROBUST,))
+    elif fails and learned(found):
+        best = max(found.duels, key=lambda one: _net(one, found))
+        yield _duel(best, found, (ROBUST,), (MASKING,))
+    zero = masking.zero_gradients
+    if zero is not None and hidden(found):
+        yield Evidence.of_rate(
+            "zero gradients", zero, at.ZERO_GRADIENTS, f"{OURS}; AutoAttack warns of any",
+            (MASKING,) if fails else (), (ROBUST,),
+            f"{zero.percent} of the correct points have a gradient of exactly zero: gradient attacks cannot move.",
+        )  # fmt: skip
+    if randomised(found):
+        yield Evidence(
+            signal="spread of repeated outputs", value=masking.logit_spread, threshold=at.RANDOMISED,
+            source="AutoAttack's check", supports=(MASKING,), against=(ROBUST,),
+            sentence="Equal inputs give different outputs: gradients are random, and so is every accuracy here.",
+        )  # fmt: skip
+    if learned(found) and endless(found):
+        yield Evidence.of_rate(
+            "accuracy without a radius", found.unbounded.accuracy, at.UNBOUNDED,
+            f"{OURS}; Athalye et al., ICML 2018: it must reach 0", (MASKING,), (ROBUST,),
+            f"Even when every pixel may take any value, PGD leaves {found.unbounded.accuracy.percent} of the points "
+            "right: it is the attack that fails.",
+        )  # fmt: skip
+    if overfitting.rises(found.step_rise, at.RISE) == Answer.YES:
+        rise = found.step_rise
+        yield Evidence(
+            signal="rise of PGD accuracy with the steps", value=rise.rise, threshold=at.RISE,
+            source=f"{OURS}; Carlini et al., 2019: any", supports=(), against=(ROBUST,),
+            sentence=f"PGD with {rise.strong:g} steps leaves {100 * rise.rise:.0f} points more right than with "
+            f"{rise.weak:g}: more steps should not hurt an attack.",
+        )  # fmt: skip
+
+
+def _duel(duel: Duel, found: Measurements, supports: tuple[Label, ...], against: tuple[Label, ...]) -> Evidence:
+    family = next(attack.family for attack in found.strong if attack.name == duel.challenger)
+    return Evidence(
+        signal=f"{family} attack against PGD", value=_net(duel, found), threshold=at.STRONGER[family],
+        source=f"{OURS}; sign test at {at.SIGNIFICANT:g}", supports=supports, against=against,
+        sentence=f"{duel.challenger} alone fools {duel.only_challenger} points, {duel.champion} alone "
+        f"{duel.only_champion}, of {found.worst.points}: "
+        + ("PGD misses what is there." if MASKING in supports or not supports else "PGD misses little."),
+    )  # fmt: skip

@@ -1,0 +1,206 @@
+"""The questions behind catastrophic overfitting, each answered yes, no, or open where the points do not tell.
+
+Does the network keep its accuracy under one step? Do several steps take it? Is the one step misled? Only yes to all
+three is catastrophic overfitting, and only a no to one of them rules it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import IntEnum
+
+from cotoolkit.diagnosis.judging import thresholds as at
+from cotoolkit.diagnosis.measurements import Measurements, Rate, Rise
+from cotoolkit.diagnosis.schema import CO, INCONCLUSIVE, NOT_ROBUST, OURS, ROBUST, Evidence, Label
+
+
+class Answer(IntEnum):
+    """Of a question. `min` of several is their and, `max` their or (Kleene's logic)."""
+
+    NO = 0
+    OPEN = 1
+    YES = 2
+
+
+def overfitted(found: Measurements, epsilon: float) -> Answer:
+    """Whether the network is catastrophically overfitted at epsilon."""
+    return min(kept(found, epsilon), collapsed(found, epsilon), misled(found, epsilon))
+
+
+def kept(found: Measurements, epsilon: float) -> Answer:
+    """FGSM accuracy at epsilon keeps a large part of clean accuracy."""
+    return _keeps(found, found.fgsm_at(1, epsilon).accuracy)
+
+
+def collapsed(found: Measurements, epsilon: float) -> Answer:
+    """PGD accuracy is below half of FGSM accuracy, and far below it."""
+    fgsm, pgd = found.fgsm_at(1, epsilon).accuracy, found.pgd.accuracy
+    return min(_far_below(pgd, fgsm), _reaches(*_gap(fgsm, pgd), at.GAP))
+
+
+def misled(found: Measurements, epsilon: float) -> Answer:
+    """Whether the one-step attack is misled: any of the signs that the network has learned to defeat it."""
+    above = found.fgsm_at(1, epsilon).accuracy.low > found.clean.accuracy.value
+    return max(
+        rises(found.radius_rise, at.RISE),
+        reaches(found.segment.distorted, at.DISTORTED),
+        reaches(found.segment.abnormal, at.ABNORMAL),
+        Answer.YES if above else Answer.NO,
+    )
+
+
+def overfitted_elsewhere(found: Measurements, epsilon: float) -> Answer:
+    """FGSM accuracy rises to a peak at some radius of the sweep, where PGD accuracy has collapsed."""
+    rise = found.radius_rise
+    peak = found.fgsm_at(rise.strong, epsilon).accuracy
+    within = [attack.accuracy for attack in found.pgd_radii if attack.epsilon <= rise.strong * epsilon * (1 + 1e-6)]
+    if not within:
+        return Answer.NO
+    pgd = min(within, key=lambda accuracy: accuracy.value)
+    return min(rises(rise, at.FAR_RISE), _keeps(found, peak), _far_below(pgd, peak))
+
+
+def reaches(rate: Rate, threshold: float) -> Answer:
+    """Whether a share is at least a threshold, by its interval."""
+    return _reaches(rate.low, rate.high, threshold)
+
+
+def rises(rise: Rise, size: float) -> Answer:
+    """Whether a rise is large and no accident; open where it may be as large."""
+    if rise.rise >= size and rise.p_value < at.SIGNIFICANT:
+        return Answer.YES
+    return Answer.NO if rise.high < size else Answer.OPEN
+
+
+def evidence(found: Measurements, epsilon: float) -> Iterator[Evidence]:
+    """What speaks for and against catastrophic overfitting."""
+    yield _on_one_step(found, epsilon)
+    yield _on_several_steps(found, epsilon)
+    yield from _on_signs(found, epsilon)
+    yield from _on_cosines(found)
+
+
+def open_questions(found: Measurements, epsilon: float) -> str:
+    """What the points do not tell, as the end of a sentence; where nothing at epsilon, about the radius of the peak."""
+    questions = {
+        "how much accuracy FGSM leaves": kept(found, epsilon),
+        "whether PGD accuracy is far below FGSM accuracy": collapsed(found, epsilon),
+        "whether FGSM is misled": misled(found, epsilon),
+    }
+    if min(questions.values()) == Answer.OPEN:
+        return " and ".join(question for question, answer in questions.items() if answer == Answer.OPEN)
+    return f"whether FGSM is misled at {found.radius_rise.strong:g} times this epsilon"
+
+
+def _reaches(low: float, high: float, threshold: float) -> Answer:
+    return Answer.YES if low >= threshold else Answer.NO if high < threshold else Answer.OPEN
+
+
+def _keeps(found: Measurements, accuracy: Rate) -> Answer:
+    clean = found.clean.accuracy
+    share = _reaches(accuracy.low - at.KEPT * clean.high, accuracy.high - at.KEPT * clean.low, 0)
+    return min(share, reaches(accuracy, at.floor(found.classes, clean)))
+
+
+def _far_below(pgd: Rate, fgsm: Rate) -> Answer:
+    return _reaches(at.COLLAPSED * fgsm.low - pgd.high, at.COLLAPSED * fgsm.high - pgd.low, 0)
+
+
+def _gap(more: Rate, less: Rate) -> tuple[float, float]:
+    """Ends of the difference, from those of the two intervals: wider than need be, because the points are the same."""
+    return more.low - less.high, more.high - less.low
+
+
+def _on_one_step(found: Measurements, epsilon: float) -> Evidence:
+    clean, fgsm, holds = found.clean.accuracy, found.fgsm_at(1, epsilon).accuracy, kept(found, epsilon)
+    least = max(at.KEPT, at.floor(found.classes, clean) / clean.value) if clean.value else at.KEPT
+    says, supports, against = {
+        Answer.YES: ("the one-step attack fails.", (CO, ROBUST), ()),
+        Answer.OPEN: ("the points do not tell whether that is much.", (INCONCLUSIVE,), ()),
+        Answer.NO: ("the one-step attack works, so nothing was learned against it.", (NOT_ROBUST,), (CO,)),
+    }[holds]
+    return Evidence(
+        signal="FGSM accuracy, as a share of clean", value=fgsm.value / clean.value if clean.value else 0.0,
+        threshold=least, source=f"{OURS}: half, and no less than is called robust", supports=supports, against=against,
+        sentence=f"FGSM at epsilon leaves {fgsm.percent} of the points right, of {clean.percent} without attack: "
+        + says,
+    )  # fmt: skip
+
+
+def _on_several_steps(found: Measurements, epsilon: float) -> Evidence:
+    fgsm, pgd, gone = found.fgsm_at(1, epsilon).accuracy, found.pgd.accuracy, collapsed(found, epsilon)
+    low, high = _gap(fgsm, pgd)
+    supports: tuple[Label, ...] = ()
+    against: tuple[Label, ...] = (CO,)
+    says = "several steps do not find much more than one."
+    if gone == Answer.YES:
+        holds = kept(found, epsilon) == Answer.YES
+        supports, against = ((CO,), (ROBUST, NOT_ROBUST)) if holds else ((), (ROBUST,))
+        says = "several steps find what one does not."
+    elif gone == Answer.OPEN:
+        supports, against, says = (INCONCLUSIVE,), (), "the points do not tell whether several steps find far more."
+    return Evidence(
+        signal="FGSM accuracy minus PGD accuracy", value=fgsm.value - pgd.value, low=low, high=high, threshold=at.GAP,
+        source=f"{OURS}: over 0.2, and PGD below half of FGSM", supports=supports, against=against,
+        sentence=f"{found.pgd.name} leaves {pgd.percent} right where FGSM leaves {fgsm.percent}: {says}",
+    )  # fmt: skip
+
+
+def _on_signs(found: Measurements, epsilon: float) -> Iterator[Evidence]:
+    """Each sign that the one-step attack is misled, shown or open; or that none shows."""
+    rise, between, abnormal = found.radius_rise, found.segment.distorted, found.segment.abnormal
+    fgsm, clean = found.fgsm_at(1, epsilon).accuracy, found.clean.accuracy
+    shown = {Answer.YES: ((CO,), (ROBUST, NOT_ROBUST)), Answer.OPEN: ((INCONCLUSIVE,), ())}
+    grown = rises(rise, at.RISE)
+    if grown in shown:
+        supports, against = shown[grown]
+        says = "the longer step is misled" if grown == Answer.YES else "the points do not tell whether that is chance"
+        yield Evidence(
+            signal="rise of FGSM accuracy with the radius", value=rise.rise, low=rise.low, high=rise.high,
+            threshold=at.RISE, source=f"{OURS}; Kim et al., AAAI 2021, count any", supports=supports, against=against,
+            sentence=f"FGSM at {rise.strong:g} epsilon leaves {100 * rise.accuracy:.0f} % right, "
+            f"{100 * rise.rise:.0f} points more than at {rise.weak:g} epsilon: {says}.",
+        )  # fmt: skip
+    for signal, rate, threshold, source, sentence in (
+        ("boundary distortion, share of all points", between, at.DISTORTED, f"{OURS}; Kim et al., AAAI 2021, count any",
+         f"{between.percent} of the points are right at the image and at its FGSM example, and wrong between"),
+        ("abnormal adversarial examples", abnormal, at.ABNORMAL, f"{OURS}, after AAER, NeurIPS 2023",
+         f"On {abnormal.percent} of the points FGSM lowers the loss that it should raise"),
+    ):  # fmt: skip
+        answer = reaches(rate, threshold)
+        if answer in shown:
+            supports, against = shown[answer]
+            unsure = "" if answer == Answer.YES else f": {rate.points} points do not tell whether that is much"
+            yield Evidence.of_rate(signal, rate, threshold, source, supports, against, f"{sentence}{unsure}.")
+    if fgsm.low > clean.value:
+        supports, against = shown[Answer.YES]
+        yield Evidence.of_rate(
+            "FGSM accuracy above clean accuracy", fgsm, clean.value, "FGSM can only help a network that expects it",
+            supports, against, f"More points are right after FGSM ({fgsm.percent}) than without it ({clean.percent}).",
+        )  # fmt: skip
+    if misled(found, epsilon) == Answer.NO:
+        yield Evidence.of_rate(
+            "boundary distortion, share of all points", between, at.DISTORTED,
+            f"{OURS}; Kim et al., AAAI 2021, count any", (), (CO,),
+            f"Hardly a sign that FGSM is misled: {between.percent} of the points are wrong between a right image and a "
+            f"right FGSM example, on {abnormal.percent} it lowers the loss, and from one radius to a larger one its "
+            f"accuracy rises by at most {100 * rise.rise:.0f} points.",
+        )  # fmt: skip
+
+
+def _on_cosines(found: Measurements) -> Iterator[Evidence]:
+    for name, what in (
+        ("gradient_alignment", "the gradients at a point and at a random neighbour in the ball"),
+        ("perturbation_alignment", "the FGSM and the PGD perturbation of a point"),
+    ):
+        mean = found.signal(name).mean
+        if mean is not None and mean.high < at.UNALIGNED:
+            yield Evidence.of_rate(
+                name, mean, at.UNALIGNED, f"{OURS}, after Andriushchenko & Flammarion, 2020", (CO,), (ROBUST,),
+                f"The cosine of {what} is {mean.value:.2f} on average: they have little in common.",
+            )  # fmt: skip
+        elif mean is not None and mean.low >= at.ALIGNED:
+            yield Evidence.of_rate(
+                name, mean, at.ALIGNED, f"{OURS}, after Andriushchenko & Flammarion, 2020", (ROBUST, NOT_ROBUST), (CO,),
+                f"The cosine of {what} is {mean.value:.2f} on average: they agree.",
+            )  # fmt: skip

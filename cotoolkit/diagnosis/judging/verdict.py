@@ -1,0 +1,113 @@
+"""The verdict: a pure function of the measurements.
+
+The order of the questions. Has the network learned at all? Can its gradients be trusted? Does one step fail where
+several succeed, with signs that the one step is misled? Do enough points withstand everything?
+"""
+
+from __future__ import annotations
+
+from cotoolkit.diagnosis.judging import evidence as seen
+from cotoolkit.diagnosis.judging import overfitting
+from cotoolkit.diagnosis.judging import thresholds as at
+from cotoolkit.diagnosis.judging.overfitting import Answer
+from cotoolkit.diagnosis.measurements import Measurements, Rate
+from cotoolkit.diagnosis.schema import CO, INCONCLUSIVE, MASKING, NOT_ROBUST, ROBUST, Confidence, Label, Verdict
+
+
+def judge(found: Measurements, epsilon: float) -> Verdict:
+    """What the measurements add up to.
+
+    Args:
+        found: all of them.
+        epsilon: radius they were made for.
+    """
+    evidence = seen.gather(found, epsilon)
+    label, reason, deciding = _decide(found, epsilon)
+    against = [one.signal for one in evidence if label in one.against]
+    confidence, doubts = _sureness(found, label, deciding, against)
+    return Verdict(
+        label=label,
+        confidence=confidence,
+        reason=f"{reason} {doubts}".strip(),
+        floor=at.floor(found.classes, found.clean.accuracy),
+        evidence=evidence,
+    )
+
+
+def _decide(found: Measurements, epsilon: float) -> tuple[Label, str, Rate]:
+    """The label, why, and the accuracy that decided: the first rule that holds."""
+    clean, worst, pgd = found.clean.accuracy, found.worst, found.pgd.accuracy
+    floor = at.floor(found.classes, clean)
+    masked, fooled = _masked(found, epsilon), worst.high < floor
+    here, elsewhere = overfitting.overfitted(found, epsilon), overfitting.overfitted_elsewhere(found, epsilon)
+    rules: list[tuple[bool, Label, str, Rate]] = [
+        (seen.misnumbered(found), INCONCLUSIVE,
+         "Its outputs tell the classes apart, but in another order than that of the labels: number them alike.", clean),
+        (not seen.learned(found), NOT_ROBUST,
+         "It classifies no better than guessing, even without an attack: it was never robust.", clean),
+        (bool(masked), MASKING, masked, found.strong[0].accuracy),
+        (here == Answer.YES, CO,
+         "One step no longer fools it, several do, and the one step is misled: it learned to defeat FGSM.", pgd),
+        (fooled and elsewhere == Answer.YES, CO,
+         f"It defeats one step at {found.radius_rise.strong:g} times this epsilon, and no more than that step.", pgd),
+        (here == Answer.OPEN or (fooled and elsewhere == Answer.OPEN), INCONCLUSIVE,
+         f"It may be catastrophically overfitted: {pgd.points} points do not tell "
+         f"{overfitting.open_questions(found, epsilon)}.", pgd),
+        (fooled, NOT_ROBUST, _why_not_robust(found, epsilon), pgd if pgd.high < floor else worst),
+        (worst.low < floor, INCONCLUSIVE,
+         f"The interval of its accuracy under attack contains the threshold {floor:.2f}.", worst),
+        (True, ROBUST,
+         "Enough points withstand every attack, and the attacks that need no gradient find no more.", worst),
+    ]  # fmt: skip
+    return next((label, reason, deciding) for holds, label, reason, deciding in rules if holds)
+
+
+def _why_not_robust(found: Measurements, epsilon: float) -> str:
+    """Of a network that attacks fool, why that is no catastrophic overfitting: the first question answered no."""
+    misled = overfitting.misled(found, epsilon)
+    signs = " Signs that the one step is misled do not change that." if misled == Answer.YES else ""
+    if overfitting.kept(found, epsilon) == Answer.NO:
+        if misled == Answer.NO:
+            return "Ordinary attacks fool it, one step among them, and nothing suggests that it ever withstood them."
+        return f"Ordinary attacks fool it, one step among them.{signs}"
+    if overfitting.collapsed(found, epsilon) == Answer.NO:
+        return f"Attacks fool it, and plain PGD does not find much more than one step.{signs}"
+    return "Several steps fool it. One step may not, but nothing shows that it is misled: it is the weaker attack."
+
+
+def _masked(found: Measurements, epsilon: float) -> str:
+    """Why the gradients cannot be trusted, or nothing. Where PGD succeeds all the same, only randomness counts."""
+    if seen.broken(found.strong[0], found):
+        return "Its outputs are random, and so are its gradients." if seen.randomised(found) else ""
+    duel, tried = seen.beaten(found), found.autoattack
+    astray = duel is not None and overfitting.overfitted(found, epsilon) == Answer.NO
+    floor = at.floor(found.classes, found.clean.accuracy)
+    rules = [
+        (seen.hidden(found), "PGD fails because gradients are zero, not because the network is robust."),
+        (seen.endless(found), "PGD fails even without a radius: the failure is the attack's."),
+        (astray, f"PGD fails on points that {duel.challenger if duel else ''} fools: its gradients lead it astray."),
+        (tried is not None and tried.accuracy.high < floor <= found.worst.low,
+         "AutoAttack fools points that all our attacks leave right."),
+        (seen.randomised(found), "Its outputs are random, and so are its gradients."),
+    ]  # fmt: skip
+    return next((reason for holds, reason in rules if holds), "")
+
+
+def _sureness(found: Measurements, label: Label, deciding: Rate, against: list[str]) -> tuple[Confidence, str]:
+    """How sure the verdict is, and what makes it unsure."""
+    doubts = []
+    if deciding.points < at.ENOUGH:
+        doubts.append(f"it rests on {deciding.points} points")
+    if against:
+        doubts.append(f"{', '.join(against)} {'speaks' if len(against) == 1 else 'speak'} against it")
+    if label == MASKING and seen.randomised(found):
+        if found.worst.low >= at.floor(found.classes, found.clean.accuracy):
+            doubts += ["nothing found more than plain PGD did", "the network may be robust besides"]
+        elif seen.broken(found.strong[0], found):
+            doubts.append("plain PGD fools it all the same")
+    if label == INCONCLUSIVE:
+        return "low", ""
+    if not doubts:
+        return "high", ""
+    low = len(doubts) > 1 or len(against) > 1 or deciding.points < at.FEW
+    return "low" if low else "moderate", f"Not surer, because {' and '.join(doubts)}."

@@ -1,0 +1,91 @@
+"""AutoAttack (Croce & Hein, ICML 2020), by the package pyautoattack, an optional part of cotoolkit."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import time
+
+import torch
+from torch import Tensor, nn
+
+from cotoolkit.attacks.gradient import attack_mode, holds
+from cotoolkit.attacks.threat_model import ThreatModel
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.seeding import derive
+from cotoolkit.diagnosis.measurements import AutoAttackResult
+from cotoolkit.diagnosis.measuring.statistics import rate
+
+UNTARGETED = ("apgd-ce", "fab", "square")
+"""What runs on fewer than four classes: the standard version's targeted DLR loss needs four (its own check)."""
+
+
+def check_installed() -> None:
+    """Raise a ConfigError that says what to install, if pyautoattack is missing."""
+    try:
+        import pyautoattack  # noqa: F401
+    except ImportError:
+        raise ConfigError(
+            "AutoAttack is not installed: install the extra with pip install 'cotoolkit[eval]', or leave it out"
+        ) from None
+
+
+def autoattack(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    threat: ThreatModel,
+    *,
+    classes: int,
+    seed: int,
+    randomised: bool = False,
+    batch_size: int = 250,
+) -> AutoAttackResult:
+    """Accuracy under AutoAttack; its own numbers, to be kept apart from those of our protocols.
+
+    The standard version; with fewer than four classes the untargeted attacks of `UNTARGETED`; with randomised outputs
+    the version rand, as its authors say.
+
+    Args:
+        model: logits out; its modes are restored.
+        images: (N, C, H, W) float32 in [0, 1].
+        labels: (N,).
+        threat: linf or l2, of which only the radius and the norm count; AutoAttack always clips to [0, 1].
+        classes: number of classes.
+        seed: of its random numbers.
+        randomised: whether equal inputs give different outputs.
+        batch_size: points attacked together.
+
+    Raises:
+        ConfigError: pyautoattack is missing.
+    """
+    check_installed()
+    from pyautoattack import AutoAttack
+
+    version = "custom" if classes < 3 else "rand" if randomised else "standard" if classes >= 4 else "custom"
+    attack = AutoAttack(
+        model,
+        norm="Linf" if threat.norm == "linf" else "L2",
+        eps=threat.epsilon,
+        version=version,
+        attacks=list(UNTARGETED) if version == "custom" else None,
+        device=images.device,
+        seed=derive(seed, "diagnosis", 20) % 2**31,
+    )
+    if version == "standard":  # it takes nine targets whatever the number of classes
+        targets = min(9, classes - 1)
+        attack.apgd_targeted.n_target_classes = attack.fab.n_target_classes = targets
+    started = time.perf_counter()
+    with attack_mode(model, "eval"), torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
+        adversarial, _ = attack.run_standard_evaluation(images, labels, batch_size=batch_size)
+        with torch.no_grad():
+            correct = torch.cat([
+                holds(model(adversarial[first : first + batch_size]), labels[first : first + batch_size])
+                for first in range(0, len(images), batch_size)
+            ])  # fmt: skip
+    return AutoAttackResult(
+        version=version,
+        package=importlib.metadata.version("pyautoattack"),
+        attacks=tuple(attack.attacks_to_run),
+        accuracy=rate(correct),
+        seconds=time.perf_counter() - started,
+    )

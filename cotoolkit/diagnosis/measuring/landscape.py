@@ -1,0 +1,195 @@
+"""The loss around the images: per-sample signals of its linearity, a surface, and the spectrum of the perturbations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cotoolkit.attacks.gradient import InputGradient, attack_mode, input_gradient, pgd
+from cotoolkit.attacks.threat_model import ThreatModel
+from cotoolkit.core.seeding import generator
+from cotoolkit.core.user_code import describe
+from cotoolkit.diagnosis.inputs.warnings_found import Finding, handled
+from cotoolkit.diagnosis.measurements import Signal, Spectrum, Surface
+from cotoolkit.diagnosis.measuring.fgsm_segment import OneStep, along
+from cotoolkit.diagnosis.measuring.statistics import mean_of, quartiles
+from cotoolkit.signals import (
+    SIGNALS,
+    abnormal_example,
+    attack_gain,
+    bilinear_error,
+    gradient_alignment,
+    gradient_norm,
+    input_curvature,
+    linearity,
+    logit_change,
+    participation_ratio,
+    pert_align,
+    perturbation_alignment,
+    perturbation_norm,
+    perturbation_spectrum,
+    taylor_residual,
+    top_hessian_eigenvalue,
+)
+
+POSITIONS = {"noise": 1, "chord": 2, "pgd": 3, "hessian": 4, "across": 5, "spectrum": 6}
+"""Sources of randomness of this file, by position of the label `diagnosis`."""
+
+REACH = 1.5
+"""How far the surface goes along the FGSM perturbation, in units of it."""
+
+
+def signals(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    threat: ThreatModel,
+    found: OneStep,
+    deltas: tuple[Tensor, Tensor],
+    eigenvalues: Tensor,
+    *,
+    seed: int,
+    batch_size: int,
+) -> tuple[Signal, ...]:
+    """Every per-sample signal at these points: 3 more gradients each, and 2 more forward passes.
+
+    Args:
+        model: logits out.
+        images: (N, C, H, W).
+        labels: (N,).
+        threat: ball and box.
+        found: the gradient and the loss at the images.
+        deltas: the FGSM and the PGD perturbation.
+        eigenvalues: of the Hessians, as `eigenvalues` gives them.
+        seed: of the noise.
+        batch_size: points whose gradients are taken together.
+    """
+    fgsm_delta, pgd_delta = deltas
+    noise = threat.random_start(images, generator(seed, "diagnosis", POSITIONS["noise"]))
+    draws = generator(seed, "diagnosis", POSITIONS["chord"])
+    other = threat.random_start(images, draws)
+    share = torch.rand(len(images), generator=draws).to(images)
+    per_image = share.view(-1, 1, 1, 1)
+    with attack_mode(model, "eval"):
+        noisy, end, ahead = (
+            _gradients(model, images + delta, labels, batch_size)
+            for delta in (noise, fgsm_delta, threat.epsilon * threat.steepest(found.gradient))
+        )
+        _, (other_losses, mixed_losses) = along(
+            model, images, labels, threat, [other, (1 - per_image) * noise + per_image * other]
+        )
+    values = {
+        gradient_alignment: gradient_alignment(found.gradient, noisy.gradient),
+        pert_align: pert_align(found.gradient, end.gradient),
+        linearity: linearity(found.gradient, end.gradient),
+        perturbation_alignment: perturbation_alignment(fgsm_delta, pgd_delta),
+        taylor_residual: taylor_residual(found.losses, noisy.losses, found.gradient, noise),
+        bilinear_error: bilinear_error(noisy.losses, other_losses, mixed_losses, share),
+        input_curvature: input_curvature(found.gradient, ahead.gradient),
+        top_hessian_eigenvalue: eigenvalues,
+        abnormal_example: abnormal_example(found.losses, end.losses),
+        attack_gain: attack_gain(found.losses, end.losses),
+        logit_change: logit_change(found.logits, end.logits),
+        gradient_norm: gradient_norm(found.gradient),
+        participation_ratio: participation_ratio(found.gradient),
+        perturbation_norm: perturbation_norm(fgsm_delta),
+    }
+    infos = [(SIGNALS[function.__name__], value) for function, value in values.items()]
+    return tuple(
+        Signal(name=info.name, mean=mean_of(value), source=info.source, at_break=info.at_break) for info, value in infos
+    )
+
+
+def pgd_delta(
+    model: nn.Module, images: Tensor, labels: Tensor, threat: ThreatModel, *, seed: int, batch_size: int
+) -> Tensor:
+    """The PGD-10 perturbation, for its direction."""
+    draws = generator(seed, "diagnosis", POSITIONS["pgd"])
+    parts = zip(images.split(batch_size), labels.split(batch_size), strict=True)
+    return torch.cat([
+        pgd(model, here, true, threat, generator=draws, steps=10, bn_mode="eval").delta for here, true in parts
+    ])  # fmt: skip
+
+
+def eigenvalues(
+    model: nn.Module, images: Tensor, labels: Tensor, gradient: Tensor, seed: int
+) -> tuple[Tensor, list[Finding]]:
+    """Top Hessian eigenvalues (N,); nan, and a finding, where an operation of the network has no second derivative.
+
+    Args:
+        model: logits out.
+        images: (N, C, H, W).
+        labels: (N,).
+        gradient: (N, C, H, W), at the images.
+        seed: of the iteration's start.
+    """
+
+    def gradient_of(here: Tensor) -> Tensor:
+        loss = F.cross_entropy(model(here).float(), labels, reduction="sum")
+        return torch.autograd.grad(loss, here, create_graph=True)[0]
+
+    draws = generator(seed, "diagnosis", POSITIONS["hessian"])
+    try:
+        with attack_mode(model, "eval"):
+            values = top_hessian_eigenvalue(gradient_of, images, draws)
+        reason = "an operation of the model is differentiable once"
+    except RuntimeError as failure:  # "derivative for ... is not implemented", and the like
+        values, reason = images.new_zeros(len(images)), describe(failure)
+    # The cross-entropy bends wherever it has a slope, so there an eigenvalue of exactly zero is none.
+    lost = (values == 0) & (gradient != 0).flatten(1).any(1)
+    if not lost.any():
+        return values, []
+    text = f"top_hessian_eigenvalue lacks {int(lost.sum())} of {len(images)} points: no second derivative ({reason})"
+    return values.masked_fill(lost, torch.nan), [handled(text)]
+
+
+def surface(
+    model: nn.Module, images: Tensor, labels: Tensor, threat: ThreatModel, delta: Tensor, samples: int, seed: int
+) -> Surface:
+    """Median loss and accuracy at images + a * delta + b * r, r random signs of radius epsilon (Kim et al., 2021).
+
+    Args:
+        model: logits out.
+        images: (N, C, H, W).
+        labels: (N,).
+        threat: radius of r, and the box.
+        delta: (N, C, H, W), the FGSM perturbation.
+        samples: of a in [0, 1.5] and of b in [-1, 1].
+        seed: of r.
+    """
+    draws = generator(seed, "diagnosis", POSITIONS["across"])
+    signs = torch.randint(2, images.shape, generator=draws).to(images) * 2 - 1
+    ahead = [REACH * step / (samples - 1) for step in range(samples)]
+    across = [2 * step / (samples - 1) - 1 for step in range(samples)]
+    losses: list[tuple[float | None, ...]] = []
+    accuracies: list[tuple[float, ...]] = []
+    for b in across:
+        correct, values = along(model, images, labels, threat, [a * delta + b * threat.epsilon * signs for a in ahead])
+        losses.append(tuple(quartiles(row)[1] for row in values))
+        accuracies.append(tuple(correct.float().mean(1).tolist()))
+    return Surface(
+        along=tuple(ahead), across=tuple(across), loss=tuple(losses), accuracy=tuple(accuracies), points=len(images)
+    )
+
+
+def spectrum(fgsm_delta: Tensor, pgd_delta: Tensor, seed: int) -> Spectrum:
+    """Mean spectra of the two perturbations, and that of as many random signs."""
+    draws = generator(seed, "diagnosis", POSITIONS["spectrum"])
+    signs = torch.randint(2, fgsm_delta.shape, generator=draws).to(fgsm_delta) * 2 - 1
+    noise = _mean_shares(signs)
+    assert noise is not None  # signs are nowhere zero
+    return Spectrum(fgsm=_mean_shares(fgsm_delta), pgd=_mean_shares(pgd_delta), noise=noise)
+
+
+def _mean_shares(delta: Tensor) -> tuple[float, ...] | None:
+    shares = perturbation_spectrum(delta)
+    known: Sequence[float] = shares[shares.isfinite().all(1)].double().mean(0).tolist()
+    return tuple(known) if all(value == value for value in known) else None  # noqa: PLR0124 - nan: all zero
+
+
+def _gradients(model: nn.Module, images: Tensor, labels: Tensor, batch_size: int) -> InputGradient:
+    parts = zip(images.split(batch_size), labels.split(batch_size), strict=True)
+    return InputGradient(*map(torch.cat, zip(*(input_gradient(model, *part) for part in parts), strict=True)))

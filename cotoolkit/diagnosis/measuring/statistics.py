@@ -1,0 +1,103 @@
+"""From per-point values to numbers with intervals, and comparisons on the same points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from cotoolkit.diagnosis.measurements import Duel, Mean, Rate, Rise
+from cotoolkit.evaluation.intervals import sign_test
+from cotoolkit.evaluation.protocol import Accuracy
+from cotoolkit.signals import regained_accuracy
+
+RESAMPLES = 1000
+"""Of the bootstrap behind the interval of a mean."""
+
+
+def rate(hits: Tensor) -> Rate:
+    """Share of true values of (N,) bool, N >= 1, with its 95 % Wilson interval."""
+    return Rate(**Accuracy.of(hits)._asdict())
+
+
+def renamed(logits: Tensor, labels: Tensor) -> Rate | None:
+    """Accuracy if outputs were classes in another order: the order is found on every second point.
+
+    Args:
+        logits: (N, outputs).
+        labels: (N,).
+
+    Returns:
+        The accuracy on the other points; None if there are none.
+    """
+    if len(labels) < 2:
+        return None
+    outputs = logits.shape[1]
+    predicted, labels = logits.argmax(1).cpu(), labels.cpu()
+    counts = torch.bincount(predicted[::2] * outputs + labels[::2], minlength=outputs**2).view(outputs, outputs)
+    rows, columns = linear_sum_assignment(counts.numpy(), maximize=True)
+    class_of = torch.empty(outputs, dtype=torch.int64)
+    class_of[torch.from_numpy(rows)] = torch.from_numpy(columns)
+    return rate(class_of[predicted[1::2]] == labels[1::2])
+
+
+def mean_of(values: Tensor) -> Mean | None:
+    """Mean of the finite values of (N,), with its 95 % interval (percentile bootstrap); None if there are none."""
+    known = values[values.isfinite()].double().cpu()
+    if len(known) == 0:
+        return None
+    draws = torch.Generator().manual_seed(0)
+    means = known[torch.randint(len(known), (RESAMPLES, len(known)), generator=draws)].mean(1)
+    low, high = means.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+    return Mean(value=float(known.mean()), low=low, high=high, median=float(known.median()), points=len(known))
+
+
+def rise(strengths: Sequence[float], correct: Tensor) -> Rise:
+    """The largest rise of a sweep.
+
+    Args:
+        strengths: (K,), growing.
+        correct: (K, N) bool, a row per strength.
+    """
+    regained = regained_accuracy(correct)
+    strong = int(regained.argmax())
+    weak = int(correct[: strong + 1].float().mean(1).argmin())
+    gained, lost = rate(correct[strong] & ~correct[weak]), rate(correct[weak] & ~correct[strong])
+    return Rise(
+        weak=strengths[weak],
+        strong=strengths[strong],
+        accuracy=float(correct[strong].float().mean()),
+        rise=float(regained[strong]),
+        low=gained.low - lost.high,
+        high=gained.high - lost.low,
+        p_value=more_often(correct[weak], correct[strong]),
+    )
+
+
+def duel(challenger: str, champion: str, held_challenger: Tensor, held_champion: Tensor) -> Duel:
+    """Whether an attack fools points that another does not; both (N,) bool, True where the attack failed."""
+    return Duel(
+        challenger=challenger,
+        champion=champion,
+        only_challenger=int((held_champion & ~held_challenger).sum()),
+        only_champion=int((held_challenger & ~held_champion).sum()),
+        unfooled=int(held_champion.sum()),
+        p_value=more_often(held_challenger, held_champion),
+    )
+
+
+def more_often(fewer: Tensor, more: Tensor) -> float:
+    """One-sided p-value that `more` is true more often than `fewer`, on the points where the two differ; 1 if none."""
+    return sign_test(int((more & ~fewer).sum()), int((fewer & ~more).sum()))
+
+
+def quartiles(values: Tensor) -> tuple[float | None, float | None, float | None]:
+    """Lower quartile, median and upper quartile of the finite values of (N,)."""
+    known = values[values.isfinite()].double()
+    if len(known) == 0:
+        return None, None, None
+    places = torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64, device=known.device)
+    low, middle, high = known.quantile(places).tolist()
+    return low, middle, high

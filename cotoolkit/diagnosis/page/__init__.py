@@ -1,0 +1,5 @@
+"""The page of a diagnosis: verdict, evidence, one picture each."""
+
+from cotoolkit.diagnosis.page.page import diagnosis_report, write_diagnosis
+
+__all__ = ["diagnosis_report", "write_diagnosis"]

@@ -1,0 +1,199 @@
+"""Evaluation under named protocols: what exactly an accuracy means, and the attack loop that measures it.
+
+"PGD-50-10" means different attacks in different repositories, so a number here always carries its protocol card: the
+attack, the threat model and the points, with a hash. A point counts as robust only if no step of no restart fooled it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import re
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+import torch
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+
+from cotoolkit.attacks.gradient import attack_mode, holds, input_gradient
+from cotoolkit.attacks.threat_model import ThreatModel
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.identity import rounded
+from cotoolkit.core.registry import STRICT
+from cotoolkit.core.seeding import generator
+from cotoolkit.evaluation.intervals import wilson
+
+
+@dataclass(frozen=True, config=STRICT)
+class Protocol:
+    """An evaluation attack, independent of the radius.
+
+    Args:
+        steps: gradient steps a restart; 0 is clean accuracy.
+        restarts: independent random starts.
+        step_size: in units of epsilon.
+        random_start: uniform in the ball; otherwise the image itself.
+        last_only: score the last iterate alone, whatever the image and the other iterates do. So FGSM accuracy is
+            understood, which after catastrophic overfitting exceeds clean accuracy.
+
+    The model is in eval mode; every point of the set is attacked.
+    """
+
+    steps: int
+    restarts: int = 1
+    step_size: float = 0.25
+    random_start: bool = True
+    last_only: bool = False
+
+    def card(self, threat: ThreatModel) -> dict[str, Any]:
+        """Everything that defines the number, as JSON data, with `hash`, the first 12 hex digits of its sha256.
+
+        Its numbers are rounded as those of a run are, see `identity.nearest`.
+        """
+        card: dict[str, Any] = {
+            "protocol": asdict(rounded(self)),
+            "threat": asdict(rounded(threat)),
+            "mode": "eval",
+            "points": "all",
+            "robust_if": "last iterate holds" if self.last_only else "no step of no restart fooled it",
+        }
+        text = json.dumps(card, sort_keys=True)
+        return {**card, "hash": hashlib.sha256(text.encode()).hexdigest()[:12]}
+
+
+def named_protocol(name: str) -> Protocol:
+    """The protocol people mean by `clean`, `fgsm`, `pgd-STEPS` or `pgd-STEPS-RESTARTS` (`pgd-50-10`).
+
+    FGSM is one full step of epsilon from the image, scored there; PGD takes steps of epsilon / 4 from uniform starts.
+
+    Raises:
+        ConfigError: no protocol has that name.
+    """
+    if name == "clean":
+        return Protocol(steps=0, random_start=False)
+    if name == "fgsm":
+        return Protocol(steps=1, step_size=1.0, random_start=False, last_only=True)
+    match = re.fullmatch(r"pgd-([1-9]\d*)(?:-([1-9]\d*))?", name)
+    if not match:
+        near = difflib.get_close_matches(name, ["clean", "fgsm", "pgd-10", "pgd-50", "pgd-50-10"], n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else "use clean, fgsm, pgd-STEPS or pgd-STEPS-RESTARTS"
+        raise ConfigError(f"unknown evaluation protocol {name!r}: {hint}")
+    return Protocol(steps=int(match[1]), restarts=int(match[2] or 1))
+
+
+class Accuracy(NamedTuple):
+    """An accuracy with its 95 % Wilson interval.
+
+    Attributes:
+        value: share of correct points, in [0, 1].
+        low: lower end of the interval.
+        high: upper end of the interval.
+        points: number of points.
+    """
+
+    value: float
+    low: float
+    high: float
+    points: int
+
+    @classmethod
+    def of(cls, correct: Tensor) -> Accuracy:
+        """From a boolean tensor (N,), N >= 1."""
+        hits, points = int(correct.sum()), len(correct)
+        return cls(hits / points, *wilson(hits, points), points)
+
+
+class Evaluation(NamedTuple):
+    """Outcome of one protocol.
+
+    Attributes:
+        accuracy: with its Wilson interval.
+        correct: (N,) bool, which points stayed correct throughout.
+        gradient_evaluations: input gradients computed, counted per point.
+        card: the protocol card, with its hash.
+    """
+
+    accuracy: Accuracy
+    correct: Tensor
+    gradient_evaluations: int
+    card: dict[str, Any]
+
+
+def evaluate(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    threat: ThreatModel,
+    protocol: str | Protocol,
+    *,
+    seed: int = 0,
+    batch_size: int = 512,
+) -> Evaluation:
+    """Accuracy of a model under an evaluation protocol.
+
+    Args:
+        model: logits out; its modes are restored afterwards.
+        images: (N, C, H, W) float, on the model's device.
+        labels: (N,).
+        threat: radius, norm and order of the clamps.
+        protocol: a `Protocol` or its name.
+        seed: of the random starts; the same for any device and whether points are frozen early or not.
+        batch_size: points attacked together; changes no draw of another batch.
+
+    Raises:
+        ConfigError: empty data or an unknown protocol name.
+    """
+    if isinstance(protocol, str):
+        protocol = named_protocol(protocol)
+    if len(images) == 0:
+        raise ConfigError("nothing to evaluate: the set has no points")
+    correct = torch.zeros(len(images), dtype=torch.bool, device=images.device)
+    gradients = 0
+    with attack_mode(model, "eval"):
+        for first in range(0, len(images), batch_size):
+            part = slice(first, first + batch_size)
+            draws = generator(seed, "evaluation", first)
+            correct[part], count = surviving(model, images[part], labels[part], threat, protocol, draws)
+            gradients += count
+    return Evaluation(Accuracy.of(correct), correct, gradients, protocol.card(threat))
+
+
+def surviving(
+    model: nn.Module, images: Tensor, labels: Tensor, threat: ThreatModel, protocol: Protocol, draws: torch.Generator
+) -> tuple[Tensor, int]:
+    """Which points no iterate of the attack fools, and how many input gradients that took.
+
+    Early freezing: the forward pass of a gradient step also shows which points are fooled already; they leave the batch
+    for good. The starts of all points are drawn whether frozen or not, so each point sees the starts it would see in
+    the full loop.
+
+    Returns:
+        (B,) bool, and the gradients counted per point.
+    """
+    if protocol.last_only:
+        alive = torch.arange(len(labels), device=labels.device)
+    else:
+        with torch.no_grad():
+            alive = holds(model(images), labels).nonzero().flatten()
+    gradients = 0
+    for _ in range(protocol.restarts if protocol.steps else 0):
+        start = threat.random_start(images, draws) if protocol.random_start else torch.zeros_like(images)
+        delta = start[alive]
+        for _ in range(protocol.steps):
+            if len(alive) == 0:
+                break
+            gradient, logits, _ = input_gradient(model, images[alive] + delta, labels[alive])
+            gradients += len(alive)
+            if not protocol.last_only:
+                held = holds(logits, labels[alive])
+                alive, delta, gradient = alive[held], delta[held], gradient[held]
+            step = protocol.step_size * threat.epsilon * threat.steepest(gradient)
+            delta = threat.project(images[alive], delta + step)
+        if len(alive):
+            with torch.no_grad():
+                alive = alive[holds(model(images[alive] + delta), labels[alive])]
+    correct = torch.zeros(len(images), dtype=torch.bool, device=images.device)
+    correct[alive] = True
+    return correct, gradients

@@ -1,0 +1,80 @@
+"""What to do about an event of a `BreakpointMonitor`, besides logging it. An action is any `f(monitor, event)`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from safetensors.torch import save as to_safetensors
+
+from cotoolkit.core.distributed import rank_and_world
+from cotoolkit.core.files import write_atomically
+from cotoolkit.methods import NFGSM, AttackMethod
+from cotoolkit.monitor.events import Event
+from cotoolkit.monitor.weight_history import Moment
+
+if TYPE_CHECKING:
+    from cotoolkit.monitor.monitor import BreakpointMonitor
+
+Action = Callable[["BreakpointMonitor", Event], None]
+
+
+def stop(monitor: BreakpointMonitor, event: Event) -> None:
+    """Set `monitor.should_stop`, which the loop reads."""
+    monitor.should_stop = True
+
+
+@dataclass(frozen=True)
+class Save:
+    """Write weights to a folder as safetensors, from the first process.
+
+    At a breakpoint `before-ITERATION` (the last weights seen intact before it) and `after-ITERATION` (the first from
+    which on all were seen broken); at another event the present ones, `KIND-ITERATION`. Names of tensors are those of
+    the bare network.
+
+    Args:
+        folder: made if missing.
+    """
+
+    folder: Path | str
+
+    def __call__(self, monitor: BreakpointMonitor, event: Event) -> None:
+        """Do it."""
+        if rank_and_world()[0] != 0:
+            return
+        if event.kind == "breakpoint" and monitor.bracket is not None:
+            before, after = monitor.bracket
+            self._write("before", before)
+            self._write("after", after)
+        else:
+            self._write(event.kind, monitor.moment())
+
+    def _write(self, name: str, moment: Moment) -> None:
+        # clone: safetensors refuses tensors that share memory, as tied weights do
+        weights = {key: tensor.contiguous().clone() for key, tensor in moment.weights.items()}
+        path = Path(self.folder) / f"{name}-{moment.iteration}.safetensors"
+        write_atomically(path, to_safetensors(weights, {"iteration": str(moment.iteration)}))
+
+
+@dataclass(frozen=True)
+class Rescue:
+    """Roll the network back to its last good weights, and go on with another method.
+
+    The loop has to train by `monitor.attack` (or `monitor.method`) from then on. Each further break takes the next
+    method; when there is none left, training is told to stop. Larger and larger noise is what de Jorge et al. (NeurIPS
+    2022) use against breaks of N-FGSM itself.
+
+    Args:
+        methods: in the order of their use.
+    """
+
+    methods: tuple[AttackMethod, ...] = (NFGSM(), NFGSM(k=3.0), NFGSM(k=4.0))
+
+    def __call__(self, monitor: BreakpointMonitor, event: Event) -> None:
+        """Do it."""
+        if monitor.rescues < len(self.methods):
+            monitor.rescue(self.methods[monitor.rescues])
+        else:
+            stop(monitor, event)

@@ -1,0 +1,177 @@
+"""From a probe that found robustness broken back to the iteration at which it broke, by replaying the run.
+
+Accuracy near the threshold goes up and down from one iteration to the next, so there is not one crossing. Bisection
+finds one of them; around it every iteration is probed, and the first crossing, the one that lasts, and an interval that
+holds both are told apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+from cotoolkit.evaluation.probe import ProbeResult
+from cotoolkit.monitor.criterion import Judge
+
+WINDOW = 16
+"""Iterations in a row that have to be intact before a crossing for it to be the first, and broken after one for it to
+last (ours)."""
+
+Enough = Callable[[ProbeResult], bool]
+
+
+class Replayable(Protocol):
+    """What it takes of a trainer to go back in time.
+
+    Attributes:
+        total: iterations of the whole run.
+    """
+
+    total: int
+
+    def measure(self, enough: Enough | None = None) -> ProbeResult:
+        """Probe the model as it is now, on no more points than it takes."""
+
+    def snapshot(self) -> Any:
+        """A copy of everything that the next iterations depend on."""
+
+    def restore(self, snapshot: Any) -> None:
+        """Put a snapshot back."""
+
+    def advance(self, iterations: int) -> None:
+        """Repeat the given number of iterations, as exactly as the device allows."""
+
+
+class Breakpoint(NamedTuple):
+    """A dated loss of robustness.
+
+    Attributes:
+        iteration: the first crossing: the first iteration at which the probe finds robustness broken, after `WINDOW`
+            that it finds intact (or as many as there are since the last good probe).
+        sustained: the crossing that lasts: from here on every probe finds it broken, of the `WINDOW` iterations that
+            follow (or of all to the end of the run), and of those probed from there to `detected`. None where none
+            begins by `WINDOW` iterations after `detected`; so up to twice as many beyond it are probed, and this date
+            and `latest` may lie there.
+        earliest: the first iteration at which the 95 % intervals of the probe's accuracies leave room for a break; at
+            latest `iteration`.
+        latest: the first iteration from `sustained` on at which they leave room for nothing else; if there is none,
+            the last one that was looked at.
+        detected: the iteration whose probe raised the question.
+        measured: the probes that dating took, by iteration.
+        before: snapshot one iteration before `iteration`.
+        after: snapshot at `sustained`, or at `detected`.
+    """
+
+    iteration: int
+    sustained: int | None
+    earliest: int
+    latest: int
+    detected: int
+    measured: dict[int, ProbeResult]
+    before: Any
+    after: Any
+
+
+class Past:
+    """The iterations between the last good probe and a broken one, each probed once at most.
+
+    Args:
+        trainer: is moved about.
+        good: the iteration of the last good probe, and the snapshot there.
+        detected: a later iteration, at which the trainer is.
+        result: the probe there.
+        enough: when a probe may end early.
+    """
+
+    def __init__(
+        self, trainer: Replayable, good: tuple[int, Any], detected: int, result: ProbeResult, enough: Enough
+    ) -> None:
+        self.trainer, self.enough = trainer, enough
+        self.start, snapshot = good
+        self.ends = self.start, detected
+        self.snapshots = {self.start: snapshot, detected: trainer.snapshot()}
+        self.now: int | None = None
+        self.probes = {detected: result}
+
+    def go(self, iteration: int) -> None:
+        """Bring the trainer to an iteration, from the nearest snapshot before it or from where it is."""
+        nearest = max(kept for kept in self.snapshots if kept <= iteration)
+        if self.now is None or not nearest <= self.now <= iteration:
+            self.trainer.restore(self.snapshots[nearest])
+            self.now = nearest
+        self.trainer.advance(iteration - self.now)
+        self.now = iteration
+
+    def probe(self, iteration: int) -> ProbeResult:
+        """The probe of an iteration."""
+        if iteration not in self.probes:
+            self.go(iteration)
+            self.probes[iteration] = self.trainer.measure(self.enough)
+        return self.probes[iteration]
+
+    def keep(self, iteration: int) -> None:
+        """Keep a snapshot of an iteration; of the others the two ends, and the nearest that is a window older."""
+        self.go(iteration)
+        older = [kept for kept in self.snapshots if kept not in self.ends and kept <= iteration - WINDOW]
+        self.snapshots = {kept: self.snapshots[kept] for kept in (*self.ends, *older[-1:])}
+        self.snapshots[iteration] = self.trainer.snapshot()
+
+    def leave(self) -> dict[int, ProbeResult]:
+        """Put the trainer back to where it was; the probes that were taken."""
+        _, detected = self.ends
+        self.trainer.restore(self.snapshots[detected])
+        return {iteration: probe for iteration, probe in self.probes.items() if iteration != detected}
+
+    def bracket(self, condition: Enough, low: int, high: int, width: int) -> tuple[int, int]:
+        """Bisect (low, high], at whose end the condition holds, until the ends are at most `width` apart."""
+        while high - low > width:
+            middle = (low + high) // 2
+            if condition(self.probe(middle)):
+                high = middle
+            else:
+                low = middle
+                self.keep(low)
+        return low, high
+
+
+def date(trainer: Replayable, judge: Judge, good: tuple[int, Any], detected: int, result: ProbeResult) -> Breakpoint:
+    """Date a break; the trainer ends in the state it came in.
+
+    Args:
+        trainer: at iteration `detected`.
+        judge: says what is broken.
+        good: the iteration of the last good probe, and the snapshot there.
+        detected: the iteration of the probe that found robustness broken.
+        result: that probe.
+    """
+    past = Past(trainer, good, detected, result, judge.decided)
+
+    low, high = past.bracket(judge.is_broken, past.start, detected, WINDOW)
+    opened = low + 1  # from here to `high` every iteration is probed
+    first = next(at for at in range(opened, high + 1) if judge.is_broken(past.probe(at)))
+    while (start := max(past.start + 1, first - WINDOW)) < opened:
+        earlier = [at for at in range(start, opened) if judge.is_broken(past.probe(at))]
+        opened, first = start, min([first, *earlier])
+
+    intact = [at for at, probe in past.probes.items() if first < at < detected and not judge.is_broken(probe)]
+    crossing = at = max(intact, default=first - 1) + 1  # behind what excursions `first` may lie
+    while at < trainer.total and at - crossing < WINDOW and crossing <= detected + WINDOW:
+        at += 1
+        if not judge.is_broken(past.probe(at)):
+            crossing = at + 1
+    lasts = at - crossing >= WINDOW or crossing <= at == trainer.total
+    sustained = crossing if lasts else None
+
+    past.go(first - 1)
+    before = trainer.snapshot()
+    past.go(detected if sustained is None else sustained)
+    after = trainer.snapshot()
+
+    sure = (i for i in range(crossing, at + 1) if judge.surely_broken(past.probe(i)))
+    latest = next(sure, max(at, detected))
+    if latest == detected > at and judge.surely_broken(result):
+        latest = past.bracket(judge.surely_broken, at, detected, 1)[1]
+    earliest = next((i for i in range(opened, first) if judge.may_be_broken(past.probe(i))), first)
+    if earliest == opened:
+        earliest = past.bracket(judge.may_be_broken, past.start, opened, 1)[1]
+    return Breakpoint(first, sustained, earliest, latest, detected, past.leave(), before, after)

@@ -1,0 +1,91 @@
+"""How interactive charts look: as the static pictures do, and readable on a phone."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import seaborn as sns
+
+COLOURS: list[str] = sns.color_palette("colorblind").as_hex()
+"""Safe for colour-blind readers; the palette of the static pictures."""
+
+SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "star", "pentagon", "x")
+"""Markers that say the same as the colours."""
+
+GRID = "#e4e8ee"
+
+
+class Line(NamedTuple):
+    """How a probe accuracy is drawn: its name, and the looks that say the same with colour and without."""
+
+    label: str
+    dash: str
+    symbol: str
+    colour: str
+
+
+PROBES = {  # as `cotoolkit.plotting.timeline.LINES` draws them
+    "probe_clean": Line("clean", "dot", "circle", COLOURS[7]),
+    "probe_fgsm": Line("FGSM", "dash", "square", COLOURS[1]),
+    "probe_pgd": Line("PGD", "solid", "diamond", COLOURS[0]),
+}
+
+
+def layout(height: int, **more: Any) -> dict[str, Any]:
+    """Layout that all charts share; narrow margins, for phones.
+
+    Args:
+        height: in pixels; the width is the page's.
+        more: further fields of the layout.
+    """
+    return {
+        "height": height,
+        "template": "plotly_white",
+        "font": {"family": "system-ui, -apple-system, Segoe UI, Roboto, Arial, sans-serif", "size": 12},
+        "margin": {"l": 48, "r": 12, "t": 40, "b": 44},
+        "dragmode": "zoom",
+        "hoverlabel": {"namelength": -1},
+        **more,
+    }
+
+
+def axis(**more: Any) -> dict[str, Any]:
+    """An axis with a light grid."""
+    return {"gridcolor": GRID, "zeroline": False, "showline": True, "linecolor": "#5a6475", "ticks": "outside", **more}
+
+
+def heading(text: str, top: float) -> dict[str, Any]:
+    """An annotation above a panel whose upper edge is at `top`, in [0, 1] of the chart's height."""
+    return {
+        "text": text,
+        "x": 0,
+        "y": top,
+        "xref": "paper",
+        "yref": "paper",
+        "xanchor": "left",
+        "yanchor": "bottom",
+        "showarrow": False,
+        "font": {"size": 12},
+    }
+
+
+class Stack(NamedTuple):
+    """Panels one above the other, in pixels turned into shares of the chart's height.
+
+    Attributes:
+        domains: (lower, upper) edge of each panel, from the top one down.
+        height: of the chart without its margins, in pixels.
+    """
+
+    domains: list[tuple[float, float]]
+    height: int
+
+    @classmethod
+    def of(cls, heights: list[int], gap: int) -> Stack:
+        """Panels of given heights with a gap before each but the first."""
+        total = sum(heights) + gap * (len(heights) - 1)
+        domains, top = [], total
+        for height in heights:
+            domains.append((max((top - height) / total, 0.0), top / total))
+            top -= height + gap
+        return cls(domains, total)

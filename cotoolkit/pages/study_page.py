@@ -1,0 +1,132 @@
+"""The report of a study: its question, verdicts counted, the runs, when each broke, and where in the grid."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+
+from cotoolkit.core.errors import RunError
+from cotoolkit.pages import Report, Section
+from cotoolkit.pages.study_charts import phase_chart, runs_chart
+from cotoolkit.plotting.timeline import kind_name, phase_axes, phase_diagram, timeline
+from cotoolkit.runs.folder import RunFolder
+from cotoolkit.runs.tables import metric_table, varying
+from cotoolkit.studies.study import Study
+
+KINDS = 12
+"""Kinds of runs in one picture of accuracies; more of them make more pictures."""
+
+
+def study_report(study: Study, root: Path | str) -> Report:
+    """A study as a report, finished or not; its table in its folder is written anew.
+
+    Args:
+        study: what was asked.
+        root: folder of run folders and studies.
+
+    Raises:
+        RunError: no run of the study has been started, or a damaged file.
+    """
+    table = study.write_table(root)
+    if table.empty:
+        raise RunError(f"{root}: no run of this study has been trained yet; `cotoolkit study run --file FILE` does")
+    by = [name for name in varying(table) if name != "seed"] or ["method"]
+    folders = study.folders(root)
+    sections = [
+        _runs(table, by),
+        *_timelines(table, metric_table(f for f in folders if (f.path / "metrics.parquet").exists()), by),
+        *_phase(table, study),
+    ]
+    return Report(f"Study: {study.name}", _lead(study, table, by), sections, _facts(study, table, folders))
+
+
+def _lead(study: Study, table: pd.DataFrame, by: list[str]) -> str:
+    done = table[table["verdict"] != ""]
+    counts = Counter(done["verdict"])
+    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common()) or "none finished yet"
+    missing = len(study.runs()) - len(table)
+    unfinished = [f"{count} {state}" for state, count in Counter(table.loc[table["verdict"] == "", "state"]).items()]
+    open_ones = [*unfinished, *([f"{missing} not started"] if missing else [])]
+    kinds = [
+        f"{kind_name(by, key)}: {int(runs['breakpoint'].notna().sum())} of {len(runs)} broke"
+        for key, runs in done.groupby(by, dropna=False)
+    ]
+    parts = [
+        study.question,
+        f"{len(study.runs())} runs, scale {study.scale}: {verdicts}."
+        + (f" Without a result: {', '.join(open_ones)}." if open_ones else ""),
+        "\n".join(kinds) if 1 < len(kinds) <= KINDS else "",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _runs(table: pd.DataFrame, by: list[str]) -> Section:
+    protocols = _protocols(table)
+    interval = table["earliest"].astype("string") + " to " + table["latest"].astype("string")
+    columns = [*by, "seed", "breakpoint", "interval", "verdict"]
+    columns += ["state"] if (table["verdict"] == "").any() else []
+    columns += [*protocols, "identity"]
+    shown = table.assign(interval=interval, identity=table["run"].str.rpartition("-")[2])[columns]
+    shown = shown.rename(columns={name: name.upper() for name in protocols if name != "clean"})
+    return Section(
+        "runs",
+        "Runs",
+        "One row per run: the settings that vary, the first broken iteration with its interval of uncertainty, and "
+        "accuracies on the test set. The study's table has all settings and the intervals of the accuracies; cotoolkit "
+        "report IDENTITY writes a run's own page.",
+        table=shown,
+    )
+
+
+def _timelines(table: pd.DataFrame, metrics: pd.DataFrame, by: list[str]) -> list[Section]:
+    drawn = table[table["run"].isin(metrics["run"])]
+    kinds = [runs for _, runs in drawn.groupby(by, dropna=False)]
+    parts = [pd.concat(kinds[first : first + KINDS]) for first in range(0, len(kinds), KINDS)]
+    return [
+        Section(
+            "timeline" if len(parts) == 1 else f"timeline-{number}",
+            "When robustness breaks" + ("" if len(parts) == 1 else f" ({number} of {len(parts)})"),
+            "Accuracy of probes on held-out training images. Dashed: FGSM; solid: PGD; black vertical lines: "
+            "breakpoints. In the interactive chart a click on a run's name in the legend hides or shows it, a double "
+            "click shows it alone.",
+            timeline(part, metrics, by=by)[0],
+            "FGSM and PGD accuracy against the iteration for every run, with breakpoints, a panel per kind of run",
+            chart=runs_chart(part, metrics, by),
+        )
+        for number, part in enumerate(parts, start=1)
+    ]
+
+
+def _phase(table: pd.DataFrame, study: Study) -> list[Section]:
+    done = table[table["verdict"] != ""]
+    protocol = next((name for name in study.runs()[-1].evaluation if name.startswith("pgd")), None)
+    if protocol is None or protocol not in done or done[protocol].isna().all():
+        return []
+    axes = phase_axes(done)
+    return [
+        Section(
+            "phase",
+            "Where robustness breaks",
+            "Means over the runs of a cell; empty cells have no run. Collapsed: the verdict is catastrophic "
+            "overfitting.",
+            phase_diagram(done, **axes._asdict(), accuracy=protocol)[0],
+            "Heat maps of mean PGD accuracy and of the share of runs that collapsed, values written in the cells",
+            chart=phase_chart(done, **axes._asdict(), accuracy=protocol),
+        )
+    ]
+
+
+def _protocols(table: pd.DataFrame) -> list[str]:
+    return [name.removesuffix("_hash") for name in map(str, table.columns) if name.endswith("_hash")]
+
+
+def _facts(study: Study, table: pd.DataFrame, folders: list[RunFolder]) -> dict[str, str]:
+    facts = {"study": study.name, "identity": study.identity, "scale": study.scale, "runs": str(len(study.runs()))}
+    for protocol in _protocols(table):
+        facts[f"cards of {protocol}"] = ", ".join(sorted(table[f"{protocol}_hash"].dropna().unique()))
+    machines = [folder.environment() for folder in folders if (folder.path / "environment.json").exists()]
+    for name in dict.fromkeys(name for machine in machines for name in machine):
+        facts[name] = ", ".join(sorted({str(machine[name]) for machine in machines if name in machine}))
+    return facts

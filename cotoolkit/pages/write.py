@@ -1,0 +1,158 @@
+"""A report as files.
+
+report.html          opens anywhere, asks nothing of the network
+NAME.csv .parquet    every table
+NAME.png .svg        every picture; NAME-2, ... where one goes on
+
+On the screen a browser with JavaScript sorts and filters the tables and shows charts to zoom into; in print, and
+without JavaScript, the same page has plain tables and the static pictures.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+import numbers
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from cotoolkit.core.files import write_atomically
+from cotoolkit.runs.tables import write_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+RESOLUTION = 160
+"""Dots per inch of PNG files."""
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """One thing to see.
+
+    Attributes:
+        name: of its files, without a suffix.
+        heading: for people.
+        text: how to read it; paragraphs are separated by blank lines.
+        figure: a picture, if any.
+        alternative: what the picture shows, for those who cannot see it.
+        table: rows to show, if any.
+        chart: an interactive version of the picture, shown in its place where the page has JavaScript; its layout says
+            its height, and its width is the page's. Charts of two-dimensional traces only: maps fetch their outlines.
+        more_figures: the picture goes on in these, for print; with a chart the screen shows none of them.
+        views: ranges of the chart's horizontal axis that a button each goes to, by the button's text; the first is
+            that of the chart as drawn.
+
+    Raises:
+        ValueError: a chart or more pictures without a picture that stands for it in print, or views without a chart.
+    """
+
+    name: str
+    heading: str
+    text: str = ""
+    figure: Figure | None = None
+    alternative: str = ""
+    table: pd.DataFrame | None = None
+    chart: go.Figure | None = None
+    views: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    more_figures: Sequence[Figure] = ()
+
+    def __post_init__(self) -> None:
+        if self.chart is not None and self.figure is None:
+            raise ValueError(f"section {self.name!r} has a chart but no figure to print")
+        if self.more_figures and self.figure is None:
+            raise ValueError(f"section {self.name!r} has more figures but no first one")
+        if self.views and self.chart is None:
+            raise ValueError(f"section {self.name!r} has views but no chart")
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What a report says.
+
+    Attributes:
+        title: of the page.
+        lead: the answer, before the evidence.
+        sections: the evidence, in order.
+        facts: protocol, seeds, versions, device, scale: what a number needs to be trusted.
+        data: tables too long for the page, by the name of their files.
+    """
+
+    title: str
+    lead: str
+    sections: Sequence[Section]
+    facts: Mapping[str, str]
+    data: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+
+def write_report(report: Report, folder: Path | str) -> Path:
+    """Write all files of a report; returns the page's path."""
+    folder = Path(folder)
+    tables = {section.name: section.table for section in report.sections if section.table is not None}
+    for name, table in {**report.data, **tables}.items():
+        for suffix in (".csv", ".parquet"):
+            write_table(table, folder / f"{name}{suffix}")
+    pictures: dict[str, list[str]] = {}
+    for section in report.sections:
+        figures = [] if section.figure is None else [section.figure, *section.more_figures]
+        for place, figure in enumerate(figures, start=1):
+            name = section.name if place == 1 else f"{section.name}-{place}"
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")  # laid out once, not once more per file
+            svg = _drawn(figure, "svg")
+            write_atomically(folder / f"{name}.svg", svg)
+            write_atomically(folder / f"{name}.png", _drawn(figure, "png"))
+            encoded = "data:image/svg+xml;base64," + base64.b64encode(svg).decode()
+            pictures.setdefault(section.name, []).append(encoded)
+    path = folder / "report.html"
+    write_atomically(path, _page(report, pictures).encode())
+    return path
+
+
+def _page(report: Report, pictures: Mapping[str, Sequence[str]]) -> str:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("cotoolkit.pages", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(paragraphs=lambda text: text.strip().split("\n\n"), cell=_cell, numeric=_numeric)
+    # plotly writes <, > and / of its JSON as escapes, so no text in it can end the script element.
+    charts = {section.name: section.chart.to_json() for section in report.sections if section.chart is not None}
+    plotly_js = ""
+    if charts:
+        from plotly.offline import get_plotlyjs
+
+        plotly_js = get_plotlyjs()
+    template = environment.get_template("page.html.j2")
+    return template.render(report=report, pictures=pictures, charts=charts, plotly_js=plotly_js)
+
+
+def _drawn(figure: Figure, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "cotoolkit"}):
+        metadata = {"Date": None} if kind == "svg" else {"Software": None}
+        figure.savefig(buffer, format=kind, dpi=RESOLUTION, metadata=metadata)
+    return buffer.getvalue()
+
+
+def _numeric(value: object) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _cell(value: object) -> str:
+    """Three digits of what was measured; all of what was counted."""
+    import pandas as pd
+
+    if value is None or value is pd.NA or value is pd.NaT:
+        return ""
+    if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
+        number = float(value)
+        return "" if math.isnan(number) else str(int(number)) if number.is_integer() else f"{number:.3g}"
+    return str(value)

@@ -1,0 +1,1 @@
+"""Pictures of runs and studies: timelines, phase diagrams, previews of interventions."""

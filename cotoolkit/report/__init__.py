@@ -1,5 +1,0 @@
-"""A report: tables, pictures and one self-contained HTML page that shows them, in one folder."""
-
-from cotoolkit.report.write import Report, Section, write_report
-
-__all__ = ["Report", "Section", "write_report"]

@@ -1,0 +1,117 @@
+"""From a run's folder to what it trained, and on what."""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from cotoolkit.config import RunConfig
+from cotoolkit.core.errors import ConfigError, RunError
+from cotoolkit.data import ImageSet, apply_intervention, load
+from cotoolkit.models import build_model
+from cotoolkit.models.registry import Shape
+from cotoolkit.runs.folder import Checkpoint, RunFolder
+from interventions import InterventionError, InterventionLayer
+
+
+class Points(NamedTuple):
+    """Images as a run's model sees them, after its intervention.
+
+    Attributes:
+        images: (N, C, H, W) float32.
+        labels: (N,) int64.
+        classes: number of classes.
+    """
+
+    images: Tensor
+    labels: Tensor
+    classes: int
+
+    def first(self, count: int) -> Points:
+        """The first `count` of them."""
+        return self._replace(images=self.images[:count], labels=self.labels[:count])
+
+
+def network(config: RunConfig, shape: Shape, classes: int) -> nn.Module:
+    """A run's network as it starts: on the CPU, with the seed's weights, with the input layer if there is one.
+
+    Raises:
+        ConfigError: the input layer does not fit the classes, or the model's fields are wrong.
+        ModelError: the model cannot be built for images of this shape.
+    """
+    built = build_model(config.model, shape, classes, config.seed, normalise=config.statistics)
+    if config.input_layer is None:
+        return built
+    try:
+        layer = InterventionLayer(config.input_layer, classes)
+    except InterventionError as error:
+        raise ConfigError(f"input_layer: {error}") from None
+    return nn.Sequential(OrderedDict(input_layer=layer, model=built))
+
+
+def trained(folder: RunFolder, checkpoint: Checkpoint = "last", device: torch.device | str = "cpu") -> nn.Module:
+    """A run's network with the weights of a checkpoint, in evaluation mode; errors as `trained_series`."""
+    return trained_series(folder, [checkpoint], device)[0]
+
+
+def trained_series(
+    folder: RunFolder, checkpoints: Sequence[Checkpoint], device: torch.device | str = "cpu"
+) -> list[nn.Module]:
+    """A run's network at several checkpoints, in evaluation mode; the data, which tell its shape, are read once.
+
+    Args:
+        folder: of a run.
+        checkpoints: their names, or kept iterations (`RunConfig.keep`).
+        device: where to put the networks.
+
+    Raises:
+        RunError: no such checkpoint, or weights that do not fit the run's configuration.
+    """
+    config = folder.config()
+    weights = {checkpoint: folder.checkpoint(checkpoint) for checkpoint in checkpoints}
+    start = untrained(config)
+    models = []
+    for checkpoint in checkpoints:
+        model = copy.deepcopy(start)
+        try:
+            model.load_state_dict(weights[checkpoint])
+        except RuntimeError as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise RunError(f"{folder.checkpoint_path(checkpoint)}: does not fit the run's model: {reason}") from None
+        models.append(model.eval().to(device))
+    return models
+
+
+def untrained(config: RunConfig) -> nn.Module:
+    """A run's network with the seed's weights, in evaluation mode, whatever `initial` says."""
+    test = load(config.data, config.seed).test
+    return network(config, test.shape, test.classes).eval()
+
+
+def training_images(config: RunConfig, points: int = 1000, device: torch.device | str = "cpu") -> Tensor:
+    """The first training images as a run's model sees them, without augmentation, to estimate batch norm on.
+
+    Shapes: (N, C, H, W) float32, N up to `points`.
+    """
+    train = load(config.data, config.seed).train
+    few = train.pick(torch.arange(min(points, len(train))))
+    return apply_intervention(few, config.intervention, config.seed, device, train=False)[0]
+
+
+def evaluation_points(config: RunConfig, device: torch.device | str = "cpu") -> Points:
+    """A run's test set.
+
+    Take a subset with `Points.first`: the intervention is drawn for the whole set, as in the run's own evaluation, so
+    that a part sees what the whole does.
+
+    Args:
+        config: of the run.
+        device: where to put the points.
+    """
+    test: ImageSet = load(config.data, config.seed).test
+    return Points(*apply_intervention(test, config.intervention, config.seed, device, train=False), test.classes)

@@ -1,0 +1,364 @@
+"""A run on disk: a folder that holds what was asked, what happened, and all that is needed to go on.
+
+    config.yaml          the resolved configuration; a hash of what differs from the defaults is the run's identity
+    environment.json     versions, machine, device
+    status.json          running, done, diverged or failed
+    metrics.parquet      tidy: one row per iteration and signal
+    events.jsonl         suspicion, breakpoint, recovered, ...
+    checkpoints/         best, last, before_break, after_break, and iteration-N of kept iterations (safetensors)
+    resume.safetensors   the state at the last epoch's end
+    result.json          verdict, breakpoint, evaluation with its protocol cards
+
+Every file is written under a temporary name and renamed, so a killed run leaves whole files only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import platform
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import filelock
+import yaml
+
+from cotoolkit.core.errors import AmbiguousName, ConfigError, RunError, RunInUse
+from cotoolkit.core.files import write_atomically
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+    from torch import Tensor
+
+    from cotoolkit.config import RunConfig
+
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Of libyaml where it is there: eight times as fast."""
+
+State = Literal["new", "running", "done", "diverged", "failed"]
+
+CheckpointName = Literal["best", "last", "before_break", "after_break"]
+
+Checkpoint = CheckpointName | int
+"""A name, or an iteration that `RunConfig.keep` asked for."""
+
+
+def environment(device: str) -> dict[str, Any]:
+    """Versions and machine that made a number, as JSON data."""
+    import torch
+
+    packages = ["cotoolkit", "torch", "torchvision", "numpy", "lightning-fabric"]
+    return {
+        "python": platform.python_version(),
+        **{package: version(package) for package in packages},
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        "threads": torch.get_num_threads(),
+    }
+
+
+class Metrics:
+    """Signal values by iteration, in memory."""
+
+    def __init__(self) -> None:
+        self._iterations: list[int] = []
+        self._signals: list[str] = []
+        self._values: list[float] = []
+
+    def add(self, iteration: int, values: Mapping[str, float]) -> None:
+        """Append one row per signal."""
+        self._iterations.extend([iteration] * len(values))
+        self._signals.extend(values)
+        self._values.extend(values.values())
+
+    def series(self, signal: str) -> tuple[np.ndarray, np.ndarray]:
+        """Iterations, increasing, and the last value of a signal at each."""
+        import numpy as np
+
+        rows = zip(self._iterations, self._signals, self._values, strict=True)
+        last = sorted({iteration: value for iteration, name, value in rows if name == signal}.items())
+        return np.array([i for i, _ in last], dtype=int), np.array([v for _, v in last], dtype=float)
+
+    def table(self) -> pa.Table:
+        """Columns iteration, signal, value; by iteration, the last value of each signal."""
+        import numpy as np
+        import pyarrow as pa  # a tenth of what pandas takes to import
+
+        # Replays of the monitor add rows out of order, and a run resumed before a replay adds them again.
+        last: dict[tuple[int, str], float] = {}
+        for iteration, signal, value in zip(self._iterations, self._signals, self._values, strict=True):
+            last.pop((iteration, signal), None)
+            last[iteration, signal] = value
+        keys = sorted(last, key=lambda key: key[0])
+        names = [signal.encode() for _, signal in keys]
+        ends = np.cumsum([0, *map(len, names)], dtype=np.int32)
+        iterations, values = np.array([i for i, _ in keys], np.int64), np.array([last[key] for key in keys], np.float64)
+        # From buffers, since `pa.array` imports pandas to see whether it was given one of its objects.
+        columns = [
+            pa.Array.from_buffers(pa.int64(), len(keys), [None, pa.py_buffer(iterations)]),
+            pa.StringArray.from_buffers(len(keys), pa.py_buffer(ends), pa.py_buffer(b"".join(names))),
+            pa.Array.from_buffers(pa.float64(), len(keys), [None, pa.py_buffer(values)]),
+        ]
+        return pa.Table.from_arrays(columns, names=["iteration", "signal", "value"])
+
+    @classmethod
+    def up_to(cls, frame: pd.DataFrame, iteration: int) -> Metrics:
+        """From a frame, without the rows after an iteration."""
+        kept = frame[frame["iteration"] <= iteration]
+        metrics = cls()
+        metrics._iterations = kept["iteration"].tolist()
+        metrics._signals = kept["signal"].tolist()
+        metrics._values = kept["value"].tolist()
+        return metrics
+
+
+class RunFolder:
+    """One run's folder. Reading checks what it reads; a damaged file is an error that names it."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    @classmethod
+    def of(cls, root: Path | str, config: RunConfig) -> RunFolder:
+        """Where a run with this configuration lives below `root`."""
+        return cls(Path(root) / f"{config.title}-{config.identity}")
+
+    def __repr__(self) -> str:
+        return f"RunFolder({str(self.path)!r})"
+
+    # ------------------------------------------------------------------------------------------------- what was asked
+
+    def create(self, config: RunConfig) -> None:
+        """Make the folder, or check that it holds this very run."""
+        if (self.path / "config.yaml").exists():
+            if self.config() != config:
+                raise RunError(f"{self.path}: holds another run; move it away")
+            return
+        write_atomically(self.path / "config.yaml", config.to_yaml().encode())
+
+    def config(self) -> RunConfig:
+        """The run's configuration.
+
+        Raises:
+            RunError: missing, damaged, edited after the fact, or of another version.
+        """
+        from cotoolkit.config import RunConfig
+
+        path = self.path / "config.yaml"
+        try:
+            config = RunConfig.parse(self.config_data())
+        except ConfigError as error:
+            raise RunError(f"{path}: {error}") from None
+        if not self.path.name.endswith(config.identity):
+            raise RunError(
+                f"{path}: was changed after the run, or another version wrote it; its identity is now {config.identity}"
+            )
+        return config
+
+    def config_data(self) -> Any:
+        """What config.yaml holds, not checked.
+
+        Raises:
+            RunError: missing, or no YAML.
+        """
+        path = self.path / "config.yaml"
+        try:
+            return yaml.load(path.read_text(), LOADER)
+        except FileNotFoundError:
+            raise RunError(f"{self.path}: no run here (config.yaml is missing)") from None
+        except (yaml.YAMLError, UnicodeDecodeError):
+            raise RunError(f"{path}: damaged; delete the folder and run again") from None
+
+    # -------------------------------------------------------------------------------------------------- what happened
+
+    @property
+    def state(self) -> State:
+        """How far the run got; a killed run still says running."""
+        if not (self.path / "status.json").exists():
+            return "new"
+        state: State = self._json("status.json")["state"]
+        return state
+
+    def set_state(self, state: State, reason: str = "") -> None:
+        """Record how far the run got, and why it ended there."""
+        self._write_json("status.json", {"state": state, "reason": reason})
+
+    @property
+    def reason(self) -> str:
+        """Why a run ended as failed or diverged."""
+        return str(self._json("status.json")["reason"]) if (self.path / "status.json").exists() else ""
+
+    def metrics(self) -> pd.DataFrame:
+        """Columns iteration, signal, value."""
+        import pandas as pd
+
+        path = self.path / "metrics.parquet"
+        try:
+            return pd.read_parquet(path)
+        except FileNotFoundError:
+            raise RunError(f"{self.path}: has no metrics yet; train it first") from None
+        except (OSError, ValueError):
+            raise RunError(f"{path}: damaged; delete the folder and run again") from None
+
+    def events(self) -> list[dict[str, Any]]:
+        """Each with kind, iteration and detail, in order."""
+        path = self.path / "events.jsonl"
+        if not path.exists():
+            return []
+        try:
+            return [json.loads(line) for line in path.read_text().splitlines()]
+        except ValueError:
+            raise RunError(f"{path}: damaged; delete the folder and run again") from None
+
+    def result(self) -> dict[str, Any]:
+        """Verdict, breakpoint and evaluation of a finished run."""
+        if not (self.path / "result.json").exists():
+            raise RunError(f"{self.path}: not finished (state: {self.state}); run the same command to go on")
+        result: dict[str, Any] = self._json("result.json")
+        return result
+
+    def write_progress(self, metrics: Metrics, events: list[dict[str, Any]]) -> None:
+        """Save metrics and events."""
+        import pyarrow.parquet as pq
+
+        content = io.BytesIO()
+        pq.write_table(metrics.table(), content)
+        write_atomically(self.path / "metrics.parquet", content.getvalue())
+        lines = "".join(json.dumps(event) + "\n" for event in events)
+        write_atomically(self.path / "events.jsonl", lines.encode())
+
+    def write_environment(self, device: str) -> None:
+        """Record versions and machine."""
+        self._write_json("environment.json", environment(device))
+
+    def environment(self) -> dict[str, Any]:
+        """Versions and machine of the process that trained last."""
+        if not (self.path / "environment.json").exists():
+            raise RunError(f"{self.path}: has no environment.json; train it first")
+        found: dict[str, Any] = self._json("environment.json")
+        return found
+
+    def write_result(self, result: Mapping[str, Any]) -> None:
+        """Save the outcome; a run that has one is finished."""
+        self._write_json("result.json", dict(result))
+
+    # --------------------------------------------------------------------------------------------- weights and resuming
+
+    def checkpoint_path(self, name: Checkpoint) -> Path:
+        """Where a checkpoint stands, whether it exists or not."""
+        stem = f"iteration-{name}" if isinstance(name, int) else name
+        return self.path / "checkpoints" / f"{stem}.safetensors"
+
+    def kept(self) -> list[int]:
+        """The iterations whose weights were kept, in order."""
+        stems = [path.stem for path in self.path.glob("checkpoints/iteration-*.safetensors")]
+        return sorted(int(stem.removeprefix("iteration-")) for stem in stems)
+
+    def write_checkpoint(self, name: Checkpoint, model: Mapping[str, Tensor], iteration: int) -> None:
+        """Save a model's state dict."""
+        _write_tensors(self.checkpoint_path(name), model, {"iteration": str(iteration)})
+
+    def checkpoint(self, name: Checkpoint) -> dict[str, Tensor]:
+        """A model's state dict, on the CPU."""
+        return _read_tensors(self.checkpoint_path(name))[0]
+
+    def checkpoint_bytes(self, name: Checkpoint) -> bytes:
+        """A checkpoint's file as it stands, to hash."""
+        try:
+            return self.checkpoint_path(name).read_bytes()
+        except FileNotFoundError:
+            raise RunError(f"{self.checkpoint_path(name)}: no such checkpoint") from None
+
+    def checkpoint_iteration(self, name: Checkpoint) -> int:
+        """How many updates a checkpoint has seen."""
+        return int(_read_tensors(self.checkpoint_path(name))[1]["iteration"])
+
+    def write_resume(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+        """Save everything the next iteration depends on, in one file, so that it cannot be half new."""
+        _write_tensors(self.path / "resume.safetensors", tensors, {"state": json.dumps(state)})
+
+    def resume(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """Inverse of `write_resume`; None where there is nothing to resume."""
+        path = self.path / "resume.safetensors"
+        if not path.exists():
+            return None
+        tensors, metadata = _read_tensors(path)
+        return tensors, json.loads(metadata["state"])
+
+    def clear(self) -> None:
+        """Forget all but the configuration."""
+        for path in [*self.path.glob("*.json*"), *self.path.glob("*.parquet"), *self.path.rglob("*.safetensors")]:
+            path.unlink()
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Remove temporary files that a killed process left."""
+        for path in self.path.rglob(".*.tmp"):
+            path.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder for one process; the lock dies with the process."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(self.path / ".lock", timeout=0)
+        try:
+            with lock:
+                yield
+        except filelock.Timeout:
+            raise RunInUse(f"{self.path}: another process is training this run") from None
+
+    def _json(self, name: str) -> Any:
+        try:
+            return json.loads((self.path / name).read_text())
+        except (ValueError, UnicodeDecodeError):
+            raise RunError(f"{self.path / name}: damaged; delete the folder and run again") from None
+
+    def _write_json(self, name: str, data: Any) -> None:
+        write_atomically(self.path / name, (json.dumps(data, indent=2) + "\n").encode())
+
+
+def find_runs(root: Path | str) -> list[RunFolder]:
+    """All runs below a folder, by name."""
+    return [RunFolder(path.parent) for path in sorted(Path(root).glob("*/config.yaml"))]
+
+
+def find_run(root: Path | str, key: str) -> RunFolder:
+    """The one run whose folder name, or identity, starts with `key`; a path to a run folder is itself.
+
+    Raises:
+        RunError: none; AmbiguousName: several.
+    """
+    if (Path(key) / "config.yaml").exists():
+        return RunFolder(key)
+    folders = find_runs(root)
+    matches = [f for f in folders if f.path.name.startswith(key) or f.path.name.rpartition("-")[2].startswith(key)]
+    if len(matches) > 1:
+        raise AmbiguousName(f"{root}: {len(matches)} runs match {key!r}; `cotoolkit runs list` shows them")
+    if not matches:
+        raise RunError(f"{root}: none of the {len(folders)} runs matches {key!r}; `cotoolkit runs list` shows them")
+    return matches[0]
+
+
+def _write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
+    from safetensors.torch import save as to_safetensors
+
+    # clone: safetensors refuses tensors that share memory, as tied weights do
+    copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    write_atomically(path, to_safetensors(copies, metadata))
+
+
+def _read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except FileNotFoundError:
+        raise RunError(f"{path}: no such checkpoint") from None
+    except (SafetensorError, OSError):
+        raise RunError(f"{path}: damaged; delete the folder and run again") from None

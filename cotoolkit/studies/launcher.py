@@ -1,0 +1,202 @@
+"""Many runs on one machine: a pool of processes with one thread each, and one stream of progress for all.
+
+Two threads gain nothing on a small network and cost a lot on a busy machine; two processes finish twice the runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import multiprocessing
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from cotoolkit.config import RunConfig
+from cotoolkit.core.device import Device
+from cotoolkit.core.errors import CotoolkitError, RunError
+from cotoolkit.runs.folder import RunFolder, State
+from cotoolkit.training.trainer import Progress, run
+
+REPORT_EVERY = 0.25
+"""Seconds between the progress reports of one run."""
+
+
+class Outcome(NamedTuple):
+    """How one run of many ended; `reason` is set where it failed or diverged."""
+
+    config: RunConfig
+    folder: RunFolder
+    state: State
+    reason: str = ""
+
+
+class Update(NamedTuple):
+    """Progress of the run with that identity."""
+
+    identity: str
+    progress: Progress
+
+
+def launch(
+    configs: Sequence[RunConfig],
+    root: Path | str,
+    *,
+    jobs: int,
+    device: Device = "auto",
+    fresh: bool = False,
+    download: bool = False,
+    on_update: Callable[[Update], None] = lambda update: None,
+    on_outcome: Callable[[Outcome], None] = lambda outcome: None,
+) -> list[Outcome]:
+    """Train all configurations; a run that fails is reported and the others go on.
+
+    Args:
+        configs: what to train; finished runs are not trained again.
+        root: folder of run folders.
+        jobs: processes at a time.
+        device: of every run.
+        fresh: forget earlier runs of the same configurations.
+        download: let torchvision fetch missing data.
+        on_update: called with the progress of any run.
+        on_outcome: called as runs end.
+
+    Returns:
+        One outcome per configuration, in their order. A run whose process died twice has failed, and says how.
+    """
+    outcomes: dict[str, Outcome] = {}
+
+    def settle(outcome: Outcome) -> None:
+        outcomes[outcome.config.identity] = outcome
+        on_outcome(outcome)
+
+    todo = []
+    for config in configs:
+        folder = RunFolder.of(root, config)
+        try:
+            if not fresh and folder.state in ("done", "diverged"):
+                settle(Outcome(config, folder, folder.state, folder.reason))
+            else:
+                todo.append(config)
+        except RunError as error:
+            settle(Outcome(config, folder, "failed", str(error)))
+    arguments = (str(root), device, fresh, download)
+    # One dead process breaks the whole pool. Each run it took along gets a second try, alone.
+    for config, _ in _pool(todo, min(jobs, len(todo)), arguments, on_update, settle) if todo else []:
+        for _, cause in _pool([config], 1, arguments, on_update, settle):
+            folder = RunFolder.of(root, config)
+            folder.set_state("failed", f"its process died {cause}")
+            settle(Outcome(config, folder, "failed", folder.reason))
+    return [outcomes[config.identity] for config in configs]
+
+
+def _pool(
+    configs: Sequence[RunConfig],
+    jobs: int,
+    arguments: tuple[Any, ...],
+    on_update: Callable[[Update], None],
+    settle: Callable[[Outcome], None],
+) -> list[tuple[RunConfig, str]]:
+    """Run configurations in one pool; returns those that did not end because a process died, and how it did."""
+    context = multiprocessing.get_context("spawn")
+    updates: multiprocessing.Queue[Update] = context.Queue()
+    lost: list[RunConfig] = []
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_prepare, initargs=(updates,))
+    try:
+        waiting: dict[Future[Outcome], RunConfig] = {}
+        for config in configs:
+            waiting[pool.submit(_work, config.to_data(), *arguments)] = config
+        while waiting:
+            for future in [future for future in waiting if future.done()]:
+                config = waiting.pop(future)
+                try:
+                    settle(future.result())
+                except BrokenProcessPool:
+                    lost.append(config)
+            with contextlib.suppress(queue.Empty):
+                on_update(updates.get(timeout=0.1))
+                while True:
+                    on_update(updates.get_nowait())
+    except BaseException:
+        # Ctrl-C, or a display that broke: do not wait for runs; they resume from their last epoch.
+        for process in list(pool._processes.values()):
+            process.terminate()
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    processes = list(pool._processes.values())
+    pool.shutdown()
+    return [(config, _cause([process.exitcode for process in processes])) for config in lost]
+
+
+def _cause(exits: Sequence[int | None]) -> str:
+    """How the first process of a broken pool died, from the exit codes of all; the pool itself ends the others."""
+    codes = [code for code in exits if code and code != -signal.SIGTERM]
+    if not codes:
+        return "by SIGTERM"
+    if codes[0] > 0:
+        return f"with exit code {codes[0]}"
+    name = signal.Signals(-codes[0]).name
+    if -codes[0] == signal.SIGKILL:
+        return f"by {name}; out of memory?"
+    return f"by {name}; its standard error says where"
+
+
+_updates: multiprocessing.Queue[Update]
+"""Of a worker process: the way to the process that displays."""
+
+
+def _prepare(updates: multiprocessing.Queue[Update]) -> None:
+    """What a worker process does first."""
+    global _updates  # noqa: PLW0603 - the one way to hand a queue to the processes of a pool
+    _updates = updates
+    updates.cancel_join_thread()  # progress nobody reads any more must not keep the process alive
+    single_worker()
+
+
+def single_worker() -> None:
+    """Make this process one of several: one thread, an end with the process that started it, a trace if it crashes."""
+    torch.set_num_threads(1)
+    if sys.stderr is not None:
+        faulthandler.enable()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone, even if that was killed: it would hold the run's lock."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _work(data: dict[str, Any], root: str, device: Device, fresh: bool, download: bool) -> Outcome:
+    """Train one run in a worker process; failures come back as outcomes."""
+    config = RunConfig.parse(data)
+    folder = RunFolder.of(root, config)
+    last = 0.0
+
+    def report(progress: Progress) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= REPORT_EVERY or progress.note:
+            last = now
+            _updates.put(Update(config.identity, progress))
+
+    try:
+        run(config, root, device=device, fresh=fresh, download=download, report=report)
+    except CotoolkitError as error:
+        return Outcome(config, folder, "failed", str(error))
+    except Exception:  # whatever a user's model or data does wrong, the other runs go on, and the traceback is kept
+        return Outcome(config, folder, "failed", traceback.format_exc())
+    return Outcome(config, folder, folder.state, folder.reason)

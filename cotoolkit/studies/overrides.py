@@ -1,0 +1,113 @@
+"""Settings as people type them: `method=[fgsm,n_fgsm] epsilon=[4/255,8/255] intervention.beta=0.1 seed=0..4`.
+
+`[a,b]` and `0..4` are several values, which make a grid; `(a,b)` is one value that is a list.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import yaml
+
+from cotoolkit.core.errors import ConfigError
+
+Grid = dict[str, tuple[Any, ...]]
+"""Values by dotted field name; a grid's runs are all combinations."""
+
+
+def parse_settings(words: Iterable[str]) -> Grid:
+    """Parse `field=value` words.
+
+    >>> parse_settings(["method=[fgsm,pgd]", "seed=0..2", "epsilon=8/255", "model.hidden=(32,32)"])
+    {'method': ('fgsm', 'pgd'), 'seed': (0, 1, 2), 'epsilon': ('8/255',), 'model.hidden': ([32, 32],)}
+
+    Raises:
+        ConfigError: a word that is not `field=value`, a field given twice, unbalanced brackets, an empty list.
+    """
+    grid: Grid = {}
+    for word in words:
+        field, equals, text = word.partition("=")
+        if not equals or not field or not text:
+            raise ConfigError(f"{word!r} is not a setting; write field=value, for example epsilon=8/255")
+        if field in grid:
+            raise ConfigError(f"{field} is given twice")
+        grid[field] = _values(word, text)
+    return grid
+
+
+def _values(word: str, text: str) -> tuple[Any, ...]:
+    span = re.fullmatch(r"(\d+)\.\.(\d+)", text)
+    if span:
+        first, last = int(span[1]), int(span[2])
+        if last < first:
+            raise ConfigError(f"{word}: the range is empty")
+        return tuple(range(first, last + 1))
+    if text.startswith("["):
+        if not text.endswith("]") or not text[1:-1].strip():
+            raise ConfigError(f"{word}: write [a,b,...] with at least one value")
+        return tuple(value for part in _split(word, text[1:-1]) for value in _values(word, part))
+    return (_value(word, text),)
+
+
+def _value(word: str, text: str) -> Any:
+    if text.startswith("("):
+        if not text.endswith(")"):
+            raise ConfigError(f"{word}: the bracket is not closed")
+        return [_value(word, part) for part in _split(word, text[1:-1]) if part]
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"{word}: cannot read {text!r}") from None
+
+
+def _split(word: str, text: str) -> list[str]:
+    """Split at the commas that no bracket encloses."""
+    parts, depth, start = [], 0, 0
+    for position, character in enumerate(text):
+        depth += (character in "([{") - (character in ")]}")
+        if character == "," and depth == 0:
+            parts.append(text[start:position].strip())
+            start = position + 1
+    if depth:
+        raise ConfigError(f"{word}: the brackets do not match")
+    return [*parts, text[start:].strip()]
+
+
+def combinations(base: Mapping[str, Any], grid: Grid) -> list[dict[str, Any]]:
+    """The configuration data of every point of a grid, in the grid's order, last field fastest."""
+    fields = list(grid)
+    return [
+        apply(base, dict(zip(fields, values, strict=True)))
+        for values in itertools.product(*(grid[field] for field in fields))
+    ]
+
+
+def apply(base: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested configuration data with dotted settings put in; a part's name comes before its fields.
+
+    >>> apply({"epochs": 3}, {"method.k": 2, "method": "n_fgsm"})
+    {'epochs': 3, 'method': {'name': 'n_fgsm', 'k': 2}}
+
+    Raises:
+        ConfigError: a field of something that has none.
+    """
+    data = copy.deepcopy(dict(base))
+    for field in sorted(settings, key=lambda name: name.count(".")):
+        *parents, last = field.split(".")
+        place = data
+        for parent in parents:
+            child = place.get(parent)
+            if child is None:
+                child = {}
+            elif isinstance(child, str):
+                child = {"name": child}
+            elif not isinstance(child, dict):
+                raise ConfigError(f"{field}: {parent} is {child!r}, which has no fields")
+            place[parent] = child
+            place = child
+        place[last] = settings[field]
+    return data

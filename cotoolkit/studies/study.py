@@ -1,0 +1,171 @@
+"""A study: a grid of runs over any fields of the configuration, and the table they make."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from cotoolkit.config import RunConfig
+from cotoolkit.core.device import Device
+from cotoolkit.core.errors import AmbiguousName, ConfigError, RunError
+from cotoolkit.core.files import write_atomically
+from cotoolkit.core.validation import one_line, plain
+from cotoolkit.runs.folder import RunFolder
+from cotoolkit.runs.tables import configured_table, write_table
+from cotoolkit.studies.launcher import Outcome, Update, launch
+from cotoolkit.studies.overrides import Grid, combinations
+from cotoolkit.studies.scale import Scale
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Study(BaseModel):
+    """A union of grids over one base configuration.
+
+    >>> study = Study(name="radii", base={"data": "digits"}, grids=({"epsilon": ("4/255", "8/255"), "seed": (0, 1)},))
+    >>> [(run.epsilon * 255, run.seed) for run in study.runs()]
+    [(4.0, 0), (4.0, 1), (8.0, 0), (8.0, 1)]
+
+    Attributes:
+        name: short, for the folder.
+        question: what the study asks, for people.
+        scale: what its numbers may be taken for.
+        base: configuration data that all runs share.
+        grids: values by dotted field name, arrays among them; a run that several grids name is trained once.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    question: str = ""
+    scale: Scale = "custom"
+    base: dict[str, Any] = {}
+    grids: tuple[Grid, ...] = ({},)
+
+    @field_validator("base", "grids", mode="before")
+    @classmethod
+    def _plain(cls, settings: Any) -> Any:
+        return plain(settings)
+
+    @property
+    def identity(self) -> str:
+        """8 hex digits of a hash of the runs; names and questions do not count."""
+        text = json.dumps(sorted(run.identity for run in self.runs()))
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    def runs(self) -> list[RunConfig]:
+        """All runs, without repetition, in the order of the grids.
+
+        Raises:
+            ConfigError: a point of a grid that is no valid configuration.
+        """
+        configs = [RunConfig.parse(data) for grid in self.grids for data in combinations(self.base, grid)]
+        return list({config.identity: config for config in configs}.values())
+
+    def folder(self, root: Path | str) -> Path:
+        """Where tables and figures of the study go."""
+        return Path(root) / "studies" / f"{self.name}-{self.identity}"
+
+    def run(
+        self,
+        root: Path | str = "runs",
+        *,
+        jobs: int | None = None,
+        device: Device = "auto",
+        fresh: bool = False,
+        download: bool = False,
+        on_update: Callable[[Update], None] = lambda update: None,
+        on_outcome: Callable[[Outcome], None] = lambda outcome: None,
+    ) -> pd.DataFrame:
+        """Train what is not trained yet and return the table, one row per run; failed runs have the state failed.
+
+        Args:
+            root: folder of run folders and studies.
+            jobs: processes at a time; None means one per core on the CPU, and one on a GPU.
+            device: of every run.
+            fresh: train all again.
+            download: let torchvision fetch missing data.
+            on_update: called with the progress of any run.
+            on_outcome: called as runs end.
+        """
+        folder = self.folder(root)
+        text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+        write_atomically(folder / "study.yaml", text.encode())
+        launch(
+            self.runs(),
+            root,
+            jobs=jobs or default_jobs(device),
+            device=device,
+            fresh=fresh,
+            download=download,
+            on_update=on_update,
+            on_outcome=on_outcome,
+        )
+        return self.write_table(root)
+
+    def folders(self, root: Path | str) -> list[RunFolder]:
+        """The folders of the study's runs that exist."""
+        return [folder for folder, _ in self._started(root)]
+
+    def _started(self, root: Path | str) -> list[tuple[RunFolder, RunConfig]]:
+        runs = [(RunFolder.of(root, config), config) for config in self.runs()]
+        return [(folder, config) for folder, config in runs if (folder.path / "config.yaml").exists()]
+
+    def write_table(self, root: Path | str) -> pd.DataFrame:
+        """The study's table, also written as CSV and Parquet."""
+        table = configured_table(self._started(root)).assign(study=self.name, scale=self.scale)
+        folder = self.folder(root)
+        for name in ("table.csv", "table.parquet"):
+            write_table(table, folder / name)
+        return table
+
+    @classmethod
+    def read(cls, path: Path | str) -> Study:
+        """From a YAML file.
+
+        Raises:
+            ConfigError: missing or not a study.
+        """
+        try:
+            data = yaml.safe_load(Path(path).read_text())
+        except FileNotFoundError:
+            raise ConfigError(f"{path}: no such study file") from None
+        except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+            raise ConfigError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise ConfigError(f"{path}: {one_line(error)}") from None
+
+
+def find_study(root: Path | str, key: str) -> Study:
+    """The one study below `root` whose folder name starts with `key`; a path to a study's file or folder is itself.
+
+    Raises:
+        RunError: none; AmbiguousName: several.
+    """
+    for path in (Path(key), Path(key) / "study.yaml"):
+        if path.is_file():
+            return Study.read(path)
+    found = sorted(Path(root).glob(f"studies/{key}*/study.yaml"))
+    if len(found) != 1:
+        names = ", ".join(path.parent.name for path in sorted(Path(root).glob("studies/*/study.yaml"))) or "none"
+        kind = AmbiguousName if found else RunError
+        raise kind(f"{root}: {len(found)} studies match {key!r}; there are: {names}")
+    return Study.read(found[0])
+
+
+def default_jobs(device: Device) -> int:
+    """One process per core on the CPU; one on a GPU, which a single run fills or at least should not share unasked."""
+    if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,1 @@
+"""The engine: trains one configured run, resumes it, and keeps what happened."""

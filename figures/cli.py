@@ -1,0 +1,138 @@
+"""`cotoolkit figures`: the papers' figures, made, checked and shown."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from analyses.core.progress import live_lab
+from cotoolkit.cli.display import say, say_error
+from cotoolkit.cli.training import Download, Jobs, Root
+from cotoolkit.core.device import Device
+from cotoolkit.core.errors import ConfigError, CotoolkitError, RunError
+from figures.facts import figures
+
+if TYPE_CHECKING:
+    from figures.recipe import Recipe
+    from figures.record import Record
+
+app = typer.Typer(no_args_is_help=True, help="The papers' figures: list them, make them, check the stored ones.")
+
+FigureScale = Annotated[Literal["smoke", "laptop", "paper"], typer.Option(help="Size of the figure.")]
+Gallery = Annotated[Path, typer.Option(help="Folder of the figures.")]
+Name = Annotated[str, typer.Argument(help="A figure, a paper, all, or a file of your own that defines RECIPE.")]
+
+
+@app.command("list")
+def list_figures(gallery: Gallery = Path("figures/gallery")) -> None:
+    """All figures: paper, what each shows, and its cost at each scale."""
+    from figures.catalogue import PAPERS, unbuilt
+    from figures.cost import cost
+    from figures.record import stored
+
+    known = figures()
+    for paper, title in PAPERS.items():
+        say(title, "bold")
+        for figure in known:
+            if figure.paper == paper:
+                costs = [f"{at}: {cost(runs, stored(gallery, figure, at))}" for at, runs in figure.runs.items()]
+                say(f"  {figure.name}", "cyan")
+                say(f"      {figure.shows} ({figure.item})")
+                say(f"      {'; '.join(costs)}")
+        for one in unbuilt()[paper]:
+            say(f"  not built: {one.item}: {one.why}")
+
+
+@app.command()
+def make(
+    name: Name,
+    scale: FigureScale = "smoke",
+    gallery: Annotated[Path | None, typer.Option(help="Folder of the figures; by default ROOT/figures.")] = None,
+    root: Root = Path("runs"),
+    jobs: Jobs = None,
+    device: Device = "auto",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Measure again; the runs stay.")] = False,
+    download: Download = False,
+) -> None:
+    """Train what is missing, and write pictures, table and claims of a figure, of a paper's figures, or of all."""
+    from figures.catalogue import find
+    from figures.make import Clock, make, train_first
+    from figures.record import folder_of
+
+    named = find(name)
+    chosen = named if len(named) == 1 else [recipe for recipe in named if scale in recipe.studies]
+    if not chosen:
+        raise ConfigError(f"{name} has no figure at scale {scale}; `cotoolkit figures list` shows the scales of each")
+    folder, failed = gallery or root / "figures", []
+    with live_lab(root, root / "measured", jobs, device, fresh, download) as lab:
+        if len(chosen) > 1:
+            train_first(chosen, scale, lab)
+        clock = Clock(len(chosen))
+        for recipe in chosen:
+            own = f"cotoolkit figures make {Path(name).name} --scale {scale}" if name.endswith(".py") else ""
+            try:
+                record = make(recipe, scale, lab, folder, command=own)
+            except CotoolkitError as error:
+                failed.append(recipe.name)
+                say_error(f"{recipe.name}: {error}")
+                continue
+            _say_claims(record)
+            say(f"{recipe.name}: {folder_of(folder, recipe, scale)} ({clock.tick()})")
+    if failed:
+        say_error(f"{len(failed)} of {len(chosen)} figures could not be made: {', '.join(failed)}")
+        raise typer.Exit(1)
+
+
+@app.command()
+def verify(
+    name: Name = "all",
+    gallery: Gallery = Path("figures/gallery"),
+) -> None:
+    """Draw and judge the stored figures again from their tables, without training; exit code 1 if any differs."""
+    from figures.catalogue import find
+    from figures.verify import comparable, verify
+
+    if not gallery.is_dir():
+        raise ConfigError(f"{gallery}: no such folder; give --gallery")
+    chosen = find(name)
+    problems = verify(chosen, gallery, complete=name == "all")
+    for problem in problems:
+        say_error(problem)
+    figures = f"{len(chosen)} figure{'s' * (len(chosen) != 1)}"
+    others = [one for one in _records(chosen, gallery) if not comparable(one)]
+    if others:
+        say(f"{len(others)} pictures were drawn by another version of matplotlib and were not compared")
+    say(f"{figures} checked: {len(problems) or 'no'} problem{'s' * (len(problems) != 1)}")
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def page(gallery: Gallery = Path("figures/gallery")) -> None:
+    """Write the gallery's page, README.md beside the gallery, from the stored figures."""
+    from cotoolkit.core.files import write_atomically
+    from figures.page import gallery_page
+
+    path = gallery.parent / "README.md"
+    write_atomically(path, gallery_page(gallery).encode())
+    say(f"page: {path}")
+
+
+def _records(recipes: list[Recipe], gallery: Path) -> list[Record]:
+    """The readable records of some figures."""
+    from figures.record import stored
+
+    found = []
+    for recipe in recipes:
+        for scale in recipe.studies:
+            with contextlib.suppress(RunError):  # `verify` has told of it
+                found.append(stored(gallery, recipe, scale))
+    return [record for record in found if record is not None]
+
+
+def _say_claims(record: Record) -> None:
+    for claim in record.claims:
+        say(f"  {claim.verdict:<13} {claim.key}: {claim.found} (expected {claim.expected})")

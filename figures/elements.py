@@ -1,0 +1,84 @@
+"""What all figures are drawn with: sheets, bands over seeds, dots with intervals, breakpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from analyses.core.statistics import estimate
+from figures.style import GREY
+
+
+def sheet(width: float, height: float, rows: int = 1, columns: int = 1, **share: Any) -> tuple[Figure, Any]:
+    """An empty figure of that size in inches, and its axes: one, or an array as `Figure.subplots` returns it."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, **share)
+
+
+def band(axis: Axes, data: pd.DataFrame, x: str, y: str, *, colour: str, line: Any = "-", **look: Any) -> None:
+    """Mean over seeds by `x` as a line; the shade reaches from the least to the greatest seed.
+
+    Args:
+        axis: where.
+        data: one row per x and seed.
+        x: column.
+        y: column; missing values are left out.
+        colour: of both.
+        line: style of the line.
+        **look: further settings of the line, such as label or marker.
+    """
+    over = data.dropna(subset=[y]).groupby(x)[y]
+    mean, low, high = over.mean(), over.min(), over.max()
+    axis.plot(mean.index, mean, color=colour, ls=line, **look)
+    axis.fill_between(mean.index, low, high, color=colour, alpha=0.15, lw=0)
+
+
+def dots(axis: Axes, place: float, values: Sequence[float], colour: str, *, marker: str = "o", label: str = "") -> None:
+    """Seeds as small dots beside their mean with its 95 % interval (Student's t), at a place of the x axis."""
+    known = np.asarray(values, dtype=float)
+    known = known[np.isfinite(known)]
+    if not len(known):
+        return
+    found = estimate(known)
+    axis.plot([place - 0.12] * len(known), known, ".", color=colour, alpha=0.45, ms=3, mew=0)
+    if found.n > 1:
+        axis.plot([place, place], [found.low, found.high], color=colour, lw=1.2)
+    axis.plot([place], [found.mean], marker, color=colour, label=label or None)
+
+
+def mark_breakpoint(axis: Axes, iteration: float, *, named: bool = True) -> None:
+    """The breakpoint: a thin dark line with a triangle on top, in every figure the same."""
+    axis.axvline(iteration, color="black", lw=0.7, ls=(0, (4, 2)), zorder=1)
+    axis.plot(
+        [iteration], [1], marker="v", color="black", ms=4, clip_on=False, transform=axis.get_xaxis_transform(), ls=""
+    )
+    if named:
+        axis.annotate(
+            "break", (iteration, 1), (3, -1), xycoords=axis.get_xaxis_transform(), textcoords="offset points",
+            fontsize=6.5, va="top",
+        )  # fmt: skip
+
+
+def percent(axis: Axes, label: str = "", *, which: str = "y") -> None:
+    """Show an axis of shares in [0, 1] in percent; the sign stands with the label."""
+    getattr(axis, f"{which}axis").set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=""))
+    if label:
+        axis.set(**{f"{which}label": f"{label} (%)"})
+
+
+def names_below(axis: Axes, names: Sequence[str], *, turned: bool = False) -> None:
+    """Names of categories at 0, 1, 2, ... of the x axis."""
+    axis.set_xticks(range(len(names)), names, rotation=30 if turned else 0, ha="right" if turned else "center")
+    axis.grid(visible=False, axis="x")
+    axis.set_xlim(-0.6, len(names) - 0.4)
+
+
+def zero_line(axis: Axes, at: float = 0.0) -> None:
+    """A thin line where there is no effect."""
+    axis.axhline(at, color=GREY, lw=0.7, zorder=0)

@@ -1,0 +1,142 @@
+"""What an intervention is: a frozen, registered, JSON-able map from a batch to a batch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
+from typing import Annotated, ClassVar
+
+import torch
+from pydantic import PlainSerializer, PlainValidator
+from torch import Tensor
+
+from cotoolkit.core.registry import Registered, Registry
+
+
+class InterventionError(ValueError):
+    """The batch, the generator or the number of classes does not fit the intervention; one line says what to do."""
+
+
+class Intervention(Registered, ABC):
+    """A change of the data: images and labels in, images and labels out.
+
+    Subclasses are frozen pydantic dataclasses registered in `INTERVENTIONS`; they implement `apply` and set the flags
+    below. The input tensors are never written to, and values are never clipped: the paper trains on unclipped images,
+    and who wants the box adds it, `Compose([Inject("paired", beta="8/255"), Clip()])`.
+    """
+
+    needs_labels: ClassVar[bool] = False
+    """Whether it reads or changes the labels."""
+    random: ClassVar[bool] = False
+    """Whether it draws from the generator."""
+    train_only: ClassVar[bool] = False
+    """Whether it must be left out of the data one evaluates on; see `at_test`."""
+    mixes_images: ClassVar[bool] = False
+    """Whether an output image depends on other images of the batch."""
+    differentiable: ClassVar[bool] = True
+    """Whether gradients pass from the output images to the input images."""
+
+    def __call__(
+        self,
+        images: Tensor,
+        labels: Tensor | None = None,
+        generator: torch.Generator | None = None,
+        *,
+        classes: int | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Apply the intervention to a batch.
+
+        Args:
+            images: (B, C, H, W), floating, in [0, 1] pixel units; the output has their dtype and device.
+            labels: (B,) integers below `classes`; may be None where `needs_labels` is False.
+            generator: source of randomness where `random` is True; may live on another device than the images.
+            classes: number of classes of the data set. A batch cannot tell, so whoever knows the data set says it.
+
+        Raises:
+            InterventionError: images, labels, generator or number of classes are missing or do not fit.
+        """
+        check_images(images)
+        if labels is not None:
+            check_labels(labels, len(images), self.class_count(classes))
+        elif self.needs_labels:
+            raise InterventionError(f"{self.name} needs labels")
+        if self.random and generator is None:
+            raise InterventionError(f"{self.name} is random: pass generator=torch.Generator().manual_seed(0)")
+        with _full_precision(images.device):
+            return self.apply(images, labels, generator, classes)
+
+    @abstractmethod
+    def apply(
+        self, images: Tensor, labels: Tensor | None, generator: torch.Generator | None, classes: int | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """The work of `__call__`, on checked arguments."""
+
+    def class_count(self, classes: int | None) -> int | None:
+        """Number of classes, given that the caller said `classes`; None if it does not matter to the intervention."""
+        return classes
+
+    def at_test(self) -> Intervention:
+        """What of it belongs on test data: the intervention itself, unless (a part of) it is `train_only`."""
+        return INTERVENTIONS.parse("compose") if self.train_only else self  # an empty row of parts is the identity
+
+
+INTERVENTIONS = Registry[Intervention]("intervention")
+"""Every intervention by name."""
+
+InterventionField = Annotated[Intervention, PlainValidator(INTERVENTIONS.parse), PlainSerializer(INTERVENTIONS.dump)]
+"""An intervention as a field of a pydantic class: takes an instance, a name or a mapping, and dumps a mapping."""
+
+
+def _full_precision(device: torch.device) -> AbstractContextManager[object]:
+    """No autocast: it would take spectra and projections in half precision, three digits, inside a model's layer."""
+    if torch.amp.is_autocast_available(device.type):
+        return torch.autocast(device.type, enabled=False)
+    return nullcontext()
+
+
+def check_images(images: Tensor) -> None:
+    """Refuse anything but floating (B, C, H, W)."""
+    if images.ndim != 4:
+        raise InterventionError(f"images must be (B, C, H, W), not {tuple(images.shape)}")
+    if not images.is_floating_point():
+        raise InterventionError(f"images must be floating, in [0, 1], not {images.dtype}; divide pixel levels by 255")
+
+
+def check_labels(labels: Tensor, images: int, classes: int | None) -> None:
+    """Refuse anything but one integer label per image, from 0 to `classes` - 1 (unbounded if None)."""
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+        raise InterventionError(f"labels must be integers, not {labels.dtype}")
+    if labels.shape != (images,):
+        raise InterventionError(f"{images} images need labels of shape ({images},), not {tuple(labels.shape)}")
+    if labels.is_meta or not images:  # nothing to look at
+        return
+    low, high = (int(bound) for bound in labels.aminmax())
+    if low < 0 or (classes is not None and high >= classes):
+        last = "" if classes is None else classes - 1
+        raise InterventionError(f"labels run from {low} to {high}, they must lie in 0 .. {last}")
+
+
+def to_json(intervention: Intervention) -> str:
+    """Canonical JSON text of an intervention: sorted keys, no spaces, floats by `repr`.
+
+    >>> from interventions import LowPass
+    >>> to_json(LowPass(8))
+    '{"bandwidth":8.0,"domain":"dct","name":"low_pass","shape":"square"}'
+    """
+    return json.dumps(INTERVENTIONS.dump(intervention), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def from_json(text: str) -> Intervention:
+    """The intervention that JSON text describes; the inverse of `to_json`.
+
+    Raises:
+        ValueError: not JSON, an unknown name, or fields the intervention refuses.
+    """
+    return INTERVENTIONS.parse(json.loads(text))
+
+
+def fingerprint(intervention: Intervention) -> str:
+    """SHA-256, in hex, of the canonical JSON: equal for equal interventions, on every machine."""
+    return hashlib.sha256(to_json(intervention).encode()).hexdigest()

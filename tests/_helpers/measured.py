@@ -1,0 +1,141 @@
+"""Measurements made up for tests of the verdict: accuracies are set, intervals follow."""
+
+from __future__ import annotations
+
+import torch
+
+from cotoolkit.diagnosis.measurements import (
+    Attack,
+    ClassRow,
+    Duel,
+    Masking,
+    Mean,
+    Measurements,
+    Rate,
+    Rise,
+    Segment,
+    Signal,
+    Spectrum,
+    Surface,
+)
+from cotoolkit.diagnosis.measuring.statistics import rate
+
+EPSILON = 0.1
+
+
+def share(value: float, points: int) -> Rate:
+    return rate(torch.arange(points) < round(value * points))
+
+
+def attack(name: str, family: str, value: float, points: int, multiple: float = 1.0, steps: int = 1) -> Attack:
+    return Attack(
+        name=name,
+        family=family,
+        epsilon=multiple * EPSILON,
+        steps=steps,
+        restarts=1,
+        accuracy=share(value, points),
+        card="none",
+    )
+
+
+def mean(value: float, half: float = 0.02) -> Mean:
+    return Mean(value=value, low=value - half, high=value + half, median=value, points=128)
+
+
+def measurements(
+    *,
+    clean: float = 0.9,
+    renamed: float | None = None,
+    fgsm: float = 0.6,
+    pgd: float = 0.5,
+    worst: float = 0.48,
+    classes: int = 10,
+    points: int = 1000,
+    few: int = 128,
+    rise: Rise | None = None,
+    step_rise: Rise | None = None,
+    duels: dict[str, tuple[int, int, float]] | None = None,
+    alignment: float = 0.8,
+    abnormal: float = 0.0,
+    distorted: float = 0.0,
+    zero: float = 0.0,
+    spread: float = 0.0,
+    unbounded: float = 0.0,
+    strong: float | None = None,
+    pgd_radii: dict[float, float] | None = None,
+) -> Measurements:
+    """A robust network, but for what is given; duels are (only challenger, only champion, p) by family."""
+    still = Rise(weak=1, strong=1, accuracy=0, rise=0, low=-0.01, high=0.01, p_value=1)
+    peak = () if rise is None or rise.strong <= 1 else (rise,)
+    champion = pgd if strong is None else strong
+    families = ("margin", "smoothed", "black-box")
+    fought = {family: (duels or {}).get(family, (0, 10, 1.0)) for family in families}
+    return Measurements(
+        classes=classes,
+        clean=attack("clean", "clean", clean, points, 0, 0),
+        renamed=share(clean if renamed is None else renamed, points // 2),
+        fgsm=(
+            attack("fgsm", "single-step", (clean + fgsm) / 2, points, 0.5),
+            attack("fgsm", "single-step", fgsm, points),
+            *(attack("fgsm", "single-step", one.accuracy, points, one.strong) for one in peak),
+        ),
+        pgd=attack("pgd-20", "multi-step", pgd, points, steps=20),
+        few_clean=attack("clean", "clean", clean, few, 0, 0),
+        pgd_steps=(attack("pgd-1", "multi-step", fgsm, few), attack("pgd-20", "multi-step", pgd, few, steps=20)),
+        pgd_radii=tuple(
+            attack("pgd-10", "multi-step", value, few, multiple, 10)
+            for multiple, value in (pgd_radii or {1.0: pgd}).items()
+        ),
+        strong=(
+            attack("pgd-50-3", "multi-step", champion, few, steps=50),
+            *(attack(f"{family}-20", family, champion, few, steps=20) for family in families),
+        ),
+        worst=share(worst, few),
+        unbounded=attack("pgd-20", "multi-step", unbounded, few, 10, 20),
+        radius_rise=rise or still,
+        step_rise=step_rise or still,
+        duels=tuple(
+            Duel(
+                challenger=f"{family}-20",
+                champion="pgd-50-3",
+                only_challenger=won,
+                only_champion=lost,
+                unfooled=round(champion * few),
+                p_value=p,
+            )
+            for family, (won, lost, p) in fought.items()
+        ),
+        signals=tuple(
+            Signal(name=name, mean=mean(value), source="test", at_break=None)
+            for name, value in (
+                ("gradient_alignment", alignment),
+                ("perturbation_alignment", alignment),
+            )
+        ),
+        segment=Segment(
+            fractions=(0, 1, 2),
+            accuracy=(clean, fgsm, fgsm),
+            median_loss=(0, 1, None),
+            lower_loss=(0, 1, None),
+            upper_loss=(0, 1, None),
+            boundary_distortion=None,
+            distorted=share(distorted, points),
+            abnormal=share(abnormal, points),
+            smallest_fooling_fraction=None,
+        ),
+        surface=Surface(along=(0, 1), across=(-1, 1), loss=((0, 1), (0, None)), accuracy=((1, 1), (1, 1)), points=8),
+        spectrum=Spectrum(fgsm=(0.5, 0.5), pgd=None, noise=(0.5, 0.5)),
+        masking=Masking(
+            logit_spread=spread,
+            zero_gradients=share(zero, points),
+            broken_outputs=0,
+            median_gradient=0.1,
+        ),
+        per_class=(ClassRow(label=0, points=few, clean=share(clean, few), fgsm=share(fgsm, few), pgd=share(pgd, few)),),
+        autoattack=None,
+    )
+
+
+def risen(strong: float, accuracy: float, by: float, *, half: float = 0.03, p: float = 1e-9) -> Rise:
+    return Rise(weak=0.5, strong=strong, accuracy=accuracy, rise=by, low=by - half, high=by + half, p_value=p)

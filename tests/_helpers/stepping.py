@@ -1,0 +1,45 @@
+"""One step of a training method on the small networks: the batch, the update, and both together."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from cotoolkit.attacks.threat_model import ThreatModel
+from cotoolkit.methods import Batch, Method, StepRecord, Update
+from tests._helpers.networks import conv_net
+
+
+def batch(
+    threat: ThreatModel | None = None,
+    *,
+    size: int = 6,
+    seed: int = 0,
+    trace: bool = True,
+    progress: float = 0.0,
+    indices: Tensor | None = None,
+) -> Batch:
+    """A random batch of (size, 1, 6, 6) images of four classes; the attack's generator has the same seed."""
+    draws = torch.Generator().manual_seed(seed)
+    images, labels = torch.rand(size, 1, 6, 6, generator=draws), torch.randint(4, (size,), generator=draws)
+    generator = torch.Generator().manual_seed(seed)
+    return Batch(images, labels, threat or ThreatModel("16/255"), generator, trace, progress, indices)
+
+
+def sgd(model: nn.Module, rate: float = 0.1) -> Update:
+    """The update that a method's step calls with its loss: one step of plain SGD."""
+    optimizer = torch.optim.SGD(model.parameters(), rate)
+
+    def update(loss: Tensor) -> None:
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return update
+
+
+def stepped(method: Method, given: Batch, *, norm: bool = True) -> tuple[nn.Sequential, StepRecord]:
+    """A fresh `conv_net` after one step of `method`, and the step's record."""
+    model = conv_net(norm=norm)
+    record = method.step(model, given, sgd(model))
+    return model, record

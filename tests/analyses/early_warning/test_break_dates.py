@@ -1,0 +1,104 @@
+import random
+
+import pandas as pd
+import pytest
+
+from analyses.early_warning.break_dates import EVERY, Crossings, crossings, undated
+from cotoolkit.monitor.dating import WINDOW
+from tests._helpers.made_recordings import breaks_at, judged, recording
+
+
+def dated(broken, iterations=300):
+    """The two dates of a run that is broken where `broken` says."""
+    return crossings(recording(lambda i: 0.0 if broken(i) else 0.5, iterations=iterations).truth)
+
+
+@pytest.mark.parametrize("at", [1, 17, 150, 290])
+def test_a_collapse_is_dated_to_the_iteration(at):
+    found = judged(breaks_at(at))
+    assert (found.kind, found.first, found.sustained) == ("collapse", at, at)
+    assert (found.best, found.recovered) == (0.5, False)
+
+
+def test_a_collapse_that_lasts_a_window_may_recover():
+    found = judged(lambda i: 0.0 if 100 <= i <= 100 + WINDOW else 0.5)
+    assert (found.kind, found.first, found.sustained, found.recovered) == ("collapse", 100, 100, True)
+
+
+def test_a_dip_that_does_not_last_is_unclear():
+    found = judged(lambda i: 0.0 if 100 <= i < 100 + WINDOW else 0.5)
+    assert (found.kind, found.first, found.sustained) == ("unclear", None, None)
+
+
+def test_excursions_before_the_break_are_its_first_crossing_as_the_engine_has_it():
+    assert dated(lambda i: i == 100 or i >= 110) == (100, 110)
+    # As many intact iterations as the window in between: another matter.
+    assert dated(lambda i: i == 110 - WINDOW or i >= 110) == (110 - WINDOW, 110)
+    assert dated(lambda i: i == 110 - WINDOW - 1 or i >= 110) == (110, 110)
+    # And excursions that hold each other by the hand are one.
+    assert dated(lambda i: i in range(20, 110, WINDOW) or i >= 110) == (20, 110)
+    # One that lasts too short a time is an excursion, too.
+    assert dated(lambda i: 100 <= i < 100 + WINDOW or i >= 120) == (100, 120)
+    assert dated(lambda i: 100 <= i < 290) == (100, 100)
+    assert dated(lambda i: i == 300) == (300, 300)
+    assert dated(lambda i: 250 <= i < 260) is None
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_dates_by_their_definition(seed):
+    draws = random.Random(seed)
+    flags = [False] + [draws.random() < (i - 60) / 100 for i in range(1, 301)]
+    found = dated(lambda i: flags[i])
+    lasts = [i for i in range(301) if all(flags[i : i + WINDOW + 1])]
+    assert found.sustained == lasts[0]
+    # Between the first and the lasting one no window is intact throughout, and the one before the first is.
+    between = range(found.first, found.sustained)
+    assert flags[found.first]
+    assert all(any(flags[i : i + WINDOW]) for i in between)
+    assert not any(flags[max(0, found.first - WINDOW) : found.first])
+
+
+def test_a_denser_look_finds_the_same_break_to_the_iteration():
+    # Accuracy before the break is noise: with the best of every look the threshold would rise where looks are dense.
+    def pgd(i):
+        return (0.5 if i % EVERY == 0 else 0.9) if i < 137 else 0.3 if i < 150 else 0.2
+
+    whole = recording(pgd).truth
+    known = {*range(0, 301, EVERY), 300}
+    while missing := undated(whole[whole["iteration"].isin(known)]):
+        known |= missing
+    part = whole[whole["iteration"].isin(known)]
+    assert crossings(part) == crossings(whole) == Crossings(150, 150)
+    assert {*range(150 - WINDOW, 150 + WINDOW + 1)} <= known
+    assert len(known) < 80
+
+
+def test_nothing_is_undated_without_a_break_that_lasts():
+    table = pd.DataFrame({"iteration": [0, 16, 32, 48], "clean": 0.9, "fgsm": 0.7, "pgd": [0.5, 0.5, 0.0, 0.5]})
+    assert undated(table) == set()
+    assert undated(table[:3]) == {*range(16, 32)} - {16}
+
+
+def test_half_of_the_best_counts_not_of_the_last():
+    # 0.6, then 0.4 for long, then 0.25: below half of 0.6, not below half of 0.4.
+    found = judged(lambda i: 0.6 if i < 100 else 0.4 if i < 200 else 0.25)
+    assert (found.kind, found.first, found.best) == ("collapse", 200, 0.6)
+
+
+def test_without_a_gap_to_fgsm_it_is_no_collapse():
+    assert judged(breaks_at(100), fgsm=breaks_at(100, 0.6, 0.1)).kind == "gradual"
+
+
+@pytest.mark.parametrize(("last", "kind"), [(0.5, "healthy"), (0.41, "healthy"), (0.39, "gradual")])
+def test_a_slow_loss_is_gradual_beyond_a_fifth(last, kind):
+    assert judged(lambda i: 0.5 - (0.5 - last) * min(i / 200, 1)).kind == kind
+
+
+def test_a_run_that_ended_early_or_at_chance_diverged():
+    assert judged(0.5, ended=200).kind == "diverged"
+    chance = breaks_at(100, 0.5, 0.1)
+    assert judged(chance, fgsm=chance, clean=breaks_at(100, 0.9, 0.1)).kind == "diverged"
+
+
+def test_what_never_was_robust_is_unclear():
+    assert judged(0.1).kind == "unclear"

@@ -1,0 +1,82 @@
+"""The recorded detector decides as the monitor of a real loop does."""
+
+import math
+
+import pytest
+import torch
+
+from analyses.early_warning.dates import TRACED
+from analyses.early_warning.simulation import watch
+from cotoolkit.monitor.config import MonitorConfig
+from cotoolkit.monitor.early_warning import Alarm
+from cotoolkit.monitor.monitor import BreakpointMonitor
+from cotoolkit.monitor.step_buffer import TOGETHER
+from tests._helpers.loops import Clock
+from tests._helpers.made_recordings import breaks_at, run, surge
+from tests._helpers.scripted import result
+
+
+class Recorded(BreakpointMonitor):
+    """Reads and probes the recording instead of a network."""
+
+    def __init__(self, one):
+        points = torch.zeros(10, 1, 2, 2), torch.arange(10)
+        super().__init__(Clock(), points, epsilon=0.1, config=one.config.monitor)
+        self.rows = one.recording.trace.set_index("iteration").to_dict("index")
+        self.unread = []
+
+    @property
+    def _enough(self):
+        return len(self.unread) >= TOGETHER
+
+    def _close_step(self):
+        self.iteration += 1
+        skipped = TRACED if self.iteration % self.config.trace_every else ()
+        self.unread.append((self.iteration, {k: v for k, v in self.rows[self.iteration].items() if k not in skipped}))
+
+    def _signals(self):
+        read, self.unread = self.unread, []
+        return read
+
+    def _measure(self, weights=None, enough=None):
+        row = self.rows[self.iteration]
+        return result(row["probe_pgd"], row["probe_fgsm"], row["probe_clean"])
+
+
+@pytest.mark.parametrize("at", [70, 133, 201, 250])
+@pytest.mark.parametrize("signal", [{}, {"abnormal_example": -3}, {"pert_align": 2}])
+def test_the_recorded_detector_decides_as_the_monitor(at, signal):
+    signals = {name: surge(at + lag, size=-0.5 if name == "pert_align" else 0.5) for name, lag in signal.items()}
+    one = run(pgd=breaks_at(at), **signals)
+    found = watch(one)
+    monitor = Recorded(one)
+    for _ in range(300):
+        monitor.step()
+    kinds = {
+        kind: [event.detected for event in monitor.events if event.kind == kind] for kind in ("warning", "breakpoint")
+    }
+    assert found.warnings == kinds["warning"]
+    assert found.breaks == kinds["breakpoint"]
+    assert bool(found.warnings) == bool(signal)
+
+
+def test_without_signals_the_schedule_finds_the_break():
+    one = run(pgd=breaks_at(133))
+    scheduled = [i for i in range(1, 301) if MonitorConfig().scheduled(i)]
+    assert watch(one).breaks == [next(i for i in scheduled if i >= 133)]
+    assert watch(one).probes == len(scheduled)
+
+
+def test_a_probe_is_looked_up_where_one_was_recorded():
+    one = run(pgd=breaks_at(133), abnormal_example=surge(133))
+    trace = one.recording.trace
+    trace.loc[trace["iteration"] % 16 != 0, "probe_pgd"] = math.nan
+    found = watch(one)
+    assert found.warnings[0] == 136
+    assert found.breaks == [144]
+
+
+def test_other_rules_may_be_given():
+    one = run(pgd=breaks_at(133), abnormal_example=surge(133))
+    assert watch(one, []).warnings == []
+    assert Alarm([]).update({"abnormal_example": 1.0}) is None

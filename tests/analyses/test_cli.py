@@ -1,0 +1,77 @@
+"""`cotoolkit analyse` on tiny runs."""
+
+import importlib
+
+import pandas as pd
+import pytest
+
+from analyses.cli import STUDIES
+from cotoolkit.training.trainer import run
+from tests._helpers.small import small
+from tests.cotoolkit.cli.test_main import cli
+
+__all__ = ["cli"]
+
+
+@pytest.fixture
+def runs(cli, tmp_path):
+    """Standard training, PGD from its weights, standard on from its weights, and PGD from the start."""
+    root = tmp_path / "runs"
+    clean = run(small(method="standard"), root, device="cpu")
+    start = str(clean.checkpoint_path("last"))
+    folders = {"clean": clean, "other": run(small(method="pgd"), root, device="cpu")}
+    folders["robust"] = run(small(method="pgd", initial=start), root, device="cpu")
+    folders["control"] = run(small(method="standard", initial=start), root, device="cpu")
+    return {name: folder.path.name for name, folder in folders.items()}
+
+
+def test_mixtures_writes_tables_pictures_and_a_page(cli, runs, tmp_path):
+    code, out, err = cli("analyse", "mixtures", runs["clean"], runs["other"], "--out", "m")
+    assert code == 0, err
+    assert "clean reference: standard:last; robust reference: pgd:last" in out
+    table = pd.read_parquet(tmp_path / "m" / "mixture_table.parquet")
+    assert set(table["model"]) == {"start", "standard:last", "pgd:last"}
+    assert (tmp_path / "m" / "report.html").read_text().count("<img") >= 6
+    assert (tmp_path / "m" / "layers.svg").exists()
+
+
+def test_features_writes_tables_pictures_and_a_page(cli, runs, tmp_path):
+    code, _, err = cli("analyse", "features", runs["clean"], runs["other"], "--out", "f", "--points", "20")
+    assert code == 0, err
+    table = pd.read_csv(tmp_path / "f" / "feature_table.csv")
+    assert {"input_gradient_high_share", "filter_high_frequency_share"} <= set(table["statistic"])
+    assert (tmp_path / "f" / "attributions.png").exists()
+
+
+def test_purification_of_networks_reports_five_items(cli, runs, tmp_path):
+    words = ["--dictionary", runs["other"], "--control", runs["control"], "--out", "p"]
+    code, _, err = cli("analyse", "purification", runs["clean"], runs["robust"], *words)
+    assert code == 0, err
+    verdicts = pd.read_csv(tmp_path / "p" / "verdicts.csv")
+    assert list(verdicts.columns) == ["layer", "angle", "shared_removal", "sparser", "causal", "control"]
+    assert set(verdicts.drop(columns="layer").to_numpy().ravel()) <= {"holds", "fails", "open"}
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_has_its_package(name):
+    package = f"analyses.{name.replace('-', '_')}"
+    assert callable(importlib.import_module(f"{package}.study").run_study)
+    assert callable(importlib.import_module(f"{package}.page").report_of)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("mixtures nothing other", "none of the 0 runs matches 'nothing'"),
+        ("mixtures a:nowhere b", "no checkpoint 'nowhere'"),
+        ("purification a b c", "takes two networks, CLEAN and ROBUST, or none, not 3"),
+        ("purification --scale huge", "'huge' is not one of"),
+        ("across-break --scale huge", "'huge' is not one of"),
+        ("features a:last b:last --points 3", "Invalid value for '--points'"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(cli, words, message):
+    code, out, err = cli("analyse", *words.split())
+    assert code == 2
+    assert message in " ".join(err.split())
+    assert "Traceback" not in out + err

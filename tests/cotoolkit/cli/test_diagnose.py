@@ -1,0 +1,226 @@
+"""`cotoolkit diagnose` from the command line: what it takes, what it refuses, what it writes."""
+
+import json
+
+import pytest
+import torch
+
+from tests._helpers.user_models import Mlp, digits
+from tests.cotoolkit.cli.test_main import cli
+
+__all__ = ["cli"]
+
+OWN = "tests._helpers.user_models"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with the weights of an MLP trained on images minus 0.25, divided by 0.5, and with bad files."""
+    folder = tmp_path_factory.mktemp("own")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = Mlp()
+        images, labels = digits(train=True)
+        optimizer = torch.optim.Adam(network.parameters(), 0.01)
+        for _ in range(60):
+            optimizer.zero_grad()
+            loss = torch.nn.functional.cross_entropy(network((images - 0.25) / 0.5), labels)
+            loss.backward()
+            optimizer.step()
+    weights = network.state_dict()
+    torch.save(weights, folder / "mlp.pt")
+    torch.save({**weights, "1.weight": torch.full((32, 64), float("nan"))}, folder / "nan.pt")
+    torch.save({"a.weight": torch.ones(3)}, folder / "keys.pt")
+    torch.save(Mlp(100).state_dict(), folder / "hundred.pt")
+    torch.save(network, folder / "pickled.pt")
+    (folder / "empty.pt").touch()
+    return folder
+
+
+@pytest.fixture
+def diagnose(cli, trained):
+    """Runs the command on the MLP, quick and on few points, with the options given."""
+
+    def call(**options):
+        given = {
+            "model": f"{OWN}:Mlp",
+            "weights": str(trained / "mlp.pt"),
+            "data": f"{OWN}:digits",
+            "epsilon": "0.3",
+            "out": "found",
+            "budget": "quick",
+            "points": "40",
+            "device": "cpu",
+            **options,
+        }
+        words = ((f"--{name.replace('_', '-')}", value) for name, value in given.items() if value is not None)
+        return cli("diagnose", *(word for pair in words for word in pair))
+
+    return call
+
+
+# --- bad input --------------------------------------------------------------------------------------------------------
+
+BAD = [
+    ({"weights": "none.pt"}, "no weights file none.pt"),
+    ({"weights": "."}, "is a folder; name the weights file in it"),
+    ({"weights": "keys.pt"}, "is of another architecture than the model: it has a.weight, the model needs 1.weight"),
+    ({"weights": "hundred.pt"}, "the last layer (3.weight) has 100 outputs, the data 10 classes"),
+    ({"weights": "nan.pt"}, "1.weight has 2048 of 2048 values that are nan"),
+    ({"weights": "pickled.pt"}, "holds Python objects"),
+    ({"weights": "empty.pt"}, "is empty"),
+    ({"weights": None, "weights_key": "ema"}, "--weights-key chooses among the weights of a file"),
+    ({"weights_key": "ema"}, "no weights under 'ema' that fit the model"),
+    ({"model": f"{OWN}:hundred", "weights": None}, "the last layer has 100 outputs, the data 10 classes"),
+    ({"model": f"{OWN}:Pair"}, "returns a tuple of 2, it must return one tensor of logits (N, 10)"),
+    ({"model": f"{OWN}:not_a_module", "weights": None}, "returned a int; it must return a torch.nn.Module"),
+    ({"model": f"{OWN}:nothing"}, "'nothing' does not exist"),
+    ({"model": "nowhere:net"}, "no module 'nowhere'"),
+    ({"model": "smal_cnn"}, "did you mean small_cnn"),
+    ({"model": "torchvision:resnet18", "weights": None}, "takes images with 3 channels; the data has 1"),
+    ({"data": f"{OWN}:colour"}, "the model fails on images of shape (3, 8, 8): RuntimeError:"),
+    ({"data": f"{OWN}:levels"}, "run from 0 to 255, outside the bounds 0 to 1"),
+    ({"data": f"{OWN}:digits", "bounds": "0,255"}, "as in [0, 1] and not as in the bounds 0 to 255"),
+    ({"data": f"{OWN}:empty"}, "no images"),
+    ({"data": "digts"}, "did you mean digits"),
+    ({"epsilon": "0"}, "epsilon is 0; give a share of the pixel range above 0 and at most 1"),
+    ({"epsilon": "-8/255"}, "epsilon is -8/255; give"),
+    ({"epsilon": "8"}, "epsilon is 8; give"),
+    ({"epsilon": "nan"}, "not a finite number: 'nan'"),
+    ({"epsilon": "big"}, "not a number: 'big'"),
+    ({"mean": "0.5"}, "mean and std go together"),
+    ({"mean": "a,b", "std": "1"}, "--mean: not a number: 'a'"),
+    ({"mean": "0.5,0.5", "std": "1"}, "mean has 2 numbers, the images have 1 channels"),
+    ({"mean": "0.5", "std": "0"}, "std must be above 0"),
+    ({"bounds": "255"}, "--bounds is '255'; give the least and the greatest pixel"),
+    ({"bounds": "1,0"}, "--bounds is '1,0'"),
+    ({"points": "1"}, "Invalid value for '--points'"),
+    ({"budget": "huge"}, "'huge' is not one of"),
+    ({"device": "tpu"}, "'tpu' is not one of"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("options", "message"), BAD, ids=[message[:30] for _, message in BAD])
+def test_bad_input_is_one_line_and_exit_code_2(diagnose, trained, tmp_path, options, message):
+    weights = options.get("weights")
+    if weights is not None and (trained / weights).is_file():
+        options = {**options, "weights": str(trained / weights)}
+    code, out, err = diagnose(**options)
+    assert code == 2
+    assert message in " ".join(err.replace("│", " ").split())
+    assert "Traceback" not in out + err
+    if err.startswith("error:"):
+        assert err.count("\n") == 1
+    assert not (tmp_path / "found").exists()
+
+
+def test_what_is_required_is_told(cli):
+    code, _, err = cli("diagnose", "--model", "small_cnn")
+    assert code == 2
+    assert "Missing option '--data'" in err
+
+
+def test_files_of_the_user_are_left_alone(diagnose, tmp_path):
+    mine = tmp_path / "found" / "report.html"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    code, _, err = diagnose()
+    assert code == 2
+    assert "--out found holds files, and no earlier diagnosis; name a new or an empty folder" in err
+    assert mine.read_text() == "mine"
+    code, _, err = diagnose(out="found/report.html")
+    assert (code, mine.read_text()) == (2, "mine")
+    assert "is a file; name a folder" in err
+
+
+@pytest.fixture
+def without_page(monkeypatch):
+    """Nothing is drawn, which takes longer than measuring."""
+
+    def write(diagnosis, folder):
+        folder.mkdir(exist_ok=True)
+        (folder / "diagnosis.json").write_text(diagnosis.to_json())
+        return folder / "diagnosis.json"
+
+    monkeypatch.setattr("cotoolkit.diagnosis.page.write_diagnosis", write)
+
+
+# --- good input -------------------------------------------------------------------------------------------------------
+
+
+def accuracies(path):
+    """Every accuracy in a diagnosis.json."""
+    measured = json.loads((path / "diagnosis.json").read_text())["measurements"]
+    attacks = [measured["clean"], *measured["fgsm"], measured["pgd"], *measured["pgd_steps"], *measured["strong"]]
+    return [attack["accuracy"]["value"] for attack in attacks]
+
+
+def test_it_says_what_it_found_and_writes_the_page(diagnose, tmp_path):
+    (tmp_path / "found").mkdir()
+    code, out, err = diagnose(mean="0.25", std="0.5")
+    assert code == 0, err
+    found = json.loads((tmp_path / "found" / "diagnosis.json").read_text())
+    assert found["verdict"]["label"] == "not robust"
+    assert out.lstrip().startswith("not robust (confidence: ")
+    assert " for " in out
+    assert "page: found/report.html" in out
+    assert "<html" in (tmp_path / "found" / "report.html").read_text()
+    assert found["environment"]["data"] == f"{OWN}:digits"
+    assert found["protocol"]["points"] == 40
+    assert found["measurements"]["clean"]["accuracy"]["value"] > 0.8
+
+
+def test_an_earlier_diagnosis_is_replaced(diagnose, without_page, tmp_path):
+    for epsilon in (0.3, 0.2):
+        code, _, err = diagnose(epsilon=str(epsilon))
+        assert code == 0, err
+        assert json.loads((tmp_path / "found" / "diagnosis.json").read_text())["protocol"]["epsilon"] == epsilon
+
+
+def test_one_function_described_in_three_ways_has_the_same_accuracies(diagnose, without_page, tmp_path):
+    ways = {
+        "inside": {"model": f"{OWN}:Normalising"},
+        "stated": {"mean": "0.25", "std": "0.5"},
+        "levels": {"bounds": "0,255", "mean": "63.75", "std": "127.5", "data": f"{OWN}:levels"},
+    }
+    for name, options in ways.items():
+        code, _, err = diagnose(**options, out=name)
+        assert code == 0, err
+    first = accuracies(tmp_path / "inside")
+    assert first[0] > 0.8
+    assert accuracies(tmp_path / "stated") == first
+    assert accuracies(tmp_path / "levels") == first
+
+
+def test_the_weights_findings_are_in_the_output_and_in_the_file(diagnose, without_page, trained, tmp_path):
+    weights = torch.load(trained / "mlp.pt", weights_only=True)
+    other = {name: torch.zeros_like(value) for name, value in weights.items()}
+    wrapped = {f"module.{name}": value for name, value in weights.items()}
+    content = {"state_dict": {**wrapped, "mean": torch.tensor([0.25]), "std": torch.tensor([0.5])}, "model_ema": other}
+    torch.save(content, tmp_path / "both.pt")
+    code, out, err = diagnose(weights=str(tmp_path / "both.pt"))
+    assert code == 0, err
+    found = json.loads((tmp_path / "found" / "diagnosis.json").read_text())
+    texts = [finding["text"] for finding in found["findings"]]
+    for part in ("state_dict was taken (plain weights), not model_ema", "DataParallel", "input normalisation"):
+        assert any(part in text for text in texts)
+        assert part in " ".join(out.split())
+    assert found["measurements"]["clean"]["accuracy"]["value"] > 0.8, "the normalisation in the file was applied"
+
+
+def test_a_network_without_weights_is_told_apart(diagnose, without_page):
+    code, out, err = diagnose(model="small_cnn", weights=None, data="digits", points="200")
+    assert code == 0, err
+    assert out.lstrip().startswith("not robust")
+    assert "small_cnn has random weights" in out
+
+
+def test_interrupting_writes_nothing(diagnose, tmp_path, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cotoolkit.diagnosis.diagnose.measure", interrupted)
+    code, _, err = diagnose()
+    assert code == 130
+    assert "interrupted; nothing was written" in err
+    assert not (tmp_path / "found").exists()

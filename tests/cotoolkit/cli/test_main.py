@@ -1,0 +1,206 @@
+import sys
+
+import pandas as pd
+import pytest
+
+from cotoolkit.cli import main
+from cotoolkit.cli.display import LiveRuns, accuracies, breakpoint_text, console, result_table
+from cotoolkit.runs.folder import RunFolder
+from cotoolkit.training.trainer import Progress, run
+from tests._helpers.scripted import result as probe_result
+from tests._helpers.small import small
+
+TINY = [
+    "data={name: digits, train_size: 320, test_size: 60}",
+    "model={name: small_cnn, width: 4}",
+    "epsilon=0.1",
+    "epochs=1",
+    "batch_size=64",
+    "monitor={interval: 5, points: 40, steps: 3}",
+    "evaluation=(clean,pgd-50)",
+]
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys, tmp_path):
+    """Runs a command in an empty folder; gives exit code, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["cotoolkit", *words])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        captured = capsys.readouterr()
+        return exit_.value.code or 0, captured.out, captured.err
+
+    return call
+
+
+BAD_INPUT = [
+    ("train metod=fgsm", "unknown setting 'metod'"),
+    ("train method=fgms", "did you mean fgsm"),
+    ("train data=digts", "did you mean digits"),
+    ("train epsilon=-1/255", "greater than or equal to 0"),
+    ("train epsilon=abc", "not a number: 'abc'"),
+    ("train epsilon=[0.1,0.2]", "epsilon has 2 values; `study run` trains grids"),
+    ("train epsilon", "'epsilon' is not a setting"),
+    ("train intervention.beta=0.1", "without an intervention"),
+    ("train intervention=inject intervention.beta=0.1", "needs a carrier"),
+    ("train --config none.yaml", "no such file"),
+    ("train data=cifar10", "COTOOLKIT_DATA"),
+    ("train model=nowhere:net", "no module 'nowhere'"),
+    ("train batch_size=4000", "does not fit"),
+    ("study run seed=3..1", "the range is empty"),
+    ("study run --file none.yaml", "no such study file"),
+    ("study show none", "0 studies match 'none'"),
+    ("runs show none", "none of the 0 runs matches 'none'"),
+    ("runs compare", "no runs here"),
+    ("runs export --out table.txt", "end the name in .csv or .parquet"),
+    ("interventions preview lowpass", "did you mean low_pass"),
+    ("interventions preview low_pass --out picture.gif", "end the name in .png"),
+    ("nothing", "No such command 'nothing'"),
+    ("train --device tpu", "'tpu' is not one of"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), BAD_INPUT, ids=[words for words, _ in BAD_INPUT])
+def test_bad_input_is_one_line_and_exit_code_2(cli, monkeypatch, words, message):
+    monkeypatch.delenv("COTOOLKIT_DATA", raising=False)
+    code, out, err = cli(*words.split())
+    assert code == 2
+    assert message in " ".join(err.split())
+    assert "Traceback" not in out + err
+    if err.startswith("error:"):
+        assert err.count("\n") == 1
+
+
+def test_lists(cli):
+    for words, names in (
+        (["methods"], ["gradalign", "n_fgsm", "rs_fgsm", "standard"]),
+        (["interventions", "list"], ["inject", "low_pass", "paired", "zigzag"]),
+        (["datasets"], ["digits", "fashion_mnist", "folder:PATH"]),
+        (["models"], ["small_cnn", "preact_resnet18"]),
+        (["--help"], ["demo", "train", "study"]),
+    ):
+        code, out, _ = cli(*words)
+        assert code == 0
+        assert all(name in out for name in names)
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg"])
+def test_preview_writes_a_picture(cli, tmp_path, suffix):
+    words = f"interventions preview inject carrier=paired beta=0.15 --images 3 --out a.{suffix}".split()
+    assert cli(*words)[0] == 0
+    assert (tmp_path / f"a.{suffix}").stat().st_size > 5000
+
+
+def test_train_then_look_at_it(cli, tmp_path):
+    code, out, _ = cli("train", *TINY)
+    assert code == 0
+    assert "PGD-50" in out
+    (folder,) = (tmp_path / "runs").glob("digits-*")
+    code, out, _ = cli("train", *TINY, "seed=1")
+    assert code == 0
+
+    code, out, _ = cli("runs", "list")
+    assert (code, out.count("done")) == (0, 2)
+    code, out, _ = cli("runs", "show", folder.name)
+    assert code == 0
+    assert "epsilon: 0.1" in out
+    assert "checkpoints/last.safetensors" in out
+    code, out, _ = cli("runs", "compare")
+    assert code == 0
+    assert "seed: 0, 1" in out or "seed: 1, 0" in out
+    assert cli("runs", "compare", folder.name)[0] == 2
+    for name, options, rows in (("a.csv", [], 2), ("b.parquet", [], 2), ("c.parquet", ["--metrics"], None)):
+        assert cli("runs", "export", "--out", name, *options)[0] == 0
+        table = pd.read_csv(name) if name.endswith("csv") else pd.read_parquet(name)
+        assert rows is None or len(table) == rows
+    assert set(table["signal"]) >= {"train_loss", "probe_pgd"}
+
+    (folder / "config.yaml").write_text("a: [")
+    code, out, _ = cli("runs", "list")
+    assert code == 1
+    assert "damaged" in out
+    assert out.count("done") == 1
+
+
+def test_train_from_a_file_and_diverge(cli, tmp_path):
+    (tmp_path / "a.yaml").write_text(small(learning_rate=1e6).to_yaml())
+    code, out, _ = cli("train", "--config", "a.yaml", "seed=3")
+    assert code == 0
+    assert "diverged: the training loss is not finite" in out
+    (tmp_path / "b.yaml").write_text("[1]")
+    assert cli("train", "--config", "b.yaml")[0] == 2
+    (tmp_path / "c.yaml").write_text("a: [")
+    assert cli("train", "--config", "c.yaml")[0] == 2
+
+
+def test_a_study_runs_shows_and_fails_with_code_1(cli, tmp_path):
+    words = [*TINY, "method=[fgsm,n_fgsm]", "--jobs", "1", "--name", "two", "--scale", "smoke"]
+    code, out, _ = cli("study", "run", *words)
+    assert code == 0
+    assert "scale: smoke" in out
+    (folder,) = (tmp_path / "runs" / "studies").iterdir()
+    assert {path.name for path in folder.iterdir()} == {
+        "study.yaml",
+        "table.csv",
+        "table.parquet",
+        "timeline.png",
+        "phase.png",
+        "pictures.json",
+    }
+    code, out, _ = cli("study", "show", "two")
+    assert code == 0
+    assert "n_fgsm" in out
+    file = str(folder / "study.yaml")
+    code, out, _ = cli("study", "run", "--file", file, "model=nowhere:net", "--jobs", "1")
+    assert code == 1
+    assert out.count("failed:") >= 2
+    assert "no module 'nowhere'" in out
+
+
+def test_ctrl_c_says_how_to_go_on(cli, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cotoolkit.training.trainer.run", interrupted)
+    code, _, err = cli("train", *TINY)
+    assert code == 130
+    assert "the same command goes on" in err
+
+
+def test_live_display_follows_runs(tmp_path, monkeypatch):
+    from cotoolkit.studies.launcher import Outcome, Update
+
+    monkeypatch.setattr(console, "_force_terminal", True)
+    config = small()
+    with LiveRuns([config]) as live:
+        live.on_update(Update(config.identity, Progress(3, 10, None, "starting")))
+        live.on_update(Update(config.identity, Progress(5, 10, probe_result(0.5))))
+        assert live._progress.tasks[1].completed == 5
+        live.on_outcome(Outcome(config, RunFolder.of(tmp_path, config), "done"))
+        assert live._progress.tasks[0].finished
+
+
+def test_accuracies_in_a_few_characters():
+    assert accuracies(Progress(1, 2, None, "starting")) == "starting"
+    assert accuracies(Progress(1, 2, probe_result(0.5), "dating")) == "clean  90%  FGSM  70%  PGD  50%  dating"
+
+
+def test_breakpoints_in_tables():
+    row = {"verdict": "catastrophic overfitting", "breakpoint": 268, "earliest": 259, "latest": 278}
+    assert breakpoint_text(row) == "268 (259-278)"
+    assert breakpoint_text({**row, "breakpoint": None}) == "none"
+    assert breakpoint_text({**row, "verdict": ""}) == ""
+
+
+def test_the_table_shows_what_differs(tmp_path):
+    from cotoolkit.runs.tables import run_table
+
+    runs = [
+        run(small(epochs=1, **options), tmp_path, device="cpu")
+        for options in ({}, {"intervention": {"name": "inject", "carrier": "paired", "beta": 0.1}}, {"method": "pgd"})
+    ]
+    headers = [column.header for column in result_table(run_table(runs)).columns]
+    assert headers == ["method", "intervention", "β", "seed", "clean", "PGD-3", "breakpoint", "verdict"]

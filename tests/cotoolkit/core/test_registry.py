@@ -1,0 +1,114 @@
+import dataclasses
+import json
+import math
+import pickle
+
+import pytest
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from cotoolkit.core.numbers import NonNegative, Number, format_number, parse_number
+from cotoolkit.core.registry import STRICT, InvalidFields, Registry, UnknownName
+from interventions import Compose, Given, Inject, InterventionField, LowPass, Paired, Project
+
+
+class Config(BaseModel):
+    intervention: InterventionField | None = None
+
+
+@pytest.mark.parametrize(
+    ("make", "line"),
+    [
+        (lambda: Inject(beta=0.1), "intervention 'inject' needs a carrier"),
+        (lambda: Compose([{"name": "inject", "beta": 0.1}]), "intervention 'inject' needs a carrier"),
+        (lambda: Inject("zigzga", 0.1), "did you mean zigzag"),
+        (lambda: Inject("paired", beta="8/0"), "not a number: '8/0'"),
+        (lambda: Inject("paired", beta=-0.1), "greater than or equal to 0"),
+        (lambda: Inject("paired", beta=math.inf), "finite"),
+        (lambda: Inject("paired", betta=0.1), "has no field 'betta': did you mean beta"),
+        (lambda: Inject({"name": "paired", "wavy": 1}, 0.1), "has no field 'wavy': did you mean wave"),
+        (lambda: Inject(3, 0.1), "not a carrier: 3"),
+        (lambda: Given([[1, 2], [3]]), "all of the same shape"),
+        (lambda: Given([[[[0.0, 0.0]]]]), "none of them zero"),
+        (lambda: Given([[[["a"]]]]), "must be numbers"),
+        (lambda: Given([1.0]), r"must be \(classes, C, H, W\)"),
+    ],
+)
+def test_a_refused_field_is_explained_in_one_line(make, line):
+    with pytest.raises(InvalidFields, match=line) as caught:
+        make()
+    assert "\n" not in str(caught.value)
+
+
+def test_refused_interventions_reach_the_user_of_a_pydantic_model():
+    with pytest.raises(ValidationError, match="did you mean low_pass"):
+        Config(intervention="lowpass")
+
+
+def test_names_aliases_and_what_cannot_be_registered():
+    registry = Registry[object]("part")
+
+    @registry.register("wheel", "tyre")
+    @dataclass(frozen=True, config=STRICT)
+    class Wheel:
+        spokes: int = 8
+
+    assert registry.parse("tyre") == Wheel() == registry.parse({"name": "wheel", "spokes": 8})
+    assert registry.names("w*") == ["wheel"]
+    with pytest.raises(ValueError, match="'tyre' is registered twice"):
+        registry.register("tyre")(Wheel)
+    for kind in (int, dataclasses.make_dataclass("Plain", ["spokes"], frozen=True)):
+        with pytest.raises(TypeError, match=f"{kind.__name__} must be a pydantic dataclass"):
+            registry.register("other")(kind)
+    with pytest.raises(UnknownName, match="choose from: tyre, wheel"):
+        registry["xyz"]
+    with pytest.raises(ValueError, match="a part needs a name: choose from wheel"):
+        registry.parse({"spokes": 3})
+
+
+@pytest.mark.parametrize(
+    "intervention",
+    [
+        None,
+        LowPass(4),
+        Inject("zigzag", beta="8/255"),
+        Compose([Project(Paired(norm="l2")), Inject(Given([[[[1.0, -0.1]]]]), 0.1, only=(0,))]),
+    ],
+)
+def test_a_pydantic_model_with_an_intervention_round_trips_through_json(intervention):
+    config = Config(intervention=intervention)
+    text = config.model_dump_json()
+    assert Config.model_validate_json(text) == config
+    assert Config.model_validate(json.loads(text)).intervention == intervention
+
+
+def test_instances_are_values():
+    one, other = Inject("sign_dct", beta="8/255"), Inject(Paired(), beta=8 / 255)
+    assert one == other
+    assert hash(one) == hash(other)
+    assert pickle.loads(pickle.dumps(one)) == one
+    assert repr(LowPass(8)) == "LowPass(domain='dct', shape='square', bandwidth=8.0)"
+    assert repr(Given([[[[1.0, 2.0]]]])) == "Given(1 vectors of (1, 1, 2), norm='linf')"
+    with pytest.raises(AttributeError):
+        one.beta = 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("8/255", 8 / 255), ("0.5", 0.5), ("-1/4", -0.25), (3, 3), ("1e-3", 0.001)]
+)
+def test_numbers_as_text(text, value):
+    assert parse_number(text) == value
+    assert TypeAdapter(Number).validate_python(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "a", "1/0", "8/255/2", "inf", "nan"])
+def test_text_that_is_no_number(text):
+    with pytest.raises(ValueError, match="not a"):
+        parse_number(text)
+    with pytest.raises(ValidationError):
+        TypeAdapter(NonNegative).validate_python(text)
+
+
+@pytest.mark.parametrize("value", [8 / 255, 0.25, 0.0, 1.0, -4 / 255, 0.0314, 3.0])
+def test_formatted_numbers_read_back(value):
+    assert parse_number(format_number(value)) == pytest.approx(value, abs=1e-6)

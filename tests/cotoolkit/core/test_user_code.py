@@ -1,0 +1,54 @@
+import sys
+
+import pytest
+
+from cotoolkit.core.errors import DataError, ModelError
+from cotoolkit.core.user_code import describe, find
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty working directory; the Python path is restored afterwards."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield tmp_path
+    for name in ("code_of_mine", "neighbour_of_mine", "empty", "number"):
+        sys.modules.pop(name, None)
+
+
+def test_code_of_the_working_directory_is_found_and_sees_its_neighbours(here):
+    (here / "neighbour_of_mine.py").write_text("VALUE = 5")
+    (here / "code_of_mine.py").write_text("def f():\n    import neighbour_of_mine\n    return neighbour_of_mine.VALUE")
+    assert find("code_of_mine:f", ModelError)() == 5
+
+
+def test_code_of_the_python_path_is_found():
+    assert find("os.path:join", ModelError)("a", "b") == "a/b"
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("nocolon", "write module:function"),
+        ("module:", "write module:function"),
+        ("no_such_module:f", "no module 'no_such_module' in"),
+        ("os.no_such_part:f", "no module 'os.no_such_part' in"),
+        ("needs_more:f", "importing needs_more failed: No module named 'not_installed'"),
+        ("broken:f", "importing broken failed: ZeroDivisionError: division by zero"),
+        ("empty:f", "'f' does not exist in .*empty.py"),
+        ("number:f", "'f' is not callable in .*number.py"),
+    ],
+)
+def test_what_is_wrong_with_a_reference_is_one_line(here, reference, message):
+    (here / "needs_more.py").write_text("import not_installed")
+    (here / "broken.py").write_text("1 / 0")
+    (here / "empty.py").write_text("")
+    (here / "number.py").write_text("f = 5")
+    with pytest.raises(DataError, match=message) as caught:
+        find(reference, DataError)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_failure_on_one_line():
+    assert describe(ValueError("first\nsecond")) == "ValueError: first"
+    assert describe(KeyboardInterrupt()) == "KeyboardInterrupt"

@@ -1,0 +1,186 @@
+"""Trained networks, end to end."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from cotoolkit import diagnose
+from cotoolkit.attacks.threat_model import ThreatModel
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.diagnosis.budget import BUDGETS
+from cotoolkit.diagnosis.measuring.autoattack import autoattack
+from cotoolkit.diagnosis.schema import Diagnosis
+from tests._helpers.trained_networks import RADIUS, Hiding, never_trained
+
+SMALL = BUDGETS["quick"].model_copy(
+    update={"name": "test", "points": 180, "strong_steps": 10, "restarts": 1, "queries": 60, "surface": 5}
+)
+
+
+def diagnosed(trained, model=None, **changes):
+    data = (trained.images, trained.labels)
+    return diagnose(
+        model or trained.model, data, **{"epsilon": trained.epsilon, "budget": SMALL, "device": "cpu", **changes}
+    )
+
+
+def signals(evidence):
+    return {one.signal for one in evidence}
+
+
+@pytest.fixture(scope="module")
+def of_collapsed(collapsed):
+    return diagnosed(collapsed)
+
+
+def test_a_pgd_trained_network_is_robust(robust):
+    found = diagnosed(robust)
+    assert found.verdict.label == "robust"
+    assert found.measurements.worst.low > found.verdict.floor
+    assert "accuracy under all attacks" in signals(found.verdict.speaks_for)
+    assert found.measurements.unbounded.accuracy.value < 0.05
+
+
+def test_a_collapsed_network_is_catastrophically_overfitted(of_collapsed):
+    verdict, found = of_collapsed.verdict, of_collapsed.measurements
+    assert verdict.label == "catastrophic overfitting"
+    assert verdict.confidence == "high"
+    # Training differs between processors; that one step helps the network, and several destroy it, does not.
+    clean = found.clean.accuracy.value
+    assert found.fgsm_at(1, RADIUS).accuracy.value > clean > 0.6
+    assert found.pgd.accuracy.value < clean - 0.4
+    assert signals(verdict.speaks_for) >= {"FGSM accuracy minus PGD accuracy", "abnormal adversarial examples"}
+
+
+def test_a_clean_trained_network_is_not_robust(standard):
+    verdict = diagnosed(standard).verdict
+    assert verdict.label == "not robust"
+    assert not verdict.speaks_against
+
+
+def test_a_network_that_was_never_trained_is_not_robust(standard):
+    verdict = diagnosed(standard, never_trained()).verdict
+    assert verdict.label == "not robust"
+    assert "guessing" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("how", "whose"),
+    [("quantised", "standard"), ("detached", "standard"), ("scaled", "standard"), ("random", "standard"),
+     ("quantised", "robust"), ("scaled", "robust"), ("random", "robust")],
+)  # fmt: skip
+def test_a_hidden_gradient_is_masking_whatever_it_hides(how, whose, request):
+    trained = request.getfixturevalue(whose)
+    verdict = diagnosed(trained, Hiding(trained.model, how)).verdict
+    assert verdict.label == "gradient masking (other)"
+    assert verdict.speaks_for
+
+
+def test_a_collapse_is_seen_from_beyond_its_radius(collapsed):
+    assert diagnosed(collapsed, epsilon=1.5 * RADIUS).verdict.label == "catastrophic overfitting"
+
+
+def test_it_is_repeatable_and_survives_json(of_collapsed, collapsed):
+    again = diagnosed(collapsed)
+    assert again.measurements == of_collapsed.measurements
+    assert again.verdict == of_collapsed.verdict
+    assert Diagnosis.from_json(again.to_json()) == again
+
+
+def test_random_networks_are_measured_repeatably(standard):
+    model = Hiding(standard.model, "random")
+    first, second = (diagnosed(standard, model, points=40).measurements for _ in range(2))
+    assert first == second
+
+
+def test_the_network_and_the_random_state_are_left_as_they_were(standard):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 10)).train()
+    model[1].weight.requires_grad_(False)
+    model(standard.images)
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    flags = [parameter.requires_grad for parameter in model.parameters()]
+    random_state = torch.get_rng_state()
+    diagnosed(standard, model, points=40)
+    assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
+    assert [parameter.requires_grad for parameter in model.parameters()] == flags
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert all(module.training for module in model.modules())
+    assert torch.equal(torch.get_rng_state(), random_state)
+
+
+def test_progress_runs_from_nothing_to_all(standard):
+    told = []
+    diagnosed(standard, points=30, progress=lambda *part: told.append(part))
+    total = told[0][2]
+    assert [done for _, done, _ in told] == list(range(total + 1))
+    assert {part[2] for part in told} == {total}
+    assert all(what for what, _, _ in told)
+
+
+def test_the_protocol_and_the_passes_are_recorded(of_collapsed):
+    protocol, found = of_collapsed.protocol, of_collapsed.measurements
+    attacks = [found.clean, *found.fgsm, found.pgd, *found.pgd_steps, *found.pgd_radii, *found.strong, found.unbounded]
+    assert {attack.card for attack in attacks} <= set(protocol.cards)
+    assert all(key == card["hash"] for key, card in protocol.cards.items())
+    assert protocol.points == 180
+    assert protocol.few == 64
+    # One forward pass for the sweep's gradient and one for each radius alone come to more than this.
+    assert of_collapsed.environment.forward_passes > 180 * (1 + len(SMALL.fgsm_radii))
+    assert of_collapsed.environment.backward_passes > 180
+
+
+def test_few_points_and_two_classes_are_no_error(standard):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
+    two = standard.labels < 2
+    found = diagnose(model, (standard.images[two][:12], standard.labels[two][:12]), epsilon=0.1, budget=SMALL)
+    assert found.verdict.label in ("not robust", "inconclusive")
+    assert found.measurements.classes == 2
+
+
+def test_one_gradient_is_enough_for_a_large_image_and_three_channels():
+    class Bright(nn.Module):
+        def forward(self, images):
+            score = 50 * (images.mean((1, 2, 3)) - 0.5)
+            return torch.stack([-score, score], 1)
+
+    dark = torch.rand(40, 3, 9, 12, generator=torch.Generator().manual_seed(0)) * 0.4
+    images = torch.cat([dark, 1 - dark])
+    found = diagnose(Bright(), (images, torch.arange(80) // 40), epsilon="8/255", budget=SMALL)
+    assert found.verdict.label == "robust"  # the means are 0.3 apart from the boundary, and the radius is 0.03
+    assert found.measurements.signal("gradient_alignment").mean.value == pytest.approx(1)
+    assert math.isclose(sum(found.measurements.spectrum.fgsm), 1, rel_tol=1e-4)
+
+
+@pytest.mark.parametrize("epsilon", [0, -0.1, 1.5, "8/0", "much"])
+def test_a_radius_that_is_none_is_refused(standard, epsilon):
+    with pytest.raises(ConfigError, match="epsilon"):
+        diagnosed(standard, epsilon=epsilon)
+
+
+def test_autoattack_keeps_its_own_numbers(standard, monkeypatch):
+    images, labels = standard.images[:12], standard.labels[:12]
+    model = standard.model.train()
+    found = autoattack(model, images, labels, ThreatModel(RADIUS), classes=10, seed=0)
+    assert found.accuracy.value == 0
+    assert found.version == "standard"
+    assert found.attacks == ("apgd-ce", "apgd-t", "fab-t", "square")
+    assert model.training
+    model.eval()
+
+
+def test_autoattack_takes_few_classes(standard):
+    two = standard.labels < 3
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
+    found = autoattack(model, standard.images[two][:6], standard.labels[two][:6], ThreatModel(0.3), classes=3, seed=0)
+    assert found.version == "custom"
+
+
+def test_autoattack_that_is_not_installed_is_refused_before_anything_is_measured(standard, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "pyautoattack", None)
+    with pytest.raises(ConfigError, match=r"cotoolkit\[eval\]") as caught:
+        diagnosed(standard, autoattack=True, progress=lambda *_: pytest.fail("measured"))
+    assert "\n" not in str(caught.value)

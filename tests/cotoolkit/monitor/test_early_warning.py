@@ -1,0 +1,130 @@
+import json
+import math
+import statistics
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cotoolkit.monitor.early_warning import DEFAULT_RULES, PAUSE, Alarm, Level, QuarterShift, Rise, Rule, Shift, Sigmas
+from cotoolkit.signals import SIGNALS
+
+STATISTICS = [Level(0.5), Shift(0.5, 0.25), QuarterShift(4), Sigmas(2), Rise()]
+NUMBERS = st.lists(st.floats(-100, 100), min_size=1, max_size=40)
+
+
+def streamed(statistic, values):
+    return [statistic.update(value) for value in values]
+
+
+def test_level_by_hand():
+    # Mean of the first 1 / 0.5 = 2 values, then half of the way to each new one: 1, 2, (2 + 4) / 2.
+    assert streamed(Level(0.5), [1.0, 3.0, 4.0])[1:] == [2.0, 3.0]
+
+
+def test_nothing_deviates_from_a_constant():
+    assert all(math.isnan(value) for value in streamed(Sigmas(2), [1.0, 1.0, 1.0, 5.0]))
+
+
+def test_statistics_need_history():
+    assert [math.isnan(value) for value in streamed(Level(0.5), [1.0] * 3)] == [True, False, False]
+    assert [math.isnan(value) for value in streamed(Shift(0.5, 0.25), [1.0] * 5)] == [True] * 3 + [False] * 2
+    assert [math.isnan(value) for value in streamed(QuarterShift(4), [1.0] * 5)] == [True] * 3 + [False] * 2
+
+
+@given(NUMBERS)
+def test_shift_is_a_difference_of_levels(values):
+    fast, slow = streamed(Level(0.5), values), streamed(Level(0.25), values)
+    for found, high, low in zip(streamed(Shift(0.5, 0.25), values), fast, slow, strict=True):
+        if not math.isnan(found):
+            assert found == pytest.approx(high - low, abs=1e-9)
+
+
+def test_a_level_becomes_the_exponential_mean_of_pandas():
+    values = np.random.default_rng(0).normal(size=200)
+    expected = pd.Series([values[:10].mean(), *values[10:]]).ewm(alpha=0.1, adjust=False).mean()
+    assert streamed(Level(0.1), values.tolist())[9:] == pytest.approx(expected.tolist())
+
+
+@given(NUMBERS)
+def test_quarter_shift_is_the_difference_of_quarters(values):
+    for end, found in enumerate(streamed(QuarterShift(8), values), start=1):
+        if end < 8:
+            assert math.isnan(found)
+        else:
+            window = values[end - 8 : end]
+            expected = statistics.fmean(window[6:]) - statistics.fmean(window[:2])
+            assert found == pytest.approx(expected, abs=1e-9)
+
+
+@given(st.lists(st.integers(-100, 100), min_size=3, max_size=30, unique=True))
+def test_sigmas_compare_with_all_values_before(values):
+    for count, found in enumerate(streamed(Sigmas(2), values)):
+        if count >= 2:
+            before = values[:count]
+            expected = (values[count] - statistics.fmean(before)) / statistics.pstdev(before)
+            assert found == pytest.approx(expected, rel=1e-4, abs=1e-4)
+
+
+def test_rise_by_hand():
+    assert streamed(Rise(), [0.5, 0.25, 1.0])[1:] == [-0.25, 0.75]
+
+
+def rising(threshold=0.5, **options):
+    return Alarm([Rule("loss", "rises", Level(1.0), threshold)], **options)
+
+
+def test_an_alarm_names_its_signal_and_then_pauses():
+    alarm = rising(pause=3)
+    found = [alarm.update({"loss": value}) for value in (0.0, 0.5, 1.0, 1.0, 1.0, 0.0)]
+    assert found == [None, "loss", None, None, "loss", None]
+
+
+def test_what_falls_is_suspicious_when_it_is_low():
+    alarm = Alarm([Rule("pert_align", "falls", Level(1.0), -0.1)], pause=1)
+    assert [alarm.update({"pert_align": value}) for value in (0.9, 0.1, 0.2)] == [None, "pert_align", None]
+
+
+def test_missing_values_are_left_out():
+    alarm = rising(pause=1)
+    assert [alarm.update(signals) for signals in ({}, {"loss": math.nan}, {"other": 9.0})] == [None] * 3
+    assert alarm.statistics[0].count == 0
+
+
+def test_two_alarms_share_no_history():
+    first, second = rising(), rising()
+    first.update({"loss": 1.0})
+    assert (first.statistics[0].count, second.statistics[0].count) == (1, 0)
+    assert DEFAULT_RULES[0].statistic.count == 0
+
+
+@pytest.mark.parametrize("statistic", STATISTICS, ids=str)
+def test_a_restored_alarm_goes_on_alike(statistic):
+    values = np.random.default_rng(1).normal(size=60).tolist()
+    whole, first, second = (Alarm([Rule("loss", "rises", statistic, 0.3)], pause=3) for _ in range(3))
+    expected = [whole.update({"loss": value}) for value in values]
+    found = [first.update({"loss": value}) for value in values[:31]]
+    state = first.state()
+    second.load_state(json.loads(json.dumps(state)))
+    first.update({"loss": 100.0})  # must reach neither the saved state nor the other alarm
+    assert found + [second.update({"loss": value}) for value in values[31:]] == expected
+    assert any(expected)
+
+
+def test_the_default_rules_follow_free_signals_in_their_direction():
+    for rule in DEFAULT_RULES:
+        assert SIGNALS[rule.signal].cost == (0, 0, 0)
+        assert SIGNALS[rule.signal].at_break == rule.direction
+
+
+def test_the_default_alarm_hears_a_surge_and_sleeps_through_noise():
+    draws = np.random.default_rng(2)
+    quiet = [{"abnormal_example": x} for x in draws.binomial(64, 0.02, 400) / 64]
+    surge = [{"abnormal_example": x} for x in draws.binomial(64, 0.4, 20) / 64]
+    alarm = Alarm()
+    assert not any(alarm.update(signals) for signals in quiet)
+    found = [alarm.update(signals) for signals in surge]
+    assert found.index("abnormal_example") <= 2
+    assert found.count("abnormal_example") <= 1 + 20 // PAUSE

@@ -1,0 +1,172 @@
+"""By-products in the units of a loop become signals in pixel units, of the summed loss."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from cotoolkit.attacks.threat_model import ThreatModel
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.methods import FGSM, NFGSM, Batch
+from cotoolkit.models.normalise import Statistics
+from cotoolkit.monitor.step_buffer import HELD, TOGETHER, StepReader
+from cotoolkit.signals.observation import observed_signals
+from tests._helpers.networks import conv_net
+
+PLAIN = Statistics((0.0,), (1.0,))
+MEAN, STD = (0.5, 0.4), (0.25, 0.2)
+SIGNALS = {"perturbation_norm", "gradient_norm", "abnormal_example", "pert_align", "linearity", "train_loss"}
+
+
+def signals_of(reader):
+    reader._close_step()
+    return reader._signals()[0][1]
+
+
+def step_by_hand(images, labels, network, epsilon, inputs=lambda images: images, scale=1.0):
+    """One FGSM batch as a loop would compute it, with mean losses; `scale` is the loop's own factor of the update."""
+    clean = inputs(images).requires_grad_()
+    start_losses = F.cross_entropy(network(clean), labels, reduction="none")
+    (gradient,) = torch.autograd.grad(start_losses.mean(), clean)
+    adversarial = inputs(images + epsilon * gradient.sign()).detach().requires_grad_()
+    losses = F.cross_entropy(network(adversarial), labels, reduction="none")
+    (scale * losses.mean()).backward()
+    return {
+        "images": clean,
+        "adversarial": adversarial,
+        "attack_gradient": gradient,
+        "start_losses": start_losses,
+        "losses": losses,
+    }
+
+
+@pytest.fixture
+def batch():
+    draws = torch.Generator().manual_seed(0)
+    return torch.rand(12, 2, 6, 6, generator=draws), torch.arange(12) % 4
+
+
+def reference(images, labels, network):
+    """What the method's own record gives."""
+    record = FGSM(bn_mode="eval").step(
+        network, Batch(images, labels, ThreatModel(0.1, box="none"), torch.Generator()), lambda loss: loss.backward()
+    )
+    reader = StepReader(PLAIN, 1)
+    reader.observe(record, labels=labels)
+    return signals_of(reader)
+
+
+def test_a_loop_by_hand_gives_the_signals_of_the_method(batch):
+    network = conv_net(2).eval()
+    reader = StepReader(PLAIN, 1)
+    reader.observe(**step_by_hand(*batch, network, 0.1))
+    found, expected = signals_of(reader), reference(*batch, network)
+    assert found.keys() >= SIGNALS
+    assert {name: found[name] for name in SIGNALS} == pytest.approx({name: expected[name] for name in SIGNALS}, 1e-4)
+
+
+def test_normalised_inputs_give_the_same_signals(batch):
+    network = conv_net(2).eval()
+    mean, std = (torch.tensor(values).view(1, 2, 1, 1) for values in (MEAN, STD))
+
+    def on_normalised(inputs):
+        return network(inputs * std + mean)
+
+    reader = StepReader(Statistics(MEAN, STD), 1)
+    reader.observe(**step_by_hand(*batch, on_normalised, 0.1, lambda images: (images - mean) / std))
+    found, expected = signals_of(reader), reference(*batch, network)
+    assert {name: found[name] for name in SIGNALS} == pytest.approx({name: expected[name] for name in SIGNALS}, 1e-3)
+
+
+def test_gradients_of_other_scales_are_brought_to_one(batch):
+    network = conv_net(2).eval()
+    reader = StepReader(PLAIN, 1)
+    given = step_by_hand(*batch, network, 0.1, scale=0.25)
+    reader.observe(**{**given, "attack_gradient": 12 * given["attack_gradient"]}, attack_scale=1, update_scale=48)
+    found, expected = signals_of(reader), reference(*batch, network)
+    assert {name: found[name] for name in SIGNALS} == pytest.approx({name: expected[name] for name in SIGNALS}, 1e-4)
+
+
+def test_buffers_may_be_used_again(batch):
+    network = conv_net(2).eval()
+    given = step_by_hand(*batch, network, 0.1)
+    reader, careless = StepReader(PLAIN, 1), StepReader(PLAIN, 1)
+    for each in (reader, careless):
+        each.observe(**given)
+    expected = signals_of(reader)
+    with torch.no_grad():
+        for tensor in given.values():
+            tensor.zero_()
+        given["adversarial"].grad.zero_()
+    assert signals_of(careless) == expected
+
+
+def test_nothing_at_all_is_fine():
+    reader = StepReader(PLAIN, 1)
+    for _ in range(3):
+        reader._close_step()
+    assert reader._signals() == [(1, {}), (2, {}), (3, {})]
+    reader.observe(loss=0.5)
+    reader.observe(loss=torch.tensor(1.5))
+    reader._close_step()
+    assert reader._signals() == [(4, {"train_loss": 1.0})]
+
+
+@pytest.mark.parametrize(
+    ("given", "named", "message"),
+    [
+        ((torch.rand(4),), {}, "by name, such as losses=...; a Tensor came without"),
+        ((), {"losses": torch.tensor(0.5)}, "losses: one value per sample is needed.*handed over as loss"),
+        ((), {"logits": torch.rand(4, 3), "labels": torch.arange(3)}, "sizes"),
+    ],
+)
+def test_by_products_that_cannot_be_are_one_line(given, named, message):
+    with pytest.raises(ConfigError, match=message):
+        StepReader(PLAIN, 1).observe(*given, **named)
+
+
+def test_several_steps_are_read_together_unless_they_are_large():
+    reader = StepReader(PLAIN, 1)
+    for _ in range(TOGETHER):
+        assert not reader._enough
+        reader.observe(losses=torch.rand(4))
+        reader._close_step()
+    assert reader._enough
+    reader._signals()
+    assert not reader._enough
+    reader.observe(delta=torch.zeros(1, HELD // 4 + 1))
+    assert reader._enough
+
+
+def test_the_update_gradient_is_wanted_as_often_as_asked():
+    reader = StepReader(PLAIN, 3)
+    wanted = []
+    for _ in range(7):
+        wanted.append(reader.trace)
+        reader._close_step()
+    assert wanted == [False, False, True, False, False, True, False]
+
+
+@pytest.mark.parametrize("leaf", [True, False])
+def test_an_adversarial_image_without_a_gradient_is_no_error(leaf, batch):
+    images, _ = batch
+    adversarial = images + 0.1 if leaf else images.clone().requires_grad_() + 0.1
+    reader = StepReader(PLAIN, 1)
+    reader.observe(images=images, adversarial=adversarial, losses=torch.rand(12))
+    found = signals_of(reader)
+    assert found["perturbation_norm"] == pytest.approx(0.1 * 72**0.5, rel=1e-4)
+    assert "pert_align" not in found
+
+
+@pytest.mark.parametrize("method", [FGSM(), NFGSM()])
+def test_records_of_methods_are_read(method, batch):
+    images, labels = batch
+    record = method.step(
+        conv_net(2), Batch(images, labels, ThreatModel(0.1), torch.Generator().manual_seed(0)), torch.Tensor.backward
+    )
+    reader = StepReader(PLAIN, 1)
+    reader.observe(record, labels=labels)
+    assert signals_of(reader).keys() >= SIGNALS | {"train_accuracy"}
+
+
+def test_no_steps_have_no_signals():
+    assert observed_signals([]) == []

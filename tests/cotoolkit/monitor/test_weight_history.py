@@ -1,0 +1,102 @@
+from itertools import pairwise
+
+import pytest
+import torch
+
+from cotoolkit.monitor.weight_history import Good, History, Moment, put_back, weights_of
+from tests._helpers.networks import conv_net
+
+
+def at(iteration):
+    return Moment(iteration, {})
+
+
+def test_old_moments_lie_further_apart_than_young_ones():
+    history = History(capacity=10)
+    history.restart(at(0))
+    for iteration in range(16, 513, 16):
+        history.add(at(iteration))
+        kept = [moment.iteration for moment in history.moments]
+        assert kept[0] == 0
+        assert kept[-2:] == [iteration - 16, iteration]
+        assert len(kept) <= 10
+    gaps = [second - first for first, second in pairwise(kept)]
+    assert len(kept) == 10
+    assert gaps[-1] == 16
+    assert max(gaps) <= 128  # a quarter of the time; evenly spread it would be 57
+    assert sum(gaps[:3]) > 2 * sum(gaps[-3:])
+
+
+@pytest.mark.parametrize("truth", range(1, 91, 7))
+def test_a_break_is_bracketed_by_neighbours(truth):
+    history, asked = History(capacity=10), []
+    history.restart(at(0))
+    for iteration in range(10, 90, 10):
+        history.add(at(iteration))
+
+    def broken(moment):
+        asked.append(moment.iteration)
+        return moment.iteration >= truth
+
+    before, first, sustained = history.bracket(at(90), broken)
+    assert before.iteration < truth <= first.iteration
+    assert first == sustained
+    assert first.iteration - before.iteration == 10
+    assert len(asked) == len(set(asked)) <= 8  # of 10 moments
+    assert not {0, 90} & set(asked)  # known
+
+
+def test_the_first_crossing_and_the_one_that_lasts_are_told_apart():
+    history = History(capacity=10)
+    history.restart(at(0))
+    for iteration in range(10, 90, 10):
+        history.add(at(iteration))
+    found = history.bracket(at(90), lambda moment: moment.iteration in (30, 40, 60, 80))
+    assert [moment.iteration for moment in found] == [20, 30, 80]
+
+
+def test_the_present_is_not_asked_twice():
+    history = History()
+    history.restart(at(0))
+    history.add(at(40))
+    found = history.bracket(at(40), lambda moment: pytest.fail("nothing to ask"))
+    assert found == (at(0), at(40), at(40))
+
+
+def test_weights_come_back_with_buffers_and_without_new_tensors():
+    network = conv_net()
+    before, pointers = weights_of(network), [value.data_ptr() for value in network.state_dict().values()]
+    network.train()(torch.rand(4, 1, 6, 6)).sum().backward()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(1)
+    assert int(network.state_dict()["1.num_batches_tracked"]) == 1
+    put_back(network, before)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert [value.data_ptr() for value in network.state_dict().values()] == pointers
+
+
+@pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.Adam])
+def test_the_optimiser_goes_back_again_and_again_but_keeps_its_rate(kind):
+    network = conv_net()
+    options = {"momentum": 0.9} if kind is torch.optim.SGD else {}
+    optimizer = kind(network.parameters(), lr=0.1, **options)
+    images = torch.rand(4, 1, 6, 6)
+
+    def train():
+        optimizer.zero_grad()
+        network.eval()(images).square().sum().backward()
+        optimizer.step()
+
+    train()
+    good = Good.of(Moment(1, weights_of(network)), optimizer)
+    train()
+    expected = weights_of(network)
+    for _ in range(2):  # twice: training on must not write to what is kept
+        train()
+        good.put_back(network, optimizer)
+        train()
+        assert all(torch.equal(value, expected[name]) for name, value in network.state_dict().items())
+    optimizer.param_groups[0]["lr"] = 0.01
+    good.put_back(network, optimizer)
+    assert optimizer.param_groups[0]["lr"] == 0.01

@@ -1,0 +1,111 @@
+import pytest
+
+from cotoolkit.core.errors import RunError
+from cotoolkit.plotting import timeline as breakpoints
+from cotoolkit.plotting.study_pictures import DRAWN, study_pictures
+from cotoolkit.runs.folder import Metrics
+from tests._helpers.made_pages import made_study
+
+
+@pytest.fixture
+def drawn(tmp_path, monkeypatch):
+    """A study, its root, and how often its timeline was drawn."""
+    study, count = made_study(tmp_path), []
+    timeline = breakpoints.timeline
+
+    def counted(*arguments):
+        count.append(1)
+        return timeline(*arguments)
+
+    monkeypatch.setattr(breakpoints, "timeline", counted)
+    study_pictures(study, tmp_path, study.write_table(tmp_path))
+    assert len(count) == 1
+    return study, tmp_path, count
+
+
+def again(drawn, **options):
+    study, root, count = drawn
+    count.clear()
+    pictures = study_pictures(study, root, study.write_table(root), **options)
+    assert [path.name for path in pictures] == ["timeline.png", "phase.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
+    return len(count)
+
+
+def test_nothing_changed_nothing_drawn(drawn):
+    study, root, _ = drawn
+    before = {path.name: path.stat().st_mtime_ns for path in study.folder(root).glob("*.png")}
+    assert again(drawn) == 0
+    assert {path.name: path.stat().st_mtime_ns for path in study.folder(root).glob("*.png")} == before
+
+
+def test_asked_for_anew_they_are_drawn(drawn):
+    assert again(drawn, anew=True) == 1
+
+
+def a_result(study, root):
+    run = study.folders(root)[0]
+    run.write_result({**run.result(), "seconds": 99.0})
+
+
+def the_metrics(study, root):
+    run = study.folders(root)[0]
+    metrics = Metrics.up_to(run.metrics(), 300)
+    run.write_progress(metrics, run.events())
+
+
+def a_state(study, root):
+    study.folders(root)[0].set_state("failed", "killed")
+
+
+def a_missing_picture(study, root):
+    (study.folder(root) / "phase.png").unlink()
+
+
+def a_damaged_picture(study, root):
+    path = study.folder(root) / "timeline.png"
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def no_record(study, root):
+    (study.folder(root) / DRAWN).unlink()
+
+
+def a_damaged_record(study, root):
+    (study.folder(root) / DRAWN).write_text("[1")
+
+
+def another_record(study, root):
+    (study.folder(root) / DRAWN).write_text("[1]")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        a_result,
+        the_metrics,
+        a_state,
+        a_missing_picture,
+        a_damaged_picture,
+        no_record,
+        a_damaged_record,
+        another_record,
+    ],
+)
+def test_what_changed_is_drawn_once_more(drawn, change):
+    study, root, _ = drawn
+    change(study, root)
+    assert again(drawn) == 1
+    assert again(drawn) == 0
+
+
+def test_another_version_draws_again(drawn, monkeypatch):
+    monkeypatch.setattr("cotoolkit.plotting.study_pictures.version", lambda package: "99")
+    assert again(drawn) == 1
+
+
+def test_missing_metrics_say_so(drawn):
+    study, root, _ = drawn
+    (study.folders(root)[0].path / "metrics.parquet").unlink()
+    with pytest.raises(RunError, match="has no metrics yet"):
+        again(drawn)

@@ -1,0 +1,114 @@
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from cotoolkit.attacks.gradient import Attacked
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.methods import StepRecord
+from cotoolkit.signals import SIGNALS, step_signals
+from cotoolkit.signals.observation import STEP_SIGNALS, Observation, means, observed_signals
+
+
+def tensors(size, seed=0, classes=5):
+    draws = torch.Generator().manual_seed(seed)
+
+    def normal(*shape):
+        return torch.randn(*shape, generator=draws)
+
+    logits, start_logits = normal(size, classes), normal(size, classes)
+    labels = torch.randint(classes, (size,), generator=draws)
+    return {
+        "logits": logits,
+        "start_logits": start_logits,
+        "labels": labels,
+        "losses": F.cross_entropy(logits, labels, reduction="none"),
+        "start_losses": F.cross_entropy(start_logits, labels, reduction="none"),
+        "delta": normal(size, 2, 3, 3),
+        "attack_gradient": normal(size, 2, 3, 3),
+        "update_gradient": normal(size, 2, 3, 3),
+    }
+
+
+def test_every_step_signal_is_known_and_free():
+    assert len(STEP_SIGNALS) >= 8
+    assert all(SIGNALS[name].cost == (0, 0, 0) for name in STEP_SIGNALS)
+    everything = observed_signals([[Observation(**tensors(4))]])[0]
+    assert everything.keys() == STEP_SIGNALS.keys() | {"train_loss", "train_accuracy"}
+
+
+def test_the_same_values_as_from_a_record():
+    given = [tensors(6, seed) for seed in range(3)]
+    records = [
+        StepRecord(
+            t["losses"],
+            t["logits"],
+            t["delta"],
+            Attacked(t["delta"], t["attack_gradient"], t["start_logits"], t["start_losses"]),
+            t["update_gradient"],
+        )
+        for t in given
+    ]
+    labels = [t["labels"] for t in given]
+    expected = step_signals(records, labels)
+    for loose in (
+        [[Observation(**t)] for t in given],
+        [[Observation.of_record(record, y)] for record, y in zip(records, labels, strict=True)],
+    ):
+        found = observed_signals(loose)
+        for ours, theirs in zip(found, expected, strict=True):
+            assert ours == pytest.approx({name: theirs[name] for name in ours}, rel=1e-5)
+        assert all("pert_align" in values for values in found)
+
+
+def test_micro_batches_weigh_by_their_size():
+    whole = tensors(10)
+    parts = [{name: value[cut] for name, value in whole.items()} for cut in (slice(0, 7), slice(7, 10))]
+    together = observed_signals([[Observation(**whole)]])[0]
+    apart = observed_signals([[Observation(**part) for part in parts]])[0]
+    assert apart == pytest.approx(together, rel=1e-5)
+
+
+def test_what_only_some_batches_have_is_averaged_over_those():
+    whole = tensors(8)
+    first = {name: value[:5] for name, value in whole.items()}
+    second = {name: value[5:] for name, value in whole.items() if name in ("losses", "labels")}
+    found = observed_signals([[Observation(**first), Observation(**second)]])[0]
+    assert found["train_loss"] == pytest.approx(whole["losses"].mean().item())
+    assert found["gradient_norm"] == pytest.approx(whole["attack_gradient"][:5].flatten(1).norm(dim=1).mean().item())
+
+
+def test_steps_may_differ_in_what_they_have():
+    loss = torch.tensor(0.5)
+    found = observed_signals([[Observation(loss=loss)], [], [Observation(**tensors(3))]])
+    assert found[0] == {"train_loss": 0.5}
+    assert found[1] == {}
+    assert len(found[2]) == len(STEP_SIGNALS) + 2
+
+
+def test_losses_come_from_logits_and_labels():
+    given = tensors(5)
+    found = observed_signals([[Observation(logits=given["logits"], labels=given["labels"])]])[0]
+    assert found["train_loss"] == pytest.approx(given["losses"].mean().item())
+
+
+def test_a_zero_gradient_says_nothing_and_a_nan_loss_shows():
+    given = tensors(3)
+    given["attack_gradient"][0] = 0
+    given["losses"][1] = torch.nan
+    found = observed_signals([[Observation(**given)]])[0]
+    assert math.isnan(found["train_loss"])
+    cosine = torch.cosine_similarity(given["attack_gradient"].flatten(1), given["update_gradient"].flatten(1))
+    assert found["pert_align"] == pytest.approx(cosine[1:].mean().item(), rel=1e-5)
+    given["attack_gradient"][:] = 0
+    assert math.isnan(observed_signals([[Observation(**given)]])[0]["pert_align"])
+
+
+def test_by_products_of_different_batches_are_refused():
+    with pytest.raises(ConfigError, match="losses 3, labels 4"):
+        Observation.of({"losses": torch.rand(3), "labels": torch.arange(4)})
+
+
+def test_means_leave_nan_out():
+    assert means([{"a": 1.0, "b": math.nan}, {"a": 3.0}, {}]) == {"a": 2.0}

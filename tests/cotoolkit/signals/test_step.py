@@ -1,0 +1,127 @@
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from cotoolkit.attacks.gradient import Attacked
+from cotoolkit.methods import StepRecord
+from cotoolkit.signals import (
+    SIGNALS,
+    abnormal_example,
+    attack_gain,
+    gradient_alignment,
+    gradient_norm,
+    linearity,
+    logit_change,
+    participation_ratio,
+    pert_align,
+    perturbation_norm,
+    step_signals,
+)
+
+
+def rows(*values):
+    return torch.tensor(values, dtype=torch.float32).view(len(values), 1, 1, -1)
+
+
+def test_cosines_by_hand():
+    first, second = rows([1, 0], [1, 1], [1, 0], [0, 0]), rows([2, 0], [1, 0], [-3, 0], [1, 0])
+    for function in (pert_align, gradient_alignment):
+        values = function(first, second).tolist()
+        assert values[:3] == pytest.approx([1, 0.5**0.5, -1])
+        assert math.isnan(values[3])
+
+
+def test_linearity_by_hand():
+    # g = (1, -3): sign (1, -1), |g|_1 = 4. A linear loss keeps g' = g: 1. Half of it: 0.5. Reversed: -1.
+    attack = rows([1, -3], [1, -3], [1, -3], [0, 0])
+    values = linearity(attack, rows([1, -3], [0.5, -1.5], [-1, 3], [1, 1])).tolist()
+    assert values[:3] == pytest.approx([1, 0.5, -1])
+    assert math.isnan(values[3])
+
+
+def test_abnormal_examples_by_hand():
+    assert abnormal_example(torch.tensor([1.0, 1.0, 1.0]), torch.tensor([0.5, 1.0, 2.0])).tolist() == [1, 0, 0]
+
+
+def test_norms_by_hand():
+    assert perturbation_norm(rows([3, 4])).item() == pytest.approx(5)
+    assert gradient_norm(rows([3, 4])).item() == pytest.approx(5)
+
+
+def test_attack_gain_and_logit_change_by_hand():
+    assert attack_gain(torch.tensor([1.0, 3.0]), torch.tensor([2.5, 1.0])).tolist() == [1.5, -2]
+    start, end = torch.tensor([[1.0, 0.0], [0.0, 0.0]]), torch.tensor([[1.0, 2.0], [3.0, -4.0]])
+    assert logit_change(start, end).tolist() == [4, 25]
+
+
+def test_participation_ratio_by_hand():
+    # (1 + 1 + 0 + 0)^2 / (4 * 2) = 0.5; four equal entries: 1; one: 1 / 4; none: nothing to say.
+    values = participation_ratio(rows([1, -1, 0, 0], [2, 2, -2, 2], [0, 0, 0, 5], [0, 0, 0, 0])).tolist()
+    assert values[:3] == pytest.approx([0.5, 1, 0.25])
+    assert math.isnan(values[3])
+
+
+def test_every_signal_says_what_it_costs_and_where_it_comes_from():
+    assert set(SIGNALS) >= {
+        "pert_align",
+        "linearity",
+        "abnormal_example",
+        "perturbation_norm",
+        "gradient_norm",
+        "gradient_alignment",
+    }
+    for name, info in SIGNALS.items():
+        assert info.name == name
+        assert info.at_break in ("falls", "rises", None)
+        assert info.source
+
+
+def record(losses):
+    gradient, logits = rows([1, 0], [0, 0]), torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    attack = Attacked(rows([1, 0], [0, 0]), gradient, logits, torch.tensor([2.0, 1.0]))
+    return StepRecord(torch.tensor(losses), logits, attack.delta, attack, rows([1, 0], [1, 0]))
+
+
+def test_step_signals_average_over_the_samples_that_say_something():
+    (values,) = step_signals([record([1.0, 3.0])], [torch.tensor([0, 1])])
+    assert values == pytest.approx(
+        {
+            "train_loss": 2.0,
+            "train_accuracy": 0.5,
+            "perturbation_norm": 0.5,
+            "gradient_norm": 0.5,
+            "abnormal_example": 0.5,
+            "pert_align": 1.0,  # the second sample has no gradient
+            "linearity": 1.0,
+            "attack_gain": 0.5,  # 1 - 2 and 3 - 1
+            "logit_change": 0.0,
+            "participation_ratio": 0.5,  # one of two pixels, and the sample without a gradient
+        }
+    )
+
+
+def test_steps_together_are_the_steps_one_by_one():
+    records, labels = [record([1.0, 3.0]), record([0.5, 0.25])], [torch.tensor([0, 1]), torch.tensor([1, 1])]
+    apart = [step_signals([r], [y])[0] for r, y in zip(records, labels, strict=True)]
+    assert step_signals(records, labels) == apart
+    assert apart[0] != apart[1]
+
+
+def test_a_step_that_was_not_traced_has_no_alignment():
+    traced, plain = record([1.0, 3.0]), replace(record([1.0, 3.0]), update_gradient=None)
+    first, second = step_signals([traced, plain], [torch.tensor([0, 1])] * 2)
+    assert first["pert_align"] == 1
+    assert math.isnan(second["pert_align"])
+    assert first["gradient_norm"] == second["gradient_norm"]
+    assert "pert_align" not in step_signals([plain], [torch.tensor([0, 1])])[0]
+
+
+def test_a_loss_that_is_nan_shows():
+    assert math.isnan(step_signals([record([1.0, math.nan])], [torch.tensor([0, 1])])[0]["train_loss"])
+
+
+def test_clean_training_has_two_signals():
+    plain = StepRecord(torch.tensor([1.0]), torch.tensor([[1.0, 0.0]]))
+    assert step_signals([plain], [torch.tensor([0])]) == [{"train_loss": 1.0, "train_accuracy": 1.0}]
