@@ -1,10 +1,13 @@
-"""Claims that a machine checks: a number per seed, a threshold, and a verdict from the confidence interval."""
+"""Claims that a machine checks: a number per seed, a threshold, and a verdict from the confidence interval.
+
+What a figure or a study claims is a `ClaimTable`: its rows are data, written with `claim`, four or five lines each.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,6 +18,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Verdict = Literal["holds", "fails", "undecided"]
+
+N = TypeVar("N")
+"""What the numbers of a table of claims are read from: a data frame, or a reader of several."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,92 @@ class ClaimResult:
         return "towards the claim" if (self.trend.mean > 0) == (self.claim.side == "above") else "away from it"
 
 
+@dataclass(frozen=True)
+class ClaimRow(Generic[N]):
+    """A claim, and where its number comes from.
+
+    Attributes:
+        claim: the claim.
+        value: its measure, one number per seed; nan for a seed without one.
+        needs: the arms whose runs it compares; without one of them it is not asked.
+    """
+
+    claim: Claim
+    value: Callable[[N], ArrayLike]
+    needs: frozenset[str] = frozenset()
+
+
+def claim(
+    key: str,
+    statement: str,
+    measure: str,
+    *,
+    value: Callable[[N], ArrayLike],
+    above: float | None = None,
+    below: float | None = None,
+    null: float = 0.0,
+    source: str = "",
+    needs: Collection[str] = (),
+) -> ClaimRow[N]:
+    """A row of a table of claims; `Claim` and `ClaimRow` explain the fields.
+
+    Args:
+        above: threshold that the number should exceed; this or `below` is given.
+        below: threshold that it should stay under.
+
+    Raises:
+        ValueError: both or none of `above` and `below`.
+    """
+    if (above is None) == (below is None):
+        raise ValueError(f"claim {key!r} needs either above= or below=")
+    side: Literal["above", "below"] = "below" if above is None else "above"
+    threshold = below if above is None else above
+    assert threshold is not None
+    return ClaimRow(Claim(key, statement, measure, side, threshold, null, source), value, frozenset(needs))
+
+
+@dataclass(frozen=True)
+class ClaimTable(Generic[N]):
+    """Claims about one thing, in the order in which they are shown. Calling it judges them.
+
+    Attributes:
+        rows: of the table.
+        read: from the stored table of a figure or a study to what the rows take their numbers from.
+        words: what stands for `{names}` in statements and measures, such as the strength that was shown.
+        arms: those that are there; rows that need others are left out. None asks all.
+        only_known: leave out rows without a finite number.
+    """
+
+    rows: Sequence[ClaimRow[N]]
+    read: Callable[[pd.DataFrame], N]
+    words: Callable[[N], Mapping[str, object]] | None = None
+    arms: Callable[[N], Collection[str]] | None = None
+    only_known: bool = False
+
+    def __call__(self, data: pd.DataFrame) -> list[ClaimResult]:
+        """Judge the claims on a table."""
+        return self.judge(self.read(data))
+
+    def judge(self, numbers: N) -> list[ClaimResult]:
+        """Judge the claims on what `read` makes of a table."""
+        words = None if self.words is None else self.words(numbers)
+        arms = None if self.arms is None else set(self.arms(numbers))
+        results = []
+        for row in self.rows:
+            if arms is not None and not row.needs <= arms:
+                continue
+            values = row.value(numbers)
+            if not self.only_known or np.isfinite(np.asarray(values, dtype=float)).any():
+                results.append(check(_worded(row.claim, words), values))
+        return results
+
+
+def _worded(claim: Claim, words: Mapping[str, object] | None) -> Claim:
+    if words is None:
+        return claim
+    return replace(claim, statement=claim.statement.format_map(words), measure=claim.measure.format_map(words))
+
+
 def check(claim: Claim, values: ArrayLike, by_size: Mapping[int, Sequence[float]] | None = None) -> ClaimResult:
     """Judge a claim.
 
@@ -97,7 +189,7 @@ def check(claim: Claim, values: ArrayLike, by_size: Mapping[int, Sequence[float]
     )
 
 
-def claim_table(results: Iterable[ClaimResult]) -> pd.DataFrame:
+def result_table(results: Iterable[ClaimResult]) -> pd.DataFrame:
     """One row per claim: the statement, the number with its interval, the threshold, the verdict and the trend.
 
     `holm_p` adjusts the p values for asking all claims of the table.
