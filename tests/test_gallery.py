@@ -8,7 +8,7 @@ import pytest
 
 from analyses.breakpoint_mixtures.answers import answers
 from analyses.breakpoint_mixtures.lookup import Lookup
-from analyses.core.claims import result_table
+from analyses.core.claims import verdict_table
 
 GALLERY = Path(__file__).parents[1] / "figures" / "gallery"
 TEXT = " ".join((GALLERY / "README.md").read_text().split())
@@ -23,7 +23,7 @@ def shown(row: pd.Series, digits: int, sign: str = "") -> str:
 
 @pytest.mark.parametrize("world", ["induced", "natural"])
 def test_the_claims_follow_from_the_measures(world):
-    found = result_table(answers(MEASURES, world)).set_index("claim")
+    found = verdict_table(answers(MEASURES, world)).set_index("claim")
     kept = CLAIMS.loc[world]
     assert found["verdict"].tolist() == kept["verdict"].tolist()
     pd.testing.assert_frame_equal(found[["mean", "low", "high"]], kept[["mean", "low", "high"]], atol=1e-4, rtol=1e-3)

@@ -10,7 +10,7 @@ from analyses.breakpoint_mixtures.plots import by_layer, courses, grafts
 from analyses.breakpoint_mixtures.study import Findings
 from analyses.breakpoint_mixtures.tables import change_table, layer_table
 from analyses.core.claim_plot import forest
-from analyses.core.claims import ClaimResult, result_table
+from analyses.core.claims import ClaimResult, verdict_table
 from analyses.core.statistics import estimate
 from cotoolkit.pages import Report, Section
 
@@ -19,7 +19,9 @@ def report_of(findings: Findings) -> Report:
     """The findings as a report."""
     worlds, measures = findings.worlds, findings.measures
     results = findings.claims()
-    claims = pd.concat([result_table(found).assign(world=world) for world, found in results.items()], ignore_index=True)
+    claims = pd.concat(
+        [verdict_table(found).assign(world=world) for world, found in results.items()], ignore_index=True
+    )
     changes = pd.concat([change_table(measures, world).assign(world=world) for world in worlds], ignore_index=True)
     layers = pd.concat([layer_table(measures, world).assign(world=world) for world in worlds], ignore_index=True)
     sections = [

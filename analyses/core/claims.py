@@ -189,7 +189,7 @@ def check(claim: Claim, values: ArrayLike, by_size: Mapping[int, Sequence[float]
     )
 
 
-def result_table(results: Iterable[ClaimResult]) -> pd.DataFrame:
+def verdict_table(results: Iterable[ClaimResult]) -> pd.DataFrame:
     """One row per claim: the statement, the number with its interval, the threshold, the verdict and the trend.
 
     `holm_p` adjusts the p values for asking all claims of the table.

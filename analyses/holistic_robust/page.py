@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analyses.core.claim_plot import forest
-from analyses.core.claims import ClaimResult, result_table
+from analyses.core.claims import ClaimResult, verdict_table
 from analyses.holistic_robust.answers import outcome
 from analyses.holistic_robust.certificate import CAVEAT, Certificate, by_size, certificate_radius, reported
 from analyses.holistic_robust.gaps import CLIP, OTHER_CLIP
@@ -34,7 +34,7 @@ _SHOWN = ["claim", "statement", "verdict", "measure", "mean", "low", "high", "ex
 def report_of(findings: Findings) -> Report:
     """The findings as a report."""
     plan, results = findings.plan, findings.claims()
-    claims = pd.concat([result_table(found).assign(part=part) for part, found in results.items()], ignore_index=True)
+    claims = pd.concat([verdict_table(found).assign(part=part) for part, found in results.items()], ignore_index=True)
     arms = arm_table(findings.onsets, plan.onset)
     sections = [
         *_overfitting(findings),

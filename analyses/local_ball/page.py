@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analyses.core.claim_plot import forest
-from analyses.core.claims import ClaimResult, result_table
+from analyses.core.claims import ClaimResult, verdict_table
 from analyses.core.statistics import estimate
 from analyses.local_ball.answers import ROBUST
 from analyses.local_ball.plots import centre_control, cost_curves, local_sensitivity, loss_profile, radius_sweep
@@ -52,7 +52,7 @@ RECONSTRUCTED = (
 def report_of(findings: Findings) -> Report:
     """The findings as a report."""
     numbers, results = findings.numbers, findings.claims()
-    claims = pd.concat([result_table(found).assign(question=group) for group, found in results.items()])
+    claims = pd.concat([verdict_table(found).assign(question=group) for group, found in results.items()])
     columns = [
         "claim",
         "statement",

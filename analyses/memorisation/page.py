@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analyses.core.claim_plot import forest
-from analyses.core.claims import ClaimResult, result_table
+from analyses.core.claims import ClaimResult, verdict_table
 from analyses.core.statistics import equivalence
 from analyses.memorisation.dynamics import onset_table
 from analyses.memorisation.effects import Accuracies, summary
@@ -30,7 +30,7 @@ from cotoolkit.pages import Report, Section
 def report_of(findings: Findings) -> Report:
     """The findings as a report."""
     results = [result for part in findings.claims().values() for result in part]
-    claims = result_table(results)
+    claims = verdict_table(results)
     images = {name: tables.images for name, tables in findings.worlds.items()}
     sections = [
         Section(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analyses.core.claim_plot import forest
-from analyses.core.claims import ClaimResult, result_table
+from analyses.core.claims import ClaimResult, verdict_table
 from analyses.purification import plots
 from analyses.purification.setting import Scale, settings
 from analyses.purification.tables import Tables
@@ -30,7 +30,7 @@ def theory_report(tables: Tables, results: Sequence[ClaimResult], scale: Scale, 
         scale: that was run.
         device: that it ran on.
     """
-    claims = result_table(results)
+    claims = verdict_table(results)
     sections = [
         Section(
             "claims",

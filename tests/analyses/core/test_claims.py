@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analyses.core.claims import Claim, check, result_table
+from analyses.core.claims import Claim, check, verdict_table
 from analyses.core.statistics import bootstrap, estimate, holm, paired_p, slope
 
 ABOVE = Claim("key", "it is large", "share", "above", 0.5, 0.0)
@@ -87,7 +87,7 @@ def test_trends_say_where_they_lead():
 
 
 def test_the_table_has_a_row_per_claim():
-    table = result_table([check(ABOVE, [0.8, 0.82, 0.81]), check(BELOW, [0.8])])
+    table = verdict_table([check(ABOVE, [0.8, 0.82, 0.81]), check(BELOW, [0.8])])
     assert table["verdict"].tolist() == ["holds", "undecided"]
     assert table["holm_p"].iloc[0] == pytest.approx(stats.ttest_1samp([0.8, 0.82, 0.81], 0.5).pvalue)
     assert table["expected"].tolist() == ["above 0.5", "below 0.5"]
