@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from cotoolkit.cli import main
-from cotoolkit.cli.display import LiveRuns, accuracies, breakpoint_text, console, verdict_table
+from cotoolkit.cli.display import LiveRuns, accuracies, breakpoint_text, console, result_table
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.training.trainer import Progress, run
 from tests._helpers.scripted import result as probe_result
@@ -202,5 +202,5 @@ def test_the_table_shows_what_differs(tmp_path):
         run(small(epochs=1, **options), tmp_path, device="cpu")
         for options in ({}, {"intervention": {"name": "inject", "carrier": "paired", "beta": 0.1}}, {"method": "pgd"})
     ]
-    headers = [column.header for column in verdict_table(run_table(runs)).columns]
+    headers = [column.header for column in result_table(run_table(runs)).columns]
     assert headers == ["method", "intervention", "β", "seed", "clean", "PGD-3", "breakpoint", "verdict"]
