@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from analyses.core.progress import live_lab
+from analyses.core.progress import live_runner
 from cotoolkit.cli.display import console, say
 from cotoolkit.cli.training import Download, Jobs, Root, resumable
 from cotoolkit.core.device import Device, available
@@ -133,8 +133,8 @@ def _add_study(name: str, question: str) -> None:
         package = f"analyses.{name.replace('-', '_')}"
         study, page = (importlib.import_module(f"{package}.{part}") for part in ("study", "page"))
         folder = out or root / "analyses" / f"{name}-{scale}"
-        with live_lab(root, folder, jobs, device, fresh, download) as lab:
-            found = study.run_study(scale, lab)
+        with live_runner(root, folder, jobs, device, fresh, download) as runner:
+            found = study.run_study(scale, runner)
         for part, results in found.claims().items():
             say(f"{part}:")
             _say_claims(results)

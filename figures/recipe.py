@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimResult
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from analyses.core.statistics import Estimate
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.studies.scale import Scale
@@ -65,7 +65,7 @@ class Recipe:
     shows: str
     item: str
     studies: Mapping[Scale, Sequence[Study]]
-    collect: Callable[[Scale, Lab], pd.DataFrame]
+    collect: Callable[[Scale, StudyRunner], pd.DataFrame]
     draw: Callable[[pd.DataFrame], Figure]
     claims: Callable[[pd.DataFrame], list[ClaimResult]]
     compare: Callable[[pd.DataFrame], list[Comparison]] = no_comparison
@@ -86,10 +86,10 @@ class Recipe:
         return self.studies[scale]
 
 
-def table_of(lab: Lab, studies: Sequence[Study]) -> pd.DataFrame:
+def table_of(runner: StudyRunner, studies: Sequence[Study]) -> pd.DataFrame:
     """Train studies; their tables as one (see `cotoolkit.runs.tables.run_table`).
 
     Raises:
         RunError: a run failed.
     """
-    return pd.concat([lab.train(study) for study in studies], ignore_index=True)
+    return pd.concat([runner.train(study) for study in studies], ignore_index=True)

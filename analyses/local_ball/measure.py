@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from analyses.core.runner import Measurement
+from analyses.core.measurement import Measurement
 from analyses.local_ball import diagnostics
 from analyses.local_ball.masking import MARGIN_STEPS, QUERIES, masking_checks
 from analyses.local_ball.settings import Plan, kept_iterations

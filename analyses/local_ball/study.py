@@ -7,7 +7,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from analyses.core.claims import ClaimResult
-from analyses.core.runner import Lab, Measurement, at_scale
+from analyses.core.measurement import Measurement
+from analyses.core.plan import at_scale
+from analyses.core.runner import StudyRunner
 from analyses.local_ball.answers import Numbers, claims_of
 from analyses.local_ball.measure import Attacked, Finished, Onset
 from analyses.local_ball.outcomes import outcomes
@@ -42,19 +44,19 @@ class Findings(NamedTuple):
         return claims_of(self.numbers)
 
 
-def run_study(scale: str, lab: Lab) -> Findings:
+def run_study(scale: str, runner: StudyRunner) -> Findings:
     """The study at a scale; what is done already is not done again.
 
     Raises:
         ConfigError: no such scale.
         RunError: a run failed, or a measuring process died.
     """
-    return run_plan(at_scale(PLANS, scale), lab)
+    return run_plan(at_scale(PLANS, scale), runner)
 
 
-def run_plan(plan: Plan, lab: Lab) -> Findings:
+def run_plan(plan: Plan, runner: StudyRunner) -> Findings:
     """The study of a plan; errors as `run_study`."""
-    table = lab.train(plan.first_round())
+    table = runner.train(plan.first_round())
     found = outcomes(plan, table)
     fgsm = found[found["arm"] == "fgsm"].set_index("seed")
     broken = fgsm["breakpoint"].dropna()
@@ -62,15 +64,15 @@ def run_plan(plan: Plan, lab: Lab) -> Findings:
     last = int(fgsm["iterations"].max())
     wanted: list[Measurement] = []
     if breaks:
-        lab.train(plan.second_round(breaks, last))
+        runner.train(plan.second_round(breaks, last))
         wanted += [Onset(plan, seed, iteration, last) for seed, iteration in breaks.items()]
     ended = found[found["verdict"] != "diverged"]
     for row in ended[["arm", "seed"]].to_dict("records"):
         wanted.append(Attacked(plan, row["arm"], int(row["seed"])))
         if row["arm"] in INSPECTED:
             wanted.append(Finished(plan, row["arm"], int(row["seed"])))
-    measures = lab.measure(wanted).reindex(columns=["arm", "seed", "offset", "statistic", "place", "value"])
-    return Findings(plan, with_attacks(found, measures), measures, lab.facts(table))
+    measures = runner.measure(wanted).reindex(columns=["arm", "seed", "offset", "statistic", "place", "value"])
+    return Findings(plan, with_attacks(found, measures), measures, runner.facts(table))
 
 
 def with_attacks(found: pd.DataFrame, measures: pd.DataFrame) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.studies.scale import Scale
 from figures.elements import dots, names_below, percent, sheet
 from figures.local_ball.plan import STUDIES
@@ -36,9 +36,9 @@ SOURCES = {
 }
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per run."""
-    return collected(scale, lab)
+    return collected(scale, runner)
 
 
 def draw(data: pd.DataFrame) -> Figure:

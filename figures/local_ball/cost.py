@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimResult
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from analyses.local_ball.settings import OURS, RIVALS
 from cotoolkit.studies.scale import Scale
 from figures.elements import percent, sheet
@@ -36,9 +36,9 @@ SOURCES = dict.fromkeys(("above_pgd", "above_n_fgsm", "above_trades", "above_gra
 }
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per run."""
-    return collected(scale, lab)
+    return collected(scale, runner)
 
 
 def draw(data: pd.DataFrame) -> Figure:

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from analyses.local_ball.settings import AFTER, BEFORE
 from cotoolkit.studies.scale import Scale
 from figures.elements import band, mark_breakpoint, percent, sheet
@@ -23,9 +23,9 @@ SHOWN = (-64, BEFORE, AFTER, 64)
 """Iterations since the break whose profiles are drawn."""
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per run, then profiles and where they peak."""
-    return collected(scale, lab, ("profile", "needed_median", "interior_share"))
+    return collected(scale, runner, ("profile", "needed_median", "interior_share"))
 
 
 def draw(data: pd.DataFrame) -> Figure:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from analyses.local_ball.settings import PLANS as WHOLE
 from analyses.local_ball.settings import Plan
 from analyses.local_ball.study import Findings, run_plan
@@ -24,6 +24,6 @@ STUDIES: dict[Scale, tuple[Study, ...]] = {scale: (plan.first_round(),) for scal
 """The first round; FGSM is trained again around its break once that is known."""
 
 
-def found(scale: Scale, lab: Lab) -> Findings:
+def found(scale: Scale, runner: StudyRunner) -> Findings:
     """All that the recipes read."""
-    return run_plan(PLANS[scale], lab)
+    return run_plan(PLANS[scale], runner)

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimResult
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from analyses.local_ball.settings import AFTER, BEFORE
 from cotoolkit.studies.scale import Scale
 from figures.elements import band, percent, sheet
@@ -29,9 +29,9 @@ SOURCES = {
 }
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per run, then where FGSM's loss peaks around its break."""
-    return collected(scale, lab, ("needed_median",))
+    return collected(scale, runner, ("needed_median",))
 
 
 def draw(data: pd.DataFrame) -> Figure:

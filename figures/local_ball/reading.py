@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from analyses.core.claims import ClaimResult
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from analyses.local_ball.answers import Numbers, claims_of
 from cotoolkit.studies.scale import Scale
 from figures.local_ball.plan import PLANS, found
@@ -17,9 +17,9 @@ RUN = ("arm", "seed", "units", "cost", "verdict", "breakpoint", "onset", "escape
 MEASURE = ("arm", "seed", "offset", "statistic", "place", "value")
 
 
-def collected(scale: Scale, lab: Lab, statistics: Sequence[str] = ()) -> pd.DataFrame:
+def collected(scale: Scale, runner: StudyRunner, statistics: Sequence[str] = ()) -> pd.DataFrame:
     """One row per run, then one per measure of the chosen statistics; columns `RUN`, hidden, `MEASURE`, scale."""
-    findings = found(scale, lab)
+    findings = found(scale, runner)
     measures = findings.measures
     chosen = measures[measures["statistic"].isin(statistics)]
     return pd.concat([findings.outcomes[[*RUN, "hidden"]], chosen[list(MEASURE)]], ignore_index=True).assign(

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.studies.scale import Scale
 from figures.elements import band, sheet
 from figures.local_ball.plan import STUDIES
@@ -28,9 +28,9 @@ ARMS = {
 KINDS = {"kappa_random": "random point", "kappa_worst": "worst of 20 steps"}
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per run, then the divergences."""
-    return collected(scale, lab, tuple(KINDS))
+    return collected(scale, runner, tuple(KINDS))
 
 
 def draw(data: pd.DataFrame) -> Figure:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analyses.core.runner import at_scale
+from analyses.core.plan import at_scale
 from analyses.local_ball.answers import Numbers, claims_of
 from analyses.local_ball.outcomes import area_between, escape_radius, predicted_right
 from analyses.local_ball.settings import AFTER, BEFORE, PLANS, RIVALS, kept_iterations

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from analyses.local_ball import diagnostics, masking, page, study
 from analyses.local_ball.measure import Attacked, Onset
 from analyses.local_ball.outcomes import outcomes
@@ -35,7 +35,7 @@ TINY = Plan(
 )
 
 
-class HereLab(Lab):
+class HereRunner(StudyRunner):
     """Trains and measures in this process: starting others takes longer than what they would do."""
 
     def train(self, study):
@@ -48,17 +48,17 @@ class HereLab(Lab):
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
+def runner(tmp_path_factory):
     folder = tmp_path_factory.mktemp("local-ball")
-    return HereLab(root=folder / "runs", folder=folder / "out", jobs=1, device="cpu")
+    return HereRunner(root=folder / "runs", folder=folder / "out", jobs=1, device="cpu")
 
 
-def test_the_whole_study(lab, monkeypatch):
+def test_the_whole_study(runner, monkeypatch):
     monkeypatch.setattr(study, "INSPECTED", ("fgsm", "lbt"))
     monkeypatch.setattr(masking, "QUERIES", 5)
     monkeypatch.setattr(masking, "MARGIN_STEPS", 3)
     monkeypatch.setattr(diagnostics, "SEARCH_STEPS", 2)
-    found = study.run_plan(TINY, lab)
+    found = study.run_plan(TINY, runner)
     assert set(found.outcomes["arm"]) == set(TINY.arms())
     assert (found.outcomes["robust"] <= found.outcomes["pgd-50"]).all()
     assert found.outcomes["robust"].between(0, 1).all()
@@ -66,33 +66,33 @@ def test_the_whole_study(lab, monkeypatch):
     statistics = set(found.measures["statistic"])
     assert {"kappa_worst", "search_own", "strength_gap", "reach", "profile", "attacked_margin"} <= statistics
     assert all(result.verdict == "undecided" for group in found.claims().values() for result in group)  # one seed
-    text = write_report(page.report_of(found), lab.folder).read_text()
+    text = write_report(page.report_of(found), runner.folder).read_text()
     assert "reconstructed" in text
-    assert (lab.folder / "radius.png").exists()
-    assert not (lab.folder / "profile.png").exists()  # nothing broke
-    claims = pd.read_csv(lab.folder / "claims.csv")
+    assert (runner.folder / "radius.png").exists()
+    assert not (runner.folder / "profile.png").exists()  # nothing broke
+    claims = pd.read_csv(runner.folder / "claims.csv")
     assert set(claims["question"]) == {"cost", "centre", "onset"}
 
 
-def test_the_onset_of_a_run_with_kept_weights(lab):
-    lab.train(TINY.second_round({0: 2}, 3))
-    table = Onset(TINY, 0, 2, 3).measure(lab.root)
+def test_the_onset_of_a_run_with_kept_weights(runner):
+    runner.train(TINY.second_round({0: 2}, 3))
+    table = Onset(TINY, 0, 2, 3).measure(runner.root)
     assert table["offset"].unique().tolist() == [0]
     assert table[table["statistic"] == "profile"]["place"].tolist() == pytest.approx([t / 10 for t in range(11)])
     assert 0 <= table.set_index("statistic").loc["needed_median", "value"] <= 1
-    seen = study.Findings(TINY, outcomes(TINY, TINY.first_round().write_table(lab.root)), table, {})
+    seen = study.Findings(TINY, outcomes(TINY, TINY.first_round().write_table(runner.root)), table, {})
     _, axes = loss_profile(seen.numbers)
     assert len(axes[0].lines) == 1  # the onset itself
 
 
-def test_a_wider_run_is_attacked_at_the_study_s_radius(lab):
+def test_a_wider_run_is_attacked_at_the_study_s_radius(runner):
     plan = TINY.model_copy(update={"full": True})
     config = plan.config("pgd-3 wide", 0)
     assert config.epsilon == pytest.approx(0.15)
-    run(config, lab.root, device="cpu")
-    measured = Attacked(plan, "pgd-3 wide", 0).measure(lab.root)
+    run(config, runner.root, device="cpu")
+    measured = Attacked(plan, "pgd-3 wide", 0).measure(runner.root)
     points = evaluation_points(config).first(plan.points)
-    model = trained(RunFolder.of(lab.root, config))
+    model = trained(RunFolder.of(runner.root, config))
     expected = evaluate(model, points.images, points.labels, ThreatModel(0.1), "pgd-50").accuracy.value
     values = measured.set_index("statistic")["value"]
     assert values["attacked_pgd"] == pytest.approx(expected)
