@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from analyses.core.claims import ClaimResult
 from analyses.core.runner import StudyRunner
 from analyses.core.statistics import Estimate
+from analyses.core.study import Findings
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
@@ -59,6 +60,8 @@ class Recipe:
         draw: the picture of such a table; it is called in the style of `figures.style`.
         claims: what the picture is said to show, checked on such a table.
         compare: printed numbers beside those of such a table.
+        of_findings: the same table from the findings of a study (`cotoolkit analyse`), which may have more arms than
+            the figure trains; None where the figure does not show a study.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Recipe:
     draw: Callable[[pd.DataFrame], Figure]
     claims: Callable[[pd.DataFrame], list[ClaimResult]]
     compare: Callable[[pd.DataFrame], list[Comparison]] = no_comparison
+    of_findings: Callable[[Findings[Any]], pd.DataFrame] | None = None
 
     @property
     def paper(self) -> str:
