@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,16 +33,10 @@ def make(recipe: Recipe, scale: Scale, runner: StudyRunner, gallery: Path, *, co
         RunError: a run failed, or a measuring process died.
     """
     recipe.at(scale)
-    tables: list[pd.DataFrame] = []
-
-    def on_table(study: Study, table: pd.DataFrame) -> None:
-        runner.callbacks.on_table(study, table)
-        tables.append(table)
-
-    watched = dataclasses.replace(runner, callbacks=dataclasses.replace(runner.callbacks, on_table=on_table))
+    watched, tables = runner.recording()
     data = recipe.collect(scale, watched)
     command = command or f"cotoolkit figures make {recipe.name} --scale {scale}"
-    return write_figure(recipe, scale, data, _making(command, tables, runner), gallery)
+    return write_figure(recipe, scale, data, making_of(command, tables, runner), gallery)
 
 
 def train_first(recipes: Sequence[Recipe], scale: Scale, runner: StudyRunner) -> None:
@@ -74,7 +67,17 @@ class Clock:
         return f"{self._done} of {self._total}" + (f", about {left / 60:.0f} min left" if left > 60 else "")
 
 
-def _making(command: str, tables: Sequence[pd.DataFrame], runner: StudyRunner) -> Making:
+def making_of(command: str, tables: Sequence[pd.DataFrame], runner: StudyRunner) -> Making:
+    """What figures rest on.
+
+    Args:
+        command: that makes them again.
+        tables: of the studies that were trained for them (`StudyRunner.recording`).
+        runner: that trained them.
+
+    Returns:
+        Runs, seeds, protocols and versions.
+    """
     rows = [row for table in tables for row in table.to_dict("records")]
     runs = {str(row["run"]): row for row in rows}
     facts = runner.facts(tables[0]) if tables else {k: str(v) for k, v in environment(_device(runner)).items()}

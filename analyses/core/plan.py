@@ -56,8 +56,8 @@ class ArmGroup(BaseModel):
         return RunConfig.parse(apply(self.settings, {**self.arms[arm], "seed": seed, **kept}))
 
     def only(self, arms: Collection[str]) -> Self:
-        """The same with some of its arms, in its own order."""
-        return self.model_copy(update={"arms": {arm: own for arm, own in self.arms.items() if arm in arms}})
+        """The same with some of its arms, in the order given."""
+        return self.model_copy(update={"arms": {arm: self.arms[arm] for arm in arms}})
 
 
 class PlannedRun(NamedTuple):

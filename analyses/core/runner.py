@@ -11,7 +11,7 @@ import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -90,6 +90,16 @@ class StudyRunner:
     fresh: bool = False
     callbacks: RunCallbacks = field(default_factory=RunCallbacks)
     workers: WorkerPool = field(default_factory=WorkerPool)
+
+    def recording(self) -> tuple[StudyRunner, list[pd.DataFrame]]:
+        """The same runner, and a list to which it adds the table of each study that it trains."""
+        tables: list[pd.DataFrame] = []
+
+        def on_table(study: Study, table: pd.DataFrame) -> None:
+            self.callbacks.on_table(study, table)
+            tables.append(table)
+
+        return replace(self, callbacks=replace(self.callbacks, on_table=on_table)), tables
 
     def train(self, study: Study) -> pd.DataFrame:
         """Train what is not trained yet; the study's table.

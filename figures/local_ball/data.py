@@ -46,7 +46,7 @@ def table_with(*statistics: str) -> Callable[[Findings[LocalBallPlan]], pd.DataF
 def results(data: pd.DataFrame) -> LocalBallResults:
     """The table as the analysis reads it; its plan has the arms that are there."""
     runs = data[data["statistic"].isna()].astype({"escaped": bool})
-    plan = PLANS[data["scale"].iloc[0]].only(set(runs["arm"]))
+    plan = PLANS[data["scale"].iloc[0]].only(runs["arm"].unique())
     return LocalBallResults(plan, runs, data.loc[data["statistic"].notna(), list(MEASURE)])
 
 
