@@ -9,17 +9,10 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import ClaimResult
-from analyses.core.runner import StudyRunner
-from analyses.holistic_robust.answers import onset_claims
-from analyses.holistic_robust.settings import PLAIN, hr_name
-from analyses.holistic_robust.study import losses_of, recorded
-from analyses.holistic_robust.tables import onset_table, weight_courses
-from cotoolkit.studies.scale import Scale
+from analyses.holistic_robust.claims import ONSET
+from analyses.holistic_robust.plan import PLAIN
 from figures.elements import band, dots, mark_breakpoint, names_below, percent, sheet
-from figures.holistic_robust.plan import PLANS, studies
-from figures.holistic_robust.sources import sourced
-from figures.recipe import Recipe
+from figures.holistic_robust.data import holistic_claims, holistic_table, read_onset, recipes_of
 from figures.style import CYCLE, GREEN, GREY, MARKERS, PAGE
 
 NAMES = {PLAIN: "FGSM", "norm_matched": "norm-matched", "small_batch": "small batch"}
@@ -27,30 +20,20 @@ WINDOW = 40
 """Iterations over which courses of weights are averaged, for the picture."""
 
 
-def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
-    """One row per arm and seed (kind "run", see `onset_table`), then weights around the break (kind "weight")."""
-    plan = PLANS[scale]
-    runs = runner.train(plan.study("onset"))
-    onsets = onset_table(runs, losses_of(plan, "onset", runs, runner), plan.onset)
-    weights = weight_courses(onsets, runner.root, recorded(plan.onset))
-    return pd.concat([onsets.assign(kind="run"), weights.assign(kind="weight")], ignore_index=True).assign(scale=scale)
-
-
 def draw(data: pd.DataFrame) -> Figure:
     """Breaks by arm, and what share of HR's weight lies on abnormal samples around them."""
-    plan = PLANS[data["scale"].iloc[0]].onset
-    runs, weights = data[data["kind"] == "run"], data[data["kind"] == "weight"]
+    found = read_onset(data)
+    runs, weights, hr = found.table, found.weights, found.hr
     figure, (left, right) = sheet(PAGE, 2.7, 1, 2)
     arms = list(dict.fromkeys(runs["arm"]))
     for place, arm in enumerate(arms):
         own = runs[runs["arm"] == arm]
         dots(left, place, own["time"].to_list(), CYCLE[place], marker=MARKERS[place])
-        broke = int(own["broke"].astype(bool).sum())
+        broke = int(own["broke"].sum())
         left.annotate(f"{broke} of {len(own)}", (place, 1.02), xycoords=("data", "axes fraction"), ha="center")
     left.axhline(runs["iterations"].max(), color=GREY, lw=0.7, ls=":")
     names_below(left, [NAMES.get(arm, arm) for arm in arms], turned=True)
     left.set(ylabel="iteration of the break (dotted: end)", ylim=(0, None))
-    hr = hr_name(*plan.matched)
     for signal, label, colour, line in (
         ("abnormal_weight", "their weight", GREEN, "-"),
         ("abnormal_share", "their share", GREY, "--"),
@@ -66,19 +49,11 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """Does r delay the break, beyond what its controls do?"""
-    plan = PLANS[data["scale"].iloc[0]].onset
-    runs = data[data["kind"] == "run"].astype({"broke": bool})
-    return sourced(onset_claims(runs, data[data["kind"] == "weight"], plan))
-
-
-RECIPE = Recipe(
-    name="holistic_robust/onset",
+RECIPE = recipes_of("onset").recipe(
+    "holistic_robust/onset",
     shows="When FGSM training breaks: plain, with HR weights, and with their controls",
     item="Section 5 of our spec; not studied in the paper, as far as was read",
-    studies=studies("onset"),
-    collect=collect,
+    table=holistic_table(run="onsets", weight="weights"),
     draw=draw,
-    claims=claims,
+    claims=holistic_claims(ONSET, read_onset),
 )
