@@ -118,10 +118,6 @@ STUDIES = {
         "breakpoint_mixtures",
         "What happens to weight mixtures when single-step training breaks?",
     ),
-    "holistic": (
-        "holistic_robust",
-        "Holistic Robust training: robust overfitting, poison, certificates; does it delay the break?",
-    ),
     "memorisation": (
         "memorisation",
         "Memorisation and BAT-style training: what atypical samples buy, whom they harm, and flags.",

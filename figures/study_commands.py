@@ -33,6 +33,11 @@ class StudyCommand(NamedTuple):
 
 
 STUDIES = {
+    "holistic": StudyCommand(
+        "Holistic Robust training: robust overfitting, poison, certificates; does it delay the break?",
+        "analyses.holistic_robust.study",
+        ("holistic_robust",),
+    ),
     "local-ball": StudyCommand(
         "Local-ball training (reconstructed): at equal cost, its controls, the radius that averts the break.",
         "analyses.local_ball.study",

@@ -161,7 +161,7 @@ def judge_holistic(plan: HolisticPlan, tables: Tables) -> Mapping[str, list[Clai
     if "overfitting" in plan.groups:
         found["robust overfitting"] = _judged(OVERFITTING, OverfittingResults(tables["ends"]))
     if "poison" in plan.groups:
-        found["poison"] = _judged(POISON, HolisticResults(tables["poison"]))
+        found["poison"] = _judged(POISON, HolisticResults(tables["wrong_labels"]))
     if "onset" in plan.groups:
         results = OnsetResults(tables["onsets"], tables["weights"], plan.matched)
         found["catastrophic overfitting"] = _judged(ONSET, results)

@@ -30,8 +30,8 @@ def collect_holistic(plan: HolisticPlan, runner: StudyRunner) -> Tables:
         runner: where to train and measure.
 
     Returns:
-        "gaps" and "ends" of the group "overfitting", "poison", and "onsets", "arms" and "weights" of the group "onset";
-        `analyses.holistic_robust.tables` explains them.
+        "gaps" and "ends" of the group "overfitting", "wrong_labels" of the group "poison", and "onsets", "arms" and
+        "weights" of the group "onset"; `analyses.holistic_robust.tables` explains them.
 
     Raises:
         RunError: a run failed, or a measuring process died.
@@ -55,7 +55,7 @@ def collect_holistic(plan: HolisticPlan, runner: StudyRunner) -> Tables:
         tables["gaps"] = gap_table(losses["overfitting"], plan.groups["overfitting"])
         tables["ends"] = end_table(losses["overfitting"], tables["gaps"])
     if "poison" in plan.groups:
-        tables["poison"] = poison_table(losses["poison"], plan.groups["poison"])
+        tables["wrong_labels"] = poison_table(losses["poison"], plan.groups["poison"])
     if "onset" in plan.groups:
         own = runs[runs["group"] == "onset"]
         tables["onsets"] = onset_table(own, losses["onset"], plan.matched)

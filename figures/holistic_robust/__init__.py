@@ -2,7 +2,16 @@
 
 from figures.catalogue import Unbuilt
 
-RECIPES: tuple[str, ...] = ("overfitting", "poison", "certificate", "weights", "onset")
+RECIPES: tuple[str, ...] = (
+    "overfitting",
+    "shares",
+    "bounds",
+    "poison",
+    "certificate",
+    "weights",
+    "onset",
+    "survival",
+)
 """Modules of this package, in the order of the gallery."""
 
 UNBUILT: tuple[Unbuilt, ...] = (

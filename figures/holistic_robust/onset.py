@@ -26,11 +26,12 @@ def draw(data: pd.DataFrame) -> Figure:
     runs, weights, hr = found.table, found.weights, found.hr
     figure, (left, right) = sheet(PAGE, 2.7, 1, 2)
     arms = list(dict.fromkeys(runs["arm"]))
+    of = " of " if len(arms) <= len(CYCLE) else "/"
     for place, arm in enumerate(arms):
         own = runs[runs["arm"] == arm]
-        dots(left, place, own["time"].to_list(), CYCLE[place], marker=MARKERS[place])
+        dots(left, place, own["time"].to_list(), CYCLE[place % len(CYCLE)], marker=MARKERS[place % len(MARKERS)])
         broke = int(own["broke"].sum())
-        left.annotate(f"{broke} of {len(own)}", (place, 1.02), xycoords=("data", "axes fraction"), ha="center")
+        left.annotate(f"{broke}{of}{len(own)}", (place, 1.02), xycoords=("data", "axes fraction"), ha="center")
     left.axhline(runs["iterations"].max(), color=GREY, lw=0.7, ls=":")
     names_below(left, [NAMES.get(arm, arm) for arm in arms], turned=True)
     left.set(ylabel="iteration of the break (dotted: end)", ylim=(0, None))

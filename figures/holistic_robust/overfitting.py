@@ -40,7 +40,11 @@ def draw(data: pd.DataFrame) -> Figure:
             dots(last, place + 0.3 * (side - 1), gaps.to_list(), METHODS[method][1], marker=marker, label=label)
     names_below(last, [f"{share:.0%}" for share in shares])
     zero_line(last)
-    last.set(title="loss gap, test less training", ylabel="nats (standard: clean loss)", xlabel="share of the data")
+    last.set(
+        title="loss gap, test less training" if len(shares) < 3 else "loss gap",
+        ylabel="nats (standard: clean loss)",
+        xlabel="share of the data",
+    )
     last.legend(loc="best")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return figure

@@ -20,7 +20,7 @@ from figures.style import BLUE, GREEN, GREY, PAGE, VERMILION
 
 def poison_rows(findings: Findings[HolisticPlan]) -> pd.DataFrame:
     """One row per arm and seed."""
-    return findings.tables["poison"].assign(scale=findings.plan.scale)
+    return findings.tables["wrong_labels"].assign(scale=findings.plan.scale)
 
 
 def _look(arm: str) -> tuple[str, str]:
