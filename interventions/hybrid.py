@@ -16,7 +16,7 @@ from interventions.filters import Radius
 from interventions.frequency import Domain, Shape, keep_frequencies
 
 
-def split(
+def split_bands(
     images: Tensor, bandwidth: float = 16.0, domain: Domain = "dct", shape: Shape = "square"
 ) -> tuple[Tensor, Tensor]:
     """Low part (radius < `bandwidth`) and the rest; they sum to the images and share no energy.
@@ -34,8 +34,8 @@ def swap_high(
 
     Shapes: two (..., H, W) -> two (..., H, W); each result keeps the low frequencies of its own argument.
     """
-    low_first, high_first = split(first, bandwidth, domain, shape)
-    low_second, high_second = split(second, bandwidth, domain, shape)
+    low_first, high_first = split_bands(first, bandwidth, domain, shape)
+    low_second, high_second = split_bands(second, bandwidth, domain, shape)
     return low_first + high_second, low_second + high_first
 
 
@@ -70,5 +70,5 @@ class SwapFrequencies(Intervention):
         order = torch.randperm(len(images), generator=generator, device=generator.device).to(images.device)
         partner = torch.empty_like(order)
         partner[order] = order.roll(1)
-        low, high = split(images, self.bandwidth, self.domain, self.shape)
+        low, high = split_bands(images, self.bandwidth, self.domain, self.shape)
         return (low + high[partner] if self.taken == "high" else low[partner] + high), labels

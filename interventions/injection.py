@@ -16,11 +16,10 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 from typing_extensions import override
 
-from cotoolkit.core.numbers import NonNegative
+from cotoolkit.core.numbers import NonNegative, Share
 from cotoolkit.core.registry import STRICT
 from interventions.base import INTERVENTIONS, Intervention, InterventionError
 from interventions.carriers import CarrierField
-from interventions.labels import Share
 from interventions.projection import Project
 
 Strength = Annotated[NonNegative, AllowInfNan(False)]

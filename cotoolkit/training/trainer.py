@@ -40,7 +40,7 @@ from cotoolkit.models.memory_format import (
 from cotoolkit.monitor.dating import Enough
 from cotoolkit.monitor.replay import ReplayMonitor
 from cotoolkit.monitor.step_buffer import TOGETHER
-from cotoolkit.optimizers.optimizers import Updates
+from cotoolkit.optimizers import Updates
 from cotoolkit.runs.checkpoints import network
 from cotoolkit.runs.folder import Metrics, RunFolder
 from cotoolkit.signals import step_signals

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interventions import CARRIERS, Given, InterventionError, Paired, RandomOrthonormal, ReleasedRows, ZigZag
-from interventions.patterns import patterns, released_row_patterns, zigzag
+from interventions.carriers.patterns import patterns, released_row_patterns, zigzag
 
 CIFAR = (3, 32, 32)
 PAPER = [(0, 1), (1, 0), (1, 1), (2, 1), (1, 2)]

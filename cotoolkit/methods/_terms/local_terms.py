@@ -1,6 +1,6 @@
 """Integrands of the local regulariser: how much a network changes from the centre of a ball to another point of it.
 
-A `Look` is what the network says at a point. All integrands take the look at the centre first.
+A `LocalSample` is what the network says at the points of a batch. All integrands take the one at the centre first.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cotoolkit.methods._terms.divergence import kl_divergence
-from cotoolkit.methods.gradalign import misalignment
+from cotoolkit.methods._terms.misalignment import misalignment
 
 Integrand = Literal["kl", "ce", "linearity", "alignment", "squared"]
 """What is made small in the ball around a centre c (R in the spec is its value at the worst, or a random, point u).
@@ -28,7 +28,7 @@ SECOND_ORDER = frozenset({"linearity", "alignment"})
 """Integrands that contain an input gradient, so that the update differentiates one."""
 
 
-class Look(NamedTuple):
+class LocalSample(NamedTuple):
     """What a network says at a batch of points.
 
     Attributes:
@@ -45,19 +45,19 @@ class Look(NamedTuple):
         """The cross-entropy, (B,)."""
         return F.cross_entropy(self.logits.float(), labels, reduction="none")
 
-    def detached(self) -> Look:
+    def detached(self) -> LocalSample:
         """The same as constants."""
         gradient = None if self.gradient is None else self.gradient.detach()
-        return Look(self.points.detach(), self.logits.detach(), gradient)
+        return LocalSample(self.points.detach(), self.logits.detach(), gradient)
 
 
-def local_term(integrand: Integrand, centre: Look | None, here: Look, labels: Tensor) -> Tensor:
+def local_term(integrand: Integrand, centre: LocalSample | None, here: LocalSample, labels: Tensor) -> Tensor:
     """The integrand's mean over a batch, a scalar.
 
     Args:
         integrand: which.
-        centre: the look at the centre, its gradient too where the integrand is of second order; None for `ce`.
-        here: the look at u; with its gradient for `alignment`.
+        centre: what the network says at c, its gradient too where the integrand is of second order; None for `ce`.
+        here: the same at u; with its gradient for `alignment`.
         labels: (B,).
     """
     if centre is None:

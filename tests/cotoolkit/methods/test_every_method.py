@@ -11,7 +11,8 @@ from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.registry import InvalidFields, UnknownName
 from cotoolkit.methods import DOM, FGSM, METHODS, NFGSM, PGD, AttackMethod, Batch, BenignStyle, GradAlign, Standard
-from cotoolkit.methods.gradalign import misalignment, published_weight
+from cotoolkit.methods._terms.misalignment import misalignment
+from cotoolkit.methods.gradalign import published_weight
 from tests._helpers.networks import PassCounter, conv_net
 from tests._helpers.stepping import batch, sgd, stepped
 

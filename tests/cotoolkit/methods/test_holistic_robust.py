@@ -241,7 +241,7 @@ def test_several_processes_weigh_the_whole_batch(tmp_path, fields):
 
 
 def test_controls_train_in_one_process(monkeypatch):
-    monkeypatch.setattr("cotoolkit.methods.holistic_robust.rank_and_world", lambda: (0, 2))
+    monkeypatch.setattr("cotoolkit.methods.holistic_control.rank_and_world", lambda: (0, 2))
     with pytest.raises(ConfigError, match="hr_control trains in one process"):
         control("permuted")
 

@@ -16,7 +16,7 @@ from cotoolkit.core.registry import InvalidFields
 from cotoolkit.methods import FGSM, NFGSM, PGD, RSFGSM, GradAlign, LocalBall
 from cotoolkit.methods._terms.ball import local_ball, project_local
 from cotoolkit.methods._terms.divergence import kl_divergence
-from cotoolkit.methods._terms.local_terms import Look, linearity_error, local_term
+from cotoolkit.methods._terms.local_terms import LocalSample, linearity_error, local_term
 from tests._helpers.networks import PassCounter, conv_net
 from tests._helpers.stepping import batch, sgd, stepped
 
@@ -113,7 +113,7 @@ def test_linearity_error_on_a_quadratic_is_half_the_second_order_term():
 def test_integrands_vanish_at_the_centre(integrand):
     given = batch()
     found = attacks.input_gradient(conv_net(norm=False), given.images, given.labels)
-    look = Look(given.images, found.logits, found.gradient)
+    look = LocalSample(given.images, found.logits, found.gradient)
     assert local_term(integrand, look, look, given.labels).item() == pytest.approx(0, abs=1e-6)
 
 
@@ -122,8 +122,10 @@ def test_a_start_at_the_adversary_has_zero_gradient(integrand):
     # The bug that the random start prevents: sign(0) = 0, and the regulariser is silently absent for ever.
     given, model = batch(), conv_net(norm=False)
     point = given.images.clone().requires_grad_()
-    centre = Look(given.images, model(given.images).detach())
-    (gradient,) = torch.autograd.grad(local_term(integrand, centre, Look(point, model(point)), given.labels), point)
+    centre = LocalSample(given.images, model(given.images).detach())
+    (gradient,) = torch.autograd.grad(
+        local_term(integrand, centre, LocalSample(point, model(point)), given.labels), point
+    )
     assert gradient.abs().max() < 1e-6
     for steps in (0, 1, 3):
         _, record = weights_after(LocalBall(integrand=integrand, steps=steps, rho=1.0), given)

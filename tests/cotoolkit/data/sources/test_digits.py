@@ -8,7 +8,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from cotoolkit.core.errors import DataError
-from cotoolkit.data.digits import read_digits
+from cotoolkit.data.sources.digits import read_digits
 
 
 def test_they_are_those_of_scikit_learn():

@@ -4,7 +4,7 @@ import torch
 
 from cotoolkit.core.errors import DataError
 from cotoolkit.data import DataConfig, load, planted_truth
-from cotoolkit.data.planted import CLASSES, KINDS, LEVELS, RADIUS, Planted, clusters
+from cotoolkit.data.sources.planted import CLASSES, KINDS, LEVELS, RADIUS, Planted, clusters
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,7 @@ from torch import Tensor
 from cotoolkit.core.errors import DataError
 from cotoolkit.core.registry import STRICT
 from cotoolkit.core.user_code import describe, find
-from cotoolkit.data.collect import as_tensors, collect
-from cotoolkit.data.image_set import ImageSet
+from cotoolkit.data.image_set import ImageSet, as_tensors, stack_items
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -113,7 +112,7 @@ class OwnData:
     def _tensors(self, data: Any, part: str) -> tuple[Tensor, Tensor]:
         where = f"{self.target} ({part})"
         if not isinstance(data, tuple | list):
-            data = collect(data, None, where)
+            data = stack_items(data, None, where)
         if len(data) != 2:
             raise DataError(f"{where}: {len(data)} parts; return a torch Dataset, or the pair (images, labels)")
         return as_tensors(data[0], data[1], where)

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from cotoolkit.core.errors import DataError
-from cotoolkit.data.user_data import ImageFolders, OwnData
+from cotoolkit.data.sources.user_data import ImageFolders, OwnData
 
 
 def write_images(root, parts, size=(6, 5), classes=("cat", "dog"), count=2):

@@ -18,7 +18,7 @@ from torch import Tensor
 from cotoolkit.core.errors import DataError
 from cotoolkit.core.registry import STRICT, Registered
 from cotoolkit.data.image_set import ImageSet
-from cotoolkit.data.sets import DATASETS
+from cotoolkit.data.sources.base import DATASETS
 
 LEVELS = 24
 RADIUS = LEVELS / 255
@@ -46,7 +46,7 @@ Kind = Literal["common", "benign", "harmful"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
-class Truth(NamedTuple):
+class PlantedTruth(NamedTuple):
     """What is known of some images, each an array (N,).
 
     Attributes:
@@ -72,11 +72,17 @@ class Truth(NamedTuple):
 
 
 class Clusters(NamedTuple):
-    """The sub-clusters: patterns (K, 1, SIDE, SIDE) of levels, labels, kinds and threatened classes (K,)."""
+    """The sub-clusters.
+
+    Attributes:
+        patterns: (K, 1, SIDE, SIDE), in levels.
+        labels: (K,).
+        truth: what is known of each, (K,).
+    """
 
     patterns: Tensor
     labels: Tensor
-    truth: Truth
+    truth: PlantedTruth
 
 
 @DATASETS.register("planted")
@@ -96,7 +102,7 @@ class Planted(Registered):
         return _draw("train")[0], _draw("test")[0]
 
 
-def planted_truth(images: Tensor) -> Truth:
+def planted_truth(images: Tensor) -> PlantedTruth:
     """What is known of images of the set, in any order and number: they are recognised by their pixels.
 
     Args:
@@ -111,7 +117,7 @@ def planted_truth(images: Tensor) -> Truth:
     except KeyError:
         raise DataError("planted_truth: not all of these images are of the planted set") from None
     truth = clusters().truth
-    return Truth(truth.cluster[rows], truth.kind[rows], truth.threatens[rows])
+    return PlantedTruth(truth.cluster[rows], truth.kind[rows], truth.threatens[rows])
 
 
 @functools.cache
@@ -133,7 +139,7 @@ def clusters() -> Clusters:
             threatened.append(other)
         labels += [label] * (COMMON + RARE)
     numbers = np.arange(len(labels))
-    truth = Truth(numbers, np.array(kinds), np.array(threatened))
+    truth = PlantedTruth(numbers, np.array(kinds), np.array(threatened))
     return Clusters(torch.stack(patterns), torch.tensor(labels), truth)
 
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
-from cotoolkit.data.split import members, rest, stratified
+from cotoolkit.data.subsets import random_subset, remaining, stratified
 
 
 def draws(seed=0):
@@ -43,21 +43,21 @@ def test_the_draw_depends_on_the_generator_alone():
 
 @pytest.mark.parametrize("taken", [[], [0, 2], [0, 1, 2, 3]])
 def test_rest_is_what_was_not_taken(taken):
-    assert rest(4, torch.tensor(taken, dtype=torch.int64)).tolist() == sorted({0, 1, 2, 3} - {*taken})
+    assert remaining(4, torch.tensor(taken, dtype=torch.int64)).tolist() == sorted({0, 1, 2, 3} - {*taken})
 
 
 def test_halves_are_complements_and_every_image_is_in_one_of_them():
     for count in (10, 11):
         for number in (0, 2, 8):
-            even, odd = members(count, number, 0.5, 3), members(count, number + 1, 0.5, 3)
+            even, odd = random_subset(count, number, 0.5, 3), random_subset(count, number + 1, 0.5, 3)
             assert torch.equal(even, ~odd)
             assert even.sum() == count // 2
-    assert not torch.equal(members(100, 0, 0.5, 3), members(100, 2, 0.5, 3))
-    assert not torch.equal(members(100, 0, 0.5, 3), members(100, 0, 0.5, 4))
+    assert not torch.equal(random_subset(100, 0, 0.5, 3), random_subset(100, 2, 0.5, 3))
+    assert not torch.equal(random_subset(100, 0, 0.5, 3), random_subset(100, 0, 0.5, 4))
 
 
 def test_other_shares_are_drawn_alone():
-    first, second = members(100, 0, 0.7, 0), members(100, 1, 0.7, 0)
+    first, second = random_subset(100, 0, 0.7, 0), random_subset(100, 1, 0.7, 0)
     assert first.sum() == second.sum() == 70
     assert (first & second).any()
-    assert torch.equal(first, members(100, 0, 0.7, 0))
+    assert torch.equal(first, random_subset(100, 0, 0.7, 0))

@@ -8,8 +8,7 @@ import torch
 from cotoolkit.config import RunConfig
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.registry import UnknownName
-from cotoolkit.data.user_intervention import OwnIntervention, parse_intervention
-from interventions import Inject, InterventionError
+from interventions import Compose, Inject, InterventionError, OwnIntervention, parse_intervention
 
 CODE = """
 def brighter(images, labels, beta):
@@ -59,6 +58,7 @@ def test_text_with_a_colon_is_own_code():
     with_beta = {"name": "change_of_mine:brighter", "beta": "8/255"}
     assert parse_intervention(with_beta) == OwnIntervention("change_of_mine:brighter", beta=8 / 255)
     assert parse_intervention({"name": "inject", "carrier": "paired", "beta": 0.1}) == Inject("paired", beta=0.1)
+    assert Compose(["change_of_mine:brighter"]).parts == (OwnIntervention("change_of_mine:brighter"),)
     with pytest.raises(UnknownName):
         parse_intervention("injekt")
 

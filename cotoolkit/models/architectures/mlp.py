@@ -1,4 +1,4 @@
-"""Fully connected networks: any depth, and the one hidden layer of theory."""
+"""Fully connected networks of any depth."""
 
 from __future__ import annotations
 
@@ -34,21 +34,3 @@ class MLP(Registered):
         for inputs, outputs in pairwise((prod(shape), *self.hidden)):
             layers += [nn.Linear(inputs, outputs), activation(self.activation)]
         return nn.Sequential(*layers, nn.Linear((prod(shape), *self.hidden)[-1], classes))
-
-
-@MODELS.register("two_layer")
-@dataclass(frozen=True, config=STRICT)
-class TwoLayer(Registered):
-    """One hidden layer, x -> A act(W x + b) + c: the network that proofs are about.
-
-    Attributes:
-        width: hidden units.
-        activation: of the hidden units.
-    """
-
-    width: Annotated[int, Gt(0)] = 512
-    activation: Activation = "relu"
-
-    def build(self, shape: Shape, classes: int) -> nn.Module:
-        """The network for images of any shape."""
-        return MLP(hidden=(self.width,), activation=self.activation).build(shape, classes)

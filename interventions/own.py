@@ -1,11 +1,10 @@
-"""An intervention from a user's own code, and interventions as a field of a run's configuration."""
+"""An intervention from a user's own code."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import ClassVar
 
 import torch
-from pydantic import PlainSerializer, PlainValidator
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 from typing_extensions import override
@@ -14,7 +13,7 @@ from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import Number
 from cotoolkit.core.registry import STRICT
 from cotoolkit.core.user_code import describe, find
-from interventions import INTERVENTIONS, Intervention, InterventionError
+from interventions.base import INTERVENTIONS, Intervention, InterventionError
 
 
 @INTERVENTIONS.register("own")
@@ -54,21 +53,3 @@ class OwnIntervention(Intervention):
             got = tuple(changed.shape) if isinstance(changed, Tensor) else type(changed).__name__
             raise InterventionError(f"{self.target} must return images of shape {tuple(images.shape)}, not {got}")
         return changed.to(images.dtype).to(images.device), labels
-
-
-def parse_intervention(value: Any) -> Intervention:
-    """An intervention from itself, a name, a mapping with `name` and fields, or `module:function` for own code.
-
-    Raises:
-        UnknownName: no such intervention.
-        InvalidFields: it refuses a field.
-    """
-    name = value.get("name") if isinstance(value, dict) else value
-    if isinstance(name, str) and ":" in name:
-        rest = {key: item for key, item in value.items() if key != "name"} if isinstance(value, dict) else {}
-        value = {"name": "own", "target": name, **rest}
-    return INTERVENTIONS.parse(value)
-
-
-InterventionField = Annotated[Intervention, PlainValidator(parse_intervention), PlainSerializer(INTERVENTIONS.dump)]
-"""Type of an intervention in a run's configuration: takes what `parse_intervention` takes, becomes plain JSON data."""

@@ -1,4 +1,4 @@
-"""Draw part of a set so that every class keeps its share."""
+"""Parts of a set: a draw in which every class keeps its share, its complement, and random subsets."""
 
 from __future__ import annotations
 
@@ -35,15 +35,23 @@ def stratified(labels: Tensor, size: int, generator: torch.Generator) -> Tensor:
     return torch.cat(picked).sort().values
 
 
-def rest(size: int, taken: Tensor) -> Tensor:
-    """The indices from 0 to size - 1 that are not in `taken`, ascending."""
+def remaining(size: int, taken: Tensor) -> Tensor:
+    """The indices from 0 to `size` - 1 that were not taken.
+
+    Args:
+        size: of the set.
+        taken: (n,) int64.
+
+    Returns:
+        (size - n,) int64, ascending.
+    """
     left = torch.ones(size, dtype=torch.bool)
     left[taken] = False
     return torch.nonzero(left).flatten()
 
 
-def members(count: int, number: int, share: float, seed: int) -> Tensor:
-    """Which of `count` images belong to a random subset: bool (count,), floor(share * count) of them.
+def random_subset(count: int, number: int, share: float, seed: int) -> Tensor:
+    """Which of `count` images belong to a random subset, floor(share * count) of them.
 
     With a share of one half, subsets 2 k and 2 k + 1 are complements (of an odd count, the even one is smaller by 1):
     after every pair of them each image has been in exactly one.
@@ -53,6 +61,9 @@ def members(count: int, number: int, share: float, seed: int) -> Tensor:
         number: which subset, from 0.
         share: of the images, in (0, 1).
         seed: of the cut.
+
+    Returns:
+        (count,) bool.
     """
     halves = share == 0.5
     order = torch.randperm(count, generator=seeded(seed, "subset", number // 2 if halves else number))

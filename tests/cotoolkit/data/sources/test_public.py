@@ -13,8 +13,9 @@ import torchvision
 from sklearn.datasets import load_digits
 
 from cotoolkit.core.errors import DataError
-from cotoolkit.data.mnist_format import read_idx
-from cotoolkit.data.sets import DATASETS, FashionMNIST
+from cotoolkit.data.sources import DATASETS
+from cotoolkit.data.sources.fashion_mnist import FashionMNIST
+from cotoolkit.data.sources.mnist_format import read_idx
 from tests._helpers.mnist_files import idx_bytes, write_idx_set
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
