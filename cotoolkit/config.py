@@ -77,7 +77,15 @@ class Schedule(BaseModel):
         return 1.0
 
     def momentum(self, progress: float, base: float) -> float:
-        """Momentum at a progress in [0, 1]."""
+        """Momentum at a progress in [0, 1].
+
+        Args:
+            progress: in [0, 1].
+            base: the optimiser's own momentum.
+
+        Returns:
+            The momentum of a step.
+        """
         if not (self.cycle_momentum and self.kind == "cyclic"):
             return base
         return base - (base - LEAST_MOMENTUM) * self._height(progress)

@@ -75,7 +75,17 @@ class Intervention(Registered, ABC):
     def apply(
         self, images: Tensor, labels: Tensor | None, generator: torch.Generator | None, classes: int | None
     ) -> tuple[Tensor, Tensor | None]:
-        """The work of `__call__`, with its arguments, which are checked already."""
+        """The work of `__call__`, with its arguments, which are checked already.
+
+        Args:
+            images: (B, C, H, W).
+            labels: (B,), or None.
+            generator: source of randomness, or None.
+            classes: number of classes, or None.
+
+        Returns:
+            Images (B, C, H, W), and labels (B,) or None.
+        """
 
     def class_count(self, classes: int | None) -> int | None:
         """Number of classes, given that the caller said `classes`; None if it does not matter to the intervention."""

@@ -21,7 +21,14 @@ def split_bands(
 ) -> tuple[Tensor, Tensor]:
     """Low part (radius < `bandwidth`) and the rest; they sum to the images and share no energy.
 
-    Shapes: (..., H, W) -> two (..., H, W).
+    Args:
+        images: (..., H, W).
+        bandwidth: radius of the border.
+        domain: `dct` or `dft`.
+        shape: `square` or `radial` shells.
+
+    Returns:
+        The low and the high part, (..., H, W) each.
     """
     low = keep_frequencies(images, lambda radius: radius < bandwidth, domain, shape)
     return low, images - low
@@ -32,7 +39,15 @@ def swap_high(
 ) -> tuple[Tensor, Tensor]:
     """Exchange the high frequencies (radius >= `bandwidth`) of two images or batches of the same shape.
 
-    Shapes: two (..., H, W) -> two (..., H, W); each result keeps the low frequencies of its own argument.
+    Args:
+        first: (..., H, W).
+        second: of the same shape.
+        bandwidth: radius of the border.
+        domain: `dct` or `dft`.
+        shape: `square` or `radial` shells.
+
+    Returns:
+        Two (..., H, W); each keeps the low frequencies of its own argument.
     """
     low_first, high_first = split_bands(first, bandwidth, domain, shape)
     low_second, high_second = split_bands(second, bandwidth, domain, shape)

@@ -44,7 +44,17 @@ class Injection(Intervention):
 
     @abstractmethod
     def features(self, vectors: Tensor, labels: Tensor | None, count: int, generator: torch.Generator | None) -> Tensor:
-        """What each image gets, in units of beta: (classes, C, H, W), (B,) -> (`count`, C, H, W), `count` being B."""
+        """What each image gets, in units of beta.
+
+        Args:
+            vectors: (classes, C, H, W).
+            labels: (B,), or None.
+            count: number of images, B.
+            generator: source of randomness, or None.
+
+        Returns:
+            (B, C, H, W).
+        """
 
     @override
     def apply(

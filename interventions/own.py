@@ -12,7 +12,7 @@ from typing_extensions import override
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import Number
 from cotoolkit.core.registry import STRICT
-from cotoolkit.core.user_code import describe, find
+from cotoolkit.core.user_code import describe, import_callable
 from interventions.base import INTERVENTIONS, Intervention, InterventionError
 
 
@@ -44,7 +44,7 @@ class OwnIntervention(Intervention):
             ConfigError: there is no such function.
             InterventionError: it fails, or returns something else than as many images of the same shape.
         """
-        function = find(self.target, ConfigError)
+        function = import_callable(self.target, ConfigError)
         try:
             changed = function(images, labels, self.beta)
         except Exception as failure:

@@ -34,7 +34,15 @@ class Subset(BaseModel):
     share: Annotated[float, Gt(0), Lt(1)] = 0.5
 
     def members(self, count: int, seed: int) -> Tensor:
-        """Which of `count` training images belong to it, (count,) bool; the seed is that of the split."""
+        """Which of the training images belong to it.
+
+        Args:
+            count: training images.
+            seed: of the split.
+
+        Returns:
+            (count,) bool.
+        """
         return random_subset(count, self.number, self.share, seed)
 
 
@@ -130,6 +138,9 @@ def load(config: DataConfig, seed: int, download: bool = False) -> DataSplits:
         config: the data.
         seed: the run's; it decides which training images are used and which held out.
         download: fetch missing data from the network into COTOOLKIT_DATA.
+
+    Returns:
+        The three sets.
 
     Raises:
         DataError: missing or damaged data, sets that do not fit together, or fewer images than asked for.

@@ -56,7 +56,11 @@ class Carrier(Registered, ABC):
         return _placed(self, self.class_count(classes), tuple(shape), dtype, torch.device(device))
 
     def class_count(self, classes: int | None) -> int:
-        """Number of classes, given that the caller said `classes`."""
+        """Number of classes, given that the caller said `classes`.
+
+        Raises:
+            InterventionError: it is missing, or does not fit the carrier.
+        """
         if classes is None:
             raise InterventionError(f"carrier {self.name} needs the number of classes: pass classes=10")
         if classes < 1:

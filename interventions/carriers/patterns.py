@@ -17,6 +17,13 @@ def zigzag(height: int, width: int) -> list[tuple[int, int]]:
 
     >>> zigzag(3, 3)
     [(0, 1), (1, 0), (2, 0), (1, 1), (0, 2), (1, 2), (2, 1), (2, 2)]
+
+    Args:
+        height: H, of the images.
+        width: W, of the images.
+
+    Returns:
+        The H W - 1 frequencies.
     """
     every = [(p, q) for p in range(height) for q in range(width)]
     return sorted(every, key=lambda pq: (sum(pq), pq[0] if sum(pq) % 2 else pq[1]))[1:]
@@ -29,6 +36,15 @@ def patterns(frequencies: list[tuple[int, int]], height: int, width: int, *, bin
     arithmetic, hence the same on every machine. A cosine of p half-waves changes sign p times along its axis, zeros or
     not, so binary patterns of different frequencies differ; and as all have +1 in the first pixel, none is another's
     negative.
+
+    Args:
+        frequencies: n pairs (p, q).
+        height: of the images.
+        width: of the images.
+        binary: the wave's sign in its place.
+
+    Returns:
+        (n, height, width), float64.
     """
     wave = _sign_of_cosine if binary else _cosine
     return torch.stack([torch.outer(wave(p, height), wave(q, width)) for p, q in frequencies])
@@ -40,6 +56,14 @@ def released_row_patterns(frequencies: list[tuple[int, int]], height: int, width
     The inverse is that of the unnormalised DCT-II, in which the zeroth coefficient counts half; a zero counts as +1.
     The sum over a whole row of the spectrum is half a Dirichlet kernel, cot(t / 2) / 2 times (-1)^j at t = pi (2 j + 1)
     / (2 W): never zero. Signs are found in integers where the sum over p and q may vanish.
+
+    Args:
+        frequencies: n pairs (p, q).
+        height: of the images.
+        width: of the images.
+
+    Returns:
+        (n, height, width), float64.
     """
     across = 1 - 2 * (torch.arange(width, device="cpu") % 2)
     return torch.stack([_sign(torch.outer(_sign_of_sum(p, q, height), across) >= 0) for p, q in frequencies])

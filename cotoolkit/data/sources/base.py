@@ -39,6 +39,14 @@ DATASETS = Registry[NamedDataSource]("data set")
 def data_folder(name: str, download: bool, advice: str = "") -> Path:
     """The folder that the environment variable COTOOLKIT_DATA names; made if something is to be downloaded into it.
 
+    Args:
+        name: of the data set, for messages.
+        download: whether something is to be downloaded.
+        advice: more to do where it is missing, for messages.
+
+    Returns:
+        The folder.
+
     Raises:
         DataError: the variable is unset, or names no folder and nothing is to be downloaded.
     """
@@ -58,6 +66,16 @@ def data_folder(name: str, download: bool, advice: str = "") -> Path:
 
 def torchvision_set(class_name: str, name: str, root: Path, download: bool = False, **part: Any) -> Any:
     """An instance of a torchvision data set; what goes wrong becomes one line.
+
+    Args:
+        class_name: in `torchvision.datasets`.
+        name: of the data set, for messages.
+        root: folder that holds it.
+        download: fetch it if it is missing.
+        part: which part of it, in the words of that class.
+
+    Returns:
+        The instance.
 
     Raises:
         DataError: the files are not there, differ from their official MD5 sums, or cannot be downloaded.

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cotoolkit.core.errors import DataError
 from cotoolkit.core.registry import STRICT
-from cotoolkit.core.user_code import describe, find
+from cotoolkit.core.user_code import describe, import_callable
 from cotoolkit.data.image_set import ImageSet, as_tensors, stack_items
 
 
@@ -29,7 +29,11 @@ class ImageFolders:
     size: int | None = None
 
     def read(self, download: bool) -> tuple[ImageSet, ImageSet]:
-        """The images of `train`, and those of `test`, or of `val` if there is no `test`."""
+        """The images of `train`, and those of `test`, or of `val` if there is no `test`.
+
+        Raises:
+            DataError: a folder is missing, a file is no image, or images and classes do not fit together.
+        """
         root = self.path.expanduser()
         test = next((root / part for part in ("test", "val") if (root / part).is_dir()), None)
         if test is None or not (root / "train").is_dir():
@@ -103,7 +107,7 @@ class OwnData:
         Raises:
             DataError: there is no such function, or it fails.
         """
-        function = find(self.target, DataError)
+        function = import_callable(self.target, DataError)
         try:
             return function(train=train)
         except Exception as failure:

@@ -30,6 +30,9 @@ def discrimination(features: Tensor, labels: Tensor, temperature: float, form: F
         labels: (N,).
         temperature: above 0.
         form: of the exponent. "distance" at temperature T is "dot" at T / 2.
+
+    Returns:
+        The loss, in nats, and the share of samples that were left out.
     """
     z = F.normalize(features.float(), dim=1)
     similarity = z @ z.T

@@ -59,6 +59,12 @@ def local_term(integrand: Integrand, centre: LocalSample | None, here: LocalSamp
         centre: what the network says at c, its gradient too where the integrand is of second order; None for `ce`.
         here: the same at u; with its gradient for `alignment`.
         labels: (B,).
+
+    Returns:
+        A scalar with the graph of its arguments.
+
+    Raises:
+        ValueError: a gradient that the integrand needs is missing.
     """
     if centre is None:
         return here.losses(labels).mean()
@@ -85,13 +91,26 @@ def linearity_error(losses: Tensor, moved_losses: Tensor, gradient: Tensor, disp
         moved_losses: (B,), at u.
         gradient: (B, ...), at c.
         displacement: (B, ...), u - c.
+
+    Returns:
+        (B,), at least 0.
     """
     expected = (gradient * displacement).flatten(1).sum(1)
     return (moved_losses - losses - expected).abs()
 
 
 def loss_gradients(logits: list[Tensor], points: list[Tensor], labels: Tensor, *, create_graph: bool) -> list[Tensor]:
-    """Per-sample gradients of the cross-entropy at points whose logits have their graph, in one call of autograd."""
+    """Per-sample gradients of the cross-entropy at points whose logits have their graph, in one call of autograd.
+
+    Args:
+        logits: of each of several batches of points, (B, classes), with their graph.
+        points: (B, C, H, W) each, those the logits are at.
+        labels: (B,), the same for all.
+        create_graph: so that the gradients can be differentiated.
+
+    Returns:
+        The gradients (B, C, H, W), one for each batch of points.
+    """
     losses = [F.cross_entropy(part.float(), labels, reduction="sum") for part in logits]
     total = torch.stack(losses).sum()
     return list(torch.autograd.grad(total, points, create_graph=create_graph, retain_graph=True))

@@ -34,6 +34,9 @@ def suspicion(logits: Tensor, labels: Tensor, tau: float = 0.0) -> Suspicion:
         logits: (B, classes).
         labels: (B,).
         tau: least confidence of a flag, in [0, 1].
+
+    Returns:
+        The likeliest wrong class's probability, and the flags.
     """
     scores = logits.detach().float()
     own = scores.gather(1, labels[:, None])

@@ -33,6 +33,9 @@ class WholeBatch(NamedTuple):
         Args:
             weighed: (B,), losses of this process.
             found: its pass at the attacked images.
+
+        Returns:
+            The losses of all processes.
         """
         abnormal = (found.losses.detach() < found.attacked.losses).to(weighed)
         (losses, flags), own = gathered(torch.stack([weighed.detach(), abnormal]))
@@ -48,6 +51,9 @@ class WholeBatch(NamedTuple):
         Args:
             weights: (n,), those used.
             worst: the worst case they come from.
+
+        Returns:
+            0-dim tensors by name.
         """
         abnormal = self.abnormal.double()
         return {

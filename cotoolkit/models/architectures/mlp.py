@@ -9,15 +9,16 @@ from typing import Annotated
 from annotated_types import Gt
 from pydantic.dataclasses import dataclass
 from torch import nn
+from typing_extensions import override
 
-from cotoolkit.core.registry import STRICT, Registered
+from cotoolkit.core.registry import STRICT
 from cotoolkit.models.activation import Activation, activation
-from cotoolkit.models.registry import MODELS, Shape
+from cotoolkit.models.registry import MODELS, ModelSpec, Shape
 
 
 @MODELS.register("mlp")
 @dataclass(frozen=True, config=STRICT)
-class MLP(Registered):
+class MLP(ModelSpec):
     """Linear layers with an activation between them.
 
     Attributes:
@@ -28,6 +29,7 @@ class MLP(Registered):
     hidden: tuple[Annotated[int, Gt(0)], ...] = (256, 256)
     activation: Activation = "relu"
 
+    @override
     def build(self, shape: Shape, classes: int) -> nn.Module:
         """The network for images of any shape."""
         layers: list[nn.Module] = [nn.Flatten()]

@@ -6,16 +6,17 @@ import inspect
 
 from pydantic.dataclasses import dataclass
 from torch import nn
+from typing_extensions import override
 
 from cotoolkit.core.errors import ModelError
-from cotoolkit.core.registry import STRICT, Registered
-from cotoolkit.core.user_code import describe, find
-from cotoolkit.models.registry import MODELS, Shape
+from cotoolkit.core.registry import STRICT
+from cotoolkit.core.user_code import describe, import_callable
+from cotoolkit.models.registry import MODELS, ModelSpec, Shape
 
 
 @MODELS.register("own")
 @dataclass(frozen=True, config=STRICT)
-class External(Registered):
+class External(ModelSpec):
     """A user's own function or class that makes a module; in text `module:function`.
 
     It is called with those of the keywords `shape` (C, H, W), `classes` and `num_classes` that it has.
@@ -26,9 +27,10 @@ class External(Registered):
 
     target: str
 
+    @override
     def build(self, shape: Shape, classes: int) -> nn.Module:
         """What the function returns."""
-        function = find(self.target, ModelError)
+        function = import_callable(self.target, ModelError)
         offered = {"shape": shape, "classes": classes, "num_classes": classes}
         try:
             accepted = inspect.signature(function).parameters

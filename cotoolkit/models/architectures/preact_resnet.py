@@ -12,10 +12,11 @@ from typing import Annotated
 from annotated_types import Gt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
+from typing_extensions import override
 
-from cotoolkit.core.registry import STRICT, Registered
+from cotoolkit.core.registry import STRICT
 from cotoolkit.models.activation import Activation, activation
-from cotoolkit.models.registry import MODELS, Shape
+from cotoolkit.models.registry import MODELS, ModelSpec, Shape
 
 
 class Block(nn.Module):
@@ -64,7 +65,7 @@ class PreActResNet(nn.Module):
 
 @MODELS.register("preact_resnet18", "PreActResNet18", "preactresnet18")
 @dataclass(frozen=True, config=STRICT)
-class PreActResNet18(Registered):
+class PreActResNet18(ModelSpec):
     """Four stages of two blocks with w, 2w, 4w, 8w channels; weights start as torch initialises its layers.
 
     For 10 classes of 3 x 32 x 32 at width 64 it has 11,172,170 parameters. The mean over the last grid (4 x 4 there)
@@ -78,6 +79,7 @@ class PreActResNet18(Registered):
     width: Annotated[int, Gt(0)] = 64
     activation: Activation = "relu"
 
+    @override
     def build(self, shape: Shape, classes: int) -> nn.Module:
         """The network for images of any size and number of channels."""
         return PreActResNet(shape[0], classes, self.width, self.activation)

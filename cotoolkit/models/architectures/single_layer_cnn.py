@@ -12,16 +12,17 @@ from typing import Annotated
 from annotated_types import Gt
 from pydantic.dataclasses import dataclass
 from torch import nn
+from typing_extensions import override
 
 from cotoolkit.core.errors import ModelError
-from cotoolkit.core.registry import STRICT, Registered
+from cotoolkit.core.registry import STRICT
 from cotoolkit.models.activation import Activation, activation
-from cotoolkit.models.registry import MODELS, Shape
+from cotoolkit.models.registry import MODELS, ModelSpec, Shape
 
 
 @MODELS.register("single_layer_cnn")
 @dataclass(frozen=True, config=STRICT)
-class SingleLayerCNN(Registered):
+class SingleLayerCNN(ModelSpec):
     """One convolution with stride 1 that keeps the size, an activation, one linear layer on all of it.
 
     Weights are normal with variance 2 / (k k w) in the convolution and 2 / inputs in the linear layer, biases 0: the
@@ -37,6 +38,7 @@ class SingleLayerCNN(Registered):
     kernel: Annotated[int, Gt(0)] = 3
     activation: Activation = "relu"
 
+    @override
     def build(self, shape: Shape, classes: int) -> nn.Module:
         """The network for images of any shape."""
         if self.kernel % 2 == 0:

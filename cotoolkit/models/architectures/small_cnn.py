@@ -7,16 +7,17 @@ from typing import Annotated
 from annotated_types import Gt
 from pydantic.dataclasses import dataclass
 from torch import nn
+from typing_extensions import override
 
 from cotoolkit.core.errors import ModelError
-from cotoolkit.core.registry import STRICT, Registered
+from cotoolkit.core.registry import STRICT
 from cotoolkit.models.activation import Activation, activation
-from cotoolkit.models.registry import MODELS, Shape
+from cotoolkit.models.registry import MODELS, ModelSpec, Shape
 
 
 @MODELS.register("small_cnn")
 @dataclass(frozen=True, config=STRICT)
-class SmallCNN(Registered):
+class SmallCNN(ModelSpec):
     """Three 3 x 3 convolutions, one max-pool, and a hidden layer of 64; for small images.
 
     On 8 x 8: conv(w), conv(2w), pool, conv(2w), linear(64), linear(classes). On larger images more pools, each with a
@@ -30,6 +31,7 @@ class SmallCNN(Registered):
     width: Annotated[int, Gt(0)] = 16
     activation: Activation = "relu"
 
+    @override
     def build(self, shape: Shape, classes: int) -> nn.Module:
         """The network for images of at least 2 x 2 pixels."""
         channels, height, width = shape

@@ -6,17 +6,18 @@ import difflib
 
 from pydantic.dataclasses import dataclass
 from torch import nn
+from typing_extensions import override
 
 from cotoolkit.core.errors import ModelError
-from cotoolkit.core.registry import STRICT, Registered
-from cotoolkit.models.registry import MODELS, Shape
+from cotoolkit.core.registry import STRICT
+from cotoolkit.models.registry import MODELS, ModelSpec, Shape
 
 NAMES = "https://docs.pytorch.org/vision/stable/models.html#classification"
 
 
 @MODELS.register("torchvision")
 @dataclass(frozen=True, config=STRICT)
-class Torchvision(Registered):
+class Torchvision(ModelSpec):
     """A classifier of torchvision with random weights; in text `torchvision:resnet18`.
 
     Attributes:
@@ -25,6 +26,7 @@ class Torchvision(Registered):
 
     architecture: str
 
+    @override
     def build(self, shape: Shape, classes: int) -> nn.Module:
         """The network for 3-channel images; many of them were made for 224 x 224 and need at least 32 x 32."""
         from torchvision import models

@@ -7,16 +7,17 @@ from typing import Annotated
 from annotated_types import Gt
 from pydantic.dataclasses import dataclass
 from torch import nn
+from typing_extensions import override
 
-from cotoolkit.core.registry import STRICT, Registered
+from cotoolkit.core.registry import STRICT
 from cotoolkit.models.activation import Activation
 from cotoolkit.models.architectures.mlp import MLP
-from cotoolkit.models.registry import MODELS, Shape
+from cotoolkit.models.registry import MODELS, ModelSpec, Shape
 
 
 @MODELS.register("two_layer")
 @dataclass(frozen=True, config=STRICT)
-class TwoLayer(Registered):
+class TwoLayer(ModelSpec):
     """One hidden layer, x -> A act(W x + b) + c: the network that proofs are about.
 
     Attributes:
@@ -27,6 +28,7 @@ class TwoLayer(Registered):
     width: Annotated[int, Gt(0)] = 512
     activation: Activation = "relu"
 
+    @override
     def build(self, shape: Shape, classes: int) -> nn.Module:
         """The network for images of any shape."""
         return MLP(hidden=(self.width,), activation=self.activation).build(shape, classes)

@@ -8,10 +8,11 @@ from annotated_types import Gt
 from pydantic import field_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
+from typing_extensions import override
 
-from cotoolkit.core.registry import STRICT, Registered
+from cotoolkit.core.registry import STRICT
 from cotoolkit.models.activation import Activation, activation
-from cotoolkit.models.registry import MODELS, Shape
+from cotoolkit.models.registry import MODELS, ModelSpec, Shape
 
 
 class WideBlock(nn.Module):
@@ -41,7 +42,7 @@ class WideBlock(nn.Module):
 
 @MODELS.register("wide_resnet", "WideResNet", "wrn")
 @dataclass(frozen=True, config=STRICT)
-class WideResNet(Registered):
+class WideResNet(ModelSpec):
     """Three stages of (depth - 4) / 6 blocks with 16, 32, 64 times `width` channels.
 
     WRN-28-10 for 10 classes of 3 x 32 x 32 has 36,479,194 parameters. Convolutions start from the normal distribution
@@ -64,6 +65,7 @@ class WideResNet(Registered):
             raise ValueError(f"must be 6 n + 4 (10, 16, 22, 28, 34), not {depth}")
         return depth
 
+    @override
     def build(self, shape: Shape, classes: int) -> nn.Module:
         """The network for images of any size and number of channels."""
         blocks, inputs = [], 16
