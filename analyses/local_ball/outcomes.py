@@ -29,7 +29,7 @@ def outcomes(plan: Plan, table: pd.DataFrame) -> pd.DataFrame:
         for seed in plan.seeds:
             config = plan.config(arm, seed)
             found = by_run.loc[f"{config.title}-{config.identity}"]
-            cost = config.method.passes()
+            cost = config.method.cost_per_step()
             units = (cost.forward + cost.backward) / 2
             broke = pd.notna(found["breakpoint"])
             rows.append(

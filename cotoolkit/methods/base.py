@@ -114,7 +114,7 @@ class Method(Registered):
     cost: ClassVar[Cost]
     source: ClassVar[str]
 
-    def passes(self) -> Cost:
+    def cost_per_step(self) -> Cost:
         """The cost of one step with these hyper-parameters."""
         return self.cost
 

@@ -1,8 +1,8 @@
 """BAT-style training: samples that the network is confidently wrong about weigh less.
 
 A reconstruction of Benign Adversarial Training (Xu et al., 2021, arXiv 2106.04794). Its abstract could be read, its
-method section could not. Every formula here is the believed shape [U], and every constant and default a choice [R] of
-our specification (benign_at.md, section 0.1); none may be quoted as the paper's.
+method section could not. Every formula here is what the method is believed to be, and every constant and default a
+choice of ours; none may be quoted as the paper's. See docs/benign_at.md.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _flags = functools.lru_cache(maxsize=4)(read_marks)  # every step asks for them;
 
 
 def benign_weights(confidence: Tensor, flagged: Tensor, alpha: float) -> Tensor:
-    """Weights exp(-alpha q) of flagged samples, 1 of the others (benign_at.md, 1.7 [U]).
+    """Weights exp(-alpha q) of flagged samples, 1 of the others; reconstructed.
 
     >>> benign_weights(torch.tensor([0.0, 0.9]), torch.tensor([True, False]), alpha=1.0)
     tensor([1., 1.])
@@ -88,7 +88,7 @@ class BenignStyle(Method):
     samples; `flagged_confidence`, mean q of the flagged; `discrimination`, D; `skipped_anchors`, share of the features
     without a positive. nan where there is nothing to tell.
 
-    >>> BenignStyle(alpha=2.0, beta=0.5).passes()  # D costs one pass more
+    >>> BenignStyle(alpha=2.0, beta=0.5).cost_per_step()  # D costs one pass more
     Cost(forward=3, backward=3, double_backward=0)
 
     Args:
@@ -132,8 +132,8 @@ class BenignStyle(Method):
         return self
 
     @override
-    def passes(self) -> Cost:
-        inner, more = self.inner.passes(), int(self.beta > 0)
+    def cost_per_step(self) -> Cost:
+        inner, more = self.inner.cost_per_step(), int(self.beta > 0)
         return Cost(inner.forward + more, inner.backward + more, inner.double_backward)
 
     @override

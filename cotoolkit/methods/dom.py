@@ -32,7 +32,7 @@ class DOM(Method):
     Measures: `dropped`, share of the batch that is below the threshold, also before `start`; `dropped_suspicious`,
     share of these whose attacked image is taken for another class, which BAT-style would flag; `effective_size`.
 
-    >>> DOM(inner="n_fgsm").passes()  # the clean loss does not come for free
+    >>> DOM(inner="n_fgsm").cost_per_step()  # the clean loss does not come for free
     Cost(forward=3, backward=2, double_backward=0)
 
     Args:
@@ -53,8 +53,8 @@ class DOM(Method):
         return isinstance(self.inner, FGSM) or (isinstance(self.inner, PGD) and not self.inner.random_start)
 
     @override
-    def passes(self) -> Cost:
-        inner = self.inner.passes()
+    def cost_per_step(self) -> Cost:
+        inner = self.inner.cost_per_step()
         return inner._replace(forward=inner.forward + (not self._starts_at_image))
 
     @override

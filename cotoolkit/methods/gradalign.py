@@ -47,7 +47,7 @@ class GradAlign(Method):
     g2 only, by double backward. Samples with a zero gradient are left out of the mean. The gradient g(x) that FGSM
     steps along serves as g1, so it is computed once.
 
-    >>> GradAlign(weight=0.2).passes()
+    >>> GradAlign(weight=0.2).cost_per_step()
     Cost(forward=3, backward=4, double_backward=1)
 
     Args:
@@ -69,7 +69,7 @@ class GradAlign(Method):
     source: ClassVar[str] = "Andriushchenko & Flammarion, NeurIPS 2020, eq. 4"
 
     @override
-    def passes(self) -> Cost:
+    def cost_per_step(self) -> Cost:
         extra = self.anchor == "adversarial"
         return Cost(forward=3 + extra, backward=4 + extra, double_backward=1)
 

@@ -46,7 +46,7 @@ class HolisticControl(Method):
     Measures: those of `HolisticRobust`, of the weights used; V and p_0 are those that HR would have here. And
     `gradient_scale`, of norm_matched.
 
-    >>> HolisticControl(weights="norm_matched").passes()  # the lengths of two gradients more
+    >>> HolisticControl(weights="norm_matched").cost_per_step()  # the lengths of two gradients more
     Cost(forward=2, backward=4, double_backward=0)
 
     Args:
@@ -69,14 +69,14 @@ class HolisticControl(Method):
     source: ClassVar[str] = "ours: controls of Holistic Robust training"
 
     @override
-    def passes(self) -> Cost:
-        forward, backward, double = self.inner.passes()
+    def cost_per_step(self) -> Cost:
+        forward, backward, double = self.inner.cost_per_step()
         if self.weights == "norm_matched":
             return Cost(forward, backward + 2, double)  # the lengths of two gradients
         if self.weights == "oracle":
-            stronger = self.oracle.passes()
+            stronger = self.oracle.cost_per_step()
             return Cost(forward + stronger.forward, backward + stronger.backward - 1, double)
-        return self.inner.passes()
+        return self.inner.cost_per_step()
 
     @override
     def step(self, model: nn.Module, batch: Batch, update: Update) -> StepRecord:

@@ -32,7 +32,7 @@ class HolisticRobust(Method):
     with the atom's share; `ess`, the effective sample size over n; `atom_weight`, p_0; `abnormal_weight`, weight on the
     samples whose loss the attack lowered; `abnormal_share`, how many these are.
 
-    >>> HolisticRobust(inner="pgd", alpha="1/10").passes() == METHODS.parse("pgd").passes()  # weights are free
+    >>> HolisticRobust(inner="pgd", alpha="1/10").cost_per_step() == METHODS.parse("pgd").cost_per_step()  # free
     True
 
     Args:
@@ -54,8 +54,8 @@ class HolisticRobust(Method):
     source: ClassVar[str] = "Bennouna, Lucas & Van Parys, ICML 2023; weights in closed form, docs/holistic_robust.md"
 
     @override
-    def passes(self) -> Cost:
-        return self.inner.passes()
+    def cost_per_step(self) -> Cost:
+        return self.inner.cost_per_step()
 
     @override
     def step(self, model: nn.Module, batch: Batch, update: Update) -> StepRecord:

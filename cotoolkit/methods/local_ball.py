@@ -55,7 +55,7 @@ class LocalBall(Method):
     Left out of the spec's family: several adversaries per sample (J > 1) and the term between them (G3), and the local
     term on a part of the batch.
 
-    >>> LocalBall(lambda_local=0).passes() == FGSM().passes(), LocalBall().passes()
+    >>> LocalBall(lambda_local=0).cost_per_step() == FGSM().cost_per_step(), LocalBall().cost_per_step()
     (True, Cost(forward=5, backward=4, double_backward=0))
 
     Args:
@@ -101,8 +101,8 @@ class LocalBall(Method):
         return self
 
     @override
-    def passes(self) -> Cost:
-        inner, points = self.inner.passes(), self._points_in_update
+    def cost_per_step(self) -> Cost:
+        inner, points = self.inner.cost_per_step(), self._points_in_update
         together = self.batch_norm == "together"
         forward, backward, doubly = inner.forward - 1 + points, inner.backward - 1 + points, 0
         if self._centre_alone and self.detach_reference and not together:

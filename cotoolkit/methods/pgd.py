@@ -19,9 +19,9 @@ from cotoolkit.methods.base import METHODS, AttackMethod, Batch, Cost
 @METHODS.register("pgd", "PGD")
 @dataclass(frozen=True, config=STRICT)
 class PGD(AttackMethod):
-    """Multi-step adversarial training, the control that does not overfit catastrophically.
+    """Multi-step adversarial training, the control without catastrophic overfitting.
 
-    >>> PGD(steps=2).passes()
+    >>> PGD(steps=2).cost_per_step()
     Cost(forward=3, backward=3, double_backward=0)
 
     Args:
@@ -40,7 +40,7 @@ class PGD(AttackMethod):
     source: ClassVar[str] = "Madry et al., ICLR 2018, eq. 2.1"
 
     @override
-    def passes(self) -> Cost:
+    def cost_per_step(self) -> Cost:
         return Cost(forward=self.steps + 1, backward=self.steps + 1)
 
     @override

@@ -18,7 +18,7 @@ from cotoolkit.methods.base import METHODS, Batch, Cost, Method, StepRecord, Upd
 class Standard(Method):
     """Training on the images as they are; it has no settings.
 
-    >>> Standard().passes()
+    >>> Standard().cost_per_step()
     Cost(forward=1, backward=1, double_backward=0)
     """
 

@@ -1,7 +1,7 @@
 """Networks by name and a user's own: frozen specifications that build a module for a data set's shape and classes."""
 
 from cotoolkit.models.architectures.mlp import MLP
-from cotoolkit.models.architectures.own import External
+from cotoolkit.models.architectures.own import OwnModel
 from cotoolkit.models.architectures.preact_resnet import PreActResNet18
 from cotoolkit.models.architectures.single_layer_cnn import SingleLayerCNN
 from cotoolkit.models.architectures.small_cnn import SmallCNN
@@ -16,10 +16,10 @@ __all__ = [
     "MLP",
     "MODELS",
     "STATISTICS",
-    "External",
     "ModelField",
     "ModelSpec",
     "Normalised",
+    "OwnModel",
     "PreActResNet18",
     "SingleLayerCNN",
     "SmallCNN",

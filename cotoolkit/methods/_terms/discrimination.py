@@ -22,7 +22,7 @@ class Discrimination(NamedTuple):
 def discrimination(features: Tensor, labels: Tensor, temperature: float, form: Form = "dot") -> Discrimination:
     """-log of the share of an anchor's own class in the sum of exp(similarity) over all other samples.
 
-    A reconstruction: form, temperature and layer of the paper's loss are not known (benign_at.md, 1.9 [U]). Anchors
+    A reconstruction: form, temperature and layer of the paper's loss are not known (docs/benign_at.md). Anchors
     without another sample of their class are left out of the mean; it is 0 where that leaves none.
 
     Args:

@@ -25,7 +25,7 @@ def suspicion(logits: Tensor, labels: Tensor, tau: float = 0.0) -> Suspicion:
     """Which samples look harmful: a wrong class is likelier than the label, and at least `tau` likely.
 
     q = max over k != y of softmax(f)_k; flag = q > p_y and q >= tau. Ties, as of an untrained network, are not flagged.
-    (benign_at.md, 1.6 [U]). Nothing of it has a gradient.
+    Reconstructed, see docs/benign_at.md. Nothing of it has a gradient.
 
     >>> suspicion(torch.tensor([[2.0, 0.0], [0.0, 2.0]]), torch.tensor([0, 0])).flagged
     tensor([False,  True])

@@ -16,7 +16,7 @@ from cotoolkit.models.registry import MODELS, ModelSpec, Shape
 
 @MODELS.register("own")
 @dataclass(frozen=True, config=STRICT)
-class External(ModelSpec):
+class OwnModel(ModelSpec):
     """A user's own function or class that makes a module; in text `module:function`.
 
     It is called with those of the keywords `shape` (C, H, W), `classes` and `num_classes` that it has.

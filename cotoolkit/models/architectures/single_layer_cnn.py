@@ -1,7 +1,7 @@
 """The smallest network with natural catastrophic overfitting: one convolution, one linear layer.
 
 Source: Andriushchenko & Flammarion, NeurIPS 2020, section 4 and appendix, who show on it that single-step training can
-break without depth.
+overfit catastrophically without depth.
 """
 
 from __future__ import annotations

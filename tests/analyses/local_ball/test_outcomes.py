@@ -52,7 +52,7 @@ def test_plans_are_what_the_study_needs():
         arms = plan.arms()
         assert plan.sweep()["lbt"] == plan.rho
         assert len(plan.seeds) >= 3
-        costs = {arm: plan.config(arm, 0).method.passes() for arm in arms}
+        costs = {arm: plan.config(arm, 0).method.cost_per_step() for arm in arms}
         assert costs["lbt"] == costs["pgd-3"]  # 4 units: the rival of equal cost
         identities = {plan.config(arm, 0).identity for arm in arms}
         assert len(identities) == len(arms)

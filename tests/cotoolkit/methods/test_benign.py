@@ -246,7 +246,7 @@ class FeatureCounter(nn.Module):
 def test_declared_passes_are_the_counted_ones(method, trace):
     model = FeatureCounter(conv_net())
     method.step(model, batch(size=12, trace=trace, progress=0.9), sgd(model))
-    cost = method.passes()
+    cost = method.cost_per_step()
     assert (model.forwards, model.backwards) == (cost.forward, cost.backward)
 
 

@@ -18,13 +18,13 @@ def test_declared_passes_are_the_counted_ones(method, trace):
     given = batch(trace=trace)
     model = PassCounter(conv_net(), len(given.images))
     method.step(model, given, sgd(model))
-    cost = method.passes()
+    cost = method.cost_per_step()
     assert (model.forwards, model.backwards) == (cost.forward, cost.backward)
 
 
 @pytest.mark.parametrize("name", METHODS.names())
 def test_default_cost_is_the_class_cost(name):
-    assert METHODS.parse(name).passes() == METHODS[name].cost
+    assert METHODS.parse(name).cost_per_step() == METHODS[name].cost
 
 
 @pytest.mark.parametrize("method", CONFIGURED, ids=repr)

@@ -93,7 +93,7 @@ def test_a_bound_clips_and_takes_weight_without_a_gradient():
 def test_declared_passes_are_the_counted_ones(method, trace):
     model = PassCounter(conv_net(), 6)
     record = method.step(model, batch(trace=trace), sgd(model))
-    cost = method.passes()
+    cost = method.cost_per_step()
     assert (model.forwards, model.backwards) == (cost.forward, cost.backward)
     assert model.network[1].num_batches_tracked == 1
     assert record.measures.keys() == NAMES | ({"gradient_scale"} if isinstance(method, HolisticControl) else set())

@@ -200,7 +200,7 @@ COSTS = [  # forward-backward units of the spec's table 1.8; a lone forward is o
 
 @pytest.mark.parametrize(("method", "units"), [row[1:] for row in COSTS], ids=[row[0] for row in COSTS])
 def test_cost_in_units(method, units):
-    cost = method.passes()
+    cost = method.cost_per_step()
     assert (cost.forward + cost.backward) / 2 == units
 
 
@@ -224,7 +224,7 @@ def test_declared_passes_are_the_counted_ones_in_every_setting(integrand):
             given = batch(trace=trace)
             method, model = LocalBall(**fields), PassCounter(conv_net(), len(given.images))
             record = method.step(model, given, sgd(model))
-            cost = method.passes()
+            cost = method.cost_per_step()
             assert (model.forwards, model.backwards) == (cost.forward, cost.backward), fields
             assert (record.update_gradient is not None) == trace
             assert set(record.measures) == set(MEASURES)
