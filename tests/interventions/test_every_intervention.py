@@ -1,3 +1,5 @@
+import dataclasses
+
 """What every registered intervention must hold to, checked over the whole registry."""
 
 import hashlib
@@ -62,6 +64,11 @@ EXAMPLES = [
     Clip(),
     Compose([SwapFrequencies(2), LabelNoise(0.5), InjectCorrelated("paired", 0.7, rho=0.5), Clip()]),
 ]
+NAMED = {example.name for example in EXAMPLES}
+for name in INTERVENTIONS.names():
+    fields = dataclasses.fields(INTERVENTIONS[name])
+    if name not in NAMED and all(field.default is not dataclasses.MISSING for field in fields):
+        EXAMPLES.append(INTERVENTIONS.parse(name))  # a new one needs no line here unless a field has no default
 every = pytest.mark.parametrize("intervention", EXAMPLES, ids=repr)
 
 
