@@ -1,7 +1,6 @@
-import dataclasses
-
 """What every registered intervention must hold to, checked over the whole registry."""
 
+import dataclasses
 import hashlib
 import json
 import sys
