@@ -18,7 +18,7 @@ def rank_and_world() -> tuple[int, int]:
     return 0, 1
 
 
-def as_the_first_says(value: T) -> T:
+def broadcast_from_rank0(value: T) -> T:
     """The first process's value, in every process. It must be possible to pickle it."""
     if rank_and_world()[1] == 1:
         return value
@@ -27,7 +27,7 @@ def as_the_first_says(value: T) -> T:
     return box[0]
 
 
-def averaged(values: Mapping[str, float], device: torch.device) -> dict[str, float]:
+def all_reduce_mean(values: Mapping[str, float], device: torch.device) -> dict[str, float]:
     """Means over the processes, which must know the same names in the same order."""
     world = rank_and_world()[1]
     if world == 1 or not values:
@@ -37,7 +37,7 @@ def averaged(values: Mapping[str, float], device: torch.device) -> dict[str, flo
     return dict(zip(values, (sums / world).tolist(), strict=True))
 
 
-def gathered(rows: torch.Tensor) -> tuple[torch.Tensor, slice]:
+def all_gather(rows: torch.Tensor) -> tuple[torch.Tensor, slice]:
     """The rows (R, B) of all processes side by side, and where this one's columns stand; B may differ between them."""
     rank, world = rank_and_world()
     if world == 1:

@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from typing_extensions import override
 
 from cotoolkit.attacks.gradient import attack_mode
-from cotoolkit.core.distributed import gathered, rank_and_world
+from cotoolkit.core.distributed import all_gather, rank_and_world
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import NonNegative
 from cotoolkit.core.registry import STRICT
@@ -203,7 +203,7 @@ class _Whole(NamedTuple):
     def of(cls, weighed: Tensor, found: AdversarialPass) -> _Whole:
         """Gather what this process knows."""
         abnormal = (found.losses.detach() < found.attacked.losses).to(weighed)
-        (losses, flags), own = gathered(torch.stack([weighed.detach(), abnormal]))
+        (losses, flags), own = all_gather(torch.stack([weighed.detach(), abnormal]))
         return cls(losses, flags.bool(), own)
 
     def of_this_process(self, weights: Tensor) -> Tensor:

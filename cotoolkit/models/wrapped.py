@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ConfigError, ModelError
 from cotoolkit.models.normalise import Statistics
 
@@ -87,12 +88,7 @@ def per_channel(values: tuple[float, ...], like: Tensor) -> Tensor | float:
     return torch.tensor(values, device=like.device).view(-1, *[1] * (like.dim() - 2))
 
 
-def device_of(network: nn.Module) -> torch.device:
-    """Where its first parameter is; the CPU if it has none."""
-    return next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
-
-
-class Watched(nn.Module):
+class WrappedModel(nn.Module):
     """`network((images - mean) / std)` in the training's precision, with its own weights or others of its past.
 
     Args:

@@ -27,12 +27,11 @@ import filelock
 import yaml
 
 from cotoolkit.core.errors import AmbiguousName, ConfigError, RunError, RunInUse
-from cotoolkit.core.files import write_atomically
+from cotoolkit.core.files import read_tensors, write_atomically, write_tensors
+from cotoolkit.runs.metrics import Metrics
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
-    import pyarrow as pa
     from torch import Tensor
 
     from cotoolkit.config import RunConfig
@@ -60,61 +59,6 @@ def environment(device: str) -> dict[str, Any]:
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
     }
-
-
-class Metrics:
-    """Signal values by iteration, in memory."""
-
-    def __init__(self) -> None:
-        self._iterations: list[int] = []
-        self._signals: list[str] = []
-        self._values: list[float] = []
-
-    def add(self, iteration: int, values: Mapping[str, float]) -> None:
-        """Append one row per signal."""
-        self._iterations.extend([iteration] * len(values))
-        self._signals.extend(values)
-        self._values.extend(values.values())
-
-    def series(self, signal: str) -> tuple[np.ndarray, np.ndarray]:
-        """Iterations, increasing, and the last value of a signal at each."""
-        import numpy as np
-
-        rows = zip(self._iterations, self._signals, self._values, strict=True)
-        last = sorted({iteration: value for iteration, name, value in rows if name == signal}.items())
-        return np.array([i for i, _ in last], dtype=int), np.array([v for _, v in last], dtype=float)
-
-    def table(self) -> pa.Table:
-        """Columns iteration, signal, value; by iteration, the last value of each signal."""
-        import numpy as np
-        import pyarrow as pa  # a tenth of what pandas takes to import
-
-        # Replays of the monitor add rows out of order, and a run resumed before a replay adds them again.
-        last: dict[tuple[int, str], float] = {}
-        for iteration, signal, value in zip(self._iterations, self._signals, self._values, strict=True):
-            last.pop((iteration, signal), None)
-            last[iteration, signal] = value
-        keys = sorted(last, key=lambda key: key[0])
-        names = [signal.encode() for _, signal in keys]
-        ends = np.cumsum([0, *map(len, names)], dtype=np.int32)
-        iterations, values = np.array([i for i, _ in keys], np.int64), np.array([last[key] for key in keys], np.float64)
-        # From buffers, since `pa.array` imports pandas to see whether it was given one of its objects.
-        columns = [
-            pa.Array.from_buffers(pa.int64(), len(keys), [None, pa.py_buffer(iterations)]),
-            pa.StringArray.from_buffers(len(keys), pa.py_buffer(ends), pa.py_buffer(b"".join(names))),
-            pa.Array.from_buffers(pa.float64(), len(keys), [None, pa.py_buffer(values)]),
-        ]
-        return pa.Table.from_arrays(columns, names=["iteration", "signal", "value"])
-
-    @classmethod
-    def up_to(cls, frame: pd.DataFrame, iteration: int) -> Metrics:
-        """From a frame, without the rows after an iteration."""
-        kept = frame[frame["iteration"] <= iteration]
-        metrics = cls()
-        metrics._iterations = kept["iteration"].tolist()
-        metrics._signals = kept["signal"].tolist()
-        metrics._values = kept["value"].tolist()
-        return metrics
 
 
 class RunFolder:
@@ -261,11 +205,11 @@ class RunFolder:
 
     def write_checkpoint(self, name: Checkpoint, model: Mapping[str, Tensor], iteration: int) -> None:
         """Save a model's state dict."""
-        _write_tensors(self.checkpoint_path(name), model, {"iteration": str(iteration)})
+        write_tensors(self.checkpoint_path(name), model, {"iteration": str(iteration)})
 
     def checkpoint(self, name: Checkpoint) -> dict[str, Tensor]:
         """A model's state dict, on the CPU."""
-        return _read_tensors(self.checkpoint_path(name))[0]
+        return read_tensors(self.checkpoint_path(name))[0]
 
     def checkpoint_bytes(self, name: Checkpoint) -> bytes:
         """A checkpoint's file as it stands, to hash."""
@@ -276,19 +220,23 @@ class RunFolder:
 
     def checkpoint_iteration(self, name: Checkpoint) -> int:
         """How many updates a checkpoint has seen."""
-        return int(_read_tensors(self.checkpoint_path(name))[1]["iteration"])
+        return int(read_tensors(self.checkpoint_path(name))[1]["iteration"])
 
     def write_resume(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Save everything the next iteration depends on, in one file, so that it cannot be half new."""
-        _write_tensors(self.path / "resume.safetensors", tensors, {"state": json.dumps(state)})
+        write_tensors(self.path / "resume.safetensors", tensors, {"state": json.dumps(state)})
 
     def resume(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """Inverse of `write_resume`; None where there is nothing to resume."""
         path = self.path / "resume.safetensors"
         if not path.exists():
             return None
-        tensors, metadata = _read_tensors(path)
+        tensors, metadata = read_tensors(path)
         return tensors, json.loads(metadata["state"])
+
+    def forget_resume(self) -> None:
+        """Remove what `write_resume` saved, if anything; for a finished run."""
+        (self.path / "resume.safetensors").unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Forget all but the configuration."""
@@ -342,23 +290,3 @@ def find_run(root: Path | str, key: str) -> RunFolder:
     if not matches:
         raise RunError(f"{root}: none of the {len(folders)} runs matches {key!r}; `cotoolkit runs list` shows them")
     return matches[0]
-
-
-def _write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
-    from safetensors.torch import save as to_safetensors
-
-    # clone: safetensors refuses tensors that share memory, as tied weights do
-    copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    write_atomically(path, to_safetensors(copies, metadata))
-
-
-def _read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except FileNotFoundError:
-        raise RunError(f"{path}: no such checkpoint") from None
-    except (SafetensorError, OSError):
-        raise RunError(f"{path}: damaged; delete the folder and run again") from None

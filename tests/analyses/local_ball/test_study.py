@@ -14,7 +14,7 @@ from cotoolkit.evaluation.protocol import evaluate
 from cotoolkit.pages import write_report
 from cotoolkit.runs.checkpoints import evaluation_points, trained
 from cotoolkit.runs.folder import RunFolder
-from cotoolkit.training.trainer import run
+from cotoolkit.training.run import run
 
 TINY = Plan(
     scale="custom",

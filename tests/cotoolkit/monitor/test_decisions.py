@@ -49,11 +49,11 @@ def test_a_break_is_bracketed_as_closely_as_the_snapshots_allow(truth, every):
 def test_the_first_crossing_and_the_lasting_one_are_told_apart():
     # Copies at 64, 80, 96, ...: broken at 80, intact at 96, broken from 112 on.
     monitor = Scripted(Clock(), lambda now: 0.0 if 75 <= now < 90 or now >= 105 else 0.5)
-    monitor.config = monitor.judge.config = type(monitor.config)(interval=150)
+    monitor.config = monitor.criterion.config = type(monitor.config)(interval=150)
     train(monitor, 150)
     (event,) = monitor.events
     assert (event.earliest, event.iteration, event.sustained) == (65, 80, 112)
-    assert [moment.iteration for moment in monitor.bracket] == [64, 112]
+    assert [snapshot.iteration for snapshot in monitor.bracket] == [64, 112]
     assert "iteration 65 to 80: robustness broke, for good by 112, seen at 128" in str(event)
 
 
@@ -72,7 +72,7 @@ def test_a_break_before_the_first_probe_is_dated_from_the_start(truth):
     assert event.kind == "breakpoint"
     assert event.earliest <= truth <= event.iteration <= event.detected == 32
     fresh = Helped(Clock(), lambda now: 0.0 if now >= truth else 0.25)
-    fresh.load_state_dict({**monitor.state_dict(), "iteration": 0, "events": [], "judge": fresh.judge.state()})
+    fresh.load_state_dict({**monitor.state_dict(), "iteration": 0, "events": [], "judge": fresh.criterion.state()})
     train(fresh, 40)
     assert [event.kind for event in fresh.events] == ["breakpoint"]
 
@@ -163,7 +163,7 @@ def test_a_state_may_be_loaded_into_a_monitor_that_has_seen_steps():
     assert second.broken
     second.load_state_dict(state)
     assert (second.iteration, second.broken, second.bracket, second.events) == (40, False, None, [])
-    assert [moment.iteration for moment in second.history.moments] == [32]
+    assert [snapshot.iteration for snapshot in second.history.snapshots] == [32]
     train(second, 2, lambda i: {"loss": 1.0})
     assert second._signals() == [(41, {"train_loss": 1.0}), (42, {"train_loss": 1.0})]
 
@@ -196,8 +196,8 @@ def test_a_long_run_holds_no_more_than_a_short_one():
     sizes = []
     for _ in range(2):
         train(monitor, 1000, lambda i: {"losses": torch.rand(4)})
-        log, waiting, moments = monitor._log._waiting, monitor._waiting, monitor.history.moments
-        sizes.append((len(log), len(waiting), len(moments), len(monitor.events)))
+        log, waiting, snapshots = monitor._log._waiting, monitor._waiting, monitor.history.snapshots
+        sizes.append((len(log), len(waiting), len(snapshots), len(monitor.events)))
     assert sizes == [(0, 0, 1, 0)] * 2
 
 
@@ -229,7 +229,7 @@ def test_a_rescue_on_a_warning_prevents_the_break():
     assert monitor.method == NFGSM()
 
 
-def test_a_rescue_needs_a_good_moment():
+def test_a_rescue_needs_a_good_probe():
     with pytest.raises(ConfigError, match="nothing to go back to"):
         Scripted(Clock(), lambda now: 0.5).rescue(NFGSM())
 
@@ -239,7 +239,7 @@ def test_broken_weights_are_never_what_a_rescue_goes_back_to():
     monitor = Scripted(Clock(), lambda now: 0.5 if now < 70 else 0.0)
     train(monitor, 50)
     good = monitor.good
-    monitor.judge.config = type(monitor.config)(gap=0.9)
+    monitor.criterion.config = type(monitor.config)(gap=0.9)
     train(monitor, 50)
     assert not monitor.broken
     assert monitor.good is good
