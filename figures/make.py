@@ -12,7 +12,7 @@ import torch
 
 from analyses.core.runner import Lab
 from cotoolkit.core.errors import RunError
-from cotoolkit.runs.folder import environment
+from cotoolkit.runs.environment import environment
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
 from figures.recipe import Recipe

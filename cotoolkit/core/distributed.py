@@ -28,7 +28,15 @@ def broadcast_from_rank0(value: T) -> T:
 
 
 def all_reduce_mean(values: Mapping[str, float], device: torch.device) -> dict[str, float]:
-    """Means over the processes, which must know the same names in the same order."""
+    """Means over the processes.
+
+    Args:
+        values: by name; all processes must know the same names in the same order.
+        device: over which they are exchanged.
+
+    Returns:
+        The means by name, in single precision if there are several processes.
+    """
     world = rank_and_world()[1]
     if world == 1 or not values:
         return dict(values)
@@ -38,7 +46,14 @@ def all_reduce_mean(values: Mapping[str, float], device: torch.device) -> dict[s
 
 
 def all_gather(rows: torch.Tensor) -> tuple[torch.Tensor, slice]:
-    """The rows (R, B) of all processes side by side, and where this one's columns stand; B may differ between them."""
+    """The rows of all processes side by side.
+
+    Args:
+        rows: (R, B), where B may differ between processes.
+
+    Returns:
+        The rows (R, sum of B), and where this process's columns stand.
+    """
     rank, world = rank_and_world()
     if world == 1:
         return rows, slice(None)

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that at any moment either the old or the new content stands under its name."""
+    """Write a file so that at any moment either the old or the new content stands under its name.
+
+    Args:
+        path: of the file; folders are made.
+        content: of the file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with temporary.open("wb") as file:

@@ -63,6 +63,9 @@ def input_statistics(
         std: likewise.
         bounds: range of the network's input, instead of mean and std.
 
+    Returns:
+        Mean and std per channel, one value if there is one for all.
+
     Raises:
         ConfigError: both or half of it were given, a std is not above 0, or the bounds are not in order.
     """
@@ -82,7 +85,15 @@ def input_statistics(
 
 
 def per_channel(values: tuple[float, ...], like: Tensor) -> Tensor | float:
-    """Numbers per channel, to be multiplied with a batch (B, C, ...); a plain number if there is only one."""
+    """Numbers per channel, to be multiplied with a batch.
+
+    Args:
+        values: one per channel, or one for all.
+        like: (B, C, ...), the batch.
+
+    Returns:
+        (C, 1, ...), on the batch's device; a plain number if there is only one.
+    """
     if len(values) == 1:
         return values[0]
     return torch.tensor(values, device=like.device).view(-1, *[1] * (like.dim() - 2))
@@ -126,7 +137,11 @@ class WrappedModel(nn.Module):
         return inputs * std + mean
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (B, C, H, W) in [0, 1] -> logits (B, classes) in float32."""
+        """Images (B, C, H, W) in [0, 1] -> logits (B, classes) in float32.
+
+        Raises:
+            ModelError: the network returns anything else.
+        """
         inputs = self.to_input(images).to(self._dtype)
         with self._autocast():
             if self._weights is None:

@@ -39,7 +39,12 @@ def actions_by_event(on: Mapping[EventKind, Action | Sequence[Action]]) -> dict[
 
 
 def stop(monitor: BreakpointMonitor, event: Event) -> None:
-    """Set `monitor.should_stop`, which the loop reads."""
+    """Set `monitor.should_stop`, which the loop reads.
+
+    Args:
+        monitor: that of the loop.
+        event: any.
+    """
     monitor.should_stop = True
 
 

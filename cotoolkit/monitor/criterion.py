@@ -65,6 +65,9 @@ class BreakpointCriterion:
         Args:
             result: of a probe.
             alarmed: an alarm of the free signals called for it.
+
+        Returns:
+            Whether it is lost.
         """
         return self._is_broken(result.clean, result.fgsm, result.pgd, alarmed)
 
@@ -87,6 +90,9 @@ class BreakpointCriterion:
         Args:
             result: of a probe of some points.
             alarmed: as in `is_broken`.
+
+        Returns:
+            Whether more points would say nothing new.
         """
         low, high = zip(*result.bounds(EARLY_ERROR), strict=True)
         if self.broken_at is not None:

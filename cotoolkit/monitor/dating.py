@@ -91,7 +91,17 @@ class Past:
         return {iteration: probe for iteration, probe in self.probes.items() if iteration != detected}
 
     def bracket(self, condition: Enough, low: int, high: int, width: int) -> tuple[int, int]:
-        """Bisect (low, high], at whose end the condition holds, until the ends are at most `width` apart."""
+        """Bisect an interval of iterations at whose end a condition holds.
+
+        Args:
+            condition: judges a probe.
+            low: before the interval.
+            high: its end.
+            width: of the interval that is wanted, at most.
+
+        Returns:
+            Ends at most `width` apart, at the second of which the condition holds.
+        """
         while high - low > width:
             middle = (low + high) // 2
             if condition(self.probe(middle)):

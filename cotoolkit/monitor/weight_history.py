@@ -31,7 +31,12 @@ def weights_of(network: nn.Module) -> dict[str, Tensor]:
 
 
 def restore_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Inverse of `weights_of`, in place, so that optimisers and wrappers keep what they hold."""
+    """Inverse of `weights_of`, in place, so that optimisers and wrappers keep what they hold.
+
+    Args:
+        network: is changed.
+        weights: by the names of its state dict; what has no name there stays as it is.
+    """
     with torch.no_grad():
         for name, value in network.state_dict().items():
             if name in weights:
@@ -100,7 +105,15 @@ class RestorePoint(NamedTuple):
 
     @classmethod
     def of(cls, snapshot: WeightSnapshot, optimizer: torch.optim.Optimizer | None) -> RestorePoint:
-        """From a snapshot, and a copy of the present state of an optimiser, if there is one."""
+        """What to go back to, from the present.
+
+        Args:
+            snapshot: of the network as it is now.
+            optimizer: whose state is copied, if there is one.
+
+        Returns:
+            A restore point that further training does not change.
+        """
         return cls(snapshot, None if optimizer is None else _on_cpu(optimizer.state_dict()["state"]))
 
     @classmethod
@@ -113,7 +126,12 @@ class RestorePoint(NamedTuple):
         return {**self.snapshot._asdict(), "optimizer": self.optimizer}
 
     def restore(self, network: nn.Module, optimizer: torch.optim.Optimizer | None) -> None:
-        """Put it into the network and the optimiser, whose learning rate and other settings stay as they are now."""
+        """Go back; the learning rate and other settings of the optimiser stay as they are now.
+
+        Args:
+            network: gets the weights.
+            optimizer: gets its state, if there is one.
+        """
         restore_weights(network, self.snapshot.weights)
         if optimizer is not None and self.optimizer is not None:
             # A copy: on the CPU the optimiser would go on writing to this very state.

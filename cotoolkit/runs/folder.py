@@ -17,17 +17,16 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import platform
 from collections.abc import Iterator, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import filelock
 import yaml
 
-from cotoolkit.core.errors import AmbiguousName, ConfigError, RunError, RunInUse
+from cotoolkit.core.errors import ConfigError, RunError, RunInUse
 from cotoolkit.core.files import read_tensors, write_atomically, write_tensors
+from cotoolkit.runs.environment import environment
 from cotoolkit.runs.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -47,29 +46,27 @@ Checkpoint = CheckpointName | int
 """A name, or an iteration that `RunConfig.keep` asked for."""
 
 
-def environment(device: str) -> dict[str, Any]:
-    """Versions and machine that made a number, as JSON data."""
-    import torch
-
-    packages = ["cotoolkit", "torch", "torchvision", "numpy", "lightning-fabric"]
-    return {
-        "python": platform.python_version(),
-        **{package: version(package) for package in packages},
-        "system": f"{platform.system()} {platform.machine()}",
-        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
-        "threads": torch.get_num_threads(),
-    }
-
-
 class RunFolder:
-    """One run's folder. Reading checks what it reads; a damaged file is an error that names it."""
+    """One run's folder. Reading what is missing or damaged raises a `RunError` that names the file.
+
+    Args:
+        path: of the folder, which need not exist.
+    """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
 
     @classmethod
     def of(cls, root: Path | str, config: RunConfig) -> RunFolder:
-        """Where a run with this configuration lives below `root`."""
+        """Where a run lives.
+
+        Args:
+            root: folder of run folders.
+            config: of the run.
+
+        Returns:
+            Its folder, whether it exists or not.
+        """
         return cls(Path(root) / f"{config.title}-{config.identity}")
 
     def __repr__(self) -> str:
@@ -78,7 +75,11 @@ class RunFolder:
     # ------------------------------------------------------------------------------------------------- what was asked
 
     def create(self, config: RunConfig) -> None:
-        """Make the folder, or check that it holds this very run."""
+        """Make the folder, or check that it holds this very run.
+
+        Raises:
+            RunError: it holds another one, or cannot be read.
+        """
         if (self.path / "config.yaml").exists():
             if self.config() != config:
                 raise RunError(f"{self.path}: holds another run; move it away")
@@ -129,7 +130,12 @@ class RunFolder:
         return state
 
     def set_state(self, state: State, reason: str = "") -> None:
-        """Record how far the run got, and why it ended there."""
+        """Record how far the run got.
+
+        Args:
+            state: how far.
+            reason: why it ended there, where it failed or diverged.
+        """
         self._write_json("status.json", {"state": state, "reason": reason})
 
     @property
@@ -167,7 +173,12 @@ class RunFolder:
         return result
 
     def write_progress(self, metrics: Metrics, events: list[dict[str, Any]]) -> None:
-        """Save metrics and events."""
+        """Save what happened so far.
+
+        Args:
+            metrics: signals and probes.
+            events: each with kind, iteration and detail, as JSON data.
+        """
         import pyarrow.parquet as pq
 
         content = io.BytesIO()
@@ -204,11 +215,17 @@ class RunFolder:
         return sorted(int(stem.removeprefix("iteration-")) for stem in stems)
 
     def write_checkpoint(self, name: Checkpoint, model: Mapping[str, Tensor], iteration: int) -> None:
-        """Save a model's state dict."""
+        """Save weights.
+
+        Args:
+            name: of the checkpoint, or the kept iteration.
+            model: the network's state dict.
+            iteration: updates it has seen.
+        """
         write_tensors(self.checkpoint_path(name), model, {"iteration": str(iteration)})
 
     def checkpoint(self, name: Checkpoint) -> dict[str, Tensor]:
-        """A model's state dict, on the CPU."""
+        """A network's state dict, on the CPU."""
         return read_tensors(self.checkpoint_path(name))[0]
 
     def checkpoint_bytes(self, name: Checkpoint) -> bytes:
@@ -223,7 +240,12 @@ class RunFolder:
         return int(read_tensors(self.checkpoint_path(name))[1]["iteration"])
 
     def write_resume(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-        """Save everything the next iteration depends on, in one file, so that it cannot be half new."""
+        """Save everything the next iteration depends on, in one file, so that it cannot be half new.
+
+        Args:
+            tensors: by name.
+            state: the rest, as JSON data.
+        """
         write_tensors(self.path / "resume.safetensors", tensors, {"state": json.dumps(state)})
 
     def resume(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
@@ -251,7 +273,11 @@ class RunFolder:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder for one process; the lock dies with the process."""
+        """Hold the folder for one process; the lock dies with the process.
+
+        Raises:
+            RunInUse: another process holds it.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(self.path / ".lock", timeout=0)
         try:
@@ -268,25 +294,3 @@ class RunFolder:
 
     def _write_json(self, name: str, data: Any) -> None:
         write_atomically(self.path / name, (json.dumps(data, indent=2) + "\n").encode())
-
-
-def find_runs(root: Path | str) -> list[RunFolder]:
-    """All runs below a folder, by name."""
-    return [RunFolder(path.parent) for path in sorted(Path(root).glob("*/config.yaml"))]
-
-
-def find_run(root: Path | str, key: str) -> RunFolder:
-    """The one run whose folder name, or identity, starts with `key`; a path to a run folder is itself.
-
-    Raises:
-        RunError: none; AmbiguousName: several.
-    """
-    if (Path(key) / "config.yaml").exists():
-        return RunFolder(key)
-    folders = find_runs(root)
-    matches = [f for f in folders if f.path.name.startswith(key) or f.path.name.rpartition("-")[2].startswith(key)]
-    if len(matches) > 1:
-        raise AmbiguousName(f"{root}: {len(matches)} runs match {key!r}; `cotoolkit runs list` shows them")
-    if not matches:
-        raise RunError(f"{root}: none of the {len(folders)} runs matches {key!r}; `cotoolkit runs list` shows them")
-    return matches[0]

@@ -20,7 +20,12 @@ class Metrics:
         self._values: list[float] = []
 
     def add(self, iteration: int, values: Mapping[str, float]) -> None:
-        """Append one row per signal."""
+        """Append one row per signal.
+
+        Args:
+            iteration: of the values.
+            values: by signal name.
+        """
         self._iterations.extend([iteration] * len(values))
         self._signals.extend(values)
         self._values.extend(values.values())
@@ -57,7 +62,15 @@ class Metrics:
 
     @classmethod
     def up_to(cls, frame: pd.DataFrame, iteration: int) -> Metrics:
-        """From a frame, without the rows after an iteration."""
+        """From a frame, without the rows after an iteration.
+
+        Args:
+            frame: columns iteration, signal, value, as `RunFolder.metrics` reads it.
+            iteration: the last one to keep.
+
+        Returns:
+            Metrics that may be added to.
+        """
         kept = frame[frame["iteration"] <= iteration]
         metrics = cls()
         metrics._iterations = kept["iteration"].tolist()

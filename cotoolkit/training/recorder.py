@@ -69,7 +69,12 @@ class Recorder:
         self._started = self._saved = time.perf_counter()
 
     def add_probe(self, iteration: int, probe: ProbeResult) -> None:
-        """Note a probe of all points; a few points would stand out in a series of many by their noise."""
+        """Note a probe of all points; a few points would stand out in a series of many by their noise.
+
+        Args:
+            iteration: of the network probed.
+            probe: its result, which is left out unless it is complete.
+        """
         if probe.complete:
             self.metrics.add(iteration, probe.metrics())
 

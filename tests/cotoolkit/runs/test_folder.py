@@ -9,7 +9,9 @@ import torch
 
 from cotoolkit.core.errors import RunError, RunInUse
 from cotoolkit.core.files import write_atomically
-from cotoolkit.runs.folder import RunFolder, environment, find_run, find_runs
+from cotoolkit.runs.environment import environment
+from cotoolkit.runs.find import find_run, find_runs
+from cotoolkit.runs.folder import RunFolder
 from cotoolkit.runs.metrics import Metrics
 from cotoolkit.runs.tables import metric_table, run_table
 from tests._helpers.small import small
