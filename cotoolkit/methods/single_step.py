@@ -11,7 +11,7 @@ from torch import nn
 from typing_extensions import override
 
 from cotoolkit.attacks import gradient as attacks
-from cotoolkit.attacks.gradient import Attacked, BatchNormMode
+from cotoolkit.attacks.gradient import AttackResult, BatchNormMode
 from cotoolkit.core.numbers import NonNegative
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods.base import METHODS, AttackMethod, Batch, Cost, Method, StepRecord, Update
@@ -50,7 +50,7 @@ class FGSM(AttackMethod):
     source: ClassVar[str] = "Goodfellow et al., ICLR 2015"
 
     @override
-    def attack(self, model: nn.Module, batch: Batch) -> Attacked:
+    def attack(self, model: nn.Module, batch: Batch) -> AttackResult:
         return attacks.fgsm(model, batch.images, batch.labels, batch.threat, alpha=self.alpha, bn_mode=self.bn_mode)
 
 
@@ -71,7 +71,7 @@ class RSFGSM(AttackMethod):
     source: ClassVar[str] = "Wong et al., ICLR 2020"
 
     @override
-    def attack(self, model: nn.Module, batch: Batch) -> Attacked:
+    def attack(self, model: nn.Module, batch: Batch) -> AttackResult:
         return attacks.rs_fgsm(
             model,
             batch.images,
@@ -102,7 +102,7 @@ class NFGSM(AttackMethod):
     source: ClassVar[str] = "de Jorge et al., NeurIPS 2022, alg. 1"
 
     @override
-    def attack(self, model: nn.Module, batch: Batch) -> Attacked:
+    def attack(self, model: nn.Module, batch: Batch) -> AttackResult:
         return attacks.n_fgsm(
             model,
             batch.images,
@@ -140,7 +140,7 @@ class PGD(AttackMethod):
         return Cost(forward=self.steps + 1, backward=self.steps + 1)
 
     @override
-    def attack(self, model: nn.Module, batch: Batch) -> Attacked:
+    def attack(self, model: nn.Module, batch: Batch) -> AttackResult:
         return attacks.pgd(
             model,
             batch.images,

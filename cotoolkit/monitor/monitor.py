@@ -107,7 +107,7 @@ class BreakpointMonitor(StepReader):
         self.config = config = config or MonitorConfig()
         super().__init__(input_statistics(mean, std, bounds), config.trace_every)
         self.seed = seed
-        self.threat = ThreatModel.given(epsilon, norm, box)
+        self.threat = ThreatModel.from_user(epsilon, norm, box)
         self.network, found = unwrapped(model)
         if doubt := channels_last_warning(self.network):
             log.warning("%s", doubt)

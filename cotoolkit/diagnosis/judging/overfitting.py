@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import IntEnum
 
-from cotoolkit.diagnosis.judging import thresholds as at
-from cotoolkit.diagnosis.measurements import Measurements, Rate, Rise
+from cotoolkit.diagnosis import thresholds as at
+from cotoolkit.diagnosis.measurements import AccuracyRegain, Measurements, Rate
 from cotoolkit.diagnosis.schema import CO, INCONCLUSIVE, NOT_ROBUST, OURS, ROBUST, Evidence, Label
 
 
@@ -24,15 +24,15 @@ class Answer(IntEnum):
 
 def overfitted(found: Measurements, epsilon: float) -> Answer:
     """Whether the network is catastrophically overfitted at epsilon."""
-    return min(kept(found, epsilon), collapsed(found, epsilon), misled(found, epsilon))
+    return min(fgsm_kept(found, epsilon), pgd_far_below_fgsm(found, epsilon), misled(found, epsilon))
 
 
-def kept(found: Measurements, epsilon: float) -> Answer:
+def fgsm_kept(found: Measurements, epsilon: float) -> Answer:
     """FGSM accuracy at epsilon keeps a large part of clean accuracy."""
     return _keeps(found, found.fgsm_at(1, epsilon).accuracy)
 
 
-def collapsed(found: Measurements, epsilon: float) -> Answer:
+def pgd_far_below_fgsm(found: Measurements, epsilon: float) -> Answer:
     """PGD accuracy is below half of FGSM accuracy, and far below it."""
     fgsm, pgd = found.fgsm_at(1, epsilon).accuracy, found.pgd.accuracy
     return min(_far_below(pgd, fgsm), _reaches(*_gap(fgsm, pgd), at.GAP))
@@ -65,7 +65,7 @@ def reaches(rate: Rate, threshold: float) -> Answer:
     return _reaches(rate.low, rate.high, threshold)
 
 
-def rises(rise: Rise, size: float) -> Answer:
+def rises(rise: AccuracyRegain, size: float) -> Answer:
     """Whether a rise is large and no accident; open where it may be as large."""
     if rise.rise >= size and rise.p_value < at.SIGNIFICANT:
         return Answer.YES
@@ -83,8 +83,8 @@ def evidence(found: Measurements, epsilon: float) -> Iterator[Evidence]:
 def open_questions(found: Measurements, epsilon: float) -> str:
     """What the points do not tell, as the end of a sentence; where nothing at epsilon, about the radius of the peak."""
     questions = {
-        "how much accuracy FGSM leaves": kept(found, epsilon),
-        "whether PGD accuracy is far below FGSM accuracy": collapsed(found, epsilon),
+        "how much accuracy FGSM leaves": fgsm_kept(found, epsilon),
+        "whether PGD accuracy is far below FGSM accuracy": pgd_far_below_fgsm(found, epsilon),
         "whether FGSM is misled": misled(found, epsilon),
     }
     if min(questions.values()) == Answer.OPEN:
@@ -103,7 +103,7 @@ def _keeps(found: Measurements, accuracy: Rate) -> Answer:
 
 
 def _far_below(pgd: Rate, fgsm: Rate) -> Answer:
-    return _reaches(at.COLLAPSED * fgsm.low - pgd.high, at.COLLAPSED * fgsm.high - pgd.low, 0)
+    return _reaches(at.FAR_BELOW * fgsm.low - pgd.high, at.FAR_BELOW * fgsm.high - pgd.low, 0)
 
 
 def _gap(more: Rate, less: Rate) -> tuple[float, float]:
@@ -112,7 +112,7 @@ def _gap(more: Rate, less: Rate) -> tuple[float, float]:
 
 
 def _on_one_step(found: Measurements, epsilon: float) -> Evidence:
-    clean, fgsm, holds = found.clean.accuracy, found.fgsm_at(1, epsilon).accuracy, kept(found, epsilon)
+    clean, fgsm, holds = found.clean.accuracy, found.fgsm_at(1, epsilon).accuracy, fgsm_kept(found, epsilon)
     least = max(at.KEPT, at.floor(found.classes, clean) / clean.value) if clean.value else at.KEPT
     says, supports, against = {
         Answer.YES: ("the one-step attack fails.", (CO, ROBUST), ()),
@@ -128,13 +128,13 @@ def _on_one_step(found: Measurements, epsilon: float) -> Evidence:
 
 
 def _on_several_steps(found: Measurements, epsilon: float) -> Evidence:
-    fgsm, pgd, gone = found.fgsm_at(1, epsilon).accuracy, found.pgd.accuracy, collapsed(found, epsilon)
+    fgsm, pgd, gone = found.fgsm_at(1, epsilon).accuracy, found.pgd.accuracy, pgd_far_below_fgsm(found, epsilon)
     low, high = _gap(fgsm, pgd)
     supports: tuple[Label, ...] = ()
     against: tuple[Label, ...] = (CO,)
     says = "several steps do not find much more than one."
     if gone == Answer.YES:
-        holds = kept(found, epsilon) == Answer.YES
+        holds = fgsm_kept(found, epsilon) == Answer.YES
         supports, against = ((CO,), (ROBUST, NOT_ROBUST)) if holds else ((), (ROBUST,))
         says = "several steps find what one does not."
     elif gone == Answer.OPEN:

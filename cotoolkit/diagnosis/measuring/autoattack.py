@@ -13,7 +13,7 @@ from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.seeding import derive
 from cotoolkit.diagnosis.measurements import AutoAttackResult
-from cotoolkit.diagnosis.measuring.statistics import rate
+from cotoolkit.diagnosis.measuring.statistics import rate_of
 
 UNTARGETED = ("apgd-ce", "fab", "square")
 """What runs on fewer than four classes: the standard version's targeted DLR loss needs four (its own check)."""
@@ -86,6 +86,6 @@ def autoattack(
         version=version,
         package=importlib.metadata.version("pyautoattack"),
         attacks=tuple(attack.attacks_to_run),
-        accuracy=rate(correct),
+        accuracy=rate_of(correct),
         seconds=time.perf_counter() - started,
     )

@@ -12,9 +12,9 @@ from cotoolkit.attacks.gradient import InputGradient, attack_mode, input_gradien
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.seeding import generator
 from cotoolkit.core.user_code import describe
-from cotoolkit.diagnosis.inputs.warnings_found import Finding, handled
-from cotoolkit.diagnosis.measurements import Signal, Spectrum, Surface
-from cotoolkit.diagnosis.measuring.fgsm_segment import OneStep, along
+from cotoolkit.diagnosis.findings import Finding, handled
+from cotoolkit.diagnosis.measurements import PerturbationSpectrum, Signal, Surface
+from cotoolkit.diagnosis.measuring.fgsm_segment import FgsmSweep, along
 from cotoolkit.diagnosis.measuring.statistics import mean_of, quartiles
 from cotoolkit.signals import (
     SIGNALS,
@@ -47,7 +47,7 @@ def signals(
     images: Tensor,
     labels: Tensor,
     threat: ThreatModel,
-    found: OneStep,
+    found: FgsmSweep,
     deltas: tuple[Tensor, Tensor],
     eigenvalues: Tensor,
     *,
@@ -175,13 +175,13 @@ def surface(
     )
 
 
-def spectrum(fgsm_delta: Tensor, pgd_delta: Tensor, seed: int) -> Spectrum:
+def perturbation_spectra(fgsm_delta: Tensor, pgd_delta: Tensor, seed: int) -> PerturbationSpectrum:
     """Mean spectra of the two perturbations, and that of as many random signs."""
     draws = generator(seed, "diagnosis", POSITIONS["spectrum"])
     signs = torch.randint(2, fgsm_delta.shape, generator=draws).to(fgsm_delta) * 2 - 1
     noise = _mean_shares(signs)
     assert noise is not None  # signs are nowhere zero
-    return Spectrum(fgsm=_mean_shares(fgsm_delta), pgd=_mean_shares(pgd_delta), noise=noise)
+    return PerturbationSpectrum(fgsm=_mean_shares(fgsm_delta), pgd=_mean_shares(pgd_delta), noise=noise)
 
 
 def _mean_shares(delta: Tensor) -> tuple[float, ...] | None:

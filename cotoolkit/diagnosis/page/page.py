@@ -8,7 +8,7 @@ import pandas as pd
 
 from cotoolkit.core.files import write_atomically
 from cotoolkit.core.numbers import format_number
-from cotoolkit.diagnosis.page import landscapes, sweeps
+from cotoolkit.diagnosis.page import accuracy_figures, landscape_figures
 from cotoolkit.diagnosis.schema import Diagnosis, Evidence, Label
 from cotoolkit.pages import Report, Section, write_report
 
@@ -80,7 +80,7 @@ def _accuracy(diagnosis: Diagnosis) -> list[Section]:
             "Accuracy under every attack",
             "A row per attack at epsilon: the mark is the share of points still right, the bar its 95 % interval. "
             "A robust network keeps all rows right of the dotted line; catastrophic overfitting keeps FGSM's alone.",
-            sweeps.attacks_figure(diagnosis)[0],
+            accuracy_figures.attacks_figure(diagnosis)[0],
             "Accuracy with interval for clean points, FGSM, PGD, its checks and all together",
         ),
         Section(
@@ -88,7 +88,7 @@ def _accuracy(diagnosis: Diagnosis) -> list[Section]:
             "As the radius grows",
             "Both lines should fall from left to right. An FGSM line that rises, or stays up where PGD's is down, "
             "means that the single step is misled.",
-            sweeps.radius_figure(diagnosis)[0],
+            accuracy_figures.radius_figure(diagnosis)[0],
             "Accuracy against radius for FGSM and PGD",
         ),
         Section(
@@ -96,7 +96,7 @@ def _accuracy(diagnosis: Diagnosis) -> list[Section]:
             "As the steps grow",
             "Each mark is another PGD at epsilon, scored at its last iterate. The line should fall a little and level "
             "off; a plunge after the first steps is the break that one step does not see.",
-            sweeps.steps_figure(diagnosis)[0],
+            accuracy_figures.steps_figure(diagnosis)[0],
             "Accuracy against the number of PGD steps",
         ),
     ]
@@ -128,7 +128,7 @@ def _landscape(diagnosis: Diagnosis) -> list[Section]:
             "Between the image and its FGSM example",
             "The loss should rise and accuracy fall all the way. A valley of accuracy before 1, or a loss that "
             f"falls, is what the single step steps over.{rates}",
-            landscapes.segment_figure(diagnosis)[0],
+            landscape_figures.segment_figure(diagnosis)[0],
             "Accuracy and loss along the FGSM perturbation",
         ),
         Section(
@@ -136,7 +136,7 @@ def _landscape(diagnosis: Diagnosis) -> list[Section]:
             "The loss around the images",
             f"Medians over {found.surface.points} images. Evenly spaced contours across the FGSM direction mean a loss "
             "that one step can climb; ridges and closed contours between the marks mean that it cannot.",
-            landscapes.surface_figure(diagnosis)[0],
+            landscape_figures.surface_figure(diagnosis)[0],
             "Loss and accuracy on the plane of the FGSM perturbation and random signs",
         ),
         Section(
@@ -144,7 +144,7 @@ def _landscape(diagnosis: Diagnosis) -> list[Section]:
             "Do gradients agree?",
             "Near 1 the loss is locally linear, and one step is as good as many; near 0 a gradient says nothing about "
             "the loss a little further.",
-            landscapes.cosines_figure(diagnosis)[0],
+            landscape_figures.cosines_figure(diagnosis)[0],
             "Mean cosines of gradients and perturbations",
         ),
         Section(
@@ -158,7 +158,7 @@ def _landscape(diagnosis: Diagnosis) -> list[Section]:
             "Perturbations by frequency",
             "Shares of energy from coarse (left) to fine patterns (right). Where the lines differ, FGSM and PGD look "
             "for different patterns.",
-            landscapes.spectrum_figure(diagnosis)[0],
+            landscape_figures.spectrum_figure(diagnosis)[0],
             "Energy by DCT shell of FGSM and PGD perturbations, and of random signs",
         ),
     ]
@@ -188,7 +188,7 @@ def _checks(diagnosis: Diagnosis) -> list[Section]:
             "Does PGD miss anything?",
             "Points that one attack fools and the other does not. Bars to the right should be short: these attacks do "
             "not follow the same gradient, so what they alone find, PGD was kept from finding.",
-            sweeps.duels_figure(diagnosis)[0],
+            accuracy_figures.duels_figure(diagnosis)[0],
             "Points that only PGD, or only another attack, fools",
         ),
         Section("checks", "Can the gradients be trusted?", "What the outputs and gradients look like.", table=checks),
@@ -196,7 +196,7 @@ def _checks(diagnosis: Diagnosis) -> list[Section]:
             "classes",
             "Class by class",
             "The three marks of a class should lie close together; a class far below the others is the weakest point.",
-            sweeps.classes_figure(diagnosis)[0],
+            accuracy_figures.classes_figure(diagnosis)[0],
             "Clean, FGSM and PGD accuracy of every class",
             classes,
         ),

@@ -13,7 +13,7 @@ KEPT = 0.5
 GAP = 0.2
 """FGSM accuracy exceeds PGD accuracy by more than this after catastrophic overfitting (as our monitor; ours)."""
 
-COLLAPSED = 0.5
+FAR_BELOW = 0.5
 """PGD accuracy is below this share of FGSM accuracy after catastrophic overfitting (as our monitor; ours)."""
 
 RISE = 0.1

@@ -9,7 +9,7 @@ from torch import nn
 from cotoolkit import diagnose
 from cotoolkit.attacks.gradient import input_gradient
 from cotoolkit.attacks.margin import margin_gradient
-from cotoolkit.diagnosis.inputs.links import Link, Linked, link_of, recovered
+from cotoolkit.diagnosis.inputs.probability_outputs import Link, Linked, link_of, recovered
 from tests._helpers.networks import conv_net
 
 

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from cotoolkit.diagnosis.judging import thresholds
-from cotoolkit.diagnosis.page.sweeps import COLOURS, LOOKS, WIDTH
+from cotoolkit.diagnosis import thresholds
+from cotoolkit.diagnosis.page.accuracy_figures import COLOURS, LOOKS, WIDTH
 from cotoolkit.diagnosis.schema import Diagnosis
 from cotoolkit.plotting.style import STYLE
 
