@@ -30,7 +30,12 @@ class AttackedBatch:
     held: Tensor = field(init=False)
 
     def attempt(self, model: nn.Module, delta: Tensor) -> None:
-        """Try a perturbation (A, C, H, W), and take out the points that it fools."""
+        """Try a perturbation (A, C, H, W), and take out the points that it fools.
+
+        Args:
+            model: logits out.
+            delta: (A, C, H, W), of the points that are alive.
+        """
         with torch.no_grad():
             logits = model(self.images[self.alive] + delta)
         self.held = holds(logits, self.labels[self.alive])

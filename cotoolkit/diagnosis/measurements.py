@@ -277,7 +277,15 @@ class Measurements(SchemaPart):
     autoattack: AutoAttackResult | None
 
     def fgsm_at(self, multiple: float, epsilon: float) -> AttackAccuracy:
-        """FGSM at the radius of the sweep nearest to a multiple of epsilon."""
+        """FGSM at the radius of the sweep nearest to a multiple of epsilon.
+
+        Args:
+            multiple: of epsilon.
+            epsilon: in [0, 1] pixel units.
+
+        Returns:
+            The attack with its accuracy.
+        """
         return min(self.fgsm, key=lambda attack: abs(attack.epsilon - multiple * epsilon))
 
     def signal(self, name: str) -> Signal:

@@ -76,7 +76,20 @@ class Evidence(SchemaPart):
         against: tuple[Label, ...],
         sentence: str,
     ) -> Evidence:
-        """Of a share or a mean, with its interval."""
+        """Of a share or a mean, with its interval.
+
+        Args:
+            signal: what was observed.
+            rate: its value and interval.
+            threshold: it is compared with.
+            source: of the threshold.
+            supports: verdicts it speaks for.
+            against: verdicts it speaks against.
+            sentence: what was seen and what follows.
+
+        Returns:
+            The observation.
+        """
         return cls(
             signal=signal, value=rate.value, low=rate.low, high=rate.high, threshold=threshold, source=source,
             supports=supports, against=against, sentence=sentence,

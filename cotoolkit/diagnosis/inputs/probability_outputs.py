@@ -98,6 +98,9 @@ def recovered(outputs: Tensor, link: Link) -> Tensor:
     Args:
         outputs: (B, classes).
         link: as `link_of` found it.
+
+    Returns:
+        (B, classes), what attacks follow.
     """
     if link.name == "identity":
         return outputs

@@ -65,6 +65,9 @@ def fit_weights(
         key: prefix to take, where a file holds several weights that fit. None takes plain weights before moving
             averages, and the first in the file of several plain ones.
 
+    Returns:
+        What was met, and a normalisation that the file has.
+
     Raises:
         ModelError: wrong keys or shapes, or values that are not finite.
     """

@@ -12,7 +12,15 @@ from cotoolkit.diagnosis.schema import CO, INCONCLUSIVE, MASKING, NOT_ROBUST, OU
 
 
 def gather(found: Measurements, epsilon: float) -> tuple[Evidence, ...]:
-    """All evidence, that on robustness first, then on catastrophic overfitting, then on masking."""
+    """All evidence, that on robustness first, then on catastrophic overfitting, then on masking.
+
+    Args:
+        found: all measurements.
+        epsilon: radius they were made for.
+
+    Returns:
+        The evidence, each observation with its threshold.
+    """
     return (*_on_robustness(found), *overfitting.evidence(found, epsilon), *_on_masking(found))
 
 
@@ -28,7 +36,15 @@ def misnumbered(found: Measurements) -> bool:
 
 
 def below_floor(attack: AttackAccuracy, found: Measurements) -> bool:
-    """Whether an attack alone takes accuracy below the floor, beyond doubt."""
+    """Whether an attack alone takes accuracy below the floor, beyond doubt.
+
+    Args:
+        attack: with its accuracy.
+        found: all measurements.
+
+    Returns:
+        Whether the whole interval lies below the floor.
+    """
     return attack.accuracy.high < at.floor(found.classes, found.clean.accuracy)
 
 

@@ -20,6 +20,9 @@ def reach_verdict(found: Measurements, epsilon: float) -> Verdict:
     Args:
         found: all of them.
         epsilon: radius they were made for.
+
+    Returns:
+        The verdict, its confidence and reason, and the evidence.
     """
     evidence = seen.gather(found, epsilon)
     label, reason, deciding = _decide(found, epsilon)

@@ -22,6 +22,9 @@ def output_checks(model: nn.Module, images: Tensor, found: FgsmSweep) -> Masking
         model: logits out.
         images: (N, C, H, W), which are sent through `RUNS` times.
         found: gradients and outputs at more images.
+
+    Returns:
+        The checks, as the diagnosis writes them down.
     """
     with attack_mode(model, "eval"), torch.no_grad():
         runs = torch.stack([model(images) for _ in range(RUNS)])

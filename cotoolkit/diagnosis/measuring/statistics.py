@@ -55,6 +55,9 @@ def accuracy_regain(strengths: Sequence[float], correct: Tensor) -> AccuracyRega
     Args:
         strengths: (K,), growing.
         correct: (K, N) bool, a row per strength.
+
+    Returns:
+        The rise, from which strength to which, and how sure it is.
     """
     regained = regained_accuracy(correct)
     strong = int(regained.argmax())
@@ -72,7 +75,17 @@ def accuracy_regain(strengths: Sequence[float], correct: Tensor) -> AccuracyRega
 
 
 def compare_attacks(challenger: str, champion: str, held_challenger: Tensor, held_champion: Tensor) -> AttackComparison:
-    """Whether an attack fools points that another does not; both (N,) bool, True where the attack failed."""
+    """Whether an attack fools points that another does not; both (N,) bool, True where the attack failed.
+
+    Args:
+        challenger: name of the attack that is held against the other.
+        champion: name of the other.
+        held_challenger: (N,) bool, True where the challenger failed.
+        held_champion: (N,) bool, likewise.
+
+    Returns:
+        Counts of points, and the p-value that the challenger is the stronger.
+    """
     return AttackComparison(
         challenger=challenger,
         champion=champion,
@@ -84,7 +97,15 @@ def compare_attacks(challenger: str, champion: str, held_challenger: Tensor, hel
 
 
 def more_often(fewer: Tensor, more: Tensor) -> float:
-    """One-sided p-value that `more` is true more often than `fewer`, on the points where the two differ; 1 if none."""
+    """One-sided p-value that `more` is true more often than `fewer`, on the points where the two differ; 1 if none.
+
+    Args:
+        fewer: (N,) bool.
+        more: (N,) bool, of the same points.
+
+    Returns:
+        In [0, 1].
+    """
     return sign_test(int((more & ~fewer).sum()), int((fewer & ~more).sum()))
 
 

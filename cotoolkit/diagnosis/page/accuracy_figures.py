@@ -110,7 +110,8 @@ def duels_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
         axis.axvline(0, color="black", lw=1)
         axis.set(xlim=(-reach, reach), ylim=(len(duels) - 0.4, -0.6))
         axis.set_xlabel(f"points that only one of the two fools, of {diagnosis.measurements.worst.points}")
-        axis.set_yticks(rows, [duel.challenger for duel in duels])
+        titles = {attack.name: _title(attack) for attack in diagnosis.measurements.strong}
+        axis.set_yticks(rows, [titles[duel.challenger] for duel in duels])
         axis.set_xticks([])
         axis.spines[["left", "bottom"]].set_visible(False)
         axis.tick_params(axis="y", length=0)

@@ -43,7 +43,7 @@ def test_a_pgd_trained_network_is_robust(robust):
     assert found.measurements.unbounded.accuracy.value < 0.05
 
 
-def test_a_collapsed_network_is_catastrophically_overfitted(of_overfitted):
+def test_a_network_that_fgsm_trained_is_catastrophically_overfitted(of_overfitted):
     verdict, found = of_overfitted.verdict, of_overfitted.measurements
     assert verdict.label == "catastrophic overfitting"
     assert verdict.confidence == "high"

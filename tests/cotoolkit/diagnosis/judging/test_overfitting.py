@@ -144,7 +144,7 @@ def test_every_verdict_over_a_grid_of_shares(count, fgsm):
         agrees(verdict, misled)
 
 
-COLLAPSED_NET = {"clean": 0.9, "fgsm": 0.85, "pgd": 0.02, "worst": 0.0}
+OVERFITTED = {"clean": 0.9, "fgsm": 0.85, "pgd": 0.02, "worst": 0.0}
 
 
 @pytest.mark.parametrize(
@@ -158,21 +158,21 @@ COLLAPSED_NET = {"clean": 0.9, "fgsm": 0.85, "pgd": 0.02, "worst": 0.0}
 )
 def test_a_rise_that_may_be_large_leaves_it_open(rise, answered, label):
     assert overfitting.rises(rise, 0.1) == answered
-    verdict = reach_verdict(measurements(**COLLAPSED_NET, rise=rise), EPSILON)
+    verdict = reach_verdict(measurements(**OVERFITTED, rise=rise), EPSILON)
     assert verdict.label == label
     agrees(verdict, answered)
 
 
 def test_a_rise_at_another_radius_that_may_be_large_leaves_it_open():
     found = measurements(
-        **{**COLLAPSED_NET, "fgsm": 0.2}, rise=risen(2, 0.8, 0.19), pgd_radii={1.0: 0.02, 2.0: 0.0}
+        **{**OVERFITTED, "fgsm": 0.2}, rise=risen(2, 0.8, 0.19), pgd_radii={1.0: 0.02, 2.0: 0.0}
     )  # fmt: skip
     verdict = reach_verdict(found, EPSILON)
     assert verdict.label == INCONCLUSIVE
     assert "whether FGSM is misled at 2 times this epsilon" in verdict.reason
 
 
-def test_signs_without_a_collapse_are_named_and_do_not_decide():
+def test_signs_without_a_gap_are_named_and_do_not_decide():
     verdict = reach_verdict(measurements(clean=0.9, fgsm=0.2, pgd=0.0, worst=0.0, distorted=0.15), EPSILON)
     assert verdict.label == NOT_ROBUST
     assert "nothing suggests" not in verdict.reason

@@ -13,7 +13,7 @@ CO, MASKING = "catastrophic overfitting", "gradient masking (other)"
 CLEAN_TRAINED = {"clean": 0.95, "fgsm": 0.3, "pgd": 0.0, "worst": 0.0}
 """As on CIFAR at 8/255: a gap above 0.2, and no sign that the one step is misled."""
 
-COLLAPSED = {"clean": 0.9, "fgsm": 0.85, "pgd": 0.02, "worst": 0.0, "alignment": 0.05}
+OVERFITTED = {"clean": 0.9, "fgsm": 0.85, "pgd": 0.02, "worst": 0.0, "alignment": 0.05}
 
 
 class Case(NamedTuple):
@@ -30,14 +30,14 @@ CASES = [
     Case("labels in another order", {"clean": 0.02, "renamed": 0.9, "fgsm": 0, "pgd": 0, "worst": 0}, "inconclusive"),
     Case("outputs that tell a little", {"clean": 0.1, "renamed": 0.3, "fgsm": 0, "pgd": 0, "worst": 0}, "not robust"),
     Case("never trained, with dropout", {"clean": 0.1, "fgsm": 0.1, "pgd": 0, "worst": 0, "spread": 1}, "not robust"),
-    Case("collapsed, FGSM accuracy rises", {**COLLAPSED, "rise": risen(1, 0.85, 0.3)}, CO),
-    Case("collapsed, FGSM lowers the loss", {**COLLAPSED, "abnormal": 0.6}, CO),
-    Case("collapsed, a boundary between", {**COLLAPSED, "distorted": 0.4}, CO),
-    Case("collapsed, FGSM helps", {**COLLAPSED, "fgsm": 0.99}, CO),
-    Case("a gap without any sign", COLLAPSED, "not robust"),
+    Case("overfitted, FGSM accuracy rises", {**OVERFITTED, "rise": risen(1, 0.85, 0.3)}, CO),
+    Case("overfitted, FGSM lowers the loss", {**OVERFITTED, "abnormal": 0.6}, CO),
+    Case("overfitted, a boundary between", {**OVERFITTED, "distorted": 0.4}, CO),
+    Case("overfitted, FGSM helps", {**OVERFITTED, "fgsm": 0.99}, CO),
+    Case("a gap without any sign", OVERFITTED, "not robust"),
     Case(
-        "collapsed at a larger radius",
-        {**COLLAPSED, "fgsm": 0.2, "rise": risen(2, 0.8, 0.6), "pgd_radii": {1.0: 0.1, 2.0: 0.0}},
+        "overfitted at a larger radius",
+        {**OVERFITTED, "fgsm": 0.2, "rise": risen(2, 0.8, 0.6), "pgd_radii": {1.0: 0.1, 2.0: 0.0}},
         CO,
     ),
     Case("a small rise far away", {**CLEAN_TRAINED, "rise": risen(2, 0.45, 0.15)}, "not robust"),
@@ -62,7 +62,7 @@ def test_every_rule(case):
 
 
 def test_evidence_says_what_it_is_compared_with_and_who_says_so():
-    found = measurements(**COLLAPSED, distorted=0.4, abnormal=0.6, rise=risen(1, 0.85, 0.3), zero=0.5, spread=1)
+    found = measurements(**OVERFITTED, distorted=0.4, abnormal=0.6, rise=risen(1, 0.85, 0.3), zero=0.5, spread=1)
     for one in reach_verdict(found, EPSILON).evidence:
         assert one.source
         assert one.sentence.endswith(".")
