@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, Tenso
 
 from cotoolkit.core.errors import ConfigError, DataError
 from cotoolkit.data import DataConfig, ImageSet, load
-from cotoolkit.diagnosis.inputs.points import points_of, states_classes
+from cotoolkit.diagnosis.inputs.data import points_of, states_classes
 from cotoolkit.runs.checkpoints import Points
 
 LEVELS = torch.arange(12 * 3 * 4 * 5, dtype=torch.int64).mul(7).remainder(256).to(torch.uint8).view(12, 3, 4, 5)

@@ -13,7 +13,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cotoolkit.diagnosis.measurements import Attack, Rate
+from cotoolkit.diagnosis.measurements import AttackAccuracy, Rate
 from cotoolkit.diagnosis.schema import Diagnosis
 from cotoolkit.plotting.style import STYLE
 
@@ -110,7 +110,8 @@ def duels_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
         axis.axvline(0, color="black", lw=1)
         axis.set(xlim=(-reach, reach), ylim=(len(duels) - 0.4, -0.6))
         axis.set_xlabel(f"points that only one of the two fools, of {diagnosis.measurements.worst.points}")
-        axis.set_yticks(rows, [duel.challenger for duel in duels])
+        titles = {attack.name: _title(attack) for attack in diagnosis.measurements.strong}
+        axis.set_yticks(rows, [titles[duel.challenger] for duel in duels])
         axis.set_xticks([])
         axis.spines[["left", "bottom"]].set_visible(False)
         axis.tick_params(axis="y", length=0)
@@ -142,14 +143,14 @@ def classes_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
     return figure, [axis]
 
 
-def _band(axis: Axes, places: Sequence[float], attacks: Sequence[Attack], kind: str, label: str) -> None:
+def _band(axis: Axes, places: Sequence[float], attacks: Sequence[AttackAccuracy], kind: str, label: str) -> None:
     marker, dash, colour = LOOKS[kind]
     rates = [attack.accuracy for attack in attacks]
     axis.fill_between(places, [r.low for r in rates], [r.high for r in rates], color=colour, alpha=0.18, lw=0)
     axis.plot(places, [r.value for r in rates], marker=marker, ls=dash, color=colour, ms=5, label=label)
 
 
-def _title(attack: Attack) -> str:
+def _title(attack: AttackAccuracy) -> str:
     """What people call an attack."""
     kinds = {
         "multi-step": f"PGD, {attack.steps} steps",

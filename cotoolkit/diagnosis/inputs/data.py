@@ -72,6 +72,9 @@ def points_of(
         bounds: least and greatest value of a pixel; they are mapped to 0 and 1.
         download: fetch a data set by name where it is missing.
 
+    Returns:
+        The points: images (N, C, H, W) float32, labels (N,), and the number of classes.
+
     Raises:
         DataError: no such data, none in it, or images or labels that are not as above.
         ConfigError: `points` below 1, or bounds in the wrong order.

@@ -9,15 +9,13 @@ strictly, so the order of the outputs, and with it what counts as right, is that
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from cotoolkit.diagnosis.inputs.warnings_found import Finding, handled, warning
-
-LinkName = Literal["identity", "log", "log-odds"]
-"""From outputs to what attacks follow. `log` is that up to a constant: of the ratio to the greatest output."""
+from cotoolkit.diagnosis.findings import Finding, handled, warning
+from cotoolkit.diagnosis.schema import LinkName
 
 ROUNDING = 5e-3
 """How far, as a share, sums of probabilities may lie apart: bfloat16 inside the model rounds by up to 4e-3."""
@@ -100,6 +98,9 @@ def recovered(outputs: Tensor, link: Link) -> Tensor:
     Args:
         outputs: (B, classes).
         link: as `link_of` found it.
+
+    Returns:
+        (B, classes), what attacks follow.
     """
     if link.name == "identity":
         return outputs

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from cotoolkit.diagnosis.judging import thresholds
-from cotoolkit.diagnosis.page.sweeps import COLOURS, LOOKS, WIDTH
+from cotoolkit.diagnosis import thresholds
+from cotoolkit.diagnosis.page.accuracy_figures import COLOURS, LOOKS, WIDTH
 from cotoolkit.diagnosis.schema import Diagnosis
 from cotoolkit.plotting.style import STYLE
 
@@ -39,7 +39,7 @@ def segment_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
         )
         lower.plot(between.fractions, middle, marker=marker, ls=dash, color=colour, ms=3.5, label="median")
         lower.set(ylabel="loss", xlabel="fraction of the FGSM perturbation")
-        lower.legend(frameon=False, fontsize=9, loc="upper left")
+        figure.legend(*lower.get_legend_handles_labels(), loc="outside upper right", ncols=2, frameon=False, fontsize=9)
         for axis in (upper, lower):
             axis.axvline(1, color="0.5", lw=1)
         upper.text(1, 1.05, "FGSM example", ha="center", fontsize=9, color="0.3")

@@ -9,8 +9,8 @@ from cotoolkit import diagnose
 from cotoolkit.diagnosis.budget import BUDGETS
 from cotoolkit.diagnosis.judging import overfitting
 from cotoolkit.diagnosis.judging.overfitting import Answer
-from cotoolkit.diagnosis.judging.thresholds import ABNORMAL, COLLAPSED, DISTORTED, GAP, KEPT
-from cotoolkit.diagnosis.judging.verdict import judge
+from cotoolkit.diagnosis.judging.verdict import reach_verdict
+from cotoolkit.diagnosis.thresholds import ABNORMAL, DISTORTED, FAR_BELOW, GAP, KEPT
 from tests._helpers.measured import EPSILON, measurements, risen
 from tests._helpers.stack import CLASSES, FGSM_HOLDS, Stack, points
 from tests._helpers.stack import EPSILON as RADIUS
@@ -38,7 +38,7 @@ def expected(count, clean, fgsm, pgd, signs):
     answers = [
         answer(fgsm_low - floor, fgsm_high - floor),
         answer(fgsm_low - KEPT * clean_high, fgsm_high - KEPT * clean_low),
-        answer(COLLAPSED * fgsm_low - pgd_high, COLLAPSED * fgsm_high - pgd_low),
+        answer(FAR_BELOW * fgsm_low - pgd_high, FAR_BELOW * fgsm_high - pgd_low),
         answer(fgsm_low - pgd_high - GAP, fgsm_high - pgd_low - GAP),
         max(answer(low - at, high - at) for (low, high), at in ((wilson(hits, count), at) for hits, at in signs)),
     ]
@@ -139,12 +139,12 @@ def test_every_verdict_over_a_grid_of_shares(count, fgsm):
         )  # fmt: skip
         hits = [round(share * count) for share in (0.91, fgsm, min(pgd, fgsm), distorted, abnormal)]
         label, misled = expected(count, *hits[:3], [(hits[3], DISTORTED), (hits[4], ABNORMAL)])
-        verdict = judge(found, EPSILON)
+        verdict = reach_verdict(found, EPSILON)
         assert verdict.label == label, (pgd, distorted, abnormal)
         agrees(verdict, misled)
 
 
-COLLAPSED_NET = {"clean": 0.9, "fgsm": 0.85, "pgd": 0.02, "worst": 0.0}
+OVERFITTED = {"clean": 0.9, "fgsm": 0.85, "pgd": 0.02, "worst": 0.0}
 
 
 @pytest.mark.parametrize(
@@ -158,22 +158,22 @@ COLLAPSED_NET = {"clean": 0.9, "fgsm": 0.85, "pgd": 0.02, "worst": 0.0}
 )
 def test_a_rise_that_may_be_large_leaves_it_open(rise, answered, label):
     assert overfitting.rises(rise, 0.1) == answered
-    verdict = judge(measurements(**COLLAPSED_NET, rise=rise), EPSILON)
+    verdict = reach_verdict(measurements(**OVERFITTED, rise=rise), EPSILON)
     assert verdict.label == label
     agrees(verdict, answered)
 
 
 def test_a_rise_at_another_radius_that_may_be_large_leaves_it_open():
     found = measurements(
-        **{**COLLAPSED_NET, "fgsm": 0.2}, rise=risen(2, 0.8, 0.19), pgd_radii={1.0: 0.02, 2.0: 0.0}
+        **{**OVERFITTED, "fgsm": 0.2}, rise=risen(2, 0.8, 0.19), pgd_radii={1.0: 0.02, 2.0: 0.0}
     )  # fmt: skip
-    verdict = judge(found, EPSILON)
+    verdict = reach_verdict(found, EPSILON)
     assert verdict.label == INCONCLUSIVE
     assert "whether FGSM is misled at 2 times this epsilon" in verdict.reason
 
 
-def test_signs_without_a_collapse_are_named_and_do_not_decide():
-    verdict = judge(measurements(clean=0.9, fgsm=0.2, pgd=0.0, worst=0.0, distorted=0.15), EPSILON)
+def test_signs_without_a_gap_are_named_and_do_not_decide():
+    verdict = reach_verdict(measurements(clean=0.9, fgsm=0.2, pgd=0.0, worst=0.0, distorted=0.15), EPSILON)
     assert verdict.label == NOT_ROBUST
     assert "nothing suggests" not in verdict.reason
     assert "Signs that the one step is misled do not change that" in verdict.reason
@@ -183,4 +183,4 @@ def test_signs_without_a_collapse_are_named_and_do_not_decide():
 def test_a_robust_network_with_a_thin_gap_is_not_held_back():
     found = measurements(clean=0.85, fgsm=0.6, pgd=0.45, worst=0.42, points=256, few=128)
     assert overfitting.overfitted(found, EPSILON) == Answer.NO
-    assert judge(found, EPSILON).label == "robust"
+    assert reach_verdict(found, EPSILON).label == "robust"

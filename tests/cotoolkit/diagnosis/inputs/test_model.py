@@ -7,7 +7,7 @@ from torch import nn
 
 from cotoolkit.attacks.gradient import attack_mode, input_gradient
 from cotoolkit.core.errors import ConfigError, ModelError
-from cotoolkit.diagnosis.inputs.model import subject_of
+from cotoolkit.diagnosis.inputs.model import prepare_model
 from cotoolkit.models import STATISTICS, Normalised
 from tests._helpers.formats import narrow
 
@@ -33,7 +33,7 @@ def net(classes=10):
 
 def subject(model, **options):
     options = {"classes": 10, "shape": SHAPE, "device": "cpu", **options}
-    return subject_of(model, **options)
+    return prepare_model(model, **options)
 
 
 def logits(model, images):

@@ -13,7 +13,7 @@ KEPT = 0.5
 GAP = 0.2
 """FGSM accuracy exceeds PGD accuracy by more than this after catastrophic overfitting (as our monitor; ours)."""
 
-COLLAPSED = 0.5
+FAR_BELOW = 0.5
 """PGD accuracy is below this share of FGSM accuracy after catastrophic overfitting (as our monitor; ours)."""
 
 RISE = 0.1
@@ -26,7 +26,7 @@ DISTORTED = 0.1
 """Share of points between whose correct ends something is wrong that counts (ours; Kim et al. count any)."""
 
 ABNORMAL = 0.1
-"""Share of abnormal adversarial examples that counts (ours; AAER: near 0 before, a surge at the break)."""
+"""Share of abnormal adversarial examples that counts (ours; AAER: near 0 before the breakpoint, then a surge)."""
 
 UNALIGNED, ALIGNED = 0.25, 0.5
 """Mean cosine below which gradients or perturbations are unrelated, above which related (ours).
@@ -64,5 +64,13 @@ def least_accuracy(classes: int) -> float:
 
 
 def floor(classes: int, clean: Rate) -> float:
-    """Least accuracy under attack called robust: `least_accuracy`, or a quarter of clean accuracy if more (ours)."""
+    """Least accuracy under attack called robust: `least_accuracy`, or a quarter of clean accuracy if more (ours).
+
+    Args:
+        classes: number of classes.
+        clean: accuracy without an attack.
+
+    Returns:
+        An accuracy, in [0, 1].
+    """
     return max(least_accuracy(classes), clean.value / 4)

@@ -10,7 +10,7 @@ from cotoolkit import diagnose
 from cotoolkit.attacks.gradient import input_gradient
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.diagnosis.budget import BUDGETS
-from cotoolkit.diagnosis.measuring import run_measurements as measure
+from cotoolkit.diagnosis.measuring import run_measurements
 from cotoolkit.diagnosis.measuring.landscape import eigenvalues
 
 TINY = BUDGETS["quick"].model_copy(
@@ -103,7 +103,7 @@ def test_large_images_go_through_in_small_batches(monkeypatch):
                 self.most = max(self.most, len(images))
             return super().forward(images)
 
-    monkeypatch.setattr(measure, "PIXELS", 5 * 25)
+    monkeypatch.setattr(run_measurements, "PIXELS", 5 * 25)
     model = Watching(lambda images: images.relu())
     diagnose(model, data(1, 5, 5), epsilon=0.1, budget=TINY.model_copy(update={"hessian_points": 2}), device="cpu")
     assert model.most == 5

@@ -9,7 +9,7 @@ from torch import nn
 from cotoolkit import diagnose
 from cotoolkit.attacks.gradient import input_gradient
 from cotoolkit.attacks.margin import margin_gradient
-from cotoolkit.diagnosis.inputs.links import Link, Linked, link_of, recovered
+from cotoolkit.diagnosis.inputs.probability_outputs import Link, Linked, link_of, recovered
 from tests._helpers.networks import conv_net
 
 
@@ -175,7 +175,7 @@ def test_the_accuracy_under_all_attacks_does_not_depend_on_a_softmax(name, stand
 
 
 @pytest.mark.parametrize(
-    ("whose", "name"), [("standard", "sigmoid"), ("robust", "sigmoid"), ("collapsed", "sigmoid, in percent")]
+    ("whose", "name"), [("standard", "sigmoid"), ("robust", "sigmoid"), ("overfitted", "sigmoid, in percent")]
 )
 def test_nor_on_sigmoids(whose, name, request):
     """Less exactly: a sigmoid of a logit above 17 rounds to 1 and has no gradient left."""
@@ -184,10 +184,10 @@ def test_nor_on_sigmoids(whose, name, request):
     assert found.protocol.link == "log-odds"
 
 
-def test_without_the_link_sigmoids_hide_what_there_is(collapsed, monkeypatch):
+def test_without_the_link_sigmoids_hide_what_there_is(overfitted, monkeypatch):
     """The tests above could not fail if it did not."""
-    plain = quick(collapsed.model, collapsed, collapsed.epsilon)
+    plain = quick(overfitted.model, overfitted, overfitted.epsilon)
     monkeypatch.setattr("cotoolkit.diagnosis.diagnose.link_of", lambda outputs: (Link("identity"), []))
-    hidden = quick(After(collapsed.model, SIGMOID["sigmoid"]), collapsed, collapsed.epsilon)
+    hidden = quick(After(overfitted.model, SIGMOID["sigmoid"]), overfitted, overfitted.epsilon)
     assert hidden.measurements.worst.value > plain.measurements.worst.value + 0.1
     assert hidden.verdict.label != plain.verdict.label

@@ -8,7 +8,7 @@ import pandas as pd
 
 from cotoolkit.core.files import write_atomically
 from cotoolkit.core.numbers import format_number
-from cotoolkit.diagnosis.page import landscapes, sweeps
+from cotoolkit.diagnosis.page import accuracy_figures, landscape_figures
 from cotoolkit.diagnosis.schema import Diagnosis, Evidence, Label
 from cotoolkit.pages import Report, Section, write_report
 
@@ -22,7 +22,15 @@ MEANINGS: dict[Label, str] = {
 
 
 def write_diagnosis(diagnosis: Diagnosis, folder: Path | str) -> Path:
-    """Write diagnosis.json, the figures (PNG and SVG), the tables and report.html; returns the page's path."""
+    """Write diagnosis.json, the figures (PNG and SVG), the tables and report.html.
+
+    Args:
+        diagnosis: to write.
+        folder: made if it is not there; files of an earlier diagnosis are replaced.
+
+    Returns:
+        Path of the page.
+    """
     folder = Path(folder)
     page = write_report(diagnosis_report(diagnosis), folder)
     write_atomically(folder / "diagnosis.json", diagnosis.to_json().encode())
@@ -35,7 +43,7 @@ def diagnosis_report(diagnosis: Diagnosis) -> Report:
     lead = (
         f"Verdict: {verdict.label}. {MEANINGS[verdict.label]}\n\n"
         f"Confidence: {verdict.confidence}. {verdict.reason}\n\n"
-        f"{len(verdict.speaks_for)} observations speak for it, {len(verdict.speaks_against)} against it."
+        f"Observations for it: {len(verdict.speaks_for)}; against it: {len(verdict.speaks_against)}."
     )
     findings = [Section(
         "findings", "Met on the way", "What was found about the weights, the model and the data, and what was done.",
@@ -51,12 +59,20 @@ def _evidence(diagnosis: Diagnosis) -> Section:
     rows = [
         *(_row("for", one) for one in verdict.speaks_for),
         *(_row("against", one) for one in verdict.speaks_against),
-        *(_row("", one) for one in verdict.evidence if verdict.label not in (*one.supports, *one.against)),
+        *(_row(_other(one), one) for one in verdict.evidence if verdict.label not in (*one.supports, *one.against)),
     ]
     text = (
-        f"Each observation speaks for or against the verdict, {verdict.label}, or for others only (first column empty)."
+        f"What speaks for the verdict, {verdict.label}, then what speaks against it, then what concerns others alone. "
+        "Attacks are named kind-STEPS, and PGD from several starts pgd-STEPS-STARTS; a square-100 makes 100 queries."
     )
     return Section("evidence", "What speaks for it and against it", text, table=pd.DataFrame(rows))
+
+
+def _other(one: Evidence) -> str:
+    """What an observation speaks for or against that the verdict is not about."""
+    if one.supports:
+        return f"for {' or '.join(one.supports)}"
+    return f"against {' or '.join(one.against)}" if one.against else "for nothing"
 
 
 def _row(side: str, one: Evidence) -> dict[str, object]:
@@ -67,9 +83,7 @@ def _row(side: str, one: Evidence) -> dict[str, object]:
         "signal": one.signal,
         "value": one.value,
         "95 % interval": interval,
-        "threshold": one.threshold,
-        "source of the threshold": one.source,
-        "supports": ", ".join(one.supports),
+        "threshold and its source": one.source if one.threshold is None else f"{one.threshold:.3g} ({one.source})",
     }
 
 
@@ -80,7 +94,7 @@ def _accuracy(diagnosis: Diagnosis) -> list[Section]:
             "Accuracy under every attack",
             "A row per attack at epsilon: the mark is the share of points still right, the bar its 95 % interval. "
             "A robust network keeps all rows right of the dotted line; catastrophic overfitting keeps FGSM's alone.",
-            sweeps.attacks_figure(diagnosis)[0],
+            accuracy_figures.attacks_figure(diagnosis)[0],
             "Accuracy with interval for clean points, FGSM, PGD, its checks and all together",
         ),
         Section(
@@ -88,15 +102,15 @@ def _accuracy(diagnosis: Diagnosis) -> list[Section]:
             "As the radius grows",
             "Both lines should fall from left to right. An FGSM line that rises, or stays up where PGD's is down, "
             "means that the single step is misled.",
-            sweeps.radius_figure(diagnosis)[0],
+            accuracy_figures.radius_figure(diagnosis)[0],
             "Accuracy against radius for FGSM and PGD",
         ),
         Section(
             "steps",
             "As the steps grow",
             "Each mark is another PGD at epsilon, scored at its last iterate. The line should fall a little and level "
-            "off; a plunge after the first steps is the break that one step does not see.",
-            sweeps.steps_figure(diagnosis)[0],
+            "off; a plunge after the first steps is what one step does not see.",
+            accuracy_figures.steps_figure(diagnosis)[0],
             "Accuracy against the number of PGD steps",
         ),
     ]
@@ -117,7 +131,7 @@ def _landscape(diagnosis: Diagnosis) -> list[Section]:
             "95 % interval": "" if one.mean is None else f"{one.mean.low:.3g} to {one.mean.high:.3g}",
             "median": None if one.mean is None else one.mean.median,
             "points": 0 if one.mean is None else one.mean.points,
-            "at the break": one.at_break or "not known",
+            "at a breakpoint": one.at_break or "not known",
             "source": one.source,
         }
         for one in found.signals
@@ -128,7 +142,7 @@ def _landscape(diagnosis: Diagnosis) -> list[Section]:
             "Between the image and its FGSM example",
             "The loss should rise and accuracy fall all the way. A valley of accuracy before 1, or a loss that "
             f"falls, is what the single step steps over.{rates}",
-            landscapes.segment_figure(diagnosis)[0],
+            landscape_figures.segment_figure(diagnosis)[0],
             "Accuracy and loss along the FGSM perturbation",
         ),
         Section(
@@ -136,7 +150,7 @@ def _landscape(diagnosis: Diagnosis) -> list[Section]:
             "The loss around the images",
             f"Medians over {found.surface.points} images. Evenly spaced contours across the FGSM direction mean a loss "
             "that one step can climb; ridges and closed contours between the marks mean that it cannot.",
-            landscapes.surface_figure(diagnosis)[0],
+            landscape_figures.surface_figure(diagnosis)[0],
             "Loss and accuracy on the plane of the FGSM perturbation and random signs",
         ),
         Section(
@@ -144,7 +158,7 @@ def _landscape(diagnosis: Diagnosis) -> list[Section]:
             "Do gradients agree?",
             "Near 1 the loss is locally linear, and one step is as good as many; near 0 a gradient says nothing about "
             "the loss a little further.",
-            landscapes.cosines_figure(diagnosis)[0],
+            landscape_figures.cosines_figure(diagnosis)[0],
             "Mean cosines of gradients and perturbations",
         ),
         Section(
@@ -158,7 +172,7 @@ def _landscape(diagnosis: Diagnosis) -> list[Section]:
             "Perturbations by frequency",
             "Shares of energy from coarse (left) to fine patterns (right). Where the lines differ, FGSM and PGD look "
             "for different patterns.",
-            landscapes.spectrum_figure(diagnosis)[0],
+            landscape_figures.spectrum_figure(diagnosis)[0],
             "Energy by DCT shell of FGSM and PGD perturbations, and of random signs",
         ),
     ]
@@ -170,7 +184,7 @@ def _checks(diagnosis: Diagnosis) -> list[Section]:
     checks = pd.DataFrame([
         {"check": "correct points with a gradient of exactly zero", "found": zero, "sound": "none"},
         {"check": "largest change of repeated outputs", "found": f"{masking.logit_spread:.2g}", "sound": "0"},
-        {"check": "what attacks follow: the outputs through", "found": diagnosis.protocol.link, "sound": "identity"},
+        {"check": "function of the outputs that attacks follow", "found": diagnosis.protocol.link, "sound": "identity"},
         {"check": "outputs that are not finite", "found": f"{100 * masking.broken_outputs:.1f} %", "sound": "none"},
         {"check": "accuracy under PGD without a radius",
          "found": f"{100 * found.unbounded.accuracy.value:.1f} %", "sound": "near 0 %"},
@@ -188,7 +202,7 @@ def _checks(diagnosis: Diagnosis) -> list[Section]:
             "Does PGD miss anything?",
             "Points that one attack fools and the other does not. Bars to the right should be short: these attacks do "
             "not follow the same gradient, so what they alone find, PGD was kept from finding.",
-            sweeps.duels_figure(diagnosis)[0],
+            accuracy_figures.duels_figure(diagnosis)[0],
             "Points that only PGD, or only another attack, fools",
         ),
         Section("checks", "Can the gradients be trusted?", "What the outputs and gradients look like.", table=checks),
@@ -196,7 +210,7 @@ def _checks(diagnosis: Diagnosis) -> list[Section]:
             "classes",
             "Class by class",
             "The three marks of a class should lie close together; a class far below the others is the weakest point.",
-            sweeps.classes_figure(diagnosis)[0],
+            accuracy_figures.classes_figure(diagnosis)[0],
             "Clean, FGSM and PGD accuracy of every class",
             classes,
         ),
@@ -206,7 +220,7 @@ def _checks(diagnosis: Diagnosis) -> list[Section]:
 def _facts(diagnosis: Diagnosis) -> dict[str, str]:
     protocol, where = diagnosis.protocol, diagnosis.environment
     budget, cards = protocol.budget, protocol.cards
-    hashes = ", ".join(f"{_card_name(card)} {key}" for key, card in cards.items())
+    hashes = "; ".join(sorted(f"{_card_name(card)}: {key}" for key, card in cards.items()))
     low, high = protocol.bounds
     return {
         "Threat": f"linf, epsilon {format_number(protocol.epsilon)} of the pixel range {low:g} to {high:g}, "
@@ -232,8 +246,12 @@ def _card_name(card: dict[str, object]) -> str:
     attack = card.get("attack")
     if isinstance(attack, str):
         return attack
-    protocol = card["protocol"]
+    protocol, threat = card["protocol"], card["threat"]
     assert isinstance(protocol, dict)
-    threat = card["threat"]
-    radius = format_number(float(threat["epsilon"])) if isinstance(threat, dict) else ""
-    return "clean" if not protocol["steps"] else f"{protocol['steps']} x {protocol['restarts']} at {radius}"
+    assert isinstance(threat, dict)
+    if not protocol["steps"]:
+        return "clean"
+    one_step = protocol["steps"] == 1 and not protocol["random_start"]
+    kind = "fgsm" if one_step else f"pgd-{protocol['steps']}-{protocol['restarts']}"
+    last = ", last iterate" if protocol["last_only"] and not one_step else ""
+    return f"{kind} at {format_number(float(threat['epsilon']))}{last}"

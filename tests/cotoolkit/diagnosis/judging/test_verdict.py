@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import pytest
 
-from cotoolkit.diagnosis.judging import thresholds
-from cotoolkit.diagnosis.judging.verdict import judge
+from cotoolkit.diagnosis import thresholds
+from cotoolkit.diagnosis.judging.verdict import reach_verdict
 from tests._helpers.measured import EPSILON, measurements, risen, share
 
 CO, MASKING = "catastrophic overfitting", "gradient masking (other)"
@@ -13,7 +13,7 @@ CO, MASKING = "catastrophic overfitting", "gradient masking (other)"
 CLEAN_TRAINED = {"clean": 0.95, "fgsm": 0.3, "pgd": 0.0, "worst": 0.0}
 """As on CIFAR at 8/255: a gap above 0.2, and no sign that the one step is misled."""
 
-COLLAPSED = {"clean": 0.9, "fgsm": 0.85, "pgd": 0.02, "worst": 0.0, "alignment": 0.05}
+OVERFITTED = {"clean": 0.9, "fgsm": 0.85, "pgd": 0.02, "worst": 0.0, "alignment": 0.05}
 
 
 class Case(NamedTuple):
@@ -30,14 +30,14 @@ CASES = [
     Case("labels in another order", {"clean": 0.02, "renamed": 0.9, "fgsm": 0, "pgd": 0, "worst": 0}, "inconclusive"),
     Case("outputs that tell a little", {"clean": 0.1, "renamed": 0.3, "fgsm": 0, "pgd": 0, "worst": 0}, "not robust"),
     Case("never trained, with dropout", {"clean": 0.1, "fgsm": 0.1, "pgd": 0, "worst": 0, "spread": 1}, "not robust"),
-    Case("collapsed, FGSM accuracy rises", {**COLLAPSED, "rise": risen(1, 0.85, 0.3)}, CO),
-    Case("collapsed, FGSM lowers the loss", {**COLLAPSED, "abnormal": 0.6}, CO),
-    Case("collapsed, a boundary between", {**COLLAPSED, "distorted": 0.4}, CO),
-    Case("collapsed, FGSM helps", {**COLLAPSED, "fgsm": 0.99}, CO),
-    Case("a gap without any sign", COLLAPSED, "not robust"),
+    Case("overfitted, FGSM accuracy rises", {**OVERFITTED, "rise": risen(1, 0.85, 0.3)}, CO),
+    Case("overfitted, FGSM lowers the loss", {**OVERFITTED, "abnormal": 0.6}, CO),
+    Case("overfitted, a boundary between", {**OVERFITTED, "distorted": 0.4}, CO),
+    Case("overfitted, FGSM helps", {**OVERFITTED, "fgsm": 0.99}, CO),
+    Case("a gap without any sign", OVERFITTED, "not robust"),
     Case(
-        "collapsed at a larger radius",
-        {**COLLAPSED, "fgsm": 0.2, "rise": risen(2, 0.8, 0.6), "pgd_radii": {1.0: 0.1, 2.0: 0.0}},
+        "overfitted at a larger radius",
+        {**OVERFITTED, "fgsm": 0.2, "rise": risen(2, 0.8, 0.6), "pgd_radii": {1.0: 0.1, 2.0: 0.0}},
         CO,
     ),
     Case("a small rise far away", {**CLEAN_TRAINED, "rise": risen(2, 0.45, 0.15)}, "not robust"),
@@ -55,15 +55,15 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_every_rule(case):
-    verdict = judge(measurements(**case.changes), EPSILON)
+    verdict = reach_verdict(measurements(**case.changes), EPSILON)
     assert verdict.label == case.label
     assert verdict.reason
     assert verdict.speaks_for
 
 
 def test_evidence_says_what_it_is_compared_with_and_who_says_so():
-    found = measurements(**COLLAPSED, distorted=0.4, abnormal=0.6, rise=risen(1, 0.85, 0.3), zero=0.5, spread=1)
-    for one in judge(found, EPSILON).evidence:
+    found = measurements(**OVERFITTED, distorted=0.4, abnormal=0.6, rise=risen(1, 0.85, 0.3), zero=0.5, spread=1)
+    for one in reach_verdict(found, EPSILON).evidence:
         assert one.source
         assert one.sentence.endswith(".")
         assert one.threshold is not None
@@ -74,7 +74,7 @@ def test_evidence_says_what_it_is_compared_with_and_who_says_so():
 
 def test_the_share_that_fgsm_keeps_is_compared_with_what_decides():
     # 8 / 15 of clean accuracy, and less than is called robust: the one step works.
-    evidence = judge(measurements(clean=0.3, fgsm=0.16, pgd=0.1, worst=0.1), EPSILON).evidence
+    evidence = reach_verdict(measurements(clean=0.3, fgsm=0.16, pgd=0.1, worst=0.1), EPSILON).evidence
     one = next(one for one in evidence if one.signal == "FGSM accuracy, as a share of clean")
     assert one.value == pytest.approx(8 / 15)
     assert one.threshold == pytest.approx(0.2 / 0.3)
@@ -82,7 +82,7 @@ def test_the_share_that_fgsm_keeps_is_compared_with_what_decides():
 
 
 def test_a_verdict_on_few_points_is_less_sure():
-    sure, less, guess = (judge(measurements(few=few), EPSILON) for few in (128, 64, 20))
+    sure, less, guess = (reach_verdict(measurements(few=few), EPSILON) for few in (128, 64, 20))
     assert [verdict.label for verdict in (sure, less)] == ["robust", "robust"]
     assert [verdict.confidence for verdict in (sure, less)] == ["high", "moderate"]
     assert "64 points" in less.reason
@@ -90,7 +90,7 @@ def test_a_verdict_on_few_points_is_less_sure():
 
 
 def test_evidence_against_makes_it_less_sure():
-    verdict = judge(measurements(alignment=0.1), EPSILON)
+    verdict = reach_verdict(measurements(alignment=0.1), EPSILON)
     assert verdict.label == "robust"
     assert verdict.confidence == "low"  # both alignments speak against it
     assert "gradient_alignment" in verdict.reason
@@ -110,5 +110,5 @@ def test_the_floor_follows_clean_accuracy_where_there_are_many_classes():
 def test_two_classes_by_chance_are_not_robust():
     # Half right under attack is what guessing gives with two classes, and robust with ten.
     accuracies = {"clean": 0.95, "fgsm": 0.6, "pgd": 0.5, "worst": 0.5}
-    assert judge(measurements(classes=2, **accuracies), EPSILON).label == "not robust"
-    assert judge(measurements(classes=10, **accuracies), EPSILON).label == "robust"
+    assert reach_verdict(measurements(classes=2, **accuracies), EPSILON).label == "not robust"
+    assert reach_verdict(measurements(classes=10, **accuracies), EPSILON).label == "robust"

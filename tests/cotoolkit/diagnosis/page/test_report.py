@@ -6,7 +6,7 @@ import matplotlib.image
 import pandas as pd
 import pytest
 
-from cotoolkit.diagnosis.judging.verdict import judge
+from cotoolkit.diagnosis.judging.verdict import reach_verdict
 from cotoolkit.diagnosis.page import diagnosis_report, write_diagnosis
 from cotoolkit.diagnosis.schema import Diagnosis
 from tests._helpers.measured import EPSILON, measurements
@@ -54,11 +54,14 @@ def test_every_section_says_how_to_read_it():
 
 def test_every_observation_is_in_the_table_those_against_after_those_for():
     found = measurements(alignment=0.1)
-    one = diagnosis().model_copy(update={"measurements": found, "verdict": judge(found, EPSILON)})
+    one = diagnosis().model_copy(update={"measurements": found, "verdict": reach_verdict(found, EPSILON)})
     table = next(section.table for section in diagnosis_report(one).sections if section.name == "evidence")
     assert isinstance(table, pd.DataFrame)
     assert len(table) == len(one.verdict.evidence)
-    assert list(dict.fromkeys(table["speaks"])) == ["for", "against", ""]
+    sides = list(dict.fromkeys(table["speaks"]))
+    assert sides[:2] == ["for", "against"]
+    assert sides[2:]
+    assert all(len(side.split()) > 1 and one.verdict.label not in side for side in sides[2:])
     assert set(table["what was seen"]) == {observation.sentence for observation in one.verdict.evidence}
 
 
@@ -76,7 +79,9 @@ def test_a_network_without_any_gradient_still_has_a_page(tmp_path):
     silent = tuple(signal.model_copy(update={"mean": None}) for signal in found.signals)
     spectrum = found.spectrum.model_copy(update={"fgsm": None})
     found = found.model_copy(update={"signals": silent, "spectrum": spectrum})
-    one = diagnosis().model_copy(update={"measurements": found, "verdict": judge(found, EPSILON), "findings": ()})
+    one = diagnosis().model_copy(
+        update={"measurements": found, "verdict": reach_verdict(found, EPSILON), "findings": ()}
+    )
     page = write_diagnosis(one, tmp_path).read_text(encoding="utf-8")
     assert "gradient masking" in page
     assert 'id="findings"' not in page

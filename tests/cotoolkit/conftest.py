@@ -14,6 +14,6 @@ def robust() -> Trained:
 
 
 @pytest.fixture(scope="session")
-def collapsed() -> Trained:
-    """FGSM on digits with an injected feature, which collapses."""
+def overfitted() -> Trained:
+    """FGSM on digits with an injected feature, which makes it overfit catastrophically."""
     return train("fgsm", injected=True)
