@@ -29,7 +29,7 @@ Name = Annotated[str, typer.Argument(help="A figure, a paper, all, or a file of 
 @app.command("list")
 def list_figures(gallery: Gallery = Path("figures/gallery")) -> None:
     """All figures: paper, what each shows, and its cost at each scale."""
-    from figures.catalogue import PAPERS, unbuilt
+    from figures.catalogue import PAPERS, not_reproduced
     from figures.cost import cost
     from figures.record import stored
 
@@ -42,7 +42,7 @@ def list_figures(gallery: Gallery = Path("figures/gallery")) -> None:
                 say(f"  {figure.name}", "cyan")
                 say(f"      {figure.shows} ({figure.item})")
                 say(f"      {'; '.join(costs)}")
-        for one in unbuilt()[paper]:
+        for one in not_reproduced()[paper]:
             say(f"  not built: {one.item}: {one.why}")
 
 
@@ -58,11 +58,11 @@ def make(
     download: Download = False,
 ) -> None:
     """Train what is missing, and write pictures, table and claims of a figure, of a paper's figures, or of all."""
-    from figures.catalogue import find
+    from figures.catalogue import find_recipes
     from figures.make import Clock, make, train_first
     from figures.record import folder_of
 
-    named = find(name)
+    named = find_recipes(name)
     chosen = named if len(named) == 1 else [recipe for recipe in named if scale in recipe.studies]
     if not chosen:
         raise ConfigError(f"{name} has no figure at scale {scale}; `cotoolkit figures list` shows the scales of each")
@@ -92,12 +92,12 @@ def verify(
     gallery: Gallery = Path("figures/gallery"),
 ) -> None:
     """Draw and judge the stored figures again from their tables, without training; exit code 1 if any differs."""
-    from figures.catalogue import find
+    from figures.catalogue import find_recipes
     from figures.verify import comparable, verify
 
     if not gallery.is_dir():
         raise ConfigError(f"{gallery}: no such folder; give --gallery")
-    chosen = find(name)
+    chosen = find_recipes(name)
     problems = verify(chosen, gallery, complete=name == "all")
     for problem in problems:
         say_error(problem)

@@ -12,16 +12,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from analyses.core.statistics import estimate
-from figures.style import GREY
+from cotoolkit.plotting.style import GREY
 
 
-def sheet(width: float, height: float, rows: int = 1, columns: int = 1, **share: Any) -> tuple[Figure, Any]:
+def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **share: Any) -> tuple[Figure, Any]:
     """An empty figure of that size in inches, and its axes: one, or an array as `Figure.subplots` returns it."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(rows, columns, **share)
 
 
-def band(axis: Axes, data: pd.DataFrame, x: str, y: str, *, colour: str, line: Any = "-", **look: Any) -> None:
+def seed_band(axis: Axes, data: pd.DataFrame, x: str, y: str, *, colour: str, line: Any = "-", **look: Any) -> None:
     """Mean over seeds by `x` as a line; the shade reaches from the least to the greatest seed.
 
     Args:
@@ -39,7 +39,9 @@ def band(axis: Axes, data: pd.DataFrame, x: str, y: str, *, colour: str, line: A
     axis.fill_between(mean.index, low, high, color=colour, alpha=0.15, lw=0)
 
 
-def dots(axis: Axes, place: float, values: Sequence[float], colour: str, *, marker: str = "o", label: str = "") -> None:
+def seed_points(
+    axis: Axes, place: float, values: Sequence[float], colour: str, *, marker: str = "o", label: str = ""
+) -> None:
     """Seeds as small dots beside their mean with its 95 % interval (Student's t), at a place of the x axis."""
     known = np.asarray(values, dtype=float)
     known = known[np.isfinite(known)]
@@ -72,7 +74,7 @@ def percent(axis: Axes, label: str = "", *, which: str = "y") -> None:
         axis.set(**{f"{which}label": f"{label} (%)"})
 
 
-def names_below(axis: Axes, names: Sequence[str], *, turned: bool = False) -> None:
+def category_axis(axis: Axes, names: Sequence[str], *, turned: bool = False) -> None:
     """Names of categories at 0, 1, 2, ... of the x axis."""
     axis.set_xticks(range(len(names)), names, rotation=30 if turned else 0, ha="right" if turned else "center")
     axis.grid(visible=False, axis="x")

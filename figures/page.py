@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from cotoolkit.studies.scale import Scale
-from figures.catalogue import PAPERS, recipes, unbuilt
+from figures.catalogue import PAPERS, not_reproduced, recipes
 from figures.recipe import Recipe
 from figures.record import VERDICTS, Record, folder_of, stored
 
@@ -53,9 +53,9 @@ def gallery_page(gallery: Path) -> str:
         for recipe in recipes().values():
             if recipe.paper == paper:
                 parts += list(_figure(recipe, gallery))
-        if unbuilt()[paper]:
+        if not_reproduced()[paper]:
             parts.append("Not built:\n")
-            parts.append("".join(f"- {one.item}: {one.why}\n" for one in unbuilt()[paper]))
+            parts.append("".join(f"- {one.item}: {one.why}\n" for one in not_reproduced()[paper]))
     return "\n".join(parts)
 
 

@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cotoolkit.core.errors import RunError
 from cotoolkit.core.files import write_atomically
+from cotoolkit.plotting.style import PAPER_STYLE
 from cotoolkit.studies.scale import Scale
-from figures.style import STYLE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -260,7 +260,7 @@ def rendered(recipe: Recipe, data: pd.DataFrame, name: str) -> bytes:
     kind = name.rpartition(".")[2]
     dates: dict[str, dict[str, Any]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
     buffer = io.BytesIO()
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(PAPER_STYLE):
         recipe.draw(data).savefig(buffer, format=kind, metadata=dates.get(kind))
     return buffer.getvalue()
 

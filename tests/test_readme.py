@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from analyses.core.runner import Lab
-from figures.catalogue import find
+from figures.catalogue import find_recipes
 from figures.make import make
 from tests._helpers.networks import conv_net
 
@@ -69,7 +69,7 @@ def test_the_figure_of_ones_own_is_made(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     Path("stripes.py").write_text(BLOCKS[6])
-    (recipe,) = find("stripes.py")
+    (recipe,) = find_recipes("stripes.py")
     module = sys.modules.pop("stripes")
     small = module.STUDY.model_copy(update={"base": {**module.STUDY.base, "epochs": 1, "monitor": {"interval": 0}}})
     small = small.model_copy(update={"grids": ({"intervention.beta": (0.0, 0.2), "seed": (0, 1)},)})

@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 
 from analyses.core.claims import Claim, ClaimResult, check
 from analyses.core.runner import Lab
+from cotoolkit.plotting.style import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, VERMILION
 from cotoolkit.studies.scale import Scale
-from figures.elements import dots, names_below, percent, sheet
+from figures.elements import category_axis, new_figure, percent, seed_points
 from figures.local_ball.plan import STUDIES
 from figures.local_ball.reading import collected, judged, numbers
 from figures.recipe import Recipe
-from figures.style import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, VERMILION
 
 ARMS = {
     "lbt": ("adversary,\nm = 1", GREEN, "o"),
@@ -43,15 +43,15 @@ def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
 
 def draw(data: pd.DataFrame) -> Figure:
     """Robust accuracy, and when catastrophic overfitting sets in, by arm."""
-    figure, axes = sheet(PAGE, 2.6, 1, 2)
+    figure, axes = new_figure(PAGE, 2.6, 1, 2)
     arms = [arm for arm in ARMS if arm in set(data["arm"])]
     for axis, column, label in zip(
         axes, ("robust", "onset"), ("robust accuracy", "training until the break"), strict=True
     ):
         for place, arm in enumerate(arms):
             _, colour, marker = ARMS[arm]
-            dots(axis, place, data.loc[data["arm"] == arm, column].to_list(), colour, marker=marker)
-        names_below(axis, [ARMS[arm][0] for arm in arms])
+            seed_points(axis, place, data.loc[data["arm"] == arm, column].to_list(), colour, marker=marker)
+        category_axis(axis, [ARMS[arm][0] for arm in arms])
         percent(axis, label)
     axes[1].set(ylim=(0, 1.05), title="100 %: no break")
     axes[0].set(title="centre of the ball, inner steps m", ylim=(-0.03, None))

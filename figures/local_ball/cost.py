@@ -13,12 +13,12 @@ from matplotlib.figure import Figure
 from analyses.core.claims import ClaimResult
 from analyses.core.runner import Lab
 from analyses.local_ball.settings import OURS, RIVALS
+from cotoolkit.plotting.style import METHOD_STYLES, ORANGE, PAGE
 from cotoolkit.studies.scale import Scale
-from figures.elements import percent, sheet
+from figures.elements import new_figure, percent
 from figures.local_ball.plan import STUDIES
 from figures.local_ball.reading import collected, judged
 from figures.recipe import Recipe
-from figures.style import METHODS, ORANGE, PAGE
 
 FAMILIES: dict[str, tuple[str, tuple[str, ...], str]] = {
     "fgsm": ("FGSM", ("fgsm",), "v"),
@@ -43,13 +43,13 @@ def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
 
 def draw(data: pd.DataFrame) -> Figure:
     """A line per family through its means; small dots are seeds."""
-    figure, axes = sheet(PAGE, 2.7, 1, 2)
+    figure, axes = new_figure(PAGE, 2.7, 1, 2)
     for axis, column in zip(axes, ("robust", "clean"), strict=True):
         for family, (name, arms, marker) in FAMILIES.items():
             runs = data[data["arm"].isin(arms)]
             if runs.empty:
                 continue
-            _, colour, line = ("", ORANGE, "-") if family == "local_ball" else METHODS[family]
+            _, colour, line = ("", ORANGE, "-") if family == "local_ball" else METHOD_STYLES[family]
             means = runs.groupby("arm")[["cost", column]].mean().sort_values("cost")
             axis.plot(means["cost"], means[column], marker=marker, color=colour, ls=line, label=name, ms=5)
             axis.scatter(runs["cost"], runs[column], s=7, color=colour, alpha=0.5, lw=0)

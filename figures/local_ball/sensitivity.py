@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 
 from analyses.core.claims import Claim, ClaimResult, check
 from analyses.core.runner import Lab
+from cotoolkit.plotting.style import BLUE, GREEN, ORANGE, PAGE, PURPLE, VERMILION
 from cotoolkit.studies.scale import Scale
-from figures.elements import band, sheet
+from figures.elements import new_figure, seed_band
 from figures.local_ball.plan import STUDIES
 from figures.local_ball.reading import collected, numbers
 from figures.recipe import Recipe
-from figures.style import BLUE, GREEN, ORANGE, PAGE, PURPLE, VERMILION
 
 ARMS = {
     "lbt": ("LBT, m = 1", GREEN, "-", "o"),
@@ -36,12 +36,12 @@ def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
 def draw(data: pd.DataFrame) -> Figure:
     """Both kinds of points; the line marks the radius of training."""
     plan = numbers(data).plan
-    figure, axes = sheet(PAGE, 2.7, 1, 2, sharey=True)
+    figure, axes = new_figure(PAGE, 2.7, 1, 2, sharey=True)
     for axis, (statistic, title) in zip(axes, KINDS.items(), strict=True):
         for arm, (label, colour, line, marker) in ARMS.items():
             rows = data[(data["statistic"] == statistic) & (data["arm"] == arm)]
             if len(rows):
-                band(axis, rows, "place", "value", colour=colour, line=line, marker=marker, label=label)
+                seed_band(axis, rows, "place", "value", colour=colour, line=line, marker=marker, label=label)
         axis.axvline(plan.rho, color="black", lw=0.7, ls=":")
         places = sorted(data["place"].dropna().unique())
         axis.set(xscale="log", yscale="log", title=title, xlabel="radius of the ball (units of ε; dotted: trained)")

@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from cotoolkit.cli.app import app
 from cotoolkit.core.errors import ConfigError
-from figures.catalogue import recipes, unbuilt
+from figures.catalogue import not_reproduced, recipes
 
 RECIPE = """
 import pandas as pd
@@ -43,7 +43,7 @@ def test_all_figures_are_listed_and_what_is_missing_says_why():
     shown = run("list").output
     for recipe in recipes().values():
         assert recipe.name in shown
-    for paper in unbuilt().values():
+    for paper in not_reproduced().values():
         for one in paper:
             assert f"{one.item}: {one.why}" in shown
 

@@ -8,9 +8,9 @@ from torch import nn
 
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.runs.checkpoints import Points
-from figures.field.around_break import aligned, before_after, network_statistics, spacing_of
+from figures.field.breakpoint_statistics import aligned, before_after, network_statistics, spacing_of
 from figures.field.gradalign_sweep import collapse_radius, robust_by_radius
-from figures.field.pertalign_timeline import alarms, around, lead
+from figures.field.pertalign_timeline import alarms, lead, means_around
 
 
 class Linear(nn.Module):
@@ -96,7 +96,7 @@ def test_the_rule_of_quarters_fires_when_a_window_has_fallen_by_half():
     assert alarms(data, "breaks")[0][0] == 322
     assert alarms(data, "intact")[0] == []
     assert lead(data)[0] == -2
-    pair = around(data, "pert_align").loc[0]
+    pair = means_around(data, "pert_align").loc[0]
     # before: 300..314 from the eight steps 300, ..., 314, all low
     assert pair["before"] == pytest.approx(0.2)
     assert pair["after"] == pytest.approx(0.2)

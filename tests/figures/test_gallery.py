@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import figures
-from figures.catalogue import PAPERS, recipes, unbuilt
+from figures.catalogue import PAPERS, not_reproduced, recipes
 from figures.page import gallery_page
 from figures.record import WHOSE, folder_of, read_record
 from figures.verify import strays, verify
@@ -61,6 +61,6 @@ def test_every_stored_figure_says_whose_its_claims_are_and_what_made_it(recipe, 
 
 
 def test_what_is_not_built_says_why():
-    for missing in unbuilt().values():
+    for missing in not_reproduced().values():
         for one in missing:
             assert len(one.why) > 20, one

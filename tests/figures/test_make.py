@@ -12,22 +12,22 @@ from analyses.core.claims import Claim, check
 from analyses.core.runner import Lab
 from analyses.core.statistics import estimate
 from cotoolkit.core.errors import ConfigError, RunError
+from cotoolkit.plotting.style import BLUE
 from cotoolkit.studies.study import Study
-from figures.catalogue import find
+from figures.catalogue import find_recipes
 from figures.cost import cost, runs_of
-from figures.elements import band, mark_breakpoint, sheet
+from figures.elements import mark_breakpoint, new_figure, seed_band
 from figures.make import Clock, make, train_first
 from figures.recipe import Comparison, Recipe, table_of
 from figures.record import PICTURES, Record, read_data, read_record, stored
-from figures.style import BLUE
 from figures.verify import same_picture, verify
 
 CLAIM = Claim("rises", "it rises", "slope", "above", 0.5, 0.0, "ours: made up")
 
 
 def draw(data):
-    figure, axis = sheet(3.3, 2.2)
-    band(axis, data, "x", "y", colour=BLUE, label="y")
+    figure, axis = new_figure(3.3, 2.2)
+    seed_band(axis, data, "x", "y", colour=BLUE, label="y")
     mark_breakpoint(axis, 1.0)
     return figure
 
@@ -261,27 +261,27 @@ def test_a_recipe_of_ones_own(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
     file = tmp_path / "own_figure_for_a_test.py"
     shutil.copy(__file__, file)
-    (found,) = find(str(file))
+    (found,) = find_recipes(str(file))
     assert found.name == "field/made_up"
     with pytest.raises(ConfigError, match=r"absent\.py: no such file"):
-        find(str(tmp_path / "absent.py"))
+        find_recipes(str(tmp_path / "absent.py"))
     (tmp_path / "apart").mkdir()
     (tmp_path / "apart" / "statistics.py").write_text("RECIPE = None")
     with pytest.raises(ConfigError, match="there is another module statistics"):
-        find(str(tmp_path / "apart" / "statistics.py"))
+        find_recipes(str(tmp_path / "apart" / "statistics.py"))
     (tmp_path / "broken_figure_for_a_test.py").write_text("1 / 0")
     with pytest.raises(ConfigError, match="importing it failed: ZeroDivisionError"):
-        find(str(tmp_path / "broken_figure_for_a_test.py"))
+        find_recipes(str(tmp_path / "broken_figure_for_a_test.py"))
     (tmp_path / "empty_figure_for_a_test.py").write_text("")
     with pytest.raises(ConfigError, match="defines no RECIPE"):
-        find(str(tmp_path / "empty_figure_for_a_test.py"))
+        find_recipes(str(tmp_path / "empty_figure_for_a_test.py"))
 
 
 def test_names():
-    assert [recipe.name for recipe in find("figure_1")] == ["co_features/figure_1"]
-    assert "co_features/figure_1" in [recipe.name for recipe in find("co_features")]
+    assert [recipe.name for recipe in find_recipes("figure_1")] == ["co_features/figure_1"]
+    assert "co_features/figure_1" in [recipe.name for recipe in find_recipes("co_features")]
     with pytest.raises(ConfigError, match="did you mean figure_1"):
-        find("figure_2")
+        find_recipes("figure_2")
 
 
 def test_a_record_that_is_not_there(tmp_path):

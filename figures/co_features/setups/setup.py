@@ -1,6 +1,6 @@
 """What the recipes of this paper train on, by scale: data, network, schedule, and where the feature breaks FGSM.
 
-Recipes that ask for the same cell name the same run, so that it is trained once.
+Recipes that ask for the same point name the same run, so that it is trained once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Settings = dict[str, Any]
 """Configuration data by dotted field name."""
 
 
-class World(BaseModel):
+class Setup(BaseModel):
     """The setting of all recipes at one scale.
 
     Attributes:
@@ -67,9 +67,9 @@ class World(BaseModel):
         """Settings of a run over the base.
 
         Args:
-            beta: strength of the injection; None is the world's, 0 the data as they are.
+            beta: strength of the injection; None is the setup's, 0 the data as they are.
             method: how it trains.
-            epsilon: radius; None is the world's.
+            epsilon: radius; None is the setup's.
             **settings: further fields, such as box or intervention.
         """
         chosen = dict(method) if isinstance(method, Mapping) else {"name": method}
@@ -79,8 +79,8 @@ class World(BaseModel):
             "intervention": inject(self.beta if beta is None else beta),
             **settings,
         }
-        watched = chosen in ({"name": "fgsm"}, self.pgd) and found["epsilon"] == self.epsilon and not settings
-        if watched and found["intervention"]["beta"] in (0.0, self.beta):
+        kept = chosen in ({"name": "fgsm"}, self.pgd) and found["epsilon"] == self.epsilon and not settings
+        if kept and found["intervention"]["beta"] in (0.0, self.beta):
             found["keep"] = self.keep
         return found
 
@@ -100,7 +100,7 @@ def inject(beta: float, **fields: Any) -> Settings:
     return {"name": "inject", "carrier": "paired", "beta": beta, **fields}
 
 
-_SMOKE = World(
+_SMOKE = Setup(
     scale="smoke",
     base={
         "data": {"name": "digits"},
@@ -123,7 +123,7 @@ _SMOKE = World(
 )
 
 # In pilots the feature broke one of three seeds here, and none without it; no setting was found that breaks all.
-_LAPTOP = World(
+_LAPTOP = Setup(
     scale="laptop",
     base={
         "data": {"name": "fashion_mnist", "train_size": 2500, "test_size": 600},
@@ -146,7 +146,7 @@ _LAPTOP = World(
     accuracy="pgd-50",
 )
 
-_PAPER = World(
+_PAPER = Setup(
     scale="paper",
     base={
         "data": {"name": "cifar10", "holdout": 1000},
@@ -169,10 +169,10 @@ _PAPER = World(
     accuracy="pgd-50-10",
 )
 
-WORLDS: dict[Scale, World] = {"smoke": _SMOKE, "laptop": _LAPTOP, "paper": _PAPER}
+SETUPS: dict[Scale, Setup] = {"smoke": _SMOKE, "laptop": _LAPTOP, "paper": _PAPER}
 
 
-def world_of(data: pd.DataFrame) -> World:
-    """The world of a recipe's table, by its column `scale`."""
+def setup_of(data: pd.DataFrame) -> Setup:
+    """The setup of a recipe's table, by its column `scale`."""
     scale: Scale = data["scale"].iloc[0]
-    return WORLDS[scale]
+    return SETUPS[scale]

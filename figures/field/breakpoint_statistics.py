@@ -1,6 +1,6 @@
 """What the field's figures measure around the break: one look at a run's kept weights that they all share.
 
-The runs are those of co_features (`figures.co_features.world`): FGSM training on data with the injected feature, which
+The runs are those of co_features (`figures.co_features.setup`): FGSM training on data with the injected feature, which
 breaks, and on the data as they are, which does not.
 """
 
@@ -30,10 +30,10 @@ from cotoolkit.signals import (
 )
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
-from figures.co_features.world import WORLDS, World
+from figures.co_features.setups.setup import SETUPS, Setup
 
 ARMS = {"breaks": None, "intact": 0.0}
-"""Arms and their strength of the injection; None is the world's, at which FGSM training breaks."""
+"""Arms and their strength of the injection; None is the setup's, at which FGSM training breaks."""
 
 FRACTIONS, FEW_FRACTIONS, STEPS = 100, 3, 10
 """Of the segment to the FGSM example: for boundary distortion and for the smallest fooling fraction, as Kim et al.; and
@@ -43,28 +43,28 @@ SIGNALS = ("pert_align", "linearity")
 """Signals of the training steps themselves, as the run recorded them."""
 
 
-def study_of(world: World) -> Study:
-    """The two arms of a world."""
-    return world.study("field-around-break", [world.arm(beta) for beta in ARMS.values()])
+def _study(setup: Setup) -> Study:
+    """The two arms of a setup."""
+    return setup.study("field-around-break", [setup.arm(beta) for beta in ARMS.values()])
 
 
-STUDIES: dict[Scale, tuple[Study, ...]] = {scale: (study_of(world),) for scale, world in WORLDS.items()}
+STUDIES: dict[Scale, tuple[Study, ...]] = {scale: (_study(setup),) for scale, setup in SETUPS.items()}
 
 
-def collect_around_break(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect_statistics(scale: Scale, lab: Lab) -> pd.DataFrame:
     """Train and measure the two arms. Columns arm, seed, iteration, statistic, value, scale."""
-    world = WORLDS[scale]
+    setup = SETUPS[scale]
     for study in STUDIES[scale]:
         lab.train(study)
     looks = [
-        Look(world.config(world.arm(beta), seed), around_break, {"arm": arm, "seed": seed}, {"points": 100})
+        Look(setup.config(setup.arm(beta), seed), run_statistics, {"arm": arm, "seed": seed}, {"points": 100})
         for arm, beta in ARMS.items()
-        for seed in world.seeds
+        for seed in setup.seeds
     ]
     return lab.measure(looks).assign(scale=scale)
 
 
-def around_break(folder: RunFolder, points: int) -> pd.DataFrame:
+def run_statistics(folder: RunFolder, points: int) -> pd.DataFrame:
     """A run's kept networks on its first test images, and the signals of its training steps.
 
     Args:

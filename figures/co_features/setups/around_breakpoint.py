@@ -1,6 +1,6 @@
 """Networks along their training and on both sides of the break: what several figures measure of a run.
 
-A run is looked at at the iterations whose weights it kept (`World.keep`), and right before and after its break.
+A run is looked at at the iterations whose weights it kept (`Setup.keep`), and right before and after its break.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from cotoolkit.core.errors import RunError
 from cotoolkit.core.seeding import generator
 from cotoolkit.data import apply_intervention, load
 from cotoolkit.evaluation.protocol import evaluate
+from cotoolkit.plotting.style import BLUE, GREEN, VERMILION
 from cotoolkit.runs.checkpoints import Points, evaluation_points, trained_series
 from cotoolkit.runs.folder import Checkpoint, RunFolder
 from cotoolkit.signals import perturbation_alignment, top_hessian_eigenvalue
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
-from figures.co_features.world import WORLDS, Settings, World
+from figures.co_features.setups.setup import SETUPS, Settings, Setup
 from figures.recipe import table_of
-from figures.style import BLUE, GREEN, VERMILION
 from interventions.injection import Injection
 from interventions.projection import feature_coefficients, feature_share, span_basis
 
@@ -44,14 +44,14 @@ STATES = {
 """What `states` gives for the two trainings: how it is written, its colour, its line."""
 
 
-class Around(NamedTuple):
+class BreakpointSides(NamedTuple):
     """Kept iterations on both sides of a break: the last before it can have begun, and one after it is done."""
 
     before: int
     after: int
 
 
-class Share(NamedTuple):
+class PerturbationShare(NamedTuple):
     """How much of perturbations (B, ...) is the injected feature; each (B,).
 
     Attributes:
@@ -64,7 +64,7 @@ class Share(NamedTuple):
     cancelled: Tensor
 
 
-def around(folder: RunFolder) -> Around:
+def breakpoint_sides(folder: RunFolder) -> BreakpointSides:
     """The two kept iterations that stand for before and after the break of a run.
 
     Before is the last kept one up to which the break had not begun, after is the first kept one at least as far behind
@@ -81,14 +81,14 @@ def around(folder: RunFolder) -> Around:
     if not before:
         raise RunError(f"{folder.path}: kept no weights before its break; set keep")
     gap = kept[1] - kept[0]
-    return Around(before[-1], next((one for one in kept if one >= latest + gap), kept[-1]))
+    return BreakpointSides(before[-1], next((one for one in kept if one >= latest + gap), kept[-1]))
 
 
 def states(folder: RunFolder) -> dict[str, int]:
     """Kept iterations that stand for a run: "before" and "after" its break, or "trained", its last, without one."""
     if folder.result()["breakpoint"] is None:
         return {"trained": folder.kept()[-1]}
-    return dict(around(folder)._asdict())
+    return dict(breakpoint_sides(folder)._asdict())
 
 
 def injection_of(config: RunConfig) -> Injection:
@@ -102,10 +102,10 @@ def injection_of(config: RunConfig) -> Injection:
     return config.intervention
 
 
-def share(delta: Tensor, labels: Tensor, vectors: Tensor, epsilon: float) -> Share:
-    """See `Share`. Shapes: (B, C, H, W), (B,), (classes, C, H, W)."""
+def perturbation_share(delta: Tensor, labels: Tensor, vectors: Tensor, epsilon: float) -> PerturbationShare:
+    """See `PerturbationShare`. Shapes: (B, C, H, W), (B,), (classes, C, H, W)."""
     own = feature_coefficients(delta, vectors).gather(1, labels[:, None])[:, 0]
-    return Share(feature_share(delta, vectors), -own / epsilon)
+    return PerturbationShare(feature_share(delta, vectors), -own / epsilon)
 
 
 def curvature(model: nn.Module, images: Tensor, labels: Tensor, seed: int) -> float:
@@ -123,12 +123,12 @@ def curvature(model: nn.Module, images: Tensor, labels: Tensor, seed: int) -> fl
         return float(top_hessian_eigenvalue(gradient_of, images, generator(seed, "diagnosis")).mean())
 
 
-def course(folder: RunFolder) -> pd.DataFrame:
+def run_course(folder: RunFolder) -> pd.DataFrame:
     """One row per kept iteration: accuracies, curvature, and the feature's share of perturbations.
 
     Columns: iteration, kept (false right before and after the break), clean, fgsm, pgd (PGD-10), curvature;
-    fgsm_inside, fgsm_cancelled, pgd_inside, pgd_cancelled (means over images of `Share`); random, the share of the
-    energy of random signs in the span; breakpoint, before and after (see `around`; nan without a break).
+    fgsm_inside, fgsm_cancelled, pgd_inside, pgd_cancelled (means over images of `PerturbationShare`); random, the share
+    of the energy of random signs in the span; breakpoint, before and after (see `breakpoint_sides`; nan without one).
     """
     config = folder.config()
     wanted: list[Checkpoint] = [*folder.kept()]
@@ -150,11 +150,11 @@ def course(folder: RunFolder) -> pd.DataFrame:
             row[name] = evaluate(model, points.images, points.labels, config.threat, protocol).accuracy.value
         row["curvature"] = curvature(model, *fixed, config.seed)
         for name, delta in perturbations(model, points, config).items():
-            parts = share(delta, points.labels, vectors, config.epsilon)._asdict()
+            parts = perturbation_share(delta, points.labels, vectors, config.epsilon)._asdict()
             row |= {f"{name}_{part}": float(value.nanmean()) for part, value in parts.items()}
         rows.append(row)
     broke = folder.result()["breakpoint"]
-    before, after = around(folder) if broke else (float("nan"), float("nan"))
+    before, after = breakpoint_sides(folder) if broke else (float("nan"), float("nan"))
     found = pd.DataFrame(rows).sort_values("iteration", ignore_index=True)
     return found.assign(
         random=len(span_basis(vectors)) / vectors[0].numel(),
@@ -189,37 +189,37 @@ def hidden_on_the_way(correct: Tensor, end: int) -> float:
     return float((correct[end] & ~correct[:end].all(0)).double().mean())
 
 
-def watched_arms(world: World) -> dict[str, Settings]:
+def kept_arms(setup: Setup) -> dict[str, Settings]:
     """The arms whose weights are kept: FGSM and PGD, with the feature and without."""
     return {
-        "fgsm_with": world.arm(),
-        "fgsm_without": world.arm(0.0),
-        "pgd_with": world.arm(method=world.pgd),
-        "pgd_without": world.arm(0.0, method=world.pgd),
+        "fgsm_with": setup.arm(),
+        "fgsm_without": setup.arm(0.0),
+        "pgd_with": setup.arm(method=setup.pgd),
+        "pgd_without": setup.arm(0.0, method=setup.pgd),
     }
 
 
-def watched_study(world: World) -> Study:
-    """The runs of `watched_arms`."""
-    return world.study("watched", watched_arms(world).values())
+def kept_study(setup: Setup) -> Study:
+    """The runs of `kept_arms`."""
+    return setup.study("watched", kept_arms(setup).values())
 
 
-def courses(world: World, lab: Lab) -> pd.DataFrame:
-    """`course` of all watched runs, trained if need be; further columns arm and seed."""
-    table_of(lab, [watched_study(world)])
+def run_courses(setup: Setup, lab: Lab) -> pd.DataFrame:
+    """`run_course` of all kept runs, trained if need be; further columns arm and seed."""
+    table_of(lab, [kept_study(setup)])
     looks = [
-        Look(world.config(arm, seed), course, {"arm": name, "seed": seed})
-        for name, arm in watched_arms(world).items()
-        for seed in world.seeds
+        Look(setup.config(arm, seed), run_course, {"arm": name, "seed": seed})
+        for name, arm in kept_arms(setup).items()
+        for seed in setup.seeds
     ]
     return lab.measure(looks)
 
 
-def beside_break(data: pd.DataFrame, arm: str, measure: str, side: str) -> np.ndarray:
+def beside_breakpoint(data: pd.DataFrame, arm: str, measure: str, side: str) -> np.ndarray:
     """A measure of an arm at the break of the FGSM run of the same seed, one number per seed with a break.
 
     Args:
-        data: as `courses` gives it.
+        data: as `run_courses` gives it.
         arm: whose measure.
         measure: column.
         side: the column that holds the iteration: "before" or "after".
@@ -230,13 +230,13 @@ def beside_break(data: pd.DataFrame, arm: str, measure: str, side: str) -> np.nd
     return found.sort_values("seed")[measure].to_numpy(dtype=float)
 
 
-def broken_arms(world: World, methods: Sequence[str]) -> dict[str, Settings]:
+def broken_arms(setup: Setup, methods: Sequence[str]) -> dict[str, Settings]:
     """Arms with the feature, by method: "fgsm" and perhaps "pgd"."""
-    return {method: world.arm(method=world.pgd if method == "pgd" else method) for method in methods}
+    return {method: setup.arm(method=setup.pgd if method == "pgd" else method) for method in methods}
 
 
-def across_break(
-    world: World, lab: Lab, function: Callable[..., pd.DataFrame], methods: Sequence[str] = ("fgsm", "pgd")
+def across_breakpoint(
+    setup: Setup, lab: Lab, function: Callable[..., pd.DataFrame], methods: Sequence[str] = ("fgsm", "pgd")
 ) -> pd.DataFrame:
     """A function of runs with the feature, trained if need be; further columns method and seed.
 
@@ -245,23 +245,23 @@ def across_break(
     Raises:
         RunError: there is none.
     """
-    arms = broken_arms(world, methods)
-    table = table_of(lab, [world.study("across-break", arms.values())])
+    arms = broken_arms(setup, methods)
+    table = table_of(lab, [setup.study("across-break", arms.values())])
     broke = table.assign(broke=table["breakpoint"].notna()).pivot(index="seed", columns="method", values="broke")
     fit = broke["fgsm"] & ~broke.drop(columns="fgsm").any(axis=1)
     seeds = [int(seed) for seed in broke.index[fit]]
     if not seeds:
-        raise RunError(f"epsilon {world.epsilon:g}, beta {world.beta:g}: no seed breaks FGSM training and no other")
+        raise RunError(f"epsilon {setup.epsilon:g}, beta {setup.beta:g}: no seed breaks FGSM training and no other")
     looks = [
-        Look(world.config(arm, seed), function, {"method": name, "seed": seed})
+        Look(setup.config(arm, seed), function, {"method": name, "seed": seed})
         for name, arm in arms.items()
         for seed in seeds
     ]
     return lab.measure(looks)
 
 
-def across_break_studies(methods: Sequence[str] = ("fgsm", "pgd")) -> dict[Scale, tuple[Study, ...]]:
+def across_breakpoint_studies(methods: Sequence[str] = ("fgsm", "pgd")) -> dict[Scale, tuple[Study, ...]]:
     """The runs of `across_break`, by scale."""
     return {
-        scale: (world.study("across-break", broken_arms(world, methods).values()),) for scale, world in WORLDS.items()
+        scale: (setup.study("across-break", broken_arms(setup, methods).values()),) for scale, setup in SETUPS.items()
     }

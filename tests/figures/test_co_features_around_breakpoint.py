@@ -17,19 +17,19 @@ from figures.co_features import calibration
 from figures.co_features.ablations import cross_test, variants
 from figures.co_features.calibration import contrast_kept, outside, removed
 from figures.co_features.perturbations import pictures
-from figures.co_features.spectra import radial, spectra
-from figures.co_features.steps import steps
-from figures.co_features.watched import (
-    around,
-    beside_break,
-    course,
+from figures.co_features.setups.around_breakpoint import (
+    beside_breakpoint,
+    breakpoint_sides,
     curvature,
     hidden_on_the_way,
     injection_of,
+    perturbation_share,
+    run_course,
     second_step,
-    share,
     states,
 )
+from figures.co_features.spectra import perturbation_spectra, radial
+from figures.co_features.steps import steps
 from interventions.carriers import Paired
 from tests._helpers.small import small
 
@@ -62,14 +62,14 @@ class Late(Broken):
 
 
 def test_the_sides_of_a_break_are_kept_iterations_clear_of_it(folder):
-    assert around(Broken(folder.path)) == (5, 15)  # 10 is less than one distance behind 9
-    assert around(Late(folder.path)) == (10, 15)
+    assert breakpoint_sides(Broken(folder.path)) == (5, 15)  # 10 is less than one distance behind 9
+    assert breakpoint_sides(Late(folder.path)) == (10, 15)
     assert states(folder) == {"trained": 15}
     assert states(Broken(folder.path)) == {"before": 5, "after": 15}
     with pytest.raises(RunError, match="has no break"):
-        around(folder)
+        breakpoint_sides(folder)
     with pytest.raises(RunError, match="set keep"):
-        around(Early(folder.path))
+        breakpoint_sides(Early(folder.path))
 
 
 def test_a_run_without_a_feature_has_none_to_look_for():
@@ -80,12 +80,12 @@ def test_a_run_without_a_feature_has_none_to_look_for():
 def test_cancelling_the_own_feature_is_1_and_all_of_the_energy():
     vectors, labels = Paired().vectors(10, (3, 8, 8)), torch.tensor([3, 7])
     delta = -0.1 * vectors[labels]
-    found = share(delta, labels, vectors, epsilon=0.1)
+    found = perturbation_share(delta, labels, vectors, epsilon=0.1)
     assert torch.allclose(found.cancelled, torch.ones(2))
     assert torch.allclose(found.inside, torch.ones(2))
-    other = share(delta, (labels + 1) % 10, vectors, epsilon=0.1)
+    other = perturbation_share(delta, (labels + 1) % 10, vectors, epsilon=0.1)
     assert torch.allclose(other.cancelled, torch.zeros(2), atol=1e-6)
-    opposite = share(delta, (labels + 5) % 10, vectors, epsilon=0.1)
+    opposite = perturbation_share(delta, (labels + 5) % 10, vectors, epsilon=0.1)
     assert torch.allclose(opposite.cancelled, -torch.ones(2))
 
 
@@ -93,7 +93,7 @@ def test_random_signs_lie_in_the_span_by_rank_over_dimension():
     draws = torch.Generator().manual_seed(0)
     delta = torch.randint(2, (4000, 1, 8, 8), generator=draws).float() * 2 - 1
     vectors, labels = Paired().vectors(10, (1, 8, 8)), torch.randint(10, (4000,), generator=draws)
-    found = share(delta, labels, vectors, epsilon=1.0)
+    found = perturbation_share(delta, labels, vectors, epsilon=1.0)
     assert float(found.inside.mean()) == pytest.approx(5 / 64, abs=0.004)
     assert float(found.cancelled.mean()) == pytest.approx(0, abs=0.01)
 
@@ -115,7 +115,7 @@ def test_curvature_is_the_mean_top_eigenvalue_of_the_exact_hessian():
 
 
 def test_the_course_of_a_run_ends_with_the_networks_own_accuracy(folder):
-    found = course(folder)
+    found = run_course(folder)
     assert found["iteration"].tolist() == list(KEPT)
     assert found["kept"].all()
     assert found["breakpoint"].isna().all()
@@ -134,8 +134,8 @@ def test_a_measure_beside_the_break_is_that_of_the_same_seed_and_iteration():
     ]
     data = pd.DataFrame(rows, columns=["arm", "seed", "iteration", "value", "before"])
     data.loc[data["arm"] == "pgd_with", "before"] = np.nan
-    assert beside_break(data, "fgsm_with", "value", "before").tolist() == [5.0, 210.0]  # seeds 0 and 2
-    assert beside_break(data, "pgd_with", "value", "before").tolist() == [5.5, 210.5]
+    assert beside_breakpoint(data, "fgsm_with", "value", "before").tolist() == [5.0, 210.0]  # seeds 0 and 2
+    assert beside_breakpoint(data, "pgd_with", "value", "before").tolist() == [5.5, 210.5]
 
 
 def test_the_second_step_of_a_linear_model_of_two_classes_is_the_first():
@@ -178,7 +178,7 @@ def test_cross_testing_repeats_the_runs_clean_accuracy(folder):
 
 
 def test_spectra_hold_all_the_energy(folder):
-    found = spectra(folder)
+    found = perturbation_spectra(folder)
     points, model = evaluation_points(folder.config()), trained(folder)
     images = points.images.clone().requires_grad_()
     nn.functional.cross_entropy(model(images), points.labels, reduction="sum").backward()

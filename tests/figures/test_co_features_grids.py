@@ -12,15 +12,15 @@ import torch
 from cotoolkit.attacks.threat_model import ThreatModel
 from figures.co_features import box_modes, controls, methods, orthogonal, shortcut
 from figures.co_features.box_modes import window
-from figures.co_features.cells import boxed, broken, few_betas
 from figures.co_features.controls import matched_betas, matched_filter_snr
 from figures.co_features.l2 import radius
 from figures.co_features.orthogonal import removed_energy
+from figures.co_features.setups.grid_points import boxed, broken_runs, few_betas
+from figures.co_features.setups.setup import SETUPS
 from figures.co_features.shortcut import Linear, whitened_classifier, worst_case_accuracy
 from figures.co_features.sources import digits16, unrelated_digits
-from figures.co_features.world import WORLDS
 
-SMOKE = WORLDS["smoke"]
+SMOKE = SETUPS["smoke"]
 
 
 def test_the_two_orders_of_the_box_agree_up_to_beta_epsilon_and_not_beyond() -> None:
@@ -37,7 +37,7 @@ def test_the_two_orders_of_the_box_agree_up_to_beta_epsilon_and_not_beyond() -> 
 
 def test_broken_means_below_half_of_the_same_seed() -> None:
     robust = pd.DataFrame({0.1: [0.24, 0.41], 0.2: [0.26, 0.39]}, index=[0, 1])
-    found = broken(robust, pd.Series([0.5, 0.8], index=[0, 1]))
+    found = broken_runs(robust, pd.Series([0.5, 0.8], index=[0, 1]))
     assert found.to_numpy().tolist() == [[True, False], [False, True]]
 
 
@@ -50,7 +50,7 @@ def test_window_edges() -> None:
 
 def test_strengths_are_those_of_figure_1() -> None:
     assert few_betas(SMOKE, 0, 2 / 3, 1, 5 / 3) == (0.0, 0.1, 0.15, 0.25)
-    assert set(few_betas(WORLDS["paper"], 0, 2 / 3, 1, 5 / 3)) <= set(WORLDS["paper"].betas)
+    assert set(few_betas(SETUPS["paper"], 0, 2 / 3, 1, 5 / 3)) <= set(SETUPS["paper"].betas)
 
 
 @pytest.mark.parametrize("module", [orthogonal, box_modes, methods, controls, shortcut])
