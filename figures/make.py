@@ -16,10 +16,10 @@ from cotoolkit.runs.folder import environment
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
 from figures.recipe import Recipe
-from figures.record import Making, Record, write_figure
+from figures.records.record import FigureRecord, Provenance, write_figure
 
 
-def make(recipe: Recipe, scale: Scale, lab: Lab, gallery: Path, *, command: str = "") -> Record:
+def make(recipe: Recipe, scale: Scale, lab: Lab, gallery: Path, *, command: str = "") -> FigureRecord:
     """Make one figure; what is trained and measured already is not done again.
 
     Args:
@@ -74,7 +74,7 @@ class Clock:
         return f"{self._done} of {self._total}" + (f", about {left / 60:.0f} min left" if left > 60 else "")
 
 
-def _making(command: str, tables: Sequence[pd.DataFrame], lab: Lab) -> Making:
+def _making(command: str, tables: Sequence[pd.DataFrame], lab: Lab) -> Provenance:
     rows = [row for table in tables for row in table.to_dict("records")]
     runs = {str(row["run"]): row for row in rows}
     facts = lab.facts(tables[0]) if tables else {k: str(v) for k, v in environment(_device(lab)).items()}
@@ -83,7 +83,7 @@ def _making(command: str, tables: Sequence[pd.DataFrame], lab: Lab) -> Making:
         for key, value in row.items():
             if str(key).endswith("_hash") and isinstance(value, str):
                 protocols.setdefault(str(key).removesuffix("_hash"), set()).add(value)
-    return Making(
+    return Provenance(
         command=command,
         runs=tuple(runs),
         seeds=tuple(sorted({int(row["seed"]) for row in runs.values()})),

@@ -1,4 +1,4 @@
-"""Does the window of collapse move when the epsilon-ball is respected? Three orders of clamping, one question of ours.
+"""Does the window of broken strengths move when the epsilon-ball is respected? Three orders of clamping, one question of ours.
 
 Injected images leave [0, 1]. The released code clamps to the ball and then to the box, which forces perturbations
 larger than epsilon where the image leaves the box by more than that. A pixel leaves it by beta at most, so up to
@@ -191,7 +191,7 @@ CLAIMS: ClaimTable[_Results] = ClaimTable(
 
 RECIPE = Recipe(
     name="co_features/box_modes",
-    shows="Open question: does the window of collapse move when the ε-ball is respected?",
+    shows="Open question: does the window of broken strengths move when the ε-ball is respected?",
     item="Box modes (1.4 and open point 3 of the spec); ours",
     studies=STUDIES,
     collect=collect,

@@ -266,7 +266,7 @@ def _printed() -> Iterator[Printed]:
 RECIPE = Recipe(
     name="co_features/calibration",
     shows="How large the feature is beside natural images, and what projectors and filters take away",
-    item="calibration facts (the spec's own checks [N], not the paper's)",
+    item="calibration facts (computed for our specification, not in the paper)",
     studies=STUDIES,
     collect=collect,
     draw=draw,

@@ -1,11 +1,11 @@
 """Does a feature break FGSM training when the images hold nothing of it? With the right projector and the released one.
 
-That the paper has such a figure, and that collapse weakens in it, is recollected (P10). The released code removes ten
+That the paper has such a figure, and that fewer runs break in it, is recollected (P10). The released code removes ten
 directions where the features span five; the other five are rounding errors of a QR decomposition, so they depend on the
 LAPACK build, and so do our numbers for that projector. How much pixel energy each projector took stands in the table.
 
 Where the five directions carry much of the images, as on small ones, emptying them costs robustness without any
-feature. Then a low robust accuracy alone is no sign of collapse; the gap between FGSM and PGD accuracy is.
+feature. Then a low robust accuracy alone is no sign of a break; the gap between FGSM and PGD accuracy is.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ PROJECTORS = {"none": "plain", "correct": "correct (rank 5)", "released": "relea
 """What is removed from the images before the feature is added, and how it is written."""
 
 GAP = 0.3
-"""FGSM less robust accuracy that tells a collapse: 30 points (proposed in section 3 of the spec)."""
+"""FGSM less robust accuracy that tells a break: 30 points (proposed in section 3 of the spec)."""
 
 
 def _intervention(projector: str, beta: float) -> Settings:
@@ -84,7 +84,7 @@ def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
 
 
 def draw(data: pd.DataFrame) -> Figure:
-    """Robust and clean accuracy, and the gap that tells a collapse, against the strength."""
+    """Robust and clean accuracy, and the gap that tells a break, against the strength."""
     figure, axes = new_figure(PAGE, 2.6, 1, 3, sharey=True)
     shown = data.assign(strength=data["beta"] / data["epsilon"], gap=data["fgsm"] - data["robust"])
     titles = {"robust": "robust accuracy", "clean": "clean accuracy", "gap": "FGSM less robust accuracy (points)"}
@@ -195,7 +195,7 @@ CLAIMS: ClaimTable[_Results] = ClaimTable(
 
 RECIPE = Recipe(
     name="co_features/orthogonal",
-    shows="Open question: does collapse need what the images hold in the feature's span?",
+    shows="Open question: does catastrophic overfitting need what the images hold in the feature's span?",
     item="Orthogonal features (recollected, P10), with a correct and with the released projector",
     studies=STUDIES,
     collect=collect,

@@ -18,7 +18,7 @@ from cotoolkit.studies.scale import Scale
 from figures.elements import new_figure
 from figures.feature_purification.theory import STUDIES, collect_theory, judged
 from figures.recipe import Recipe
-from figures.record import VERDICTS
+from figures.records.record import VERDICTS
 
 MARKS: dict[Verdict, tuple[str, str]] = {"holds": ("o", BLUE), "fails": ("X", VERMILION), "undecided": ("D", GREY)}
 

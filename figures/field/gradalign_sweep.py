@@ -55,7 +55,7 @@ RADII = (0.15, 0.25, 0.3)
 """Of the digits; FGSM has them all in Figure 1 of co_features."""
 
 PRINTED = {"fgsm": "7-8", "rs_fgsm": "about 10", "pgd-2": "from 12"}
-"""Radii in 1/255 at which CIFAR-10 training was seen to collapse, over 5 seeds."""
+"""Radii in 1/255 at which CIFAR-10 training was seen to break, over 5 seeds."""
 
 
 def _smoke() -> Study:
@@ -124,7 +124,7 @@ def robust_by_radius(data: pd.DataFrame, method: str) -> pd.DataFrame:
     return rows.pivot_table(index="seed", columns="epsilon", values="robust")
 
 
-def collapse_radius(data: pd.DataFrame, method: str) -> pd.Series:
+def breaking_radius(data: pd.DataFrame, method: str) -> pd.Series:
     """The smallest radius at which a seed is broken; nan for a seed that never is."""
     broken = robust_by_radius(data, method) < DEAD
     return broken.idxmax(axis=1).where(broken.any(axis=1)).astype(float)
@@ -193,7 +193,7 @@ CLAIMS: ClaimTable[_Results] = ClaimTable(
 
 
 def compare(data: pd.DataFrame) -> list[Comparison]:
-    """Where each method collapses."""
+    """Where each method breaks."""
     digits = data["scale"].iloc[0] == "smoke"
     unit = 1.0 if digits else 255.0
     remark = (
@@ -204,7 +204,7 @@ def compare(data: pd.DataFrame) -> list[Comparison]:
     )
     found = []
     for method, printed in PRINTED.items():
-        ours = estimate(collapse_radius(data, method) * unit)
+        ours = estimate(breaking_radius(data, method) * unit)
         label = SERIES[method][0]
         found.append(Comparison(f"{label}: radius of collapse", f"{printed} /255 (CIFAR-10)", SOURCE, ours, remark))
     return found
@@ -212,7 +212,7 @@ def compare(data: pd.DataFrame) -> list[Comparison]:
 
 RECIPE = Recipe(
     name="field/gradalign_sweep",
-    shows="Accuracy against the radius: FGSM collapses first, other methods later or never",
+    shows="Accuracy against the radius: FGSM breaks first, other methods later or never",
     item="GradAlign repository, figure 8",
     studies=STUDIES,
     collect=collect,

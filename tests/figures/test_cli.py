@@ -9,15 +9,15 @@ from figures.catalogue import not_reproduced, recipes
 
 RECIPE = """
 import pandas as pd
-from analyses.claims import Claim, check
+from analyses.core.claims import Claim, check
 from figures.recipe import Recipe
-from figures.strokes import sheet
+from figures.elements import new_figure
 
 def collect(scale, lab):
     return pd.DataFrame({"seed": [0, 1, 2], "value": [1.0, 1.1, 0.9]})
 
 def draw(data):
-    figure, axis = sheet(3.3, 2.0)
+    figure, axis = new_figure(3.3, 2.0)
     axis.plot(data["seed"], data["value"])
     return figure
 

@@ -9,7 +9,7 @@ from torch import nn
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.runs.checkpoints import Points
 from figures.field.breakpoint_statistics import aligned, before_after, network_statistics, spacing_of
-from figures.field.gradalign_sweep import collapse_radius, robust_by_radius
+from figures.field.gradalign_sweep import breaking_radius, robust_by_radius
 from figures.field.pertalign_timeline import alarms, lead, means_around
 
 
@@ -113,6 +113,6 @@ def test_radius_of_collapse_counts_a_diverged_run_as_broken():
     )
     data.loc[1, "robust"] = np.nan
     assert robust_by_radius(data, "fgsm").loc[0].tolist() == [0.8, 0.0, 0.0]
-    found = collapse_radius(data, "fgsm")
+    found = breaking_radius(data, "fgsm")
     assert found[0] == 0.2
     assert np.isnan(found[1])

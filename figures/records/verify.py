@@ -15,18 +15,18 @@ from cotoolkit.core.errors import RunError
 from cotoolkit.core.user_code import describe
 from cotoolkit.studies.scale import Scale
 from figures.recipe import Recipe
-from figures.record import (
+from figures.records.record import (
     CLAIMS,
     DATA,
     PICTURES,
-    Record,
-    claimed,
-    compared,
+    FigureRecord,
     digest,
     folder_of,
     read_data,
     read_record,
     rendered,
+    stored_claims,
+    stored_comparisons,
 )
 
 TOLERANCE = 1e-6
@@ -56,7 +56,7 @@ def verify(recipes: Sequence[Recipe], gallery: Path, *, complete: bool = True) -
 
 def strays(recipes: Sequence[Recipe], gallery: Path) -> list[str]:
     """Folders of figures that no recipe makes."""
-    known = {folder_of(gallery, recipe, scale) for recipe in recipes for scale in recipe.studies}
+    known = {folder_of(gallery, recipe.name, scale) for recipe in recipes for scale in recipe.studies}
     found = {path.parent for path in gallery.glob("*/*/*/*")}
     problems = [f"{folder}: no recipe makes this figure" for folder in sorted(found - known)]
     files = sorted(path for folder in known for path in folder.glob("*"))
@@ -64,7 +64,7 @@ def strays(recipes: Sequence[Recipe], gallery: Path) -> list[str]:
 
 
 def _of_recipe(recipe: Recipe, gallery: Path) -> Iterator[str]:
-    made = [scale for scale in recipe.studies if folder_of(gallery, recipe, scale).exists()]
+    made = [scale for scale in recipe.studies if folder_of(gallery, recipe.name, scale).exists()]
     if "smoke" in recipe.studies and "smoke" not in made:
         yield f"{recipe.name}: not made at scale smoke; run `cotoolkit figures make {recipe.name}`"
     for scale in made:
@@ -73,7 +73,7 @@ def _of_recipe(recipe: Recipe, gallery: Path) -> Iterator[str]:
         except RunError as error:
             yield str(error)
         except Exception as failure:  # a damaged table breaks a recipe in its own way; the other figures go on
-            yield f"{folder_of(gallery, recipe, scale) / DATA}: cannot be judged: {describe(failure)}"
+            yield f"{folder_of(gallery, recipe.name, scale) / DATA}: cannot be judged: {describe(failure)}"
 
 
 def check_figure(recipe: Recipe, scale: Scale, gallery: Path) -> Iterator[str]:
@@ -82,7 +82,7 @@ def check_figure(recipe: Recipe, scale: Scale, gallery: Path) -> Iterator[str]:
     Raises:
         RunError: its table or its record cannot be read.
     """
-    folder = folder_of(gallery, recipe, scale)
+    folder = folder_of(gallery, recipe.name, scale)
     record = read_record(folder)
     if (record.figure, record.scale) != (recipe.name, scale):
         yield f"{folder}: its record is of {record.figure} at scale {record.scale}"
@@ -94,15 +94,15 @@ def check_figure(recipe: Recipe, scale: Scale, gallery: Path) -> Iterator[str]:
     if record.sealed().seal != record.seal:
         yield f"{folder / CLAIMS}: is not what was written (its seal does not fit)"
     data = read_data(folder)
-    yield from _differences(folder, "claim", "key", record.claims, claimed(recipe.claims(data)))
-    yield from _differences(folder, "comparison", "what", record.comparisons, compared(recipe.compare(data)))
+    yield from _differences(folder, "claim", "key", record.claims, stored_claims(recipe.claims(data)))
+    yield from _differences(folder, "comparison", "what", record.comparisons, stored_comparisons(recipe.compare(data)))
     again = rendered(recipe, data, REDRAWN)
     stored = folder / REDRAWN
     if comparable(record) and stored.exists() and not same_picture(stored.read_text(), again.decode()):
         yield f"{stored}: is not what its table draws; make the figure again"
 
 
-def comparable(record: Record) -> bool:
+def comparable(record: FigureRecord) -> bool:
     """Whether this version of matplotlib drew the pictures; another one draws a little otherwise."""
     return record.making.environment.get("matplotlib") == mpl.__version__
 

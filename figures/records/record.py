@@ -14,7 +14,7 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -41,7 +41,7 @@ WHOSE = ("paper", "repository", "ours")
 tags as recollected, derived or proposed is "ours"."""
 
 
-class Found(BaseModel):
+class StoredEstimate(BaseModel):
     """A mean over seeds and its 95 % interval; None where there is none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,7 +52,7 @@ class Found(BaseModel):
     seeds: int
 
     @classmethod
-    def of(cls, found: Estimate) -> Found:
+    def of(cls, found: Estimate) -> StoredEstimate:
         """From an estimate."""
         return cls(mean=_known(found.mean), low=_known(found.low), high=_known(found.high), seeds=found.n)
 
@@ -64,7 +64,7 @@ class Found(BaseModel):
         return f"{self.mean:.3g} [{self.low:.3g}, {self.high:.3g}]"
 
 
-class Claimed(BaseModel):
+class StoredClaim(BaseModel):
     """A claim and what the table says of it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -74,13 +74,13 @@ class Claimed(BaseModel):
     source: str
     measure: str
     expected: str
-    found: Found
+    found: StoredEstimate
     effect: float | None
     p: float | None
     verdict: str
 
     @classmethod
-    def of(cls, result: ClaimResult) -> Claimed:
+    def of(cls, result: ClaimResult) -> StoredClaim:
         """From a checked claim."""
         claim = result.claim
         return cls(
@@ -89,14 +89,14 @@ class Claimed(BaseModel):
             source=claim.source,
             measure=claim.measure,
             expected=f"{claim.side} {claim.threshold:g}",
-            found=Found.of(result.found),
+            found=StoredEstimate.of(result.found),
             effect=_known(result.effect),
             p=_known(result.p),
             verdict=VERDICTS[result.verdict],
         )
 
 
-class Compared(BaseModel):
+class StoredComparison(BaseModel):
     """A printed number beside ours."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -104,16 +104,16 @@ class Compared(BaseModel):
     what: str
     printed: str
     source: str
-    ours: Found
+    ours: StoredEstimate
     remark: str
 
     @classmethod
-    def of(cls, one: Comparison) -> Compared:
+    def of(cls, one: Comparison) -> StoredComparison:
         """From a comparison."""
-        return cls(what=one.what, printed=one.printed, source=one.source, ours=Found.of(one.ours), remark=one.remark)
+        return cls(**{**one._asdict(), "ours": StoredEstimate.of(one.ours)})
 
 
-class Making(BaseModel):
+class Provenance(BaseModel):
     """What made a figure.
 
     Attributes:
@@ -135,7 +135,7 @@ class Making(BaseModel):
     training_seconds: float
 
 
-class Record(BaseModel):
+class FigureRecord(BaseModel):
     """The content of claims.json.
 
     Attributes:
@@ -152,62 +152,64 @@ class Record(BaseModel):
 
     figure: str
     scale: Scale
-    making: Making
+    making: Provenance
     files: dict[str, str]
-    claims: tuple[Claimed, ...]
-    comparisons: tuple[Compared, ...]
+    claims: tuple[StoredClaim, ...]
+    comparisons: tuple[StoredComparison, ...]
     seal: str = ""
 
-    def sealed(self) -> Record:
+    def sealed(self) -> FigureRecord:
         """The same with the seal that belongs to it."""
         content = json.dumps(self.model_dump(mode="json", exclude={"seal"}), sort_keys=True)
         return self.model_copy(update={"seal": hashlib.sha256(content.encode()).hexdigest()})
 
 
-class Named(Protocol):
-    """A recipe, or what is known of it without it."""
-
-    @property
-    def name(self) -> str:
-        """PAPER/FIGURE."""
-        ...
+def folder_of(gallery: Path, name: str, scale: str) -> Path:
+    """Where the files of the figure PAPER/FIGURE stand."""
+    return gallery / name / scale
 
 
-def folder_of(gallery: Path, recipe: Named, scale: str) -> Path:
-    """Where a figure's files stand."""
-    return gallery / recipe.name / scale
+def write_figure(recipe: Recipe, scale: Scale, data: pd.DataFrame, making: Provenance, gallery: Path) -> FigureRecord:
+    """Write the table, and from the table the pictures, the claims and the record.
 
+    Args:
+        recipe: of the figure.
+        scale: its size.
+        data: the table behind the picture.
+        making: what made it; the version of matplotlib is added.
+        gallery: folder of all figures.
 
-def write_figure(recipe: Recipe, scale: Scale, data: pd.DataFrame, making: Making, gallery: Path) -> Record:
-    """Write the table, and from the table the pictures, the claims and the record."""
+    Returns:
+        The record.
+    """
     import matplotlib as mpl
 
-    folder = folder_of(gallery, recipe, scale)
+    folder = folder_of(gallery, recipe.name, scale)
     write_atomically(folder / DATA, data.to_csv(index=False, lineterminator="\n").encode())
     read = read_data(folder)
     for name in PICTURES:
         write_atomically(folder / name, rendered(recipe, read, name))
     making = making.model_copy(update={"environment": {**making.environment, "matplotlib": mpl.__version__}})
-    record = Record(
+    record = FigureRecord(
         figure=recipe.name,
         scale=scale,
         making=making,
         files={name: digest(folder / name) for name in (DATA, *PICTURES)},
-        claims=claimed(recipe.claims(read)),
-        comparisons=compared(recipe.compare(read)),
+        claims=stored_claims(recipe.claims(read)),
+        comparisons=stored_comparisons(recipe.compare(read)),
     ).sealed()
     write_atomically(folder / CLAIMS, (record.model_dump_json(indent=1) + "\n").encode())
     return record
 
 
-def claimed(results: Iterable[ClaimResult]) -> tuple[Claimed, ...]:
+def stored_claims(results: Iterable[ClaimResult]) -> tuple[StoredClaim, ...]:
     """Checked claims as they are stored."""
-    return tuple(Claimed.of(result) for result in results)
+    return tuple(StoredClaim.of(result) for result in results)
 
 
-def compared(found: Iterable[Comparison]) -> tuple[Compared, ...]:
+def stored_comparisons(found: Iterable[Comparison]) -> tuple[StoredComparison, ...]:
     """Comparisons as they are stored."""
-    return tuple(Compared.of(one) for one in found)
+    return tuple(StoredComparison.of(one) for one in found)
 
 
 def read_data(folder: Path) -> pd.DataFrame:
@@ -227,7 +229,7 @@ def read_data(folder: Path) -> pd.DataFrame:
     return table
 
 
-def read_record(folder: Path) -> Record:
+def read_record(folder: Path) -> FigureRecord:
     """What stands beside the pictures.
 
     Raises:
@@ -235,7 +237,7 @@ def read_record(folder: Path) -> Record:
     """
     path = folder / CLAIMS
     try:
-        return Record.model_validate_json(path.read_bytes())
+        return FigureRecord.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise RunError(f"{folder}: has no {CLAIMS}; make the figure first") from None
     except ValidationError as error:
@@ -244,9 +246,9 @@ def read_record(folder: Path) -> Record:
         raise RunError(f"{path}: {one_line(error)}") from None
 
 
-def stored(gallery: Path, recipe: Named, scale: str) -> Record | None:
-    """The record of a figure, if it was made; errors as `read_record`."""
-    folder = folder_of(gallery, recipe, scale)
+def stored_record(gallery: Path, name: str, scale: str) -> FigureRecord | None:
+    """The record of the figure PAPER/FIGURE, if it was made; errors as `read_record`."""
+    folder = folder_of(gallery, name, scale)
     return read_record(folder) if folder.exists() else None
 
 

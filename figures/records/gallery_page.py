@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 from cotoolkit.studies.scale import Scale
 from figures.catalogue import PAPERS, not_reproduced, recipes
 from figures.recipe import Recipe
-from figures.record import VERDICTS, Record, folder_of, stored
+from figures.records.record import VERDICTS, FigureRecord, folder_of, stored_record
+from figures.source_tags import SOURCE_TAGS
 
 SCALES: tuple[Scale, ...] = ("smoke", "laptop", "paper")
 
@@ -34,79 +36,101 @@ since.
 
 The [gallery of the studies](gallery/README.md) holds what `cotoolkit analyse`, `demo` and `bench-alarm` found at full
 length.
+
+Tags in sources say how sure they are. P, F, D, T and H with a number, such as P12, name a prediction or a claim in the
+specification of the paper.
 """
+
+
+class Stored(NamedTuple):
+    """A stored figure."""
+
+    recipe: Recipe
+    scale: Scale
+    record: FigureRecord
 
 
 def gallery_page(gallery: Path) -> str:
     """The whole page.
 
+    Args:
+        gallery: folder of all figures.
+
+    Returns:
+        Markdown.
+
     Raises:
         RunError: a stored figure without a readable record.
     """
+    known = list(recipes().values())
+    made = [
+        Stored(recipe, scale, record)
+        for recipe in known
+        for scale in SCALES
+        if (record := stored_record(gallery, recipe.name, scale)) is not None
+    ]
     parts = [
         HEAD.format(gallery=gallery.name, version=version("cotoolkit")),
-        *_overview(gallery),
-        *_reproduction(gallery),
+        _table(["tag", "meaning"], SOURCE_TAGS.items()),
+        *_overview(known, made),
+        *_reproduction(made),
     ]
     for paper, title in PAPERS.items():
         parts.append(f"## {title}\n")
-        for recipe in recipes().values():
+        for recipe in known:
             if recipe.paper == paper:
-                parts += list(_figure(recipe, gallery))
+                stop = "" if recipe.shows.endswith("?") else "."
+                parts.append(f"### {recipe.name}\n\n{recipe.shows}{stop} {recipe.item}.\n")
+                parts += [part for one in made if one.recipe is recipe for part in _figure(one, gallery)]
         if not_reproduced()[paper]:
-            parts.append("Not built:\n")
+            parts.append("Not reproduced:\n")
             parts.append("".join(f"- {one.item}: {one.why}\n" for one in not_reproduced()[paper]))
     return "\n".join(parts)
 
 
-def _overview(gallery: Path) -> Iterator[str]:
+def _overview(known: Sequence[Recipe], made: Sequence[Stored]) -> Iterator[str]:
     """Every stored figure in one line, with how its claims came out."""
     yield "## All figures\n"
     rows = []
-    for recipe in recipes().values():
-        made = {scale: record for scale in SCALES if (record := stored(gallery, recipe, scale)) is not None}
+    for recipe in known:
+        own = [one for one in made if one.recipe is recipe]
         link = f"[{recipe.name}](#{recipe.name.replace('/', '').lower()})"
-        rows += [[link, recipe.shows, scale, _verdicts([record])] for scale, record in made.items()]
-        if not made:
+        rows += [[link, recipe.shows, one.scale, _verdicts([one])] for one in own]
+        if not own:
             rows.append([recipe.name, recipe.shows, "not made", ""])
     yield _table(["figure", "what it shows", "scale", "claims"], rows)
     for scale in SCALES:
-        records = [record for recipe in recipes().values() if (record := stored(gallery, recipe, scale)) is not None]
-        if records:
-            yield f"Scale {scale}, {len(records)} figures: {_verdicts(records)}.\n"
+        at_scale = [one for one in made if one.scale == scale]
+        if at_scale:
+            yield f"Scale {scale}, {len(at_scale)} figures: {_verdicts(at_scale)}.\n"
 
 
-def _verdicts(records: Sequence[Record]) -> str:
+def _verdicts(made: Sequence[Stored]) -> str:
     """How many claims came out how."""
-    found = Counter(claim.verdict for record in records for claim in record.claims)
+    found = Counter(claim.verdict for one in made for claim in one.record.claims)
     return ", ".join(f"{found[verdict]} {verdict}" for verdict in VERDICTS.values() if found[verdict])
 
 
-def _figure(recipe: Recipe, gallery: Path) -> Iterator[str]:
-    """A figure at all its scales: heading, then picture, command and claims of each."""
-    yield f"### {recipe.name}\n"
-    stop = "" if recipe.shows.endswith("?") else "."
-    yield f"{recipe.shows}{stop} {recipe.item}.\n"
-    for scale in SCALES:
-        record = stored(gallery, recipe, scale)
-        if record is None:
-            continue
-        folder = f"{gallery.name}/{folder_of(Path(), recipe, scale).as_posix()}"
-        yield f"![{recipe.shows}]({folder}/figure.png)\n"
-        yield f"Scale **{scale}** · `{record.making.command}` · {_made(record)} · [table]({folder}/data.csv) · " + (
-            f"[record]({folder}/claims.json) · [PDF]({folder}/figure.pdf) · [SVG]({folder}/figure.svg)\n"
+def _figure(made: Stored, gallery: Path) -> Iterator[str]:
+    """A figure at one scale: picture, command and claims."""
+    recipe, scale, record = made
+    folder = f"{gallery.name}/{folder_of(Path(), recipe.name, scale).as_posix()}"
+    yield f"![{recipe.shows}]({folder}/figure.png)\n"
+    yield (
+        f"Scale **{scale}** · `{record.making.command}` · {_made_of(record)} · [table]({folder}/data.csv) · "
+        f"[record]({folder}/claims.json) · [PDF]({folder}/figure.pdf) · [SVG]({folder}/figure.svg)\n"
+    )
+    if record.claims:
+        yield _table(
+            ["claim", "verdict", "found", "expected", "source"],
+            [
+                [f"**{c.key}** {c.statement} ({c.measure})", c.verdict, str(c.found), c.expected, c.source]
+                for c in record.claims
+            ],
         )
-        if record.claims:
-            yield _table(
-                ["claim", "verdict", "found", "expected", "source"],
-                [
-                    [f"**{c.key}** {c.statement} ({c.measure})", c.verdict, str(c.found), c.expected, c.source]
-                    for c in record.claims
-                ],
-            )
 
 
-def _made(record: Record) -> str:
+def _made_of(record: FigureRecord) -> str:
     """What the figure rests on, in a few words."""
     making = record.making
     by = making.environment.get("cotoolkit", "an unknown version")
@@ -118,21 +142,18 @@ def _made(record: Record) -> str:
     return f"{len(making.runs)} runs, {seeds} seed{'s' * (seeds != 1)}, {device}{older}"
 
 
-def _reproduction(gallery: Path) -> Iterator[str]:
+def _reproduction(made: Sequence[Stored]) -> Iterator[str]:
     """Printed numbers beside ours."""
     yield "## Printed numbers beside ours\n"
     yield (
         "Only numbers that somebody could read, with where; of most papers no result could be read. Ours are means "
         "with a 95 % interval, over seeds but where a remark says otherwise, at the scale named.\n"
     )
-    rows: list[list[str]] = []
-    for recipe in recipes().values():
-        for scale in SCALES:
-            record = stored(gallery, recipe, scale)
-            rows += [
-                [recipe.name, one.what, f"{one.printed} ({one.source})", str(one.ours), scale, one.remark]
-                for one in (record.comparisons if record else ())
-            ]
+    rows = [
+        [recipe.name, one.what, f"{one.printed} ({one.source})", str(one.ours), scale, one.remark]
+        for recipe, scale, record in made
+        for one in record.comparisons
+    ]
     checks = [row for row in rows if CHECKED in row[2]]
     head = ["figure", "number", "printed", "ours", "scale", "differences"]
     yield _table(head, [row for row in rows if row not in checks])
@@ -140,7 +161,7 @@ def _reproduction(gallery: Path) -> Iterator[str]:
     yield _table([*head[:2], "specification", *head[3:]], checks)
 
 
-def _table(head: list[str], rows: list[list[str]]) -> str:
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = ["| " + " | ".join(head) + " |", "| --- " * len(head) + "|"]
     lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
     return "\n".join(lines) + "\n"
