@@ -1,4 +1,4 @@
-"""Does the window of broken strengths move when the epsilon-ball is respected? Three orders of clamping, one question of ours.
+"""Does the window of broken strengths move when the epsilon-ball is respected? Three orders of clamping, ours.
 
 Injected images leave [0, 1]. The released code clamps to the ball and then to the box, which forces perturbations
 larger than epsilon where the image leaves the box by more than that. A pixel leaves it by beta at most, so up to

@@ -2,7 +2,8 @@
 
 The filter stands before the network, at training and test, on clean and adversarial inputs (known from the released
 code). As released it keeps the first rows of coefficients with all their columns, not a square; which of the two made
-the paper's curves is unknown. That low frequencies alone prevent catastrophic overfitting at a moderate radius is recollected.
+the paper's curves is unknown. That low frequencies alone prevent catastrophic overfitting at a moderate radius is
+recollected.
 """
 
 from __future__ import annotations

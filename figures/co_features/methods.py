@@ -1,7 +1,7 @@
 """Other adversarial training on the data that break FGSM: PGD, N-FGSM with two sizes of noise, GradAlign.
 
-That they prevent catastrophic overfitting is recollected (P5, P6). GradAlign's published law for its weight ends at 16/255, so on
-digits, whose radii are larger, the two weights are ours.
+That they prevent catastrophic overfitting is recollected (P5, P6). GradAlign's published law for its weight ends at
+16/255, so on digits, whose radii are larger, the two weights are ours.
 """
 
 from __future__ import annotations
