@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from analyses.core.claims import ClaimRow, ClaimTable, claim
-from analyses.core.run_measurement import Look
-from analyses.core.runner import Lab
+from analyses.core.measurement import RunMeasurement
+from analyses.core.runner import StudyRunner
 from cotoolkit.data import apply_intervention, load
 from cotoolkit.evaluation.protocol import evaluate
 from cotoolkit.plotting.style import CYCLE, DASHES, MARKERS, PAGE
@@ -111,16 +111,16 @@ def cross_test(folder: RunFolder) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per method, strength, seed and test."""
     setup = SETUPS[scale]
-    table_of(lab, STUDIES[scale])
-    looks = [
-        Look(setup.config(arm, seed), cross_test, {"method": method, "beta": beta, "seed": seed})
+    table_of(runner, STUDIES[scale])
+    measurements = [
+        RunMeasurement(setup.config(arm, seed), cross_test, {"method": method, "beta": beta, "seed": seed})
         for (method, beta), arm in arms(setup).items()
         for seed in setup.seeds
     ]
-    return lab.measure(looks).assign(scale=scale)
+    return runner.measure(measurements).assign(scale=scale)
 
 
 def draw(data: pd.DataFrame) -> Figure:

@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimTable, claim
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.plotting.style import CYCLE, DASHES, MARKERS, PAGE
 from cotoolkit.studies.scale import Scale
 from figures.co_features.setups.grid_points import (
@@ -56,10 +56,10 @@ def _grid(setup: Setup) -> list[GridPoint]:
 STUDIES = {scale: (grid_study(setup, "box-modes", _grid(setup), setup.more_seeds),) for scale, setup in SETUPS.items()}
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per order, strength and seed."""
     setup = SETUPS[scale]
-    return grid_table(lab, setup, STUDIES[scale][0], _grid(setup), setup.more_seeds)
+    return grid_table(runner, setup, STUDIES[scale][0], _grid(setup), setup.more_seeds)
 
 
 def draw(data: pd.DataFrame) -> Figure:

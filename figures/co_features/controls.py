@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from analyses.core.claims import ClaimTable, claim
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.data import apply_intervention, load
 from cotoolkit.plotting.style import BLUE, GREEN, GREY, MARKERS, ORANGE, PAGE, PURPLE, VERMILION
 from cotoolkit.studies.scale import Scale
@@ -103,13 +103,13 @@ def matched_betas(setup: Setup) -> dict[str, float]:
     return {name: float(f"{setup.beta * snr['sign'] / snr[name]:.3g}") for name in MATCHED}
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per arm and seed; the matched arms are trained here, as their strengths depend on the data."""
     setup = SETUPS[scale]
-    table = grid_table(lab, setup, STUDIES[scale][0], _grid(setup))
+    table = grid_table(runner, setup, STUDIES[scale][0], _grid(setup))
     betas = matched_betas(setup)
     matched = [_cell(setup, f"{name} matched", {**inject(betas[name]), "carrier": CARRIER[name]}) for name in MATCHED]
-    more = grid_table(lab, setup, grid_study(setup, "controls-matched", matched), matched)
+    more = grid_table(runner, setup, grid_study(setup, "controls-matched", matched), matched)
     return pd.concat([table, more], ignore_index=True)
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimRow, ClaimTable, claim
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.data.planted import RADIUS
 from cotoolkit.plotting.style import METHOD_STYLES, PAGE
 from cotoolkit.studies.scale import Scale
@@ -43,10 +43,10 @@ STUDIES: dict[Scale, tuple[Study, ...]] = {
 }
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per data set, with and without the feature, and seed."""
     setup = SETUPS[scale]
-    return grid_table(lab, setup, STUDIES[scale][0], _grid(setup))
+    return grid_table(runner, setup, STUDIES[scale][0], _grid(setup))
 
 
 def draw(data: pd.DataFrame) -> Figure:

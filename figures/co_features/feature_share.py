@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimTable, claim
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.plotting.style import BLUE, PAGE, VERMILION
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
@@ -37,9 +37,9 @@ LIKE_RANDOM = 1.5
 SOURCE = "ours: test of the shortcut, P9 (measure of the spec, [D][H])"
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per arm with the feature, seed and iteration."""
-    found = run_courses(SETUPS[scale], lab)
+    found = run_courses(SETUPS[scale], runner)
     columns = ["arm", "seed", "iteration", "kept", "breakpoint", "before", "after", "random"]
     parts = [f"{attack}_{part}" for attack in ("fgsm", "pgd") for part in ("inside", "cancelled")]
     with_feature = found["arm"].isin(["fgsm_with", "pgd_with"])

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimTable, claim
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.plotting.style import BLUE, GREEN, MARKERS, ORANGE, PAGE, PURPLE, SKY, VERMILION
 from cotoolkit.studies.scale import Scale
 from figures.co_features.setups.grid_points import GridPoint, few_betas, grid_study, grid_table, lines
@@ -56,10 +56,10 @@ def _grid(setup: Setup) -> list[GridPoint]:
 STUDIES = {scale: (grid_study(setup, "methods", _grid(setup)),) for scale, setup in SETUPS.items()}
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per arm, strength and seed."""
     setup = SETUPS[scale]
-    return grid_table(lab, setup, STUDIES[scale][0], _grid(setup))
+    return grid_table(runner, setup, STUDIES[scale][0], _grid(setup))
 
 
 def draw(data: pd.DataFrame) -> Figure:

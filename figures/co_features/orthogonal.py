@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from analyses.core.claims import ClaimRow, ClaimTable, claim
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.data import apply_intervention, load
 from cotoolkit.plotting.style import CYCLE, DASHES, MARKERS, PAGE
 from cotoolkit.studies.scale import Scale
@@ -68,10 +68,10 @@ def removed_energy(images: Tensor, projected: Tensor) -> float:
     return 1 - float(projected.double().square().sum() / images.double().square().sum())
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per projector, strength and seed; `removed` is the projector's share of the test set's pixel energy."""
     setup = SETUPS[scale]
-    table = grid_table(lab, setup, STUDIES[scale][0], _grid(setup), setup.more_seeds)
+    table = grid_table(runner, setup, STUDIES[scale][0], _grid(setup), setup.more_seeds)
     config = setup.config(setup.arm(0.0), 0)
     test = load(config.data, config.seed).test
     plain, *_ = apply_intervention(test, config.intervention, config.seed, torch.device("cpu"), train=False)

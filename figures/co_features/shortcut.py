@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from analyses.core.claims import ClaimTable, claim
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.data import apply_intervention, load
 from cotoolkit.plotting.style import BLUE, GREY, PAGE, VERMILION
 from cotoolkit.studies.scale import Scale
@@ -125,10 +125,10 @@ def _flat(images: Tensor) -> NDArray[np.float64]:
     return flat
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per arm (and strength of the linear one) and seed."""
     setup = SETUPS[scale]
-    trained = grid_table(lab, setup, STUDIES[scale][0], _grid(setup))
+    trained = grid_table(runner, setup, STUDIES[scale][0], _grid(setup))
     return pd.concat([_linear_rows(setup), trained], ignore_index=True).assign(epsilon=setup.epsilon)
 
 

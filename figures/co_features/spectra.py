@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from analyses.core.claims import ClaimTable, claim
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.attacks.gradient import fgsm
 from cotoolkit.plotting.style import PAGE
 from cotoolkit.runs.checkpoints import evaluation_points, trained_series
@@ -55,9 +55,9 @@ def perturbation_spectra(folder: RunFolder) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per state, seed and coefficient."""
-    return across_breakpoint(SETUPS[scale], lab, perturbation_spectra).assign(scale=scale)
+    return across_breakpoint(SETUPS[scale], runner, perturbation_spectra).assign(scale=scale)
 
 
 def radial(data: pd.DataFrame) -> pd.DataFrame:

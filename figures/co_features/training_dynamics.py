@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimRow, ClaimTable, claim
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.plotting.style import BLUE, GREY, PAGE, SKY, VERMILION
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
@@ -33,10 +33,10 @@ STUDIES: dict[Scale, tuple[Study, ...]] = {scale: (kept_study(setup),) for scale
 HYPOTHESIS = "ours: hypothesis, recollected [M], P8"
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per arm, seed and kept iteration."""
     columns = ["arm", "seed", "iteration", "clean", "fgsm", "pgd", "curvature", "breakpoint", "before", "after"]
-    found = run_courses(SETUPS[scale], lab)
+    found = run_courses(SETUPS[scale], runner)
     return found.loc[found["kept"], columns].reset_index(drop=True).assign(scale=scale)
 
 

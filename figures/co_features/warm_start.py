@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimTable, claim
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.core.digest import split_stamp, stamped
 from cotoolkit.plotting.style import BLUE, ORANGE, PAGE, VERMILION
 from cotoolkit.runs.folder import RunFolder
@@ -55,15 +55,15 @@ def _course(root: Path, setup: Setup, point: GridPoint, seed: int) -> pd.DataFra
     return probe.assign(seed=seed, **point.label)
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per arm, seed and watched iteration; what came of the run (robust, breakpoint) stands in each."""
     setup, points = SETUPS[scale], _grid(SETUPS[scale])
-    ends = [grid_table(lab, setup, STUDIES[scale][0], points)]
-    warm = {seed: _warm(setup, lab.root, seed) for seed in setup.seeds}
+    ends = [grid_table(runner, setup, STUDIES[scale][0], points)]
+    warm = {seed: _warm(setup, runner.root, seed) for seed in setup.seeds}
     grids = tuple(grid for seed, point in warm.items() for grid in grid_study(setup, "", [point], [seed]).grids)
     study = Study(name="warm-start", scale=scale, base=setup.base, grids=grids)
-    ends += [grid_table(lab, setup, study, [point], [seed]) for seed, point in warm.items()]
-    courses = [_course(lab.root, setup, point, seed) for seed in setup.seeds for point in (*points, warm[seed])]
+    ends += [grid_table(runner, setup, study, [point], [seed]) for seed, point in warm.items()]
+    courses = [_course(runner.root, setup, point, seed) for seed in setup.seeds for point in (*points, warm[seed])]
     return pd.concat(courses, ignore_index=True).merge(pd.concat(ends), on=["arm", "seed"])
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.plotting.style import BLUE, GREEN, GREY, PAGE, VERMILION
 from cotoolkit.studies.scale import Scale
 from figures.elements import category_axis, new_figure, seed_points, zero_line
@@ -29,9 +29,9 @@ PAIRS = {
 }
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """Statistics of the angles by layer and pair."""
-    return part_of(scale, lab, "angles")
+    return part_of(scale, runner, "angles")
 
 
 def by_layer(data: pd.DataFrame, pair: str, statistic: str = "median") -> pd.DataFrame:

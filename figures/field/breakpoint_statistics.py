@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from analyses.breakpoint_mixtures.arms import AFTER, BEFORE
-from analyses.core.run_measurement import Look
-from analyses.core.runner import Lab
+from analyses.core.measurement import RunMeasurement
+from analyses.core.runner import StudyRunner
 from cotoolkit.attacks.gradient import attack_mode, fgsm, holds, input_gradient, pgd
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.seeding import generator
@@ -51,17 +51,17 @@ def _study(setup: Setup) -> Study:
 STUDIES: dict[Scale, tuple[Study, ...]] = {scale: (_study(setup),) for scale, setup in SETUPS.items()}
 
 
-def collect_statistics(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect_statistics(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """Train and measure the two arms. Columns arm, seed, iteration, statistic, value, scale."""
     setup = SETUPS[scale]
     for study in STUDIES[scale]:
-        lab.train(study)
-    looks = [
-        Look(setup.config(setup.arm(beta), seed), run_statistics, {"arm": arm, "seed": seed}, {"points": 100})
+        runner.train(study)
+    measurements = [
+        RunMeasurement(setup.config(setup.arm(beta), seed), run_statistics, {"arm": arm, "seed": seed}, {"points": 100})
         for arm, beta in ARMS.items()
         for seed in setup.seeds
     ]
-    return lab.measure(looks).assign(scale=scale)
+    return runner.measure(measurements).assign(scale=scale)
 
 
 def run_statistics(folder: RunFolder, points: int) -> pd.DataFrame:

@@ -13,8 +13,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimRow, ClaimTable, claim
-from analyses.core.run_measurement import Look
-from analyses.core.runner import Lab
+from analyses.core.measurement import RunMeasurement
+from analyses.core.runner import StudyRunner
 from cotoolkit.plotting.style import BLUE, PAGE, VERMILION
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.scale import Scale
@@ -76,11 +76,13 @@ def probe_course(folder: RunFolder) -> pd.DataFrame:
     return pd.concat([found, own], ignore_index=True)[["iteration", "statistic", "value"]]
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """Train the runs, and read their courses."""
-    table_of(lab, [STUDY])
-    looks = [Look(run, probe_course, {"width": run.model.width, "seed": run.seed}) for run in STUDY.runs()]
-    return lab.measure(looks).assign(scale=scale)
+    table_of(runner, [STUDY])
+    measurements = [
+        RunMeasurement(run, probe_course, {"width": run.model.width, "seed": run.seed}) for run in STUDY.runs()
+    ]
+    return runner.measure(measurements).assign(scale=scale)
 
 
 def statistic(data: pd.DataFrame, name: str) -> pd.DataFrame:

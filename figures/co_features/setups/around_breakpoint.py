@@ -13,8 +13,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from analyses.core.run_measurement import Look
-from analyses.core.runner import Lab
+from analyses.core.measurement import RunMeasurement
+from analyses.core.runner import StudyRunner
 from cotoolkit.attacks.gradient import attack_mode, fgsm, input_gradient, pgd
 from cotoolkit.config import RunConfig
 from cotoolkit.core.errors import RunError
@@ -204,15 +204,15 @@ def kept_study(setup: Setup) -> Study:
     return setup.study("watched", kept_arms(setup).values())
 
 
-def run_courses(setup: Setup, lab: Lab) -> pd.DataFrame:
+def run_courses(setup: Setup, runner: StudyRunner) -> pd.DataFrame:
     """`run_course` of all kept runs, trained if need be; further columns arm and seed."""
-    table_of(lab, [kept_study(setup)])
-    looks = [
-        Look(setup.config(arm, seed), run_course, {"arm": name, "seed": seed})
+    table_of(runner, [kept_study(setup)])
+    measurements = [
+        RunMeasurement(setup.config(arm, seed), run_course, {"arm": name, "seed": seed})
         for name, arm in kept_arms(setup).items()
         for seed in setup.seeds
     ]
-    return lab.measure(looks)
+    return runner.measure(measurements)
 
 
 def beside_breakpoint(data: pd.DataFrame, arm: str, measure: str, side: str) -> np.ndarray:
@@ -236,7 +236,7 @@ def broken_arms(setup: Setup, methods: Sequence[str]) -> dict[str, Settings]:
 
 
 def across_breakpoint(
-    setup: Setup, lab: Lab, function: Callable[..., pd.DataFrame], methods: Sequence[str] = ("fgsm", "pgd")
+    setup: Setup, runner: StudyRunner, function: Callable[..., pd.DataFrame], methods: Sequence[str] = ("fgsm", "pgd")
 ) -> pd.DataFrame:
     """A function of runs with the feature, trained if need be; further columns method and seed.
 
@@ -246,18 +246,18 @@ def across_breakpoint(
         RunError: there is none.
     """
     arms = broken_arms(setup, methods)
-    table = table_of(lab, [setup.study("across-break", arms.values())])
+    table = table_of(runner, [setup.study("across-break", arms.values())])
     broke = table.assign(broke=table["breakpoint"].notna()).pivot(index="seed", columns="method", values="broke")
     fit = broke["fgsm"] & ~broke.drop(columns="fgsm").any(axis=1)
     seeds = [int(seed) for seed in broke.index[fit]]
     if not seeds:
         raise RunError(f"epsilon {setup.epsilon:g}, beta {setup.beta:g}: no seed breaks FGSM training and no other")
-    looks = [
-        Look(setup.config(arm, seed), function, {"method": name, "seed": seed})
+    measurements = [
+        RunMeasurement(setup.config(arm, seed), function, {"method": name, "seed": seed})
         for name, arm in arms.items()
         for seed in seeds
     ]
-    return lab.measure(looks)
+    return runner.measure(measurements)
 
 
 def across_breakpoint_studies(methods: Sequence[str] = ("fgsm", "pgd")) -> dict[Scale, tuple[Study, ...]]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.study import Study
 from figures.co_features.setups.setup import Settings, Setup
@@ -35,7 +35,7 @@ def grid_study(setup: Setup, name: str, points: Iterable[GridPoint], seeds: Sequ
 
 
 def grid_table(
-    lab: Lab, setup: Setup, study: Study, points: Iterable[GridPoint], seeds: Sequence[int] | None = None
+    runner: StudyRunner, setup: Setup, study: Study, points: Iterable[GridPoint], seeds: Sequence[int] | None = None
 ) -> pd.DataFrame:
     """Train a study of points: one row per point and seed, with its label, accuracies in [0, 1], breakpoint and scale.
 
@@ -44,11 +44,11 @@ def grid_table(
     Raises:
         RunError: a run failed.
     """
-    runs = lab.train(study).set_index("run")
+    runs = runner.train(study).set_index("run")
     rows = []
     for point in points:
         for seed in setup.seeds if seeds is None else seeds:
-            run = runs.loc[RunFolder.of(lab.root, setup.config(point.settings, seed)).path.name]
+            run = runs.loc[RunFolder.of(runner.root, setup.config(point.settings, seed)).path.name]
             accuracies = {"clean": run["clean"], "fgsm": run["fgsm"], "robust": run[setup.accuracy]}
             rows.append({**point.label, "seed": seed, **accuracies, "breakpoint": run["breakpoint"]})
     return pd.DataFrame(rows).assign(scale=setup.scale)
