@@ -1,7 +1,7 @@
 """What the monitor sees, in TensorBoard and in a CSV file, through the loggers of Lightning Fabric.
 
     pip install tensorboard
-    python docs/examples/loggers.py logs && tensorboard --logdir logs
+    python examples/loggers.py logs && tensorboard --logdir logs
 
 Any object with Fabric's `log_metrics(metrics, step)` will do, such as a `WandbLogger` of PyTorch Lightning.
 """

@@ -1,7 +1,7 @@
 """The monitor as a callback of PyTorch Lightning: FGSM training collapses, and the trainer stops.
 
 pip install 'cotoolkit[lightning]'
-python docs/examples/lightning_callback.py
+python examples/lightning_callback.py
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Rescue: the same FGSM training with and without it, judged by a PGD evaluation that the monitor knows nothing of.
 
-python docs/examples/rescue.py
+python examples/rescue.py
 """
 
 from __future__ import annotations

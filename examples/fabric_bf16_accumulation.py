@@ -1,6 +1,6 @@
 """The monitor with Lightning Fabric: bfloat16 autocast, and two batches to an update.
 
-python docs/examples/fabric_bf16_accumulation.py
+python examples/fabric_bf16_accumulation.py
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The monitor in a plain PyTorch loop: FGSM training collapses, and is stopped there.
 
-    python docs/examples/plain_loop.py
+    python examples/plain_loop.py
 
 Digits with an injected feature that FGSM training collapses on (Ortiz-Jimenez et al., TMLR 2023).
 """

@@ -1,6 +1,6 @@
 """The monitor with accelerate: bfloat16 autocast, and two batches to an update.
 
-python docs/examples/accelerate_bf16_accumulation.py
+python examples/accelerate_bf16_accumulation.py
 """
 
 from __future__ import annotations
