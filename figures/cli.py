@@ -109,7 +109,7 @@ def verify_figures(
 
 
 @app.command("page")
-def write_page(gallery: Gallery = Path("figures/gallery")) -> None:
+def write_gallery_page(gallery: Gallery = Path("figures/gallery")) -> None:
     """Write the gallery's page, README.md beside the gallery, from the stored figures."""
     from cotoolkit.core.files import write_atomically
     from figures.records.gallery_page import gallery_page

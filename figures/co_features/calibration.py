@@ -36,7 +36,7 @@ VECTORS = 5
 """The features of the first classes, mutually orthogonal; the others are their negatives."""
 
 
-class Measured(NamedTuple):
+class CalibrationPlan(NamedTuple):
     """A data set and what is measured on it.
 
     Attributes:
@@ -54,9 +54,11 @@ class Measured(NamedTuple):
     beta: float
 
 
-MEASURED: dict[Scale, Measured] = {
-    "smoke": Measured("digits", (0.0, 0.1, 0.15, 0.25, 0.4), ((0.15, 0.1), (0.25, 0.2)), tuple(range(1, 9)), 0.15),
-    "laptop": Measured(
+PLANS: dict[Scale, CalibrationPlan] = {
+    "smoke": CalibrationPlan(
+        "digits", (0.0, 0.1, 0.15, 0.25, 0.4), ((0.15, 0.1), (0.25, 0.2)), tuple(range(1, 9)), 0.15
+    ),
+    "laptop": CalibrationPlan(
         "cifar10",
         tuple(beta / 255 for beta in (0, 1, 4, 8, 12, 16, 20, 26)),
         ((8 / 255, 6 / 255), (11 / 255, 6 / 255), (20 / 255, 8 / 255)),
@@ -65,7 +67,7 @@ MEASURED: dict[Scale, Measured] = {
     ),
 }
 
-STUDIES: dict[Scale, tuple[Study, ...]] = dict.fromkeys(MEASURED, ())
+STUDIES: dict[Scale, tuple[Study, ...]] = dict.fromkeys(PLANS, ())
 
 Row = tuple[str, float, float]
 """A measure, where it was taken (strength, bandwidth or number of a vector), and its value."""
@@ -90,23 +92,23 @@ def contrast_kept(images: Tensor, filtered: Tensor) -> float:
     return float(energies[0] / energies[1])
 
 
-def _of_test(images: Tensor, labels: Tensor, measured: Measured) -> Iterator[Row]:
+def _of_test(images: Tensor, labels: Tensor, plan: CalibrationPlan) -> Iterator[Row]:
     vectors = Paired().vectors(10, (*images.shape[1:],))
-    for beta in measured.betas:
+    for beta in plan.betas:
         injected, _ = Inject(Paired(), beta=beta)(images, labels, classes=10)
         entries, whole = outside(injected)
         yield "entries_outside", beta, entries
         yield "images_outside", beta, whole
         scores = injected.flatten(1) @ vectors.flatten(1).mT
         yield "matched_filter", beta, float((scores.argmax(1) == labels).float().mean())
-    for beta, epsilon in measured.forced:
+    for beta, epsilon in plan.forced:
         injected, _ = Inject(Paired(), beta=beta)(images, labels, classes=10)
         entries, whole = outside(injected, epsilon)
         yield f"entries_forced_{epsilon:.6g}", beta, entries
         yield f"images_forced_{epsilon:.6g}", beta, whole
     for name, projector in (("correct", Project(Paired())), ("released", ReleasedProject(Paired()))):
         yield f"removed_{name}", 0.0, removed(images, projector(images, classes=10)[0])
-    for bandwidth in measured.bandwidths:
+    for bandwidth in plan.bandwidths:
         yield "kept_square", bandwidth, contrast_kept(images, LowPass(bandwidth)(images)[0])
         yield "kept_rows", bandwidth, contrast_kept(images, ReleasedRowLowPass(bandwidth)(images)[0])
 
@@ -127,16 +129,14 @@ def _fifths(data: ImageSet) -> Iterator[tuple[int, Tensor, Tensor]]:
 
 def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per fifth of the images, measure and place; what the training images give bears `set` "train"."""
-    measured = MEASURED[scale]
-    splits = load(DataConfig(name=measured.data), 0, runner.download)
+    plan = PLANS[scale]
+    splits = load(DataConfig(name=plan.data), 0, runner.download)
     rows = [
-        ("test", part, *row)
-        for part, images, labels in _fifths(splits.test)
-        for row in _of_test(images, labels, measured)
+        ("test", part, *row) for part, images, labels in _fifths(splits.test) for row in _of_test(images, labels, plan)
     ]
     rows += [("train", part, *row) for part, images, _ in _fifths(splits.train) for row in _of_train(images)]
     table = pd.DataFrame(rows, columns=["set", "part", "measure", "at", "value"])
-    return table.assign(data=measured.data, scale=scale)
+    return table.assign(data=plan.data, scale=scale)
 
 
 def _of(data: pd.DataFrame, measure: str, at: float | None = None) -> pd.DataFrame:
@@ -191,8 +191,8 @@ class _Results(NamedTuple):
 
 
 def _read(data: pd.DataFrame) -> _Results:
-    measured = MEASURED[data["scale"].iloc[0]]
-    return _Results(data, measured.beta, measured.bandwidths[len(measured.bandwidths) // 2 - 1])
+    plan = PLANS[data["scale"].iloc[0]]
+    return _Results(data, plan.beta, plan.bandwidths[len(plan.bandwidths) // 2 - 1])
 
 
 CLAIMS: ClaimTable[_Results] = ClaimTable(
