@@ -50,6 +50,9 @@ def runs_of(recipe: Recipe, scale: Scale) -> int:
         recipe: of the figure.
         scale: its size.
 
+    Returns:
+        The number.
+
     Raises:
         ConfigError: the recipe has no such scale.
     """

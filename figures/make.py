@@ -28,6 +28,9 @@ def make(recipe: Recipe, scale: Scale, runner: StudyRunner, gallery: Path, *, co
         gallery: folder of all figures.
         command: that makes it again; by default that of the command line.
 
+    Returns:
+        The record of what was made.
+
     Raises:
         ConfigError: the recipe has no such scale.
         RunError: a run failed, or a measuring process died.
@@ -43,6 +46,11 @@ def train_first(recipes: Sequence[Recipe], scale: Scale, runner: StudyRunner) ->
     """Train what the recipes share and what they do not, in one go.
 
     Runs that fail are left to the recipes that need them.
+
+    Args:
+        recipes: whose runs are trained.
+        scale: their size.
+        runner: where to train.
     """
     configs = {run.identity: run for recipe in recipes for study in recipe.at(scale) for run in study.runs()}
     grids = tuple({name: (value,) for name, value in config.to_data().items()} for config in configs.values())

@@ -32,6 +32,13 @@ def require_columns(table: pd.DataFrame, columns: Sequence[str]) -> None:
 def kind_name(by: Sequence[str], key: object) -> str:
     """A kind of run in a few words; settings that it does not have (nan) are left out.
 
+    Args:
+        by: columns that tell kinds apart.
+        key: their values: one, or a tuple.
+
+    Returns:
+        The words.
+
     >>> kind_name(["method", "epsilon", "method.k"], ("fgsm", 8 / 255, float("nan")))
     'fgsm, ε 8/255'
     """

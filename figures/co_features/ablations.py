@@ -66,6 +66,9 @@ def variants(images: Tensor, labels: Tensor, vectors: Tensor, beta: float) -> di
         vectors: (classes, C, H, W); for "reversed" class y carries the feature of the class whose vector is -v_y, and
             none where there is no such class.
         beta: strength.
+
+    Returns:
+        Images, labels and carried classes by the names of `TESTS`; shapes (N, C, H, W), (N,), (N,).
     """
     classes = torch.arange(len(vectors))
     pi = InjectPermuted(Paired(), beta=beta, seed=PERMUTATION_SEED).permutation(len(vectors))

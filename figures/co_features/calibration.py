@@ -76,18 +76,42 @@ SOURCE = "ours: the spec's own check on CIFAR-10 [N], "
 
 
 def outside(images: Tensor, margin: float = 0.0) -> tuple[float, float]:
-    """Share of entries that lie outside [0, 1] by more than `margin`, and share of images with any; (B, C, H, W)."""
+    """Share of entries that lie outside [0, 1] by more than `margin`, and share of images with any; (B, C, H, W).
+
+    Args:
+        images: (B, C, H, W).
+        margin: by which they may leave the box.
+
+    Returns:
+        Both shares, in [0, 1].
+    """
     over = (images < -margin) | (images > 1 + margin)
     return float(over.float().mean()), float(over.flatten(1).any(1).float().mean())
 
 
 def removed(before: Tensor, after: Tensor) -> float:
-    """Share of the images' energy that a change takes away: 1 - |after|^2 / |before|^2, over all images."""
+    """Share of the images' energy that a change takes away: 1 - |after|^2 / |before|^2, over all images.
+
+    Args:
+        before: images, (B, C, H, W).
+        after: the same, changed.
+
+    Returns:
+        The share, at most 1.
+    """
     return 1 - float(after.double().square().sum() / before.double().square().sum())
 
 
 def contrast_kept(images: Tensor, filtered: Tensor) -> float:
-    """Share of the energy about each image's and channel's own mean that a filter keeps, over all images."""
+    """Share of the energy about each image's and channel's own mean that a filter keeps, over all images.
+
+    Args:
+        images: (B, C, H, W).
+        filtered: the same, filtered.
+
+    Returns:
+        The share, 1 where nothing is lost.
+    """
     energies = [(one - one.mean((2, 3), keepdim=True)).double().square().sum() for one in (filtered, images)]
     return float(energies[0] / energies[1])
 

@@ -81,6 +81,9 @@ def matched_filter_snr(images: Tensor, vectors: Tensor) -> float:
     Args:
         images: natural ones, (N, C, H, W).
         vectors: of the classes, (K, C, H, W).
+
+    Returns:
+        The ratio, 1 / strength.
     """
     flat = vectors.double().flatten(1)
     length = flat.norm(dim=1)

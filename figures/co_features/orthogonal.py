@@ -64,7 +64,15 @@ STUDIES = {scale: (grid_study(setup, "orthogonal", _grid(setup), setup.more_seed
 
 
 def removed_energy(images: Tensor, projected: Tensor) -> float:
-    """Share of the sum of squared pixels that is gone, in [0, 1]; (N, C, H, W) twice."""
+    """Share of the sum of squared pixels that is gone, in [0, 1]; (N, C, H, W) twice.
+
+    Args:
+        images: (N, C, H, W).
+        projected: the same, projected.
+
+    Returns:
+        The share.
+    """
     return 1 - float(projected.double().square().sum() / images.double().square().sum())
 
 

@@ -59,6 +59,9 @@ def whitened_classifier(
         labels: (N,), every class among them.
         features: what is added to the images of each class, (K, D).
         ridge: added to the eigenvalues of the within-class covariance.
+
+    Returns:
+        Its weights (K, D) and biases (K,).
     """
     means = np.stack([images[labels == label].mean(axis=0) for label in range(len(features))])
     residual = images - means[labels]
@@ -74,6 +77,15 @@ def worst_case_accuracy(
     """Exact share of the images (N, D) that no perturbation of L-inf norm `epsilon` turns to another class.
 
     Each rival class j has a worst perturbation of its own, -epsilon sign(w_y - w_j), and one rival is enough.
+
+    Args:
+        linear: classifier of K classes.
+        images: (N, D).
+        labels: (N,).
+        epsilon: radius.
+
+    Returns:
+        The share, in [0, 1].
     """
     scores = images @ linear.weights.T + linear.bias
     between = linear.weights[labels][:, None] - linear.weights[None]

@@ -52,7 +52,15 @@ STUDIES: dict[Scale, tuple[Study, ...]] = {scale: (_study(setup),) for scale, se
 
 
 def collect_statistics(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
-    """Train and measure the two arms. Columns arm, seed, iteration, statistic, value, scale."""
+    """Train and measure the two arms. Columns arm, seed, iteration, statistic, value, scale.
+
+    Args:
+        scale: of the setup.
+        runner: where to train and measure.
+
+    Returns:
+        A row per arm, seed, iteration and statistic.
+    """
     setup = SETUPS[scale]
     for study in STUDIES[scale]:
         runner.train(study)
@@ -142,6 +150,14 @@ def aligned(data: pd.DataFrame, statistics: Sequence[str], spacing: int) -> pd.D
 
     Runs that do not break are placed by the break of the run with the same seed; rows that fall on the same place are
     averaged. Columns arm, seed, statistic, offset, value.
+
+    Args:
+        data: the table of the figure.
+        statistics: which ones.
+        spacing: iterations that are one place.
+
+    Returns:
+        A row per arm, seed, statistic and place.
     """
     at = breakpoints(data)
     rows = data[data["statistic"].isin(list(statistics)) & data["seed"].isin(list(at))]
@@ -160,6 +176,14 @@ def before_after(data: pd.DataFrame, statistic: str, arm: str = "breaks") -> pd.
     """A statistic of the networks kept last before the break and first behind it; a row per seed that broke.
 
     Well before and well behind: at least 32 iterations before, at least 64 after, as in `analyses.breakpoint_mixtures`.
+
+    Args:
+        data: the table of the figure.
+        statistic: which one.
+        arm: "breaks" or "intact".
+
+    Returns:
+        Columns before and after; the index is the seed.
     """
     rows = data[(data["statistic"] == statistic) & (data["arm"] == arm)]
     found = {}

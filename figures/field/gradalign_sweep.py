@@ -119,13 +119,29 @@ def draw(data: pd.DataFrame) -> Figure:
 
 
 def robust_by_radius(data: pd.DataFrame, method: str) -> pd.DataFrame:
-    """Robust accuracy: rows are seeds, columns radii; a run that diverged counts as 0."""
+    """Robust accuracy: rows are seeds, columns radii; a run that diverged counts as 0.
+
+    Args:
+        data: the table of the figure.
+        method: of `SERIES`.
+
+    Returns:
+        Accuracies in [0, 1].
+    """
     rows = data[data["method"] == method].fillna({"robust": 0.0})
     return rows.pivot_table(index="seed", columns="epsilon", values="robust")
 
 
 def breaking_radius(data: pd.DataFrame, method: str) -> pd.Series:
-    """The smallest radius at which a seed is broken; nan for a seed that never is."""
+    """The smallest radius at which a seed is broken; nan for a seed that never is.
+
+    Args:
+        data: the table of the figure.
+        method: of `SERIES`.
+
+    Returns:
+        Radii by seed.
+    """
     broken = robust_by_radius(data, method) < DEAD
     return broken.idxmax(axis=1).where(broken.any(axis=1)).astype(float)
 

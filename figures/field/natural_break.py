@@ -86,7 +86,15 @@ def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
 
 
 def statistic(data: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Rows of one statistic, by width, seed and iteration."""
+    """Rows of one statistic, by width, seed and iteration.
+
+    Args:
+        data: the table of the figure.
+        name: of the statistic.
+
+    Returns:
+        Its rows.
+    """
     return data[data["statistic"] == name].sort_values(["width", "seed", "iteration"])
 
 

@@ -40,13 +40,31 @@ ARMS = (
 
 
 def trace(data: pd.DataFrame, arm: str, seed: int, signal: str) -> pd.DataFrame:
-    """A recorded signal of a run: columns iteration and the signal's name."""
+    """A recorded signal of a run: columns iteration and the signal's name.
+
+    Args:
+        data: the table of the figure.
+        arm: "breaks" or "intact".
+        seed: of the run.
+        signal: "pert_align" or "linearity".
+
+    Returns:
+        A row per iteration.
+    """
     rows = data[(data["arm"] == arm) & (data["seed"] == seed) & (data["statistic"] == signal)]
     return rows[["iteration", "value"]].rename(columns={"value": signal}).sort_values("iteration")
 
 
 def alarms(data: pd.DataFrame, arm: str) -> dict[int, list[int]]:
-    """Iterations at which SORA's rule fires, by seed."""
+    """Iterations at which SORA's rule fires, by seed.
+
+    Args:
+        data: the table of the figure.
+        arm: "breaks" or "intact".
+
+    Returns:
+        Iterations, ascending.
+    """
     found = {}
     for seed in sorted(data["seed"].unique().tolist()):
         known = trace(data, arm, seed, RULE.signal)
@@ -83,7 +101,16 @@ def draw(data: pd.DataFrame) -> Figure:
 
 
 def means_around(data: pd.DataFrame, signal: str, arm: str = "breaks") -> pd.DataFrame:
-    """Means of a signal over the iterations just before and just behind the break; a row per seed that broke."""
+    """Means of a signal over the iterations just before and just behind the break; a row per seed that broke.
+
+    Args:
+        data: the table of the figure.
+        signal: "pert_align" or "linearity".
+        arm: "breaks" or "intact".
+
+    Returns:
+        Columns before and after; the index is the seed.
+    """
     found = {}
     for seed, at in breakpoints(data).items():
         known = trace(data, arm, seed, signal)

@@ -165,7 +165,16 @@ class FigureRecord(BaseModel):
 
 
 def folder_of(gallery: Path, name: str, scale: str) -> Path:
-    """Where the files of the figure PAPER/FIGURE stand."""
+    """Where the files of the figure PAPER/FIGURE stand.
+
+    Args:
+        gallery: folder of all figures.
+        name: PAPER/FIGURE.
+        scale: its size.
+
+    Returns:
+        The folder.
+    """
     return gallery / name / scale
 
 
@@ -256,7 +265,16 @@ def read_record(folder: Path) -> FigureRecord:
 
 
 def stored_record(gallery: Path, name: str, scale: str) -> FigureRecord | None:
-    """The record of the figure PAPER/FIGURE, if it was made; errors as `read_record`."""
+    """The record of the figure PAPER/FIGURE, if it was made; errors as `read_record`.
+
+    Args:
+        gallery: folder of all figures.
+        name: PAPER/FIGURE.
+        scale: its size.
+
+    Returns:
+        The record; None without the folder.
+    """
     folder = folder_of(gallery, name, scale)
     return read_record(folder) if folder.exists() else None
 
@@ -265,6 +283,14 @@ def rendered(recipe: Recipe, data: pd.DataFrame, name: str) -> bytes:
     """A picture of a table, in the one style, in the format that a file name ends with; equal tables give equal bytes.
 
     Drawn anew for each format, since saving a figure moves its parts a little.
+
+    Args:
+        recipe: that draws.
+        data: the table.
+        name: of a file; its suffix is the format.
+
+    Returns:
+        The content of the file.
     """
     import matplotlib as mpl
 

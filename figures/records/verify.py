@@ -49,13 +49,24 @@ def verify(recipes: Sequence[Recipe], gallery: Path, *, complete: bool = True) -
         recipes: whose figures should be there at scale smoke, and may be there at others.
         gallery: folder of all figures.
         complete: they are all recipes, so that any other figure is a stray.
+
+    Returns:
+        The problems.
     """
     problems = [problem for recipe in recipes for problem in _of_recipe(recipe, gallery)]
     return problems + (strays(recipes, gallery) if complete else [])
 
 
 def strays(recipes: Sequence[Recipe], gallery: Path) -> list[str]:
-    """Folders of figures that no recipe makes."""
+    """Folders of figures that no recipe makes.
+
+    Args:
+        recipes: all that there are.
+        gallery: folder of all figures.
+
+    Returns:
+        A line each.
+    """
     known = {folder_of(gallery, recipe.name, scale) for recipe in recipes for scale in recipe.studies}
     found = {path.parent for path in gallery.glob("*/*/*/*")}
     problems = [f"{folder}: no recipe makes this figure" for folder in sorted(found - known)]
@@ -78,6 +89,14 @@ def _of_recipe(recipe: Recipe, gallery: Path) -> Iterator[str]:
 
 def check_figure(recipe: Recipe, scale: Scale, gallery: Path) -> Iterator[str]:
     """What is wrong with one stored figure.
+
+    Args:
+        recipe: of the figure.
+        scale: its size.
+        gallery: folder of all figures.
+
+    Returns:
+        A line per problem.
 
     Raises:
         RunError: its table or its record cannot be read.
@@ -108,7 +127,15 @@ def comparable(record: FigureRecord) -> bool:
 
 
 def same_picture(one: str, other: str) -> bool:
-    """Whether two SVG texts draw the same, but for names of parts, and places less than `PLACE` apart."""
+    """Whether two SVG texts draw the same, but for names of parts, and places less than `PLACE` apart.
+
+    Args:
+        one: an SVG text.
+        other: another one.
+
+    Returns:
+        Whether they do.
+    """
     parts = [re.split(r"(-?\d+(?:\.\d+)?)", re.sub(r"\b[a-z][0-9a-f]{10}\b", "", text)) for text in (one, other)]
     words, numbers = ([part[first::2] for part in parts] for first in (0, 1))
     if words[0] != words[1]:

@@ -103,7 +103,17 @@ def injection_of(config: RunConfig) -> Injection:
 
 
 def perturbation_share(delta: Tensor, labels: Tensor, vectors: Tensor, epsilon: float) -> PerturbationShare:
-    """See `PerturbationShare`. Shapes: (B, C, H, W), (B,), (classes, C, H, W)."""
+    """See `PerturbationShare`. Shapes: (B, C, H, W), (B,), (classes, C, H, W).
+
+    Args:
+        delta: perturbations, (B, C, H, W).
+        labels: (B,).
+        vectors: features of the classes, (classes, C, H, W).
+        epsilon: radius.
+
+    Returns:
+        Two numbers a perturbation, each (B,).
+    """
     own = feature_coefficients(delta, vectors).gather(1, labels[:, None])[:, 0]
     return PerturbationShare(feature_share(delta, vectors), -own / epsilon)
 
@@ -112,6 +122,15 @@ def curvature(model: nn.Module, images: Tensor, labels: Tensor, seed: int) -> fl
     """Mean over images of the largest eigenvalue of the input Hessian of the cross-entropy, in evaluation mode.
 
     By power iteration from a start that is the same for every network.
+
+    Args:
+        model: images to logits.
+        images: (B, C, H, W).
+        labels: (B,).
+        seed: of the start.
+
+    Returns:
+        The mean eigenvalue.
     """
 
     def gradient_of(inputs: Tensor) -> Tensor:
@@ -165,7 +184,16 @@ def run_course(folder: RunFolder) -> pd.DataFrame:
 
 
 def perturbations(model: nn.Module, points: Points, config: RunConfig) -> dict[str, Tensor]:
-    """What FGSM and PGD-10 add to images, (N, C, H, W), in evaluation mode."""
+    """What FGSM and PGD-10 add to images, (N, C, H, W), in evaluation mode.
+
+    Args:
+        model: images to logits.
+        points: N images and their labels.
+        config: of the run; its radius and clamps.
+
+    Returns:
+        Perturbations by the name of the attack, "fgsm" and "pgd".
+    """
     images, labels, threat = points.images, points.labels, config.threat
     draws = generator(config.seed, "diagnosis")
     return {
@@ -175,7 +203,16 @@ def perturbations(model: nn.Module, points: Points, config: RunConfig) -> dict[s
 
 
 def second_step(model: nn.Module, points: Points, config: RunConfig) -> Tensor:
-    """Cosine between FGSM's step and the next, taken at the FGSM example; (N,), nan where a gradient is zero."""
+    """Cosine between FGSM's step and the next, taken at the FGSM example; (N,), nan where a gradient is zero.
+
+    Args:
+        model: images to logits.
+        points: N images and their labels.
+        config: of the run; its radius and clamps.
+
+    Returns:
+        Cosines, (N,).
+    """
     images, labels, threat = points.images, points.labels, config.threat
     found = fgsm(model, images, labels, threat, bn_mode="eval")
     with attack_mode(model, "eval"):
@@ -185,7 +222,15 @@ def second_step(model: nn.Module, points: Points, config: RunConfig) -> Tensor:
 
 
 def hidden_on_the_way(correct: Tensor, end: int) -> float:
-    """Share of images that are right at row `end` of a way and wrong at some row before it; (K, N) bool."""
+    """Share of images that are right at row `end` of a way and wrong at some row before it; (K, N) bool.
+
+    Args:
+        correct: whether an image is right at a place of the way, (K, N).
+        end: row of the end.
+
+    Returns:
+        The share, in [0, 1].
+    """
     return float((correct[end] & ~correct[:end].all(0)).double().mean())
 
 
@@ -205,7 +250,15 @@ def kept_study(setup: Setup) -> Study:
 
 
 def run_courses(setup: Setup, runner: StudyRunner) -> pd.DataFrame:
-    """`run_course` of all kept runs, trained if need be; further columns arm and seed."""
+    """`run_course` of all kept runs, trained if need be; further columns arm and seed.
+
+    Args:
+        setup: whose runs.
+        runner: where to train and measure.
+
+    Returns:
+        A row per arm, seed and kept iteration.
+    """
     table_of(runner, [kept_study(setup)])
     measurements = [
         RunMeasurement(setup.config(arm, seed), run_course, {"arm": name, "seed": seed})
@@ -223,6 +276,9 @@ def beside_breakpoint(data: pd.DataFrame, arm: str, measure: str, side: str) -> 
         arm: whose measure.
         measure: column.
         side: the column that holds the iteration: "before" or "after".
+
+    Returns:
+        One number per seed that broke, in the order of the seeds.
     """
     broken = data[data["arm"] == "fgsm_with"].drop_duplicates("seed")[["seed", side]].dropna()
     of_arm = data.loc[data["arm"] == arm, ["seed", "iteration", measure]]
@@ -231,7 +287,15 @@ def beside_breakpoint(data: pd.DataFrame, arm: str, measure: str, side: str) -> 
 
 
 def broken_arms(setup: Setup, methods: Sequence[str]) -> dict[str, Settings]:
-    """Arms with the feature, by method: "fgsm" and perhaps "pgd"."""
+    """Arms with the feature, by method: "fgsm" and perhaps "pgd".
+
+    Args:
+        setup: whose arms.
+        methods: "fgsm", and perhaps "pgd".
+
+    Returns:
+        Settings by method.
+    """
     return {method: setup.arm(method=setup.pgd if method == "pgd" else method) for method in methods}
 
 
@@ -241,6 +305,15 @@ def across_breakpoint(
     """A function of runs with the feature, trained if need be; further columns method and seed.
 
     Only seeds are looked at whose FGSM run broke and whose other runs did not.
+
+    Args:
+        setup: whose runs.
+        runner: where to train and measure.
+        function: from a run's folder to a table; at the top level of a module.
+        methods: "fgsm", and perhaps "pgd".
+
+    Returns:
+        The tables of all runs as one.
 
     Raises:
         RunError: there is none.

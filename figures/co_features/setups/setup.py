@@ -71,6 +71,9 @@ class Setup(BaseModel):
             method: how it trains.
             epsilon: radius; None is the setup's.
             **settings: further fields, such as box or intervention.
+
+        Returns:
+            The settings; two of the arms keep weights, see `keep`.
         """
         chosen = dict(method) if isinstance(method, Mapping) else {"name": method}
         found: Settings = {
@@ -85,13 +88,30 @@ class Setup(BaseModel):
         return found
 
     def study(self, name: str, arms: Iterable[Settings], seeds: Iterable[int] | None = None) -> Study:
-        """Runs of some arms with each seed (by default `seeds`)."""
+        """Runs of some arms with each seed (by default `seeds`).
+
+        Args:
+            name: of the study.
+            arms: settings as `arm` gives them.
+            seeds: of each arm; None means `seeds`.
+
+        Returns:
+            The study.
+        """
         chosen = self.seeds if seeds is None else tuple(seeds)
         grids: list[Grid] = [{**{field: (value,) for field, value in arm.items()}, "seed": chosen} for arm in arms]
         return Study(name=name, scale=self.scale, base=self.base, grids=tuple(grids))
 
     def config(self, arm: Settings, seed: int) -> RunConfig:
-        """One run of an arm."""
+        """One run of an arm.
+
+        Args:
+            arm: settings as `arm` gives them.
+            seed: of the run.
+
+        Returns:
+            Its configuration.
+        """
         return RunConfig.parse(apply(self.base, {**arm, "seed": seed}))
 
 
