@@ -58,7 +58,7 @@ def make_figures(
     """Train what is missing, and write pictures, table and claims of a figure, of a paper's figures, or of all."""
     from figures.catalogue import find_recipes
     from figures.make import Clock, make, train_first
-    from figures.records.record import folder_of
+    from figures.records.files import folder_of
 
     named = find_recipes(name)
     chosen = named if len(named) == 1 else [recipe for recipe in named if scale in recipe.studies]
@@ -121,7 +121,7 @@ def write_gallery_page(gallery: Gallery = Path("figures/gallery")) -> None:
 
 def _costs(figure: FigureFacts, gallery: Path) -> Iterator[str]:
     """By scale how many runs a figure trains at least, and how long they took when it was made."""
-    from figures.records.record import stored_record
+    from figures.records.files import stored_record
 
     for scale, runs in figure.runs.items():
         record = stored_record(gallery, figure.name, scale)
@@ -131,7 +131,7 @@ def _costs(figure: FigureFacts, gallery: Path) -> Iterator[str]:
 
 def _records(recipes: list[Recipe], gallery: Path) -> list[FigureRecord]:
     """The readable records of some figures."""
-    from figures.records.record import stored_record
+    from figures.records.files import stored_record
 
     found = []
     for recipe in recipes:

@@ -15,7 +15,8 @@ from cotoolkit.runs.folder import environment
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
 from figures.recipe import Recipe
-from figures.records.record import FigureRecord, Provenance, write_figure
+from figures.records.files import write_figure
+from figures.records.record import FigureRecord, Provenance
 
 
 def make(recipe: Recipe, scale: Scale, runner: StudyRunner, gallery: Path, *, command: str = "") -> FigureRecord:

@@ -15,7 +15,8 @@ from analyses.core.study import Findings, PlannedStudy
 from cotoolkit.pages import Report, Section
 from cotoolkit.plotting.style import PAPER_STYLE
 from figures.make import provenance_of
-from figures.records.record import Provenance, as_stored
+from figures.records.files import as_stored
+from figures.records.record import Provenance
 from figures.source_tags import SOURCE_TAGS
 
 if TYPE_CHECKING:

@@ -28,10 +28,9 @@ from figures.co_features.setups.around_breakpoint import (
     STATES,
     across_breakpoint,
     across_breakpoint_studies,
-    hidden_on_the_way,
-    second_step,
     states,
 )
+from figures.co_features.setups.perturbation_measures import hidden_on_the_way, second_step
 from figures.co_features.setups.setup import SETUPS
 from figures.elements import category_axis, new_figure, percent, seed_band, seed_points
 from figures.recipe import Recipe

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from cotoolkit.studies.scale import Scale
 from figures.catalogue import PAPERS, not_reproduced, recipes
 from figures.recipe import Recipe
-from figures.records.record import VERDICTS, FigureRecord, folder_of, stored_record
+from figures.records.files import folder_of, stored_record
+from figures.records.record import VERDICTS, FigureRecord
 from figures.source_tags import SOURCE_TAGS
 
 SCALES: tuple[Scale, ...] = ("smoke", "laptop", "paper")

@@ -15,19 +15,8 @@ from cotoolkit.core.errors import RunError
 from cotoolkit.core.user_code import describe
 from cotoolkit.studies.scale import Scale
 from figures.recipe import Recipe
-from figures.records.record import (
-    CLAIMS,
-    DATA,
-    PICTURES,
-    FigureRecord,
-    digest,
-    folder_of,
-    read_data,
-    read_record,
-    rendered,
-    stored_claims,
-    stored_comparisons,
-)
+from figures.records.files import CLAIMS, DATA, PICTURES, digest, folder_of, read_data, read_record, rendered
+from figures.records.record import FigureRecord, stored_claims, stored_comparisons
 
 TOLERANCE = 1e-6
 """Relative, between a stored number and the same number computed again; other machines sum in other orders."""

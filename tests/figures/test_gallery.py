@@ -6,8 +6,9 @@ import pytest
 
 import figures
 from figures.catalogue import PAPERS, not_reproduced, recipes
+from figures.records.files import folder_of, read_record
 from figures.records.gallery_page import gallery_page
-from figures.records.record import WHOSE, folder_of, read_record
+from figures.records.record import WHOSE
 from figures.records.verify import strays, verify
 
 FOLDER = Path(figures.__file__).parent

@@ -4,7 +4,7 @@ import pytest
 
 from cotoolkit.core.errors import RunError
 from figures.make import make
-from figures.records.record import PICTURES, read_data, read_record
+from figures.records.files import PICTURES, read_data, read_record
 from figures.records.verify import verify
 from tests._helpers.made_figure import FOLDER, RECIPE, collect
 
