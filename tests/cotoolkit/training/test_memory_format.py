@@ -32,8 +32,8 @@ TRAIN = """
 import copy, sys
 import torch
 import torch.nn.functional as F
-from cotoolkit.seeding import fork_global_rng
-from cotoolkit.trainer import Trainer
+from cotoolkit.core.seeding import fork_global_rng
+from cotoolkit.training.trainer import Trainer
 from tests._helpers.small import small
 
 torch.set_num_threads(1)
