@@ -136,7 +136,7 @@ def _methods() -> list[MethodEntry]:
     found = []
     for name in METHODS.names():
         cls = METHODS[name]
-        cost = METHODS.parse(name).passes()
+        cost = METHODS.parse(name).cost_per_step()
         found.append(MethodEntry(**asdict(_entry(name, cls)), source=cls.source, **cost._asdict()))
     return found
 

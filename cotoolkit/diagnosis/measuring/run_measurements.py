@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.seeding import generator
-from cotoolkit.data.split import stratified
+from cotoolkit.data.subsets import stratified
 from cotoolkit.diagnosis.budget import Budget
 from cotoolkit.diagnosis.findings import Finding
 from cotoolkit.diagnosis.measurements import (
