@@ -28,7 +28,7 @@ from cotoolkit.diagnosis.measuring.run_measurements import MeasuredNetwork, run_
 from cotoolkit.diagnosis.schema import Diagnosis, DiagnosisProtocol, Environment, LinkName
 from cotoolkit.models.registry import Shape
 from cotoolkit.runs.checkpoints import Points
-from cotoolkit.runs.folder import environment
+from cotoolkit.runs.environment import environment
 
 LOOKED_AT = 64
 """Images whose outputs decide whether these are probabilities."""
