@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from cotoolkit.evaluation.probe import Probe, ProbeResult
 from cotoolkit.monitor.dating import Enough
 from cotoolkit.monitor.replay import ReplayMonitor
-from cotoolkit.monitor.step_buffer import TOGETHER
+from cotoolkit.monitor.step_buffer import MAX_BUFFERED_STEPS
 
 TRACED = ("pert_align", "linearity")
 """Signals that need the update's input gradient, which a monitor asks for every `trace_every` iterations."""
@@ -94,7 +94,7 @@ def engine_dates(
     monitor.begin(run.snapshot())
     for iteration in range(1, len(run.weights)):
         scheduled = config.scheduled(iteration) or iteration == total
-        if not (scheduled or iteration % epoch == 0 or iteration - taken == TOGETHER):
+        if not (scheduled or iteration % epoch == 0 or iteration - taken == MAX_BUFFERED_STEPS):
             continue
         latest = range(taken + 1, iteration + 1)
         suspicions = [monitor.suspicious(heard(at, signals[at - 1], config.trace_every)) for at in latest]

@@ -23,7 +23,8 @@ from cotoolkit.config import RunConfig
 from cotoolkit.core.seeding import fork_global_rng, generator
 from cotoolkit.evaluation.protocol import Protocol, evaluate
 from cotoolkit.monitor.dating import WINDOW
-from cotoolkit.signals import bilinear_error, step_signals
+from cotoolkit.signals import Observation, observed_signals
+from cotoolkit.signals.local import bilinear_error
 from cotoolkit.training.trainer import Trainer
 
 TRUTH = Protocol(steps=20, restarts=1, step_size=0.125)
@@ -115,7 +116,7 @@ def _train(trainer: Trainer, weights: list[dict[str, Tensor]]) -> list[dict[str,
         while trainer.iteration < trainer.total:
             step, labels = trainer.step()
             now = trainer.iteration
-            (signals,) = step_signals([step], [labels])
+            (signals,) = observed_signals([[Observation.of_record(step, labels)]])
             rows.append(row := {"iteration": now, **signals})
             if not (math.isfinite(row["train_loss"]) and all(p.isfinite().all() for p in trainer.bare.parameters())):
                 break

@@ -15,7 +15,7 @@ from analyses.early_warning.runs import Run
 from cotoolkit.evaluation.probe import ProbeResult
 from cotoolkit.monitor.criterion import Judge
 from cotoolkit.monitor.early_warning import Alarm, Rule
-from cotoolkit.monitor.step_buffer import TOGETHER
+from cotoolkit.monitor.step_buffer import MAX_BUFFERED_STEPS
 
 CLASSES = 10
 """Of both data sets."""
@@ -52,7 +52,7 @@ def watch(run: Run, rules: Sequence[Rule] | None = None) -> Watched:
         iteration = int(row["iteration"])
         unread.append(heard(iteration, {str(name): value for name, value in row.items()}, config.trace_every))
         scheduled = config.scheduled(iteration)
-        if scheduled or len(unread) == TOGETHER:
+        if scheduled or len(unread) == MAX_BUFFERED_STEPS:
             raised = [alarm.update(signals) for signals in unread]
             unread.clear()
             if any(raised) and probes and judge.broken_at is None:

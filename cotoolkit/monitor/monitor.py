@@ -36,13 +36,13 @@ from cotoolkit.monitor.early_warning import Alarm
 from cotoolkit.monitor.events import Event, EventKind
 from cotoolkit.monitor.loggers import MetricsLogger, MonitorLog
 from cotoolkit.monitor.probe_points import held_out
-from cotoolkit.monitor.step_buffer import StepReader
+from cotoolkit.monitor.step_buffer import StepBuffer
 from cotoolkit.monitor.weight_history import Good, History, Moment, weights_of
 
 log = logging.getLogger(__name__)
 
 
-class BreakpointMonitor(StepReader):
+class BreakpointMonitor(StepBuffer):
     """Reads free signals from training steps, probes robustness now and then, and acts when it breaks.
 
     A probe leaves no trace in the network: modes, buffers, gradients, `requires_grad` and random state stay as is.

@@ -7,7 +7,15 @@ from torch import Tensor
 
 
 def cosine(first: Tensor, second: Tensor) -> Tensor:
-    """Cosines of paired rows; 0 / 0 makes the nan of a pair with a zero vector."""
+    """Cosines of paired samples' vectors; 0 / 0 makes the nan of a pair with a zero vector.
+
+    Args:
+        first: (B, ...).
+        second: (B, ...).
+
+    Returns:
+        (B,), in [-1, 1] or nan.
+    """
     return (first * second).flatten(1).sum(1) / (lengths(first) * lengths(second))
 
 

@@ -39,11 +39,11 @@ from cotoolkit.models.memory_format import (
 )
 from cotoolkit.monitor.dating import Enough
 from cotoolkit.monitor.replay import ReplayMonitor
-from cotoolkit.monitor.step_buffer import TOGETHER
+from cotoolkit.monitor.step_buffer import MAX_BUFFERED_STEPS
 from cotoolkit.optimizers.optimizers import Updates
 from cotoolkit.runs.checkpoints import network
 from cotoolkit.runs.folder import Metrics, RunFolder
-from cotoolkit.signals import step_signals
+from cotoolkit.signals import Observation, observed_signals
 from cotoolkit.training.first_movers import first_movements
 from cotoolkit.training.snapshot import Snapshot
 
@@ -212,7 +212,7 @@ class Trainer:
                 self._keep(folder)
                 scheduled = self.config.monitor.scheduled(self.iteration) or self.iteration == self.total
                 epoch_ends = self.iteration % len(self.batches) == 0
-                if scheduled or epoch_ends or len(steps) == TOGETHER:
+                if scheduled or epoch_ends or len(steps) == MAX_BUFFERED_STEPS:
                     finite, suspicious = self._take_in(steps)
                     steps.clear()
                     if not finite:
@@ -237,7 +237,7 @@ class Trainer:
     def _take_in(self, steps: list[tuple[StepRecord, Tensor]]) -> tuple[bool, bool]:
         """Record the signals of the latest steps; whether their losses are finite, and whether they look suspicious."""
         finite, suspicious = True, False
-        signals = step_signals([record for record, _ in steps], [labels for _, labels in steps])
+        signals = observed_signals([[Observation.of_record(*step)] for step in steps])
         for iteration, values in enumerate(signals, start=self.iteration - len(steps) + 1):
             # nan: not traced in this step, or no sample of the batch had a gradient.
             shared = {name: v for name, v in averaged(values, self.device).items() if v == v or name == "train_loss"}  # noqa: PLR0124

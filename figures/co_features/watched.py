@@ -23,7 +23,8 @@ from cotoolkit.data import apply_intervention, load
 from cotoolkit.evaluation.protocol import evaluate
 from cotoolkit.runs.checkpoints import Points, evaluation_points, trained_series
 from cotoolkit.runs.folder import Checkpoint, RunFolder
-from cotoolkit.signals import perturbation_alignment, top_hessian_eigenvalue
+from cotoolkit.signals.curvature import top_hessian_eigenvalue
+from cotoolkit.signals.perturbation import perturbation_alignment
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
 from figures.co_features.world import WORLDS, Settings, World

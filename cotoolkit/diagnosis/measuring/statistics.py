@@ -11,7 +11,7 @@ from torch import Tensor
 from cotoolkit.diagnosis.measurements import Duel, Mean, Rate, Rise
 from cotoolkit.evaluation.intervals import sign_test
 from cotoolkit.evaluation.protocol import Accuracy
-from cotoolkit.signals import regained_accuracy
+from cotoolkit.signals.masking import regained_accuracy
 
 RESAMPLES = 1000
 """Of the bootstrap behind the interval of a mean."""

@@ -10,7 +10,7 @@ from analyses.early_warning.simulation import watch
 from cotoolkit.monitor.config import MonitorConfig
 from cotoolkit.monitor.early_warning import Alarm
 from cotoolkit.monitor.monitor import BreakpointMonitor
-from cotoolkit.monitor.step_buffer import TOGETHER
+from cotoolkit.monitor.step_buffer import MAX_BUFFERED_STEPS
 from tests._helpers.loops import Clock
 from tests._helpers.made_recordings import breaks_at, run, surge
 from tests._helpers.scripted import result
@@ -27,7 +27,7 @@ class Recorded(BreakpointMonitor):
 
     @property
     def _enough(self):
-        return len(self.unread) >= TOGETHER
+        return len(self.unread) >= MAX_BUFFERED_STEPS
 
     def _close_step(self):
         self.iteration += 1
