@@ -1,4 +1,4 @@
-"""The combined detector on a recorded run: free signals raise the alarm, a probe confirms the break.
+"""The combined detector on a recorded run: free signals raise the alarm, a probe confirms the breakpoint.
 
 The decisions are those of `BreakpointMonitor`: the same `Alarm`, `Judge` and schedule. What is taken
 from the recording is what the network would have answered, on all of the probe's points.
@@ -10,8 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from analyses.early_warning.dates import heard
-from analyses.early_warning.runs import Run
+from analyses.early_warning.break_dates import heard
+from analyses.early_warning.recording import Run
 from cotoolkit.evaluation.probe import ProbeResult
 from cotoolkit.monitor.criterion import Judge
 from cotoolkit.monitor.early_warning import Alarm, Rule
@@ -21,21 +21,21 @@ CLASSES = 10
 """Of both data sets."""
 
 
-class Watched(NamedTuple):
+class Detections(NamedTuple):
     """What the detector did in a run.
 
     Attributes:
         warnings: iterations at which free signals raised the alarm while robustness was not known to be broken.
-        breaks: iterations at which a probe confirmed a break.
+        confirmed: iterations at which a probe confirmed a break.
         probes: how many were taken.
     """
 
     warnings: list[int]
-    breaks: list[int]
+    confirmed: list[int]
     probes: int
 
 
-def watch(run: Run, rules: Sequence[Rule] | None = None) -> Watched:
+def watch(run: Run, rules: Sequence[Rule] | None = None) -> Detections:
     """Watch a recorded run as `BreakpointMonitor` would.
 
     Args:
@@ -45,7 +45,7 @@ def watch(run: Run, rules: Sequence[Rule] | None = None) -> Watched:
     config = run.config.monitor
     judge, alarm = Judge(config, CLASSES), Alarm() if rules is None else Alarm(rules)
     warnings: list[int] = []
-    breaks: list[int] = []
+    confirmed: list[int] = []
     unread: list[dict[str, Any]] = []
     probes, due, alarmed = 0, False, False
     for row in run.recording.trace.to_dict("records"):
@@ -63,9 +63,9 @@ def watch(run: Run, rules: Sequence[Rule] | None = None) -> Watched:
             probes += 1
             if judge.hear(iteration, _probe(row, config.points), alarmed=alarmed) == "breaks":
                 judge.broke(iteration)
-                breaks.append(iteration)
+                confirmed.append(iteration)
             due = alarmed = False
-    return Watched(warnings, breaks, probes)
+    return Detections(warnings, confirmed, probes)
 
 
 def _probe(row: Mapping[Any, Any], points: int) -> ProbeResult:

@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import Claim, ClaimResult, check
-from analyses.early_warning.rules import PUBLISHED, series
+from analyses.early_warning.rules import PUBLISHED, statistic_series
 from cotoolkit.monitor.early_warning import Level
 from figures.elements import band, mark_breakpoint, sheet
 from figures.field.around_break import STUDIES, aligned, breakpoints, collect_around_break
@@ -50,7 +50,7 @@ def alarms(data: pd.DataFrame, arm: str) -> dict[int, list[int]]:
     found = {}
     for seed in sorted(data["seed"].unique().tolist()):
         known = trace(data, arm, seed, RULE.signal)
-        found[seed] = series(known, RULE.signal, RULE.direction, RULE.statistic).alarms(RULE.threshold)
+        found[seed] = statistic_series(known, RULE.signal, RULE.direction, RULE.statistic).alarms(RULE.threshold)
     return found
 
 

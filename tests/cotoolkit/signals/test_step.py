@@ -6,7 +6,7 @@ import torch
 
 from cotoolkit.attacks.gradient import Attacked
 from cotoolkit.methods import StepRecord
-from cotoolkit.signals import SIGNALS, Observation, observed_signals
+from cotoolkit.signals import Observation, observed_signals
 from cotoolkit.signals.local import gradient_alignment
 from cotoolkit.signals.step import (
     abnormal_example,
@@ -60,22 +60,6 @@ def test_participation_ratio_by_hand():
     values = participation_ratio(rows([1, -1, 0, 0], [2, 2, -2, 2], [0, 0, 0, 5], [0, 0, 0, 0])).tolist()
     assert values[:3] == pytest.approx([0.5, 1, 0.25])
     assert math.isnan(values[3])
-
-
-def test_every_signal_says_what_it_costs_and_where_it_comes_from():
-    assert set(SIGNALS) >= {
-        "pert_align",
-        "linearity",
-        "abnormal_example",
-        "perturbation_norm",
-        "gradient_norm",
-        "gradient_alignment",
-    }
-    for name, info in SIGNALS.items():
-        assert info.name == name
-        assert info.at_break in ("falls", "rises", None)
-        assert info.source
-        assert info.title
 
 
 def record(losses):
