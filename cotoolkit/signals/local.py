@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cotoolkit.methods.base import Cost
 from cotoolkit.signals.registry import signal
-from cotoolkit.signals.vectors import cosine, lengths
+from cotoolkit.signals.vectors import paired_cosines, lengths
 
 
 @signal(
@@ -35,7 +35,7 @@ def gradient_alignment(clean_gradient: Tensor, noisy_gradient: Tensor) -> Tensor
     Returns:
         (B,), in [-1, 1]; nan where one of the two is zero.
     """
-    return cosine(clean_gradient, noisy_gradient)
+    return paired_cosines(clean_gradient, noisy_gradient)
 
 
 @signal(

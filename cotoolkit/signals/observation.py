@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -92,12 +93,12 @@ class Observation:
             measures=record.measures,
         )
 
-    @property
+    @cached_property
     def known(self) -> tuple[str, ...]:
         """Names of the by-products at hand."""
         return tuple(name for name in BY_PRODUCTS if getattr(self, name) is not None)
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Batch size; 1 where only the mean loss is known."""
         return next((len(getattr(self, name)) for name in self.known if name != "loss"), 1)
@@ -114,7 +115,8 @@ BY_PRODUCTS = tuple(field.name for field in fields(Observation) if field.name !=
 
 def step_signals() -> list[SignalInfo]:
     """The signals that the by-products of a training step allow, by name: free, and of no other parameters."""
-    return [info for _, info in sorted(SIGNALS.items()) if info.cost == FREE and set(info.inputs) <= set(BY_PRODUCTS)]
+    free = (info for _, info in sorted(SIGNALS.items()) if info.cost == FREE)
+    return [info for info in free if all(name in BY_PRODUCTS for name in info.inputs)]
 
 
 def sample_values(observations: Sequence[Observation]) -> dict[str, Tensor]:
@@ -141,7 +143,7 @@ def sample_values(observations: Sequence[Observation]) -> dict[str, Tensor]:
     values = {
         info.name: info.function(**{name: joined[name] for name in info.inputs}).float()
         for info in step_signals()
-        if joined.keys() >= set(info.inputs)
+        if all(name in joined for name in info.inputs)
     }
     if "loss" in known and "losses" not in joined:
         means: list[Any] = [observation.loss for observation in observations]
@@ -186,8 +188,9 @@ def observed_signals(steps: Sequence[Sequence[Observation]]) -> list[dict[str, f
     if totals:
         rows = {owner: row for row, owner in enumerate(dict.fromkeys(owners))}
         table = torch.cat([total.to(totals[0].device) for total in totals]).cpu()  # a mean loss may come from elsewhere
-        summed = torch.zeros(len(rows), 2).index_add_(0, torch.tensor([rows[owner] for owner in owners]), table)
-        for (position, name), value in zip(rows, (summed[:, 0] / summed[:, 1]).tolist(), strict=True):
+        if len(rows) < len(owners):  # several batches of one step
+            table = torch.zeros(len(rows), 2).index_add_(0, torch.tensor([rows[owner] for owner in owners]), table)
+        for (position, name), value in zip(rows, (table[:, 0] / table[:, 1]).tolist(), strict=True):
             found[position][name] = value
     return found
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from cotoolkit.methods.base import Cost
 from cotoolkit.signals.registry import SHARE, signal
-from cotoolkit.signals.vectors import cosine
+from cotoolkit.signals.vectors import paired_cosines
 from interventions.frequency import dct2, frequency_radius
 
 
@@ -33,7 +33,7 @@ def perturbation_alignment(fgsm_delta: Tensor, pgd_delta: Tensor) -> Tensor:
     Returns:
         (B,), in [-1, 1]; nan where one of the two is zero.
     """
-    return cosine(fgsm_delta, pgd_delta)
+    return paired_cosines(fgsm_delta, pgd_delta)
 
 
 @signal(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from cotoolkit.signals.registry import SHARE, signal
-from cotoolkit.signals.vectors import cosine, lengths
+from cotoolkit.signals.vectors import paired_cosines, lengths
 
 
 @signal(
@@ -72,7 +72,7 @@ def pert_align(attack_gradient: Tensor, update_gradient: Tensor) -> Tensor:
     Returns:
         (B,), in [-1, 1]; nan where one of the two is zero.
     """
-    return cosine(attack_gradient, update_gradient)
+    return paired_cosines(attack_gradient, update_gradient)
 
 
 @signal(

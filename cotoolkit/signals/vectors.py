@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-def cosine(first: Tensor, second: Tensor) -> Tensor:
+def paired_cosines(first: Tensor, second: Tensor) -> Tensor:
     """Cosines of paired samples' vectors; 0 / 0 makes the nan of a pair with a zero vector.
 
     Args:

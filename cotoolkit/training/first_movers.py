@@ -54,7 +54,7 @@ def first_movement(
 def first_movements(metrics: Metrics, breakpoint_iteration: int) -> dict[str, int]:
     """First movements of all step signals that moved, earliest first, by signal name."""
     found: dict[str, int] = {}
-    for name, info in SIGNALS.items():
+    for name, info in sorted(SIGNALS.items()):
         if info.at_break is None:
             continue
         iterations, values = metrics.series(name)
