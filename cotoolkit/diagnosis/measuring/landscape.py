@@ -73,12 +73,13 @@ def signals(
         start_losses=found.losses,
         logits=end.logits,
         start_logits=found.logits,
+        labels=labels,
         delta=fgsm_delta,
         attack_gradient=found.gradient,
         update_gradient=end.gradient,
     )
     free = sample_values([at_step])
-    del free["train_loss"]  # nothing is trained here
+    del free["train_loss"], free["train_accuracy"]  # nothing is trained here
     values = {
         "gradient_alignment": gradient_alignment(found.gradient, noisy.gradient),
         "perturbation_alignment": perturbation_alignment(fgsm_delta, pgd_delta),
