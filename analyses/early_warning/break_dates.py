@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 from torch import Tensor, nn
 
-from cotoolkit.evaluation.probe import Probe, ProbeResult
-from cotoolkit.monitor.dating import WINDOW, Enough
+from cotoolkit.evaluation.probe import Enough, Probe, ProbeResult
+from cotoolkit.monitor.config import MonitorConfig
+from cotoolkit.monitor.dating import WINDOW
 from cotoolkit.monitor.replay import ReplayMonitor
 from cotoolkit.monitor.step_buffer import MAX_BUFFERED_STEPS
 from cotoolkit.signals import SIGNALS
@@ -137,6 +138,10 @@ def _each(table: pd.DataFrame) -> pd.DataFrame:
     return each.assign(best=best, broken=broken)
 
 
+CLASSES = 10
+"""Of both data sets."""
+
+
 class Dates(NamedTuple):
     """What the engine writes into the result of a run of its first breakpoint, in iterations; see `dating.Breakpoint`.
 
@@ -208,13 +213,13 @@ def heard(iteration: int, signals: Mapping[str, float], trace_every: int) -> dic
 
 
 def engine_dates(
-    monitor: ReplayMonitor, run: RecordedWeights, signals: Sequence[Mapping[str, float]], *, epoch: int, total: int
+    run: RecordedWeights, config: MonitorConfig, signals: Sequence[Mapping[str, float]], *, epoch: int, total: int
 ) -> Dates | None:
     """Watch a recorded run as `Trainer.fit` does, up to its first breakpoint.
 
     Args:
-        monitor: fresh.
         run: all weights that are finite.
+        config: of the engine's monitor.
         signals: free signals of iterations 1, 2, ..., each with all that is known.
         epoch: iterations of one.
         total: iterations of the run as configured, after the last of which it is probed.
@@ -222,18 +227,18 @@ def engine_dates(
     Returns:
         None if the engine finds no breakpoint.
     """
-    config, taken = monitor.config, 0
-    monitor.begin(run.snapshot())
+    monitor, taken = ReplayMonitor(run, config, CLASSES), 0
+    monitor.begin()
     for iteration in range(1, len(run.weights)):
         scheduled = config.scheduled(iteration) or iteration == total
         if not (scheduled or iteration % epoch == 0 or iteration - taken == MAX_BUFFERED_STEPS):
             continue
         latest = range(taken + 1, iteration + 1)
-        suspicions = [monitor.suspicious(heard(at, signals[at - 1], config.trace_every)) for at in latest]
+        warnings = [monitor.on_signals(heard(at, signals[at - 1], config.trace_every)) for at in latest]
         taken = iteration
-        if scheduled or any(suspicions):
+        if scheduled or any(warnings):
             run.iteration = iteration
-            _, found = monitor.take(iteration, run.measure(monitor.enough(scheduled)), run)
+            found = monitor.on_probe(iteration, run.measure(monitor.enough(scheduled=scheduled)))
             if found is not None:
                 return Dates(found.iteration, found.sustained, found.earliest, found.latest, found.detected)
     return None

@@ -91,7 +91,19 @@ class Registry(Generic[T]):
         self._aliases: dict[str, str] = {}
 
     def register(self, name: str, *aliases: str) -> Callable[[C], C]:
-        """Class decorator: file the class under `name` (set as its `name` attribute) and its aliases."""
+        """Class decorator: file the class under `name` (set as its `name` attribute) and its aliases.
+
+        Args:
+            name: of the entry.
+            aliases: other words for it.
+
+        Returns:
+            The decorator.
+
+        Raises:
+            TypeError: from the decorator: the class is no pydantic dataclass.
+            ValueError: from the decorator: a word is taken.
+        """
 
         def decorate(cls: C) -> C:
             if not is_pydantic_dataclass(cast("type[Any]", cls)):  # cast, lest mypy takes `cls` for one from here on

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cotoolkit.methods.base import Cost
 from cotoolkit.signals.registry import signal
-from cotoolkit.signals.vectors import paired_cosines, lengths
+from cotoolkit.signals.vectors import lengths, paired_cosines
 
 
 @signal(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from cotoolkit.signals.registry import SHARE, signal
-from cotoolkit.signals.vectors import paired_cosines, lengths
+from cotoolkit.signals.vectors import lengths, paired_cosines
 
 
 @signal(

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cotoolkit.attacks.gradient import Attacked
+from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.methods import StepRecord
 from cotoolkit.signals import SIGNALS, observation
@@ -37,7 +37,7 @@ def record_of(given):
         given["losses"],
         given["logits"],
         given["delta"],
-        Attacked(given["delta"], given["attack_gradient"], given["start_logits"], given["start_losses"]),
+        AttackResult(given["delta"], given["attack_gradient"], given["start_logits"], given["start_losses"]),
         given["update_gradient"],
     )
 

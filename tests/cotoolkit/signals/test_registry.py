@@ -10,7 +10,7 @@ from cotoolkit.monitor.config import MonitorConfig
 from cotoolkit.monitor.monitor import BreakpointMonitor
 from cotoolkit.pages.run_page import run_report
 from cotoolkit.signals import SHARE, SIGNALS, signal
-from cotoolkit.training.trainer import run
+from cotoolkit.training.run import run
 from tests._helpers.small import small
 
 
