@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimRow, ClaimTable, claim
 from analyses.core.runner import StudyRunner
-from cotoolkit.data.planted import RADIUS
+from cotoolkit.data.sources.planted import RADIUS
 from cotoolkit.plotting.style import METHOD_STYLES, PAGE
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
