@@ -1,6 +1,6 @@
 import pytest
 
-from cotoolkit.training.trainer import run
+from cotoolkit.training.run import run
 from tests._helpers.kept_runs import KEPT
 from tests._helpers.small import small
 
