@@ -83,14 +83,15 @@ class OverfittingResults(HolisticResults):
     def power(self) -> pd.Series[float]:
         """Of 1/n, with which the implied radius of plain adversarial training falls from the smallest share to all."""
         few, everything = (self.of(arm, "G5").clip(lower=1e-9) for arm in (self.plain, name_on_share(1.0, 0.0)))
-        return np.log(few / everything) / np.log(1 / self.few)
+        power: pd.Series[float] = np.log(few / everything) / np.log(1 / self.few)
+        return power
 
 
 class OnsetResults(HolisticResults):
     """Reads the table of onsets and the weights around breakpoints.
 
     Args:
-        onsets: one row per arm and seed (`onset_table`).
+        onsets: one row per arm and seed (`single_step_onsets`).
         weights: around the breakpoints (`weight_courses`).
         matched: (r, alpha) of the HR arm that the controls match.
     """
@@ -104,19 +105,23 @@ class OnsetResults(HolisticResults):
     def words(self) -> Mapping[str, object]:
         return {"hr": self.hr}
 
+    def _weighed(self) -> set[str]:
+        return {arm for arm in self.arms if arm.startswith("HR ")}
+
     def later(self, arm: str = PLAIN) -> pd.Series[float]:
         """Iterations by which the matched HR arm breaks later than another; the end of training counts as a break."""
         return self.less(self.hr, arm, "time")
 
     def abnormal_excess(self) -> pd.Series[float]:
         """Weight of abnormal samples less their share, before the breakpoint; mean over the HR arms that broke."""
-        rows = self.weights[self.weights["arm"].str.startswith("HR ") & self.weights["offset"].between(*WINDOW)]
+        rows = self.weights[self.weights["arm"].isin(self._weighed()) & self.weights["offset"].between(*WINDOW)]
         means = rows.groupby(["signal", "arm", "seed"])["value"].mean()
         if not {"abnormal_weight", "abnormal_share"} <= set(rows["signal"]):
             return pd.Series(dtype=float)
-        return (means["abnormal_weight"] - means["abnormal_share"]).groupby("seed").mean()
+        excess: pd.Series[float] = (means["abnormal_weight"] - means["abnormal_share"]).groupby("seed").mean()
+        return excess
 
     def value_excess(self) -> pd.Series[float]:
         """Worst case over FGSM losses less the mean robust loss; mean over the HR runs that broke."""
-        broken = self.table["broke"] & self.table["arm"].str.startswith("HR ")
+        broken = self.table["broke"] & self.table["arm"].isin(self._weighed())
         return HolisticResults(self.table[broken]).mean_by_seed("value_fgsm", "mean_robust")

@@ -16,8 +16,8 @@ from analyses.holistic_robust.tables import (
     arm_table,
     end_table,
     gap_table,
-    onset_table,
     poison_table,
+    single_step_onsets,
     weight_courses,
 )
 
@@ -58,7 +58,7 @@ def collect_holistic(plan: HolisticPlan, runner: StudyRunner) -> Tables:
         tables["wrong_labels"] = poison_table(losses["poison"], plan.groups["poison"])
     if "onset" in plan.groups:
         own = runs[runs["group"] == "onset"]
-        tables["onsets"] = onset_table(own, losses["onset"], plan.matched)
+        tables["onsets"] = single_step_onsets(own, losses["onset"], plan.matched)
         tables["arms"] = arm_table(tables["onsets"], hr_name(*plan.matched))
         tables["weights"] = weight_courses(tables["onsets"], runner.root)
     return tables

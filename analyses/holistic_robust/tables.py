@@ -18,7 +18,7 @@ from analyses.holistic_robust.gaps import (
     best_minus_last,
     dispersion,
     gap,
-    halves,
+    halves_gap,
     implied_radius,
     nominal_margin,
 )
@@ -53,9 +53,10 @@ def gap_table(losses: pd.DataFrame, group: ArmGroup) -> pd.DataFrame:
     for arm in group.arms:
         config = group.config(arm, group.seeds[0])
         own = losses[losses["arm"] == arm]
-        for (seed, iteration), look in own.groupby(["seed", "iteration"]):
-            found = _gaps(look, config, int(seed))
-            rows.append({"arm": arm, **_share_and_r(config), "seed": int(seed), "iteration": int(iteration), **found})
+        for _, look in own.groupby(["seed", "iteration"]):
+            seed, iteration = (int(look[column].iloc[0]) for column in ("seed", "iteration"))
+            found = _gaps(look, config, seed)
+            rows.append({"arm": arm, **_share_and_r(config), "seed": seed, "iteration": iteration, **found})
     return pd.DataFrame(rows)
 
 
@@ -70,11 +71,12 @@ def _gaps(look: pd.DataFrame, config: RunConfig, seed: int) -> dict[str, float]:
     train, test = (look[look["split"] == split] for split in ("train", "test"))
     # Standard training's own loss is the clean one.
     used = "robust" if isinstance(config.method, HolisticRobust) else "clean"
-    split = halves(test["robust"], seed)
+    split = halves_gap(test["robust"], seed)
     radius, other = (
         float(implied_radius(train[used].clip(upper=bound), test[used].clip(upper=bound).mean(), bound))
         for bound in (CLIP, OTHER_CLIP)
     )
+    assert config.data.train_size is not None  # the plan sets it
     images = config.data.train_size * _share_and_r(config)["share"]
     return {
         "train_accuracy": train["survived"].mean(),
@@ -153,7 +155,7 @@ def poison_table(losses: pd.DataFrame, group: ArmGroup) -> pd.DataFrame:
     """
     rows = []
     for (arm, seed), own in losses.groupby(["arm", "seed"], sort=False):
-        config = group.config(str(arm), int(seed))
+        config = group.config(str(arm), group.seeds[0])
         train, test = (own[own["split"] == split] for split in ("train", "test"))
         batches = len(train) // config.batch_size * config.batch_size
         values = torch.tensor(train["robust"].to_numpy()[:batches]).view(-1, config.batch_size)
@@ -176,11 +178,12 @@ def poison_table(losses: pd.DataFrame, group: ArmGroup) -> pd.DataFrame:
 def _law(config: RunConfig) -> tuple[float, float]:
     """(r, alpha) that weigh the losses of a network trained on wrong labels."""
     method = config.method
-    weighed = isinstance(method, HolisticRobust) and (method.r or method.alpha)
-    return (method.r, method.alpha) if weighed else (0.0, WRONG_LABELS)
+    if isinstance(method, HolisticRobust) and (method.r or method.alpha):
+        return method.r, method.alpha
+    return 0.0, WRONG_LABELS
 
 
-def onset_table(runs: pd.DataFrame, losses: pd.DataFrame, matched: tuple[float, float]) -> pd.DataFrame:
+def single_step_onsets(runs: pd.DataFrame, losses: pd.DataFrame, matched: tuple[float, float]) -> pd.DataFrame:
     """When single-step training broke.
 
     Args:
@@ -208,7 +211,7 @@ def arm_table(onsets: pd.DataFrame, matched: str) -> pd.DataFrame:
     """How many runs of each arm broke, when, and how the arm differs from the HR arm that its controls match.
 
     Args:
-        onsets: what `onset_table` returns.
+        onsets: what `single_step_onsets` returns.
         matched: name of that HR arm.
 
     Returns:
@@ -246,7 +249,7 @@ def weight_courses(onsets: pd.DataFrame, root: Path) -> pd.DataFrame:
     """Weight on abnormal samples around the breakpoint, of the arms with HR weights that broke, FGSM among them.
 
     Args:
-        onsets: what `onset_table` returns.
+        onsets: what `single_step_onsets` returns.
         root: folder of runs.
 
     Returns:

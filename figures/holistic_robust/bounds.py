@@ -18,9 +18,9 @@ from analyses.holistic_robust.gaps import CLIP
 from analyses.holistic_robust.losses import PROTOCOL
 from analyses.holistic_robust.plan import PLANS
 from analyses.holistic_robust.tables import DELTA
-from figures.elements import sheet
+from cotoolkit.plotting.style import GREEN, GREY, PAGE, VERMILION
+from figures.elements import new_figure
 from figures.holistic_robust.data import holistic_claims, holistic_table, read_overfitting, recipes_of, rows_of
-from figures.style import GREEN, GREY, PAGE, VERMILION
 
 MARKED = "Marks: bound less the mean on data that was not used for it, one per seed; right of 0 the bound holds."
 
@@ -36,7 +36,7 @@ def draw(data: pd.DataFrame) -> Figure:
         "certificate,\ncross-entropy": ends["loss_certificate"] - ends["loss_held"],
         "certificate,\n0/1 loss": ends["error_certificate"] - ends["error_held"],
     }
-    figure, axes = sheet(PAGE, 0.2 * len(arms) + 1.9, 1, len(panels), sharey=True)
+    figure, axes = new_figure(PAGE, 0.2 * len(arms) + 1.9, 1, len(panels), sharey=True)
     for axis, (title, values) in zip(axes, panels.items(), strict=True):
         for place, arm in enumerate(arms):
             own = values[ends["arm"] == arm]

@@ -13,12 +13,12 @@ from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimTable, claim
 from analyses.core.runner import StudyRunner
-from analyses.holistic_robust.certificate import by_size, coverage
+from analyses.holistic_robust.certificate import by_size, simulated_coverage
+from cotoolkit.plotting.style import CYCLE, MARKERS, PAGE
 from cotoolkit.studies.scale import Scale
-from figures.elements import percent, sheet
+from figures.elements import new_figure, percent
 from figures.holistic_robust.data import DERIVED, rows_of
 from figures.recipe import Recipe
-from figures.style import CYCLE, MARKERS, PAGE
 
 REPETITIONS, SEEDS = 1000, (0, 1, 2)
 POINTS = (100, 200, 500, 1000, 2000, 5000, 10_000, 50_000)
@@ -26,8 +26,8 @@ ERRORS = (0.1, 0.5)
 
 
 def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
-    """Shares of violations by seed (kind "coverage", see `coverage`), then bounds by size (kind "size")."""
-    simulated = [coverage(REPETITIONS, seed=seed).assign(seed=seed, kind="coverage") for seed in SEEDS]
+    """Shares of violations by seed (kind "coverage", see `simulated_coverage`), then bounds by size (kind "size")."""
+    simulated = [simulated_coverage(REPETITIONS, seed=seed).assign(seed=seed, kind="coverage") for seed in SEEDS]
     sizes = [by_size(error, POINTS).assign(kind="size") for error in ERRORS]
     names = {"observed error": "observed"}
     return pd.concat([*simulated, *sizes], ignore_index=True).rename(columns=names).assign(scale=scale)
@@ -35,7 +35,7 @@ def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
 
 def draw(data: pd.DataFrame) -> Figure:
     """Violations by law beside their target, and the bound on an error by the number of points."""
-    figure, (left, right) = sheet(PAGE, 2.7, 1, 2)
+    figure, (left, right) = new_figure(PAGE, 2.7, 1, 2)
     shares = rows_of(data, "coverage")
     means = shares.groupby(["law", "points", "delta"])[["violated", "bare_violated"]].mean().reset_index()
     names = []

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 
 from analyses.holistic_robust.claims import ONSET
 from analyses.holistic_robust.plan import PLAIN
-from figures.elements import band, dots, mark_breakpoint, names_below, percent, sheet
+from cotoolkit.plotting.style import CYCLE, GREEN, GREY, MARKERS, PAGE
+from figures.elements import category_axis, mark_breakpoint, new_figure, percent, seed_band, seed_points
 from figures.holistic_robust.data import holistic_claims, holistic_table, read_onset, recipes_of
-from figures.style import CYCLE, GREEN, GREY, MARKERS, PAGE
 
 NAMES = {PLAIN: "FGSM", "norm_matched": "norm-matched", "small_batch": "small batch"}
 WINDOW = 40
@@ -24,16 +24,16 @@ def draw(data: pd.DataFrame) -> Figure:
     """Breaks by arm, and what share of HR's weight lies on abnormal samples around them."""
     found = read_onset(data)
     runs, weights, hr = found.table, found.weights, found.hr
-    figure, (left, right) = sheet(PAGE, 2.7, 1, 2)
+    figure, (left, right) = new_figure(PAGE, 2.7, 1, 2)
     arms = list(dict.fromkeys(runs["arm"]))
     of = " of " if len(arms) <= len(CYCLE) else "/"
     for place, arm in enumerate(arms):
         own = runs[runs["arm"] == arm]
-        dots(left, place, own["time"].to_list(), CYCLE[place % len(CYCLE)], marker=MARKERS[place % len(MARKERS)])
+        seed_points(left, place, own["time"].to_list(), CYCLE[place % len(CYCLE)], marker=MARKERS[place % len(MARKERS)])
         broke = int(own["broke"].sum())
         left.annotate(f"{broke}{of}{len(own)}", (place, 1.02), xycoords=("data", "axes fraction"), ha="center")
     left.axhline(runs["iterations"].max(), color=GREY, lw=0.7, ls=":")
-    names_below(left, [NAMES.get(arm, arm) for arm in arms], turned=True)
+    category_axis(left, [NAMES.get(arm, arm) for arm in arms], turned=True)
     left.set(ylabel="iteration of the break (dotted: end)", ylim=(0, None))
     for signal, label, colour, line in (
         ("abnormal_weight", "their weight", GREEN, "-"),
@@ -42,7 +42,7 @@ def draw(data: pd.DataFrame) -> Figure:
         rows = weights[(weights["arm"] == hr) & (weights["signal"] == signal)]
         rows = rows.assign(offset=(rows["offset"] // WINDOW + 0.5) * WINDOW)
         steps = rows.groupby(["seed", "offset"])["value"].mean().reset_index()
-        band(right, steps, "offset", "value", colour=colour, line=line, marker="o", label=label)
+        seed_band(right, steps, "offset", "value", colour=colour, line=line, marker="o", label=label)
     mark_breakpoint(right, 0)
     percent(right, "batch, or its weight")
     right.set(xlabel=f"iterations since the break of {hr}", ylim=(0, None))

@@ -11,23 +11,23 @@ from matplotlib.figure import Figure
 
 from analyses.holistic_robust.claims import OVERFITTING
 from analyses.holistic_robust.plan import name_on_share
-from figures.elements import band, dots, names_below, percent, sheet, zero_line
+from cotoolkit.plotting.style import METHOD_STYLES, PAGE
+from figures.elements import category_axis, new_figure, percent, seed_band, seed_points, zero_line
 from figures.holistic_robust.data import holistic_claims, holistic_table, read_overfitting, recipes_of, rows_of
-from figures.style import METHODS, PAGE
 
 
 def draw(data: pd.DataFrame) -> Figure:
     """Robust accuracies over training, a panel per share; then the gap of the finished networks by share."""
     course, ends = rows_of(data, "course"), rows_of(data, "end")
     shares, hr = list(ends["share"].unique()), read_overfitting(data).strong
-    figure, axes = sheet(PAGE, 2.6, 1, len(shares) + 1)
+    figure, axes = new_figure(PAGE, 2.6, 1, len(shares) + 1)
     for axis, share in zip(axes, shares, strict=False):
         for radius, name, method, marker in ((0.0, "AT", "pgd", "s"), (hr, f"HR, r = {hr:g}", "holistic_robust", "o")):
             rows = course[course["arm"] == name_on_share(share, radius)]
-            colour = METHODS[method][1]
+            colour = METHOD_STYLES[method][1]
             for split, line in (("train", "-"), ("test", "--")):
                 look = {"colour": colour, "line": line, "marker": marker, "label": f"{name}, {split}"}
-                band(axis, rows, "iteration", f"{split}_accuracy", **look)
+                seed_band(axis, rows, "iteration", f"{split}_accuracy", **look)
         axis.set(title=f"{share:.0%} of the data", xlabel="iteration", ylim=(0, 1.03))
         percent(axis, "robust accuracy" if axis is axes[0] else "")
     last = axes[-1]
@@ -37,8 +37,10 @@ def draw(data: pd.DataFrame) -> Figure:
         for place, share in enumerate(shares):
             gaps = ends.loc[ends["arm"] == name_on_share(share, r), "G2" if r is None else "G1"]
             label = "" if place else name
-            dots(last, place + 0.3 * (side - 1), gaps.to_list(), METHODS[method][1], marker=marker, label=label)
-    names_below(last, [f"{share:.0%}" for share in shares])
+            seed_points(
+                last, place + 0.3 * (side - 1), gaps.to_list(), METHOD_STYLES[method][1], marker=marker, label=label
+            )
+    category_axis(last, [f"{share:.0%}" for share in shares])
     zero_line(last)
     last.set(
         title="loss gap, test less training" if len(shares) < 3 else "loss gap",

@@ -13,9 +13,9 @@ from analyses.core.study import Findings
 from analyses.holistic_robust.claims import POISON
 from analyses.holistic_robust.plan import PLAIN, HolisticPlan
 from analyses.holistic_robust.results import HolisticResults
-from figures.elements import dots, names_below, percent, sheet
+from cotoolkit.plotting.style import BLUE, GREEN, GREY, PAGE, VERMILION
+from figures.elements import category_axis, new_figure, percent, seed_points
 from figures.holistic_robust.data import holistic_claims, recipes_of
-from figures.style import BLUE, GREEN, GREY, PAGE, VERMILION
 
 
 def poison_rows(findings: Findings[HolisticPlan]) -> pd.DataFrame:
@@ -32,7 +32,7 @@ def _look(arm: str) -> tuple[str, str]:
 
 def draw(data: pd.DataFrame) -> Figure:
     """Robust test accuracy, wrong labels learnt, and HR's weight on them."""
-    figure, axes = sheet(PAGE, 2.4, 1, 3)
+    figure, axes = new_figure(PAGE, 2.4, 1, 3)
     arms = list(dict.fromkeys(data["arm"]))
     panels = (
         ("accuracy", "robust test accuracy"),
@@ -42,8 +42,8 @@ def draw(data: pd.DataFrame) -> Figure:
     for axis, (column, label) in zip(axes, panels, strict=True):
         for place, arm in enumerate(arms):
             colour, marker = _look(arm)
-            dots(axis, place, data.loc[data["arm"] == arm, column].to_list(), colour, marker=marker)
-        names_below(axis, arms, turned=True)
+            seed_points(axis, place, data.loc[data["arm"] == arm, column].to_list(), colour, marker=marker)
+        category_axis(axis, arms, turned=True)
         percent(axis, label)
     axes[2].axhline(data["poison_share"].mean(), color=GREY, ls="--", lw=0.9)
     axes[2].annotate("their share", (-0.55, data["poison_share"].mean()), va="top", fontsize=7)

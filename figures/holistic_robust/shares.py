@@ -10,9 +10,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.holistic_robust.claims import OVERFITTING
-from figures.elements import dots, names_below, percent, sheet
+from cotoolkit.plotting.style import GREEN, METHOD_STYLES, ORANGE, PAGE, PURPLE
+from figures.elements import category_axis, new_figure, percent, seed_points
 from figures.holistic_robust.data import holistic_claims, holistic_table, read_overfitting, recipes_of, rows_of
-from figures.style import GREEN, METHODS, ORANGE, PAGE, PURPLE
 
 PANELS = {
     "n_G5": "n · implied radius (nats)",
@@ -28,9 +28,9 @@ def _looks(ends: pd.DataFrame) -> list[tuple[float, str, str, str]]:
     radii = sorted(ends["r"].dropna().unique())
     hr = zip(reversed(radii[1:]), HR_LOOKS, strict=False)
     return [
-        (0.0, "AT", METHODS["pgd"][1], "s"),
+        (0.0, "AT", METHOD_STYLES["pgd"][1], "s"),
         *((r, f"HR, r = {r:g}", colour, marker) for r, (colour, marker) in hr),
-        (np.nan, "standard (its clean losses)", METHODS["standard"][1], "^"),
+        (np.nan, "standard (its clean losses)", METHOD_STYLES["standard"][1], "^"),
     ]
 
 
@@ -38,15 +38,15 @@ def draw(data: pd.DataFrame) -> Figure:
     """A panel per measure; standard training only where its own loss, the clean one, is meant."""
     ends = rows_of(data, "end")
     shares, looks = list(ends["share"].unique()), _looks(ends)
-    figure, axes = sheet(PAGE, 2.6, 1, len(PANELS))
+    figure, axes = new_figure(PAGE, 2.6, 1, len(PANELS))
     for axis, (column, label) in zip(axes, PANELS.items(), strict=True):
         for side, (r, name, colour, marker) in enumerate(looks):
             arm = ends[ends["r"].isna() if np.isnan(r) else ends["r"] == r]
             for place, share in enumerate(shares if column == "n_G5" or not np.isnan(r) else ()):
                 values = arm.loc[arm["share"] == share, column].to_list()
                 moved = place + 0.2 * (side - (len(looks) - 1) / 2)
-                dots(axis, moved, values, colour, marker=marker, label="" if place else name)
-        names_below(axis, [f"{share:.0%}" for share in shares])
+                seed_points(axis, moved, values, colour, marker=marker, label="" if place else name)
+        category_axis(axis, [f"{share:.0%}" for share in shares])
         axis.set(xlabel="share of the data", ylim=(0, 1.03 if column == "test_accuracy" else None))
         if "accuracy" in label:
             percent(axis, label)

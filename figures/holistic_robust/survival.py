@@ -13,9 +13,9 @@ from analyses.core.survival import kaplan_meier
 from analyses.holistic_robust.claims import DECISIVE, ONSET, outcome
 from analyses.holistic_robust.plan import PLAIN
 from analyses.holistic_robust.tables import arm_table
-from figures.elements import percent, sheet
+from cotoolkit.plotting.style import CYCLE, DASHES, MARKERS, PAGE
+from figures.elements import new_figure, percent
 from figures.holistic_robust.data import holistic_claims, holistic_table, read_onset, recipes_of
-from figures.style import CYCLE, DASHES, MARKERS, PAGE
 
 CLAIMS = holistic_claims(ONSET, read_onset, DECISIVE)
 """The three that decide whether HR delays the break."""
@@ -41,7 +41,7 @@ def draw(data: pd.DataFrame) -> Figure:
     panels, end = _panels(list(p.index), hr), runs["iterations"].max()
     columns = 2 if len(panels) < 3 else 1
     lines = max(map(len, panels.values())) / columns
-    figure, axes = sheet(PAGE, 2.6 + 0.2 * lines, 1, len(panels), sharey=True, sharex=True, squeeze=False)
+    figure, axes = new_figure(PAGE, 2.6 + 0.2 * lines, 1, len(panels), sharey=True, sharex=True, squeeze=False)
     for axis, (title, arms) in zip(axes[0], panels.items(), strict=True):
         for place, arm in enumerate(arms):
             own = runs[runs["arm"] == arm]
