@@ -12,7 +12,7 @@ from cotoolkit.config import RunConfig
 from cotoolkit.core.device import device_of
 from cotoolkit.core.distributed import broadcast_from_rank0, rank_and_world
 from cotoolkit.data import Batches
-from cotoolkit.models import External
+from cotoolkit.models import OwnModel
 from cotoolkit.models.memory_format import (
     channels_last_warning,
     gradient_mismatch,
@@ -67,7 +67,7 @@ def settle_memory_format(module: nn.Module, config: RunConfig, batches: Batches)
     Returns:
         The memory format that images are to have.
     """
-    own, images_in = isinstance(config.model, External), torch.contiguous_format
+    own, images_in = isinstance(config.model, OwnModel), torch.contiguous_format
     if not own:
         images_in = safe_memory_format(module)
         module.to(memory_format=images_in)

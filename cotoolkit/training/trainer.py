@@ -27,7 +27,7 @@ from cotoolkit.models.initial_weights import load_initial
 from cotoolkit.monitor.core import Event
 from cotoolkit.monitor.replay import ReplayMonitor
 from cotoolkit.monitor.step_buffer import TOGETHER
-from cotoolkit.optimizers.optimizers import Updates
+from cotoolkit.optimizers import Updates
 from cotoolkit.runs.checkpoints import network
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.signals import step_signals
