@@ -168,9 +168,10 @@ def _say_claims(results: list[ClaimResult]) -> None:
 
 
 def _theory(scale: Literal["smoke", "laptop"], folder: Path, device: Device) -> None:
+    from analyses.purification.claims import CLAIMS
     from analyses.purification.experiment import run_experiment
     from analyses.purification.page import theory_report
-    from analyses.purification.predictions import judge
+    from analyses.purification.results import TheoryResults
 
     on = available(device)
     with resumable(), console.status("starting") as status:
@@ -181,6 +182,6 @@ def _theory(scale: Literal["smoke", "laptop"], folder: Path, device: Device) -> 
                 say(text)
 
         tables = run_experiment(scale, folder / "settings", on, report)
-    results = judge(tables)
+    results = CLAIMS.judge(TheoryResults(tables))
     _say_claims(results)
     _write(theory_report(tables, results, scale, on), folder)

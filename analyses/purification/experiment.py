@@ -16,16 +16,17 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from analyses.purification.robustness import Probe
-from analyses.purification.setting import Scale, Setting, settings
-from analyses.purification.stages import Report, train_stages
+from analyses.purification.measures.robustness import JudgedPoints
+from analyses.purification.plan import SyntheticSetting, settings
+from analyses.purification.stages import Tell, train_stages
+from analyses.purification.synthetic_world.synthetic_data import generators
 from analyses.purification.tables import Tables, tables
-from analyses.purification.world import generators
 from cotoolkit.core.errors import RunError
 from cotoolkit.core.files import write_atomically
+from cotoolkit.studies.scale import Scale
 
 
-def run_setting(setting: Setting, device: str = "cpu", report: Report = lambda _: None) -> Tables:
+def run_setting(setting: SyntheticSetting, device: str = "cpu", report: Tell = lambda _: None) -> Tables:
     """Train and judge all seeds of a setting.
 
     A GPU takes all seeds at once. A CPU takes one at a time in each thread that torch is allowed: tensors of one seed
@@ -57,7 +58,7 @@ def run_setting(setting: Setting, device: str = "cpu", report: Report = lambda _
     return dataclasses.replace(joined, neurons=found[0].neurons, coefficients=found[0].coefficients)
 
 
-def run_experiment(scale: Scale, out: Path, device: str = "cpu", report: Report = lambda _: None) -> Tables:
+def run_experiment(scale: Scale, out: Path, device: str = "cpu", report: Tell = lambda _: None) -> Tables:
     """Run a scale's settings, or read those that stand finished in `out`.
 
     Args:
@@ -81,7 +82,7 @@ def run_experiment(scale: Scale, out: Path, device: str = "cpu", report: Report 
     return Tables.joined(parts)
 
 
-def _path(out: Path, table: str, setting: Setting) -> Path:
+def _path(out: Path, table: str, setting: SyntheticSetting) -> Path:
     return out / f"{table}-{setting.name}-{setting.identity}.parquet"
 
 
@@ -98,9 +99,9 @@ def _read(path: Path) -> pd.DataFrame:
         raise RunError(f"{path}: damaged or missing; delete the setting's scalars table and run again") from None
 
 
-def _run_seeds(setting: Setting, seeds: Sequence[int], device: str, report: Report) -> Tables:
+def _run_seeds(setting: SyntheticSetting, seeds: Sequence[int], device: str, report: Tell) -> Tables:
     with torch.no_grad():
         stages = train_stages(setting, seeds, device, report)
         report(stages.title("judging"))
-        probe = Probe.draw(stages.world, setting.points, generators(seeds, "evaluation", 0, device))
+        probe = JudgedPoints.draw(stages.world, setting.points, generators(seeds, "evaluation", 0, device))
         return tables(stages, probe)

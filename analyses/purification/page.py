@@ -10,10 +10,11 @@ import pandas as pd
 from analyses.core.claim_plot import forest
 from analyses.core.claims import ClaimResult, verdict_table
 from analyses.purification import plots
-from analyses.purification.setting import Scale, settings
+from analyses.purification.plan import settings
 from analyses.purification.tables import Tables
 from cotoolkit.pages import Report, Section
 from cotoolkit.runs.folder import environment
+from cotoolkit.studies.scale import Scale
 
 SHOWN = [
     "claim", "statement", "verdict", "measure", "mean", "low", "high", "expected", "effect", "standardised_effect",

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
 from analyses.core.statistics import estimate
-from analyses.purification.baselines import NAMES
+from analyses.purification.synthetic_world.baselines import NAMES
 from analyses.purification.tables import SHOWN_QUANTILES, Tables
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.plotting.style import STYLE

@@ -9,18 +9,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import ClaimResult
 from analyses.core.runner import Lab
-from analyses.purification.tables import SHOWN_QUANTILES
+from analyses.purification.tables import SHOWN_QUANTILES, Tables
 from cotoolkit.studies.scale import Scale
 from figures.elements import sheet
-from figures.feature_purification.theory import STAGES, STUDIES, collect_largest, judged, tables_of
+from figures.feature_purification.experiments.synthetic_world import STAGES, STUDIES, collect_largest, theory_claims
 from figures.recipe import Recipe
 from figures.style import PAGE
-
-KEYS = (
-    "P2-pure", "P2-coverage", "P3-sign", "P3-density", "P3-accumulated", "P8-mixture", "P8-feature", "P8-participation",
-)  # fmt: skip
 
 
 def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
@@ -34,7 +29,7 @@ def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
 
 def draw(data: pd.DataFrame) -> Figure:
     """Sorted sizes of three units' coefficients, and the mixtures of all pure units."""
-    tables = tables_of(data)
+    tables = Tables.unstacked(data)
     figure, axes = sheet(PAGE, 2.1, 1, len(SHOWN_QUANTILES) + 1)
     for axis, quantile in zip(axes, SHOWN_QUANTILES, strict=False):
         for stage, (label, colour, line) in STAGES.items():
@@ -60,10 +55,10 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """One atom, a dense mixture, which purification removes."""
-    return judged(data, KEYS)
-
+CLAIMS = theory_claims(
+    "P2-pure", "P2-coverage", "P3-sign", "P3-density", "P3-accumulated", "P8-mixture", "P8-feature", "P8-participation",
+)  # fmt: skip
+"""One atom, a dense mixture, which purification removes."""
 
 RECIPE = Recipe(
     name="feature_purification/coefficients",
@@ -72,5 +67,5 @@ RECIPE = Recipe(
     studies=STUDIES,
     collect=collect,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

@@ -9,16 +9,14 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import ClaimResult
 from analyses.core.runner import Lab
-from analyses.purification.baselines import NAMES
+from analyses.purification.synthetic_world.baselines import NAMES
+from analyses.purification.tables import Tables
 from cotoolkit.studies.scale import Scale
 from figures.elements import dots, names_below, percent, sheet
-from figures.feature_purification.theory import STAGES, STUDIES, collect_largest, judged, tables_of
+from figures.feature_purification.experiments.synthetic_world import STAGES, STUDIES, collect_largest, theory_claims
 from figures.recipe import Recipe
 from figures.style import PAGE
-
-KEYS = (*(f"P14-{name.replace('_', '-')}" for name in NAMES), "P14-best")
 
 MODELS = {"network": ("clean_on", "fgm"), **{name: (f"{name}+on", f"{name}+at") for name in NAMES}}
 """By model: its stages after training on clean, and after training on with FGM."""
@@ -31,7 +29,7 @@ def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
 
 def draw(data: pd.DataFrame) -> Figure:
     """Clean and PGD accuracy of each model, trained on clean and with FGM."""
-    scalars = tables_of(data).scalars
+    scalars = Tables.unstacked(data).scalars
     figure, axes = sheet(PAGE, 2.5, 1, 2, sharey=True)
     for axis, measure in zip(axes, ("clean", "pgd"), strict=True):
         for way, (label, (_, colour, _), marker) in enumerate(
@@ -49,10 +47,8 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """FGM training does nothing for them, and none reaches the network."""
-    return judged(data, KEYS)
-
+CLAIMS = theory_claims(*(f"P14-{name.replace('_', '-')}" for name in NAMES), "P14-best")
+"""FGM training does nothing for them, and none reaches the network."""
 
 RECIPE = Recipe(
     name="feature_purification/low_complexity",
@@ -61,5 +57,5 @@ RECIPE = Recipe(
     studies=STUDIES,
     collect=collect,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

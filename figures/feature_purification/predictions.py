@@ -15,7 +15,7 @@ from analyses.core.claims import ClaimResult, Verdict
 from analyses.core.runner import Lab
 from cotoolkit.studies.scale import Scale
 from figures.elements import sheet
-from figures.feature_purification.theory import STUDIES, collect_theory, judged
+from figures.feature_purification.experiments.synthetic_world import STUDIES, collect_theory, theory_claims
 from figures.recipe import Recipe
 from figures.record import VERDICTS
 from figures.style import BLUE, GREEN, GREY, PAGE, VERMILION
@@ -30,9 +30,13 @@ def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
     return rows.dropna(axis="columns", how="all").reset_index(drop=True)
 
 
+CLAIMS = theory_claims()
+"""All."""
+
+
 def draw(data: pd.DataFrame) -> Figure:
     """A row per prediction on an axis of its own: mean, interval, threshold (bar) and the side that is claimed."""
-    results = judged(data)
+    results = CLAIMS(data)
     figure, axis = sheet(PAGE, 0.19 * len(results) + 0.9)
     for row, result in enumerate(results):
         _draw_row(axis, row, result)
@@ -72,5 +76,5 @@ RECIPE = Recipe(
     studies=STUDIES,
     collect=collect,
     draw=draw,
-    claims=judged,
+    claims=CLAIMS,
 )

@@ -5,15 +5,13 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import ClaimResult
 from analyses.core.runner import Lab
+from analyses.purification.tables import Tables
 from cotoolkit.studies.scale import Scale
 from figures.elements import band, percent, sheet
-from figures.feature_purification.theory import STAGES, STUDIES, collect_largest, judged, tables_of
+from figures.feature_purification.experiments.synthetic_world import STAGES, STUDIES, collect_largest, theory_claims
 from figures.recipe import Recipe
 from figures.style import GREY, PAGE
-
-KEYS = ("P6-loss", "P6-universal", "P6-random", "P11-recovery", "P11-gap", "Q-radius")
 
 ATTACKS = {"pgd": "PGD", "universal": "one direction, −y D_w", "random": "random direction"}
 
@@ -25,7 +23,7 @@ def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
 
 def draw(data: pd.DataFrame) -> Figure:
     """A panel per perturbation."""
-    curves = tables_of(data).curves
+    curves = Tables.unstacked(data).curves
     radius = curves.loc[curves["multiple"] == 1, "radius"].iloc[0]
     figure, axes = sheet(PAGE, 2.2, 1, len(ATTACKS), sharey=True)
     for axis, (attack, title) in zip(axes, ATTACKS.items(), strict=True):
@@ -41,10 +39,8 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """The clean network breaks, along one direction, and the purified one does not."""
-    return judged(data, KEYS)
-
+CLAIMS = theory_claims("P6-loss", "P6-universal", "P6-random", "P11-recovery", "P11-gap", "Q-radius")
+"""The clean network breaks, along one direction, and the purified one does not."""
 
 RECIPE = Recipe(
     name="feature_purification/robustness_curves",
@@ -53,5 +49,5 @@ RECIPE = Recipe(
     studies=STUDIES,
     collect=collect,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

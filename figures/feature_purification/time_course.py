@@ -6,15 +6,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import ClaimResult
 from analyses.core.runner import Lab
+from analyses.purification.tables import Tables
 from cotoolkit.studies.scale import Scale
 from figures.elements import band, percent, sheet
-from figures.feature_purification.theory import STUDIES, collect_largest, judged, tables_of
+from figures.feature_purification.experiments.synthetic_world import STUDIES, collect_largest, theory_claims
 from figures.recipe import Recipe
 from figures.style import BLUE, GREY, PAGE, PURPLE, VERMILION
-
-KEYS = ("P12-mixture", "P12-recovery", "Q-course")
 
 PANELS = {
     "size": (("alpha", "feature α", BLUE, "-"), ("mixture", "mixture αε", VERMILION, "--")),
@@ -30,7 +28,7 @@ def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
 
 def draw(data: pd.DataFrame) -> Figure:
     """Against steps; FGM training is shaded."""
-    course = tables_of(data).course
+    course = Tables.unstacked(data).course
     start = course.loc[course["phase"] == "clean", "step"].max()
     course = course.assign(at=course["step"] + np.where(course["phase"] == "fgm", start, 0))
     course = course[course["at"] > 0]  # untrained units have nothing yet to be taken apart
@@ -50,10 +48,8 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """Only adversarial training purifies, and robustness does not come before."""
-    return judged(data, KEYS)
-
+CLAIMS = theory_claims("P12-mixture", "P12-recovery", "Q-course")
+"""Only adversarial training purifies, and robustness does not come before."""
 
 RECIPE = Recipe(
     name="feature_purification/time_course",
@@ -62,5 +58,5 @@ RECIPE = Recipe(
     studies=STUDIES,
     collect=collect,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

@@ -8,15 +8,16 @@ import pytest
 import torch
 
 from analyses.breakpoint_mixtures.answers import answers
-from analyses.purification.predictions import judge
+from analyses.purification.claims import CLAIMS
+from analyses.purification.results import TheoryResults
 from analyses.purification.tables import Tables
 from figures.feature_purification.across_break import claims as across_break_claims
 from figures.feature_purification.across_break import used
-from figures.feature_purification.angles import by_layer
-from figures.feature_purification.deep import towards_class
-from figures.feature_purification.low_rank_update import claims as low_rank_claims
-from figures.feature_purification.patches import explained_energy, patches_of
-from figures.feature_purification.theory import judged, source_of, stacked, tables_of
+from figures.feature_purification.experiments.deep_measures import towards_class
+from figures.feature_purification.experiments.deep_results import DeepResults
+from figures.feature_purification.experiments.patches import explained_energy, patches_of
+from figures.feature_purification.experiments.synthetic_world import source_of, theory_claims
+from figures.feature_purification.low_rank_update import CLAIMS as LOW_RANK_CLAIMS
 
 GALLERY = "figures/gallery/purification_smoke_{}.parquet"
 
@@ -39,22 +40,22 @@ def test_tables_come_back_from_csv():
         curves=pd.DataFrame({"setting": "a", "seed": [0], "radius": [0.1], "accuracy": [0.9]}),
         course=pd.DataFrame({"setting": "a", "seed": [1], "phase": "fgm", "step": [10], "value": [0.3]}),
     )
-    text = stacked(tables).to_csv(index=False)
-    again = tables_of(pd.read_csv(io.StringIO(text)))
+    text = tables.stacked().to_csv(index=False)
+    again = Tables.unstacked(pd.read_csv(io.StringIO(text)))
     pd.testing.assert_frame_equal(again.scalars, tables.scalars, check_dtype=False)
     assert again.neurons["pure"].tolist() == [1, 0]
     assert again.coefficients.iloc[0].to_dict() == {"setting": "a", "unit": 3, "atom": 4, "coefficient": 0.5}
 
 
-def test_judged_says_what_the_analysis_says_but_for_the_source():
+def test_the_recipes_claims_say_what_the_analysis_says_but_for_the_source():
     frames = {name: pd.read_parquet(GALLERY.format(name)) for name in ("scalars", "course")}
     others = {name: pd.DataFrame({"setting": ["d100"], "seed": [0]}) for name in ("neurons", "coefficients", "curves")}
     tables = Tables(**frames, **others)
-    expected, found = judge(tables), judged(stacked(tables))
+    expected, found = CLAIMS.judge(TheoryResults(tables)), theory_claims()(tables.stacked())
     assert [r.claim.key for r in found] == [r.claim.key for r in expected]
     assert [r.verdict for r in found] == [r.verdict for r in expected]
     assert {r.claim.source.split()[0] for r in found} == {"paper", "ours:"}
-    assert [r.claim.key for r in judged(stacked(tables), ["P8-mixture"])] == ["P8-mixture"]
+    assert [r.claim.key for r in theory_claims("P8-mixture")(tables.stacked())] == ["P8-mixture"]
 
 
 def test_patches_are_centred_and_of_length_one():
@@ -93,7 +94,7 @@ def test_layers_keep_their_order():
             "value": [1.0, 2.0, 3.0, 4.0],
         }
     )  # fmt: skip
-    table = by_layer(data, "clean-robust")
+    table = DeepResults(data).angles_by_layer("clean-robust")
     assert table.columns.tolist() == ["z", "a"]
     assert table["a"].tolist() == [2.0, 4.0]
 
@@ -106,7 +107,7 @@ def test_low_rank_gain_is_counted_from_clean_to_robust():
     whole = pd.DataFrame([("clean", 0.1), ("robust", 0.7)] * 3, columns=["network", "value"]).assign(
         part="accuracies", statistic="pgd-10", seed=np.repeat([0, 1, 2], 2)
     )
-    found = {r.claim.key: r.found.mean for r in low_rank_claims(pd.concat([ranks, whole]))}
+    found = {r.claim.key: r.found.mean for r in LOW_RANK_CLAIMS(pd.concat([ranks, whole]))}
     assert found == {"low_rank": pytest.approx(0.5), "biases": pytest.approx(0.25), "random": pytest.approx(0.0)}
 
 

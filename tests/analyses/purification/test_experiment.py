@@ -7,7 +7,7 @@ import torch
 
 from analyses.purification import experiment
 from analyses.purification.experiment import run_experiment, run_setting
-from analyses.purification.setting import settings
+from analyses.purification.plan import settings
 from analyses.purification.tables import Tables
 from cotoolkit.core.errors import ConfigError, RunError
 from tests.analyses.purification.conftest import SMALLER, SPARSE

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from analyses.purification.attack import Attack
-from analyses.purification.network import SymmetricNet
-from analyses.purification.world import World
+from analyses.purification.synthetic_world.ball_attack import BallAttack
+from analyses.purification.synthetic_world.network import SymmetricNet
+from analyses.purification.synthetic_world.synthetic_data import SyntheticWorld
 
 RATE = 0.1
 """Adam's first step size; it falls linearly to 0 within each stage [M]."""
@@ -60,7 +60,7 @@ class Baseline:
         return self.output_and_gradient(x)[1]
 
 
-def baselines(world: World, initial: Tensor) -> dict[str, Baseline]:
+def untrained_baselines(world: SyntheticWorld, initial: Tensor) -> dict[str, Baseline]:
     """All classes, untrained (f = 0).
 
     Args:
@@ -104,12 +104,12 @@ def baselines(world: World, initial: Tensor) -> dict[str, Baseline]:
 
 def train_baselines(
     models: Mapping[str, Baseline],
-    world: World,
+    world: SyntheticWorld,
     randoms: Sequence[torch.Generator],
     *,
     steps: int,
     batch: int,
-    attack: Attack | None = None,
+    attack: BallAttack | None = None,
 ) -> dict[str, Baseline]:
     """Minimise each model's mean logistic loss on fresh samples by Adam, from the parameters it has.
 

@@ -1,6 +1,6 @@
 """The theory's own world, trained and judged once per setting, and shared by the recipes about the theory.
 
-World, network, training and predictions are those of `analyses.purification`; the settings are those of its scales, at
+World, network, training and claims are those of `analyses.purification`; the settings are those of its scales, at
 smoke with three seeds. Thresholds are ours throughout; what a claim says is the paper's only where its tag is [S].
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,12 @@ from typing import Any
 import pandas as pd
 from typing_extensions import override
 
-from analyses.core.claims import ClaimResult
+from analyses.core.claims import ClaimTable
 from analyses.core.runner import Lab, Measurement
+from analyses.purification.claims import CLAIMS
 from analyses.purification.experiment import run_setting
-from analyses.purification.predictions import judge
-from analyses.purification.setting import Setting, settings
-from analyses.purification.tables import Tables
+from analyses.purification.plan import SyntheticSetting, settings
+from analyses.purification.results import TheoryResults
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
@@ -45,7 +45,7 @@ class Trained(Measurement):
         setting: sizes and seeds.
     """
 
-    setting: Setting
+    setting: SyntheticSetting
 
     @property
     @override
@@ -63,32 +63,14 @@ class Trained(Measurement):
 
     @override
     def measure(self, root: Path) -> pd.DataFrame:
-        return stacked(run_setting(self.setting))
+        return run_setting(self.setting).stacked()
 
 
-def plan(scale: Scale) -> list[Setting]:
+def plan(scale: Scale) -> list[SyntheticSetting]:
     """The settings of a scale, small first."""
     if scale == "smoke":
         return [dataclasses.replace(setting, seeds=SEEDS) for setting in settings("smoke")]
     return settings("laptop")
-
-
-def stacked(tables: Tables) -> pd.DataFrame:
-    """Tables one below the other, told apart by the column `table`; truth values as 0 and 1."""
-    named: list[pd.DataFrame] = []
-    for name in Tables.names():
-        frame: pd.DataFrame = getattr(tables, name)
-        named.append(frame.astype(dict.fromkeys(frame.select_dtypes("bool"), int)).assign(table=name))
-    return pd.concat(named, ignore_index=True)
-
-
-def tables_of(data: pd.DataFrame) -> Tables:
-    """The tables of `stacked`, also of a part of its rows, and back from CSV."""
-    parts = {}
-    for name in Tables.names():
-        rows = data[data["table"] == name].drop(columns="table").dropna(axis="columns", how="all")
-        parts[name] = rows.astype(dict.fromkeys({"seed", "unit", "atom"} & set(rows), int)).reset_index(drop=True)
-    return Tables(**parts)
 
 
 def collect_theory(scale: Scale, lab: Lab) -> pd.DataFrame:
@@ -104,15 +86,21 @@ def collect_largest(scale: Scale, lab: Lab, *names: str) -> pd.DataFrame:
     return rows.dropna(axis="columns", how="all").reset_index(drop=True)
 
 
-def judged(data: pd.DataFrame, keys: Iterable[str] = ()) -> list[ClaimResult]:
-    """The theory's predictions on a table of `collect_theory` or `collect_largest`; all, or those named."""
-    wanted = set(keys)
-    results = judge(tables_of(data))
-    chosen = [result for result in results if not wanted or result.claim.key in wanted]
-    return [
-        dataclasses.replace(result, claim=dataclasses.replace(result.claim, source=source_of(result.claim.source)))
-        for result in chosen
+def theory_claims(*keys: str) -> ClaimTable[TheoryResults]:
+    """The theory's predictions, on a table of `collect_theory` or `collect_largest`.
+
+    Args:
+        *keys: of those wanted; none are all.
+
+    Returns:
+        The table of claims, with sources that say whose each is.
+    """
+    rows = [
+        dataclasses.replace(row, claim=dataclasses.replace(row.claim, source=source_of(row.claim.source)))
+        for row in CLAIMS.rows
+        if not keys or row.claim.key in keys
     ]
+    return dataclasses.replace(CLAIMS, rows=rows)
 
 
 def source_of(source: str) -> str:

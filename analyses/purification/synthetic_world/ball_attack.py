@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from analyses.purification.world import World
+from analyses.purification.synthetic_world.synthetic_data import SyntheticWorld
 
 Norm = Literal["l2", "linf"]
 Gradient = Callable[[Tensor], Tensor]
@@ -35,7 +35,7 @@ class Scorer(Protocol):
 
 
 @dataclass(frozen=True)
-class Attack:
+class BallAttack:
     """Projected gradient ascent on the loss, from the sample itself; one step is FGM (FGSM for linf).
 
     Steps have length 2.5 radius / steps, and never more than the radius [M].
@@ -91,7 +91,7 @@ def ascent(gradient: Tensor, y: Tensor, norm: Norm) -> Tensor:
     return -y[..., None] * unit
 
 
-def universal_direction(world: World, y: Tensor) -> Tensor:
+def universal_direction(world: SyntheticWorld, y: Tensor) -> Tensor:
     """-y D_w: one direction for all samples of a label, which needs no model [R-high]. Shapes: (S, B) -> (S, B, d)."""
     toward: Tensor = world.dense_direction[:, None, :]
     return -y[..., None] * toward

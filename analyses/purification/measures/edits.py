@@ -10,29 +10,29 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from analyses.purification.attack import Attack
-from analyses.purification.coefficients import Units, units
-from analyses.purification.network import SymmetricNet
-from analyses.purification.robustness import Probe, accuracy, fgm_accuracy, moved_accuracy
-from analyses.purification.world import World
+from analyses.purification.measures.coefficients import DictionaryUnits, units
+from analyses.purification.measures.robustness import JudgedPoints, accuracy, fgm_accuracy, moved_accuracy
+from analyses.purification.synthetic_world.ball_attack import BallAttack
+from analyses.purification.synthetic_world.network import SymmetricNet
+from analyses.purification.synthetic_world.synthetic_data import SyntheticWorld
 
 EDITED_UNITS = 10
 """How many single units are edited for the claim that one mixture alone is harmless [M]."""
 
 
-def mixtures(found: Units, world: World) -> Tensor:
+def dense_mixtures(found: DictionaryUnits, world: SyntheticWorld) -> Tensor:
     """Each unit's dense mixture in input space: its residual's part along w*, (S, m, d)."""
     d = found.coefficients.shape[-1]
     aligned = found.mixture * (d - 1) / d  # <r_i, w*> / ||w*||^2
     return (aligned[..., None] * world.signs[:, None, :]) @ world.dictionary.mT
 
 
-def without_mixtures(net: SymmetricNet, world: World) -> SymmetricNet:
+def without_mixtures(net: SymmetricNet, world: SyntheticWorld) -> SymmetricNet:
     """Every unit without its mixture."""
-    return replace(net, weights=net.weights - mixtures(units(net.weights, world), world))
+    return replace(net, weights=net.weights - dense_mixtures(units(net.weights, world), world))
 
 
-def with_mixtures_of(net: SymmetricNet, donor: SymmetricNet, world: World) -> SymmetricNet:
+def with_mixtures_of(net: SymmetricNet, donor: SymmetricNet, world: SyntheticWorld) -> SymmetricNet:
     """Every unit's mixture replaced by that of the donor's unit, in units of the networks' features.
 
     With biases in units of ||w_i||, no decision changes when all weights grow by one factor. So the donor's mixtures
@@ -40,10 +40,12 @@ def with_mixtures_of(net: SymmetricNet, donor: SymmetricNet, world: World) -> Sy
     """
     own, other = units(net.weights, world), units(donor.weights, world)
     scale = own.alpha.abs().sum(-1) / other.alpha.abs().sum(-1)
-    return replace(net, weights=net.weights - mixtures(own, world) + scale[:, None, None] * mixtures(other, world))
+    return replace(
+        net, weights=net.weights - dense_mixtures(own, world) + scale[:, None, None] * dense_mixtures(other, world)
+    )
 
 
-def single_edits(net: SymmetricNet, probe: Probe, world: World) -> Tensor:
+def single_edits(net: SymmetricNet, probe: JudgedPoints, world: SyntheticWorld) -> Tensor:
     """Largest change of clean accuracy when ONE unit is reduced to its top atom, (S,).
 
     EDITED_UNITS units are tried, spread evenly over the pure units by |alpha|; nan without a pure unit.
@@ -62,7 +64,7 @@ def single_edits(net: SymmetricNet, probe: Probe, world: World) -> Tensor:
 
 
 def edit_statistics(
-    clean: SymmetricNet, purified: SymmetricNet, probe: Probe, world: World, radius: float
+    clean: SymmetricNet, purified: SymmetricNet, probe: JudgedPoints, world: SyntheticWorld, radius: float
 ) -> dict[str, Tensor]:
     """Accuracies of edited networks at an l2 radius, (S,) each."""
     removed = without_mixtures(clean, world)
@@ -76,14 +78,14 @@ def edit_statistics(
 
 
 def transfer_statistics(
-    source: SymmetricNet, clean: SymmetricNet, purified: SymmetricNet, probe: Probe, radius: float
+    source: SymmetricNet, clean: SymmetricNet, purified: SymmetricNet, probe: JudgedPoints, radius: float
 ) -> dict[str, Tensor]:
     """FGM examples made on another clean-trained network of the same world, at an l2 radius; (S,) each.
 
     transfer_clean and transfer_purified are accuracies; perturbation_cosine is the mean cosine between the
     perturbations that the source and the clean network's own gradients give.
     """
-    attack = Attack("l2", radius)
+    attack = BallAttack("l2", radius)
     rows: dict[str, list[Tensor]] = {"transfer_clean": [], "transfer_purified": [], "perturbation_cosine": []}
     for part in probe.blocks():
         x, y = part.batch.x, part.batch.y

@@ -3,17 +3,16 @@ import math
 import pytest
 import torch
 
-from analyses.purification.attack import Attack
-from analyses.purification.edits import (
-    mixtures,
+from analyses.purification.measures.coefficients import units
+from analyses.purification.measures.edits import (
+    dense_mixtures,
     single_edits,
     transfer_statistics,
     with_mixtures_of,
     without_mixtures,
 )
-from analyses.purification.network import SymmetricNet
-from analyses.purification.robustness import (
-    Probe,
+from analyses.purification.measures.robustness import (
+    JudgedPoints,
     accuracy,
     contents,
     curves,
@@ -22,7 +21,9 @@ from analyses.purification.robustness import (
     moved_accuracy,
     pgd_accuracy,
 )
-from analyses.purification.world import generators
+from analyses.purification.synthetic_world.ball_attack import BallAttack
+from analyses.purification.synthetic_world.network import SymmetricNet
+from analyses.purification.synthetic_world.synthetic_data import generators
 from tests._helpers.planted_world import planted
 
 BETA = 0.25
@@ -32,7 +33,7 @@ BETA = 0.25
 def scene():
     world, weights, _ = planted(1.5, 0.12)
     pure = planted(1.5, 0.0)[1]
-    probe = Probe.draw(world, 1200, generators((0, 1), "evaluation"))
+    probe = JudgedPoints.draw(world, 1200, generators((0, 1), "evaluation"))
     return world, SymmetricNet.ruled(weights, BETA), SymmetricNet.ruled(pure, BETA), probe
 
 
@@ -48,7 +49,7 @@ def test_accuracies_by_hand(scene):
     torch.testing.assert_close(accuracy(net, probe), (net(x) * y > 0).float().mean(-1))
     moved = x - 0.1 * y[..., None] * world.dense_direction[:, None]
     torch.testing.assert_close(moved_accuracy(net, probe, "universal", 0.1), (net(moved) * y > 0).float().mean(-1))
-    delta = Attack("linf", 0.02).perturb(net.input_gradient, x, y)
+    delta = BallAttack("linf", 0.02).perturb(net.input_gradient, x, y)
     torch.testing.assert_close(fgm_accuracy(net, probe, 0.02, "linf"), (net(x + delta) * y > 0).float().mean(-1))
 
 
@@ -80,7 +81,9 @@ def test_a_mixture_makes_a_net_fragile_along_the_dense_direction(scene):
     world, net, pure, probe = scene
     assert (moved_accuracy(net, probe, "universal", 0.1) < moved_accuracy(pure, probe, "universal", 0.1)).all()
     x, y = probe.batch.x, probe.batch.y
-    dense, own = (contents(Attack("l2", 0.1).perturb(n.input_gradient, x, y), probe.batch, world) for n in (net, pure))
+    dense, own = (
+        contents(BallAttack("l2", 0.1).perturb(n.input_gradient, x, y), probe.batch, world) for n in (net, pure)
+    )
     assert (dense["universal_cosine"] > own["universal_cosine"]).all()
     # a pure net's gradient is made of the atoms whose units are open
     assert (own["active_energy"] > 0.9).all()
@@ -109,11 +112,8 @@ def test_mixtures_can_be_taken_out_and_put_back(scene):
     torch.testing.assert_close(restored.weights - pure.weights, net.weights - bare.weights, atol=1e-6, rtol=0)
     assert torch.equal(restored.bias, pure.bias)
     aligned = 1.5 * 0.12 * (d - 1) / math.sqrt(d)
-    from analyses.purification.coefficients import units
-
-    torch.testing.assert_close(
-        mixtures(units(net.weights, world), world).norm(dim=-1), torch.full((2, 2 * d), aligned), atol=1e-5, rtol=0
-    )
+    sizes = dense_mixtures(units(net.weights, world), world).norm(dim=-1)
+    torch.testing.assert_close(sizes, torch.full((2, 2 * d), aligned), atol=1e-5, rtol=0)
 
 
 def test_restored_mixtures_are_in_units_of_the_features(scene):

@@ -1,18 +1,18 @@
 import pytest
 import torch
 
-from analyses.purification.attack import Attack
-from analyses.purification.baselines import NAMES, Baseline, baselines, train_baselines
-from analyses.purification.robustness import Probe, accuracy
-from analyses.purification.training import initial_weights
-from analyses.purification.world import SparseCoding, World, generators
+from analyses.purification.measures.robustness import JudgedPoints, accuracy
+from analyses.purification.synthetic_world.ball_attack import BallAttack
+from analyses.purification.synthetic_world.baselines import NAMES, Baseline, train_baselines, untrained_baselines
+from analyses.purification.synthetic_world.synthetic_data import SparseCoding, SyntheticWorld, generators
+from analyses.purification.synthetic_world.training import initial_weights
 
 SEEDS = (0, 1)
 
 
 @pytest.fixture(scope="module")
 def world():
-    return World.draw(SparseCoding(24, 4), SEEDS)
+    return SyntheticWorld.draw(SparseCoding(24, 4), SEEDS)
 
 
 def filled(model, seed=0):
@@ -22,7 +22,7 @@ def filled(model, seed=0):
 
 def test_scores_are_the_stated_features(world):
     initial = initial_weights(SEEDS, 60, 24)
-    models = {name: filled(model) for name, model in baselines(world, initial).items()}
+    models = {name: filled(model) for name, model in untrained_baselines(world, initial).items()}
     assert tuple(models) == NAMES
     x = world.sample(5, generators(SEEDS, "order")).x
     unit = initial / initial.norm(dim=-1, keepdim=True)
@@ -46,7 +46,7 @@ def test_scores_are_the_stated_features(world):
 
 
 def test_about_half_of_the_random_gates_are_open(world):
-    from analyses.purification.network import SymmetricNet
+    from analyses.purification.synthetic_world.network import SymmetricNet
 
     initial = initial_weights(SEEDS, 400, 24)
     net = SymmetricNet.ruled(initial, 24**-0.5)
@@ -55,7 +55,7 @@ def test_about_half_of_the_random_gates_are_open(world):
 
 
 def test_gradients_are_differences(world):
-    models = baselines(world, initial_weights(SEEDS, 60, 24))
+    models = untrained_baselines(world, initial_weights(SEEDS, 60, 24))
     x = world.sample(20, generators(SEEDS, "order")).x.double()
     for name in ("linear", "quadratic"):
         model = filled(models[name])
@@ -68,13 +68,13 @@ def test_gradients_are_differences(world):
 
 
 def test_training_learns_and_leaves_the_given_models_alone(world):
-    models = baselines(world, initial_weights(SEEDS, 60, 24))
+    models = untrained_baselines(world, initial_weights(SEEDS, 60, 24))
     with torch.no_grad():
         clean = train_baselines(models, world, generators(SEEDS, "order"), steps=80, batch=200)
-        attack = Attack("l2", 0.1)
+        attack = BallAttack("l2", 0.1)
         robust = train_baselines(clean, world, generators(SEEDS, "order", 1), steps=5, batch=100, attack=attack)
     assert all((part == 0).all() for model in models.values() for part in model.parameters)
-    probe = Probe.draw(world, 2000, generators(SEEDS, "evaluation"))
+    probe = JudgedPoints.draw(world, 2000, generators(SEEDS, "evaluation"))
     assert (accuracy(clean["linear"], probe) > 0.93).all()
     assert all((accuracy(model, probe) > 0.85).all() for model in clean.values())
     assert all((accuracy(model, probe) > 0.8).all() for model in robust.values())
@@ -84,7 +84,7 @@ def test_training_learns_and_leaves_the_given_models_alone(world):
 def test_the_trained_linear_model_is_the_logistic_regression(world):
     linear = pytest.importorskip("sklearn.linear_model")
     with torch.no_grad():
-        models = {"linear": baselines(world, initial_weights(SEEDS, 4, 24))["linear"]}
+        models = {"linear": untrained_baselines(world, initial_weights(SEEDS, 4, 24))["linear"]}
         trained = train_baselines(models, world, generators(SEEDS, "order"), steps=400, batch=500)["linear"]
     batch = world.sample(20_000, generators(SEEDS, "order", 1))
     fitted = linear.LogisticRegression(C=1e6, fit_intercept=False).fit(batch.x[0].numpy(), batch.y[0].numpy())

@@ -7,16 +7,15 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from torch import Tensor
 
-from analyses.purification.network import SymmetricNet
-from analyses.purification.training import BiasSchedule, Descent
-from analyses.purification.world import SparseCoding
+from analyses.purification.synthetic_world.network import SymmetricNet
+from analyses.purification.synthetic_world.synthetic_data import SparseCoding
+from analyses.purification.synthetic_world.training import BiasSchedule, Descent
 from cotoolkit.core.errors import ConfigError
-
-Scale = Literal["smoke", "laptop"]
+from cotoolkit.studies.scale import Scale
 
 Role = Literal["size", "grid"]
 
@@ -25,7 +24,7 @@ PROTOCOL = 1
 
 
 @dataclass(frozen=True)
-class Setting:
+class SyntheticSetting:
     """One size of the world and of the network, and how long to train; every number a choice [M].
 
     Attributes:
@@ -102,7 +101,7 @@ class Setting:
         return SymmetricNet.ruled(weights, self.schedule.late, self.descent.sigma_rho)
 
 
-def settings(scale: Scale) -> list[Setting]:
+def settings(scale: Scale) -> list[SyntheticSetting]:
     """The settings of a scale, small first.
 
     smoke asks whether the mechanism is there, laptop whether it follows the theory's powers of d and k.
@@ -110,8 +109,6 @@ def settings(scale: Scale) -> list[Setting]:
     Raises:
         ConfigError: no such scale.
     """
-    if scale not in get_args(Scale):
-        raise ConfigError(f"unknown scale {scale!r}; choose from {', '.join(get_args(Scale))}")
     if scale == "smoke":
         return [
             _sized("d49", 49, 6, (400, 400), seeds=4, points=1000, batch=300),
@@ -119,6 +116,8 @@ def settings(scale: Scale) -> list[Setting]:
             _sized("d100-k5", 100, 5, (400, 400), seeds=3, points=1000, batch=300, role="grid"),
             _sized("d100", 100, 9, (500, 500), seeds=4, points=2000, batch=300, full=True),
         ]
+    if scale != "laptop":
+        raise ConfigError(f"unknown scale {scale!r}; choose from smoke, laptop")
     shares = (0.4, 0.55, 0.7, 0.9)  # of sqrt(d), the upper end of the window for k
     cells = [(d, round(share * math.sqrt(d))) for d in (100, 144, 256) for share in shares]
     beyond = [(256, 3), (256, 24)]  # both ends of the window: d^(1/3) is 6.3, d^(1/2) is 16
@@ -144,5 +143,5 @@ def _sized(
     batch: int,
     role: Role = "size",
     full: bool = False,
-) -> Setting:
-    return Setting(name, d, k, 4 * d, *steps, batch=batch, points=points, seeds=seeds, role=role, full=full)
+) -> SyntheticSetting:
+    return SyntheticSetting(name, d, k, 4 * d, *steps, batch=batch, points=points, seeds=seeds, role=role, full=full)

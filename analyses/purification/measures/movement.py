@@ -11,15 +11,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from analyses.purification.world import World
+from analyses.purification.synthetic_world.synthetic_data import SyntheticWorld
 
 
-def angles(a: Tensor, b: Tensor) -> Tensor:
+def unit_angles(a: Tensor, b: Tensor) -> Tensor:
     """theta(a, b) in degrees, 0 to 180, over the last dimension; D7."""
     return torch.rad2deg(torch.arccos(torch.cosine_similarity(a, b, dim=-1).clamp(-1, 1)))
 
 
-def parts(old: Tensor, new: Tensor) -> tuple[Tensor, Tensor]:
+def kept_and_removed(old: Tensor, new: Tensor) -> tuple[Tensor, Tensor]:
     """w_i = beta_i w'_i + v_i with v_i orthogonal to w'_i: what a later stage keeps of a unit, and what it removes; D8.
 
     The form is the paper's [S, of a talk]; ||beta_i w'_i|| > ||v_i|| is the same as theta(w_i, w'_i) < 45 degrees [D].
@@ -38,13 +38,13 @@ def parts(old: Tensor, new: Tensor) -> tuple[Tensor, Tensor]:
 
 def purification_ratio(old: Tensor, new: Tensor) -> Tensor:
     """q_i = ||v_i|| / ||beta_i w'_i|| = |tan theta(w_i, w'_i)|, (S, m); below 1, most of a unit was kept; D8."""
-    beta, removed = parts(old, new)
+    beta, removed = kept_and_removed(old, new)
     ratio: Tensor = removed.norm(dim=-1) / (beta[..., None] * new).norm(dim=-1)
     return ratio
 
 
 @dataclass(frozen=True)
-class Spectrum:
+class DenseSpectrum:
     """Of S matrices (m, d); D9 and D10. All (S,).
 
     Attributes:
@@ -60,25 +60,25 @@ class Spectrum:
     dense_cosine: Tensor
 
 
-def spectrum(matrices: Tensor, world: World) -> Spectrum:
+def dense_spectrum(matrices: Tensor, world: SyntheticWorld) -> DenseSpectrum:
     """Spectrum of S matrices and its relation to the dense direction. Shapes: (S, m, d)."""
     m, d = matrices.shape[-2:]
     energies, vectors = torch.linalg.eigh(matrices.double().mT @ matrices.double())  # ascending
     shares = energies.clamp_min(0) / energies.clamp_min(0).sum(-1, keepdim=True)
     cosine = (vectors[..., -1] * world.dense_direction).sum(-1).abs()
     null = torch.full_like(cosine, (math.sqrt(m) + math.sqrt(d)) ** 2 / (m * d))
-    return Spectrum(shares[..., -1], null, torch.special.entr(shares).sum(-1).exp(), cosine)
+    return DenseSpectrum(shares[..., -1], null, torch.special.entr(shares).sum(-1).exp(), cosine)
 
 
 def initial_statistics(initial: Tensor, final: Tensor, alive: Tensor) -> dict[str, Tensor]:
     """Mean angle (w0, w) in degrees, and mean |cos|, over the units alive after clean training; (S,) each."""
     return {
-        "angle_initial": _over(alive, angles(initial, final)),
+        "angle_initial": _over(alive, unit_angles(initial, final)),
         "cosine_initial": _over(alive, torch.cosine_similarity(initial, final, dim=-1).abs()),
     }
 
 
-def movement_statistics(clean: Tensor, final: Tensor, alive: Tensor, world: World) -> dict[str, Tensor]:
+def movement_statistics(clean: Tensor, final: Tensor, alive: Tensor, world: SyntheticWorld) -> dict[str, Tensor]:
     """How a later stage moved the weights of the clean net; (S,) each.
 
     The angle is a mean in degrees over living units; within_t is their share with theta(w_i, w'_i) < t degrees, which
@@ -90,10 +90,10 @@ def movement_statistics(clean: Tensor, final: Tensor, alive: Tensor, world: Worl
         alive: units to look at, (S, m).
         world: for the dense direction.
     """
-    moved = angles(clean, final)
+    moved = unit_angles(clean, final)
     ratio = purification_ratio(clean, final)
-    removed = spectrum(torch.where(alive[..., None], parts(clean, final)[1], 0.0), world)
-    update = spectrum(final - clean, world)
+    removed = dense_spectrum(torch.where(alive[..., None], kept_and_removed(clean, final)[1], 0.0), world)
+    update = dense_spectrum(final - clean, world)
     return {
         "angle_clean": _over(alive, moved),
         **{f"within_{limit}": _over(alive, (moved < limit).float()) for limit in (15, 30, 45)},

@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from analyses.purification.coefficients import unit_statistics, units
-from analyses.purification.world import World
+from analyses.purification.measures.coefficients import unit_statistics, units
+from analyses.purification.synthetic_world.synthetic_data import SyntheticWorld
 from tests._helpers.planted_world import planted
 
 D, ALPHA, EPS = 24, 1.7, 0.06
@@ -74,7 +74,7 @@ def test_noise_blurs_but_does_not_bias():
 
 
 def test_a_random_layer_is_neither_pure_nor_dense():
-    world = World.draw(planted(1, 0, 400)[0].coding, (0,))
+    world = SyntheticWorld.draw(planted(1, 0, 400)[0].coding, (0,))
     found = units(torch.randn(1, 4000, 400, generator=torch.Generator().manual_seed(0)), world)
     assert not found.pure.any()
     # the null of the density, and the participation ratio of a Gaussian

@@ -1,33 +1,36 @@
 import numpy as np
-import pandas as pd
 import pytest
 
 from analyses.core.claims import check
-from analyses.purification.predicted_clean import CLEAN
-from analyses.purification.predicted_purified import PURIFIED
-from analyses.purification.predicted_scaling import _gains, _lags, _radius_errors, _slopes, _wide, _window
-from analyses.purification.predictions import judge
+from analyses.purification.claims import CLAIMS, CLEAN, PURIFIED
+from analyses.purification.results import TheoryResults
 from analyses.purification.tables import Tables
 from cotoolkit.core.errors import ConfigError
 
-BY_KEY = {prediction.claim.key: prediction for prediction in [*CLEAN, *PURIFIED]}
+BY_KEY = {row.claim.key: row for row in [*CLEAN, *PURIFIED]}
 
 
-def look(numbers):
-    return lambda stage, statistic: np.array(numbers[stage, statistic])
+class OneSize:
+    """Results of one setting, whose numbers are given."""
+
+    def __init__(self, numbers):
+        self.numbers = numbers
+
+    def by_size(self, measure):
+        return {25: measure(lambda stage, statistic: np.array(self.numbers[stage, statistic])).tolist()}
 
 
 def measured(key, numbers):
-    return BY_KEY[key].measure(look(numbers)).tolist()
+    return BY_KEY[key].value(OneSize(numbers))[25]
 
 
 def test_every_claim_says_where_it_and_its_threshold_come_from():
     assert len(BY_KEY) == len(CLEAN) + len(PURIFIED)
     assert {f"P{number}" for number in range(1, 17)} == {key.partition("-")[0] for key in BY_KEY}
-    for prediction in BY_KEY.values():
-        assert prediction.claim.threshold != prediction.claim.null
-        assert "arXiv 2005.10190 [" in prediction.claim.source
-        assert "threshold ours: " in prediction.claim.source
+    for row in CLAIMS.rows:
+        assert row.claim.threshold != row.claim.null
+        assert "arXiv 2005.10190 [" in row.claim.source
+        assert "threshold ours: " in row.claim.source
 
 
 def test_measures_by_hand():
@@ -78,65 +81,8 @@ def test_seeds_without_a_gain_have_no_share_of_it():
     assert np.isnan(found[1])
 
 
-def scalars(cells):
-    """(d, k, seed) -> {(stage, statistic): value}."""
-    return pd.DataFrame(
-        {
-            "setting": f"{d}-{k}",
-            "role": "size" if k > 5 else "grid",
-            "d": d,
-            "k": k,
-            "seed": seed,
-            "stage": stage,
-            "statistic": statistic,
-            "value": value,
-        }
-        for (d, k, seed), numbers in cells.items()
-        for (stage, statistic), value in numbers.items()
-    )
-
-
-def test_the_slope_is_that_of_the_power_law():
-    cells = {
-        (d, k, seed): {("clean", "epsilon"): (1 + seed) * (k / d) ** 1.5}
-        for d, k in ((64, 4), (64, 7), (144, 10))
-        for seed in (0, 1)
-    }
-    assert _slopes(_wide(scalars(cells), "clean")) == pytest.approx([1.5, 1.5])
-
-
-def test_radii_by_hand():
-    numbers = {
-        ("clean", "epsilon_all"): 0.05,
-        ("clean", "half_radius"): 0.1,
-        ("fgm", "epsilon_all"): 0.01,
-        ("fgm", "half_radius"): 0.2,
-    }
-    table = scalars({(100, 9, 0): numbers})
-    errors = _radius_errors(_wide(table, "clean"), _wide(table, "fgm"))
-    # sqrt(k d) = 30: predicted (1 + 0.3) / (1 + 1.5) = 0.52, measured 0.5
-    assert errors["error"].tolist() == pytest.approx([1 - 0.5 / 0.52])
-
-
-def test_the_window_compares_the_smallest_k_with_the_best():
-    gains = {3: 0.01, 6: 0.05, 9: 0.1, 14: 0.08}
-    cells = {(100, k, 0): {("clean", "accuracy_pgd"): 0.7, ("fgm", "accuracy_pgd"): 0.7 + gains[k]} for k in gains}
-    table = scalars(cells)
-    assert _window(_gains(_wide(table, "clean"), _wide(table, "fgm"))) == pytest.approx([0.1])
-
-
-def test_the_lag_is_between_half_times():
-    steps = np.arange(11)
-    rows = []
-    for step in steps:
-        rows.append((step, "mixture", 1 - min(step / 4, 1)))  # half gone at 2
-        rows.append((step, "pgd", 0.5 + 0.1 * (step >= 5)))  # half risen at 5
-    course = pd.DataFrame(rows, columns=["step", "statistic", "value"]).assign(seed=0, phase="fgm")
-    assert _lags(course) == pytest.approx([-0.3])
-
-
 def test_judgement_is_of_the_largest_size_with_the_trend_over_sizes(tiny_tables):
-    results = {result.claim.key: result for result in judge(tiny_tables)}
+    results = {result.claim.key: result for result in CLAIMS.judge(TheoryResults(tiny_tables))}
     assert set(BY_KEY) <= set(results)
     assert {"P4-slope", "Q-radius", "Q-course"} <= set(results)
     assert "Q-window" not in results  # no d has enough different k
@@ -152,4 +98,4 @@ def test_tables_without_controls_are_refused(tiny_tables):
     bare = tiny_tables.scalars[tiny_tables.scalars["setting"] != "tiny"]
     parts = {name: getattr(tiny_tables, name) for name in Tables.names()}
     with pytest.raises(ConfigError, match="run a whole scale"):
-        judge(Tables(**{**parts, "scalars": bare}))
+        CLAIMS.judge(TheoryResults(Tables(**{**parts, "scalars": bare})))

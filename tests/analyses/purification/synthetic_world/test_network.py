@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn.functional import relu
 
-from analyses.purification.network import SymmetricNet, regulariser_gradient
+from analyses.purification.synthetic_world.network import SymmetricNet, regulariser_gradient
 
 SEEDS, UNITS, D, POINTS = 3, 11, 7, 13
 

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from analyses.purification.movement import (
-    angles,
+from analyses.purification.measures.movement import (
+    dense_spectrum,
     initial_statistics,
+    kept_and_removed,
     movement_statistics,
-    parts,
     purification_ratio,
-    spectrum,
+    unit_angles,
 )
 from tests._helpers.planted_world import planted
 
@@ -20,27 +20,27 @@ def pair(seed, shape=(2, 9, 6)):
 
 def test_parts_add_up_and_are_orthogonal():
     old, new = pair(0)
-    beta, removed = parts(old, new)
+    beta, removed = kept_and_removed(old, new)
     torch.testing.assert_close(beta[..., None] * new + removed, old)
     torch.testing.assert_close((removed * new).sum(-1), torch.zeros(2, 9, dtype=torch.float64), atol=1e-12, rtol=0)
 
 
 def test_the_ratio_is_the_tangent_of_the_angle():
     old, new = pair(1)
-    expected = torch.tan(torch.deg2rad(angles(old, new))).abs()
+    expected = torch.tan(torch.deg2rad(unit_angles(old, new))).abs()
     torch.testing.assert_close(purification_ratio(old, new), expected)
 
 
 def test_angles_by_hand():
     a = torch.tensor([[1.0, 0], [1, 0], [1, 0]])
     b = torch.tensor([[2.0, 0], [0, 3], [-1, 0]])
-    assert angles(a, b).tolist() == pytest.approx([0, 90, 180], abs=0.05)
+    assert unit_angles(a, b).tolist() == pytest.approx([0, 90, 180], abs=0.05)
 
 
 def test_spectrum_is_that_of_numpy():
     world, _, _ = planted(1, 0, d=24)
     matrices = torch.randn(2, 50, 24, generator=torch.Generator().manual_seed(3))
-    found = spectrum(matrices, world)
+    found = dense_spectrum(matrices, world)
     for seed in range(2):
         _, sigma, right = np.linalg.svd(matrices[seed].double().numpy())
         shares = sigma**2 / (sigma**2).sum()
@@ -53,7 +53,7 @@ def test_spectrum_is_that_of_numpy():
 
 def test_the_null_share_is_that_of_a_random_matrix():
     world, _, _ = planted(1, 0, d=100, seeds=2)
-    found = spectrum(torch.randn(2, 400, 100, generator=torch.Generator().manual_seed(3)), world)
+    found = dense_spectrum(torch.randn(2, 400, 100, generator=torch.Generator().manual_seed(3)), world)
     torch.testing.assert_close(found.top_share, found.null_share, rtol=0.06, atol=0)
 
 
@@ -75,4 +75,4 @@ def test_only_chosen_units_count():
     alive = torch.zeros(2, 9, dtype=torch.bool)
     alive[:, 4] = True
     found = initial_statistics(old, new, alive)
-    torch.testing.assert_close(found["angle_initial"], angles(old, new)[:, 4])
+    torch.testing.assert_close(found["angle_initial"], unit_angles(old, new)[:, 4])

@@ -3,17 +3,17 @@ import math
 import pytest
 import torch
 
-from analyses.purification.world import SMALL_SPREAD, SparseCoding, World, generators
+from analyses.purification.synthetic_world.synthetic_data import SMALL_SPREAD, SparseCoding, SyntheticWorld, generators
 from cotoolkit.core.errors import ConfigError
 
 
 def draw(coding, n, seeds=(0, 1), position=0):
-    world = World.draw(coding, seeds)
+    world = SyntheticWorld.draw(coding, seeds)
     return world, world.sample(n, generators(seeds, "order", position))
 
 
 def test_the_dictionary_is_orthonormal_and_the_dense_direction_a_unit_vector():
-    world = World.draw(SparseCoding(48, 6), range(3))
+    world = SyntheticWorld.draw(SparseCoding(48, 6), range(3))
     torch.testing.assert_close(
         world.dictionary.mT @ world.dictionary, torch.eye(48).expand(3, -1, -1), atol=1e-5, rtol=0
     )

@@ -5,20 +5,26 @@ import torch
 from torch.nn.functional import softplus
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from analyses.purification.attack import Attack
-from analyses.purification.network import SymmetricNet
-from analyses.purification.training import BiasSchedule, Descent, initial_weights, products, train
-from analyses.purification.world import SparseCoding, World, generators
+from analyses.purification.synthetic_world.ball_attack import BallAttack
+from analyses.purification.synthetic_world.network import SymmetricNet
+from analyses.purification.synthetic_world.synthetic_data import SparseCoding, SyntheticWorld, generators
+from analyses.purification.synthetic_world.training import (
+    BiasSchedule,
+    Descent,
+    initial_weights,
+    products,
+    train_networks,
+)
 
 CODING = SparseCoding(16, 4)
 
 
 def run(seeds, steps=3, attack=None, descent=None, **rest):
-    world = World.draw(CODING, seeds)
+    world = SyntheticWorld.draw(CODING, seeds)
     weights = initial_weights(seeds, 24, 16)
     randoms = generators(seeds, "order")
     descent = descent or Descent(batch=20)
-    return world, train(
+    return world, train_networks(
         weights, world, randoms, steps=steps, descent=descent, beta=lambda _: 0.2, attack=attack, **rest
     )
 
@@ -37,7 +43,7 @@ def test_initial_weights_are_gaussian_and_differ_by_seed_and_draw():
     assert not torch.equal(weights, initial_weights((0, 1), 300, 50, draw=2))
 
 
-@pytest.mark.parametrize("attack", [None, Attack("l2", 0.3), Attack("linf", 0.05, 3)])
+@pytest.mark.parametrize("attack", [None, BallAttack("l2", 0.3), BallAttack("linf", 0.05, 3)])
 @pytest.mark.parametrize("cubic", [False, True])
 def test_training_is_gradient_descent_by_autograd(attack, cubic):
     descent = Descent(batch=20, rate=2.0, decay=0.01, cubic=cubic)
@@ -59,8 +65,8 @@ def test_training_is_gradient_descent_by_autograd(attack, cubic):
 
 
 def test_a_seed_trains_the_same_whatever_runs_beside_it():
-    _, alone = run((5,), attack=Attack("l2", 0.1))
-    _, beside = run((2, 5, 9), attack=Attack("l2", 0.1))
+    _, alone = run((5,), attack=BallAttack("l2", 0.1))
+    _, beside = run((2, 5, 9), attack=BallAttack("l2", 0.1))
     torch.testing.assert_close(alone[0], beside[1], rtol=1e-5, atol=1e-8)
 
 
@@ -86,7 +92,7 @@ class CountProducts(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("attack", [None, Attack("l2", 0.1), Attack("linf", 0.1), Attack("l2", 0.1, 10)])
+@pytest.mark.parametrize("attack", [None, BallAttack("l2", 0.1), BallAttack("linf", 0.1), BallAttack("l2", 0.1, 10)])
 def test_a_step_takes_the_products_it_says(attack):
     with CountProducts() as counter:
         run((0,), 3, attack)
@@ -94,20 +100,20 @@ def test_a_step_takes_the_products_it_says(attack):
 
 
 def test_fgm_training_from_clean_weights_lowers_the_mixture():
-    from analyses.purification.coefficients import unit_statistics, units
-    from analyses.purification.robustness import Probe, pgd_accuracy
+    from analyses.purification.measures.coefficients import unit_statistics, units
+    from analyses.purification.measures.robustness import JudgedPoints, pgd_accuracy
 
     seeds, coding, radius = (0, 1), SparseCoding(49, 6), 0.08
-    world, descent = World.draw(coding, seeds), Descent(batch=200)
+    world, descent = SyntheticWorld.draw(coding, seeds), Descent(batch=200)
     schedule = BiasSchedule.usual(49, 6, 300)
     after = generators(seeds, "order", 1)
-    clean = train(
+    clean = train_networks(
         initial_weights(seeds, 150, 49), world, generators(seeds, "order"), steps=300, descent=descent, beta=schedule
     )
-    pure = train(
-        clean, world, after, steps=250, descent=descent, beta=lambda _: schedule.late, attack=Attack("l2", radius)
+    pure = train_networks(
+        clean, world, after, steps=250, descent=descent, beta=lambda _: schedule.late, attack=BallAttack("l2", radius)
     )
-    probe = Probe.draw(world, 2000, generators(seeds, "evaluation"))
+    probe = JudgedPoints.draw(world, 2000, generators(seeds, "evaluation"))
     before, now = (unit_statistics(units(w, world), 6) for w in (clean, pure))
     assert (before["epsilon_positive"] > 0.95).all()
     assert (before["coverage"] > 0.9).all()

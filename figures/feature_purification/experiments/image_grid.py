@@ -1,27 +1,27 @@
-"""Rows of small pictures, of which each has its own scale."""
+"""A grid of small pictures, of which each has its own scale."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from figures.feature_purification.deep import picture
 from figures.style import PAGE
 
 SIGNED = "RdBu_r"
 """Colours of weights and changes: white is 0."""
 
 
-def picture_rows(
+def image_grid(
     data: pd.DataFrame, part: str, rows: Mapping[str, str], count: int, *, height: float, plain: str = ""
 ) -> Figure:
     """A grid of pictures: a row per network, a column per unit or image.
 
     Args:
-        data: of `figures.feature_purification.deep`.
+        data: of `collect_deep`.
         part: which pictures.
         rows: title of a row -> its network.
         count: pictures in a row.
@@ -32,7 +32,7 @@ def picture_rows(
     axes = np.atleast_2d(figure.subplots(len(rows), count))
     for line, (title, network) in zip(axes, rows.items(), strict=True):
         for index, axis in enumerate(line):
-            shown = picture(data, part, network, index)
+            shown = _picture(data, part, network, index)
             largest = np.abs(shown).max() or 1.0
             look = {"cmap": "gray", "vmin": 0, "vmax": 1} if network == plain else {"cmap": SIGNED, "vmin": -largest}
             axis.imshow(shown, **{"vmax": largest, **look})
@@ -41,3 +41,9 @@ def picture_rows(
             axis.spines[:].set_visible(False)
         line[0].set_ylabel(title, rotation=0, ha="right", va="center")
     return figure
+
+
+def _picture(data: pd.DataFrame, part: str, network: str, index: int) -> Any:
+    """One picture, (H, W)."""
+    rows = data[(data["part"] == part) & (data["network"] == network) & (data["statistic"] == "pixel")]
+    return rows[rows["picture"] == index].pivot_table(index="row", columns="column", values="value").to_numpy()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from analyses.purification.world import World
+from analyses.purification.synthetic_world.synthetic_data import SyntheticWorld
 
 ALIVE = 0.2
 """A unit lives if its norm exceeds this share of the 95th percentile of norms [M]."""
@@ -22,7 +22,7 @@ PURE = 0.5
 
 
 @dataclass(frozen=True)
-class Units:
+class DictionaryUnits:
     """Every unit of S networks in the dictionary's coordinates; all (S, m) unless said otherwise.
 
     Attributes:
@@ -58,7 +58,7 @@ class Units:
     consistent: Tensor
 
 
-def units(weights: Tensor, world: World) -> Units:
+def units(weights: Tensor, world: SyntheticWorld) -> DictionaryUnits:
     """Take every unit apart. Shapes: weights (S, m, d)."""
     a = weights @ world.dictionary
     d = a.shape[-1]
@@ -70,7 +70,7 @@ def units(weights: Tensor, world: World) -> Units:
     residual = a.scatter(-1, top[..., None], 0.0)
     aligned = (residual @ world.signs[..., None]).squeeze(-1)  # ||w*|| = sqrt(d)
     squares = a.square()
-    return Units(
+    return DictionaryUnits(
         coefficients=a,
         norm=norm,
         alive=alive,
@@ -88,7 +88,7 @@ def units(weights: Tensor, world: World) -> Units:
     )
 
 
-def unit_statistics(found: Units, k: int) -> dict[str, Tensor]:
+def unit_statistics(found: DictionaryUnits, k: int) -> dict[str, Tensor]:
     """Statistics of each network, (S,) each; means are over pure units, and nan where there is none.
 
     alive and pure_of_alive are fractions; top_over_norm is |alpha_i| / ||w_i||; density_over_null is in units of
@@ -120,12 +120,12 @@ def unit_statistics(found: Units, k: int) -> dict[str, Tensor]:
         "accumulated_size": size,
         "participation": over_pure(found.participation),
         "hoyer": over_pure(found.hoyer),
-        "coverage": coverage(found),
+        "coverage": atom_coverage(found),
         "sign_consistent": over_pure(found.consistent.float()),
     }
 
 
-def accumulated(found: Units) -> tuple[Tensor, Tensor]:
+def accumulated(found: DictionaryUnits) -> tuple[Tensor, Tensor]:
     """The mixture of the whole layer, V = sum of the pure units' residuals; D4.
 
     Returns:
@@ -137,7 +137,7 @@ def accumulated(found: Units) -> tuple[Tensor, Tensor]:
     return aligned / (math.sqrt(d) * size), size / torch.where(found.pure, found.alpha.abs(), 0.0).sum(-1)
 
 
-def coverage(found: Units) -> Tensor:
+def atom_coverage(found: DictionaryUnits) -> Tensor:
     """Fraction of atoms that at least one pure unit has on top, (S,); D6."""
     counts = torch.zeros(found.coefficients.shape[0], found.coefficients.shape[-1], device=found.norm.device)
     return (counts.scatter_add(-1, found.top, found.pure.float()) > 0).float().mean(-1)

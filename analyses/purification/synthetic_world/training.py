@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from analyses.purification.attack import Attack
-from analyses.purification.network import SymmetricNet, regulariser_gradient
-from analyses.purification.world import World, generators
+from analyses.purification.synthetic_world.ball_attack import BallAttack
+from analyses.purification.synthetic_world.network import SymmetricNet, regulariser_gradient
+from analyses.purification.synthetic_world.synthetic_data import SyntheticWorld, generators
 
 INITIAL_SCALE = 0.01
 """sigma_0 [M]; only the bias relative to the weights matters while they are small."""
@@ -75,15 +75,15 @@ def initial_weights(seeds: Sequence[int], m: int, d: int, draw: int = 1, device:
     return INITIAL_SCALE * torch.stack(rows).to(device)
 
 
-def train(
+def train_networks(
     weights: Tensor,
-    world: World,
+    world: SyntheticWorld,
     randoms: Sequence[torch.Generator],
     *,
     steps: int,
     descent: Descent,
     beta: Callable[[int], float],
-    attack: Attack | None = None,
+    attack: BallAttack | None = None,
     watch: Callable[[int, Tensor], None] | None = None,
 ) -> Tensor:
     """Train on fresh samples; with an attack, on samples perturbed against the current weights.
@@ -116,8 +116,8 @@ def train(
     return weights
 
 
-def products(attack: Attack | None) -> int:
-    """Products of a batch with a weight matrix that one step of `train` takes: a pass forward or back is one.
+def products(attack: BallAttack | None) -> int:
+    """Products of a batch with a weight matrix that one step of `train_networks` takes: a pass forward or back is one.
 
     Clean 2, FGM 4, PGD with q steps 2 q + 2.
     """

@@ -11,9 +11,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from analyses.purification.attack import Attack, Norm, Scorer, ascent, random_direction, universal_direction
-from analyses.purification.network import SymmetricNet
-from analyses.purification.world import Batch, World
+from analyses.purification.synthetic_world.ball_attack import (
+    BallAttack,
+    Norm,
+    Scorer,
+    ascent,
+    random_direction,
+    universal_direction,
+)
+from analyses.purification.synthetic_world.network import SymmetricNet
+from analyses.purification.synthetic_world.synthetic_data import SyntheticBatch, SyntheticWorld
 
 PGD_STEPS = 10
 """Of every PGD used to judge robustness [M]."""
@@ -26,7 +33,7 @@ BLOCK = 500
 
 
 @dataclass(frozen=True)
-class Probe:
+class JudgedPoints:
     """Points to judge networks on, with everything about them that depends on no network.
 
     Attributes:
@@ -34,11 +41,11 @@ class Probe:
         directions: by name, unit directions for each point, (S, 1 or n, d): `universal`, `random`, `random_each`.
     """
 
-    batch: Batch
+    batch: SyntheticBatch
     directions: dict[str, Tensor]
 
     @classmethod
-    def draw(cls, world: World, n: int, randoms: Sequence[torch.Generator]) -> Probe:
+    def draw(cls, world: SyntheticWorld, n: int, randoms: Sequence[torch.Generator]) -> JudgedPoints:
         """Draw n fresh points, one random direction for all, and one for each."""
         batch = world.sample(n, randoms)
         d = world.coding.d
@@ -51,48 +58,48 @@ class Probe:
             },
         )
 
-    def blocks(self) -> list[Probe]:
+    def blocks(self) -> list[JudgedPoints]:
         """The same points, at most BLOCK at a time."""
         n = self.batch.y.shape[-1]
         pieces = [slice(start, start + BLOCK) for start in range(0, n, BLOCK)]
         return [
-            Probe(
-                Batch(self.batch.x[:, piece], self.batch.z[:, piece], self.batch.y[:, piece]),
+            JudgedPoints(
+                SyntheticBatch(self.batch.x[:, piece], self.batch.z[:, piece], self.batch.y[:, piece]),
                 {name: direction[:, piece] for name, direction in self.directions.items()},
             )
             for piece in pieces
         ]
 
 
-def accuracy(net: Scorer, probe: Probe) -> Tensor:
+def accuracy(net: Scorer, probe: JudgedPoints) -> Tensor:
     """On the points as they are, (S,)."""
     return _mean([net(part.batch.x) * part.batch.y > 0 for part in probe.blocks()])
 
 
-def moved_accuracy(net: Scorer, probe: Probe, direction: str, radius: float) -> Tensor:
+def moved_accuracy(net: Scorer, probe: JudgedPoints, direction: str, radius: float) -> Tensor:
     """Under the perturbation of a radius along one of the probe's directions, (S,)."""
     return _mean(
         [net(part.batch.x + radius * part.directions[direction]) * part.batch.y > 0 for part in probe.blocks()]
     )
 
 
-def fgm_accuracy(net: Scorer, probe: Probe, radius: float, norm: Norm = "l2") -> Tensor:
+def fgm_accuracy(net: Scorer, probe: JudgedPoints, radius: float, norm: Norm = "l2") -> Tensor:
     """Under one step of the whole radius, (S,)."""
     right = []
     for part in probe.blocks():
         x, y = part.batch.x, part.batch.y
-        delta = Attack(norm, radius).perturb(net.input_gradient, x, y)
+        delta = BallAttack(norm, radius).perturb(net.input_gradient, x, y)
         right.append(net(x + delta) * y > 0)
     return _mean(right)
 
 
-def pgd_accuracy(net: Scorer, probe: Probe, radius: float, norm: Norm = "l2") -> Tensor:
+def pgd_accuracy(net: Scorer, probe: JudgedPoints, radius: float, norm: Norm = "l2") -> Tensor:
     """Share of points that no step of PGD gets misclassified, (S,)."""
-    attack = Attack(norm, radius, PGD_STEPS)
+    attack = BallAttack(norm, radius, PGD_STEPS)
     return _mean([attack.survivors(net, part.batch.x, part.batch.y) for part in probe.blocks()])
 
 
-def curves(net: SymmetricNet, probe: Probe, radii: Sequence[float]) -> dict[str, Tensor]:
+def curves(net: SymmetricNet, probe: JudgedPoints, radii: Sequence[float]) -> dict[str, Tensor]:
     """Accuracy over l2 radii, (S, R) each, under `fgm`, `pgd` and the probe's directions."""
     found: dict[str, list[Tensor]] = {name: [] for name in ("fgm", *probe.directions)}
     for part in probe.blocks():
@@ -107,7 +114,7 @@ def curves(net: SymmetricNet, probe: Probe, radii: Sequence[float]) -> dict[str,
     return {"pgd": pgd, **{name: _mean(right) for name, right in found.items()}}
 
 
-def half_radius(net: SymmetricNet, probe: Probe, high: float, halvings: int = 12) -> Tensor:
+def half_radius(net: SymmetricNet, probe: JudgedPoints, high: float, halvings: int = 12) -> Tensor:
     """The l2 radius at which FGM leaves half of the points right, by bisection of [0, high]; (S,)."""
     low = torch.zeros_like(net.weights[:, 0, 0])
     top = torch.full_like(low, high)
@@ -122,7 +129,7 @@ def half_radius(net: SymmetricNet, probe: Probe, high: float, halvings: int = 12
     return (low + top) / 2
 
 
-def contents(delta: Tensor, batch: Batch, world: World) -> dict[str, Tensor]:
+def contents(delta: Tensor, batch: SyntheticBatch, world: SyntheticWorld) -> dict[str, Tensor]:
     """What perturbations (S, n, d) are made of, (S,) each; D12.
 
     universal_cosine is the mean cosine with -y D_w; active_energy the mean share of ||delta||^2 on atoms that are

@@ -92,7 +92,7 @@ class SparseCoding:
 
 
 @dataclass(frozen=True)
-class Batch:
+class SyntheticBatch:
     """Samples of S worlds.
 
     Attributes:
@@ -107,7 +107,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class World:
+class SyntheticWorld:
     """S drawn worlds of one model.
 
     Attributes:
@@ -121,7 +121,7 @@ class World:
     signs: Tensor
 
     @classmethod
-    def draw(cls, coding: SparseCoding, seeds: Sequence[int], device: torch.device | str = "cpu") -> World:
+    def draw(cls, coding: SparseCoding, seeds: Sequence[int], device: torch.device | str = "cpu") -> SyntheticWorld:
         """One world per seed: M is the Q factor of a Gaussian matrix, w* random signs [M]."""
         dictionaries, signs = [], []
         for random in generators(seeds, "init"):  # on the CPU, so that a seed's world is the same on every device
@@ -136,7 +136,7 @@ class World:
         direction: Tensor = (self.dictionary @ self.signs[..., None]).squeeze(-1) / self.coding.d**0.5
         return direction
 
-    def sample(self, n: int, randoms: Sequence[torch.Generator]) -> Batch:
+    def sample(self, n: int, randoms: Sequence[torch.Generator]) -> SyntheticBatch:
         """Draw n fresh samples of each world, from that world's own generator."""
         coding = self.coding
         z = torch.stack([self._hidden(n, signs, random) for signs, random in zip(self.signs, randoms, strict=True)])
@@ -147,7 +147,7 @@ class World:
             code = z + coding.spike_size * draws.sign() * (draws.abs() < coding.spike_probability)
         noise = torch.stack([torch.empty_like(z[0]).normal_(generator=random) for random in randoms])
         x = torch.baddbmm(noise, code, self.dictionary.mT, beta=coding.sigma_x / coding.d**0.5)
-        return Batch(x, z, y)
+        return SyntheticBatch(x, z, y)
 
     def _hidden(self, n: int, signs: Tensor, random: torch.Generator) -> Tensor:
         least = self.coding.margin / self.coding.k**0.5
