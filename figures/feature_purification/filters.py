@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimTable, claim
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.studies.scale import Scale
 from figures.feature_purification.experiments.deep_networks import STUDIES, part_of
 from figures.feature_purification.experiments.deep_results import DeepResults
@@ -21,9 +21,9 @@ from figures.recipe import Recipe
 SHOWN = 16
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """Filters of the first seed, and statistics of all."""
-    return part_of(scale, lab, "filter_statistics", first_seed=["filters"])
+    return part_of(scale, runner, "filter_statistics", first_seed=["filters"])
 
 
 def draw(data: pd.DataFrame) -> Figure:

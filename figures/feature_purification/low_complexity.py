@@ -9,7 +9,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from analyses.purification.synthetic_world.baselines import NAMES
 from analyses.purification.tables import Tables
 from cotoolkit.studies.scale import Scale
@@ -22,9 +22,9 @@ MODELS = {"network": ("clean_on", "fgm"), **{name: (f"{name}+on", f"{name}+at") 
 """By model: its stages after training on clean, and after training on with FGM."""
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """Scalars of the largest setting."""
-    return collect_largest(scale, lab)
+    return collect_largest(scale, runner)
 
 
 def draw(data: pd.DataFrame) -> Figure:

@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimTable, claim
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.studies.scale import Scale
 from figures.elements import band, percent, sheet
 from figures.feature_purification.experiments.deep_measures import RANKS
@@ -32,9 +32,9 @@ LOW = 4
 """Rank that counts as low in the claims; the layers have 16 to 64 units at scale smoke."""
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """PGD accuracy by rank, and of the robust network itself."""
-    return part_of(scale, lab, "ranks", "accuracies")
+    return part_of(scale, runner, "ranks", "accuracies")
 
 
 def draw(data: pd.DataFrame) -> Figure:

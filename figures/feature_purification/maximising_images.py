@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimTable, claim
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.studies.scale import Scale
 from figures.feature_purification.experiments.deep_measures import UNITS
 from figures.feature_purification.experiments.deep_networks import STUDIES, part_of
@@ -21,9 +21,9 @@ from figures.recipe import Recipe
 ROWS = {"clean, w": "clean", "robust, w′": "robust", "longer clean": "longer"}
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """Images of the first seed, and statistics of all."""
-    data = part_of(scale, lab, "maximising")
+    data = part_of(scale, runner, "maximising")
     chosen = (data["statistic"] != "pixel") | (data["seed"] == data["seed"].min())
     rows: pd.DataFrame = data[chosen]
     return rows.reset_index(drop=True)

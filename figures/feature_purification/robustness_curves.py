@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from analyses.purification.tables import Tables
 from cotoolkit.studies.scale import Scale
 from figures.elements import band, percent, sheet
@@ -16,9 +16,9 @@ from figures.style import GREY, PAGE
 ATTACKS = {"pgd": "PGD", "universal": "one direction, −y D_w", "random": "random direction"}
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """Curves and scalars of the largest setting."""
-    return collect_largest(scale, lab, "curves")
+    return collect_largest(scale, runner, "curves")
 
 
 def draw(data: pd.DataFrame) -> Figure:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from analyses.purification.tables import Tables
 from cotoolkit.studies.scale import Scale
 from figures.elements import band, percent, sheet
@@ -21,9 +21,9 @@ PANELS = {
 }
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """Courses and scalars of the largest setting."""
-    return collect_largest(scale, lab)
+    return collect_largest(scale, runner)
 
 
 def draw(data: pd.DataFrame) -> Figure:
