@@ -90,7 +90,7 @@ def page_of(
         study.title,
         f"{_lead(study, findings)}\n\n{study.caveat}",
         sections,
-        {**_plan_facts(findings), **_making_facts(making), "verdicts": VERDICTS, "tags": TAGS},
+        {**findings.plan.facts, **_making_facts(making), "verdicts": VERDICTS, "tags": TAGS},
         {**data, **findings.tables, "claims": everything},
     )
 
@@ -126,15 +126,6 @@ def _claims(found: Mapping[str, Sequence[ClaimResult]]) -> Iterator[Section]:
 
 def _file(recipe: Recipe) -> str:
     return recipe.name.partition("/")[2]
-
-
-def _plan_facts(findings: Findings[Any]) -> dict[str, str]:
-    plan = findings.plan
-    facts = {"question": plan.question, "scale": plan.scale}
-    for name, group in plan.groups.items():
-        seeds = ", ".join(map(str, group.seeds))
-        facts[name] = f"{len(group.arms)} arms, seeds {seeds}" + (f"; {group.why}" if group.why else "")
-    return facts
 
 
 def _making_facts(making: Making) -> dict[str, str]:

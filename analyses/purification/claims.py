@@ -14,7 +14,7 @@ import numpy as np
 from analyses.core.claims import ClaimRow, ClaimTable, Measured, claim
 from analyses.purification.results import Lookup, TheoryResults, Values
 from analyses.purification.synthetic_world.baselines import NAMES
-from analyses.purification.tables import Tables
+from analyses.purification.tables import TheoryTables
 
 
 def _share(part: Values, whole: Values) -> Values:
@@ -223,7 +223,7 @@ ACROSS = (
 
 CLAIMS = ClaimTable(
     rows=(*CLEAN, *PURIFIED, *ACROSS),
-    read=lambda data: TheoryResults(Tables.unstacked(data)),
+    read=lambda data: TheoryResults(TheoryTables.unstacked(data)),
     arms=TheoryResults.comparisons,
 )
 """All of them, on stacked tables."""

@@ -1,26 +1,20 @@
-"""Sizes of an experiment, and the named scales made of them."""
+"""Sizes of the theory's world, and the plans made of them."""
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import json
 import math
 from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor
+from typing_extensions import override
 
+from analyses.core.plan import Plan
 from analyses.purification.synthetic_world.network import SymmetricNet
 from analyses.purification.synthetic_world.synthetic_data import SparseCoding
 from analyses.purification.synthetic_world.training import BiasSchedule, Descent
-from cotoolkit.core.errors import ConfigError
-from cotoolkit.studies.scale import Scale
 
 Role = Literal["size", "grid"]
-
-PROTOCOL = 1
-"""Raised when the same setting would give other numbers, lest stored tables of the old code be taken for new."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +30,7 @@ class SyntheticSetting:
         adversarial_steps: T_g, of training on from the clean weights.
         batch: fresh samples a step.
         points: fresh test samples.
-        seeds: independent worlds, numbered from 0.
+        seeds: how many independent worlds; they are numbered from 0.
         role: `size` in the sequence of sizes that trends are read from, `grid` for the dependence on k and d alone.
         full: whether to train the controls and the low-complexity models too.
         sigma_x: norm of the input noise.
@@ -54,12 +48,6 @@ class SyntheticSetting:
     role: Role = "size"
     full: bool = False
     sigma_x: float = 0.3
-
-    @property
-    def identity(self) -> str:
-        """Twelve hex digits that change with every number of the setting, and with the protocol."""
-        content = json.dumps([PROTOCOL, dataclasses.asdict(self)], sort_keys=True)
-        return hashlib.blake2b(content.encode(), digest_size=6).hexdigest()
 
     @property
     def coding(self) -> SparseCoding:
@@ -101,35 +89,30 @@ class SyntheticSetting:
         return SymmetricNet.ruled(weights, self.schedule.late, self.descent.sigma_rho)
 
 
-def settings(scale: Scale) -> list[SyntheticSetting]:
-    """The settings of a scale, small first.
+class TheoryPlan(Plan):
+    """An experiment in the theory's world; none of its networks is a run of the engine.
 
-    smoke asks whether the mechanism is there, laptop whether it follows the theory's powers of d and k.
-
-    Raises:
-        ConfigError: no such scale.
+    Attributes:
+        settings: small first.
     """
-    if scale == "smoke":
-        return [
-            _sized("d49", 49, 6, (400, 400), seeds=4, points=1000, batch=300),
-            _sized("d64", 64, 7, (400, 400), seeds=4, points=1000, batch=300),
-            _sized("d100-k5", 100, 5, (400, 400), seeds=3, points=1000, batch=300, role="grid"),
-            _sized("d100", 100, 9, (500, 500), seeds=4, points=2000, batch=300, full=True),
-        ]
-    if scale != "laptop":
-        raise ConfigError(f"unknown scale {scale!r}; choose from smoke, laptop")
-    shares = (0.4, 0.55, 0.7, 0.9)  # of sqrt(d), the upper end of the window for k
-    cells = [(d, round(share * math.sqrt(d))) for d in (100, 144, 256) for share in shares]
-    beyond = [(256, 3), (256, 24)]  # both ends of the window: d^(1/3) is 6.3, d^(1/2) is 16
-    return [
-        *(
-            _sized(f"grid-{d}-{k}", d, k, (600, 600), seeds=3, points=2000, batch=400, role="grid")
-            for d, k in cells + beyond
-        ),
-        _sized("tiny", 144, 10, (800, 800), seeds=5, points=4000, batch=600, full=True),
-        _sized("small", 256, 14, (800, 800), seeds=5, points=4000, batch=600, full=True),
-        _sized("medium", 400, 18, (800, 800), seeds=5, points=4000, batch=600),
-    ]
+
+    settings: tuple[SyntheticSetting, ...]
+
+    @property
+    def largest(self) -> SyntheticSetting:
+        """The largest setting that has all stages."""
+        return [setting for setting in self.settings if setting.full][-1]
+
+    @property
+    @override
+    def facts(self) -> dict[str, str]:
+        run = self.settings
+        return {
+            **super().facts,
+            "sizes": "; ".join(f"{s.name}: d {s.d}, k {s.k}, m {s.m}, {s.seeds} seeds" for s in run),
+            "steps": "; ".join(f"{s.name}: {s.clean_steps} clean, {s.adversarial_steps} adversarial" for s in run),
+            "radius": "; ".join(f"{s.name}: l2 {s.radius:.3g}, linf {s.linf_radius:.3g}" for s in run),
+        }
 
 
 def _sized(
@@ -145,3 +128,43 @@ def _sized(
     full: bool = False,
 ) -> SyntheticSetting:
     return SyntheticSetting(name, d, k, 4 * d, *steps, batch=batch, points=points, seeds=seeds, role=role, full=full)
+
+
+WINDOW_SHARES = (0.4, 0.55, 0.7, 0.9)
+"""Sparsities k of the grid at scale laptop, in units of sqrt(d), the upper end of the window for k."""
+
+_CELLS = [
+    *((d, round(share * math.sqrt(d))) for d in (100, 144, 256) for share in WINDOW_SHARES),
+    *((256, 3), (256, 24)),  # beyond both ends of the window: d^(1/3) is 6.3, d^(1/2) is 16
+]
+
+PLANS: dict[str, TheoryPlan] = {
+    "smoke": TheoryPlan(
+        name="purification",
+        question="is the theory's mechanism there?",
+        scale="smoke",
+        groups={},
+        settings=(
+            _sized("d49", 49, 6, (400, 400), seeds=4, points=1000, batch=300),
+            _sized("d64", 64, 7, (400, 400), seeds=4, points=1000, batch=300),
+            _sized("d100-k5", 100, 5, (400, 400), seeds=3, points=1000, batch=300, role="grid"),
+            _sized("d100", 100, 9, (500, 500), seeds=4, points=2000, batch=300, full=True),
+        ),
+    ),
+    "laptop": TheoryPlan(
+        name="purification",
+        question="does it follow the theory's powers of d and k?",
+        scale="laptop",
+        groups={},
+        settings=(
+            *(
+                _sized(f"grid-{d}-{k}", d, k, (600, 600), seeds=3, points=2000, batch=400, role="grid")
+                for d, k in _CELLS
+            ),
+            _sized("tiny", 144, 10, (800, 800), seeds=5, points=4000, batch=600, full=True),
+            _sized("small", 256, 14, (800, 800), seeds=5, points=4000, batch=600, full=True),
+            _sized("medium", 400, 18, (800, 800), seeds=5, points=4000, batch=600),
+        ),
+    ),
+}
+"""By scale: a minute or two, and about half an hour."""

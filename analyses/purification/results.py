@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analyses.core.statistics import slope
-from analyses.purification.tables import Tables
+from analyses.purification.tables import TheoryTables
 from cotoolkit.core.errors import ConfigError
 
 Values = NDArray[np.float64]
@@ -31,7 +31,7 @@ class TheoryResults:
         tables: of the experiment.
     """
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: TheoryTables) -> None:
         self._tables = tables
         sizes = tables.scalars[tables.scalars["role"] == "size"]
         self._lookups = {d: _lookup(sizes[sizes["d"] == d]) for d in sorted(set(sizes["d"].tolist()))}

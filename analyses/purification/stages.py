@@ -27,8 +27,6 @@ COURSE_POINTS = 1000
 FIRST, AFTER, SECOND = 0, 1, 2
 """Streams of samples: of clean training, of all that follows it, and of the second network."""
 
-Tell = Callable[[str], None]
-
 
 @dataclass(frozen=True)
 class CourseMoment:
@@ -70,20 +68,24 @@ class Stages:
     products: dict[str, int] = field(default_factory=dict)
     course: list[CourseMoment] = field(default_factory=list)
 
-    def title(self, doing: str) -> str:
-        """What is being done, and to which setting and seeds."""
-        return f"{self.setting.name}, seed {', '.join(map(str, self.seeds))}: {doing}"
-
     def net(self, stage: str) -> SymmetricNet:
         """The network of a stage, with the bias that clean training ends with."""
         return self.setting.net(self.weights[stage])
 
 
-def train_stages(setting: SyntheticSetting, seeds: Sequence[int], device: str, report: Tell) -> Stages:
+def train_stages(setting: SyntheticSetting, seeds: Sequence[int], device: str) -> Stages:
     """Train everything a setting asks for.
 
     A seed's world, weights and samples depend on that seed alone, not on which seeds run beside it. Stages that are
     compared with each other see the same samples.
+
+    Args:
+        setting: what to train.
+        seeds: whose networks are trained side by side.
+        device: as torch names it.
+
+    Returns:
+        The weights of all stages, and what was seen on the way.
     """
     world = SyntheticWorld.draw(setting.coding, seeds, device)
     first = initial_weights(seeds, setting.m, setting.d, device=device)
@@ -92,7 +94,6 @@ def train_stages(setting: SyntheticSetting, seeds: Sequence[int], device: str, r
     fgm = BallAttack("l2", setting.radius)
 
     def stage(name: str, start: str, steps: int, attack: BallAttack | None = None, stream: int = AFTER) -> None:
-        report(stages.title(f"training {name}"))
         stages.products[name] = steps * products(attack)
         w[name] = train_networks(
             w[start],
@@ -116,17 +117,16 @@ def train_stages(setting: SyntheticSetting, seeds: Sequence[int], device: str, r
         stage("linf", "clean", setting.adversarial_steps, BallAttack("linf", setting.linf_radius))
         stage("pgd", "clean", setting.short_steps, BallAttack("l2", setting.radius, PGD_STEPS))
         stage("scratch", "initial", setting.clean_steps, fgm, stream=FIRST)
-        _train_models(stages, device, report)
+        _train_models(stages, device)
     return stages
 
 
-def _train_models(stages: Stages, device: str, report: Tell) -> None:
+def _train_models(stages: Stages, device: str) -> None:
     setting, world = stages.setting, stages.world
 
     def samples(stream: int) -> list[torch.Generator]:
         return generators(stages.seeds, "order", stream, device)
 
-    report(stages.title("training low-complexity models"))
     learn = partial(train_baselines, world=world, steps=setting.model_steps, batch=setting.batch)
     clean = learn(untrained_baselines(world, stages.weights["initial"]), randoms=samples(FIRST))
     longer = learn(clean, randoms=samples(AFTER))

@@ -52,7 +52,7 @@ Statistics = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Tables:
+class TheoryTables:
     """The tables of one setting, or of several, one below the other."""
 
     scalars: pd.DataFrame
@@ -67,7 +67,7 @@ class Tables:
         return [field.name for field in fields(cls)]
 
     @classmethod
-    def joined(cls, parts: Sequence[Tables]) -> Tables:
+    def joined(cls, parts: Sequence[TheoryTables]) -> TheoryTables:
         """Tables of several settings, one below the other."""
         columns = {name: [getattr(part, name) for part in parts] for name in cls.names()}
         return cls(**{name: pd.concat(frames, ignore_index=True) for name, frames in columns.items()})
@@ -81,7 +81,7 @@ class Tables:
         return pd.concat(named, ignore_index=True)
 
     @classmethod
-    def unstacked(cls, data: pd.DataFrame) -> Tables:
+    def unstacked(cls, data: pd.DataFrame) -> TheoryTables:
         """From what `stacked` gives, also from a part of its rows, and back from CSV."""
         parts = {}
         for name in cls.names():
@@ -90,8 +90,16 @@ class Tables:
         return cls(**parts)
 
 
-def tables(stages: Stages, probe: JudgedPoints) -> Tables:
-    """Everything worth knowing of trained stages, judged on fresh points."""
+def theory_tables(stages: Stages, probe: JudgedPoints) -> TheoryTables:
+    """Everything worth knowing of trained stages.
+
+    Args:
+        stages: what training left behind.
+        probe: fresh points to judge on.
+
+    Returns:
+        The tables of one setting.
+    """
     setting, seeds = stages.setting, stages.seeds
     found = {stage: units(w, stages.world) for stage, w in stages.weights.items() if not stage.endswith("initial")}
     scalars = [
@@ -118,7 +126,7 @@ def tables(stages: Stages, probe: JudgedPoints) -> Tables:
         frame.insert(1, "role", setting.role)
         frame.insert(2, "d", setting.d)
         frame.insert(3, "k", setting.k)
-    return Tables(**frames)
+    return TheoryTables(**frames)
 
 
 def _statistics(

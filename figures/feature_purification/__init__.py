@@ -11,6 +11,7 @@ RECIPES: tuple[str, ...] = (
     "coefficients",
     "robustness_curves",
     "time_course",
+    "purification_ratios",
     "low_complexity",
     "angles",
     "filters",

@@ -9,18 +9,17 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.runner import StudyRunner
-from analyses.purification.tables import SHOWN_QUANTILES, Tables
-from cotoolkit.studies.scale import Scale
+from analyses.core.study import Findings
+from analyses.purification.plan import TheoryPlan
+from analyses.purification.tables import SHOWN_QUANTILES, TheoryTables
 from figures.elements import sheet
-from figures.feature_purification.experiments.synthetic_world import STAGES, STUDIES, collect_largest, theory_claims
-from figures.recipe import Recipe
+from figures.feature_purification.experiments.synthetic_world import RECIPES_OF, STAGES, largest_setting, theory_claims
 from figures.style import PAGE
 
 
-def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
+def _used(findings: Findings[TheoryPlan]) -> pd.DataFrame:
     """Coefficients of three units and the mixture of all pure ones, of the first seed, with the scalars of all."""
-    data = collect_largest(scale, runner, "coefficients", "neurons")
+    data = largest_setting("scalars", "course", "coefficients", "neurons")(findings)
     others = (data["table"] == "neurons") & ~(data["stage"].isin(list(STAGES)) & (data["pure"] == 1))
     dropped = ["norm", "alive", "top", "alpha", "mixture", "mass", "density", "participation", "residual_norm"]
     unused = [*dropped, "alive_clean", "pure_clean", "ratio", "angle_clean", "angle_initial"]
@@ -29,7 +28,7 @@ def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
 
 def draw(data: pd.DataFrame) -> Figure:
     """Sorted sizes of three units' coefficients, and the mixtures of all pure units."""
-    tables = Tables.unstacked(data)
+    tables = TheoryTables.unstacked(data)
     figure, axes = sheet(PAGE, 2.1, 1, len(SHOWN_QUANTILES) + 1)
     for axis, quantile in zip(axes, SHOWN_QUANTILES, strict=False):
         for stage, (label, colour, line) in STAGES.items():
@@ -60,12 +59,11 @@ CLAIMS = theory_claims(
 )  # fmt: skip
 """One atom, a dense mixture, which purification removes."""
 
-RECIPE = Recipe(
-    name="feature_purification/coefficients",
+RECIPE = RECIPES_OF.recipe(
+    "feature_purification/coefficients",
     shows="A unit is one atom and a dense mixture; FGM training removes the mixture",
     item="P2, P3, P8; in place of the recollected cartoon",
-    studies=STUDIES,
-    collect=collect,
+    table=_used,
     draw=draw,
     claims=CLAIMS,
 )

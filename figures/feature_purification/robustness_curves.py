@@ -5,25 +5,17 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.runner import StudyRunner
-from analyses.purification.tables import Tables
-from cotoolkit.studies.scale import Scale
+from analyses.purification.tables import TheoryTables
 from figures.elements import band, percent, sheet
-from figures.feature_purification.experiments.synthetic_world import STAGES, STUDIES, collect_largest, theory_claims
-from figures.recipe import Recipe
+from figures.feature_purification.experiments.synthetic_world import RECIPES_OF, STAGES, largest_setting, theory_claims
 from figures.style import GREY, PAGE
 
 ATTACKS = {"pgd": "PGD", "universal": "one direction, −y D_w", "random": "random direction"}
 
 
-def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
-    """Curves and scalars of the largest setting."""
-    return collect_largest(scale, runner, "curves")
-
-
 def draw(data: pd.DataFrame) -> Figure:
     """A panel per perturbation."""
-    curves = Tables.unstacked(data).curves
+    curves = TheoryTables.unstacked(data).curves
     radius = curves.loc[curves["multiple"] == 1, "radius"].iloc[0]
     figure, axes = sheet(PAGE, 2.2, 1, len(ATTACKS), sharey=True)
     for axis, (attack, title) in zip(axes, ATTACKS.items(), strict=True):
@@ -42,12 +34,11 @@ def draw(data: pd.DataFrame) -> Figure:
 CLAIMS = theory_claims("P6-loss", "P6-universal", "P6-random", "P11-recovery", "P11-gap", "Q-radius")
 """The clean network breaks, along one direction, and the purified one does not."""
 
-RECIPE = Recipe(
-    name="feature_purification/robustness_curves",
+RECIPE = RECIPES_OF.recipe(
+    "feature_purification/robustness_curves",
     shows="One direction per label breaks the clean network; FGM training takes part of that back",
     item="P6, P11",
-    studies=STUDIES,
-    collect=collect,
+    table=largest_setting("scalars", "course", "curves"),
     draw=draw,
     claims=CLAIMS,
 )

@@ -6,12 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.runner import StudyRunner
-from analyses.purification.tables import Tables
-from cotoolkit.studies.scale import Scale
+from analyses.purification.tables import TheoryTables
 from figures.elements import band, percent, sheet
-from figures.feature_purification.experiments.synthetic_world import STUDIES, collect_largest, theory_claims
-from figures.recipe import Recipe
+from figures.feature_purification.experiments.synthetic_world import RECIPES_OF, largest_setting, theory_claims
 from figures.style import BLUE, GREY, PAGE, PURPLE, VERMILION
 
 PANELS = {
@@ -21,14 +18,9 @@ PANELS = {
 }
 
 
-def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
-    """Courses and scalars of the largest setting."""
-    return collect_largest(scale, runner)
-
-
 def draw(data: pd.DataFrame) -> Figure:
     """Against steps; FGM training is shaded."""
-    course = Tables.unstacked(data).course
+    course = TheoryTables.unstacked(data).course
     start = course.loc[course["phase"] == "clean", "step"].max()
     course = course.assign(at=course["step"] + np.where(course["phase"] == "fgm", start, 0))
     course = course[course["at"] > 0]  # untrained units have nothing yet to be taken apart
@@ -51,12 +43,11 @@ def draw(data: pd.DataFrame) -> Figure:
 CLAIMS = theory_claims("P12-mixture", "P12-recovery", "Q-course")
 """Only adversarial training purifies, and robustness does not come before."""
 
-RECIPE = Recipe(
-    name="feature_purification/time_course",
+RECIPE = RECIPES_OF.recipe(
+    "feature_purification/time_course",
     shows="Mixtures grow with the features in clean training; FGM training shrinks them as robustness rises",
     item="P12; scaling experiment 4 of the spec",
-    studies=STUDIES,
-    collect=collect,
+    table=largest_setting("scalars", "course"),
     draw=draw,
     claims=CLAIMS,
 )

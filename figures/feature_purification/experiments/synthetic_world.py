@@ -1,94 +1,68 @@
-"""The theory's own world, trained and judged once per setting, and shared by the recipes about the theory.
+"""What the recipes about the theory show of its experiment (`analyses.purification`): parts of its stacked tables.
 
-World, network, training and claims are those of `analyses.purification`; the settings are those of its scales, at
-smoke with three seeds. Thresholds are ours throughout; what a claim says is the paper's only where its tag is [S].
+Thresholds are ours throughout; what a claim says is the paper's only where its tag is [S].
 """
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import pandas as pd
-from typing_extensions import override
 
 from analyses.core.claims import ClaimTable
-from analyses.core.measurement import Measurement
-from analyses.core.runner import StudyRunner
+from analyses.core.study import Findings
 from analyses.purification.claims import CLAIMS
-from analyses.purification.experiment import run_setting
-from analyses.purification.plan import SyntheticSetting, settings
+from analyses.purification.plan import PLANS, TheoryPlan
 from analyses.purification.results import TheoryResults
-from cotoolkit.runs.folder import RunFolder
+from analyses.purification.study import STUDY
+from analyses.purification.tables import TheoryTables
 from cotoolkit.studies.scale import Scale
-from cotoolkit.studies.study import Study
+from figures.study_recipes import StudyRecipes
 from figures.style import BLUE, VERMILION
 
 SEEDS = 3
-"""Of every setting at scale smoke."""
+"""Of every setting of the gallery's figures at scale smoke."""
 
-STUDIES: dict[Scale, tuple[Study, ...]] = {"smoke": (), "laptop": ()}
-"""The theory's networks are not trained by the engine; their weights are never stored."""
+_FEWER_SEEDS = tuple(dataclasses.replace(setting, seeds=SEEDS) for setting in PLANS["smoke"].settings)
+
+GALLERY_PLANS: dict[Scale, TheoryPlan] = {
+    "smoke": PLANS["smoke"].model_copy(update={"settings": _FEWER_SEEDS}),
+    "laptop": PLANS["laptop"],
+}
+"""Parts of the experiment, so that measurements are shared."""
+
+RECIPES_OF = StudyRecipes(STUDY, GALLERY_PLANS)
 
 STAGES = {"clean": ("after clean training", VERMILION, "--"), "fgm": ("then FGM training", BLUE, "-")}
 """Label, colour and line of the two stages that are compared."""
 
 
-@dataclass(frozen=True)
-class Trained(Measurement):
-    """All stages of a setting.
+def every_setting(*names: str) -> Callable[[Findings[TheoryPlan]], pd.DataFrame]:
+    """Some tables of all settings, stacked, with the scale."""
 
-    Attributes:
-        setting: sizes and seeds.
-    """
+    def table(findings: Findings[TheoryPlan]) -> pd.DataFrame:
+        data = TheoryTables(**findings.tables).stacked()
+        rows: pd.DataFrame = data[data["table"].isin(names)]
+        return rows.dropna(axis="columns", how="all").reset_index(drop=True).assign(scale=findings.plan.scale)
 
-    setting: SyntheticSetting
-
-    @property
-    @override
-    def title(self) -> str:
-        return f"theory {self.setting.name}"
-
-    @property
-    @override
-    def protocol(self) -> list[Any]:
-        return ["figures.theory", 1, self.setting.identity]
-
-    @override
-    def runs(self, root: Path) -> Sequence[RunFolder]:
-        return ()
-
-    @override
-    def measure(self, root: Path) -> pd.DataFrame:
-        return run_setting(self.setting).stacked()
+    return table
 
 
-def plan(scale: Scale) -> list[SyntheticSetting]:
-    """The settings of a scale, small first."""
-    if scale == "smoke":
-        return [dataclasses.replace(setting, seeds=SEEDS) for setting in settings("smoke")]
-    return settings("laptop")
+def largest_setting(*names: str) -> Callable[[Findings[TheoryPlan]], pd.DataFrame]:
+    """The same of the largest setting with all stages."""
 
+    def table(findings: Findings[TheoryPlan]) -> pd.DataFrame:
+        data = every_setting(*names)(findings)
+        rows: pd.DataFrame = data[data["setting"] == findings.plan.largest.name]
+        return rows.dropna(axis="columns", how="all").reset_index(drop=True)
 
-def collect_theory(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
-    """All tables of all settings of a scale."""
-    return runner.measure([Trained(setting) for setting in plan(scale)]).assign(scale=scale)
-
-
-def collect_largest(scale: Scale, runner: StudyRunner, *names: str) -> pd.DataFrame:
-    """Scalars, time course and some further tables of the largest setting with all stages."""
-    data = collect_theory(scale, runner)
-    largest = [setting for setting in plan(scale) if setting.full][-1].name
-    rows: pd.DataFrame = data[(data["setting"] == largest) & data["table"].isin(["scalars", "course", *names])]
-    return rows.dropna(axis="columns", how="all").reset_index(drop=True)
+    return table
 
 
 def theory_claims(*keys: str) -> ClaimTable[TheoryResults]:
-    """The theory's predictions, on a table of `collect_theory` or `collect_largest`.
+    """The theory's predictions, on a table of `every_setting` or `largest_setting`.
 
     Args:
         *keys: of those wanted; none are all.

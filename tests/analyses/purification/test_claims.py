@@ -4,7 +4,7 @@ import pytest
 from analyses.core.claims import check
 from analyses.purification.claims import CLAIMS, CLEAN, PURIFIED
 from analyses.purification.results import TheoryResults
-from analyses.purification.tables import Tables
+from analyses.purification.tables import TheoryTables
 from cotoolkit.core.errors import ConfigError
 
 BY_KEY = {row.claim.key: row for row in [*CLEAN, *PURIFIED]}
@@ -96,6 +96,6 @@ def test_judgement_is_of_the_largest_size_with_the_trend_over_sizes(tiny_tables)
 
 def test_tables_without_controls_are_refused(tiny_tables):
     bare = tiny_tables.scalars[tiny_tables.scalars["setting"] != "tiny"]
-    parts = {name: getattr(tiny_tables, name) for name in Tables.names()}
+    parts = {name: getattr(tiny_tables, name) for name in TheoryTables.names()}
     with pytest.raises(ConfigError, match="run a whole scale"):
-        CLAIMS.judge(TheoryResults(Tables(**{**parts, "scalars": bare})))
+        CLAIMS.judge(TheoryResults(TheoryTables(**{**parts, "scalars": bare})))

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from analyses.purification.results import TheoryResults
-from analyses.purification.tables import Tables
+from analyses.purification.tables import TheoryTables
 
 
 def results_of(cells, course=None):
@@ -24,7 +24,7 @@ def results_of(cells, course=None):
         for (d, k, seed), numbers in cells.items()
         for (stage, statistic), value in numbers.items()
     )
-    return TheoryResults(Tables(scalars, *[pd.DataFrame()] * 3, pd.DataFrame() if course is None else course))
+    return TheoryResults(TheoryTables(scalars, *[pd.DataFrame()] * 3, pd.DataFrame() if course is None else course))
 
 
 def test_the_slope_is_that_of_the_power_law():
