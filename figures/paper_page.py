@@ -99,7 +99,9 @@ def _lead(study: PlannedStudy[Any], findings: Findings[Any]) -> str:
     """The answer, from the verdicts alone."""
     results = [result for found in findings.claims.values() for result in found]
     counts = Counter(result.verdict for result in results)
-    lines = [f"Of {len(results)} claims {', '.join(f'{n} {verdict}' for verdict, n in counts.items())}."]
+    lines = [
+        f"{counts['holds']} of {len(results)} claims hold, {counts['fails']} fail, {counts['undecided']} are undecided."
+    ]
     for result in results:
         if result.claim.key in study.headlines:
             value = f"{result.found}" if result.found.n else "not measured"
