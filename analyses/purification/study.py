@@ -80,7 +80,7 @@ class TheorySeed(Measurement):
         return data if self.seed == 0 else data[~data["table"].isin(OF_FIRST_SEED)]
 
 
-def collect(plan: TheoryPlan, runner: StudyRunner) -> Tables:
+def collect_theory(plan: TheoryPlan, runner: StudyRunner) -> Tables:
     """Train and judge all seeds of all settings.
 
     Args:
@@ -102,7 +102,7 @@ def judge_theory(plan: TheoryPlan, found: Tables) -> Mapping[str, list[ClaimResu
 
     Args:
         plan: that was carried out.
-        found: what `collect` returns.
+        found: what `collect_theory` returns.
 
     Returns:
         The claims, under one question.
@@ -116,7 +116,7 @@ def judge_theory(plan: TheoryPlan, found: Tables) -> Mapping[str, list[ClaimResu
 STUDY = PlannedStudy(
     title="Feature purification in the theory's world",
     plans=PLANS,
-    collect=collect,
+    collect=collect_theory,
     judge=judge_theory,
     headlines=("P6-loss", "P6-universal", "P8-mixture", "P8-feature", "P11-recovery", "P12-recovery", "P14-best"),
     caveat="After Allen-Zhu & Li, arXiv 2005.10190, reconstructed from its abstracts. The theorems are asymptotic and "

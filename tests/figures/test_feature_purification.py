@@ -7,15 +7,11 @@ import pandas as pd
 import pytest
 import torch
 
-from analyses.breakpoint_mixtures.answers import answers
 from analyses.core.study import Findings
 from analyses.purification.claims import CLAIMS
-from analyses.purification.results import TheoryResults
 from analyses.purification.study import judge_theory
 from analyses.purification.tables import TheoryTables
 from figures.catalogue import find
-from figures.feature_purification.across_break import claims as across_break_claims
-from figures.feature_purification.across_break import used
 from figures.feature_purification.experiments.deep_measures import towards_class
 from figures.feature_purification.experiments.deep_results import DeepResults
 from figures.feature_purification.experiments.patches import explained_energy, patches_of
@@ -27,7 +23,7 @@ from tests._helpers.tiny_theory import PLAN, tiny_tables
 
 __all__ = ["tiny_tables"]
 
-GALLERY = "figures/gallery/purification_smoke_{}.parquet"
+STORED = "figures/gallery/feature_purification/predictions/smoke/data.csv"
 
 
 def test_whose_a_prediction_is():
@@ -56,14 +52,12 @@ def test_tables_come_back_from_csv():
 
 
 def test_the_recipes_claims_say_what_the_analysis_says_but_for_the_source():
-    frames = {name: pd.read_parquet(GALLERY.format(name)) for name in ("scalars", "course")}
-    others = {name: pd.DataFrame({"setting": ["d100"], "seed": [0]}) for name in ("neurons", "coefficients", "curves")}
-    tables = TheoryTables(**frames, **others)
-    expected, found = CLAIMS.judge(TheoryResults(tables)), theory_claims()(tables.stacked())
+    data = pd.read_csv(STORED)
+    expected, found = CLAIMS(data), theory_claims()(data)
     assert [r.claim.key for r in found] == [r.claim.key for r in expected]
     assert [r.verdict for r in found] == [r.verdict for r in expected]
     assert {r.claim.source.split()[0] for r in found} == {"paper", "ours:"}
-    assert [r.claim.key for r in theory_claims("P8-mixture")(tables.stacked())] == ["P8-mixture"]
+    assert [r.claim.key for r in theory_claims("P8-mixture")(data)] == ["P8-mixture"]
 
 
 @pytest.fixture(scope="module")
@@ -161,14 +155,3 @@ def test_low_rank_gain_is_counted_from_clean_to_robust():
     )
     found = {r.claim.key: r.found.mean for r in LOW_RANK_CLAIMS(pd.concat([ranks, whole]))}
     assert found == {"low_rank": pytest.approx(0.5), "biases": pytest.approx(0.25), "random": pytest.approx(0.0)}
-
-
-def test_across_the_break_keeps_what_its_claims_read():
-    measures = pd.read_parquet("figures/gallery/across_break_smoke_measures.parquet")
-    induced = measures[measures["world"] == "induced"]
-    text = used(induced).to_csv(index=False)
-    again = pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=[""])
-    for own, theirs in zip(across_break_claims(again), answers(induced, "induced"), strict=True):
-        assert own.claim.key == theirs.claim.key
-        assert own.claim.source.startswith("ours: ")
-        assert own.found == pytest.approx(theirs.found, nan_ok=True)

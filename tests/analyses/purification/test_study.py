@@ -6,7 +6,7 @@ import pytest
 
 from analyses.core.plan import at_scale
 from analyses.purification.plan import PLANS, TheoryPlan
-from analyses.purification.study import STUDY, TheorySeed, collect, run_setting
+from analyses.purification.study import STUDY, TheorySeed, collect_theory, run_setting
 from cotoolkit.core.errors import ConfigError
 from tests._helpers.runners import InProcessRunner
 from tests._helpers.tiny_theory import SMALLER, SPARSE
@@ -14,7 +14,7 @@ from tests._helpers.tiny_theory import SMALLER, SPARSE
 
 def test_the_tables_are_those_of_every_seed_and_units_are_of_the_first(tmp_path):
     plan = TheoryPlan(name="two", question="", scale="smoke", groups={}, settings=(SPARSE, SMALLER))
-    found = collect(plan, InProcessRunner(tmp_path, tmp_path))
+    found = collect_theory(plan, InProcessRunner(tmp_path, tmp_path))
     for setting in plan.settings:
         for seed in range(2):
             expected = run_setting(setting, [seed])
