@@ -114,7 +114,7 @@ def _figure(recipe: Recipe, data: pd.DataFrame) -> Section:
     with mpl.rc_context(STYLE):
         figure = recipe.draw(data)
     results = recipe.claims(data)
-    table = verdict_table(results)[list(COLUMNS)] if results else None
+    table = _shown(results) if results else None
     return Section(_file(recipe), recipe.shows, f"{recipe.item}.", figure, recipe.shows, table)
 
 
@@ -122,8 +122,14 @@ def _claims(found: Mapping[str, Sequence[ClaimResult]]) -> Iterator[Section]:
     for question, results in found.items():
         if results:
             name = f"claims-{question.replace(' ', '-')}"
-            table, alternative = verdict_table(results)[list(COLUMNS)], "Mean, interval, threshold and verdict"
+            table, alternative = _shown(results), "Mean, interval, threshold and verdict"
             yield Section(name, f"All claims of the study: {question}", "", forest(results)[0], alternative, table)
+
+
+def _shown(results: Sequence[ClaimResult]) -> pd.DataFrame:
+    table = verdict_table(results)
+    trend = ("trend_per_doubling", "heading") if table["trend_per_doubling"].notna().any() else ()
+    return table[[*COLUMNS, *trend]]
 
 
 def _file(recipe: Recipe) -> str:

@@ -19,7 +19,6 @@ from analyses.core.study import PlannedStudy, Tables
 from analyses.purification.claims import CLAIMS
 from analyses.purification.measures.robustness import JudgedPoints
 from analyses.purification.plan import PLANS, SyntheticSetting, TheoryPlan
-from analyses.purification.results import TheoryResults
 from analyses.purification.stages import train_stages
 from analyses.purification.synthetic_world.synthetic_data import generators
 from analyses.purification.tables import TheoryTables, theory_tables
@@ -88,13 +87,13 @@ def collect_theory(plan: TheoryPlan, runner: StudyRunner) -> Tables:
         runner: whose processes do it.
 
     Returns:
-        The tables of `analyses.purification.tables`, by name.
+        "theory", the stacked tables (`analyses.purification.tables`).
 
     Raises:
         RunError: a process died.
     """
     wanted = [TheorySeed(setting, seed) for setting in plan.settings for seed in range(setting.seeds)]
-    return vars(TheoryTables.unstacked(runner.measure(wanted)))
+    return {"theory": runner.measure(wanted)}
 
 
 def judge_theory(plan: TheoryPlan, found: Tables) -> Mapping[str, list[ClaimResult]]:
@@ -110,7 +109,7 @@ def judge_theory(plan: TheoryPlan, found: Tables) -> Mapping[str, list[ClaimResu
     Raises:
         ConfigError: no setting has all stages.
     """
-    return {"predictions of the theory": CLAIMS.judge(TheoryResults(TheoryTables(**found)))}
+    return {"predictions of the theory": CLAIMS(found["theory"])}
 
 
 STUDY = PlannedStudy(
@@ -118,7 +117,8 @@ STUDY = PlannedStudy(
     plans=PLANS,
     collect=collect_theory,
     judge=judge_theory,
-    headlines=("P6-loss", "P6-universal", "P8-mixture", "P8-feature", "P11-recovery", "P12-recovery", "P14-best"),
+    headlines=("P6-loss", "P6-universal", "P8-mixture", "P8-feature", "P11-recovery", "P12-mixture", "P14-best"),
     caveat="After Allen-Zhu & Li, arXiv 2005.10190, reconstructed from its abstracts. The theorems are asymptotic and "
-    "give directions; every threshold and every finite size is ours. Trends are changes per doubling of d.",
+    "give directions; every threshold and every finite size is ours. Trends are changes per doubling of d. "
+    "Sources: [S] stated in the abstract or talks, [R-high] to [R-low] recollected and how surely, [D] derived by us.",
 )

@@ -11,7 +11,7 @@ Each begins with the columns setting, role, d and k.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 
 import pandas as pd
@@ -65,12 +65,6 @@ class TheoryTables:
     def names(cls) -> list[str]:
         """Of the tables."""
         return [field.name for field in fields(cls)]
-
-    @classmethod
-    def joined(cls, parts: Sequence[TheoryTables]) -> TheoryTables:
-        """Tables of several settings, one below the other."""
-        columns = {name: [getattr(part, name) for part in parts] for name in cls.names()}
-        return cls(**{name: pd.concat(frames, ignore_index=True) for name, frames in columns.items()})
 
     def stacked(self) -> pd.DataFrame:
         """All in one table, told apart by the column `table`; truth values as 0 and 1."""

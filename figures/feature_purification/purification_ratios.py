@@ -46,7 +46,8 @@ def draw(data: pd.DataFrame) -> Figure:
     right.scatter(table["clean"], table["fgm"], s=4, color=BLUE, alpha=0.6, lw=0)
     low, high = 0.8 * float(table.min().min()), 1.2 * float(table.max().max())
     right.plot([low, high], [low, high], color=GREY, lw=0.7)
-    right.annotate("unchanged", (high, high), (-3, -8), textcoords="offset points", fontsize=6.5, ha="right")
+    middle = (low * high) ** 0.5
+    right.annotate("unchanged", (middle, middle), (-3, 3), textcoords="offset points", fontsize=6.5, ha="right")
     right.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))
     for axis in (right.xaxis, right.yaxis):
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -62,7 +63,7 @@ CLAIMS = theory_claims("P9-angle", "P9-kept", "P10-direction", "P10-share")
 
 RECIPE = RECIPES_OF.recipe(
     "feature_purification/purification_ratios",
-    shows="FGM training removes little of each unit, and more than clean training for as long",
+    shows="FGM training keeps most of most units, but removes more of them than clean training for as long",
     item="P9, P10",
     table=_used,
     draw=draw,

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import pandas as pd
 import pytest
 
 from analyses.purification.plan import SyntheticSetting, TheoryPlan
@@ -22,4 +23,5 @@ PLAN = TheoryPlan(
 @pytest.fixture(scope="session")
 def tiny_tables():
     """What the plan finds."""
-    return TheoryTables.joined([run_setting(setting, range(setting.seeds)) for setting in PLAN.settings])
+    parts = [run_setting(setting, range(setting.seeds)).stacked() for setting in PLAN.settings]
+    return TheoryTables.unstacked(pd.concat(parts, ignore_index=True))

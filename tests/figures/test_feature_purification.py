@@ -62,7 +62,8 @@ def test_the_recipes_claims_say_what_the_analysis_says_but_for_the_source():
 
 @pytest.fixture(scope="module")
 def findings(tiny_tables):
-    return Findings(PLAN, vars(tiny_tables), judge_theory(PLAN, vars(tiny_tables)))
+    tables = {"theory": tiny_tables.stacked()}
+    return Findings(PLAN, tables, judge_theory(PLAN, tables))
 
 
 @pytest.fixture
@@ -101,7 +102,9 @@ def test_coefficients_fall_from_the_top_one(drawn):
 def test_ratios_are_those_of_living_units(tiny_tables, drawn):
     units = tiny_tables.neurons[(tiny_tables.neurons["setting"] == "tiny") & (tiny_tables.neurons["stage"] == "fgm")]
     left, _ = drawn("purification_ratios")
-    assert np.nanmax(left.lines[0].get_xdata()[1:]) == pytest.approx(units.loc[units["alive_clean"], "ratio"].max())
+    assert np.nanmax(left.lines[0].get_xdata()[1:]) == pytest.approx(
+        units.loc[units["alive_clean"] == 1, "ratio"].max()
+    )
 
 
 def test_patches_are_centred_and_of_length_one():

@@ -17,7 +17,6 @@ from analyses.purification.claims import CLAIMS
 from analyses.purification.plan import PLANS, TheoryPlan
 from analyses.purification.results import TheoryResults
 from analyses.purification.study import STUDY
-from analyses.purification.tables import TheoryTables
 from cotoolkit.studies.scale import Scale
 from figures.study_recipes import StudyRecipes
 from figures.style import BLUE, VERMILION
@@ -43,7 +42,7 @@ def every_setting(*names: str) -> Callable[[Findings[TheoryPlan]], pd.DataFrame]
     """Some tables of all settings, stacked, with the scale."""
 
     def table(findings: Findings[TheoryPlan]) -> pd.DataFrame:
-        data = TheoryTables(**findings.tables).stacked()
+        data = findings.tables["theory"]
         rows: pd.DataFrame = data[data["table"].isin(names)]
         return rows.dropna(axis="columns", how="all").reset_index(drop=True).assign(scale=findings.plan.scale)
 

@@ -7,6 +7,7 @@ import pytest
 from analyses.core.plan import at_scale
 from analyses.purification.plan import PLANS, TheoryPlan
 from analyses.purification.study import STUDY, TheorySeed, collect_theory, run_setting
+from analyses.purification.tables import TheoryTables
 from cotoolkit.core.errors import ConfigError
 from tests._helpers.runners import InProcessRunner
 from tests._helpers.tiny_theory import SMALLER, SPARSE
@@ -14,15 +15,15 @@ from tests._helpers.tiny_theory import SMALLER, SPARSE
 
 def test_the_tables_are_those_of_every_seed_and_units_are_of_the_first(tmp_path):
     plan = TheoryPlan(name="two", question="", scale="smoke", groups={}, settings=(SPARSE, SMALLER))
-    found = collect_theory(plan, InProcessRunner(tmp_path, tmp_path))
+    found = TheoryTables.unstacked(collect_theory(plan, InProcessRunner(tmp_path, tmp_path))["theory"])
     for setting in plan.settings:
         for seed in range(2):
             expected = run_setting(setting, [seed])
-            scalars = found["scalars"]
+            scalars = found.scalars
             own = scalars[(scalars["setting"] == setting.name) & (scalars["seed"] == seed)].reset_index(drop=True)
             pd.testing.assert_frame_equal(own[expected.scalars.columns], expected.scalars, check_dtype=False)
             if seed == 0:
-                units = found["neurons"][found["neurons"]["setting"] == setting.name]
+                units = found.neurons[found.neurons["setting"] == setting.name]
                 assert units["alpha"].tolist() == pytest.approx(expected.neurons["alpha"].tolist())
 
 
