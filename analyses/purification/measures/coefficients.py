@@ -59,7 +59,15 @@ class DictionaryUnits:
 
 
 def units(weights: Tensor, world: SyntheticWorld) -> DictionaryUnits:
-    """Take every unit apart. Shapes: weights (S, m, d)."""
+    """Take every unit apart.
+
+    Args:
+        weights: (S, m, d).
+        world: whose dictionary they are seen in.
+
+    Returns:
+        All that is known of the units, mostly (S, m).
+    """
     a = weights @ world.dictionary
     d = a.shape[-1]
     norm = weights.norm(dim=-1)
@@ -89,10 +97,17 @@ def units(weights: Tensor, world: SyntheticWorld) -> DictionaryUnits:
 
 
 def unit_statistics(found: DictionaryUnits, k: int) -> dict[str, Tensor]:
-    """Statistics of each network, (S,) each; means are over pure units, and nan where there is none.
+    """Statistics of each network; means are over pure units, and nan where there is none.
 
     alive and pure_of_alive are fractions; top_over_norm is |alpha_i| / ||w_i||; density_over_null is in units of
     sqrt(2 / (pi d)), what a random residual has; epsilon_over_k_d is in units of k / d, the theory's order [D].
+
+    Args:
+        found: the units.
+        k: sparsity of the world.
+
+    Returns:
+        By name, (S,) each.
     """
     d = found.coefficients.shape[-1]
     pure = found.pure

@@ -21,14 +21,30 @@ EDITED_UNITS = 10
 
 
 def dense_mixtures(found: DictionaryUnits, world: SyntheticWorld) -> Tensor:
-    """Each unit's dense mixture in input space: its residual's part along w*, (S, m, d)."""
+    """Each unit's dense mixture in input space: its residual's part along w*.
+
+    Args:
+        found: the units.
+        world: whose dictionary they were seen in.
+
+    Returns:
+        (S, m, d).
+    """
     d = found.coefficients.shape[-1]
     aligned = found.mixture * (d - 1) / d  # <r_i, w*> / ||w*||^2
     return (aligned[..., None] * world.signs[:, None, :]) @ world.dictionary.mT
 
 
 def without_mixtures(net: SymmetricNet, world: SyntheticWorld) -> SymmetricNet:
-    """Every unit without its mixture."""
+    """Every unit without its mixture.
+
+    Args:
+        net: S networks.
+        world: of the networks.
+
+    Returns:
+        The edited networks.
+    """
     return replace(net, weights=net.weights - dense_mixtures(units(net.weights, world), world))
 
 
@@ -37,6 +53,14 @@ def with_mixtures_of(net: SymmetricNet, donor: SymmetricNet, world: SyntheticWor
 
     With biases in units of ||w_i||, no decision changes when all weights grow by one factor. So the donor's mixtures
     are scaled to the net's features, by the ratio of sum_i |alpha_i|.
+
+    Args:
+        net: S networks.
+        donor: as many, with as many units.
+        world: of both.
+
+    Returns:
+        The edited networks.
     """
     own, other = units(net.weights, world), units(donor.weights, world)
     scale = own.alpha.abs().sum(-1) / other.alpha.abs().sum(-1)
@@ -46,9 +70,17 @@ def with_mixtures_of(net: SymmetricNet, donor: SymmetricNet, world: SyntheticWor
 
 
 def single_edits(net: SymmetricNet, probe: JudgedPoints, world: SyntheticWorld) -> Tensor:
-    """Largest change of clean accuracy when ONE unit is reduced to its top atom, (S,).
+    """Largest change of clean accuracy when ONE unit is reduced to its top atom.
 
-    EDITED_UNITS units are tried, spread evenly over the pure units by |alpha|; nan without a pure unit.
+    EDITED_UNITS units are tried, spread evenly over the pure units by |alpha|.
+
+    Args:
+        net: S networks.
+        probe: points to judge on.
+        world: of the networks.
+
+    Returns:
+        A share of points, (S,); nan without a pure unit.
     """
     found = units(net.weights, world)
     before = accuracy(net, probe)
@@ -66,7 +98,18 @@ def single_edits(net: SymmetricNet, probe: JudgedPoints, world: SyntheticWorld) 
 def edit_statistics(
     clean: SymmetricNet, purified: SymmetricNet, probe: JudgedPoints, world: SyntheticWorld, radius: float
 ) -> dict[str, Tensor]:
-    """Accuracies of edited networks at an l2 radius, (S,) each."""
+    """Accuracies of edited networks.
+
+    Args:
+        clean: the clean-trained networks.
+        purified: trained on from those, adversarially.
+        probe: points to judge on.
+        world: of the networks.
+        radius: l2, of the attacks.
+
+    Returns:
+        By edit and attack, (S,) each.
+    """
     removed = without_mixtures(clean, world)
     restored = with_mixtures_of(purified, clean, world)
     found: dict[str, Tensor] = {"single_edit_change": single_edits(clean, probe, world)}
@@ -80,10 +123,20 @@ def edit_statistics(
 def transfer_statistics(
     source: SymmetricNet, clean: SymmetricNet, purified: SymmetricNet, probe: JudgedPoints, radius: float
 ) -> dict[str, Tensor]:
-    """FGM examples made on another clean-trained network of the same world, at an l2 radius; (S,) each.
+    """FGM examples made on another clean-trained network of the same world.
 
     transfer_clean and transfer_purified are accuracies; perturbation_cosine is the mean cosine between the
     perturbations that the source and the clean network's own gradients give.
+
+    Args:
+        source: the other networks.
+        clean: the clean-trained networks.
+        purified: trained on from those, adversarially.
+        probe: points to judge on.
+        radius: l2, of the examples.
+
+    Returns:
+        By name, (S,) each.
     """
     attack = BallAttack("l2", radius)
     rows: dict[str, list[Tensor]] = {"transfer_clean": [], "transfer_purified": [], "perturbation_cosine": []}

@@ -15,7 +15,15 @@ from analyses.purification.synthetic_world.synthetic_data import SyntheticWorld
 
 
 def unit_angles(a: Tensor, b: Tensor) -> Tensor:
-    """theta(a, b) in degrees, 0 to 180, over the last dimension; D7."""
+    """theta(a, b); D7.
+
+    Args:
+        a: units, (..., d).
+        b: as many.
+
+    Returns:
+        Degrees, 0 to 180, (...).
+    """
     return torch.rad2deg(torch.arccos(torch.cosine_similarity(a, b, dim=-1).clamp(-1, 1)))
 
 
@@ -37,7 +45,15 @@ def kept_and_removed(old: Tensor, new: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def purification_ratio(old: Tensor, new: Tensor) -> Tensor:
-    """q_i = ||v_i|| / ||beta_i w'_i|| = |tan theta(w_i, w'_i)|, (S, m); below 1, most of a unit was kept; D8."""
+    """q_i = ||v_i|| / ||beta_i w'_i|| = |tan theta(w_i, w'_i)|; below 1, most of a unit was kept; D8.
+
+    Args:
+        old: w, (S, m, d).
+        new: w', (S, m, d).
+
+    Returns:
+        (S, m).
+    """
     beta, removed = kept_and_removed(old, new)
     ratio: Tensor = removed.norm(dim=-1) / (beta[..., None] * new).norm(dim=-1)
     return ratio
@@ -61,7 +77,15 @@ class DenseSpectrum:
 
 
 def dense_spectrum(matrices: Tensor, world: SyntheticWorld) -> DenseSpectrum:
-    """Spectrum of S matrices and its relation to the dense direction. Shapes: (S, m, d)."""
+    """Spectrum of S matrices and its relation to the dense direction.
+
+    Args:
+        matrices: (S, m, d).
+        world: for the dense direction.
+
+    Returns:
+        The spectrum, (S,) each.
+    """
     m, d = matrices.shape[-2:]
     energies, vectors = torch.linalg.eigh(matrices.double().mT @ matrices.double())  # ascending
     shares = energies.clamp_min(0) / energies.clamp_min(0).sum(-1, keepdim=True)
@@ -71,7 +95,16 @@ def dense_spectrum(matrices: Tensor, world: SyntheticWorld) -> DenseSpectrum:
 
 
 def initial_statistics(initial: Tensor, final: Tensor, alive: Tensor) -> dict[str, Tensor]:
-    """Mean angle (w0, w) in degrees, and mean |cos|, over the units alive after clean training; (S,) each."""
+    """Mean angle (w0, w) in degrees, and mean |cos|.
+
+    Args:
+        initial: w0, (S, m, d).
+        final: w, (S, m, d).
+        alive: units to look at, (S, m).
+
+    Returns:
+        By name, (S,) each.
+    """
     return {
         "angle_initial": _over(alive, unit_angles(initial, final)),
         "cosine_initial": _over(alive, torch.cosine_similarity(initial, final, dim=-1).abs()),
@@ -79,7 +112,7 @@ def initial_statistics(initial: Tensor, final: Tensor, alive: Tensor) -> dict[st
 
 
 def movement_statistics(clean: Tensor, final: Tensor, alive: Tensor, world: SyntheticWorld) -> dict[str, Tensor]:
-    """How a later stage moved the weights of the clean net; (S,) each.
+    """How a later stage moved the weights of the clean net.
 
     The angle is a mean in degrees over living units; within_t is their share with theta(w_i, w'_i) < t degrees, which
     at t = 45 is q_i < 1.
@@ -89,6 +122,9 @@ def movement_statistics(clean: Tensor, final: Tensor, alive: Tensor, world: Synt
         final: w' after training on from there.
         alive: units to look at, (S, m).
         world: for the dense direction.
+
+    Returns:
+        By name, (S,) each.
     """
     moved = unit_angles(clean, final)
     ratio = purification_ratio(clean, final)

@@ -46,7 +46,16 @@ class JudgedPoints:
 
     @classmethod
     def draw(cls, world: SyntheticWorld, n: int, randoms: Sequence[torch.Generator]) -> JudgedPoints:
-        """Draw n fresh points, one random direction for all, and one for each."""
+        """Draw fresh points, one random direction for all, and one for each.
+
+        Args:
+            world: S worlds.
+            n: points of each.
+            randoms: one generator per world.
+
+        Returns:
+            The points.
+        """
         batch = world.sample(n, randoms)
         d = world.coding.d
         return cls(
@@ -72,19 +81,47 @@ class JudgedPoints:
 
 
 def accuracy(net: Scorer, probe: JudgedPoints) -> Tensor:
-    """On the points as they are, (S,)."""
+    """Accuracy on the points as they are.
+
+    Args:
+        net: what judges them.
+        probe: the points.
+
+    Returns:
+        Share of right points, (S,).
+    """
     return _mean([net(part.batch.x) * part.batch.y > 0 for part in probe.blocks()])
 
 
 def moved_accuracy(net: Scorer, probe: JudgedPoints, direction: str, radius: float) -> Tensor:
-    """Under the perturbation of a radius along one of the probe's directions, (S,)."""
+    """Accuracy under a perturbation along one of the probe's directions.
+
+    Args:
+        net: what judges the points.
+        probe: the points.
+        direction: its name.
+        radius: l2 length of the perturbation.
+
+    Returns:
+        Share of right points, (S,).
+    """
     return _mean(
         [net(part.batch.x + radius * part.directions[direction]) * part.batch.y > 0 for part in probe.blocks()]
     )
 
 
 def fgm_accuracy(net: Scorer, probe: JudgedPoints, radius: float, norm: Norm = "l2") -> Tensor:
-    """Under one step of the whole radius, (S,)."""
+    """Accuracy under one step of the whole radius.
+
+    Args:
+        net: what judges the points.
+        probe: the points.
+        radius: of the ball.
+        norm: of the ball.
+
+    Returns:
+        Share of right points, (S,).
+    """
     right = []
     for part in probe.blocks():
         x, y = part.batch.x, part.batch.y
@@ -94,13 +131,32 @@ def fgm_accuracy(net: Scorer, probe: JudgedPoints, radius: float, norm: Norm = "
 
 
 def pgd_accuracy(net: Scorer, probe: JudgedPoints, radius: float, norm: Norm = "l2") -> Tensor:
-    """Share of points that no step of PGD gets misclassified, (S,)."""
+    """Share of points that no step of PGD gets misclassified.
+
+    Args:
+        net: what judges the points.
+        probe: the points.
+        radius: of the ball.
+        norm: of the ball.
+
+    Returns:
+        Share of right points, (S,).
+    """
     attack = BallAttack(norm, radius, PGD_STEPS)
     return _mean([attack.survivors(net, part.batch.x, part.batch.y) for part in probe.blocks()])
 
 
 def curves(net: SymmetricNet, probe: JudgedPoints, radii: Sequence[float]) -> dict[str, Tensor]:
-    """Accuracy over l2 radii, (S, R) each, under `fgm`, `pgd` and the probe's directions."""
+    """Accuracy over l2 radii, under `fgm`, `pgd` and the probe's directions.
+
+    Args:
+        net: S networks.
+        probe: the points.
+        radii: R of them.
+
+    Returns:
+        By attack, shares of right points, (S, R) each.
+    """
     found: dict[str, list[Tensor]] = {name: [] for name in ("fgm", *probe.directions)}
     for part in probe.blocks():
         x, y = part.batch.x, part.batch.y
@@ -115,7 +171,17 @@ def curves(net: SymmetricNet, probe: JudgedPoints, radii: Sequence[float]) -> di
 
 
 def half_radius(net: SymmetricNet, probe: JudgedPoints, high: float, halvings: int = 12) -> Tensor:
-    """The l2 radius at which FGM leaves half of the points right, by bisection of [0, high]; (S,)."""
+    """The l2 radius at which FGM leaves half of the points right, by bisection.
+
+    Args:
+        net: S networks.
+        probe: the points.
+        high: the search starts with [0, high].
+        halvings: of that interval.
+
+    Returns:
+        The radius, (S,).
+    """
     low = torch.zeros_like(net.weights[:, 0, 0])
     top = torch.full_like(low, high)
     moves = []
@@ -130,10 +196,16 @@ def half_radius(net: SymmetricNet, probe: JudgedPoints, high: float, halvings: i
 
 
 def contents(delta: Tensor, batch: SyntheticBatch, world: SyntheticWorld) -> dict[str, Tensor]:
-    """What perturbations (S, n, d) are made of, (S,) each; D12.
+    """What perturbations are made of; D12. Samples with no perturbation are left out.
 
-    universal_cosine is the mean cosine with -y D_w; active_energy the mean share of ||delta||^2 on atoms that are
-    active in the sample. Samples with no perturbation are left out.
+    Args:
+        delta: perturbations, (S, n, d).
+        batch: the samples they belong to.
+        world: of the samples.
+
+    Returns:
+        (S,) each: universal_cosine, the mean cosine with -y D_w, and active_energy, the mean share of ||delta||^2 on
+        atoms that are active in the sample.
     """
     energy = delta.square().sum(-1)
     some = energy > 0

@@ -51,7 +51,16 @@ class BallAttack:
     steps: int = 1
 
     def perturb(self, gradient: Gradient, x: Tensor, y: Tensor) -> Tensor:
-        """Perturbations in the ball. Shapes: (S, B, d), (S, B) -> (S, B, d)."""
+        """Perturbations in the ball.
+
+        Args:
+            gradient: of the score in the inputs.
+            x: samples, (S, B, d).
+            y: labels, (S, B).
+
+        Returns:
+            (S, B, d).
+        """
         length = self.radius * min(1.0, 2.5 / self.steps)
         delta = torch.zeros_like(x)
         for _ in range(self.steps):
@@ -59,7 +68,16 @@ class BallAttack:
         return delta
 
     def survivors(self, model: Scorer, x: Tensor, y: Tensor) -> Tensor:
-        """Which samples no step of the attack, nor the start, gets misclassified. Shapes: -> (S, B), bool."""
+        """Which samples no step of the attack, nor the start, gets misclassified.
+
+        Args:
+            model: what is attacked.
+            x: samples, (S, B, d).
+            y: labels, (S, B).
+
+        Returns:
+            Truth values, (S, B).
+        """
         right = torch.ones_like(y, dtype=torch.bool)
 
         def watched(points: Tensor) -> Tensor:
@@ -80,9 +98,15 @@ class BallAttack:
 
 
 def ascent(gradient: Tensor, y: Tensor, norm: Norm) -> Tensor:
-    """Where the loss rises fastest: of unit norm, or 0 where the gradient is.
+    """Where the loss rises fastest.
 
-    Shapes: grad_x f (S, B, d), labels (S, B) -> (S, B, d).
+    Args:
+        gradient: grad_x f, (S, B, d).
+        y: labels, (S, B).
+        norm: in which a step has length 1.
+
+    Returns:
+        Of unit norm, or 0 where the gradient is; (S, B, d).
     """
     if norm == "linf":
         return -y[..., None] * gradient.sign()
@@ -92,13 +116,31 @@ def ascent(gradient: Tensor, y: Tensor, norm: Norm) -> Tensor:
 
 
 def universal_direction(world: SyntheticWorld, y: Tensor) -> Tensor:
-    """-y D_w: one direction for all samples of a label, which needs no model [R-high]. Shapes: (S, B) -> (S, B, d)."""
+    """-y D_w: one direction for all samples of a label, which needs no model [R-high].
+
+    Args:
+        world: S worlds.
+        y: labels, (S, B).
+
+    Returns:
+        Unit vectors, (S, B, d).
+    """
     toward: Tensor = world.dense_direction[:, None, :]
     return -y[..., None] * toward
 
 
 def random_direction(d: int, y: Tensor, randoms: Sequence[torch.Generator], *, each: bool = False) -> Tensor:
-    """-y times a random unit vector: one for all samples, or one for each. Shapes: (S, B) -> (S, B, d)."""
+    """-y times a random unit vector.
+
+    Args:
+        d: dimension.
+        y: labels, (S, B).
+        randoms: one generator per world.
+        each: draw one vector for each sample, not one for all.
+
+    Returns:
+        Unit vectors, (S, B, d).
+    """
     rows = y.shape[-1] if each else 1
     draws = torch.stack([torch.randn(rows, d, generator=random, device=y.device) for random in randoms])
     unit: Tensor = draws / draws.norm(dim=-1, keepdim=True)

@@ -66,6 +66,9 @@ def untrained_baselines(world: SyntheticWorld, initial: Tensor) -> dict[str, Bas
     Args:
         world: for the sizes and, of `cubic`, the dictionary.
         initial: weights of the random network whose gates and features the last two use, (S, m, d).
+
+    Returns:
+        By name.
     """
     seeds, d = world.signs.shape
     m = initial.shape[1]
@@ -114,6 +117,14 @@ def train_baselines(
     """Minimise each model's mean logistic loss on fresh samples by Adam, from the parameters it has.
 
     All models see the same samples; with an attack, each sees them perturbed against itself.
+
+    Args:
+        models: by name.
+        world: S worlds.
+        randoms: one generator per world, of the samples.
+        steps: updates.
+        batch: samples a step.
+        attack: of each batch; None trains clean.
 
     Returns:
         The trained models; the given ones stay as they are.

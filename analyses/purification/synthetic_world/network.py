@@ -32,7 +32,16 @@ class SymmetricNet:
 
     @classmethod
     def ruled(cls, weights: Tensor, beta: float, sigma_rho: float = 0.0) -> SymmetricNet:
-        """Network with b_i = beta ||w_i|| and s_i = sigma_rho ||w_i|| [M]."""
+        """Network with b_i = beta ||w_i|| and s_i = sigma_rho ||w_i|| [M].
+
+        Args:
+            weights: (S, m, d).
+            beta: bias of a unit in units of its norm.
+            sigma_rho: smoothing, likewise; 0 is none.
+
+        Returns:
+            The S networks.
+        """
         norms = weights.norm(dim=-1)
         return cls(weights, beta * norms, sigma_rho * norms if sigma_rho else None)
 
@@ -75,7 +84,12 @@ class SymmetricNet:
     def loss_gradient(self, x: Tensor, y: Tensor) -> Tensor:
         """Gradient in the weights of the mean logistic loss log(1 + exp(-y f)), biases and smoothing held fixed.
 
-        Shapes: (S, B, d), (S, B) -> (S, m, d).
+        Args:
+            x: samples, (S, B, d).
+            y: labels, (S, B).
+
+        Returns:
+            (S, m, d).
         """
         u = self.preactivations(x)
         slope = -y * torch.sigmoid(-y * self.output(u)) / y.shape[-1]
@@ -85,7 +99,13 @@ class SymmetricNet:
 def regulariser_gradient(weights: Tensor, strength: float, *, cubic: bool = False) -> Tensor:
     """Gradient of strength * sum_i Reg(w_i), with Reg(w) = ||w||^2 / 2, plus ||w||^3 / 3 if cubic [R-med].
 
-    Shapes: (S, m, d) -> (S, m, d).
+    Args:
+        weights: (S, m, d).
+        strength: factor of the sum.
+        cubic: whether the cubic term is there.
+
+    Returns:
+        (S, m, d).
     """
     factor = 1 + weights.norm(dim=-1, keepdim=True) if cubic else 1
     return strength * factor * weights

@@ -74,7 +74,15 @@ class SparseCoding:
         return self.spikes**2 / (self.d * self.spike_size**2)
 
     def hidden(self, n: int, random: torch.Generator) -> Tensor:
-        """Draw z, before any margin: (n, d), float32, on the generator's device."""
+        """Draw z, before any margin.
+
+        Args:
+            n: samples.
+            random: generator; its device is that of the samples.
+
+        Returns:
+            (n, d), float32.
+        """
         # Few entries are active, so the gaps between them are drawn, not every entry: exact, and several times as fast.
         # Eight standard deviations more gaps than expected leave no end of the table unreached.
         probability = self.large_probability + self.small_probability
@@ -122,7 +130,16 @@ class SyntheticWorld:
 
     @classmethod
     def draw(cls, coding: SparseCoding, seeds: Sequence[int], device: torch.device | str = "cpu") -> SyntheticWorld:
-        """One world per seed: M is the Q factor of a Gaussian matrix, w* random signs [M]."""
+        """One world per seed: M is the Q factor of a Gaussian matrix, w* random signs [M].
+
+        Args:
+            coding: the model.
+            seeds: one per world.
+            device: where the worlds lie; they are the same on each.
+
+        Returns:
+            The worlds.
+        """
         dictionaries, signs = [], []
         for random in generators(seeds, "init"):  # on the CPU, so that a seed's world is the same on every device
             q, r = torch.linalg.qr(torch.randn(coding.d, coding.d, generator=random, dtype=torch.float64))
@@ -137,7 +154,15 @@ class SyntheticWorld:
         return direction
 
     def sample(self, n: int, randoms: Sequence[torch.Generator]) -> SyntheticBatch:
-        """Draw n fresh samples of each world, from that world's own generator."""
+        """Draw fresh samples of each world.
+
+        Args:
+            n: samples of each world.
+            randoms: one generator per world.
+
+        Returns:
+            The samples.
+        """
         coding = self.coding
         z = torch.stack([self._hidden(n, signs, random) for signs, random in zip(self.signs, randoms, strict=True)])
         y = (z @ self.signs[..., None]).squeeze(-1).sign()
@@ -161,5 +186,15 @@ class SyntheticWorld:
 def generators(
     seeds: Sequence[int], label: Label, position: int = 0, device: torch.device | str = "cpu"
 ) -> list[torch.Generator]:
-    """One generator per seed, so that what a seed draws does not depend on which seeds run beside it."""
+    """One generator per seed, so that what a seed draws does not depend on which seeds run beside it.
+
+    Args:
+        seeds: one per world.
+        label: what the numbers are for.
+        position: stream of the label.
+        device: of the generators.
+
+    Returns:
+        As many as seeds.
+    """
     return [generator(seed, label, position, device) for seed in seeds]

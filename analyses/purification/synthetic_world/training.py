@@ -40,7 +40,16 @@ class BiasSchedule:
 
     @classmethod
     def usual(cls, d: int, k: int, steps: int) -> BiasSchedule:
-        """Early sqrt(2.8 ln d / d), late 0.47 / sqrt(k) [M]."""
+        """Early sqrt(2.8 ln d / d), late 0.47 / sqrt(k) [M].
+
+        Args:
+            d: dimension of the input.
+            k: sparsity.
+            steps: of the whole clean training.
+
+        Returns:
+            The schedule.
+        """
         return cls(math.sqrt(2.8 * math.log(d) / d), 0.47 / math.sqrt(k), steps)
 
     def __call__(self, step: int) -> float:
@@ -70,7 +79,18 @@ class Descent:
 
 
 def initial_weights(seeds: Sequence[int], m: int, d: int, draw: int = 1, device: torch.device | str = "cpu") -> Tensor:
-    """w_i ~ N(0, INITIAL_SCALE^2 I), (S, m, d); other `draw`s give independent weights for the same seeds."""
+    """w_i ~ N(0, INITIAL_SCALE^2 I).
+
+    Args:
+        seeds: one per network.
+        m: units.
+        d: dimension of the input.
+        draw: other numbers give independent weights for the same seeds.
+        device: of the weights; they are the same on each.
+
+    Returns:
+        (S, m, d).
+    """
     rows = [torch.randn(m, d, generator=random) for random in generators(seeds, "init", draw)]
     return INITIAL_SCALE * torch.stack(rows).to(device)
 

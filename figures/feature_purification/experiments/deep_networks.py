@@ -51,7 +51,16 @@ def from_scratch_arm(world: World) -> Settings:
 
 
 def later_arms(world: World, root: Path, seed: int) -> dict[str, Settings]:
-    """What starts from w: "robust" (PGD training) and "longer" (standard training)."""
+    """What starts from w: "robust" (PGD training) and "longer" (standard training).
+
+    Args:
+        world: settings of all arms.
+        root: folder of the runs.
+        seed: of the run that ends with w.
+
+    Returns:
+        Settings by name.
+    """
     start = RunFolder.of(root, world.config(clean_arm(world), seed)).checkpoint_path("last")
     rate = SLOWER * float(world.base["learning_rate"])
     given: dict[str, Any] = {"initial": str(start), "learning_rate": rate}
@@ -70,7 +79,18 @@ STUDIES: dict[Scale, tuple[Study, ...]] = {scale: (_first_study(world),) for sca
 
 
 def collect_deep(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
-    """Train and measure. Columns seed, part and those of the part (see `measured`), scale."""
+    """Train and measure.
+
+    Args:
+        scale: names the world.
+        runner: where to train and measure.
+
+    Returns:
+        Columns seed, part and those of the part (see `measured`), scale.
+
+    Raises:
+        RunError: a run failed, or a measuring process died.
+    """
     world = WORLDS[scale]
     for study in STUDIES[scale]:
         runner.train(study)
@@ -81,7 +101,17 @@ def collect_deep(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
 
 
 def part_of(scale: Scale, runner: StudyRunner, *parts: str, first_seed: Sequence[str] = ()) -> pd.DataFrame:
-    """Some parts of the measures, and of some the first seed alone: pictures are shown of one."""
+    """Some parts of the measures, and of some the first seed alone: pictures are shown of one.
+
+    Args:
+        scale: names the world.
+        runner: where to train and measure.
+        *parts: of all seeds.
+        first_seed: parts of the first seed.
+
+    Returns:
+        Their rows of what `collect_deep` returns.
+    """
     data = collect_deep(scale, runner)
     shown = data["part"].isin(list(first_seed)) & (data["seed"] == data["seed"].min())
     rows: pd.DataFrame = data[data["part"].isin(list(parts)) | shown]

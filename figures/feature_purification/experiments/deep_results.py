@@ -25,6 +25,9 @@ class DeepResults:
             part: of the measures.
             statistic: of the part.
             **where: columns and what they should be, to choose among the rows.
+
+        Returns:
+            Its values, with seeds as index.
         """
         rows = self.data[(self.data["part"] == part) & (self.data["statistic"] == statistic)]
         for column, value in where.items():
@@ -32,7 +35,16 @@ class DeepResults:
         return rows.set_index("seed")["value"]
 
     def robust_less(self, other: str, part: str, statistic: str) -> pd.Series:
-        """A statistic of the robust network less that of another, by seed."""
+        """A statistic of the robust network less that of another.
+
+        Args:
+            other: the other network.
+            part: of the measures.
+            statistic: of the part.
+
+        Returns:
+            The difference, with seeds as index.
+        """
         return self.of(part, statistic, network="robust") - self.of(part, statistic, network=other)
 
     def angle(self, pair: str) -> pd.Series:
@@ -40,7 +52,15 @@ class DeepResults:
         return self.angles_by_layer(pair).mean(axis=1)
 
     def angles_by_layer(self, pair: str, statistic: str = "median") -> pd.DataFrame:
-        """A statistic of the angles between two networks' units: rows are seeds, columns layers in their order."""
+        """A statistic of the angles between two networks' units.
+
+        Args:
+            pair: of networks.
+            statistic: of the angles.
+
+        Returns:
+            Degrees or shares: rows are seeds, columns layers in their order.
+        """
         rows = self.data[(self.data["pair"] == pair) & (self.data["statistic"] == statistic)]
         table = rows.pivot_table(index="seed", columns="layer", values="value")
         return table[list(rows["layer"].unique())]

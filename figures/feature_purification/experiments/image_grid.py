@@ -27,6 +27,9 @@ def image_grid(
         count: pictures in a row.
         height: of the sheet in inches.
         plain: the network that stands for images, drawn in grey from 0 to 1.
+
+    Returns:
+        The figure.
     """
     figure = Figure(figsize=(PAGE, height), layout="constrained")
     axes = np.atleast_2d(figure.subplots(len(rows), count))
