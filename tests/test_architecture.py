@@ -20,7 +20,7 @@ LONGEST_FILE, LONGEST_FUNCTION, LARGEST_FOLDER = 300, 60, 12
 
 ENTRIES = {
     "cotoolkit/methods",
-    "cotoolkit/models",
+    "cotoolkit/models/architectures",
     "cotoolkit/signals",
     "figures/benign_at",
     "figures/co_features",

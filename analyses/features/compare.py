@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from analyses.core.statistics import CONFIDENCE
-from analyses.features.layers import device_of
 from analyses.features.maximisation import default_radius
 from analyses.features.measure import (
     Effort,
@@ -25,6 +24,7 @@ from analyses.features.measure import (
 )
 from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.attacks.threat_model import Box, ThreatModel
+from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ConfigError, ModelError
 
 RESAMPLES = 2000

@@ -18,9 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from analyses.features.attributions.agreement import cosine
-from analyses.features.layers import device_of, layer_output
+from analyses.features.layers import layer_output
 from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.attacks.threat_model import ThreatModel
+from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ConfigError, ModelError
 
 Position = Literal["centre", "mean"]

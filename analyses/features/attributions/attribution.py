@@ -15,8 +15,8 @@ from captum.attr import GradientShap, InputXGradient, Saliency
 from torch import Tensor, nn
 
 from analyses.features.attributions.path import ROWS, Baseline, integrated_gradients
-from analyses.features.layers import device_of
 from cotoolkit.attacks.gradient import attack_mode
+from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.seeding import derive, fork_global_rng
 

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from analyses.features.attributions.agreement import rank_correlation
 from analyses.features.attributions.attribution import Method, attribute
 from analyses.features.attributions.path import Baseline, baselines
-from analyses.features.layers import device_of, find_layer, weight_layers
+from analyses.features.layers import find_layer, weight_layers
 from cotoolkit.attacks.gradient import attack_mode
+from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ConfigError, ModelError
 from cotoolkit.core.seeding import fork_global_rng
 

@@ -9,8 +9,8 @@ from captum.attr import IntegratedGradients
 from torch import Tensor, nn
 from torchvision.transforms.functional import gaussian_blur
 
-from analyses.features.layers import device_of
 from cotoolkit.attacks.gradient import attack_mode
+from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ConfigError
 
 Baseline = Literal["zero", "blurred"]

@@ -18,7 +18,7 @@ from analyses.core.runner import RunCallbacks, StudyRunner
 from cotoolkit.core.errors import RunError
 from cotoolkit.pages import write_report
 from cotoolkit.runs.checkpoints import evaluation_points
-from cotoolkit.training.trainer import run
+from cotoolkit.training.run import run
 from tests._helpers.small import SMALL
 
 BREAK, LAST = 34, 100

@@ -1,0 +1,307 @@
+"""What the monitor decides, against a truth that is written down."""
+
+import dataclasses
+import io
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.methods import NFGSM
+from cotoolkit.monitor.actions import Rescue, stop
+from cotoolkit.monitor.early_warning import PAUSE
+from cotoolkit.monitor.monitor import BreakpointMonitor
+from tests._helpers.formats import narrow
+from tests._helpers.loops import Clock, Scripted, aligned, breaks_at, kinds, train
+
+
+@pytest.mark.parametrize("truth", [51, 60, 64, 65, 99, 100, 101, 149])
+@pytest.mark.parametrize("every", [1, 16])
+def test_a_break_is_bracketed_as_closely_as_the_snapshots_allow(truth, every):
+    monitor = Scripted(Clock(), breaks_at(truth), snapshot_every=every)
+    train(monitor, 150)
+    (event,) = monitor.events
+    assert event.kind == "breakpoint"
+    assert event is monitor.breakpoint
+    assert event.earliest <= truth <= event.iteration <= event.detected
+    assert event.iteration - event.earliest < 16
+    assert event.detected == (100 if truth <= 100 else 150)
+    before, after = monitor.bracket
+    assert (before.iteration, after.iteration) == (event.earliest - 1, event.iteration)
+    assert (before.weights["time"], after.weights["time"]) == (before.iteration, after.iteration)
+    assert monitor.broken
+    assert monitor.network.time.item() == 150  # the network was left where it was
+
+
+def test_the_first_crossing_and_the_lasting_one_are_told_apart():
+    # Copies at 64, 80, 96, ...: broken at 80, intact at 96, broken from 112 on.
+    monitor = Scripted(Clock(), lambda now: 0.0 if 75 <= now < 90 or now >= 105 else 0.5)
+    monitor.config = monitor.criterion.config = type(monitor.config)(interval=150)
+    train(monitor, 150)
+    (event,) = monitor.events
+    assert (event.earliest, event.iteration, event.sustained) == (65, 80, 112)
+    assert [snapshot.iteration for snapshot in monitor.bracket] == [64, 112]
+    assert "iteration 65 to 80: robustness broke, for good by 112, seen at 128" in str(event)
+
+
+@pytest.mark.parametrize("truth", [1, 20, 31])
+def test_a_break_before_the_first_probe_is_dated_from_the_start(truth):
+    class Helped(Scripted):
+        """One step helps it: a break without a probe that ever found it robust."""
+
+        def _measure(self, weights=None, enough=None):
+            found = super()._measure(weights)
+            return dataclasses.replace(found, fgsm=0.95 if found.pgd == 0 else 0.3, clean=0.5)
+
+    monitor = Helped(Clock(), lambda now: 0.0 if now >= truth else 0.25)
+    train(monitor, 40)
+    (event,) = monitor.events
+    assert event.kind == "breakpoint"
+    assert event.earliest <= truth <= event.iteration <= event.detected == 32
+    fresh = Helped(Clock(), lambda now: 0.0 if now >= truth else 0.25)
+    fresh.load_state_dict({**monitor.state_dict(), "iteration": 0, "events": [], "judge": fresh.criterion.state()})
+    train(fresh, 40)
+    assert [event.kind for event in fresh.events] == ["breakpoint"]
+
+
+def test_a_healthy_run_has_no_event_and_only_scheduled_probes():
+    monitor = Scripted(Clock(), lambda now: 0.5)
+    train(monitor, 200)
+    assert monitor.asked == [32, 50, 100, 150, 200]
+    assert monitor.events == []
+    assert not monitor.broken
+    assert monitor.breakpoint is None
+
+
+def test_recovery_is_told():
+    monitor = Scripted(Clock(), lambda now: 0.0 if 60 <= now < 120 else 0.5)
+    train(monitor, 250)
+    assert kinds(monitor) == ["breakpoint", "recovered"]
+    assert monitor.events[1].iteration == 150
+    assert not monitor.broken
+
+
+def test_an_alarm_warns_and_probes_at_once():
+    monitor = Scripted(Clock(), breaks_at(70))
+    train(monitor, 80, aligned(70))
+    assert kinds(monitor) == ["warning", "breakpoint"]
+    warning, broken = monitor.events
+    assert warning.signal == "pert_align"
+    assert 70 <= warning.iteration < 80
+    assert broken.detected == warning.iteration
+    assert monitor.asked[:3] == [32, 50, warning.iteration]
+
+
+def test_an_alarm_without_a_break_is_only_a_warning():
+    monitor = Scripted(Clock(), lambda now: 0.5)
+    train(monitor, 80, aligned(70))
+    assert kinds(monitor) == ["warning"]
+    assert not monitor.broken
+
+
+def test_an_alarm_before_robustness_was_ever_found_is_ignored():
+    monitor = Scripted(Clock(), lambda now: 0.5)
+    train(monitor, 31, aligned(20))
+    assert monitor.events == []
+    assert monitor.asked == []
+
+
+def test_a_rescue_by_hand_drops_the_by_products_of_the_weights_that_are_gone():
+    monitor = Scripted(Clock(), lambda now: 0.5)
+    train(monitor, 53, aligned(1000))
+    monitor.observe(loss=1.0)
+    monitor.rescue(NFGSM())
+    assert monitor._signals() == []
+    train(monitor, 3, lambda i: {"loss": 2.0})
+    assert monitor._signals() == [(i, {"train_loss": 2.0}) for i in (54, 55, 56)]
+
+
+def test_a_state_may_be_loaded_into_a_monitor_that_has_seen_steps():
+    first, second = (Scripted(Clock(), breaks_at(60)) for _ in range(2))
+    train(first, 40)
+    state = first.state_dict()
+    train(second, 101, aligned(1000))
+    assert second.broken
+    second.load_state_dict(state)
+    assert (second.iteration, second.broken, second.bracket, second.events) == (40, False, None, [])
+    assert [snapshot.iteration for snapshot in second.history.snapshots] == [32]
+    train(second, 2, lambda i: {"loss": 1.0})
+    assert second._signals() == [(41, {"train_loss": 1.0}), (42, {"train_loss": 1.0})]
+
+
+def test_the_alarm_goes_on_where_it_was():
+    whole, first, second = (Scripted(Clock(), lambda now: 0.5) for _ in range(3))
+    train(whole, 120, aligned(63))
+    train(first, 66, aligned(63))  # raised at 63, and read at 66
+    file = io.BytesIO()
+    torch.save(first.state_dict(), file)
+    file.seek(0)
+    second.network.load_state_dict(first.network.state_dict())
+    second.load_state_dict(torch.load(file, weights_only=True))
+    assert second.alarm.state() == first.alarm.state() == json.loads(json.dumps(first.alarm.state()))
+    assert (second.alarm.waiting, second.alarm.statistics[0].count) == (PAUSE - 3, 66)
+    train(second, 54, aligned(63))
+    assert second.events == whole.events
+    assert [event.iteration for event in whole.events][:2] == [66, 74]  # 8 steps after the first: 71, read at 74
+
+
+def test_without_signals_for_the_alarm_the_schedule_alone_probes():
+    monitor = Scripted(Clock(), breaks_at(70))
+    train(monitor, 120, lambda i: {"losses": torch.rand(4)})
+    assert kinds(monitor) == ["breakpoint"]
+    assert monitor.breakpoint.detected == 100
+
+
+def test_a_long_run_holds_no_more_than_a_short_one():
+    monitor = Scripted(Clock(), lambda now: 0.5, snapshot_every=1)
+    sizes = []
+    for _ in range(2):
+        train(monitor, 1000, lambda i: {"losses": torch.rand(4)})
+        log, waiting, snapshots = monitor._log._waiting, monitor._waiting, monitor.history.snapshots
+        sizes.append((len(log), len(waiting), len(snapshots), len(monitor.events)))
+    assert sizes == [(0, 0, 1, 0)] * 2
+
+
+def test_a_rescue_needs_a_good_probe():
+    with pytest.raises(ConfigError, match="nothing to go back to"):
+        Scripted(Clock(), lambda now: 0.5).rescue(NFGSM())
+
+
+def test_broken_weights_are_never_what_a_rescue_goes_back_to():
+    # PGD below the threshold while FGSM falls as well: no catastrophic overfitting, but nothing to go back to either.
+    monitor = Scripted(Clock(), lambda now: 0.5 if now < 70 else 0.0)
+    train(monitor, 50)
+    good = monitor.good
+    monitor.criterion.config = type(monitor.config)(gap=0.9)
+    train(monitor, 50)
+    assert not monitor.broken
+    assert monitor.good is good
+
+
+@pytest.mark.parametrize("stop_at", [40, 60, 110])
+def test_a_resumed_loop_goes_on_as_if_nothing_had_happened(stop_at):
+    def monitor_of(model):
+        optimizer = torch.optim.SGD(model.parameters(), lr=1.0, momentum=0.9)
+        return Scripted(model, breaks_at(105), on={"breakpoint": Rescue()}, optimizer=optimizer)
+
+    whole = monitor_of(Clock())
+    train(whole, 160)
+    first = monitor_of(Clock())
+    train(first, stop_at)
+    file = io.BytesIO()
+    torch.save(first.state_dict(), file)
+    file.seek(0)
+    model = Clock()
+    model.load_state_dict(first.network.state_dict())
+    second = monitor_of(model)
+    second.load_state_dict(torch.load(file, weights_only=True))
+    assert second.events == first.events
+    train(second, 160 - stop_at)
+    assert kinds(second) == kinds(whole) == ["breakpoint"]
+    assert second.breakpoint.detected == whole.breakpoint.detected
+    assert second.breakpoint.earliest <= 105 <= second.breakpoint.iteration
+    assert (second.iteration, second.rescues, second.method) == (160, 1, NFGSM())
+    assert torch.equal(second.network.time, whole.network.time)
+
+
+class Recorder:
+    def __init__(self):
+        self.rows = []
+
+    def log_metrics(self, metrics, step=None):
+        self.rows.append((step, metrics))
+
+
+def test_loggers_get_means_of_signals_probes_and_events():
+    recorder = Recorder()
+    monitor = Scripted(Clock(), breaks_at(70), loggers=[recorder], log_every=20)
+    train(monitor, 100, lambda i: {"loss": float(i)})
+    losses = {step: row["cotoolkit/train_loss"] for step, row in recorder.rows if "cotoolkit/train_loss" in row}
+    assert losses == {20 * n: 20 * n - 9.5 for n in range(1, 6)}  # means of 1..20, 21..40, ...
+    probes = {step: row["cotoolkit/probe_pgd"] for step, row in recorder.rows if "cotoolkit/probe_pgd" in row}
+    assert probes == {32: 0.5, 50: 0.5, 100: 0.0}
+    assert recorder.rows[-1] == (100, {"cotoolkit/breakpoint": float(monitor.breakpoint.iteration)})
+
+
+def test_a_last_probe_takes_in_what_is_left():
+    monitor = Scripted(Clock(), breaks_at(70))
+    train(monitor, 75)
+    assert not monitor.broken
+    assert monitor.probe().pgd == 0
+    assert monitor.broken
+    assert monitor.last_probe.pgd == 0
+
+
+def test_attack_needs_a_method():
+    with pytest.raises(ConfigError, match="give method=FGSM"):
+        Scripted(Clock(), lambda now: 0.5).attack(torch.rand(2, 1, 2, 2), torch.arange(2))
+
+
+def test_the_loop_own_wrappers_of_an_optimiser_come_off():
+    class Wrapper:
+        def __init__(self, optimizer):
+            self.optimizer = optimizer
+
+    optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=1.0)
+    assert Scripted(Clock(), lambda now: 0.5, optimizer=Wrapper(optimizer)).optimizer is optimizer
+
+
+def test_the_interface_of_fabric_loggers_is_enough():
+    # Weights & Biases' logger implements it; that service itself is not run here.
+    from lightning_fabric.loggers import Logger
+
+    class Remote(Logger):
+        name, version, rows = "remote", 0, []
+
+        def log_hyperparams(self, params, *args, **kwargs):
+            raise AssertionError
+
+        def log_metrics(self, metrics, step=None):
+            self.rows.append((step, metrics))
+
+    logger = Remote()
+    train(Scripted(Clock(), breaks_at(70), loggers=[logger]), 100)
+    assert [step for step, _ in logger.rows] == [32, 50, 100, 100]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epsilon": "eight"}, "'eight'"),
+        ({"epsilon": -0.1}, "-0.1"),
+        ({"norm": "l7"}, "'l7'"),
+        ({"epsilon": 0}, "epsilon 0: give a share"),
+        ({"epsilon": 8}, "epsilon 8: give a share of the images' range, above 0, such as 8/255"),
+        ({"log_every": 0}, "log_every must be at least 1"),
+        ({"on": {"break": stop}}, "no event 'break'; there are warning, breakpoint, recovered"),
+        ({"snapshot_every": 0}, "at least 1"),
+    ],
+)
+def test_senseless_settings_are_refused(options, message):
+    points = torch.zeros(4, 1, 2, 2), torch.arange(4)
+    with pytest.raises(ConfigError, match=message):
+        BreakpointMonitor(Clock(), points, **{"epsilon": 0.1, **options})
+
+
+@pytest.mark.parametrize("wrap", [lambda network: network, nn.DataParallel])
+def test_a_network_in_channels_last_with_an_unsafe_layer_is_named(wrap, caplog):
+    points = torch.rand(30, 1, 6, 6, generator=torch.Generator().manual_seed(0)), torch.arange(30) % 4
+    network = narrow((1, 6, 6), 4)
+    BreakpointMonitor(wrap(network), points, epsilon=0.1)
+    assert caplog.records == []
+    monitor = BreakpointMonitor(wrap(network.to(memory_format=torch.channels_last)), points, epsilon=0.1)
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "its layer 'shortcut' is a 1 x 1 convolution with stride 2 and 4 input channels" in record.getMessage()
+    assert 0 <= monitor.probe().clean <= 1
+
+
+def test_a_state_of_before_breakpoints_had_a_latest_iteration_still_loads():
+    first, second = (Scripted(Clock(), breaks_at(60)) for _ in range(2))
+    train(first, 101)
+    state = first.state_dict()
+    assert [event.pop("latest") for event in state["events"]] == [first.breakpoint.sustained]
+    second.load_state_dict(state)
+    assert second.events == [dataclasses.replace(first.breakpoint, latest=None)]
