@@ -119,6 +119,5 @@ STUDY = PlannedStudy(
     judge=judge_theory,
     headlines=("P6-loss", "P6-universal", "P8-mixture", "P8-feature", "P11-recovery", "P12-mixture", "P14-best"),
     caveat="After Allen-Zhu & Li, arXiv 2005.10190, reconstructed from its abstracts. The theorems are asymptotic and "
-    "give directions; every threshold and every finite size is ours. Trends are changes per doubling of d. "
-    "Sources: [S] stated in the abstract or talks, [R-high] to [R-low] recollected and how surely, [D] derived by us.",
+    "give directions; every threshold and every finite size is ours. Trends are changes per doubling of d.",
 )

@@ -18,11 +18,11 @@ from analyses.breakpoint_mixtures.plots import PANELS, TICKS
 from analyses.breakpoint_mixtures.study import run_plan
 from analyses.core.claims import ClaimResult
 from analyses.core.runner import StudyRunner
+from cotoolkit.plotting.style import METHOD_STYLES, PAGE
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
-from figures.elements import band, mark_breakpoint, sheet
+from figures.elements import mark_breakpoint, new_figure, seed_band
 from figures.recipe import Recipe
-from figures.style import METHODS, PAGE
 
 STUDIES: dict[Scale, tuple[Study, ...]] = {"laptop": (PLANS["laptop"].first_round(),)}
 """The first round; the second depends on where its runs break."""
@@ -64,16 +64,16 @@ def draw(data: pd.DataFrame) -> Figure:
     """Statistics of five arms against iterations since the break of FGSM; linear within 4 iterations of it."""
     measures = _read(data)
     look = Lookup(measures, measures["world"].iloc[0])
-    figure, axes = sheet(PAGE, 3.9, 2, 3, sharex=True)
+    figure, axes = new_figure(PAGE, 3.9, 2, 3, sharex=True)
     for axis, ((part, statistic), title) in zip(axes.flat, PANELS.items(), strict=True):
         for arm in ("fgsm", "n_fgsm", "gradalign", "pgd", "standard"):
-            label, colour, line = METHODS[arm]
+            label, colour, line = METHOD_STYLES[arm]
             offsets = sorted(look.rows(arm, part, statistic)["offset"].dropna().unique())
             rows = [look.at(arm, int(offset), part, statistic).rename(offset) for offset in offsets]
             shown = (
                 pd.concat(rows, axis=1).melt(var_name="offset") if rows else pd.DataFrame(columns=["offset", "value"])
             )
-            band(axis, shown, "offset", "value", colour=colour, line=line, marker=".", label=label)
+            seed_band(axis, shown, "offset", "value", colour=colour, line=line, marker=".", label=label)
         mark_breakpoint(axis, 0, named=False)
         axis.set_xscale("symlog", linthresh=4)
         axis.set_xticks(TICKS, [str(tick) for tick in TICKS])

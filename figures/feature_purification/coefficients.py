@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from analyses.core.study import Findings
 from analyses.purification.plan import TheoryPlan
 from analyses.purification.tables import SHOWN_QUANTILES, TheoryTables
-from figures.elements import sheet
+from cotoolkit.plotting.style import PAGE
+from figures.elements import new_figure
 from figures.feature_purification.experiments.synthetic_world import RECIPES_OF, STAGES, largest_setting, theory_claims
-from figures.style import PAGE
 
 
 def _used(findings: Findings[TheoryPlan]) -> pd.DataFrame:
@@ -29,7 +29,7 @@ def _used(findings: Findings[TheoryPlan]) -> pd.DataFrame:
 def draw(data: pd.DataFrame) -> Figure:
     """Sorted sizes of three units' coefficients, and the mixtures of all pure units."""
     tables = TheoryTables.unstacked(data)
-    figure, axes = sheet(PAGE, 2.1, 1, len(SHOWN_QUANTILES) + 1)
+    figure, axes = new_figure(PAGE, 2.1, 1, len(SHOWN_QUANTILES) + 1)
     for axis, quantile in zip(axes, SHOWN_QUANTILES, strict=False):
         for stage, (label, colour, line) in STAGES.items():
             rows = tables.coefficients[

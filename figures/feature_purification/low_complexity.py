@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 
 from analyses.purification.synthetic_world.baselines import NAMES
 from analyses.purification.tables import TheoryTables
-from figures.elements import dots, names_below, percent, sheet
+from cotoolkit.plotting.style import PAGE
+from figures.elements import category_axis, new_figure, percent, seed_points
 from figures.feature_purification.experiments.synthetic_world import RECIPES_OF, STAGES, largest_setting, theory_claims
-from figures.style import PAGE
 
 MODELS = {"network": ("clean_on", "fgm"), **{name: (f"{name}+on", f"{name}+at") for name in NAMES}}
 """By model: its stages after training on clean, and after training on with FGM."""
@@ -22,7 +22,7 @@ MODELS = {"network": ("clean_on", "fgm"), **{name: (f"{name}+on", f"{name}+at") 
 def draw(data: pd.DataFrame) -> Figure:
     """Clean and PGD accuracy of each model, trained on clean and with FGM."""
     scalars = TheoryTables.unstacked(data).scalars
-    figure, axes = sheet(PAGE, 2.5, 1, 2, sharey=True)
+    figure, axes = new_figure(PAGE, 2.5, 1, 2, sharey=True)
     for axis, measure in zip(axes, ("clean", "pgd"), strict=True):
         for way, (label, (_, colour, _), marker) in enumerate(
             zip(("trained on clean", "trained on with FGM"), STAGES.values(), "os", strict=True)
@@ -30,8 +30,8 @@ def draw(data: pd.DataFrame) -> Figure:
             for place, stages in enumerate(MODELS.values()):
                 rows = scalars[(scalars["stage"] == stages[way]) & (scalars["statistic"] == f"accuracy_{measure}")]
                 named = label if place == 0 else ""
-                dots(axis, place + 0.3 * (way - 0.5), rows["value"].tolist(), colour, marker=marker, label=named)
-        names_below(axis, [name.replace("_", " ") for name in MODELS], turned=True)
+                seed_points(axis, place + 0.3 * (way - 0.5), rows["value"].tolist(), colour, marker=marker, label=named)
+        category_axis(axis, [name.replace("_", " ") for name in MODELS], turned=True)
         percent(axis)
         axis.set(title=f"{'PGD' if measure == 'pgd' else measure} accuracy")
     percent(axes[0], "accuracy")

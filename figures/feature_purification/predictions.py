@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimResult, Verdict
-from figures.elements import sheet
+from cotoolkit.plotting.style import BLUE, GREEN, GREY, PAGE, VERMILION
+from figures.elements import new_figure
 from figures.feature_purification.experiments.synthetic_world import RECIPES_OF, every_setting, theory_claims
-from figures.record import VERDICTS
-from figures.style import BLUE, GREEN, GREY, PAGE, VERMILION
+from figures.records.record import VERDICTS
 
 MARKS: dict[Verdict, tuple[str, str]] = {"holds": ("o", BLUE), "fails": ("X", VERMILION), "undecided": ("D", GREY)}
 
@@ -27,7 +27,7 @@ CLAIMS = theory_claims()
 def draw(data: pd.DataFrame) -> Figure:
     """A row per prediction on an axis of its own: mean, interval, threshold (bar) and the side that is claimed."""
     results = CLAIMS(data)
-    figure, axis = sheet(PAGE, 0.19 * len(results) + 0.9)
+    figure, axis = new_figure(PAGE, 0.19 * len(results) + 0.9)
     for row, result in enumerate(results):
         _draw_row(axis, row, result)
     for verdict, (marker, colour) in MARKS.items():

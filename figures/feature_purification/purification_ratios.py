@@ -12,9 +12,9 @@ from matplotlib.ticker import LogLocator
 from analyses.core.study import Findings
 from analyses.purification.plan import TheoryPlan
 from analyses.purification.tables import TheoryTables
-from figures.elements import sheet
+from cotoolkit.plotting.style import BLUE, GREY, PAGE, VERMILION
+from figures.elements import new_figure
 from figures.feature_purification.experiments.synthetic_world import RECIPES_OF, largest_setting, theory_claims
-from figures.style import BLUE, GREY, PAGE, VERMILION
 
 USED = ["unit", "alive_clean", "pure_clean", "ratio", "residual_norm", "alpha"]
 """Of the units of the first seed."""
@@ -34,7 +34,7 @@ def _used(findings: Findings[TheoryPlan]) -> pd.DataFrame:
 def draw(data: pd.DataFrame) -> Figure:
     """Left the distribution of q over living units, right the residuals of pure ones before and after FGM training."""
     neurons = TheoryTables.unstacked(data).neurons
-    figure, (left, right) = sheet(PAGE, 2.6, 1, 2)
+    figure, (left, right) = new_figure(PAGE, 2.6, 1, 2)
     alive = neurons[neurons["alive_clean"] == 1]
     for stage, (label, colour, line) in COMPARED.items():
         left.ecdf(alive.loc[alive["stage"] == stage, "ratio"], color=colour, ls=line, label=label)

@@ -6,9 +6,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.purification.tables import TheoryTables
-from figures.elements import band, percent, sheet
+from cotoolkit.plotting.style import GREY, PAGE
+from figures.elements import new_figure, percent, seed_band
 from figures.feature_purification.experiments.synthetic_world import RECIPES_OF, STAGES, largest_setting, theory_claims
-from figures.style import GREY, PAGE
 
 ATTACKS = {"pgd": "PGD", "universal": "one direction, −y D_w", "random": "random direction"}
 
@@ -17,11 +17,11 @@ def draw(data: pd.DataFrame) -> Figure:
     """A panel per perturbation."""
     curves = TheoryTables.unstacked(data).curves
     radius = curves.loc[curves["multiple"] == 1, "radius"].iloc[0]
-    figure, axes = sheet(PAGE, 2.2, 1, len(ATTACKS), sharey=True)
+    figure, axes = new_figure(PAGE, 2.2, 1, len(ATTACKS), sharey=True)
     for axis, (attack, title) in zip(axes, ATTACKS.items(), strict=True):
         for stage, (label, colour, line) in STAGES.items():
             rows = curves[(curves["attack"] == attack) & (curves["stage"] == stage)]
-            band(axis, rows, "radius", "accuracy", colour=colour, line=line, marker="o", ms=2.5, label=label)
+            seed_band(axis, rows, "radius", "accuracy", colour=colour, line=line, marker="o", ms=2.5, label=label)
         axis.axvline(radius, color=GREY, lw=0.7)
         axis.set(title=title, xlabel="l2 radius τ", ylim=(0, 1.03))
         percent(axis)

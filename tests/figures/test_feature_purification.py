@@ -11,13 +11,13 @@ from analyses.core.study import Findings
 from analyses.purification.claims import CLAIMS
 from analyses.purification.study import judge_theory
 from analyses.purification.tables import TheoryTables
-from figures.catalogue import find
+from figures.catalogue import find_recipes
 from figures.feature_purification.experiments.deep_measures import towards_class
 from figures.feature_purification.experiments.deep_results import DeepResults
 from figures.feature_purification.experiments.patches import explained_energy, patches_of
 from figures.feature_purification.experiments.synthetic_world import source_of, theory_claims
 from figures.feature_purification.low_rank_update import CLAIMS as LOW_RANK_CLAIMS
-from figures.record import as_stored
+from figures.records.record import as_stored
 from figures.study_commands import THEORY
 from tests._helpers.tiny_theory import PLAN, tiny_tables
 
@@ -71,7 +71,7 @@ def drawn(findings):
     """Axes with data of a figure of the theory, by name."""
 
     def of(name):
-        (recipe,) = find(name)
+        (recipe,) = find_recipes(name)
         data = as_stored(recipe.of_findings(findings))
         assert recipe.claims(data)
         return [axis for axis in recipe.draw(data).axes if axis.has_data()]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from figures.style import PAGE
+from cotoolkit.plotting.style import PAGE
 
 SIGNED = "RdBu_r"
 """Colours of weights and changes: white is 0."""

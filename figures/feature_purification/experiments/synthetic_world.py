@@ -17,9 +17,9 @@ from analyses.purification.claims import CLAIMS
 from analyses.purification.plan import PLANS, TheoryPlan
 from analyses.purification.results import TheoryResults
 from analyses.purification.study import STUDY
+from cotoolkit.plotting.style import BLUE, VERMILION
 from cotoolkit.studies.scale import Scale
 from figures.study_recipes import StudyRecipes
-from figures.style import BLUE, VERMILION
 
 SEEDS = 3
 """Of every setting of the gallery's figures at scale smoke."""
