@@ -17,7 +17,7 @@ from figures.feature_purification.experiments.deep_results import DeepResults
 from figures.feature_purification.experiments.patches import explained_energy, patches_of
 from figures.feature_purification.experiments.synthetic_world import source_of, theory_claims
 from figures.feature_purification.low_rank_update import CLAIMS as LOW_RANK_CLAIMS
-from figures.records.record import as_stored
+from figures.records.files import as_stored
 from figures.study_commands import THEORY
 from tests._helpers.tiny_theory import PLAN, tiny_tables
 
