@@ -17,7 +17,13 @@ from analyses.features.glossary import METHODS
 from analyses.features.gradients import direction_share, fgsm_perturbations, input_gradients
 from analyses.features.layers import hidden_layers, weight_layers
 from analyses.features.maximisation import activations, choose_units, maximise, stability, total_variation
-from analyses.features.spectra import band_shares, energy_entropy, gini, high_frequency_share, participation_ratio
+from analyses.features.spectra import (
+    band_shares,
+    energy_entropy,
+    energy_participation_ratio,
+    gini,
+    high_frequency_share,
+)
 from cotoolkit.attacks.threat_model import ThreatModel
 
 Values = dict[tuple[str, str], Tensor]
@@ -86,7 +92,7 @@ def gradient_values(
             inside = direction_share(vectors, directions)
             found[f"{name}_direction_share"] = inside.share
             found["direction_share_null"] = torch.tensor([inside.null])
-    found["input_gradient_participation_ratio"] = participation_ratio(maps.gradients)
+    found["input_gradient_participation_ratio"] = energy_participation_ratio(maps.gradients)
     found["input_gradient_entropy"] = energy_entropy(maps.gradients)
     for other, theirs in references.items():
         found[f"input_gradient_cosine_with_{other}"] = cosine(maps.gradients, theirs.gradients)
@@ -107,7 +113,7 @@ def attribution_values(
             found[f"{method}_rank_correlation_with_{other}"] = rank_correlation(mine, their_map)
             found[f"{method}_top_overlap_with_{other}"] = top_overlap(mine, their_map)
         found[f"{method}_gini"] = gini(mine)
-        found[f"{method}_participation_ratio"] = participation_ratio(mine)
+        found[f"{method}_participation_ratio"] = energy_participation_ratio(mine)
         found[f"{method}_high_frequency_share"] = high_frequency_share(mine)
     path = maps.attributions["integrated_gradients"]
     found["integrated_gradients_completeness_gap"] = completeness_gap(model, images, labels, path)
