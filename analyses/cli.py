@@ -91,7 +91,7 @@ def purification(
         _theory(scale, out or root / "analyses" / f"purification-{scale}", device)
         return
     from analyses.core.networks import compare_runs
-    from analyses.mixtures.definition_page import purification_report
+    from analyses.mixtures.purification_page import purification_report
 
     if len(networks) != 2:
         raise ConfigError(f"purification takes two networks, CLEAN and ROBUST, or none, not {len(networks)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from analyses.features.attributions.agreement import cosine
+from analyses.features.attributions.agreement import map_cosine
 from analyses.features.layers import find_layer, weight_layers
 from cotoolkit.core.errors import ModelError
 
@@ -60,4 +60,4 @@ def lineage_cosine(first: Tensor, second: Tensor) -> Tensor:
     Raises:
         ConfigError: filters of different shapes.
     """
-    return cosine(first, second).abs()
+    return map_cosine(first, second).abs()

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from analyses.features.attributions.agreement import cosine
-from analyses.features.layers import device_of
+from analyses.features.attributions.agreement import map_cosine
 from cotoolkit.attacks import gradient as attacks
 from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.errors import ConfigError
+from cotoolkit.models.wrapped import device_of
 from interventions.projection import feature_share, span_basis
 
 
@@ -70,7 +70,7 @@ def own_direction_cosine(vectors: Tensor, directions: Tensor, labels: Tensor) ->
     Shapes: (B, C, H, W), (classes, C, H, W), (B,) -> (B,).
     """
     _same_image(vectors, directions)
-    return cosine(vectors, directions[labels.to(directions.device)])
+    return map_cosine(vectors, directions[labels.to(directions.device)])
 
 
 def _same_image(vectors: Tensor, directions: Tensor) -> None:

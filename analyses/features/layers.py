@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,12 +11,7 @@ from torch import Tensor, nn
 
 from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.core.errors import ModelError
-
-
-def device_of(model: nn.Module) -> torch.device:
-    """Where the model's first parameter or buffer lies; the CPU for a model without any."""
-    first = next(itertools.chain(model.parameters(), model.buffers()), None)
-    return torch.device("cpu") if first is None else first.device
+from cotoolkit.models.wrapped import device_of
 
 
 def find_layer(model: nn.Module, name: str) -> nn.Module:

@@ -17,11 +17,12 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from analyses.features.attributions.agreement import cosine
-from analyses.features.layers import device_of, layer_output
+from analyses.features.attributions.agreement import map_cosine
+from analyses.features.layers import layer_output
 from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.errors import ConfigError, ModelError
+from cotoolkit.models.wrapped import device_of
 
 Position = Literal["centre", "mean"]
 """Which activation of a unit: of a convolution at row H // 2 and column W // 2, of T tokens at token T // 2; or the
@@ -197,7 +198,7 @@ def stability(changes: Tensor) -> Tensor:
     Shapes: (U, S, C, H, W) -> (U,).
     """
     first, second = torch.combinations(torch.arange(changes.shape[1], device=changes.device)).T
-    pairs = cosine(changes[:, first].flatten(0, 1), changes[:, second].flatten(0, 1))
+    pairs = map_cosine(changes[:, first].flatten(0, 1), changes[:, second].flatten(0, 1))
     return pairs.abs().reshape(len(changes), -1).mean(1)
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from analyses.mixtures.statistics.change import split
+from analyses.mixtures.statistics.change import split_by_reference
 from analyses.mixtures.statistics.directions import coefficients
 from analyses.mixtures.units.hidden_units import check_same_layers, units_of, with_units
 from cotoolkit.attacks.gradient import attack_mode
@@ -66,7 +66,7 @@ def put_back_parts(
 ) -> nn.Module:
     """Give each unit back the part of its ancestor that it lost: w'_i + v_i, or only the part of v_i along a direction.
 
-    v_i = w_i - beta_i w'_i (`split`), with units paired by index.
+    v_i = w_i - beta_i w'_i (`split_by_reference`), with units paired by index.
 
     Args:
         model: the network to change, the robust one (w').
@@ -77,7 +77,7 @@ def put_back_parts(
     rows, source = _same_rows(model, mixed)
     changed = {}
     for name in layers:
-        part = split(_get(source, name), rows[name]).rest
+        part = split_by_reference(_get(source, name), rows[name]).rest
         if isinstance(layers, Mapping):
             part = torch.outer(part @ layers[name], layers[name])
         changed[name] = rows[name] + part

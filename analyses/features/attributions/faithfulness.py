@@ -8,13 +8,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from analyses.features.attributions.agreement import rank_correlation
+from analyses.features.attributions.agreement import map_rank_correlation
 from analyses.features.attributions.attribution import Method, attribute
-from analyses.features.attributions.path import Baseline, baselines
-from analyses.features.layers import device_of, find_layer, weight_layers
+from analyses.features.attributions.integrated_gradients import Baseline, baseline_images
+from analyses.features.layers import find_layer, weight_layers
 from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.core.errors import ConfigError, ModelError
 from cotoolkit.core.seeding import fork_global_rng
+from cotoolkit.models.wrapped import device_of
 
 
 class Curves(NamedTuple):
@@ -56,7 +57,7 @@ def randomised_correlation(
         assert isinstance(layer, nn.Conv2d | nn.Linear)  # `weight_layers` names no others
         layer.reset_parameters()
     first, second = (attribute(network, images, targets, method, seed=seed) for network in (model, other))
-    return rank_correlation(first, second)
+    return map_rank_correlation(first, second)
 
 
 def deletion_insertion(
@@ -80,7 +81,7 @@ def deletion_insertion(
     if steps < 1:
         raise ConfigError(f"steps={steps}: deletion and insertion take at least 1 step")
     images, maps = images.to(device_of(model)), maps.to(device_of(model))
-    empty = baselines(images, baseline)
+    empty = baseline_images(images, baseline)
     order = maps.sum(1).flatten(1).argsort(dim=1, descending=True, stable=True)
     rank = order.argsort(dim=1).reshape(-1, 1, *maps.shape[-2:])
     pixels = images.shape[-2] * images.shape[-1]

@@ -15,7 +15,7 @@ RANDOM_ENTRIES = 0.4446
 """Of independent Gaussian entries: E[x^2]^2 / E[x^4], and the share of entries with the largest 90 % of the energy."""
 
 
-class Split(NamedTuple):
+class ReferenceSplit(NamedTuple):
     """Units as multiples of a reference plus a rest: w_i = beta_i r_i + v_i, v_i orthogonal to r_i.
 
     Attributes:
@@ -37,7 +37,7 @@ class Split(NamedTuple):
         return unit_length(self.rest) * explained.clamp(min=0).sqrt()[:, None]
 
 
-def split(units: Tensor, reference: Tensor) -> Split:
+def split_by_reference(units: Tensor, reference: Tensor) -> ReferenceSplit:
     """Write each unit as a multiple of its reference and a rest.
 
     With clean units and their robust descendants as reference this is the principle of feature purification as its
@@ -56,10 +56,10 @@ def split(units: Tensor, reference: Tensor) -> Split:
     energy, dense = along.square(), rest.square().sum(1)
     total = energy + dense
     pure = torch.where(total > 0, energy / total, torch.zeros_like(total))
-    return Split(beta, rest, dense.sqrt() / along.abs(), pure)
+    return ReferenceSplit(beta, rest, dense.sqrt() / along.abs(), pure)
 
 
-def angles(first: Tensor, second: Tensor) -> Tensor:
+def unit_angles(first: Tensor, second: Tensor) -> Tensor:
     """Angle between each unit and the unit of the same index, in degrees; 90 where either is zero.
 
     Kept with its sign: w and -w are 180 degrees apart. By the half-angle formula, which is exact near 0, too.

@@ -9,9 +9,9 @@ from captum.attr import IntegratedGradients
 from torch import Tensor, nn
 from torchvision.transforms.functional import gaussian_blur
 
-from analyses.features.layers import device_of
 from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.core.errors import ConfigError
+from cotoolkit.models.wrapped import device_of
 
 Baseline = Literal["zero", "blurred"]
 """What means "nothing there" to integrated gradients: black, or x blurred by a Gaussian of an eighth of its side."""
@@ -63,7 +63,7 @@ def integrated_gradients(
     if steps < 1:
         raise ConfigError(f"steps={steps}: an attribution takes at least 1 step")
     images, targets = images.detach().to(device_of(model)), targets.to(device_of(model))
-    start, expected = baselines(images, baseline), _difference(model, images, targets, baseline)
+    start, expected = baseline_images(images, baseline), _difference(model, images, targets, baseline)
     scale = expected.abs().mean()
     maps, gap = torch.zeros_like(images), torch.full_like(expected, torch.inf)
     used = torch.zeros_like(targets, dtype=torch.int64)
@@ -93,7 +93,7 @@ def completeness_gap(
     return gap / expected.abs().mean()
 
 
-def baselines(images: Tensor, kind: Baseline) -> Tensor:
+def baseline_images(images: Tensor, kind: Baseline) -> Tensor:
     """The baseline of each image, of the same shape. Shapes: (B, C, H, W) -> (B, C, H, W)."""
     if kind == "zero":
         return torch.zeros_like(images)
@@ -114,6 +114,6 @@ def _quadrature(model: nn.Module, images: Tensor, start: Tensor, targets: Tensor
 
 def _difference(model: nn.Module, images: Tensor, targets: Tensor, baseline: Baseline) -> Tensor:
     with torch.no_grad(), attack_mode(model, "eval"):
-        logits = [model(points).double() for points in (images, baselines(images, baseline))]
+        logits = [model(points).double() for points in (images, baseline_images(images, baseline))]
     difference: Tensor = logits[0] - logits[1]
     return difference.gather(1, targets[:, None])[:, 0]
