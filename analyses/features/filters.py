@@ -55,7 +55,12 @@ def lineage_cosine(first: Tensor, second: Tensor) -> Tensor:
     the other. Unrelated random filters of n entries have the mean sqrt(2 / (pi n)): 0.27 for 3 x 3, 0.15 for
     3 x 3 x 3.
 
-    Shapes: twice (units, C, h, w) -> (units,).
+    Args:
+        first: (units, C, h, w).
+        second: the same shape.
+
+    Returns:
+        (units,).
 
     Raises:
         ConfigError: filters of different shapes.

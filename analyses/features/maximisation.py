@@ -57,7 +57,16 @@ def default_radius(image: Tensor) -> float:
 
 
 def activations(model: nn.Module, layer: str, images: Tensor, position: Position = "centre") -> Tensor:
-    """Activations of all units of a layer, on the model's device. Shapes: (B, C, H, W) -> (B, units).
+    """Activations of all units of a layer, on the model's device.
+
+    Args:
+        model: maps images to logits.
+        layer: name of a module.
+        images: (B, C, H, W).
+        position: see `Position`.
+
+    Returns:
+        (B, units).
 
     Raises:
         ModelError: no such layer, or its output is none of (B, units), (B, tokens, units), (B, units, H, W).
@@ -74,6 +83,13 @@ def choose_units(
 
     The middle ones are nearest to the median in the order of variance. With an odd count the first half is the larger
     one; a layer with fewer units gives all of them.
+
+    Args:
+        model: maps images to logits.
+        layer: name of a module.
+        images: (B, C, H, W).
+        count: how many units.
+        position: see `Position`.
 
     Returns:
         Unit indices, by falling variance.
@@ -112,6 +128,9 @@ def maximise(
         steps: gradient steps, at least 1.
         position: see `Position`.
         box: also keep the images in [0, 1]; starts are then expected there.
+
+    Returns:
+        Images, starts and gains, on the model's device.
 
     Raises:
         ConfigError: no start, no unit, a unit that the layer lacks, no step, or a radius that is not positive.
@@ -161,6 +180,9 @@ def maximise_from_noise(
             each step sees the image rolled by up to `JITTER` pixels; 1e-3 is usual.
         position: see `Position`.
         seed: of the noise and the shifts; the numbers do not depend on the device.
+
+    Returns:
+        Images, starts and gains, on the model's device.
 
     Raises:
         ConfigError, ModelError: as `maximise`.

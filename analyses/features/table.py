@@ -91,7 +91,16 @@ def feature_table(
 
 
 def classified_correctly(models: Mapping[str, nn.Module], images: Tensor, labels: Tensor) -> Tensor:
-    """Which images every one of the models classifies correctly. (N, C, H, W), (N,) -> bool (N,), on the CPU."""
+    """Which images every one of the models classifies correctly.
+
+    Args:
+        models: by name, each from images to logits.
+        images: (N, C, H, W).
+        labels: (N,).
+
+    Returns:
+        bool (N,), on the CPU.
+    """
     right = torch.ones(len(images), dtype=torch.bool)
     for model in models.values():
         with torch.no_grad(), attack_mode(model, "eval"):

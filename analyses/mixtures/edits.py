@@ -33,6 +33,9 @@ def remove_direction(
         directions: layer name -> u, (n_in,) of length 1.
         share: how much of it, 1 for all.
         images: (B, ...), to estimate batch norm anew.
+
+    Returns:
+        The edited copy.
     """
     rows = _rows(model)
     changed = {name: _get(rows, name) - share * torch.outer(rows[name] @ u, u) for name, u in directions.items()}
@@ -49,6 +52,9 @@ def put_back_mean(
         mixed: the network whose mixture is put back, the clean one (w).
         directions: layer name -> u, (n_in,) of length 1.
         images: (B, ...), to estimate batch norm anew.
+
+    Returns:
+        The edited copy.
     """
     rows, source = _same_rows(model, mixed)
     changed = {}
@@ -73,6 +79,9 @@ def put_back_parts(
         mixed: the network it was trained from, the clean one (w).
         layers: layers in which to put v_i back; or layer name -> u, (n_in,) of length 1, to put back <v_i, u> u.
         images: (B, ...), to estimate batch norm anew.
+
+    Returns:
+        The edited copy.
     """
     rows, source = _same_rows(model, mixed)
     changed = {}
@@ -97,6 +106,12 @@ def graft(
         rank: r >= 1, of each layer's matrix of units.
         layers: which layers; None for all.
         images: (B, ...), to estimate batch norm anew.
+
+    Returns:
+        The edited copy.
+
+    Raises:
+        ConfigError: a rank below 1.
     """
     if rank < 1:
         raise ConfigError(f"rank={rank}: a graft has at least rank 1")
@@ -120,6 +135,9 @@ def random_control(model: nn.Module, edited: nn.Module, seed: int, images: Tenso
         edited: the network after it.
         seed: of the random directions.
         images: (B, ...), to estimate batch norm anew.
+
+    Returns:
+        The edited copy.
     """
     rows, target = _same_rows(model, edited)
     generator = torch.Generator().manual_seed(seed)
@@ -136,7 +154,15 @@ def random_control(model: nn.Module, edited: nn.Module, seed: int, images: Tenso
 
 
 def unedited(model: nn.Module, images: Tensor | None = None) -> nn.Module:
-    """A copy with nothing changed but batch norm estimated anew, as after every edit: what edits are compared with."""
+    """A copy with nothing changed but batch norm estimated anew, as after every edit: what edits are compared with.
+
+    Args:
+        model: any network.
+        images: (B, ...), to estimate batch norm anew.
+
+    Returns:
+        The copy.
+    """
     return _edited(model, {}, images)
 
 

@@ -71,6 +71,9 @@ def cosine_histograms(pairs: Mapping[str, tuple[Tensor, Tensor]], seed: int = 0)
     Args:
         pairs: title -> two weights of the same shape.
         seed: of the shuffled coordinates of the matched null.
+
+    Returns:
+        The figure and its axes, one per pair.
     """
     bins = np.linspace(0, 1, 31)
     with _panels(len(pairs), width=3.4, height=2.9) as (figure, axes):
@@ -104,6 +107,9 @@ def statistic_series(table: pd.DataFrame, positions: Mapping[str, float], statis
         table: of `mixture_table`.
         positions: model name -> where it stands, such as its iteration; other models are left out.
         statistics: which, of `STATISTICS`.
+
+    Returns:
+        The figure and its axes, one per statistic.
 
     Raises:
         ConfigError: a statistic, or all positions, that the table lacks.
@@ -190,6 +196,9 @@ def weight_spectra(matrices: Mapping[str, Tensor], seed: int = 0) -> Drawn:
     Args:
         matrices: label -> weights, or changes of weights; unit-normalise weights before.
         seed: of the random matrix.
+
+    Returns:
+        The figure and its axis.
     """
     shape = next(iter(matrices.values())).shape
     random = torch.randn(shape, generator=torch.Generator().manual_seed(seed))

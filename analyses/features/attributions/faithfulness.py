@@ -47,6 +47,9 @@ def randomised_correlation(
 
     Returns:
         (B,), in [-1, 1], on the model's device.
+
+    Raises:
+        ModelError: the model has no convolution and no linear layer.
     """
     other = copy.deepcopy(model)
     names = weight_layers(other, images[0])
@@ -74,6 +77,9 @@ def deletion_insertion(
         maps: (B, C, H, W), attributions; credit is their sum over channels.
         baseline: what stands in for removed pixels.
         steps: into how many equal parts the pixels are divided; 2 * (steps + 1) forward passes.
+
+    Returns:
+        Both areas, each (B,), on the model's device.
 
     Raises:
         ConfigError: no step.

@@ -55,6 +55,9 @@ def integrated_gradients(
         baseline: see `Baseline`.
         steps: points on each part of the path, at least 1.
 
+    Returns:
+        The maps, and how complete they are.
+
     Raises:
         ConfigError: no step.
 
@@ -86,7 +89,15 @@ def completeness_gap(
     f is the target's logit, b the baseline. Integrated gradients are exact but for the quadrature. Relative to the
     mean, since a single image's f(x) - f(b) may be near zero; nan if the mean is zero.
 
-    Shapes: (B, C, H, W), (B,), (B, C, H, W) -> (B,), float64, on the model's device.
+    Args:
+        model: maps images to logits.
+        images: (B, C, H, W).
+        targets: (B,), the class whose logit is explained.
+        maps: (B, C, H, W), attributions.
+        baseline: see `Baseline`.
+
+    Returns:
+        (B,), float64, from 0, on the model's device.
     """
     expected = _difference(model, images.to(device_of(model)), targets.to(device_of(model)), baseline)
     gap = (maps.to(expected.device).double().flatten(1).sum(1) - expected).abs()
@@ -94,7 +105,15 @@ def completeness_gap(
 
 
 def baseline_images(images: Tensor, kind: Baseline) -> Tensor:
-    """The baseline of each image, of the same shape. Shapes: (B, C, H, W) -> (B, C, H, W)."""
+    """The baseline of each image, of the same shape.
+
+    Args:
+        images: (B, C, H, W).
+        kind: see `Baseline`.
+
+    Returns:
+        (B, C, H, W).
+    """
     if kind == "zero":
         return torch.zeros_like(images)
     sigma = min(images.shape[-2:]) / 8

@@ -96,7 +96,15 @@ def sensitivity(model: nn.Module, images: Tensor, perturbed: Tensor, *, batch_si
 
 
 def gains(units: Mapping[str, LayerUnits], moments: Mapping[str, Tensor]) -> dict[str, float]:
-    """The gain of every layer that is in both, the order that of the units."""
+    """The gain of every layer that is in both, the order that of the units.
+
+    Args:
+        units: by layer.
+        moments: of `second_moments`, by layer.
+
+    Returns:
+        Layer name -> gain (see there).
+    """
     return {name: gain(layer.weight, moments[name]) for name, layer in units.items() if name in moments}
 
 

@@ -47,6 +47,9 @@ def units_of(model: nn.Module, fold: Tensor | None = None) -> dict[str, LayerUni
         fold: a few images, to fold batch norm into the layers: a BatchNorm that reads the very output of a layer in a
             pass over them scales its units by gamma / sqrt(variance + e). None leaves the weights as they are.
 
+    Returns:
+        Layer name -> units.
+
     Raises:
         ModelError: the network has no such layer, or weights that are not finite.
     """
@@ -71,6 +74,9 @@ def with_units(model: nn.Module, weights: Mapping[str, Tensor]) -> nn.Module:
     Args:
         model: any network.
         weights: layer name -> (n_units, n_in), as `units_of` gives them without folding.
+
+    Returns:
+        The copy.
 
     Raises:
         ModelError: a layer that the network lacks, a matrix of another shape, or weights that cannot be set on their
@@ -132,6 +138,13 @@ def batch_norm_after(model: nn.Module, images: Tensor) -> dict[str, _BatchNorm]:
 
     It follows where it is given the very tensor that the layer returned, not changed in place since. A layer that runs
     several times counts only if the same BatchNorm follows each time.
+
+    Args:
+        model: any network.
+        images: (B, ...), a few.
+
+    Returns:
+        Layer name -> the BatchNorm.
     """
     returned = Returned()
     calls: dict[str, int] = {}

@@ -42,7 +42,12 @@ class Returned:
         self._tensors: list[tuple[Tensor, int, ReturningLayer]] = []
 
     def add(self, source: ReturningLayer, output: Tensor) -> None:
-        """Note that this layer, or a module that hands its output on, returned this tensor."""
+        """Note that this layer, or a module that hands its output on, returned this tensor.
+
+        Args:
+            source: the layer.
+            output: what it returned.
+        """
         self._tensors.append((output, output._version, source))
 
     def source(self, given: Tensor) -> ReturningLayer | None:
@@ -66,6 +71,9 @@ def hooked(model: nn.Module, hook: Callable[[str, nn.Module], RemovableHandle | 
     Args:
         model: any network.
         hook: given each module's name and the module, puts a hook on it, or does not.
+
+    Returns:
+        The context manager.
     """
     handles: list[RemovableHandle] = []
     try:
