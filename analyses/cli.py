@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from analyses.core.progress import live_lab
+from analyses.core.progress import live_runner
 from cotoolkit.cli.display import console, say
 from cotoolkit.cli.training import Download, Jobs, Root, resumable
 from cotoolkit.core.device import Device, available
@@ -29,6 +30,7 @@ Clean = Annotated[str | None, typer.Option(help="The clean reference; by default
 Robust = Annotated[str | None, typer.Option(help="The robust reference; by default the last network.")]
 Out = Annotated[Path | None, typer.Option(help="Folder for the results; by default ROOT/analyses/NAME.")]
 StudyScale = Annotated[Literal["smoke", "laptop"], typer.Option(help="Size of the study.")]
+MeasureAgain = Annotated[bool, typer.Option("--fresh", help="Measure again; the runs stay.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of random nulls and controls.")]
 
 
@@ -47,7 +49,7 @@ def mixtures(
     from analyses.mixtures.page import mixtures_report
 
     compared = compare_runs(root, networks, clean, robust, available(device))
-    _write(mixtures_report(compared, seed), out or root / "analyses" / _slug("mixtures", networks))
+    write_page(mixtures_report(compared, seed), out or root / "analyses" / _slug("mixtures", networks))
 
 
 @app.command()
@@ -66,7 +68,7 @@ def features(
     from analyses.features.page import features_report
 
     compared = compare_runs(root, networks, clean, robust, available(device))
-    _write(features_report(compared, points, seed), out or root / "analyses" / _slug("features", networks))
+    write_page(features_report(compared, points, seed), out or root / "analyses" / _slug("features", networks))
 
 
 @app.command()
@@ -108,14 +110,13 @@ def purification(
         None if control is None else names[control],
         seed,
     )
-    _write(report, out or root / "analyses" / _slug("purification", networks))
+    write_page(report, out or root / "analyses" / _slug("purification", networks))
 
 
 STUDIES = {
     "across-break": "What happens to weight mixtures when single-step training breaks?",
     "holistic": "Holistic Robust training: robust overfitting, poison, certificates; does it delay the break?",
     "memorisation": "Memorisation and BAT-style training: what atypical samples buy, whom they harm, and flags.",
-    "local-ball": "Local-ball training (reconstructed): at equal cost, its controls, the radius that averts the break.",
 }
 """Studies from training to the answer: the package `analyses.NAME` has `study.run_study` and `page.report_of`."""
 
@@ -127,18 +128,18 @@ def _add_study(name: str, question: str) -> None:
         out: Out = None,
         jobs: Jobs = None,
         device: Device = "auto",
-        fresh: Annotated[bool, typer.Option("--fresh", help="Measure again; the runs stay.")] = False,
+        fresh: MeasureAgain = False,
         download: Download = False,
     ) -> None:
         package = f"analyses.{name.replace('-', '_')}"
         study, page = (importlib.import_module(f"{package}.{part}") for part in ("study", "page"))
         folder = out or root / "analyses" / f"{name}-{scale}"
-        with live_lab(root, folder, jobs, device, fresh, download) as lab:
-            found = study.run_study(scale, lab)
+        with live_runner(root, folder, jobs, device, fresh, download) as runner:
+            found = study.run_study(scale, runner)
         for part, results in found.claims().items():
             say(f"{part}:")
-            _say_claims(results)
-        _write(page.report_of(found), folder)
+            say_claims(results)
+        write_page(page.report_of(found), folder)
 
     app.command(name, help=f"{question} A study, from training to the answer.")(command)
 
@@ -152,7 +153,8 @@ def _slug(name: str, words: list[str]) -> str:
     return "-".join([name, *(re.sub(r"[^\w.]+", "_", Path(word).name) for word in words)])[:120]
 
 
-def _write(report: Report, folder: Path) -> None:
+def write_page(report: Report, folder: Path) -> None:
+    """Write a page, and say its answer and where it is."""
     from cotoolkit.pages import write_report
 
     path = write_report(report, folder)
@@ -161,7 +163,8 @@ def _write(report: Report, folder: Path) -> None:
     say(f"tables: {folder}")
 
 
-def _say_claims(results: list[ClaimResult]) -> None:
+def say_claims(results: Iterable[ClaimResult]) -> None:
+    """Say how claims came out, a line each."""
     for result in results:
         sign = ">" if result.claim.side == "above" else "<"
         say(f"  {result.verdict:<9} {result.claim.key}: {result.found} (expected {sign} {result.claim.threshold:g})")
@@ -182,5 +185,5 @@ def _theory(scale: Literal["smoke", "laptop"], folder: Path, device: Device) -> 
 
         tables = run_experiment(scale, folder / "settings", on, report)
     results = judge(tables)
-    _say_claims(results)
-    _write(theory_report(tables, results, scale, on), folder)
+    say_claims(results)
+    write_page(theory_report(tables, results, scale, on), folder)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from analyses.core.progress import live_lab
+from analyses.core.progress import live_runner
 from cotoolkit.cli.display import say, say_error
 from cotoolkit.cli.training import Download, Jobs, Root
 from cotoolkit.core.device import Device
@@ -67,14 +67,14 @@ def make(
     if not chosen:
         raise ConfigError(f"{name} has no figure at scale {scale}; `cotoolkit figures list` shows the scales of each")
     folder, failed = gallery or root / "figures", []
-    with live_lab(root, root / "measured", jobs, device, fresh, download) as lab:
+    with live_runner(root, root / "measured", jobs, device, fresh, download) as runner:
         if len(chosen) > 1:
-            train_first(chosen, scale, lab)
+            train_first(chosen, scale, runner)
         clock = Clock(len(chosen))
         for recipe in chosen:
             own = f"cotoolkit figures make {Path(name).name} --scale {scale}" if name.endswith(".py") else ""
             try:
-                record = make(recipe, scale, lab, folder, command=own)
+                record = make(recipe, scale, runner, folder, command=own)
             except CotoolkitError as error:
                 failed.append(recipe.name)
                 say_error(f"{recipe.name}: {error}")

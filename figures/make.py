@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.core.errors import RunError
 from cotoolkit.runs.folder import environment
 from cotoolkit.studies.scale import Scale
@@ -19,13 +18,13 @@ from figures.recipe import Recipe
 from figures.record import Making, Record, write_figure
 
 
-def make(recipe: Recipe, scale: Scale, lab: Lab, gallery: Path, *, command: str = "") -> Record:
+def make(recipe: Recipe, scale: Scale, runner: StudyRunner, gallery: Path, *, command: str = "") -> Record:
     """Make one figure; what is trained and measured already is not done again.
 
     Args:
         recipe: the figure.
         scale: its size.
-        lab: where to train and measure.
+        runner: where to train and measure.
         gallery: folder of all figures.
         command: that makes it again; by default that of the command line.
 
@@ -34,19 +33,13 @@ def make(recipe: Recipe, scale: Scale, lab: Lab, gallery: Path, *, command: str 
         RunError: a run failed, or a measuring process died.
     """
     recipe.at(scale)
-    tables: list[pd.DataFrame] = []
-
-    def on_table(study: Study, table: pd.DataFrame) -> None:
-        lab.watch.on_table(study, table)
-        tables.append(table)
-
-    watched = dataclasses.replace(lab, watch=dataclasses.replace(lab.watch, on_table=on_table))
+    watched, tables = runner.recording()
     data = recipe.collect(scale, watched)
     command = command or f"cotoolkit figures make {recipe.name} --scale {scale}"
-    return write_figure(recipe, scale, data, _making(command, tables, lab), gallery)
+    return write_figure(recipe, scale, data, making_of(command, tables, runner), gallery)
 
 
-def train_first(recipes: Sequence[Recipe], scale: Scale, lab: Lab) -> None:
+def train_first(recipes: Sequence[Recipe], scale: Scale, runner: StudyRunner) -> None:
     """Train what the recipes share and what they do not, in one go.
 
     Runs that fail are left to the recipes that need them.
@@ -56,7 +49,7 @@ def train_first(recipes: Sequence[Recipe], scale: Scale, lab: Lab) -> None:
     if not grids:
         return
     try:
-        lab.train(Study(name=f"figures-{scale}", question="All runs of some figures.", scale=scale, grids=grids))
+        runner.train(Study(name=f"figures-{scale}", question="All runs of some figures.", scale=scale, grids=grids))
     except RunError:
         return
 
@@ -74,10 +67,20 @@ class Clock:
         return f"{self._done} of {self._total}" + (f", about {left / 60:.0f} min left" if left > 60 else "")
 
 
-def _making(command: str, tables: Sequence[pd.DataFrame], lab: Lab) -> Making:
+def making_of(command: str, tables: Sequence[pd.DataFrame], runner: StudyRunner) -> Making:
+    """What figures rest on.
+
+    Args:
+        command: that makes them again.
+        tables: of the studies that were trained for them (`StudyRunner.recording`).
+        runner: that trained them.
+
+    Returns:
+        Runs, seeds, protocols and versions.
+    """
     rows = [row for table in tables for row in table.to_dict("records")]
     runs = {str(row["run"]): row for row in rows}
-    facts = lab.facts(tables[0]) if tables else {k: str(v) for k, v in environment(_device(lab)).items()}
+    facts = runner.facts(tables[0]) if tables else {k: str(v) for k, v in environment(_device(runner)).items()}
     protocols: dict[str, set[str]] = {}
     for row in runs.values():
         for key, value in row.items():
@@ -93,5 +96,5 @@ def _making(command: str, tables: Sequence[pd.DataFrame], lab: Lab) -> Making:
     )
 
 
-def _device(lab: Lab) -> str:
-    return "cuda" if lab.device != "cpu" and torch.cuda.is_available() else "cpu"
+def _device(runner: StudyRunner) -> str:
+    return "cuda" if runner.device != "cpu" and torch.cuda.is_available() else "cpu"

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimResult
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from analyses.core.statistics import Estimate
+from analyses.core.study import Findings
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
@@ -59,16 +60,19 @@ class Recipe:
         draw: the picture of such a table; it is called in the style of `figures.style`.
         claims: what the picture is said to show, checked on such a table.
         compare: printed numbers beside those of such a table.
+        of_findings: the same table from the findings of a study (`cotoolkit analyse`), which may have more arms than
+            the figure trains; None where the figure does not show a study.
     """
 
     name: str
     shows: str
     item: str
     studies: Mapping[Scale, Sequence[Study]]
-    collect: Callable[[Scale, Lab], pd.DataFrame]
+    collect: Callable[[Scale, StudyRunner], pd.DataFrame]
     draw: Callable[[pd.DataFrame], Figure]
     claims: Callable[[pd.DataFrame], list[ClaimResult]]
     compare: Callable[[pd.DataFrame], list[Comparison]] = no_comparison
+    of_findings: Callable[[Findings[Any]], pd.DataFrame] | None = None
 
     @property
     def paper(self) -> str:
@@ -86,10 +90,10 @@ class Recipe:
         return self.studies[scale]
 
 
-def table_of(lab: Lab, studies: Sequence[Study]) -> pd.DataFrame:
+def table_of(runner: StudyRunner, studies: Sequence[Study]) -> pd.DataFrame:
     """Train studies; their tables as one (see `cotoolkit.runs.tables.run_table`).
 
     Raises:
         RunError: a run failed.
     """
-    return pd.concat([lab.train(study) for study in studies], ignore_index=True)
+    return pd.concat([runner.train(study) for study in studies], ignore_index=True)

@@ -218,12 +218,21 @@ def read_data(folder: Path) -> pd.DataFrame:
     """
     if not (folder / DATA).exists():
         raise RunError(f"{folder}: has no {DATA}; make the figure first")
+    return _parsed(folder / DATA)
+
+
+def as_stored(data: pd.DataFrame) -> pd.DataFrame:
+    """A table as it comes back from its file, which is what recipes draw and judge."""
+    return _parsed(io.StringIO(data.to_csv(index=False)))
+
+
+def _parsed(source: Path | io.StringIO) -> pd.DataFrame:
     import pandas as pd
 
     # From 3.1 on pandas reads numbers to the bit unasked, and warns where it is asked.
     asks = tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1)
     exact: dict[str, Any] = {"float_precision": "round_trip"} if asks else {}
-    table: pd.DataFrame = pd.read_csv(folder / DATA, keep_default_na=False, na_values=[""], **exact)
+    table: pd.DataFrame = pd.read_csv(source, keep_default_na=False, na_values=[""], **exact)
     return table
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from figures.catalogue import find
 from figures.make import make
 from tests._helpers.networks import conv_net
@@ -74,7 +74,9 @@ def test_the_figure_of_ones_own_is_made(tmp_path, monkeypatch):
     small = module.STUDY.model_copy(update={"base": {**module.STUDY.base, "epochs": 1, "monitor": {"interval": 0}}})
     small = small.model_copy(update={"grids": ({"intervention.beta": (0.0, 0.2), "seed": (0, 1)},)})
     monkeypatch.setattr(module, "STUDY", small)
-    record = make(recipe, "smoke", Lab(tmp_path / "runs", tmp_path / "measured", jobs=1, device="cpu"), tmp_path)
+    record = make(
+        recipe, "smoke", StudyRunner(tmp_path / "runs", tmp_path / "measured", jobs=1, device="cpu"), tmp_path
+    )
     assert [claim.key for claim in record.claims] == ["breaks"]
     assert record.claims[0].verdict == "inconclusive"  # two seeds
     assert len(record.making.runs) == 4

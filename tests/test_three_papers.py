@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from analyses.claims_document import GALLERY, document
-from analyses.local_ball.settings import PLANS
+from analyses.local_ball.plan import PLANS
 from analyses.papers import PaperClaim, table, verdict
 
 DOCS = Path(__file__).parents[1] / "docs"

@@ -20,7 +20,7 @@ from analyses.breakpoint_mixtures.arms import AFTER, BEFORE, OFFSETS, Plan
 from analyses.breakpoint_mixtures.changes import BANDS, carriers, changes
 from analyses.breakpoint_mixtures.checkpoints import OTHERS, Networks, arms_of, load_networks
 from analyses.breakpoint_mixtures.edits import PROTOCOLS, RANKS, edit_table
-from analyses.core.runner import Measurement
+from analyses.core.measurement import Measurement
 from analyses.features import feature_table
 from analyses.mixtures import mixture_table
 from analyses.mixtures.statistics.sensitivity import gains, second_moments

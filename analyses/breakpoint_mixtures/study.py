@@ -13,7 +13,8 @@ from analyses.breakpoint_mixtures.arms import AFTER, BEFORE, PLANS, Plan, breaks
 from analyses.breakpoint_mixtures.checkpoints import arms_of
 from analyses.breakpoint_mixtures.measure import Unit
 from analyses.core.claims import ClaimResult
-from analyses.core.runner import Lab, at_scale
+from analyses.core.plan import at_scale
+from analyses.core.runner import StudyRunner
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.runs.tables import COLLAPSED
 
@@ -47,25 +48,25 @@ class Findings(NamedTuple):
         return {world: answers(self.measures, world) for world in self.worlds}
 
 
-def run_study(scale: str, lab: Lab) -> Findings:
+def run_study(scale: str, runner: StudyRunner) -> Findings:
     """The study at a scale; errors as `run_plan`."""
-    return run_plan(at_scale(PLANS, scale), lab)
+    return run_plan(at_scale(PLANS, scale), runner)
 
 
-def run_plan(plan: Plan, lab: Lab) -> Findings:
+def run_plan(plan: Plan, runner: StudyRunner) -> Findings:
     """Train, find the breaks, train again with kept iterations, measure. What is done already is not done again.
 
     Args:
         plan: what to do.
-        lab: where to do it.
+        runner: where to do it.
 
     Raises:
         ConfigError: no FGSM run broke.
         RunError: a run failed.
     """
-    breaks = breaks_of(plan, lab.train(plan.first_round()))
-    second = lab.train(plan.second_round(breaks))
-    breaks["left_out"] = [why_left_out(plan, lab.root, row) for row in breaks.to_dict("records")]
+    breaks = breaks_of(plan, runner.train(plan.first_round()))
+    second = runner.train(plan.second_round(breaks))
+    breaks["left_out"] = [why_left_out(plan, runner.root, row) for row in breaks.to_dict("records")]
     broken = breaks[breaks["left_out"] == ""]
     if broken.empty:
         raise ConfigError(f"no seed can be used: {'; '.join(breaks['left_out'].unique())}")
@@ -73,7 +74,7 @@ def run_plan(plan: Plan, lab: Lab) -> Findings:
         Unit(plan, row["world"], int(row["seed"]), int(row["breakpoint"]), int(row["iterations"]))
         for row in broken.to_dict("records")
     ]
-    return Findings(plan, breaks, lab.measure(units), lab.facts(second))
+    return Findings(plan, breaks, runner.measure(units), runner.facts(second))
 
 
 def why_left_out(plan: Plan, root: Path | str, row: Mapping[Any, Any]) -> str:

@@ -148,15 +148,54 @@ class ClaimTable(Generic[N]):
     def judge(self, numbers: N) -> list[ClaimResult]:
         """Judge the claims on what `read` makes of a table."""
         words = None if self.words is None else self.words(numbers)
-        arms = None if self.arms is None else set(self.arms(numbers))
-        results = []
-        for row in self.rows:
-            if arms is not None and not row.needs <= arms:
-                continue
+        arms = None if self.arms is None else self.arms(numbers)
+        return judge(self.rows, numbers, words=words, arms=arms, only_known=self.only_known)
+
+
+def judge(
+    rows: Iterable[ClaimRow[N]],
+    numbers: N,
+    *,
+    words: Mapping[str, object] | None = None,
+    arms: Collection[str] | None = None,
+    only_known: bool = False,
+) -> list[ClaimResult]:
+    """Judge rows of claims.
+
+    Args:
+        rows: the claims, in order.
+        numbers: what they take their measures from.
+        words: what stands for `{names}` in statements and measures; None leaves braces alone.
+        arms: those that are there; rows that need others are left out. None asks all.
+        only_known: leave out rows without a finite number.
+
+    Returns:
+        One result per row that was asked.
+    """
+    results = []
+    for row in rows:
+        if arms is None or row.needs <= set(arms):
             values = row.value(numbers)
-            if not self.only_known or np.isfinite(np.asarray(values, dtype=float)).any():
+            if not only_known or np.isfinite(np.asarray(values, dtype=float)).any():
                 results.append(check(_worded(row.claim, words), values))
-        return results
+    return results
+
+
+def with_sources(rows: Iterable[ClaimRow[N]], sources: Mapping[str, str]) -> tuple[ClaimRow[N], ...]:
+    """Some claims of a study as a figure words their sources.
+
+    Args:
+        rows: claims of the study.
+        sources: by key of the claim, in the figure's order.
+
+    Returns:
+        The rows of these keys.
+
+    Raises:
+        KeyError: the study has no such claim.
+    """
+    known = {row.claim.key: row for row in rows}
+    return tuple(replace(known[key], claim=replace(known[key].claim, source=own)) for key, own in sources.items())
 
 
 def _worded(claim: Claim, words: Mapping[str, object] | None) -> Claim:

@@ -1,4 +1,4 @@
-"""A lab whose training shows live on the console and whose measurements are said as they end."""
+"""A runner whose training shows live on the console and whose measurements are said as they end."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from cotoolkit.cli.training import resumable
 from cotoolkit.core.device import Device, available
 
 if TYPE_CHECKING:
-    from analyses.core.runner import Lab
+    from analyses.core.runner import StudyRunner
     from cotoolkit.studies.launcher import Outcome, Update
     from cotoolkit.studies.study import Study
 
 
 @contextlib.contextmanager
-def live_lab(root: Path, folder: Path, jobs: int | None, device: Device, fresh: bool, download: bool) -> Iterator[Lab]:
-    """Lend a lab; Ctrl-C ends it with the word that it can go on.
+def live_runner(
+    root: Path, folder: Path, jobs: int | None, device: Device, fresh: bool, download: bool
+) -> Iterator[StudyRunner]:
+    """Lend a runner; Ctrl-C ends it with the word that it can go on.
 
     Args:
         root: folder of runs.
@@ -29,7 +31,7 @@ def live_lab(root: Path, folder: Path, jobs: int | None, device: Device, fresh: 
         fresh: measure all again.
         download: let torchvision fetch missing data.
     """
-    from analyses.core.runner import Crew, Lab, Watch
+    from analyses.core.runner import RunCallbacks, StudyRunner, WorkerPool
 
     with resumable(), contextlib.ExitStack() as stack:
         live: list[LiveRuns] = []
@@ -48,6 +50,6 @@ def live_lab(root: Path, folder: Path, jobs: int | None, device: Device, fresh: 
             stack.close()
             say(f"measured {done} of {total}: {title}")
 
-        watch = Watch(on_study=on_study, on_update=on_update, on_outcome=on_outcome, on_measured=on_measured)
-        with contextlib.closing(Crew()) as crew:
-            yield Lab(root, folder, jobs, available(device), download, fresh, watch, crew)
+        callbacks = RunCallbacks(on_study=on_study, on_update=on_update, on_outcome=on_outcome, on_measured=on_measured)
+        with contextlib.closing(WorkerPool()) as workers:
+            yield StudyRunner(root, folder, jobs, available(device), download, fresh, callbacks, workers)

@@ -7,76 +7,25 @@ finished is not trained again, and a measurement whose weights and protocol have
 
 from __future__ import annotations
 
-import hashlib
-import json
 import multiprocessing
-import re
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pandas as pd
 
+from analyses.core.measurement import Measurement
 from cotoolkit.core.device import Device
-from cotoolkit.core.errors import ConfigError, RunError
+from cotoolkit.core.errors import RunError
 from cotoolkit.core.files import write_atomically
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.launcher import Outcome, Update, single_worker
 from cotoolkit.studies.study import Study, default_jobs
 
-P = TypeVar("P")
 
-
-def at_scale(plans: Mapping[str, P], scale: str) -> P:
-    """A study's plan at a scale.
-
-    Raises:
-        ConfigError: the study has no such scale.
-    """
-    if scale not in plans:
-        raise ConfigError(f"this study has no scale {scale!r}; choose from {', '.join(plans)}")
-    return plans[scale]
-
-
-class Measurement(ABC):
-    """A piece of measuring that one process does, as one tidy table. Subclasses are frozen and can be pickled."""
-
-    @property
-    @abstractmethod
-    def title(self) -> str:
-        """What is measured, for people; also the name of its file."""
-
-    @property
-    @abstractmethod
-    def protocol(self) -> Any:
-        """Everything besides the weights that decides the numbers, as JSON data; a version number among it."""
-
-    @abstractmethod
-    def runs(self, root: Path) -> Sequence[RunFolder]:
-        """The runs below `root` whose last weights are looked at.
-
-        Raises:
-            RunError: one is missing.
-        """
-
-    @abstractmethod
-    def measure(self, root: Path) -> pd.DataFrame:
-        """The table."""
-
-    def path(self, root: Path, folder: Path) -> Path:
-        """Where its table stands; the hash names the weights and the protocol."""
-        digest = hashlib.sha256(json.dumps(self.protocol, sort_keys=True).encode())
-        for run in self.runs(root):
-            digest.update(run.checkpoint_bytes("last"))
-        name = re.sub(r"[^\w.]+", "-", self.title)
-        return folder / "units" / f"{name}-{digest.hexdigest()[:12]}.parquet"
-
-
-class Crew:
+class WorkerPool:
     """Processes that measure, started when first needed and kept: each needs seconds to import torch."""
 
     def __init__(self) -> None:
@@ -100,7 +49,7 @@ class Crew:
 
 
 @dataclass(frozen=True)
-class Watch:
+class RunCallbacks:
     """Who is told what happens.
 
     Attributes:
@@ -119,7 +68,7 @@ class Watch:
 
 
 @dataclass(frozen=True)
-class Lab:
+class StudyRunner:
     """Trains studies and takes measurements.
 
     Attributes:
@@ -129,8 +78,8 @@ class Lab:
         device: of the training; measurements run on the CPU.
         download: let torchvision fetch missing data.
         fresh: measure all again; the runs stay.
-        watch: whom to tell.
-        crew: the processes that measure.
+        callbacks: whom to tell.
+        workers: the processes that measure.
     """
 
     root: Path
@@ -139,8 +88,18 @@ class Lab:
     device: Device = "auto"
     download: bool = False
     fresh: bool = False
-    watch: Watch = field(default_factory=Watch)
-    crew: Crew = field(default_factory=Crew)
+    callbacks: RunCallbacks = field(default_factory=RunCallbacks)
+    workers: WorkerPool = field(default_factory=WorkerPool)
+
+    def recording(self) -> tuple[StudyRunner, list[pd.DataFrame]]:
+        """The same runner, and a list to which it adds the table of each study that it trains."""
+        tables: list[pd.DataFrame] = []
+
+        def on_table(study: Study, table: pd.DataFrame) -> None:
+            self.callbacks.on_table(study, table)
+            tables.append(table)
+
+        return replace(self, callbacks=replace(self.callbacks, on_table=on_table)), tables
 
     def train(self, study: Study) -> pd.DataFrame:
         """Train what is not trained yet; the study's table.
@@ -151,23 +110,23 @@ class Lab:
         failures: list[Outcome] = []
 
         def on_outcome(outcome: Outcome) -> None:
-            self.watch.on_outcome(outcome)
+            self.callbacks.on_outcome(outcome)
             if outcome.state not in ("done", "diverged"):
                 failures.append(outcome)
 
-        self.watch.on_study(study)
+        self.callbacks.on_study(study)
         table = study.run(
             self.root,
             jobs=self.jobs,
             device=self.device,
             download=self.download,
-            on_update=self.watch.on_update,
+            on_update=self.callbacks.on_update,
             on_outcome=on_outcome,
         )
         if failures:
             reason = failures[0].reason.strip().splitlines()[-1]
             raise RunError(f"{len(failures)} of {len(table)} runs failed; {failures[0].folder.path.name}: {reason}")
-        self.watch.on_table(study, table)
+        self.callbacks.on_table(study, table)
         return table
 
     def measure(self, wanted: Sequence[Measurement]) -> pd.DataFrame:
@@ -178,14 +137,14 @@ class Lab:
         """
         todo = [one for one in wanted if self.fresh or not one.path(self.root, self.folder).exists()]
         try:
-            pool = self.crew.pool(self.jobs or default_jobs("cpu")) if todo else None
+            pool = self.workers.pool(self.jobs or default_jobs("cpu")) if todo else None
             futures = {pool.submit(_to_disk, one, self.root, self.folder): one for one in todo} if pool else {}
             for done, future in enumerate(as_completed(futures), start=1):
                 future.result()
-                self.watch.on_measured(futures[future].title, done, len(todo))
+                self.callbacks.on_measured(futures[future].title, done, len(todo))
         except BaseException as error:
             # Ctrl-C or a failure: do not wait for the others; what was measured is kept.
-            self.crew.close()
+            self.workers.close()
             if isinstance(error, BrokenProcessPool):
                 raise RunError("a measuring process died; out of memory? Try --jobs 1") from None
             raise

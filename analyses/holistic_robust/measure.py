@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from typing_extensions import override
 
-from analyses.core.runner import Measurement
+from analyses.core.measurement import Measurement
 from analyses.holistic_robust.losses import PROTOCOL, sample_losses
 from cotoolkit.config import RunConfig
 from cotoolkit.core.seeding import generator

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from analyses.core.statistics import estimate, kaplan_meier
+from analyses.core.statistics import estimate
+from analyses.core.survival import kaplan_meier
 from analyses.holistic_robust.settings import PLAIN, Onset, Overfitting, Poisoned, hr_name
 from cotoolkit.plotting.style import STYLE
 

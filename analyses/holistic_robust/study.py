@@ -7,7 +7,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from analyses.core.claims import ClaimResult
-from analyses.core.runner import Lab, at_scale
+from analyses.core.plan import at_scale
+from analyses.core.runner import StudyRunner
 from analyses.holistic_robust.answers import onset_claims, overfitting_claims, poison_claims
 from analyses.holistic_robust.certificate import coverage
 from analyses.holistic_robust.measure import Losses
@@ -47,24 +48,24 @@ class Findings(NamedTuple):
         return found
 
 
-def run_study(scale: str, lab: Lab) -> Findings:
+def run_study(scale: str, runner: StudyRunner) -> Findings:
     """Train, measure, and judge. What is done already is not done again.
 
     Args:
         scale: smoke or laptop.
-        lab: where to do it.
+        runner: where to do it.
 
     Raises:
         ConfigError: there is no such scale.
         RunError: a run failed.
     """
-    return run_plan(at_scale(PLANS, scale), lab)
+    return run_plan(at_scale(PLANS, scale), runner)
 
 
-def run_plan(plan: Plan, lab: Lab) -> Findings:
+def run_plan(plan: Plan, runner: StudyRunner) -> Findings:
     """As `run_study`, for any plan."""
-    runs = lab.train(plan.study())
-    own = {name: losses_of(plan, name, runs, lab) for name in plan.parts()}
+    runs = runner.train(plan.study())
+    own = {name: losses_of(plan, name, runs, runner) for name in plan.parts()}
     gaps = gap_table(own["overfitting"], plan.overfitting)
     onsets = onset_table(runs, own["onset"], plan.onset)
     poison = pd.DataFrame()
@@ -76,25 +77,25 @@ def run_plan(plan: Plan, lab: Lab) -> Findings:
         end_table(own["overfitting"], gaps),
         poison,
         onsets,
-        weight_courses(onsets, lab.root, recorded(plan.onset)),
+        weight_courses(onsets, runner.root, recorded(plan.onset)),
         coverage(plan.repetitions),
-        lab.facts(runs),
+        runner.facts(runs),
     )
 
 
-def losses_of(plan: Plan, name: str, runs: pd.DataFrame, lab: Lab) -> pd.DataFrame:
+def losses_of(plan: Plan, name: str, runs: pd.DataFrame, runner: StudyRunner) -> pd.DataFrame:
     """Measure a part's finished runs (`Losses`).
 
     Args:
         plan: the study.
         name: of the part.
         runs: table of runs, those of the part among them; diverged ones are left out.
-        lab: where to measure.
+        runner: where to measure.
     """
     part = plan.parts()[name]
     finished = set(runs.loc[runs["state"] == "done", "run"])
     configs = [(arm, part.config(arm, seed)) for arm in part.arms() for seed in part.seeds]
-    return lab.measure(
+    return runner.measure(
         [
             Losses(name, arm, config, plan.points)
             for arm, config in configs

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from analyses.core.statistics import estimate, log_rank, slope
+from analyses.core.statistics import estimate, slope
+from analyses.core.survival import log_rank
 from analyses.holistic_robust.certificate import certify
 from analyses.holistic_robust.gaps import (
     CLIP,

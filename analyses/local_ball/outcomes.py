@@ -8,47 +8,59 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from analyses.local_ball.settings import Plan
+from analyses.local_ball.plan import LocalBallPlan
+
+OUTCOME = (
+    *("arm", "seed", "run", "units", "cost", "verdict", "breakpoint", "iterations", "onset", "escaped"),
+    *("clean", "fgsm"),
+)
+"""Columns of the outcomes, before accuracies under stronger attacks."""
 
 
-def outcomes(plan: Plan, table: pd.DataFrame) -> pd.DataFrame:
-    """One row per arm and seed.
-
-    Columns: arm, seed, run, units (forward-backward passes of a step; a lone forward is one half), cost (units times
-    epochs), verdict, breakpoint (missing where there was none: censored), onset (the breakpoint as a share of training;
-    1 where censored), escaped (no breakpoint, and the training did not diverge), clean, fgsm, pgd-50, seconds
-    (of the whole run, with its probes and evaluation, on whatever else the machine did).
+def outcomes(plan: LocalBallPlan, table: pd.DataFrame) -> pd.DataFrame:
+    """What came out of every run.
 
     Args:
         plan: the study.
         table: of its first round.
+
+    Returns:
+        One row per arm and seed: arm, seed, run, units (forward-backward passes of a step; a lone forward is one half),
+        cost (units times epochs), verdict, breakpoint (missing where there was none: censored), iterations, onset (the
+        breakpoint as a share of training; 1 where censored), escaped (no breakpoint, and the training did not diverge),
+        clean, fgsm, pgd-50 (accuracies in [0, 1]), seconds (of the whole run, with its probes and evaluation, on
+        whatever else the machine did).
     """
-    by_run = table.set_index("run")
-    rows = []
-    for arm in plan.arms():
-        for seed in plan.seeds:
-            config = plan.config(arm, seed)
-            found = by_run.loc[f"{config.title}-{config.identity}"]
-            cost = config.method.passes()
-            units = (cost.forward + cost.backward) / 2
-            broke = pd.notna(found["breakpoint"])
-            rows.append(
-                {
-                    "arm": arm,
-                    "seed": seed,
-                    "run": found.name,
-                    "units": units,
-                    "cost": units * config.epochs,
-                    "verdict": found["verdict"],
-                    "breakpoint": found["breakpoint"],
-                    "iterations": found["iterations"],
-                    "onset": found["breakpoint"] / found["iterations"] if broke else 1.0,
-                    "escaped": not broke and found["verdict"] != "diverged",
-                    **{name: found.get(name, np.nan) for name in ("clean", "fgsm", "pgd-50")},
-                    "seconds": found["seconds"],
-                }
-            )
-    return pd.DataFrame(rows).astype({"breakpoint": "Int64", "iterations": "Int64"})
+    found = plan.labelled(table)
+    costs = [run.config.method.passes() for run in plan.runs()]
+    units = pd.Series([(cost.forward + cost.backward) / 2 for cost in costs])
+    broke = found["breakpoint"].notna()
+    onset = (found["breakpoint"] / found["iterations"]).astype(float).where(broke, 1.0)
+    return found.assign(
+        units=units,
+        cost=units * [run.config.epochs for run in plan.runs()],
+        onset=onset,
+        escaped=~broke & (found["verdict"] != "diverged"),
+    ).reindex(columns=[*OUTCOME, "pgd-50", "seconds"])
+
+
+def with_attacks(found: pd.DataFrame, measures: pd.DataFrame) -> pd.DataFrame:
+    """The outcomes with `robust`, `pgd-50` and `hidden`, the difference, at the study's radius on the plan's points.
+
+    They replace the run's own PGD-50 accuracy. Diverged runs have none.
+
+    Args:
+        found: what `outcomes` returns.
+        measures: of the runs, those of `attacked` among them.
+
+    Returns:
+        The same rows; accuracies in [0, 1].
+    """
+    attacked = measures[measures["statistic"].isin(["attacked_robust", "attacked_pgd"])]
+    wide = attacked.pivot_table(index=["arm", "seed"], columns="statistic", values="value")
+    wide = wide.reindex(pd.MultiIndex.from_frame(found[["arm", "seed"]])).set_axis(found.index)
+    robust, pgd = wide["attacked_robust"], wide["attacked_pgd"]
+    return found.drop(columns="pgd-50").assign(robust=robust, hidden=pgd - robust, **{"pgd-50": pgd})
 
 
 def escape_radius(rhos: Sequence[float], escaped: Sequence[bool]) -> float:

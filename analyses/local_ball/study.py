@@ -1,85 +1,78 @@
-"""The study from beginning to end: all arms, FGSM again with kept weights, the measures, the claims."""
+"""The study from beginning to end: all arms, FGSM again with kept weights, the measures."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any
 
-import pandas as pd
+from analyses.core.measurement import RunMeasurement
+from analyses.core.plan import PlannedRun
+from analyses.core.runner import StudyRunner
+from analyses.core.study import PlannedStudy, Tables
+from analyses.local_ball.claims import judge_local_ball
+from analyses.local_ball.measures import around_onset, attacked, diagnosed
+from analyses.local_ball.outcomes import outcomes, with_attacks
+from analyses.local_ball.plan import DIAGNOSED_ARMS, PLANS, RHO, LocalBallPlan
 
-from analyses.core.claims import ClaimResult
-from analyses.core.runner import Lab, Measurement, at_scale
-from analyses.local_ball.answers import Numbers, claims_of
-from analyses.local_ball.measure import Attacked, Finished, Onset
-from analyses.local_ball.outcomes import outcomes
-from analyses.local_ball.settings import PLANS, Plan
-
-INSPECTED = ("fgsm", "pgd-3", "lbt", "lbt m=0", "centre clean", "centre corner")
-"""Arms whose finished networks are looked at closely."""
-
-
-class Findings(NamedTuple):
-    """What the study found.
-
-    Attributes:
-        plan: what was asked.
-        outcomes: one row per arm and seed (`outcomes.outcomes`, `with_attacks`).
-        measures: what `analyses.local_ball.measure` measured, in one table.
-        facts: versions and device of the runs.
-    """
-
-    plan: Plan
-    outcomes: pd.DataFrame
-    measures: pd.DataFrame
-    facts: dict[str, str]
-
-    @property
-    def numbers(self) -> Numbers:
-        """The tables, to be read by arm and seed."""
-        return Numbers(self.plan, self.outcomes, self.measures)
-
-    def claims(self) -> dict[str, list[ClaimResult]]:
-        """The claims by question: cost, centre, onset."""
-        return claims_of(self.numbers)
+MEASURE = ("arm", "seed", "offset", "statistic", "place", "value")
+"""Columns of the measures (`analyses.local_ball.measures`)."""
 
 
-def run_study(scale: str, lab: Lab) -> Findings:
-    """The study at a scale; what is done already is not done again.
+def collect(plan: LocalBallPlan, runner: StudyRunner) -> Tables:
+    """Train both rounds and measure the runs.
+
+    Args:
+        plan: the study.
+        runner: where to train and measure.
+
+    Returns:
+        "outcomes", one row per arm and seed (`outcomes.outcomes`, `with_attacks`), and "measures" (`MEASURE`).
 
     Raises:
-        ConfigError: no such scale.
         RunError: a run failed, or a measuring process died.
     """
-    return run_plan(at_scale(PLANS, scale), lab)
-
-
-def run_plan(plan: Plan, lab: Lab) -> Findings:
-    """The study of a plan; errors as `run_study`."""
-    table = lab.train(plan.first_round())
+    table = runner.train(plan.study())
     found = outcomes(plan, table)
-    fgsm = found[found["arm"] == "fgsm"].set_index("seed")
-    broken = fgsm["breakpoint"].dropna()
-    breaks = dict(zip(broken.index.astype(int), broken.astype(int), strict=True))
-    last = int(fgsm["iterations"].max())
-    wanted: list[Measurement] = []
-    if breaks:
-        lab.train(plan.second_round(breaks, last))
-        wanted += [Onset(plan, seed, iteration, last) for seed, iteration in breaks.items()]
-    ended = found[found["verdict"] != "diverged"]
-    for row in ended[["arm", "seed"]].to_dict("records"):
-        wanted.append(Attacked(plan, row["arm"], int(row["seed"])))
-        if row["arm"] in INSPECTED:
-            wanted.append(Finished(plan, row["arm"], int(row["seed"])))
-    measures = lab.measure(wanted).reindex(columns=["arm", "seed", "offset", "statistic", "place", "value"])
-    return Findings(plan, with_attacks(found, measures), measures, lab.facts(table))
+    broken = plan.breakpoints(table).dropna(subset="breakpoint")
+    wanted = []
+    if len(broken):
+        runner.train(plan.around_breakpoints(broken, ["fgsm"]))
+        for row in broken.to_dict("records"):
+            kept = plan.kept(int(row["breakpoint"]), int(row["iterations"]))
+            config = plan.group.config("fgsm", int(row["seed"]), kept)
+            given = {"breakpoint_iteration": int(row["breakpoint"]), "points": plan.points}
+            wanted.append(RunMeasurement(config, around_onset, {"arm": "fgsm", "seed": int(row["seed"])}, given))
+    ended = set(found.loc[found["verdict"] != "diverged", "run"])
+    for run in plan.runs():
+        if run.name in ended:
+            wanted += _of_network(plan, run)
+    measures = runner.measure(wanted).reindex(columns=list(MEASURE))
+    return {"outcomes": with_attacks(found, measures), "measures": measures}
 
 
-def with_attacks(found: pd.DataFrame, measures: pd.DataFrame) -> pd.DataFrame:
-    """The outcomes with `robust`, `pgd-50` and `hidden`, the difference, at the study's radius on the plan's points.
+def _of_network(plan: LocalBallPlan, run: PlannedRun) -> list[RunMeasurement]:
+    """What is measured of the network that a run ended with."""
+    label = {"arm": run.arm, "seed": run.seed}
+    given: dict[str, Any] = {"epsilon": plan.epsilon, "points": plan.points}
+    found = [RunMeasurement(run.config, attacked, label, given)]
+    if run.arm in DIAGNOSED_ARMS:
+        found.append(RunMeasurement(run.config, diagnosed, label, {**given, "rho": RHO}))
+    return found
 
-    They replace the run's own PGD-50 accuracy. Diverged runs have none.
-    """
-    attacked = measures[measures["statistic"].isin(["attacked_robust", "attacked_pgd"])]
-    wide = attacked.pivot_table(index=["arm", "seed"], columns="statistic", values="value")
-    wide = wide.reindex(pd.MultiIndex.from_frame(found[["arm", "seed"]])).set_axis(found.index)
-    robust, pgd = wide["attacked_robust"], wide["attacked_pgd"]
-    return found.drop(columns="pgd-50").assign(robust=robust, hidden=pgd - robust, **{"pgd-50": pgd})
+
+STUDY = PlannedStudy(
+    title="Local-ball training (reconstructed)",
+    plans=PLANS,
+    collect=collect,
+    judge=judge_local_ball,
+    headlines=(
+        "above_pgd",
+        "adversary_beats_clean",
+        "delays_break",
+        "if_and_only_if",
+        "clipping_helps",
+        "escape_is_real",
+        "moves_outside",
+    ),
+    caveat="The paper's formulas were not found: this is local-ball training as reconstructed from its abstract. The "
+    "results can support or weaken its idea; they cannot reproduce or refute its numbers.",
+)

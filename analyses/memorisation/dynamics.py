@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analyses.core.runner import Lab
-from analyses.core.statistics import log_rank
+from analyses.core.runner import StudyRunner
+from analyses.core.survival import log_rank
 from analyses.memorisation.arms import Arm, breaking, study_of
 from analyses.memorisation.measure import Course
 from analyses.memorisation.sets import freeze, pick
@@ -18,12 +18,12 @@ from cotoolkit.methods import BenignStyle
 from cotoolkit.runs.folder import RunFolder
 
 
-def run_dynamics(plan: Plan, lab: Lab, images: pd.DataFrame | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+def run_dynamics(plan: Plan, runner: StudyRunner, images: pd.DataFrame | None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Train the world that breaks and follow its flags.
 
     Args:
         plan: the study.
-        lab: where to train.
+        runner: where to train.
         images: what `image_table` gives for the world whose atypical images one arm does without; None for no such arm.
 
     Returns:
@@ -37,20 +37,20 @@ def run_dynamics(plan: Plan, lab: Lab, images: pd.DataFrame | None) -> tuple[pd.
         atypical = images["atypical"].to_numpy(dtype=bool)
         half = pick(atypical, int(atypical.sum()) // 2, 0)
         for arm, marks in (("without atypical", half), ("without typical", pick(~atypical, int(half.sum()), 0))):
-            path = lab.folder / "sets" / f"dynamics-{arm.replace(' ', '-')}.npy"
+            path = runner.folder / "sets" / f"dynamics-{arm.replace(' ', '-')}.npy"
             masks[arm] = freeze(~marks, path)
     arms = breaking(dynamics, masks)
     question = "does BAT-style training delay the break, or switch itself off when it comes?"
-    lab.train(study_of(plan, "memorisation-dynamics", question, dynamics.settings, arms))
-    course = lab.measure([Course(arm.config, arm.tags, dynamics.points) for arm in arms])
-    return course, onsets(arms, lab)
+    runner.train(study_of(plan, "memorisation-dynamics", question, dynamics.settings, arms))
+    course = runner.measure([Course(arm.config, arm.tags, dynamics.points) for arm in arms])
+    return course, onsets(arms, runner)
 
 
-def onsets(arms: Sequence[Arm], lab: Lab) -> pd.DataFrame:
+def onsets(arms: Sequence[Arm], runner: StudyRunner) -> pd.DataFrame:
     """One row per run; see `run_dynamics`."""
     rows = []
     for arm in arms:
-        folder = RunFolder.of(lab.root, arm.config)
+        folder = RunFolder.of(runner.root, arm.config)
         result, metrics = folder.result(), folder.metrics()
         rows.append(
             {

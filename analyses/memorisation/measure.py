@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
-from analyses.core.runner import Measurement
+from analyses.core.measurement import Measurement
 from cotoolkit.attacks.gradient import Attacked, attack_mode, input_gradient, pgd
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.config import RunConfig

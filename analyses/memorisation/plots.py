@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analyses.core.statistics import estimate, kaplan_meier
+from analyses.core.statistics import estimate
+from analyses.core.survival import kaplan_meier
 from analyses.memorisation.dynamics import until_break
 from analyses.memorisation.effects import Accuracies
 from analyses.memorisation.settings import MARGIN, T_MEM

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from analyses.core.claims import ClaimResult
-from analyses.core.runner import Lab, at_scale
+from analyses.core.plan import at_scale
+from analyses.core.runner import StudyRunner
 from analyses.memorisation.answers import world_answers
 from analyses.memorisation.arms import halves
 from analyses.memorisation.break_answers import dynamics_answers
@@ -46,35 +47,35 @@ class Findings(NamedTuple):
         return {**results, "catastrophic overfitting": dynamics_answers(self.course, self.onsets)}
 
 
-def run_study(scale: str, lab: Lab) -> Findings:
+def run_study(scale: str, runner: StudyRunner) -> Findings:
     """Train and measure everything of a scale; what is done already is not done again.
 
     Args:
         scale: smoke or laptop.
-        lab: where to train and measure.
+        runner: where to train and measure.
 
     Raises:
         ConfigError: no such scale.
         DataError: the data of the main world are missing.
         RunError: a run failed.
     """
-    return run_plan(at_scale(PLANS, scale), lab)
+    return run_plan(at_scale(PLANS, scale), runner)
 
 
-def run_plan(plan: Plan, lab: Lab) -> Findings:
+def run_plan(plan: Plan, runner: StudyRunner) -> Findings:
     """As `run_study`, for a plan of one's own."""
     worlds: dict[str, WorldTables] = {}
     skipped: dict[str, str] = {}
     for place, world in enumerate(plan.worlds):
         try:
-            load(DataConfig.model_validate(world.data), 0, lab.download)
+            load(DataConfig.model_validate(world.data), 0, runner.download)
         except DataError as error:
             if place == 0:
                 raise
             skipped[world.name] = str(error)
             continue
-        worlds[world.name] = run_world(plan, world, lab)
+        worlds[world.name] = run_world(plan, world, runner)
     removed_from = plan.dynamics.world
-    course, onsets = run_dynamics(plan, lab, worlds[removed_from].images if removed_from in worlds else None)
-    environment = RunFolder.of(lab.root, halves(plan.worlds[0], "standard")[0].config).environment()
+    course, onsets = run_dynamics(plan, runner, worlds[removed_from].images if removed_from in worlds else None)
+    environment = RunFolder.of(runner.root, halves(plan.worlds[0], "standard")[0].config).environment()
     return Findings(plan, worlds, skipped, course, onsets, {name: str(value) for name, value in environment.items()})

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from analyses.memorisation.arms import Arm, controls, halves, noisy, references, retrained, study_of
 from analyses.memorisation.effects import accuracy_table
 from analyses.memorisation.estimators import memorisation
@@ -59,21 +59,21 @@ class WorldTables(NamedTuple):
     suspects: pd.DataFrame
 
 
-def run_world(plan: Plan, world: World, lab: Lab) -> WorldTables:
+def run_world(plan: Plan, world: World, runner: StudyRunner) -> WorldTables:
     """Estimate memorisation in a world, and, if it has seeds, retrain without groups of images."""
     standard = halves(world, "standard")
     plain = references(world, "standard")
-    _train(plan, world, lab, "standard", [*standard, *plain], "which images are memorised?")
-    half = collect(standard, lab.measure([Correct(a.config, a.tags, {}, train=True) for a in standard]), ["clean"])
+    _train(plan, world, runner, "standard", [*standard, *plain], "which images are memorised?")
+    half = collect(standard, runner.measure([Correct(a.config, a.tags, {}, train=True) for a in standard]), ["clean"])
     found = {"standard_clean": memorised(half)["clean"]}
-    looks = lab.measure([Looks(a.config, a.tags, a.config.keep) for a in plain[:1]])
+    looks = runner.measure([Looks(a.config, a.tags, a.config.keep) for a in plain[:1]])
 
     robust: Halves | None = None
     if world.robust_halves:
         attacked = halves(world, "adversarial")
-        _train(plan, world, lab, "adversarial", attacked, "which images does adversarial training memorise?")
+        _train(plan, world, runner, "adversarial", attacked, "which images does adversarial training memorise?")
         events = ["clean", *world.radii]
-        right = lab.measure([Correct(a.config, a.tags, world.radii, train=True) for a in attacked])
+        right = runner.measure([Correct(a.config, a.tags, world.radii, train=True) for a in attacked])
         robust = collect(attacked, right, events)
         found |= {f"adversarial_{event}": one for event, one in memorised(robust).items()}
 
@@ -81,49 +81,49 @@ def run_world(plan: Plan, world: World, lab: Lab) -> WorldTables:
     tests = test_table(world, plain[0], half)
     proxies = proxy_table(world, half, looks, images)
     atypical = images["atypical"].to_numpy(dtype=bool)
-    freeze(atypical, lab.folder / "sets" / f"{world.name}-atypical.npy")
+    freeze(atypical, runner.folder / "sets" / f"{world.name}-atypical.npy")
     influence = influences(robust, atypical, ["clean", *world.radii]) if robust else {}
     empty = pd.DataFrame()
     tables = WorldTables(
         images, tests, proxies, empty, empty, influence, _rare_areas(half, images), empty, empty, empty
     )
-    return _retrain(plan, world, lab, tables, plain) if world.seeds else tables
+    return _retrain(plan, world, runner, tables, plain) if world.seeds else tables
 
 
-def _retrain(plan: Plan, world: World, lab: Lab, tables: WorldTables, plain: list[Arm]) -> WorldTables:
+def _retrain(plan: Plan, world: World, runner: StudyRunner, tables: WorldTables, plain: list[Arm]) -> WorldTables:
     """The second round: everything that needs the frozen sets."""
     reference = references(world, "adversarial")
     noise = noisy(world)
-    _train(plan, world, lab, "adversarial", [*reference, *noise], "which images does training suspect?")
-    looks = lab.measure([Looks(a.config, a.tags, a.config.keep) for a in reference])
+    _train(plan, world, runner, "adversarial", [*reference, *noise], "which images does training suspect?")
+    looks = runner.measure([Looks(a.config, a.tags, a.config.keep) for a in reference])
     last = looks["iteration"].max()
     suspects = looks[looks["iteration"] == last]
 
     left_out = choose(world, tables.images, suspects)
-    folder = lab.folder / "sets"
+    folder = runner.folder / "sets"
     masks = {
         key: freeze(~marks, folder / f"{world.name}-{key[0].replace(' ', '-')}-{key[1]}.npy")
         for key, marks in left_out.items()
     }
     few = {key: mask for key, mask in masks.items() if key[0] in ("without flagged", "without atypical")}
-    flags = {"static": {seed: _flag_file(world, lab, suspects, seed) for seed in range(world.seeds)}}
+    flags = {"static": {seed: _flag_file(world, runner, suspects, seed) for seed in range(world.seeds)}}
     if world.planted:
         harmful = freeze((tables.images["truth"] == "harmful").to_numpy(), folder / f"{world.name}-harmful.npy")
         flags["oracle"] = dict.fromkeys(range(world.seeds), harmful)
     more = [*retrained(world, "adversarial", masks), *controls(world, flags)]
     again = retrained(world, "standard", few)
-    _train(plan, world, lab, "adversarial", more, "what changes without them, or with less of them?")
-    _train(plan, world, lab, "standard", again, "does it change standard training too?")
+    _train(plan, world, runner, "adversarial", more, "what changes without them, or with less of them?")
+    _train(plan, world, runner, "standard", again, "does it change standard training too?")
 
     runs = [*[Correct(a.config, a.tags, world.radii) for a in [*reference, *more]]]
     runs += [Correct(a.config, a.tags, {}) for a in [*plain, *again]]
-    accuracies = accuracy_table(lab.measure(runs), test_groups(world, tables.tests))
+    accuracies = accuracy_table(runner.measure(runs), test_groups(world, tables.tests))
     removed = [{"arm": arm, "seed": seed, "images": int(marks.sum())} for (arm, seed), marks in left_out.items()]
     return tables._replace(
         accuracies=accuracies,
         removed=pd.DataFrame(removed),
         flags=flag_table(looks, tables.images, (T_MEM, *OTHER_T_MEM)),
-        noise=noise_table(lab.measure([Looks(a.config, a.tags, a.config.keep) for a in noise])),
+        noise=noise_table(runner.measure([Looks(a.config, a.tags, a.config.keep) for a in noise])),
         suspects=suspects[suspects["seed"] == 0],
     )
 
@@ -178,14 +178,14 @@ def test_groups(world: World, tests: pd.DataFrame) -> dict[tuple[str, int | None
     return groups
 
 
-def _train(plan: Plan, world: World, lab: Lab, kind: Kind, arms: Sequence[Arm], question: str) -> None:
-    lab.train(study_of(plan, f"memorisation-{world.name}-{kind}", question, world.base(kind), arms))
+def _train(plan: Plan, world: World, runner: StudyRunner, kind: Kind, arms: Sequence[Arm], question: str) -> None:
+    runner.train(study_of(plan, f"memorisation-{world.name}-{kind}", question, world.base(kind), arms))
 
 
-def _flag_file(world: World, lab: Lab, suspects: pd.DataFrame, seed: int) -> str:
+def _flag_file(world: World, runner: StudyRunner, suspects: pd.DataFrame, seed: int) -> str:
     """Flags at the end of another seed's run, as a frozen file."""
     other = _ordered(suspects, (seed + 1) % world.seeds)
-    path = lab.folder / "sets" / f"{world.name}-flagged-for-{seed}.npy"
+    path = runner.folder / "sets" / f"{world.name}-flagged-for-{seed}.npy"
     return freeze(other["flagged"].to_numpy(dtype=bool), path)
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimResult
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from analyses.memorisation.effects import Accuracies
 from cotoolkit.studies.scale import Scale
 from figures.benign_at.plan import found, world_study
@@ -33,9 +33,9 @@ ARMS = {
 CLAIMS = ("c_permuted", "c_scaled", "c_opposite")
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """Accuracies on all test images; columns as `accuracy_table`."""
-    table = found(lab).accuracies
+    table = found(runner).accuracies
     wanted = table["arm"].isin([PLAIN, *ARMS]) & (table["group"] == "all") & (table["kind"] == "adversarial")
     return table[wanted & (table["event"] != "robust_small")].assign(scale=scale)
 

@@ -13,8 +13,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.run_measurement import Look
-from analyses.core.runner import Lab
+from analyses.core.measurement import RunMeasurement
+from analyses.core.runner import StudyRunner
 from cotoolkit.data import load, planted_truth
 from cotoolkit.data.image_set import as_float
 from cotoolkit.evaluation.protocol import evaluate
@@ -61,12 +61,12 @@ def accuracies(folder: RunFolder, radii: Mapping[str, float]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per seed, iteration, part and group."""
     arms = watched()
-    lab.train(study("watched", arms))
-    looks = [Look(arm.config, accuracies, {"seed": arm.seed}, {"radii": WORLD.radii}) for arm in arms]
-    return lab.measure(looks).assign(scale=scale)
+    runner.train(study("watched", arms))
+    looks = [RunMeasurement(arm.config, accuracies, {"seed": arm.seed}, {"radii": WORLD.radii}) for arm in arms]
+    return runner.measure(looks).assign(scale=scale)
 
 
 def draw(data: pd.DataFrame) -> Figure:

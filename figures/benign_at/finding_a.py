@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimResult
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from analyses.memorisation.answers import finding_a
 from analyses.memorisation.effects import Accuracies
 from analyses.memorisation.settings import MARGIN
@@ -29,9 +29,9 @@ EVENTS = {"clean": "clean", "robust": "robust,\nat ε", "robust_small": "robust,
 GROUPS = {"linked": "atypical, of the kinds left out", "unlinked": "atypical, of other kinds"}
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """Accuracies of the arms in question; columns as `accuracy_table`."""
-    table = found(lab).accuracies
+    table = found(runner).accuracies
     wanted = table["arm"].isin([PLAIN, *ARMS]) & table["group"].isin(GROUPS) & (table["kind"] == "adversarial")
     return table[wanted].assign(scale=scale)
 

@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimResult
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from analyses.memorisation.answers import finding_b
 from analyses.memorisation.effects import Accuracies
 from cotoolkit.studies.scale import Scale
@@ -35,9 +35,9 @@ ARMS = {
 GROUPS = {"typical": "typical test images", "threatened": "those beside harmful ones"}
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """Accuracies of the arms in question; columns as `accuracy_table`."""
-    table = found(lab).accuracies
+    table = found(runner).accuracies
     wanted = table["arm"].isin([*ARMS, AGAINST]) & table["group"].isin(GROUPS)
     return table[wanted & table["event"].isin(["clean", "robust"])].assign(scale=scale)
 

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimResult
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from analyses.memorisation.answers import flags_mean
 from analyses.memorisation.claim_list import ClaimList
 from analyses.memorisation.settings import T_MEM
@@ -28,9 +28,9 @@ COLUMNS = 8
 """Images of a row."""
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """Rows of kind pixel (of the images shown), flags (`flag_table`) and noise (`noise_table`)."""
-    tables = found(lab)
+    tables = found(runner)
     chosen = choose(tables.suspects, tables.images)
     pixels = load(DataConfig.model_validate(WORLD.data), 0).train.images.numpy()
     side = pixels.shape[-1]

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimResult
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from analyses.memorisation.break_answers import dynamics_answers
 from analyses.memorisation.dynamics import run_dynamics
 from cotoolkit.studies.scale import Scale
@@ -32,9 +32,9 @@ REACH = 150
 """Iterations to either side of the break that are drawn."""
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """Courses of the flags (kind "course"), then one row per run (kind "run"); see `run_dynamics`."""
-    course, onsets = run_dynamics(BREAKING[scale], lab, None)
+    course, onsets = run_dynamics(BREAKING[scale], runner, None)
     return pd.concat([course.assign(part="course"), onsets.assign(part="run")], ignore_index=True).assign(scale=scale)
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimResult
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.studies.scale import Scale
 from figures.benign_at.plan import found, knob_accuracies, knob_arms, study, world_study
 from figures.benign_at.reading import PLAIN, control_claims
@@ -29,10 +29,10 @@ EVENTS = {"clean": "clean accuracy", "robust": "robust accuracy, at ε", "robust
 CLAIMS = ("c_robust", "c_clean", "c_both_clean", "c_both_robust", "c_dom")
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """Accuracies on all test images; columns as `accuracy_table`."""
-    tables = found(lab)
-    table = pd.concat([tables.accuracies, knob_accuracies(lab, tables.tests)], ignore_index=True)
+    tables = found(runner)
+    table = pd.concat([tables.accuracies, knob_accuracies(runner, tables.tests)], ignore_index=True)
     wanted = table["arm"].isin(ARMS) & (table["group"] == "all") & (table["kind"] == "adversarial")
     return table[wanted].assign(scale=scale)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from analyses.memorisation.arms import Arm, breaking, halves, iterations, references, study_of
 from analyses.memorisation.effects import accuracy_table
 from analyses.memorisation.measure import Correct
@@ -78,16 +78,16 @@ def break_study(plan: Plan) -> Study:
     return study_of(plan, "memorisation-dynamics", "", plan.dynamics.settings, arms)
 
 
-def found(lab: Lab) -> WorldTables:
+def found(runner: StudyRunner) -> WorldTables:
     """The planted world with all its arms."""
-    return run_world(PLAN, WORLD, lab)
+    return run_world(PLAN, WORLD, runner)
 
 
-def knob_accuracies(lab: Lab, tests: pd.DataFrame) -> pd.DataFrame:
+def knob_accuracies(runner: StudyRunner, tests: pd.DataFrame) -> pd.DataFrame:
     """Accuracies of the further points, as `accuracy_table` gives them."""
     arms = knob_arms()
-    lab.train(study("knobs", arms))
-    right = lab.measure([Correct(arm.config, arm.tags, WORLD.radii) for arm in arms])
+    runner.train(study("knobs", arms))
+    right = runner.measure([Correct(arm.config, arm.tags, WORLD.radii) for arm in arms])
     return accuracy_table(right, test_groups(WORLD, tests))
 
 

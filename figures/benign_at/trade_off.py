@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from analyses.memorisation.settings import ALPHA
 from cotoolkit.data.planted import RADIUS
 from cotoolkit.studies.scale import Scale
@@ -28,10 +28,10 @@ CURVES = {
 """Knob: name, colour, marker, line, and where the knob's values are written."""
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per point of a curve and seed: knob, value, seed, clean, robust."""
-    tables = found(lab)
-    table = pd.concat([tables.accuracies, knob_accuracies(lab, tables.tests)], ignore_index=True)
+    tables = found(runner)
+    table = pd.concat([tables.accuracies, knob_accuracies(runner, tables.tests)], ignore_index=True)
     table = table[(table["group"] == "all") & (table["kind"] == "adversarial")]
     wide = table.pivot_table(index=["arm", "seed"], columns="event", values="accuracy").reset_index()
     places = [(arm, knob, value) for arm, (knob, value, _) in KNOBS.items()]

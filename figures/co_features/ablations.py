@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.run_measurement import Look
-from analyses.core.runner import Lab
+from analyses.core.measurement import RunMeasurement
+from analyses.core.runner import StudyRunner
 from cotoolkit.data import apply_intervention, load
 from cotoolkit.evaluation.protocol import evaluate
 from cotoolkit.runs.checkpoints import trained
@@ -109,16 +109,16 @@ def cross_test(folder: RunFolder) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per method, strength, seed and test."""
     world = WORLDS[scale]
-    table_of(lab, STUDIES[scale])
+    table_of(runner, STUDIES[scale])
     looks = [
-        Look(world.config(arm, seed), cross_test, {"method": method, "beta": beta, "seed": seed})
+        RunMeasurement(world.config(arm, seed), cross_test, {"method": method, "beta": beta, "seed": seed})
         for (method, beta), arm in arms(world).items()
         for seed in world.seeds
     ]
-    return lab.measure(looks).assign(scale=scale)
+    return runner.measure(looks).assign(scale=scale)
 
 
 def draw(data: pd.DataFrame) -> Figure:

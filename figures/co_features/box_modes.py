@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.studies.scale import Scale
 from figures.co_features.cells import Cell, boxed, broken, cell_table, few_betas, lines, study_of
 from figures.co_features.world import WORLDS, World, world_of
@@ -46,10 +46,10 @@ def _cells(world: World) -> list[Cell]:
 STUDIES = {scale: (study_of(w, "box-modes", _cells(w), w.more_seeds),) for scale, w in WORLDS.items()}
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per order, strength and seed."""
     world = WORLDS[scale]
-    return cell_table(lab, world, STUDIES[scale][0], _cells(world), world.more_seeds)
+    return cell_table(runner, world, STUDIES[scale][0], _cells(world), world.more_seeds)
 
 
 def draw(data: pd.DataFrame) -> Figure:

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from analyses.core.statistics import estimate
 from cotoolkit.data import DataConfig, ImageSet, load
 from cotoolkit.data.image_set import as_float
@@ -125,10 +125,10 @@ def _fifths(data: ImageSet) -> Iterator[tuple[int, Tensor, Tensor]]:
         yield part, as_float(few.images), few.labels
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per fifth of the images, measure and place; what the training images give bears `set` "train"."""
     subject = SUBJECTS[scale]
-    splits = load(DataConfig(name=subject.data), 0, lab.download)
+    splits = load(DataConfig(name=subject.data), 0, runner.download)
     rows = [
         ("test", part, *row)
         for part, images, labels in _fifths(splits.test)

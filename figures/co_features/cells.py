@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.study import Study
 from figures.co_features.world import Settings, World
@@ -35,7 +35,7 @@ def study_of(world: World, name: str, cells: Iterable[Cell], seeds: Sequence[int
 
 
 def cell_table(
-    lab: Lab, world: World, study: Study, cells: Iterable[Cell], seeds: Sequence[int] | None = None
+    runner: StudyRunner, world: World, study: Study, cells: Iterable[Cell], seeds: Sequence[int] | None = None
 ) -> pd.DataFrame:
     """Train a study of cells: one row per cell and seed, with its label, accuracies in [0, 1], breakpoint and scale.
 
@@ -44,11 +44,11 @@ def cell_table(
     Raises:
         RunError: a run failed.
     """
-    runs = lab.train(study).set_index("run")
+    runs = runner.train(study).set_index("run")
     rows = []
     for cell in cells:
         for seed in world.seeds if seeds is None else seeds:
-            run = runs.loc[RunFolder.of(lab.root, world.config(cell.settings, seed)).path.name]
+            run = runs.loc[RunFolder.of(runner.root, world.config(cell.settings, seed)).path.name]
             accuracies = {"clean": run["clean"], "fgsm": run["fgsm"], "robust": run[world.accuracy]}
             rows.append({**cell.label, "seed": seed, **accuracies, "breakpoint": run["breakpoint"]})
     return pd.DataFrame(rows).assign(scale=world.scale)

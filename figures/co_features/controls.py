@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.data import apply_intervention, load
 from cotoolkit.studies.scale import Scale
 from figures.co_features.cells import Cell, cell_table, study_of
@@ -101,13 +101,13 @@ def matched_betas(world: World) -> dict[str, float]:
     return {name: float(f"{world.beta * snr['sign'] / snr[name]:.3g}") for name in MATCHED}
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per arm and seed; the matched arms are trained here, as their strengths depend on the data."""
     world = WORLDS[scale]
-    table = cell_table(lab, world, STUDIES[scale][0], _cells(world))
+    table = cell_table(runner, world, STUDIES[scale][0], _cells(world))
     betas = matched_betas(world)
     matched = [_cell(world, f"{name} matched", {**inject(betas[name]), "carrier": CARRIER[name]}) for name in MATCHED]
-    more = cell_table(lab, world, study_of(world, "controls-matched", matched), matched)
+    more = cell_table(runner, world, study_of(world, "controls-matched", matched), matched)
     return pd.concat([table, more], ignore_index=True)
 
 

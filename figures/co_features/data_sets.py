@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.data.planted import RADIUS
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
@@ -43,10 +43,10 @@ STUDIES: dict[Scale, tuple[Study, ...]] = {
 }
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per data set, with and without the feature, and seed."""
     world = WORLDS[scale]
-    return cell_table(lab, world, STUDIES[scale][0], _cells(world))
+    return cell_table(runner, world, STUDIES[scale][0], _cells(world))
 
 
 def draw(data: pd.DataFrame) -> Figure:

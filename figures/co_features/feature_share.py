@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
 from figures.co_features.watched import beside_break, courses, watched_study
@@ -34,9 +34,9 @@ LIKE_RANDOM = 1.5
 SOURCE = "ours: test of the shortcut, P9 (measure of the spec, [D][H])"
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per arm with the feature, seed and iteration."""
-    found = courses(WORLDS[scale], lab)
+    found = courses(WORLDS[scale], runner)
     columns = ["arm", "seed", "iteration", "kept", "breakpoint", "before", "after", "random"]
     parts = [f"{attack}_{part}" for attack in ("fgsm", "pgd") for part in ("inside", "cancelled")]
     with_feature = found["arm"].isin(["fgsm_with", "pgd_with"])

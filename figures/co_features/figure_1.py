@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from analyses.core.statistics import estimate
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
@@ -38,9 +38,9 @@ def _study(world: World) -> Study:
 STUDIES: dict[Scale, tuple[Study, ...]] = {scale: (_study(world),) for scale, world in WORLDS.items()}
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per radius, strength and seed; beside them the paper's numbers (series "paper", digitised)."""
-    table = table_of(lab, STUDIES[scale])
+    table = table_of(runner, STUDIES[scale])
     robust = table[WORLDS[scale].accuracy]
     ours = table[["epsilon", "beta", "seed", "clean", "breakpoint"]].assign(robust=robust, series="ours")
     printed = pd.read_csv(DIGITISED)

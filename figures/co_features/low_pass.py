@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.studies.scale import Scale
 from figures.co_features.cells import Cell, cell_table, study_of
 from figures.co_features.world import WORLDS, Settings, World
@@ -60,10 +60,10 @@ def _cells(world: World) -> list[Cell]:
 STUDIES = {scale: (study_of(WORLDS[scale], "low-pass", _cells(WORLDS[scale])),) for scale in BREAKING}
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per method, filter, bandwidth and seed."""
     world = WORLDS[scale]
-    return cell_table(lab, world, STUDIES[scale][0], _cells(world))
+    return cell_table(runner, world, STUDIES[scale][0], _cells(world))
 
 
 def draw(data: pd.DataFrame) -> Figure:

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.studies.scale import Scale
 from figures.co_features.cells import Cell, cell_table, few_betas, lines, study_of
 from figures.co_features.world import WORLDS, World, world_of
@@ -54,10 +54,10 @@ def _cells(world: World) -> list[Cell]:
 STUDIES = {scale: (study_of(w, "methods", _cells(w)),) for scale, w in WORLDS.items()}
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per arm, strength and seed."""
     world = WORLDS[scale]
-    return cell_table(lab, world, STUDIES[scale][0], _cells(world))
+    return cell_table(runner, world, STUDIES[scale][0], _cells(world))
 
 
 def draw(data: pd.DataFrame) -> Figure:

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.data import apply_intervention, load
 from cotoolkit.studies.scale import Scale
 from figures.co_features.cells import Cell, boxed, broken, cell_table, few_betas, lines, study_of
@@ -58,10 +58,10 @@ def removed_energy(images: Tensor, projected: Tensor) -> float:
     return 1 - float(projected.double().square().sum() / images.double().square().sum())
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per projector, strength and seed; `removed` is the projector's share of the test set's pixel energy."""
     world = WORLDS[scale]
-    table = cell_table(lab, world, STUDIES[scale][0], _cells(world), world.more_seeds)
+    table = cell_table(runner, world, STUDIES[scale][0], _cells(world), world.more_seeds)
     config = world.config(world.arm(0.0), 0)
     test = load(config.data, config.seed).test
     plain, *_ = apply_intervention(test, config.intervention, config.seed, torch.device("cpu"), train=False)

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.attacks.gradient import fgsm
 from cotoolkit.runs.checkpoints import evaluation_points, trained_series
 from cotoolkit.runs.folder import RunFolder
@@ -55,9 +55,9 @@ def pictures(folder: RunFolder) -> pd.DataFrame:
     return table.assign(**{f"at_{stage}": iteration for stage, iteration in at.items()})
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per seed, image and pixel."""
-    return across_break(WORLDS[scale], lab, pictures, ["fgsm"]).assign(scale=scale)
+    return across_break(WORLDS[scale], runner, pictures, ["fgsm"]).assign(scale=scale)
 
 
 def draw(data: pd.DataFrame) -> Figure:

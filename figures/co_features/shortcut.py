@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.data import apply_intervention, load
 from cotoolkit.studies.scale import Scale
 from figures.co_features.cells import Cell, cell_table, study_of
@@ -125,10 +125,10 @@ def _flat(images: Tensor) -> NDArray[np.float64]:
     return flat
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per arm (and strength of the linear one) and seed."""
     world = WORLDS[scale]
-    trained = cell_table(lab, world, STUDIES[scale][0], _cells(world))
+    trained = cell_table(runner, world, STUDIES[scale][0], _cells(world))
     return pd.concat([_linear_rows(world), trained], ignore_index=True).assign(epsilon=world.epsilon)
 
 

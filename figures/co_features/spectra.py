@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.attacks.gradient import fgsm
 from cotoolkit.runs.checkpoints import evaluation_points, trained_series
 from cotoolkit.runs.folder import RunFolder
@@ -49,9 +49,9 @@ def spectra(folder: RunFolder) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per state, seed and coefficient."""
-    return across_break(WORLDS[scale], lab, spectra).assign(scale=scale)
+    return across_break(WORLDS[scale], runner, spectra).assign(scale=scale)
 
 
 def radial(data: pd.DataFrame) -> pd.DataFrame:

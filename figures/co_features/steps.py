@@ -14,7 +14,7 @@ import torch
 from matplotlib.figure import Figure
 
 from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.attacks.gradient import fgsm
 from cotoolkit.core.seeding import generator
 from cotoolkit.diagnosis.measuring.fgsm_segment import along
@@ -75,9 +75,9 @@ def steps(folder: RunFolder) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["state", "measure", "at", "value"])
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per state, seed and number."""
-    return across_break(WORLDS[scale], lab, steps).assign(scale=scale)
+    return across_break(WORLDS[scale], runner, steps).assign(scale=scale)
 
 
 def draw(data: pd.DataFrame) -> Figure:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
 from figures.co_features.watched import beside_break, courses, watched_study
@@ -33,10 +33,10 @@ STUDIES: dict[Scale, tuple[Study, ...]] = {scale: (watched_study(world),) for sc
 HYPOTHESIS = "ours: hypothesis, recollected [M], P8"
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per arm, seed and kept iteration."""
     columns = ["arm", "seed", "iteration", "clean", "fgsm", "pgd", "curvature", "breakpoint", "before", "after"]
-    found = courses(WORLDS[scale], lab)
+    found = courses(WORLDS[scale], runner)
     return found.loc[found["kept"], columns].reset_index(drop=True).assign(scale=scale)
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.core.digest import split_stamp, stamped
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.scale import Scale
@@ -54,15 +54,15 @@ def _course(root: Path, world: World, cell: Cell, seed: int) -> pd.DataFrame:
     return probe.assign(seed=seed, **cell.label)
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per arm, seed and watched iteration; what came of the run (robust, breakpoint) stands in each."""
     world, cells = WORLDS[scale], _cells(WORLDS[scale])
-    ends = [cell_table(lab, world, STUDIES[scale][0], cells)]
-    warm = {seed: _warm(world, lab.root, seed) for seed in world.seeds}
+    ends = [cell_table(runner, world, STUDIES[scale][0], cells)]
+    warm = {seed: _warm(world, runner.root, seed) for seed in world.seeds}
     grids = tuple(grid for seed, cell in warm.items() for grid in study_of(world, "", [cell], [seed]).grids)
     study = Study(name="warm-start", scale=scale, base=world.base, grids=grids)
-    ends += [cell_table(lab, world, study, [cell], [seed]) for seed, cell in warm.items()]
-    courses = [_course(lab.root, world, cell, seed) for seed in world.seeds for cell in (*cells, warm[seed])]
+    ends += [cell_table(runner, world, study, [cell], [seed]) for seed, cell in warm.items()]
+    courses = [_course(runner.root, world, cell, seed) for seed in world.seeds for cell in (*cells, warm[seed])]
     return pd.concat(courses, ignore_index=True).merge(pd.concat(ends), on=["arm", "seed"])
 
 

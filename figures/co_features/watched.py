@@ -13,8 +13,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from analyses.core.run_measurement import Look
-from analyses.core.runner import Lab
+from analyses.core.measurement import RunMeasurement
+from analyses.core.runner import StudyRunner
 from cotoolkit.attacks.gradient import attack_mode, fgsm, input_gradient, pgd
 from cotoolkit.config import RunConfig
 from cotoolkit.core.errors import RunError
@@ -204,15 +204,15 @@ def watched_study(world: World) -> Study:
     return world.study("watched", watched_arms(world).values())
 
 
-def courses(world: World, lab: Lab) -> pd.DataFrame:
+def courses(world: World, runner: StudyRunner) -> pd.DataFrame:
     """`course` of all watched runs, trained if need be; further columns arm and seed."""
-    table_of(lab, [watched_study(world)])
+    table_of(runner, [watched_study(world)])
     looks = [
-        Look(world.config(arm, seed), course, {"arm": name, "seed": seed})
+        RunMeasurement(world.config(arm, seed), course, {"arm": name, "seed": seed})
         for name, arm in watched_arms(world).items()
         for seed in world.seeds
     ]
-    return lab.measure(looks)
+    return runner.measure(looks)
 
 
 def beside_break(data: pd.DataFrame, arm: str, measure: str, side: str) -> np.ndarray:
@@ -236,7 +236,7 @@ def broken_arms(world: World, methods: Sequence[str]) -> dict[str, Settings]:
 
 
 def across_break(
-    world: World, lab: Lab, function: Callable[..., pd.DataFrame], methods: Sequence[str] = ("fgsm", "pgd")
+    world: World, runner: StudyRunner, function: Callable[..., pd.DataFrame], methods: Sequence[str] = ("fgsm", "pgd")
 ) -> pd.DataFrame:
     """A function of runs with the feature, trained if need be; further columns method and seed.
 
@@ -246,18 +246,18 @@ def across_break(
         RunError: there is none.
     """
     arms = broken_arms(world, methods)
-    table = table_of(lab, [world.study("across-break", arms.values())])
+    table = table_of(runner, [world.study("across-break", arms.values())])
     broke = table.assign(broke=table["breakpoint"].notna()).pivot(index="seed", columns="method", values="broke")
     fit = broke["fgsm"] & ~broke.drop(columns="fgsm").any(axis=1)
     seeds = [int(seed) for seed in broke.index[fit]]
     if not seeds:
         raise RunError(f"epsilon {world.epsilon:g}, beta {world.beta:g}: no seed breaks FGSM training and no other")
     looks = [
-        Look(world.config(arm, seed), function, {"method": name, "seed": seed})
+        RunMeasurement(world.config(arm, seed), function, {"method": name, "seed": seed})
         for name, arm in arms.items()
         for seed in seeds
     ]
-    return lab.measure(looks)
+    return runner.measure(looks)
 
 
 def across_break_studies(methods: Sequence[str] = ("fgsm", "pgd")) -> dict[Scale, tuple[Study, ...]]:

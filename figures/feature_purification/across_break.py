@@ -17,7 +17,7 @@ from analyses.breakpoint_mixtures.lookup import MIXTURES, Lookup
 from analyses.breakpoint_mixtures.plots import PANELS, TICKS
 from analyses.breakpoint_mixtures.study import run_plan
 from analyses.core.claims import ClaimResult
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
 from figures.elements import band, mark_breakpoint, sheet
@@ -41,9 +41,9 @@ USED = frozenset(
 """Part and statistic of what is drawn or claimed."""
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """What is used of the study's measures."""
-    return used(run_plan(PLANS[scale], lab).measures).assign(scale=scale)
+    return used(run_plan(PLANS[scale], runner).measures).assign(scale=scale)
 
 
 def used(measures: pd.DataFrame) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.studies.scale import Scale
 from figures.elements import dots, names_below, sheet, zero_line
 from figures.feature_purification.deep import STUDIES, part_of
@@ -29,9 +29,9 @@ PAIRS = {
 }
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """Statistics of the angles by layer and pair."""
-    return part_of(scale, lab, "angles")
+    return part_of(scale, runner, "angles")
 
 
 def by_layer(data: pd.DataFrame, pair: str, statistic: str = "median") -> pd.DataFrame:

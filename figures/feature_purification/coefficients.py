@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimResult
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from analyses.purification.tables import SHOWN_QUANTILES
 from cotoolkit.studies.scale import Scale
 from figures.elements import sheet
@@ -23,9 +23,9 @@ KEYS = (
 )  # fmt: skip
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """Coefficients of three units and the mixture of all pure ones, of the first seed, with the scalars of all."""
-    data = collect_largest(scale, lab, "coefficients", "neurons")
+    data = collect_largest(scale, runner, "coefficients", "neurons")
     others = (data["table"] == "neurons") & ~(data["stage"].isin(list(STAGES)) & (data["pure"] == 1))
     dropped = ["norm", "alive", "top", "alpha", "mixture", "mass", "density", "participation", "residual_norm"]
     unused = [*dropped, "alive_clean", "pure_clean", "ratio", "angle_clean", "angle_initial"]

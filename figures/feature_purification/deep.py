@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from analyses.core.runner import Lab, Measurement
+from analyses.core.measurement import Measurement
+from analyses.core.runner import StudyRunner
 from analyses.features.attributions.agreement import map_cosine
 from analyses.features.filters import first_filters, lineage_cosine
 from analyses.features.layers import hidden_layers
@@ -87,20 +88,20 @@ STUDIES: dict[Scale, tuple[Study, ...]] = {scale: (_first_study(world),) for sca
 """What starts from w0; the rest starts from what these leave."""
 
 
-def collect_deep(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect_deep(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """Train and measure. Columns seed, part and those of the part (see `measured`), scale."""
     world = WORLDS[scale]
     for study in STUDIES[scale]:
-        lab.train(study)
+        runner.train(study)
     for seed in world.seeds:
-        arms = later_arms(world, lab.root, seed).values()
-        lab.train(world.study(f"purification-from-clean-{seed}", arms, [seed]))
-    return lab.measure([Family(scale, seed, str(lab.root)) for seed in world.seeds]).assign(scale=scale)
+        arms = later_arms(world, runner.root, seed).values()
+        runner.train(world.study(f"purification-from-clean-{seed}", arms, [seed]))
+    return runner.measure([Family(scale, seed, str(runner.root)) for seed in world.seeds]).assign(scale=scale)
 
 
-def part_of(scale: Scale, lab: Lab, *parts: str, first_seed: Sequence[str] = ()) -> pd.DataFrame:
+def part_of(scale: Scale, runner: StudyRunner, *parts: str, first_seed: Sequence[str] = ()) -> pd.DataFrame:
     """Some parts of the measures, and of some the first seed alone: pictures are shown of one."""
-    data = collect_deep(scale, lab)
+    data = collect_deep(scale, runner)
     shown = data["part"].isin(list(first_seed)) & (data["seed"] == data["seed"].min())
     rows: pd.DataFrame = data[data["part"].isin(list(parts)) | shown]
     return rows.dropna(axis="columns", how="all").reset_index(drop=True)

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.studies.scale import Scale
 from figures.feature_purification.deep import STUDIES, part_of, values
 from figures.feature_purification.pictures import picture_rows
@@ -20,9 +20,9 @@ from figures.recipe import Recipe
 SHOWN = 16
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """Filters of the first seed, and statistics of all."""
-    return part_of(scale, lab, "filter_statistics", first_seed=["filters"])
+    return part_of(scale, runner, "filter_statistics", first_seed=["filters"])
 
 
 def draw(data: pd.DataFrame) -> Figure:

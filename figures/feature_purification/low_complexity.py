@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimResult
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from analyses.purification.baselines import NAMES
 from cotoolkit.studies.scale import Scale
 from figures.elements import dots, names_below, percent, sheet
@@ -24,9 +24,9 @@ MODELS = {"network": ("clean_on", "fgm"), **{name: (f"{name}+on", f"{name}+at") 
 """By model: its stages after training on clean, and after training on with FGM."""
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """Scalars of the largest setting."""
-    return collect_largest(scale, lab)
+    return collect_largest(scale, runner)
 
 
 def draw(data: pd.DataFrame) -> Figure:

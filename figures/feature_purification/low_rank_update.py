@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.studies.scale import Scale
 from figures.elements import band, percent, sheet
 from figures.feature_purification.deep import RANKS, STUDIES, part_of, values
@@ -30,9 +30,9 @@ LOW = 4
 """Rank that counts as low in the claims; the layers have 16 to 64 units at scale smoke."""
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """PGD accuracy by rank, and of the robust network itself."""
-    return part_of(scale, lab, "ranks", "accuracies")
+    return part_of(scale, runner, "ranks", "accuracies")
 
 
 def draw(data: pd.DataFrame) -> Figure:

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.studies.scale import Scale
 from figures.feature_purification.deep import STUDIES, UNITS, part_of, values
 from figures.feature_purification.pictures import picture_rows
@@ -19,9 +19,9 @@ from figures.recipe import Recipe
 ROWS = {"clean, w": "clean", "robust, w′": "robust", "longer clean": "longer"}
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """Images of the first seed, and statistics of all."""
-    data = part_of(scale, lab, "maximising")
+    data = part_of(scale, runner, "maximising")
     chosen = (data["statistic"] != "pixel") | (data["seed"] == data["seed"].min())
     rows: pd.DataFrame = data[chosen]
     return rows.reset_index(drop=True)

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimResult, Verdict
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.studies.scale import Scale
 from figures.elements import sheet
 from figures.feature_purification.theory import STUDIES, collect_theory, judged
@@ -23,9 +23,9 @@ from figures.style import BLUE, GREEN, GREY, PAGE, VERMILION
 MARKS: dict[Verdict, tuple[str, str]] = {"holds": ("o", BLUE), "fails": ("X", VERMILION), "undecided": ("D", GREY)}
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """Scalars and time courses of all settings."""
-    data = collect_theory(scale, lab)
+    data = collect_theory(scale, runner)
     rows = data[data["table"].isin(["scalars", "course"])]
     return rows.dropna(axis="columns", how="all").reset_index(drop=True)
 

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimResult
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.studies.scale import Scale
 from figures.elements import band, percent, sheet
 from figures.feature_purification.theory import STAGES, STUDIES, collect_largest, judged, tables_of
@@ -18,9 +18,9 @@ KEYS = ("P6-loss", "P6-universal", "P6-random", "P11-recovery", "P11-gap", "Q-ra
 ATTACKS = {"pgd": "PGD", "universal": "one direction, −y D_w", "random": "random direction"}
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """Curves and scalars of the largest setting."""
-    return collect_largest(scale, lab, "curves")
+    return collect_largest(scale, runner, "curves")
 
 
 def draw(data: pd.DataFrame) -> Figure:

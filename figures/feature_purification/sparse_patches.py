@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.studies.scale import Scale
 from figures.elements import band, percent, sheet
 from figures.feature_purification.deep import ATOMS, STUDIES, part_of, values
@@ -29,9 +29,9 @@ FEW = 2
 """Filters a patch may be written with in the claims."""
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """Explained energy by network and number of filters."""
-    return part_of(scale, lab, "patches")
+    return part_of(scale, runner, "patches")
 
 
 def draw(data: pd.DataFrame) -> Figure:

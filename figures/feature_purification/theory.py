@@ -17,7 +17,8 @@ import pandas as pd
 from typing_extensions import override
 
 from analyses.core.claims import ClaimResult
-from analyses.core.runner import Lab, Measurement
+from analyses.core.measurement import Measurement
+from analyses.core.runner import StudyRunner
 from analyses.purification.experiment import run_setting
 from analyses.purification.predictions import judge
 from analyses.purification.setting import Setting, settings
@@ -91,14 +92,14 @@ def tables_of(data: pd.DataFrame) -> Tables:
     return Tables(**parts)
 
 
-def collect_theory(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect_theory(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """All tables of all settings of a scale."""
-    return lab.measure([Trained(setting) for setting in plan(scale)]).assign(scale=scale)
+    return runner.measure([Trained(setting) for setting in plan(scale)]).assign(scale=scale)
 
 
-def collect_largest(scale: Scale, lab: Lab, *names: str) -> pd.DataFrame:
+def collect_largest(scale: Scale, runner: StudyRunner, *names: str) -> pd.DataFrame:
     """Scalars, time course and some further tables of the largest setting with all stages."""
-    data = collect_theory(scale, lab)
+    data = collect_theory(scale, runner)
     largest = [setting for setting in plan(scale) if setting.full][-1].name
     rows: pd.DataFrame = data[(data["setting"] == largest) & data["table"].isin(["scalars", "course", *names])]
     return rows.dropna(axis="columns", how="all").reset_index(drop=True)

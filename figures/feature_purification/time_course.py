@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimResult
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.studies.scale import Scale
 from figures.elements import band, percent, sheet
 from figures.feature_purification.theory import STUDIES, collect_largest, judged, tables_of
@@ -23,9 +23,9 @@ PANELS = {
 }
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """Courses and scalars of the largest setting."""
-    return collect_largest(scale, lab)
+    return collect_largest(scale, runner)
 
 
 def draw(data: pd.DataFrame) -> Figure:

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from analyses.breakpoint_mixtures.arms import AFTER, BEFORE
-from analyses.core.run_measurement import Look
-from analyses.core.runner import Lab
+from analyses.core.measurement import RunMeasurement
+from analyses.core.runner import StudyRunner
 from cotoolkit.attacks.gradient import attack_mode, fgsm, holds, input_gradient, pgd
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.seeding import generator
@@ -51,17 +51,17 @@ def study_of(world: World) -> Study:
 STUDIES: dict[Scale, tuple[Study, ...]] = {scale: (study_of(world),) for scale, world in WORLDS.items()}
 
 
-def collect_around_break(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect_around_break(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """Train and measure the two arms. Columns arm, seed, iteration, statistic, value, scale."""
     world = WORLDS[scale]
     for study in STUDIES[scale]:
-        lab.train(study)
+        runner.train(study)
     looks = [
-        Look(world.config(world.arm(beta), seed), around_break, {"arm": arm, "seed": seed}, {"points": 100})
+        RunMeasurement(world.config(world.arm(beta), seed), around_break, {"arm": arm, "seed": seed}, {"points": 100})
         for arm, beta in ARMS.items()
         for seed in world.seeds
     ]
-    return lab.measure(looks).assign(scale=scale)
+    return runner.measure(looks).assign(scale=scale)
 
 
 def around_break(folder: RunFolder, points: int) -> pd.DataFrame:

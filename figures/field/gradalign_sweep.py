@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from analyses.core.statistics import estimate
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
@@ -85,9 +85,9 @@ def _paper() -> Study:
 STUDIES: dict[Scale, tuple[Study, ...]] = {"smoke": (_smoke(),), "paper": (_paper(),)}
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per method, radius and seed; a run that diverged has no accuracies."""
-    table = table_of(lab, STUDIES[scale])
+    table = table_of(runner, STUDIES[scale])
     accuracy = WORLDS[scale].accuracy
     if "method.steps" not in table:
         table["method.steps"] = float("nan")

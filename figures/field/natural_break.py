@@ -11,8 +11,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.run_measurement import Look
-from analyses.core.runner import Lab
+from analyses.core.measurement import RunMeasurement
+from analyses.core.runner import StudyRunner
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
@@ -74,11 +74,11 @@ def course(folder: RunFolder) -> pd.DataFrame:
     return pd.concat([found, own], ignore_index=True)[["iteration", "statistic", "value"]]
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """Train the runs, and read their courses."""
-    table_of(lab, [STUDY])
-    looks = [Look(run, course, {"width": run.model.width, "seed": run.seed}) for run in STUDY.runs()]
-    return lab.measure(looks).assign(scale=scale)
+    table_of(runner, [STUDY])
+    looks = [RunMeasurement(run, course, {"width": run.model.width, "seed": run.seed}) for run in STUDY.runs()]
+    return runner.measure(looks).assign(scale=scale)
 
 
 def statistic(data: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from analyses.holistic_robust.certificate import by_size, coverage
 from cotoolkit.studies.scale import Scale
 from figures.elements import percent, sheet
@@ -24,7 +24,7 @@ POINTS = (100, 200, 500, 1000, 2000, 5000, 10_000, 50_000)
 ERRORS = (0.1, 0.5)
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """Shares of violations by seed (kind "coverage", see `coverage`), then bounds by size (kind "size")."""
     simulated = [coverage(REPETITIONS, seed=seed).assign(seed=seed, kind="coverage") for seed in SEEDS]
     sizes = [by_size(error, POINTS).assign(kind="size") for error in ERRORS]

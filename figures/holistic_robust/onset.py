@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimResult
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from analyses.holistic_robust.answers import onset_claims
 from analyses.holistic_robust.settings import PLAIN, hr_name
 from analyses.holistic_robust.study import losses_of, recorded
@@ -27,12 +27,12 @@ WINDOW = 40
 """Iterations over which courses of weights are averaged, for the picture."""
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per arm and seed (kind "run", see `onset_table`), then weights around the break (kind "weight")."""
     plan = PLANS[scale]
-    runs = lab.train(plan.study("onset"))
-    onsets = onset_table(runs, losses_of(plan, "onset", runs, lab), plan.onset)
-    weights = weight_courses(onsets, lab.root, recorded(plan.onset))
+    runs = runner.train(plan.study("onset"))
+    onsets = onset_table(runs, losses_of(plan, "onset", runs, runner), plan.onset)
+    weights = weight_courses(onsets, runner.root, recorded(plan.onset))
     return pd.concat([onsets.assign(kind="run"), weights.assign(kind="weight")], ignore_index=True).assign(scale=scale)
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimResult
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from analyses.holistic_robust.answers import overfitting_claims
 from analyses.holistic_robust.study import losses_of
 from analyses.holistic_robust.tables import end_table, gap_table
@@ -22,11 +22,11 @@ from figures.recipe import Recipe
 from figures.style import METHODS, PAGE
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per arm, seed and iteration (kind "course", see `gap_table`), then of the ends (see `end_table`)."""
     plan = PLANS[scale]
-    runs = lab.train(plan.study("overfitting"))
-    losses = losses_of(plan, "overfitting", runs, lab)
+    runs = runner.train(plan.study("overfitting"))
+    losses = losses_of(plan, "overfitting", runs, runner)
     gaps = gap_table(losses, plan.overfitting)
     ends = end_table(losses, gaps)
     return pd.concat([gaps.assign(kind="course"), ends.assign(kind="end")], ignore_index=True).assign(scale=scale)

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimResult
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from analyses.holistic_robust.answers import poison_claims
 from analyses.holistic_robust.settings import PLAIN
 from analyses.holistic_robust.study import losses_of
@@ -23,12 +23,12 @@ from figures.recipe import Recipe
 from figures.style import BLUE, GREEN, GREY, PAGE, VERMILION
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per arm and seed; see `poison_table`."""
     plan = PLANS[scale]
     assert plan.poisoned is not None
-    runs = lab.train(plan.study("poison"))
-    losses = losses_of(plan, "poison", runs, lab)
+    runs = runner.train(plan.study("poison"))
+    losses = losses_of(plan, "poison", runs, runner)
     return poison_table(losses, plan.poisoned, int(plan.poisoned.settings["batch_size"])).assign(scale=scale)
 
 

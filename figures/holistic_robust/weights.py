@@ -13,7 +13,7 @@ import torch
 from matplotlib.figure import Figure
 
 from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.methods._terms.worst_case import Order, effective_share, worst_case
 from cotoolkit.studies.scale import Scale
 from figures.elements import sheet
@@ -31,7 +31,7 @@ ORDERS: dict[Order, str] = {"lp_then_kl": "LP then KL", "kl_then_lp": "KL then L
 COLOURS = (BLUE, VERMILION, GREEN)
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
+def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per order, law, seed and rank; see `by_rank`."""
     found = [by_rank(r, alpha, order, seed) for r, alpha in LAWS for order in ORDERS for seed in SEEDS]
     return pd.concat(found, ignore_index=True).assign(scale=scale)

@@ -9,13 +9,10 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.runner import Lab
-from cotoolkit.studies.scale import Scale
+from analyses.core.claims import claim, with_sources
+from analyses.local_ball.claims import ROWS
 from figures.elements import dots, names_below, percent, sheet
-from figures.local_ball.plan import STUDIES
-from figures.local_ball.reading import collected, judged, numbers
-from figures.recipe import Recipe
+from figures.local_ball.data import RECIPES_OF, claim_table, table_with
 from figures.style import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, VERMILION
 
 ARMS = {
@@ -28,7 +25,7 @@ ARMS = {
 }
 """Arm: name below, colour, marker."""
 
-SOURCES = {
+_SOURCES = {
     "adversary_beats_clean": "ours: test [R] of the paper's idea",
     "adversary_beats_corner": "ours: test [R] of the paper's idea",
     "steps_help": "ours: reconstructed [R], prediction 2",
@@ -36,9 +33,14 @@ SOURCES = {
 }
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
-    """One row per run."""
-    return collected(scale, lab)
+CLAIMS = claim_table(
+    claim(
+        "local_term_needed", "without the local term training is less robust", "robust accuracy: LBT-M less FGSM",
+        above=0.0, source="ours: reconstructed [R], T2", value=lambda n: n.less("lbt", "fgsm"),
+    ),
+    *with_sources(ROWS, _SOURCES),
+)  # fmt: skip
+"""What each part does."""
 
 
 def draw(data: pd.DataFrame) -> Figure:
@@ -58,25 +60,11 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """What each part does."""
-    read = numbers(data)
-    needed = check(
-        Claim(
-            "local_term_needed", "without the local term training is less robust",
-            "robust accuracy: LBT-M less FGSM", "above", 0.0, 0.0, "ours: reconstructed [R], T2",
-        ),
-        read.less("lbt", "fgsm").to_numpy(),
-    )  # fmt: skip
-    return [needed, *judged(data, SOURCES)]
-
-
-RECIPE = Recipe(
-    name="local_ball/ablation",
+RECIPE = RECIPES_OF.recipe(
+    "local_ball/ablation",
     shows="The local term, its inner step and the centre of its ball: robust accuracy and the break",
     item="T2 of our spec; the paper's ablation could not be read",
-    studies=STUDIES,
-    collect=collect,
+    table=table_with(),
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

@@ -10,35 +10,31 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import ClaimResult
-from analyses.core.runner import Lab
-from analyses.local_ball.settings import OURS, RIVALS
-from cotoolkit.studies.scale import Scale
+from analyses.core.claims import with_sources
+from analyses.local_ball.claims import ROWS
+from analyses.local_ball.plan import BASELINE_ARMS, LBT_ARMS
 from figures.elements import percent, sheet
-from figures.local_ball.plan import STUDIES
-from figures.local_ball.reading import collected, judged
-from figures.recipe import Recipe
+from figures.local_ball.data import RECIPES_OF, claim_table, table_with
 from figures.style import METHODS, ORANGE, PAGE
 
 FAMILIES: dict[str, tuple[str, tuple[str, ...], str]] = {
     "fgsm": ("FGSM", ("fgsm",), "v"),
-    "n_fgsm": ("N-FGSM", RIVALS["N-FGSM"], "^"),
-    "pgd": ("PGD", RIVALS["PGD"], "s"),
-    "trades": ("TRADES", RIVALS["TRADES"], "D"),
-    "gradalign": ("GradAlign", RIVALS["GradAlign"], "P"),
-    "local_ball": ("LBT (reconstructed)", OURS["LBT-M"], "o"),
+    "n_fgsm": ("N-FGSM", BASELINE_ARMS["N-FGSM"], "^"),
+    "pgd": ("PGD", BASELINE_ARMS["PGD"], "s"),
+    "trades": ("TRADES", BASELINE_ARMS["TRADES"], "D"),
+    "gradalign": ("GradAlign", BASELINE_ARMS["GradAlign"], "P"),
+    "local_ball": ("LBT (reconstructed)", LBT_ARMS["LBT-M"], "o"),
 }
 """Lines of the picture: name, arms, marker."""
 
 _EQUAL_COST = "ours: reconstructed [R], after the paper's claim T"
-SOURCES = dict.fromkeys(("above_pgd", "above_n_fgsm", "above_trades", "above_gradalign"), _EQUAL_COST) | {
+_SOURCES = dict.fromkeys(("above_pgd", "above_n_fgsm", "above_trades", "above_gradalign"), _EQUAL_COST) | {
     "not_masked": "ours: reconstructed [R], D8",
 }
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
-    """One row per run."""
-    return collected(scale, lab)
+CLAIMS = claim_table(*with_sources(ROWS, _SOURCES))
+"""Claim T against each family, and whether the robustness is real."""
 
 
 def draw(data: pd.DataFrame) -> Figure:
@@ -61,17 +57,11 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """Claim T against each family, and whether the robustness is real."""
-    return judged(data, SOURCES)
-
-
-RECIPE = Recipe(
-    name="local_ball/cost",
+RECIPE = RECIPES_OF.recipe(
+    "local_ball/cost",
     shows="What local-ball training buys at equal cost, beside single-step methods and PGD",
     item="T1 and F1 of our spec; the paper's tables could not be read",
-    studies=STUDIES,
-    collect=collect,
+    table=table_with(),
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

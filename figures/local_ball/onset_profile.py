@@ -5,34 +5,42 @@ That the loss is no longer monotone along the step is known [S] (Kim et al.); th
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.runner import Lab
-from analyses.local_ball.settings import AFTER, BEFORE
-from cotoolkit.studies.scale import Scale
+from analyses.core.claims import claim, with_sources
+from analyses.local_ball.claims import ROWS
+from analyses.local_ball.plan import AFTER, BEFORE
+from analyses.local_ball.results import LocalBallResults
 from figures.elements import band, mark_breakpoint, percent, sheet
-from figures.local_ball.plan import STUDIES
-from figures.local_ball.reading import collected, judged, numbers
-from figures.recipe import Recipe
+from figures.local_ball.data import RECIPES_OF, claim_table, table_with
 from figures.style import CYCLE, DASHES, GREEN, MARKERS, PAGE, VERMILION
 
-SHOWN = (-64, BEFORE, AFTER, 64)
+PLOTTED_OFFSETS = (-64, BEFORE, AFTER, 64)
 """Iterations since the break whose profiles are drawn."""
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
-    """One row per run, then profiles and where they peak."""
-    return collected(scale, lab, ("profile", "needed_median", "interior_share"))
+def _moved_inside(n: LocalBallResults) -> pd.Series[float]:
+    before, after = (n.measured("fgsm", "interior_share", offset=offset) for offset in (BEFORE, AFTER))
+    return after - before
+
+
+CLAIMS = claim_table(
+    claim(
+        "peak_moves_inside", "at the break the loss along FGSM's step stops growing monotonically",
+        f"share of images whose loss peaks inside: {AFTER} iterations after the break less {-BEFORE} before",
+        above=0.0, source="ours: mechanism [R], section 5", value=_moved_inside,
+    ),
+    *with_sources(ROWS, {"moves_outside": "ours: counter-hypothesis [R], section 5"}),
+)  # fmt: skip
+"""The peak moves inwards across the break, and what is left of it in networks that do not break."""
 
 
 def draw(data: pd.DataFrame) -> Figure:
     """Profiles, and how their peak moves inwards."""
     figure, (left, right) = sheet(PAGE, 2.7, 1, 2)
     around = data[(data["arm"] == "fgsm") & data["offset"].notna()]
-    for index, offset in enumerate(SHOWN):
+    for index, offset in enumerate(PLOTTED_OFFSETS):
         rows = around[(around["statistic"] == "profile") & (around["offset"] == offset)]
         look = {"colour": CYCLE[index], "line": DASHES[index], "marker": MARKERS[index], "label": f"{offset:+d}"}
         band(left, rows, "place", "value", **look)
@@ -51,29 +59,11 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """The peak moves inwards across the break, and what is left of it in networks that do not break."""
-    read = numbers(data)
-    inside = read.measured("fgsm", "interior_share", offset=AFTER) - read.measured(
-        "fgsm", "interior_share", offset=BEFORE
-    )
-    moved = check(
-        Claim(
-            "peak_moves_inside", "at the break the loss along FGSM's step stops growing monotonically",
-            f"share of images whose loss peaks inside: {AFTER} iterations after the break less {-BEFORE} before",
-            "above", 0.0, 0.0, "ours: mechanism [R], section 5",
-        ),
-        np.asarray(inside, dtype=float),
-    )  # fmt: skip
-    return [moved, *judged(data, {"moves_outside": "ours: counter-hypothesis [R], section 5"})]
-
-
-RECIPE = Recipe(
-    name="local_ball/onset_profile",
+RECIPE = RECIPES_OF.recipe(
+    "local_ball/onset_profile",
     shows="The loss along FGSM's step stops growing when catastrophic overfitting sets in",
     item="Section 5 of our spec (diagnostic D7); the paper says nothing of it that was read",
-    studies=STUDIES,
-    collect=collect,
+    table=table_with("profile", "needed_median", "interior_share"),
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

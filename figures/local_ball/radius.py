@@ -9,18 +9,15 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import ClaimResult
-from analyses.core.runner import Lab
-from analyses.local_ball.settings import AFTER, BEFORE
-from cotoolkit.studies.scale import Scale
+from analyses.core.claims import with_sources
+from analyses.local_ball.claims import ROWS
+from analyses.local_ball.plan import AFTER, BEFORE
 from figures.elements import band, percent, sheet
-from figures.local_ball.plan import STUDIES
-from figures.local_ball.reading import collected, judged, numbers
-from figures.recipe import Recipe
+from figures.local_ball.data import RECIPES_OF, claim_table, results, table_with
 from figures.style import BLUE, GREEN, GREY, PAGE, VERMILION
 
 _ONE = "ours: reconstructed [R], prediction 1"
-SOURCES = {
+_SOURCES = {
     "delays_break": "ours: reconstructed [R]",
     "threshold_before": _ONE,
     "threshold_after": _ONE,
@@ -29,14 +26,13 @@ SOURCES = {
 }
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
-    """One row per run, then where FGSM's loss peaks around its break."""
-    return collected(scale, lab, ("needed_median",))
+CLAIMS = claim_table(*with_sources(ROWS, _SOURCES))
+"""Prediction 1; "escape_is_real" only where PGD-3 is at hand."""
 
 
 def draw(data: pd.DataFrame) -> Figure:
     """The break, and accuracies; the predicted radii stand as dotted lines."""
-    read = numbers(data)
+    read = results(data)
     radii = {"fgsm": 0.0, **read.plan.sweep()}
     runs = read.outcomes[read.outcomes["arm"].isin(radii)]
     runs = runs.assign(rho=runs["arm"].map(radii), broke=1 - runs["escaped"].astype(float))
@@ -64,17 +60,11 @@ def _side(offset: int) -> str:
     return "before" if offset < 0 else "after"
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """Prediction 1; "escape_is_real" only where PGD-3 is at hand."""
-    return judged(data, SOURCES)
-
-
-RECIPE = Recipe(
-    name="local_ball/radius",
+RECIPE = RECIPES_OF.recipe(
+    "local_ball/radius",
     shows="Local-ball training against the radius of its ball, with the radius that the loss profile predicts",
     item="F2 of our spec, and its prediction 1; the paper's figure could not be read",
-    studies=STUDIES,
-    collect=collect,
+    table=table_with("needed_median"),
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

@@ -9,13 +9,11 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import Claim, ClaimResult, check
-from analyses.core.runner import Lab
-from cotoolkit.studies.scale import Scale
+from analyses.core.claims import ClaimRow, claim
+from analyses.local_ball.plan import RHO
+from analyses.local_ball.results import LocalBallResults
 from figures.elements import band, sheet
-from figures.local_ball.plan import STUDIES
-from figures.local_ball.reading import collected, numbers
-from figures.recipe import Recipe
+from figures.local_ball.data import RECIPES_OF, claim_table, table_with
 from figures.style import BLUE, GREEN, ORANGE, PAGE, PURPLE, VERMILION
 
 ARMS = {
@@ -28,21 +26,36 @@ ARMS = {
 KINDS = {"kappa_random": "random point", "kappa_worst": "worst of 20 steps"}
 
 
-def collect(scale: Scale, lab: Lab) -> pd.DataFrame:
-    """One row per run, then the divergences."""
-    return collected(scale, lab, tuple(KINDS))
+def _smoother(key: str, statement: str, other: str, place: float) -> ClaimRow[LocalBallResults]:
+    return claim(
+        key, statement, f"worst KL in the ball of {place:g} ε: LBT-M less {other}, nats",
+        below=0.0, source="ours: reconstructed [R], D1",
+        value=lambda n: (
+            n.measured("lbt", "kappa_worst", place=place) - n.measured(other, "kappa_worst", place=place)
+        ),
+    )  # fmt: skip
+
+
+CLAIMS = claim_table(
+    _smoother("smooth_at", "local-ball training smooths the ball that it trains on", "fgsm", RHO),
+    _smoother("smooth_beyond", "its smoothness reaches beyond, to twice the radius", "fgsm", 2 * RHO),
+    _smoother(
+        "smooth_by_centre", "the ball at the adversary is smoother than after training on one at the image",
+        "centre clean", RHO,
+    ),
+)  # fmt: skip
+"""Smoothness at the radius of training, and beyond it, and whether it needs the centre."""
 
 
 def draw(data: pd.DataFrame) -> Figure:
     """Both kinds of points; the line marks the radius of training."""
-    plan = numbers(data).plan
     figure, axes = sheet(PAGE, 2.7, 1, 2, sharey=True)
     for axis, (statistic, title) in zip(axes, KINDS.items(), strict=True):
         for arm, (label, colour, line, marker) in ARMS.items():
             rows = data[(data["statistic"] == statistic) & (data["arm"] == arm)]
             if len(rows):
                 band(axis, rows, "place", "value", colour=colour, line=line, marker=marker, label=label)
-        axis.axvline(plan.rho, color="black", lw=0.7, ls=":")
+        axis.axvline(RHO, color="black", lw=0.7, ls=":")
         places = sorted(data["place"].dropna().unique())
         axis.set(xscale="log", yscale="log", title=title, xlabel="radius of the ball (units of ε; dotted: trained)")
         axis.set_xticks(places, [f"{place:g}" for place in places])
@@ -52,38 +65,11 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """Smoothness at the radius of training, and beyond it, and whether it needs the centre."""
-    read = numbers(data)
-    rho = read.plan.rho
-
-    def less(other: str, place: float) -> pd.Series[float]:
-        return read.measured("lbt", "kappa_worst", place=place) - read.measured(other, "kappa_worst", place=place)
-
-    asked = (
-        ("smooth_at", "local-ball training smooths the ball that it trains on", "fgsm", rho),
-        ("smooth_beyond", "its smoothness reaches beyond, to twice the radius", "fgsm", 2 * rho),
-        ("smooth_by_centre", "the ball at the adversary is smoother than after training on one at the image",
-         "centre clean", rho),
-    )  # fmt: skip
-    return [
-        check(
-            Claim(
-                key, statement, f"worst KL in the ball of {place:g} ε: LBT-M less {other}, nats", "below", 0.0, 0.0,
-                "ours: reconstructed [R], D1",
-            ),
-            less(other, place).to_numpy(),
-        )
-        for key, statement, other, place in asked
-    ]  # fmt: skip
-
-
-RECIPE = Recipe(
-    name="local_ball/sensitivity",
+RECIPE = RECIPES_OF.recipe(
+    "local_ball/sensitivity",
     shows="How far predictions change in balls around adversaries, by method and radius",
     item="F3 of our spec (diagnostic D1)",
-    studies=STUDIES,
-    collect=collect,
+    table=table_with(*KINDS),
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

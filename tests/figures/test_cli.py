@@ -13,7 +13,7 @@ from analyses.claims import Claim, check
 from figures.recipe import Recipe
 from figures.strokes import sheet
 
-def collect(scale, lab):
+def collect(scale, runner):
     return pd.DataFrame({"seed": [0, 1, 2], "value": [1.0, 1.1, 0.9]})
 
 def draw(data):

@@ -7,7 +7,7 @@ import torch
 from scipy import fft
 from torch import nn
 
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from cotoolkit.core.errors import DataError, RunError
 from cotoolkit.evaluation.protocol import evaluate, named_protocol
 from cotoolkit.runs.checkpoints import Points, evaluation_points, trained
@@ -226,13 +226,13 @@ def test_overshoot_energy_and_contrast_by_hand():
 def test_calibration_without_its_data_says_so_in_one_line(monkeypatch, tmp_path):
     monkeypatch.delenv("COTOOLKIT_DATA", raising=False)
     with pytest.raises(DataError) as error:
-        calibration.collect("laptop", Lab(tmp_path, tmp_path))
+        calibration.collect("laptop", StudyRunner(tmp_path, tmp_path))
     assert "COTOOLKIT_DATA" in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_calibration_of_the_digits_counts_what_lies_outside():
-    table = calibration.collect("smoke", Lab(RunFolder("unused").path, RunFolder("unused").path))
+    table = calibration.collect("smoke", StudyRunner(RunFolder("unused").path, RunFolder("unused").path))
     entries = table[table["measure"] == "entries_outside"].groupby("at")["value"].mean()
     assert entries[0.0] == 0
     assert entries.is_monotonic_increasing

@@ -5,9 +5,10 @@ import io
 import pandas as pd
 import pytest
 
+from analyses.local_ball.plan import PLANS
+from analyses.local_ball.study import MEASURE
 from figures.local_ball import ablation, radius, sensitivity
-from figures.local_ball.plan import PLANS
-from figures.local_ball.reading import MEASURE, numbers
+from figures.local_ball.data import GALLERY_PLANS, results
 
 ROBUST = {"fgsm": 0.0, "lbt rho=0.25": 0.1, "lbt": 0.6, "lbt m=0": 0.2, "centre clean": 0.5}
 
@@ -38,14 +39,14 @@ def data() -> pd.DataFrame:
 
 
 def test_the_table_is_read_as_the_analysis_reads_it(data):
-    read = numbers(data)
+    read = results(data)
     assert read.of("lbt").tolist() == pytest.approx([0.6, 0.61, 0.62])
     assert read.sweep(0) == ([0.25, 0.5], [False, True])
     assert read.measured("fgsm", "needed_median", offset=8).tolist() == [0.3] * 3
 
 
 def test_claims_of_the_radius(data):
-    found = {one.claim.key: one for one in radius.claims(data)}
+    found = {one.claim.key: one for one in radius.CLAIMS(data)}
     assert found["threshold_after"].found.mean == pytest.approx(0.375 - 0.3)  # half-way between 0.25 and 0.5
     assert found["if_and_only_if"].found.mean == 1
     assert found["delays_break"].found.mean == 0.5
@@ -53,7 +54,7 @@ def test_claims_of_the_radius(data):
 
 
 def test_claims_of_parts_and_of_smoothness(data):
-    found = {one.claim.key: one for one in [*ablation.claims(data), *sensitivity.claims(data)]}
+    found = {one.claim.key: one for one in [*ablation.CLAIMS(data), *sensitivity.CLAIMS(data)]}
     assert found["local_term_needed"].found.mean == pytest.approx(0.6)
     assert found["adversary_beats_clean"].found.mean == pytest.approx(0.1)
     assert found["steps_help"].found.mean == pytest.approx(0.5)
@@ -64,8 +65,6 @@ def test_claims_of_parts_and_of_smoothness(data):
 
 
 def test_the_plan_is_a_part_of_the_study():
-    from analyses.local_ball.settings import PLANS as WHOLE
-
-    own = {run.identity for run in PLANS["smoke"].first_round().runs()}
+    own = {run.identity for run in GALLERY_PLANS["smoke"].study().runs()}
     assert len(own) == 24
-    assert own < {run.identity for run in WHOLE["smoke"].first_round().runs()}
+    assert own < {run.identity for run in PLANS["smoke"].study().runs()}

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from analyses.core.claims import Claim, check
-from analyses.core.runner import Lab
+from analyses.core.runner import StudyRunner
 from analyses.core.statistics import estimate
 from cotoolkit.core.errors import ConfigError, RunError
 from cotoolkit.studies.study import Study
@@ -37,7 +37,7 @@ def slopes(data):
     return wide[2] - wide[0]
 
 
-def collect(scale, lab):
+def collect(scale, runner):
     return pd.DataFrame(
         [{"x": x, "seed": seed, "y": x * (0.9 + 0.1 * seed), "scale": scale} for x in range(3) for seed in range(3)]
     )
@@ -56,14 +56,14 @@ RECIPE = Recipe(
 
 
 @pytest.fixture
-def lab(tmp_path):
-    return Lab(tmp_path / "runs", tmp_path / "measured", jobs=1, device="cpu")
+def runner(tmp_path):
+    return StudyRunner(tmp_path / "runs", tmp_path / "measured", jobs=1, device="cpu")
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("made")
-    make(RECIPE, "smoke", Lab(folder / "runs", folder / "measured", jobs=1, device="cpu"), folder / "gallery")
+    make(RECIPE, "smoke", StudyRunner(folder / "runs", folder / "measured", jobs=1, device="cpu"), folder / "gallery")
     return folder / "gallery"
 
 
@@ -98,9 +98,9 @@ def test_fonts_are_embedded(gallery):
     assert b"<text" not in (gallery / FOLDER / "figure.svg").read_bytes()  # outlines
 
 
-def test_made_again_it_is_the_same_to_the_bit(gallery, lab, tmp_path):
+def test_made_again_it_is_the_same_to_the_bit(gallery, runner, tmp_path):
     before = {path.name: path.read_bytes() for path in (gallery / FOLDER).iterdir()}
-    make(RECIPE, "smoke", lab, gallery)
+    make(RECIPE, "smoke", runner, gallery)
     assert {path.name: path.read_bytes() for path in (gallery / FOLDER).iterdir()} == before
 
 
@@ -206,18 +206,18 @@ def test_an_unreadable_record_is_one_line(gallery):
     assert "\n" not in problem
 
 
-def test_numbers_keep_all_their_bits(gallery, lab):
-    exact = dataclasses.replace(RECIPE, collect=lambda scale, lab: collect(scale, lab).assign(z=0.1 + 0.2))
-    make(exact, "smoke", lab, gallery)
+def test_numbers_keep_all_their_bits(gallery, runner):
+    exact = dataclasses.replace(RECIPE, collect=lambda scale, runner: collect(scale, runner).assign(z=0.1 + 0.2))
+    make(exact, "smoke", runner, gallery)
     assert read_data(gallery / FOLDER)["z"].iloc[0] == 0.1 + 0.2
 
 
-def test_an_unknown_scale(lab, tmp_path):
+def test_an_unknown_scale(runner, tmp_path):
     with pytest.raises(ConfigError, match=r"field/made_up has no scale 'laptop'; choose from smoke"):
-        make(RECIPE, "laptop", lab, tmp_path)
+        make(RECIPE, "laptop", runner, tmp_path)
 
 
-def test_recipes_share_runs(lab, tmp_path):
+def test_recipes_share_runs(runner, tmp_path):
     base = {
         "data": {"name": "digits", "train_size": 64, "test_size": 40},
         "model": {"name": "mlp", "hidden": [8]},
@@ -235,18 +235,18 @@ def test_recipes_share_runs(lab, tmp_path):
             RECIPE,
             name=f"field/{study.name}",
             studies={"smoke": (study,)},
-            collect=lambda scale, lab, study=study: table_of(lab, [study])[["epsilon", "seed", "clean"]],
+            collect=lambda scale, runner, study=study: table_of(runner, [study])[["epsilon", "seed", "clean"]],
             draw=lambda data: draw(pd.DataFrame({"x": [0, 1], "y": [0, 1]})),
             claims=lambda data: [],
             compare=lambda data: [],
         )
         for study in studies
     ]
-    train_first(shared, "smoke", lab)
-    runs = {path.name: path.stat().st_mtime_ns for path in lab.root.glob("digits-*/result.json")}
-    assert len(list(lab.root.glob("digits-*"))) == 3
+    train_first(shared, "smoke", runner)
+    runs = {path.name: path.stat().st_mtime_ns for path in runner.root.glob("digits-*/result.json")}
+    assert len(list(runner.root.glob("digits-*"))) == 3
     for recipe in shared:
-        record = make(recipe, "smoke", lab, tmp_path / "gallery")
+        record = make(recipe, "smoke", runner, tmp_path / "gallery")
         assert len(record.making.runs) == 2
         assert record.making.seeds == (0,)
         assert set(record.making.protocols) == {"clean", "fgsm"}
@@ -254,7 +254,7 @@ def test_recipes_share_runs(lab, tmp_path):
         assert record.making.training_seconds > 0
         known = cost(runs_of(recipe, "smoke"), stored(tmp_path / "gallery", recipe, "smoke"))
         assert (known.runs, known.seconds) == (2, record.making.training_seconds)
-    assert {path.name: path.stat().st_mtime_ns for path in lab.root.glob("digits-*/result.json")} == runs
+    assert {path.name: path.stat().st_mtime_ns for path in runner.root.glob("digits-*/result.json")} == runs
 
 
 def test_a_recipe_of_ones_own(tmp_path, monkeypatch):

@@ -3,7 +3,7 @@ import pytest
 
 from analyses.breakpoint_mixtures.arms import AFTER, BEFORE, METHODS, OFFSETS, PLANS, SHUFFLED, Plan, World, breaks_of
 from analyses.breakpoint_mixtures.arms import kept_iterations as kept
-from analyses.core.runner import at_scale
+from analyses.core.plan import at_scale
 from cotoolkit.config import RunConfig
 from cotoolkit.core.errors import ConfigError
 

@@ -14,7 +14,7 @@ from analyses.breakpoint_mixtures.checkpoints import NORM_MATCHED, OTHERS, load_
 from analyses.breakpoint_mixtures.measure import Unit
 from analyses.breakpoint_mixtures.page import report_of
 from analyses.breakpoint_mixtures.study import run_plan, why_left_out
-from analyses.core.runner import Lab, Watch
+from analyses.core.runner import RunCallbacks, StudyRunner
 from cotoolkit.core.errors import RunError
 from cotoolkit.pages import write_report
 from cotoolkit.runs.checkpoints import evaluation_points
@@ -83,8 +83,8 @@ def test_changes_of_the_images_have_one_norm():
 
 def test_everything_is_measured_kept_and_shown(root, tmp_path):
     ended = []
-    lab = Lab(root, tmp_path, jobs=1, watch=Watch(on_measured=lambda *what: ended.append(what)))
-    table = lab.measure([UNIT])
+    runner = StudyRunner(root, tmp_path, jobs=1, callbacks=RunCallbacks(on_measured=lambda *what: ended.append(what)))
+    table = runner.measure([UNIT])
     assert ended == [("w, seed 0", 1, 1)]
     assert set(table["part"]) == {"mixtures", "features", "gain", "accuracy", "edit"}
     for part, rows in table.groupby("part"):
@@ -99,7 +99,7 @@ def test_everything_is_measured_kept_and_shown(root, tmp_path):
         "removal_restores",
     }
     assert {key for key, result in known.items() if result.found.n == 0} <= in_shares  # of a fall there need not be
-    same = lab.measure([UNIT])
+    same = runner.measure([UNIT])
     assert len(ended) == 1  # what is there is read
     assert same.equals(table)
     breaks = pd.DataFrame([{"world": "w", "seed": 0, "breakpoint": BREAK, "iterations": LAST}])
@@ -114,4 +114,4 @@ def test_a_study_whose_runs_fail_says_why_in_one_line(tmp_path):
     settings = {**SETTINGS, "data": {"name": "folder:nowhere"}, "model": {"name": "mlp"}}
     plan = Plan(scale="custom", worlds=(World(name="w", why="", settings=settings, seeds=(0,)),))
     with pytest.raises(RunError, match=r"^1 of 1 runs failed; \S+: .*nowhere"):
-        run_plan(plan, Lab(tmp_path, tmp_path / "out", jobs=1, device="cpu"))
+        run_plan(plan, StudyRunner(tmp_path, tmp_path / "out", jobs=1, device="cpu"))

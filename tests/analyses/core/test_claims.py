@@ -1,8 +1,9 @@
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
-from analyses.core.claims import Claim, check, verdict_table
+from analyses.core.claims import Claim, ClaimTable, check, claim, judge, verdict_table, with_sources
 from analyses.core.statistics import bootstrap, estimate, holm, paired_p, slope
 
 ABOVE = Claim("key", "it is large", "share", "above", 0.5, 0.0)
@@ -91,3 +92,48 @@ def test_the_table_has_a_row_per_claim():
     assert table["verdict"].tolist() == ["holds", "undecided"]
     assert table["holm_p"].iloc[0] == pytest.approx(stats.ttest_1samp([0.8, 0.82, 0.81], 0.5).pvalue)
     assert table["expected"].tolist() == ["above 0.5", "below 0.5"]
+
+
+ROWS = (
+    claim("rises", "it rises by {word}", "slope", value=lambda n: n["slope"], above=0.5, source="[P]"),
+    claim("falls", "it falls", "slope", value=lambda n: -n["slope"], below=0.0, null=1.0, needs=("other",)),
+    claim("unknown", "nobody measured it", "slope", value=lambda n: [np.nan] * 3, below=0.0),
+)
+NUMBERS = {"slope": np.array([0.9, 1.0, 1.1])}
+
+
+def test_a_row_has_one_threshold():
+    assert (ROWS[0].claim.side, ROWS[0].claim.threshold, ROWS[0].claim.null) == ("above", 0.5, 0.0)
+    assert (ROWS[1].claim.side, ROWS[1].claim.threshold, ROWS[1].claim.null) == ("below", 0.0, 1.0)
+    for ends in ({}, {"above": 0.0, "below": 0.0}):
+        with pytest.raises(ValueError, match="either above= or below="):
+            claim("key", "statement", "measure", value=lambda n: n, **ends)
+
+
+def test_rows_are_judged_in_order():
+    found = judge(ROWS, NUMBERS, words={"word": "much"})
+    assert [(result.claim.key, result.verdict) for result in found] == [
+        ("rises", "holds"),
+        ("falls", "holds"),
+        ("unknown", "undecided"),
+    ]
+    assert found[0].claim.statement == "it rises by much"
+    assert judge(ROWS, NUMBERS)[0].claim.statement == "it rises by {word}"
+
+
+def test_rows_without_their_arms_or_numbers_are_left_out():
+    assert [one.claim.key for one in judge(ROWS, NUMBERS, arms=["fgsm"], only_known=True)] == ["rises"]
+    assert [one.claim.key for one in judge(ROWS, NUMBERS, arms=["other"])] == ["rises", "falls", "unknown"]
+
+
+def test_a_table_of_claims_reads_its_numbers_from_data():
+    table = ClaimTable(ROWS, lambda data: {"slope": data["y"]}, only_known=True, arms=lambda n: ["other"])
+    assert [one.verdict for one in table(pd.DataFrame({"y": [0.1, 0.12, 0.11]}))] == ["fails", "holds"]
+
+
+def test_sources_are_reworded_and_nothing_else():
+    (row,) = with_sources(ROWS, {"rises": "paper [P]: abstract"})
+    assert row.claim.source == "paper [P]: abstract"
+    assert (row.claim.statement, row.value) == (ROWS[0].claim.statement, ROWS[0].value)
+    with pytest.raises(KeyError):
+        with_sources(ROWS, {"missing": ""})

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from analyses.core.statistics import kaplan_meier, log_rank
+from analyses.core.survival import kaplan_meier, log_rank
 
 
 def test_kaplan_meier_by_hand():

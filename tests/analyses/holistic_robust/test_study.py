@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 import torch
 
-from analyses.core.runner import Lab, at_scale
+from analyses.core.plan import at_scale
+from analyses.core.runner import StudyRunner
 from analyses.holistic_robust.answers import onset_claims, outcome
 from analyses.holistic_robust.losses import sample_losses
 from analyses.holistic_robust.page import report_of
@@ -49,7 +50,7 @@ PLAN = Plan(
 @pytest.fixture(scope="module")
 def findings(tmp_path_factory):
     root = tmp_path_factory.mktemp("holistic")
-    return run_plan(PLAN, Lab(root / "runs", root / "out", jobs=1, device="cpu"))
+    return run_plan(PLAN, StudyRunner(root / "runs", root / "out", jobs=1, device="cpu"))
 
 
 def test_from_training_to_the_page(findings, tmp_path):

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from typing_extensions import override
 
-from analyses.core.runner import Lab, at_scale
+from analyses.core.plan import at_scale
+from analyses.core.runner import StudyRunner
 from analyses.memorisation.arms import halves, iterations
 from analyses.memorisation.measure import Correct
 from analyses.memorisation.page import report_of
@@ -20,8 +21,8 @@ from cotoolkit.pages import write_report
 from cotoolkit.training.trainer import run
 
 
-class InProcess(Lab):
-    """A lab without processes."""
+class InProcess(StudyRunner):
+    """A runner without processes."""
 
     @override
     def train(self, study):
@@ -64,12 +65,12 @@ def found(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("COTOOLKIT_DATA", raising=False)
         folder = tmp_path_factory.mktemp("study")
-        lab = InProcess(folder / "runs", folder / "out", jobs=1, device="cpu")
-        return lab, run_plan(tiny(), lab)
+        runner = InProcess(folder / "runs", folder / "out", jobs=1, device="cpu")
+        return runner, run_plan(tiny(), runner)
 
 
 def test_tables_have_a_row_per_image(found):
-    lab, findings = found
+    runner, findings = found
     tables = findings.worlds["planted"]
     assert len(tables.images) == 2000
     assert (tables.images["atypical"] == (tables.images["truth"] != "common")).all()
@@ -82,16 +83,16 @@ def test_tables_have_a_row_per_image(found):
     assert "COTOOLKIT_DATA" in findings.skipped["cifar100"]
     assert len(tables.noise) == 4
     assert [len(values) for values in tables.influence.values()] == [2, 2, 2]
-    assert (lab.folder / "sets" / "planted-atypical.npy").exists()
+    assert (runner.folder / "sets" / "planted-atypical.npy").exists()
 
 
 def test_runs_do_without_what_they_should(found):
-    lab, findings = found
+    runner, findings = found
     tables = findings.worlds["planted"]
     counts = tables.removed.pivot_table(index="arm", columns="seed", values="images")
     assert (counts.loc["without harmful"] == 100).all()
     assert (counts.loc["without atypical"] == counts.loc["without typical"]).all()
-    kept = ~np.load(lab.folder / "sets" / "planted-without-atypical-1.npy")
+    kept = ~np.load(runner.folder / "sets" / "planted-without-atypical-1.npy")
     assert kept.sum() == counts.loc["without atypical", 1]
     truth = planted_truth(load(tiny().worlds[0].config("standard", {}).data, 0).train.images)
     assert not truth.of_kind("common")[kept].any()
@@ -151,14 +152,14 @@ def test_scales(tmp_path):
             world.config("standard", {})
             world.config("adversarial", {})
     with pytest.raises(ConfigError, match="choose from smoke, laptop"):
-        run_study("paper", Lab(tmp_path, tmp_path))
+        run_study("paper", StudyRunner(tmp_path, tmp_path))
     assert at_scale(PLANS, "smoke").worlds[0] is PLANTED
 
 
 def test_titles_and_protocols_tell_measurements_apart(found):
-    lab, findings = found
+    runner, findings = found
     arm = halves(findings.plan.worlds[0], "standard")[0]
     plain = Correct(arm.config, arm.tags, {})
-    assert isinstance(plain.path(lab.root, lab.folder), Path)
+    assert isinstance(plain.path(runner.root, runner.folder), Path)
     other = Correct(arm.config, arm.tags, {}, train=True)
-    assert plain.path(lab.root, lab.folder) != other.path(lab.root, lab.folder)
+    assert plain.path(runner.root, runner.folder) != other.path(runner.root, runner.folder)

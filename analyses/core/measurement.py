@@ -1,7 +1,11 @@
-"""A measurement that a recipe takes: a function of one finished run."""
+"""What is measured of finished runs: one tidy table a measurement, kept under a hash of weights and protocol."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,14 +14,47 @@ from typing import Any
 import pandas as pd
 from typing_extensions import override
 
-from analyses.core.runner import Measurement
 from cotoolkit.config import RunConfig
 from cotoolkit.runs.folder import RunFolder
 
 
+class Measurement(ABC):
+    """A piece of measuring that one process does, as one tidy table. Subclasses are frozen and can be pickled."""
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """What is measured, for people; also the name of its file."""
+
+    @property
+    @abstractmethod
+    def protocol(self) -> Any:
+        """Everything besides the weights that decides the numbers, as JSON data; a version number among it."""
+
+    @abstractmethod
+    def runs(self, root: Path) -> Sequence[RunFolder]:
+        """The runs below `root` whose last weights are looked at.
+
+        Raises:
+            RunError: one is missing.
+        """
+
+    @abstractmethod
+    def measure(self, root: Path) -> pd.DataFrame:
+        """The table."""
+
+    def path(self, root: Path, folder: Path) -> Path:
+        """Where its table stands; the hash names the weights and the protocol."""
+        digest = hashlib.sha256(json.dumps(self.protocol, sort_keys=True).encode())
+        for run in self.runs(root):
+            digest.update(run.checkpoint_bytes("last"))
+        name = re.sub(r"[^\w.]+", "-", self.title)
+        return folder / "units" / f"{name}-{digest.hexdigest()[:12]}.parquet"
+
+
 @dataclass(frozen=True)
-class Look(Measurement):
-    """What a function sees in a run.
+class RunMeasurement(Measurement):
+    """What a function measures of one finished run.
 
     Attributes:
         config: of the run.

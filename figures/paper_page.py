@@ -1,0 +1,142 @@
+"""The page of one system: what its study found, shown by the recipes of its paper, on one self-contained HTML page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import pandas as pd
+
+from analyses.core.claim_plot import forest
+from analyses.core.claims import ClaimResult, verdict_table
+from analyses.core.study import Findings, PlannedStudy
+from cotoolkit.pages import Report, Section
+from figures.make import making_of
+from figures.record import Making, as_stored
+from figures.style import STYLE
+
+if TYPE_CHECKING:
+    from analyses.core.runner import StudyRunner
+    from figures.recipe import Recipe
+
+VERDICTS = (
+    "A claim holds or fails where the whole 95 % interval over seeds lies on one side of its threshold, else it is "
+    "undecided. Single claims are not corrected for their number; holm_p is (test against the threshold)."
+)
+
+TAGS = (
+    "In sources and texts: [P] read in the paper, [C] in its code, [R] our reconstruction or choice, [D] derived, "
+    "[H] a hypothesis of ours, [U] believed but not confirmed, [NF] not found, [S] read elsewhere, [M] measured by us."
+)
+
+COLUMNS = ("claim", "statement", "verdict", "measure", "mean", "low", "high", "expected", "holm_p", "seeds", "source")
+"""Of a table of claims, as the page shows it."""
+
+
+def study_page(
+    study: PlannedStudy[Any], recipes: Sequence[Recipe], scale: str, runner: StudyRunner, command: str
+) -> tuple[Report, Findings[Any]]:
+    """Run a study and show it.
+
+    A recipe that can draws the study's own findings, which may have more arms than the gallery's figure; another one
+    trains and measures what it needs, if it has the scale.
+
+    Args:
+        study: what to run.
+        recipes: what the page shows, in order.
+        scale: of the study.
+        runner: where to train and measure.
+        command: that makes the page again.
+
+    Returns:
+        The page, and what it shows.
+
+    Raises:
+        ConfigError: the study has no such scale.
+        RunError: a run failed, or a measuring process died.
+    """
+    recording, tables = runner.recording()
+    findings = study.run_at(scale, recording)
+    shown = []
+    for recipe in recipes:
+        if recipe.of_findings is not None:
+            shown.append((recipe, as_stored(recipe.of_findings(findings))))
+        elif scale in recipe.studies:
+            shown.append((recipe, as_stored(recipe.collect(findings.plan.scale, recording))))
+    return page_of(study, findings, shown, making_of(command, tables, runner)), findings
+
+
+def page_of(
+    study: PlannedStudy[Any], findings: Findings[Any], shown: Sequence[tuple[Recipe, pd.DataFrame]], making: Making
+) -> Report:
+    """The page of findings that are there.
+
+    Args:
+        study: that found them.
+        findings: its tables and claims.
+        shown: recipes with the tables that they draw.
+        making: what made them.
+
+    Returns:
+        The page: the answer, the recipes, all claims of the study.
+    """
+    claims = {question: verdict_table(results) for question, results in findings.claims.items() if results}
+    sections = [*(_figure(recipe, data) for recipe, data in shown), *_claims(findings.claims)]
+    everything = pd.concat([table.assign(question=question) for question, table in claims.items()], ignore_index=True)
+    data = {f"{_file(recipe)}_data": table for recipe, table in shown}
+    return Report(
+        study.title,
+        f"{_lead(study, findings)}\n\n{study.caveat}",
+        sections,
+        {**_plan_facts(findings), **_making_facts(making), "verdicts": VERDICTS, "tags": TAGS},
+        {**data, **findings.tables, "claims": everything},
+    )
+
+
+def _lead(study: PlannedStudy[Any], findings: Findings[Any]) -> str:
+    """The answer, from the verdicts alone."""
+    results = [result for found in findings.claims.values() for result in found]
+    counts = Counter(result.verdict for result in results)
+    lines = [f"Of {len(results)} claims {', '.join(f'{n} {verdict}' for verdict, n in counts.items())}."]
+    for result in results:
+        if result.claim.key in study.headlines:
+            value = f"{result.found}" if result.found.n else "not measured"
+            statement = f"{result.claim.statement[0].upper()}{result.claim.statement[1:]}"
+            lines.append(f"{statement}: {result.verdict} ({value}).")
+    return "\n".join(lines)
+
+
+def _figure(recipe: Recipe, data: pd.DataFrame) -> Section:
+    with mpl.rc_context(STYLE):
+        figure = recipe.draw(data)
+    results = recipe.claims(data)
+    table = verdict_table(results)[list(COLUMNS)] if results else None
+    return Section(_file(recipe), recipe.shows, f"{recipe.item}.", figure, recipe.shows, table)
+
+
+def _claims(found: Mapping[str, Sequence[ClaimResult]]) -> Iterator[Section]:
+    for question, results in found.items():
+        if results:
+            name = f"claims-{question.replace(' ', '-')}"
+            table, alternative = verdict_table(results)[list(COLUMNS)], "Mean, interval, threshold and verdict"
+            yield Section(name, f"All claims of the study: {question}", "", forest(results)[0], alternative, table)
+
+
+def _file(recipe: Recipe) -> str:
+    return recipe.name.partition("/")[2]
+
+
+def _plan_facts(findings: Findings[Any]) -> dict[str, str]:
+    plan = findings.plan
+    facts = {"question": plan.question, "scale": plan.scale}
+    for name, group in plan.groups.items():
+        seeds = ", ".join(map(str, group.seeds))
+        facts[name] = f"{len(group.arms)} arms, seeds {seeds}" + (f"; {group.why}" if group.why else "")
+    return facts
+
+
+def _making_facts(making: Making) -> dict[str, str]:
+    protocols = {f"protocol {name}": ", ".join(hashes) for name, hashes in making.protocols.items()}
+    return {"command": making.command, "runs": str(len(making.runs)), **protocols, **making.environment}

@@ -1,0 +1,73 @@
+"""`cotoolkit analyse STUDY`: a study from training to the answer, shown by the recipes of its paper.
+
+The commands about networks are those of `analyses.cli`; these are added to them here, since analyses know no figures.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import NamedTuple
+
+from analyses.cli import MeasureAgain, Out, StudyScale, app, say_claims, write_page
+from analyses.core.progress import live_runner
+from cotoolkit.cli.display import say
+from cotoolkit.cli.training import Download, Jobs, Root
+from cotoolkit.core.device import Device
+
+__all__ = ["app"]
+
+
+class StudyCommand(NamedTuple):
+    """A study that has a command.
+
+    Attributes:
+        question: what it asks, for people.
+        module: where its `STUDY` stands.
+        figures: names of papers or recipes that its page shows.
+    """
+
+    question: str
+    module: str
+    figures: tuple[str, ...]
+
+
+STUDIES = {
+    "local-ball": StudyCommand(
+        "Local-ball training (reconstructed): at equal cost, its controls, the radius that averts the break.",
+        "analyses.local_ball.study",
+        ("local_ball",),
+    ),
+}
+"""By the word of their command."""
+
+
+def _add(name: str, known: StudyCommand) -> None:
+    def command(
+        scale: StudyScale = "smoke",
+        root: Root = Path("runs"),
+        out: Out = None,
+        jobs: Jobs = None,
+        device: Device = "auto",
+        fresh: MeasureAgain = False,
+        download: Download = False,
+    ) -> None:
+        from figures.catalogue import find
+        from figures.paper_page import study_page
+
+        study = importlib.import_module(known.module).STUDY
+        recipes = [recipe for figure in known.figures for recipe in find(figure)]
+        folder = out or root / "analyses" / f"{name}-{scale}"
+        with live_runner(root, folder, jobs, device, fresh, download) as runner:
+            words = f"cotoolkit analyse {name} --scale {scale}"
+            report, findings = study_page(study, recipes, scale, runner, words)
+        for question, results in findings.claims.items():
+            say(f"{question}:")
+            say_claims(results)
+        write_page(report, folder)
+
+    app.command(name, help=f"{known.question} A study, from training to the answer.")(command)
+
+
+for _name, _known in STUDIES.items():
+    _add(_name, _known)
