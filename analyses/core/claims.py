@@ -149,10 +149,10 @@ class ClaimTable(Generic[N]):
         """Judge the claims on what `read` makes of a table."""
         words = None if self.words is None else self.words(numbers)
         arms = None if self.arms is None else self.arms(numbers)
-        return judge(self.rows, numbers, words=words, arms=arms, only_known=self.only_known)
+        return judge_claims(self.rows, numbers, words=words, arms=arms, only_known=self.only_known)
 
 
-def judge(
+def judge_claims(
     rows: Iterable[ClaimRow[N]],
     numbers: N,
     *,

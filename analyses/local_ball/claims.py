@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from analyses.core.claims import ClaimResult, ClaimRow, claim, judge
+from analyses.core.claims import ClaimResult, ClaimRow, claim, judge_claims
 from analyses.core.study import Tables
 from analyses.local_ball.plan import AFTER, BASELINE_ARMS, BEFORE, RHO, LocalBallPlan
 from analyses.local_ball.results import MIN_ROBUST_SHARE, LocalBallResults
@@ -157,4 +157,4 @@ def judge_local_ball(plan: LocalBallPlan, tables: Tables) -> Mapping[str, list[C
         Results by question.
     """
     results = LocalBallResults(plan, tables["outcomes"], tables["measures"])
-    return {question: judge(rows, results, arms=plan.group.arms) for question, rows in CLAIMS.items()}
+    return {question: judge_claims(rows, results, arms=plan.group.arms) for question, rows in CLAIMS.items()}

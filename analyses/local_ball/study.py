@@ -17,7 +17,7 @@ MEASURE = ("arm", "seed", "offset", "statistic", "place", "value")
 """Columns of the measures (`analyses.local_ball.measures`)."""
 
 
-def collect(plan: LocalBallPlan, runner: StudyRunner) -> Tables:
+def collect_local_ball(plan: LocalBallPlan, runner: StudyRunner) -> Tables:
     """Train both rounds and measure the runs.
 
     Args:
@@ -62,7 +62,7 @@ def _of_network(plan: LocalBallPlan, run: PlannedRun) -> list[RunMeasurement]:
 STUDY = PlannedStudy(
     title="Local-ball training (reconstructed)",
     plans=PLANS,
-    collect=collect,
+    collect=collect_local_ball,
     judge=judge_local_ball,
     headlines=(
         "above_pgd",

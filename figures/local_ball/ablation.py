@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from analyses.core.claims import claim, with_sources
 from analyses.local_ball.claims import ROWS
 from figures.elements import dots, names_below, percent, sheet
-from figures.local_ball.data import RECIPES_OF, claim_table, table_with
+from figures.local_ball.data import RECIPES_OF, local_ball_claims, local_ball_table
 from figures.style import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, VERMILION
 
 ARMS = {
@@ -33,7 +33,7 @@ _SOURCES = {
 }
 
 
-CLAIMS = claim_table(
+CLAIMS = local_ball_claims(
     claim(
         "local_term_needed", "without the local term training is less robust", "robust accuracy: LBT-M less FGSM",
         above=0.0, source="ours: reconstructed [R], T2", value=lambda n: n.less("lbt", "fgsm"),
@@ -64,7 +64,7 @@ RECIPE = RECIPES_OF.recipe(
     "local_ball/ablation",
     shows="The local term, its inner step and the centre of its ball: robust accuracy and the break",
     item="T2 of our spec; the paper's ablation could not be read",
-    table=table_with(),
+    table=local_ball_table(),
     draw=draw,
     claims=CLAIMS,
 )

@@ -14,7 +14,7 @@ from analyses.core.claims import with_sources
 from analyses.local_ball.claims import ROWS
 from analyses.local_ball.plan import BASELINE_ARMS, LBT_ARMS
 from figures.elements import percent, sheet
-from figures.local_ball.data import RECIPES_OF, claim_table, table_with
+from figures.local_ball.data import RECIPES_OF, local_ball_claims, local_ball_table
 from figures.style import METHODS, ORANGE, PAGE
 
 FAMILIES: dict[str, tuple[str, tuple[str, ...], str]] = {
@@ -33,7 +33,7 @@ _SOURCES = dict.fromkeys(("above_pgd", "above_n_fgsm", "above_trades", "above_gr
 }
 
 
-CLAIMS = claim_table(*with_sources(ROWS, _SOURCES))
+CLAIMS = local_ball_claims(*with_sources(ROWS, _SOURCES))
 """Claim T against each family, and whether the robustness is real."""
 
 
@@ -61,7 +61,7 @@ RECIPE = RECIPES_OF.recipe(
     "local_ball/cost",
     shows="What local-ball training buys at equal cost, beside single-step methods and PGD",
     item="T1 and F1 of our spec; the paper's tables could not be read",
-    table=table_with(),
+    table=local_ball_table(),
     draw=draw,
     claims=CLAIMS,
 )

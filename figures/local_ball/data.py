@@ -31,7 +31,7 @@ RUN = (
 """Columns of the outcomes that the table keeps."""
 
 
-def table_with(*statistics: str) -> Callable[[Findings[LocalBallPlan]], pd.DataFrame]:
+def local_ball_table(*statistics: str) -> Callable[[Findings[LocalBallPlan]], pd.DataFrame]:
     """The table of one row per run, then one per measure of some statistics; columns `RUN`, `MEASURE`, scale."""
 
     def table(findings: Findings[LocalBallPlan]) -> pd.DataFrame:
@@ -43,13 +43,13 @@ def table_with(*statistics: str) -> Callable[[Findings[LocalBallPlan]], pd.DataF
     return table
 
 
-def results(data: pd.DataFrame) -> LocalBallResults:
+def read_local_ball(data: pd.DataFrame) -> LocalBallResults:
     """The table as the analysis reads it; its plan has the arms that are there."""
     runs = data[data["statistic"].isna()].astype({"escaped": bool})
     plan = PLANS[data["scale"].iloc[0]].only(runs["arm"].unique())
     return LocalBallResults(plan, runs, data.loc[data["statistic"].notna(), list(MEASURE)])
 
 
-def claim_table(*rows: ClaimRow[LocalBallResults]) -> ClaimTable[LocalBallResults]:
+def local_ball_claims(*rows: ClaimRow[LocalBallResults]) -> ClaimTable[LocalBallResults]:
     """Claims of a recipe; those about arms that are not in its table are left out."""
-    return ClaimTable(rows, results, arms=lambda found: found.plan.group.arms)
+    return ClaimTable(rows, read_local_ball, arms=lambda found: found.plan.group.arms)

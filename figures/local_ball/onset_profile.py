@@ -13,7 +13,7 @@ from analyses.local_ball.claims import ROWS
 from analyses.local_ball.plan import AFTER, BEFORE
 from analyses.local_ball.results import LocalBallResults
 from figures.elements import band, mark_breakpoint, percent, sheet
-from figures.local_ball.data import RECIPES_OF, claim_table, table_with
+from figures.local_ball.data import RECIPES_OF, local_ball_claims, local_ball_table
 from figures.style import CYCLE, DASHES, GREEN, MARKERS, PAGE, VERMILION
 
 PLOTTED_OFFSETS = (-64, BEFORE, AFTER, 64)
@@ -25,7 +25,7 @@ def _moved_inside(n: LocalBallResults) -> pd.Series[float]:
     return after - before
 
 
-CLAIMS = claim_table(
+CLAIMS = local_ball_claims(
     claim(
         "peak_moves_inside", "at the break the loss along FGSM's step stops growing monotonically",
         f"share of images whose loss peaks inside: {AFTER} iterations after the break less {-BEFORE} before",
@@ -63,7 +63,7 @@ RECIPE = RECIPES_OF.recipe(
     "local_ball/onset_profile",
     shows="The loss along FGSM's step stops growing when catastrophic overfitting sets in",
     item="Section 5 of our spec (diagnostic D7); the paper says nothing of it that was read",
-    table=table_with("profile", "needed_median", "interior_share"),
+    table=local_ball_table("profile", "needed_median", "interior_share"),
     draw=draw,
     claims=CLAIMS,
 )

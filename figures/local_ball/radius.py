@@ -13,7 +13,7 @@ from analyses.core.claims import with_sources
 from analyses.local_ball.claims import ROWS
 from analyses.local_ball.plan import AFTER, BEFORE
 from figures.elements import band, percent, sheet
-from figures.local_ball.data import RECIPES_OF, claim_table, results, table_with
+from figures.local_ball.data import RECIPES_OF, local_ball_claims, local_ball_table, read_local_ball
 from figures.style import BLUE, GREEN, GREY, PAGE, VERMILION
 
 _ONE = "ours: reconstructed [R], prediction 1"
@@ -26,13 +26,13 @@ _SOURCES = {
 }
 
 
-CLAIMS = claim_table(*with_sources(ROWS, _SOURCES))
+CLAIMS = local_ball_claims(*with_sources(ROWS, _SOURCES))
 """Prediction 1; "escape_is_real" only where PGD-3 is at hand."""
 
 
 def draw(data: pd.DataFrame) -> Figure:
     """The break, and accuracies; the predicted radii stand as dotted lines."""
-    read = results(data)
+    read = read_local_ball(data)
     radii = {"fgsm": 0.0, **read.plan.sweep()}
     runs = read.outcomes[read.outcomes["arm"].isin(radii)]
     runs = runs.assign(rho=runs["arm"].map(radii), broke=1 - runs["escaped"].astype(float))
@@ -64,7 +64,7 @@ RECIPE = RECIPES_OF.recipe(
     "local_ball/radius",
     shows="Local-ball training against the radius of its ball, with the radius that the loss profile predicts",
     item="F2 of our spec, and its prediction 1; the paper's figure could not be read",
-    table=table_with("needed_median"),
+    table=local_ball_table("needed_median"),
     draw=draw,
     claims=CLAIMS,
 )

@@ -13,7 +13,7 @@ from analyses.core.claims import ClaimRow, claim
 from analyses.local_ball.plan import RHO
 from analyses.local_ball.results import LocalBallResults
 from figures.elements import band, sheet
-from figures.local_ball.data import RECIPES_OF, claim_table, table_with
+from figures.local_ball.data import RECIPES_OF, local_ball_claims, local_ball_table
 from figures.style import BLUE, GREEN, ORANGE, PAGE, PURPLE, VERMILION
 
 ARMS = {
@@ -36,7 +36,7 @@ def _smoother(key: str, statement: str, other: str, place: float) -> ClaimRow[Lo
     )  # fmt: skip
 
 
-CLAIMS = claim_table(
+CLAIMS = local_ball_claims(
     _smoother("smooth_at", "local-ball training smooths the ball that it trains on", "fgsm", RHO),
     _smoother("smooth_beyond", "its smoothness reaches beyond, to twice the radius", "fgsm", 2 * RHO),
     _smoother(
@@ -69,7 +69,7 @@ RECIPE = RECIPES_OF.recipe(
     "local_ball/sensitivity",
     shows="How far predictions change in balls around adversaries, by method and radius",
     item="F3 of our spec (diagnostic D1)",
-    table=table_with(*KINDS),
+    table=local_ball_table(*KINDS),
     draw=draw,
     claims=CLAIMS,
 )

@@ -8,7 +8,7 @@ import pytest
 from analyses.local_ball.plan import PLANS
 from analyses.local_ball.study import MEASURE
 from figures.local_ball import ablation, radius, sensitivity
-from figures.local_ball.data import GALLERY_PLANS, results
+from figures.local_ball.data import GALLERY_PLANS, read_local_ball
 
 ROBUST = {"fgsm": 0.0, "lbt rho=0.25": 0.1, "lbt": 0.6, "lbt m=0": 0.2, "centre clean": 0.5}
 
@@ -39,7 +39,7 @@ def data() -> pd.DataFrame:
 
 
 def test_the_table_is_read_as_the_analysis_reads_it(data):
-    read = results(data)
+    read = read_local_ball(data)
     assert read.of("lbt").tolist() == pytest.approx([0.6, 0.61, 0.62])
     assert read.sweep(0) == ([0.25, 0.5], [False, True])
     assert read.measured("fgsm", "needed_median", offset=8).tolist() == [0.3] * 3

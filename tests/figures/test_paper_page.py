@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from analyses.core.claims import ClaimTable, claim, judge
+from analyses.core.claims import ClaimTable, claim, judge_claims
 from analyses.core.plan import ArmGroup, Plan
 from analyses.core.study import PlannedStudy
 from cotoolkit.core.errors import ConfigError
@@ -39,7 +39,10 @@ STUDY = PlannedStudy(
     title="Made up",
     plans={"smoke": PLAN},
     collect=collect,
-    judge=lambda plan, tables: {"slope": judge(ROWS, tables["runs"], arms=plan.groups["tiny"].arms), "nothing": []},
+    judge=lambda plan, tables: {
+        "slope": judge_claims(ROWS, tables["runs"], arms=plan.groups["tiny"].arms),
+        "nothing": [],
+    },
     headlines=("rises",),
     caveat="Nobody measured this.",
 )

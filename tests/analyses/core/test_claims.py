@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analyses.core.claims import Claim, ClaimTable, check, claim, judge, verdict_table, with_sources
+from analyses.core.claims import Claim, ClaimTable, check, claim, judge_claims, verdict_table, with_sources
 from analyses.core.statistics import bootstrap, estimate, holm, paired_p, slope
 
 ABOVE = Claim("key", "it is large", "share", "above", 0.5, 0.0)
@@ -111,19 +111,19 @@ def test_a_row_has_one_threshold():
 
 
 def test_rows_are_judged_in_order():
-    found = judge(ROWS, NUMBERS, words={"word": "much"})
+    found = judge_claims(ROWS, NUMBERS, words={"word": "much"})
     assert [(result.claim.key, result.verdict) for result in found] == [
         ("rises", "holds"),
         ("falls", "holds"),
         ("unknown", "undecided"),
     ]
     assert found[0].claim.statement == "it rises by much"
-    assert judge(ROWS, NUMBERS)[0].claim.statement == "it rises by {word}"
+    assert judge_claims(ROWS, NUMBERS)[0].claim.statement == "it rises by {word}"
 
 
 def test_rows_without_their_arms_or_numbers_are_left_out():
-    assert [one.claim.key for one in judge(ROWS, NUMBERS, arms=["fgsm"], only_known=True)] == ["rises"]
-    assert [one.claim.key for one in judge(ROWS, NUMBERS, arms=["other"])] == ["rises", "falls", "unknown"]
+    assert [one.claim.key for one in judge_claims(ROWS, NUMBERS, arms=["fgsm"], only_known=True)] == ["rises"]
+    assert [one.claim.key for one in judge_claims(ROWS, NUMBERS, arms=["other"])] == ["rises", "falls", "unknown"]
 
 
 def test_a_table_of_claims_reads_its_numbers_from_data():
