@@ -1,0 +1,196 @@
+"""The rules of CONTRIBUTING.md on where things stand, proved on the sources."""
+
+import ast
+import re
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+DRAWING = re.search(r"```text\n(.*?)```", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"), re.DOTALL)
+assert DRAWING is not None
+LAYERS = [re.findall(r"cotoolkit(?:\.\w+)?(?= |$)|^\w+", line) for line in reversed(DRAWING[1].splitlines())]
+"""From the ground up, as the architecture page draws them."""
+
+ROOT_FILES = {"__init__", "config"}
+
+LONGEST_FILE, LONGEST_FUNCTION, LARGEST_FOLDER = 300, 60, 12
+
+ENTRIES = {
+    "cotoolkit/methods",
+    "cotoolkit/models",
+    "cotoolkit/signals",
+    "figures/benign_at",
+    "figures/co_features",
+    "figures/feature_purification",
+    "figures/field",
+    "figures/holistic_robust",
+    "figures/local_ball",
+    "interventions",
+}
+"""Folders of a registry or of a paper's figures, one file an entry: they may hold as many as there are entries."""
+
+RECIPE = {"collect", "draw", "claims", "compare"}
+"""What each recipe of a figure defines."""
+
+
+def sources() -> dict[str, Path]:
+    """Files by dotted name."""
+    found = {}
+    for package in ("cotoolkit", "interventions", "analyses", "figures"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            found[name.removesuffix(".__init__")] = path
+    return found
+
+
+SOURCES = sources()
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in SOURCES.items()}
+
+
+def home(name: str) -> str:
+    """The package of `LAYERS` that a module belongs to."""
+    packages = (package for layer in LAYERS for package in layer)
+    return max((one for one in packages if name == one or name.startswith(f"{one}.")), key=len)
+
+
+def height(name: str) -> int:
+    """The layer of a module, 0 at the ground."""
+    return next(number for number, layer in enumerate(LAYERS) if home(name) in layer)
+
+
+def imports(name: str) -> set[str]:
+    """The project's modules that a file imports, inside functions and for type checkers, too."""
+    found = set()
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{name}: write imports in full"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    known = {one if one in SOURCES else one.rpartition(".")[0] for one in found}
+    return {one for one in known if one in SOURCES and one != name}
+
+
+def test_nothing_imports_upward():
+    upward = [
+        f"{name} imports {other}"
+        for name in SOURCES
+        if name != "cotoolkit"  # whose public names are looked up when they are first used
+        for other in imports(name)
+        if height(other) > height(name)
+    ]
+    assert not upward
+
+
+def test_packages_form_no_circle():
+    graph = defaultdict(set)
+    for name in SOURCES:
+        graph[home(name)] |= {home(other) for other in imports(name)} - {home(name)}
+    graph.pop("cotoolkit", None)
+    done: set[str] = set()
+
+    def visit(package: str, path: tuple[str, ...]) -> None:
+        assert package not in path, " -> ".join((*path, package))
+        if package not in done:
+            for other in sorted(graph.get(package, ())):
+                visit(other, (*path, package))
+            done.add(package)
+
+    for package in sorted(graph):
+        visit(package, ())
+
+
+def test_files_form_no_circle():
+    """A circle of two files is one file, or a third that both rest on."""
+    graph = {name: set() for name in SOURCES}
+    for name, tree in TREES.items():
+        inner = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module]
+        for node in inner:
+            full = {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+            graph[name] |= {one for one in full if one in SOURCES and one != name and SOURCES[one].name != "__init__.py"}
+    done: set[str] = set()
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, " -> ".join((*path, name))
+        if name not in done:
+            for other in sorted(graph[name]):
+                visit(other, (*path, name))
+            done.add(name)
+
+    for name in sorted(graph):
+        visit(name, ())
+
+
+def test_the_engine_names_no_upper_package():
+    for name, path in SOURCES.items():
+        if home(name).startswith("cotoolkit"):
+            for node in ast.walk(TREES[name]):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    assert not node.value.startswith(("analyses.", "figures.")), f"{path}:{node.lineno}"
+
+
+def test_the_root_of_the_engine_holds_no_loose_file():
+    assert {path.stem for path in (ROOT / "cotoolkit").glob("*.py")} == ROOT_FILES
+
+
+@pytest.mark.parametrize("word", ["utils", "util", "helpers", "helper", "common", "misc"])
+def test_no_file_has_a_name_that_says_nothing(word):
+    assert not [name for name in SOURCES if name.rpartition(".")[2] == word]
+
+
+def is_table(tree: ast.Module) -> bool:
+    """A file of data: nine of ten lines stand in assignments outside functions."""
+    lines = sum(node.end_lineno - node.lineno + 1 for node in tree.body)
+    data = sum(
+        node.end_lineno - node.lineno + 1 for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign | ast.Expr)
+    )
+    return data > 0.9 * lines
+
+
+def test_files_are_short():
+    long = {
+        name: length
+        for name, path in SOURCES.items()
+        if (length := len(path.read_text(encoding="utf-8").splitlines())) > LONGEST_FILE and not is_table(TREES[name])
+    }
+    assert not long
+
+
+def test_functions_are_short():
+    long = {
+        f"{name}.{node.name}": length
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (length := node.end_lineno - node.lineno + 1) > LONGEST_FUNCTION
+    }
+    assert not long
+
+
+def test_folders_are_small():
+    count = defaultdict(int)
+    for path in SOURCES.values():
+        count[path.parent.relative_to(ROOT).as_posix()] += 1
+    assert not {folder: n for folder, n in count.items() if n > LARGEST_FOLDER and folder not in ENTRIES}
+
+
+def test_a_public_name_stands_once():
+    homes = defaultdict(list)
+    for name, tree in TREES.items():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
+                homes[node.name].append(name)
+    twice = {word: names for word, names in homes.items() if len(names) > 1}
+    for word in RECIPE & set(twice):
+        assert all(name.startswith("figures.") for name in twice.pop(word)), word
+    assert not twice
+
+
+def test_tests_mirror_the_packages():
+    for folder in (ROOT / "tests").rglob("*"):
+        parts = folder.relative_to(ROOT / "tests").parts
+        if folder.is_dir() and not {"__pycache__", "_helpers"} & set(parts):
+            assert (ROOT.joinpath(*parts)).is_dir(), f"{folder}: no package {'/'.join(parts)}"
