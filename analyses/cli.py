@@ -114,7 +114,6 @@ def purification(
 
 
 STUDIES = {
-    "across-break": "What happens to weight mixtures when single-step training breaks?",
     "holistic": "Holistic Robust training: robust overfitting, poison, certificates; does it delay the break?",
     "memorisation": "Memorisation and BAT-style training: what atypical samples buy, whom they harm, and flags.",
 }

@@ -110,7 +110,9 @@ def test_files_form_no_circle():
         inner = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module]
         for node in inner:
             full = {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
-            graph[name] |= {one for one in full if one in SOURCES and one != name and SOURCES[one].name != "__init__.py"}
+            graph[name] |= {
+                one for one in full if one in SOURCES and one != name and SOURCES[one].name != "__init__.py"
+            }
     done: set[str] = set()
 
     def visit(name: str, path: tuple[str, ...]) -> None:
@@ -145,7 +147,9 @@ def is_table(tree: ast.Module) -> bool:
     """A file of data: nine of ten lines stand in assignments outside functions."""
     lines = sum(node.end_lineno - node.lineno + 1 for node in tree.body)
     data = sum(
-        node.end_lineno - node.lineno + 1 for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign | ast.Expr)
+        node.end_lineno - node.lineno + 1
+        for node in tree.body
+        if isinstance(node, ast.Assign | ast.AnnAssign | ast.Expr)
     )
     return data > 0.9 * lines
 

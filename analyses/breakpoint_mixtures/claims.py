@@ -15,7 +15,7 @@ import pandas as pd
 from analyses.breakpoint_mixtures.networks import NORM_MATCHED
 from analyses.breakpoint_mixtures.plan import AFTER, BEFORE, BreakpointPlan
 from analyses.breakpoint_mixtures.results import MIXTURE, MIXTURES, BreakpointResults, by_group
-from analyses.core.claims import ClaimResult, ClaimRow, claim, judge
+from analyses.core.claims import ClaimResult, ClaimRow, claim, judge_claims
 from analyses.core.study import Tables
 
 _SIBLING = "the PGD network is a sibling of both"
@@ -56,8 +56,9 @@ def _of_mixture(part: str, statistic: str, name: str) -> tuple[ClaimRow[Breakpoi
 
 
 def _signature(n: BreakpointResults) -> pd.Series[float]:
-    accuracy = {edit: n.at("fgsm", BEFORE, "edit", f"fgsm_{edit}", "") for edit in ("none", "graft_4", "graft_4_random")}
-    return accuracy["graft_4"] - np.maximum(accuracy["none"], accuracy["graft_4_random"])
+    edits = ("graft_4", "none", "graft_4_random")
+    grafted, before, random = (n.at("fgsm", BEFORE, "edit", f"fgsm_{edit}", "") for edit in edits)
+    return grafted - np.maximum(before, random)
 
 
 def _apart(n: BreakpointResults) -> pd.Series[float]:
@@ -146,4 +147,4 @@ def judge_breakpoint_mixtures(plan: BreakpointPlan, tables: Tables) -> Mapping[s
     Returns:
         Results by group.
     """
-    return {group: judge(ROWS, results) for group, results in by_group(tables["measures"]).items()}
+    return {group: judge_claims(ROWS, results) for group, results in by_group(tables["measures"]).items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -139,8 +138,8 @@ def statistic_changes(results: BreakpointResults) -> pd.DataFrame:
         results: of one group.
 
     Returns:
-        Columns statistic; fgsm, n_fgsm and pgd, the change with its 95 % interval as text; excess, low and high, that of
-        FGSM over N-FGSM; half_time and duration, in iterations; holm_p.
+        Columns statistic; fgsm, n_fgsm and pgd, the change with its 95 % interval as text; excess, low and high, that
+        of FGSM over N-FGSM; half_time and duration, in iterations; holm_p.
     """
     rows = []
     for (part, statistic), name in {**MIXTURES, **OTHER}.items():
@@ -159,7 +158,7 @@ def statistic_changes(results: BreakpointResults) -> pd.DataFrame:
     return table.assign(holm_p=holm(table.pop("p")))
 
 
-def by_group(measures: pd.DataFrame) -> Mapping[str, BreakpointResults]:
+def by_group(measures: pd.DataFrame) -> dict[str, BreakpointResults]:
     """Results of every group that was measured, by name."""
     return {group: BreakpointResults(measures, group) for group in measures["group"].unique()}
 

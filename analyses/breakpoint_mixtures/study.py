@@ -104,8 +104,8 @@ STUDY = PlannedStudy(
         "high_frequencies",
         "carrier_in_gradients",
     ),
-    caveat=f"Compared are iterations {BEFORE:+d} and {AFTER:+d} around the breakpoint. All networks of a seed start from "
-    "the same weights and see the same batches in the same order. Dense share and atoms are counted against the finished "
-    "PGD network of the same start; clean u₁ is the common direction of the finished standard one. Thresholds are ours. "
-    "In the natural group no feature was injected: what is said of carriers there is a placebo.",
+    caveat=f"Compared are iterations {BEFORE:+d} and {AFTER:+d} around the breakpoint. All networks of a seed start "
+    "from the same weights and see the same batches in the same order. Dense share and atoms are counted against the "
+    "finished PGD network of the same start; clean u₁ is the common direction of the finished standard one. Thresholds "
+    "are ours. In the natural group no feature was injected: what is said of carriers there is a placebo.",
 )

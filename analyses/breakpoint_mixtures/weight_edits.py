@@ -33,10 +33,10 @@ def edit_table(networks: SeedNetworks, config: RunConfig, points: Points, seed: 
     """Accuracies after edits. Columns: model (the one edited), layer ("" for all), statistic, value.
 
     Statistics are PROTOCOL_EDIT: `graft_R` puts the best rank R approximation of each layer's change across the
-    breakpoint into the network before it, `graft_full` the whole change of all weight matrices (biases stay), with a layer's name
-    that of this layer alone; `remove_clean_u1` takes the clean network's common direction out of all units of the
-    broken network. `_random` is the control, `none` is no edit. Batch norm, where there is any, is estimated anew on
-    training images, also for `none`. Empty where the offsets compared were not kept.
+    breakpoint into the network before it, `graft_full` the whole change of all weight matrices (biases stay), with a
+    layer's name that of this layer alone; `remove_clean_u1` takes the clean network's common direction out of all units
+    of the broken network. `_random` is the control, `none` is no edit. Batch norm, where there is any, is estimated
+    anew on training images, also for `none`. Empty where the offsets compared were not kept.
 
     Args:
         networks: of one seed.

@@ -19,6 +19,8 @@ RECIPES: tuple[str, ...] = (
     "sparse_patches",
     "low_rank_update",
     "across_break",
+    "across_break_layers",
+    "across_break_grafts",
 )
 """Modules of this package, in the order of the gallery."""
 
@@ -26,7 +28,7 @@ UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt(
         "across_break at scale smoke",
         "two rounds of six arms and the measures of all their checkpoints take far more than the three minutes that a "
-        "figure may cost there; the gallery of the studies has it, made by `cotoolkit analyse across-break`",
+        "figure may cost there; `cotoolkit analyse across-break` makes it",
     ),
     Unbuilt(
         "Cartoon of a pure feature and its dense mixture",

@@ -40,7 +40,7 @@ EDITS = tuple(
 )
 
 
-def used(measures: pd.DataFrame) -> pd.Series[bool]:
+def _used(measures: pd.DataFrame) -> pd.Series[bool]:
     """What is drawn or claimed; of edits those of all layers together, of gains those at the two offsets compared."""
     edits = has_statistic(measures, EDITS) & (measures["layer"] == "")
     gains = has_statistic(measures, GAINS) & measures["offset"].isin([BEFORE, AFTER])
@@ -69,7 +69,11 @@ def _course(axis: Axes, results: BreakpointResults, part: str, statistic: str) -
         label, colour, line = METHODS[arm]
         offsets = sorted(results.rows(arm, part, statistic)["offset"].dropna().unique())
         rows = [results.at(arm, int(offset), part, statistic).rename(offset) for offset in offsets]
-        shown = pd.concat(rows, axis=1).melt(var_name="offset") if rows else pd.DataFrame(columns=["offset", "value"])
+        shown = (
+            pd.concat(rows, axis=1).melt(var_name="offset")
+            if rows
+            else pd.DataFrame(columns=["offset", "value"], dtype=float)
+        )
         band(axis, shown, "offset", "value", colour=colour, line=line, marker=".", label=label)
     mark_breakpoint(axis, 0, named=False)
     axis.set_xscale("symlog", linthresh=4)
@@ -81,7 +85,7 @@ RECIPE = RECIPES_OF.recipe(
     "feature_purification/across_break",
     shows="Weight mixtures, input gradients and robustness of five methods around the break of FGSM training",
     item="ours: purification across the break",
-    table=table_of_measures(used),
+    table=table_of_measures(_used),
     draw=draw,
     claims=claims_of_groups(),
 )

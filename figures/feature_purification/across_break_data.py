@@ -16,14 +16,17 @@ from analyses.breakpoint_mixtures.claims import ROWS
 from analyses.breakpoint_mixtures.plan import PLANS, BreakpointPlan
 from analyses.breakpoint_mixtures.results import BreakpointResults, by_group
 from analyses.breakpoint_mixtures.study import STUDY
-from analyses.core.claims import ClaimResult, judge, with_sources
+from analyses.core.claims import ClaimResult, judge_claims, with_sources
 from analyses.core.study import Findings
 from figures.study_recipes import StudyRecipes
 
-RECIPES_OF = StudyRecipes(STUDY, {"laptop": PLANS["laptop"]}, first_round=("fgsm",))
+RECIPES_OF = StudyRecipes(STUDY, {"laptop": PLANS["laptop"]}, first_arms=("fgsm",))
 
 COLUMNS = ("group", "seed", "arm", "offset", "part", "layer", "statistic", "value")
 """Of the table of a recipe."""
+
+WHOLE = "whole network"
+"""Stands for the empty text of "no layer", with which a CSV file would lose that names such as 0 are text."""
 
 CLAIM_SOURCE = "ours: conjecture [M]"
 
@@ -42,7 +45,8 @@ def table_of_measures(
 
     def table(findings: Findings[BreakpointPlan]) -> pd.DataFrame:
         measures = findings.tables["measures"]
-        return measures.loc[wanted(measures), list(COLUMNS)].reset_index(drop=True).assign(scale=findings.plan.scale)
+        rows = measures.loc[wanted(measures), list(COLUMNS)].reset_index(drop=True)
+        return rows.assign(layer=rows["layer"].replace("", WHOLE), scale=findings.plan.scale)
 
     return table
 
@@ -62,8 +66,8 @@ def has_statistic(measures: pd.DataFrame, statistics: Collection[tuple[str, str]
 
 
 def results_by_group(data: pd.DataFrame) -> dict[str, BreakpointResults]:
-    """The table as the analysis reads it: "no layer" is an empty text, which CSV files lose."""
-    return dict(by_group(data.assign(layer=data["layer"].astype(object).where(data["layer"].notna(), ""))))
+    """The table of a recipe as the analysis reads it."""
+    return by_group(data.assign(layer=data["layer"].replace(WHOLE, "")))
 
 
 def claims_of_groups(*keys: str) -> Callable[[pd.DataFrame], list[ClaimResult]]:
@@ -78,7 +82,7 @@ def claims_of_groups(*keys: str) -> Callable[[pd.DataFrame], list[ClaimResult]]:
     rows = with_sources(ROWS, dict.fromkeys(keys or [row.claim.key for row in ROWS], CLAIM_SOURCE))
 
     def claims(data: pd.DataFrame) -> list[ClaimResult]:
-        found = {group: judge(rows, results) for group, results in results_by_group(data).items()}
+        found = {group: judge_claims(rows, results) for group, results in results_by_group(data).items()}
         if len(found) == 1:
             return next(iter(found.values()))
         return [

@@ -18,7 +18,7 @@ from figures.feature_purification.across_break_data import (
     results_by_group,
     table_of_measures,
 )
-from figures.style import BLUE, COLUMN, VERMILION
+from figures.style import BLUE, PAGE, VERMILION
 
 GRAFTS = ("none", *(f"graft_{rank}" for rank in RANKS), "graft_full")
 
@@ -31,7 +31,7 @@ CHANGES = {"": ("the break's", "-", "o"), "_random": ("random", ":", "s")}
 """By the end of an edit's name: whose change it is, its line and its marker."""
 
 
-def used(measures: pd.DataFrame) -> pd.Series[bool]:
+def _used(measures: pd.DataFrame) -> pd.Series[bool]:
     """Edits of all layers together, and the accuracies between which they lie."""
     names = [*GRAFTS, *(f"{graft}_random" for graft in GRAFTS), "remove_clean_u1"]
     edits = has_statistic(measures, [("edit", f"{protocol}_{name}") for protocol in PROTOCOLS for name in names])
@@ -42,7 +42,7 @@ def used(measures: pd.DataFrame) -> pd.Series[bool]:
 def draw(data: pd.DataFrame) -> Figure:
     """FGSM and PGD accuracy of the network before the break with part of the change put in, and as much at random."""
     found = results_by_group(data)
-    figure, axes = sheet(COLUMN * max(1, len(found)), 2.9, 1, len(found), squeeze=False, sharey=True)
+    figure, axes = sheet(PAGE if len(found) > 1 else 4.2, 2.9, 1, len(found), squeeze=False, sharey=True)
     for axis, (group, results) in zip(axes[0], found.items(), strict=True):
         for protocol in PROTOCOLS:
             _accuracies(axis, results, protocol)
@@ -71,9 +71,7 @@ RECIPE = RECIPES_OF.recipe(
     "feature_purification/across_break_grafts",
     shows="Accuracy with low-rank parts of the change across the break put into the network before it; thin: after it",
     item="ours: purification across the break, cause",
-    table=table_of_measures(used),
+    table=table_of_measures(_used),
     draw=draw,
-    claims=claims_of_groups(
-        "low_rank", "random_graft_harmless", "signature", "weights_carry_it", "removal_restores"
-    ),
+    claims=claims_of_groups("low_rank", "random_graft_harmless", "signature", "weights_carry_it", "removal_restores"),
 )

@@ -33,7 +33,7 @@ ALONE = {
 """Edits of one layer: what change is put in, its colour and its marker."""
 
 
-def used(measures: pd.DataFrame) -> pd.Series[bool]:
+def _used(measures: pd.DataFrame) -> pd.Series[bool]:
     """The two offsets compared, of FGSM and its control N-FGSM; of edits the changes of one layer."""
     compared = measures["arm"].isin(["fgsm", "n_fgsm"]) & measures["offset"].isin([BEFORE, AFTER])
     edits = has_statistic(measures, [("edit", f"pgd-10_{edit}") for edit in ALONE]) & (measures["layer"] != "")
@@ -42,7 +42,7 @@ def used(measures: pd.DataFrame) -> pd.Series[bool]:
 
 
 def draw(data: pd.DataFrame) -> Figure:
-    """FGSM's change less that of N-FGSM by layer, and the share of the fall in PGD accuracy from one layer's change."""
+    """Changes across the break, and the share of the fall in PGD accuracy that comes with one layer's change alone."""
     found = results_by_group(data)
     figure, axes = sheet(PAGE, 1.9 * len(found) + 0.6, len(found), len(MIXTURES) + 1, squeeze=False, sharey="row")
     for row, (group, results) in zip(axes, found.items(), strict=True):
@@ -56,15 +56,17 @@ def draw(data: pd.DataFrame) -> Figure:
     for axis, statistic in zip(axes[0], TITLES, strict=False):
         axis.set(title=TITLES[statistic])
     axes[0][-1].set(title="share of the fall,\none layer's change")
-    figure.supxlabel("FGSM less N-FGSM, before to after the break: mean and 95 % interval over seeds", fontsize=8)
-    figure.legend(*axes[0][-1].get_legend_handles_labels(), loc="outside lower right", ncols=2)
+    for axis in axes[-1][:-1]:
+        axis.set(xlabel="FGSM less N-FGSM")
+    axes[-1][-1].set(xlabel="share")
+    figure.legend(*axes[0][-1].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
 def _alone(axis: Axes, results: BreakpointResults, layers: list[str]) -> None:
     for index, (edit, (label, colour, marker)) in enumerate(ALONE.items()):
         shares = [results.collapse_by(edit, layer) for layer in layers]
-        _dots(axis, shares, colour, marker, 0.18 * index, label=f"{label} change")
+        _dots(axis, shares, colour, marker, 0.18 * index, label=f"{label} change of one layer")
 
 
 def _dots(
@@ -83,7 +85,7 @@ RECIPE = RECIPES_OF.recipe(
     "feature_purification/across_break_layers",
     shows="Change of weight mixtures across the break by layer, and what one layer's change does to robustness",
     item="ours: purification across the break, by layer",
-    table=table_of_measures(used),
+    table=table_of_measures(_used),
     draw=draw,
     claims=claims_of_groups(*(f"returns_{statistic}" for _, statistic in MIXTURES)),
 )

@@ -7,11 +7,8 @@ import pandas as pd
 import pytest
 import torch
 
-from analyses.breakpoint_mixtures.answers import answers
 from analyses.purification.predictions import judge
 from analyses.purification.tables import Tables
-from figures.feature_purification.across_break import claims as across_break_claims
-from figures.feature_purification.across_break import used
 from figures.feature_purification.angles import by_layer
 from figures.feature_purification.deep import towards_class
 from figures.feature_purification.low_rank_update import claims as low_rank_claims
@@ -108,14 +105,3 @@ def test_low_rank_gain_is_counted_from_clean_to_robust():
     )
     found = {r.claim.key: r.found.mean for r in low_rank_claims(pd.concat([ranks, whole]))}
     assert found == {"low_rank": pytest.approx(0.5), "biases": pytest.approx(0.25), "random": pytest.approx(0.0)}
-
-
-def test_across_the_break_keeps_what_its_claims_read():
-    measures = pd.read_parquet("figures/gallery/across_break_smoke_measures.parquet")
-    induced = measures[measures["world"] == "induced"]
-    text = used(induced).to_csv(index=False)
-    again = pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=[""])
-    for own, theirs in zip(across_break_claims(again), answers(induced, "induced"), strict=True):
-        assert own.claim.key == theirs.claim.key
-        assert own.claim.source.startswith("ours: ")
-        assert own.found == pytest.approx(theirs.found, nan_ok=True)
