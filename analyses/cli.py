@@ -114,13 +114,28 @@ def purification(
 
 
 STUDIES = {
+<<<<<<< HEAD
     "holistic": "Holistic Robust training: robust overfitting, poison, certificates; does it delay the break?",
     "memorisation": "Memorisation and BAT-style training: what atypical samples buy, whom they harm, and flags.",
+=======
+    "across-break": (
+        "breakpoint_mixtures",
+        "What happens to weight mixtures when single-step training breaks?",
+    ),
+    "holistic": (
+        "holistic_robust",
+        "Holistic Robust training: robust overfitting, poison, certificates; does it delay the break?",
+    ),
+    "memorisation": (
+        "memorisation",
+        "Memorisation and BAT-style training: what atypical samples buy, whom they harm, and flags.",
+    ),
+>>>>>>> main
 }
-"""Studies from training to the answer: the package `analyses.NAME` has `study.run_study` and `page.report_of`."""
+"""Studies from training to the answer: the package of `analyses` has `study.run_study` and `page.report_of`."""
 
 
-def _add_study(name: str, question: str) -> None:
+def _add_study(name: str, package: str, question: str) -> None:
     def command(
         scale: StudyScale = "smoke",
         root: Root = Path("runs"),
@@ -130,8 +145,7 @@ def _add_study(name: str, question: str) -> None:
         fresh: MeasureAgain = False,
         download: Download = False,
     ) -> None:
-        package = f"analyses.{name.replace('-', '_')}"
-        study, page = (importlib.import_module(f"{package}.{part}") for part in ("study", "page"))
+        study, page = (importlib.import_module(f"analyses.{package}.{part}") for part in ("study", "page"))
         folder = out or root / "analyses" / f"{name}-{scale}"
         with live_runner(root, folder, jobs, device, fresh, download) as runner:
             found = study.run_study(scale, runner)
@@ -143,8 +157,8 @@ def _add_study(name: str, question: str) -> None:
     app.command(name, help=f"{question} A study, from training to the answer.")(command)
 
 
-for _name, _question in STUDIES.items():
-    _add_study(_name, _question)
+for _name, (_package, _question) in STUDIES.items():
+    _add_study(_name, _package, _question)
 
 
 def _slug(name: str, words: list[str]) -> str:

@@ -25,19 +25,18 @@ from cotoolkit.core.numbers import NonNegative, Number
 from cotoolkit.core.registry import UnknownName
 from cotoolkit.core.validation import one_line, unknown_field
 from cotoolkit.data import DataConfig
-from cotoolkit.data.user_intervention import InterventionField
 from cotoolkit.evaluation.protocol import named_protocol
-from cotoolkit.methods import FGSM, GradAlign, Method, MethodField
-from cotoolkit.methods.gradalign import published_weight
+from cotoolkit.methods import FGSM, Method, MethodField
 from cotoolkit.models import STATISTICS, ModelField, SmallCNN
 from cotoolkit.monitor.config import MonitorConfig
-from cotoolkit.optimizers.optimizers import SGD, OptimizerField
+from cotoolkit.optimizers import SGD, OptimizerField
+from interventions import InterventionField
 
 LEAST_MOMENTUM = 0.8
 """Where a cycled momentum turns: the default of torch's CyclicLR."""
 
-PARTS = ("intervention", "input_layer")
-"""Fields that may be left out by saying "none"."""
+OPTIONAL_FIELDS = ("intervention", "input_layer")
+"""Fields that may be left out, also by saying "none"."""
 
 FORMAT: Literal[3] = 3
 """Version of the configuration's meaning and defaults. A change that alters what an old file computes raises it, and so
@@ -78,7 +77,15 @@ class Schedule(BaseModel):
         return 1.0
 
     def momentum(self, progress: float, base: float) -> float:
-        """Momentum at a progress in [0, 1]."""
+        """Momentum at a progress in [0, 1].
+
+        Args:
+            progress: in [0, 1].
+            base: the optimiser's own momentum.
+
+        Returns:
+            The momentum of a step.
+        """
         if not (self.cycle_momentum and self.kind == "cyclic"):
             return base
         return base - (base - LEAST_MOMENTUM) * self._height(progress)
@@ -188,7 +195,9 @@ class RunConfig(BaseModel):
             return values
         if values.get("format", FORMAT) != FORMAT:
             raise ValueError(f"format {values['format']} is of another version of cotoolkit; this one reads {FORMAT}")
-        values = {name: None if name in PARTS and value == "none" else value for name, value in values.items()}
+        values = {
+            name: None if name in OPTIONAL_FIELDS and value == "none" else value for name, value in values.items()
+        }
         part = values.get("intervention")
         if isinstance(part, Mapping) and "name" not in part:
             fields = ", ".join(f"intervention.{field}" for field in part)
@@ -201,9 +210,8 @@ class RunConfig(BaseModel):
         return values
 
     @model_validator(mode="after")
-    def _gradalign_has_a_weight(self) -> RunConfig:
-        if isinstance(self.method, GradAlign) and self.method.weight is None:
-            published_weight(self.epsilon)
+    def _fits_the_method(self) -> RunConfig:
+        self.method.check_config(self)
         return self
 
     @model_validator(mode="after")

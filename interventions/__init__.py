@@ -1,5 +1,7 @@
 """Interventions on image data: filters, injected features, label noise. Tensors in, tensors out.
 
+A new intervention is one new file here, a new carrier one in `carriers`; both are found by themselves.
+
 >>> import torch
 >>> from interventions import Compose, Inject, LowPass
 >>> images, labels = torch.rand(4, 3, 32, 32), torch.tensor([0, 1, 2, 3])
@@ -10,6 +12,7 @@
 torch.Size([4, 3, 32, 32])
 """
 
+from cotoolkit.core.registry import load_entries
 from interventions.base import (
     INTERVENTIONS,
     Intervention,
@@ -17,6 +20,7 @@ from interventions.base import (
     InterventionField,
     fingerprint,
     from_json,
+    parse_intervention,
     to_json,
 )
 from interventions.carriers import (
@@ -32,7 +36,7 @@ from interventions.carriers import (
 from interventions.compose import Clip, Compose
 from interventions.filters import BandPass, BandStop, HighPass, LowPass, ReleasedRowLowPass
 from interventions.frequency import dct2, frequency_radius, idct2, keep_frequencies
-from interventions.hybrid import SwapFrequencies, split, swap_high
+from interventions.hybrid import SwapFrequencies, split_bands, swap_high
 from interventions.injection import (
     Inject,
     InjectCorrelated,
@@ -42,6 +46,7 @@ from interventions.injection import (
     ProjectThenInject,
 )
 from interventions.labels import LabelNoise
+from interventions.own import OwnIntervention
 from interventions.poison import Poison
 from interventions.projection import (
     Project,
@@ -52,6 +57,8 @@ from interventions.projection import (
     span_basis,
 )
 from interventions.wrappers import InterventionDataset, InterventionLayer, InterventionTransform
+
+load_entries(__name__)
 
 __all__ = [
     "CARRIERS",
@@ -77,6 +84,7 @@ __all__ = [
     "InterventionTransform",
     "LabelNoise",
     "LowPass",
+    "OwnIntervention",
     "Paired",
     "Poison",
     "Project",
@@ -95,9 +103,10 @@ __all__ = [
     "from_json",
     "idct2",
     "keep_frequencies",
+    "parse_intervention",
     "remove_span",
     "span_basis",
-    "split",
+    "split_bands",
     "swap_high",
     "to_json",
 ]

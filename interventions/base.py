@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import PlainSerializer, PlainValidator
@@ -54,6 +55,9 @@ class Intervention(Registered, ABC):
             generator: source of randomness where `random` is True; may live on another device than the images.
             classes: number of classes of the data set. A batch cannot tell, so whoever knows the data set says it.
 
+        Returns:
+            Images (B, C, H, W), and labels (B,), or None where none were given.
+
         Raises:
             InterventionError: images, labels, generator or number of classes are missing or do not fit.
         """
@@ -71,7 +75,17 @@ class Intervention(Registered, ABC):
     def apply(
         self, images: Tensor, labels: Tensor | None, generator: torch.Generator | None, classes: int | None
     ) -> tuple[Tensor, Tensor | None]:
-        """The work of `__call__`, on checked arguments."""
+        """The work of `__call__`, with its arguments, which are checked already.
+
+        Args:
+            images: (B, C, H, W).
+            labels: (B,), or None.
+            generator: source of randomness, or None.
+            classes: number of classes, or None.
+
+        Returns:
+            Images (B, C, H, W), and labels (B,) or None.
+        """
 
     def class_count(self, classes: int | None) -> int | None:
         """Number of classes, given that the caller said `classes`; None if it does not matter to the intervention."""
@@ -85,8 +99,24 @@ class Intervention(Registered, ABC):
 INTERVENTIONS = Registry[Intervention]("intervention")
 """Every intervention by name."""
 
-InterventionField = Annotated[Intervention, PlainValidator(INTERVENTIONS.parse), PlainSerializer(INTERVENTIONS.dump)]
-"""An intervention as a field of a pydantic class: takes an instance, a name or a mapping, and dumps a mapping."""
+
+def parse_intervention(value: Any) -> Intervention:
+    """An intervention from itself, a name, a mapping with `name` and fields, or `module:function` for own code.
+
+    Raises:
+        UnknownName: no such intervention.
+        InvalidFields: it refuses a field.
+        ValueError: none of these.
+    """
+    name = value.get("name") if isinstance(value, Mapping) else value
+    if isinstance(name, str) and ":" in name:
+        fields = value if isinstance(value, Mapping) else {}
+        value = {**fields, "name": "own", "target": name}
+    return INTERVENTIONS.parse(value)
+
+
+InterventionField = Annotated[Intervention, PlainValidator(parse_intervention), PlainSerializer(INTERVENTIONS.dump)]
+"""An intervention as a field of a pydantic class: takes what `parse_intervention` takes, and dumps a mapping."""
 
 
 def _full_precision(device: torch.device) -> AbstractContextManager[object]:
@@ -97,7 +127,11 @@ def _full_precision(device: torch.device) -> AbstractContextManager[object]:
 
 
 def check_images(images: Tensor) -> None:
-    """Refuse anything but floating (B, C, H, W)."""
+    """Refuse anything but floating (B, C, H, W).
+
+    Raises:
+        InterventionError: in one line.
+    """
     if images.ndim != 4:
         raise InterventionError(f"images must be (B, C, H, W), not {tuple(images.shape)}")
     if not images.is_floating_point():
@@ -105,7 +139,16 @@ def check_images(images: Tensor) -> None:
 
 
 def check_labels(labels: Tensor, images: int, classes: int | None) -> None:
-    """Refuse anything but one integer label per image, from 0 to `classes` - 1 (unbounded if None)."""
+    """Refuse anything but one integer label per image.
+
+    Args:
+        labels: what was given.
+        images: how many images there are.
+        classes: labels run from 0 to `classes` - 1; None leaves them unbounded.
+
+    Raises:
+        InterventionError: in one line.
+    """
     if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
         raise InterventionError(f"labels must be integers, not {labels.dtype}")
     if labels.shape != (images,):
@@ -134,7 +177,7 @@ def from_json(text: str) -> Intervention:
     Raises:
         ValueError: not JSON, an unknown name, or fields the intervention refuses.
     """
-    return INTERVENTIONS.parse(json.loads(text))
+    return parse_intervention(json.loads(text))
 
 
 def fingerprint(intervention: Intervention) -> str:

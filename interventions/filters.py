@@ -24,7 +24,7 @@ from interventions.base import INTERVENTIONS, Intervention
 from interventions.frequency import Domain, Shape, dct2, idct2, keep_frequencies
 
 Radius = Annotated[NonNegative, AllowInfNan(False)]
-"""A distance from zero frequency, in the units of `transforms.frequency_radius`."""
+"""A distance from zero frequency, in the units of `frequency_radius`."""
 
 
 @dataclass(frozen=True, config=STRICT)

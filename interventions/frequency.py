@@ -43,6 +43,13 @@ def frequency_radius(
 
     Square shells: max(|p|, |q|). Radial shells: sqrt(p^2 + q^2).
 
+    Args:
+        height: H, of the images.
+        width: W, of the images.
+        domain: `dct` or `dft`.
+        shape: `square` or `radial` shells.
+        device: of the result.
+
     Returns:
         float32: (H, W) for `dct`; (H, W // 2 + 1), the half-plane that `torch.fft.rfft2` keeps, for `dft`. The radius
         depends on |p| and |q| alone, so any mask made of it is conjugate-symmetric and filters real images to real
@@ -64,7 +71,14 @@ def keep_frequencies(
 
     An orthogonal projection per image and channel: idempotent, and the kept and the removed part share no energy.
 
-    Shapes: (..., H, W) -> (..., H, W), in the dtype of `images`; half precision is filtered in float32.
+    Args:
+        images: (..., H, W).
+        passes: from radii to bool, element by element.
+        domain: `dct` or `dft`.
+        shape: `square` or `radial` shells.
+
+    Returns:
+        (..., H, W), in the dtype of the images; half precision is filtered in float32.
     """
     height, width = images.shape[-2:]
     keep = passes(frequency_radius(height, width, domain, shape, images.device))

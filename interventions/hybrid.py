@@ -16,12 +16,19 @@ from interventions.filters import Radius
 from interventions.frequency import Domain, Shape, keep_frequencies
 
 
-def split(
+def split_bands(
     images: Tensor, bandwidth: float = 16.0, domain: Domain = "dct", shape: Shape = "square"
 ) -> tuple[Tensor, Tensor]:
     """Low part (radius < `bandwidth`) and the rest; they sum to the images and share no energy.
 
-    Shapes: (..., H, W) -> two (..., H, W).
+    Args:
+        images: (..., H, W).
+        bandwidth: radius of the border.
+        domain: `dct` or `dft`.
+        shape: `square` or `radial` shells.
+
+    Returns:
+        The low and the high part, (..., H, W) each.
     """
     low = keep_frequencies(images, lambda radius: radius < bandwidth, domain, shape)
     return low, images - low
@@ -32,10 +39,18 @@ def swap_high(
 ) -> tuple[Tensor, Tensor]:
     """Exchange the high frequencies (radius >= `bandwidth`) of two images or batches of the same shape.
 
-    Shapes: two (..., H, W) -> two (..., H, W); each result keeps the low frequencies of its own argument.
+    Args:
+        first: (..., H, W).
+        second: of the same shape.
+        bandwidth: radius of the border.
+        domain: `dct` or `dft`.
+        shape: `square` or `radial` shells.
+
+    Returns:
+        Two (..., H, W); each keeps the low frequencies of its own argument.
     """
-    low_first, high_first = split(first, bandwidth, domain, shape)
-    low_second, high_second = split(second, bandwidth, domain, shape)
+    low_first, high_first = split_bands(first, bandwidth, domain, shape)
+    low_second, high_second = split_bands(second, bandwidth, domain, shape)
     return low_first + high_second, low_second + high_first
 
 
@@ -70,5 +85,5 @@ class SwapFrequencies(Intervention):
         order = torch.randperm(len(images), generator=generator, device=generator.device).to(images.device)
         partner = torch.empty_like(order)
         partner[order] = order.roll(1)
-        low, high = split(images, self.bandwidth, self.domain, self.shape)
+        low, high = split_bands(images, self.bandwidth, self.domain, self.shape)
         return (low + high[partner] if self.taken == "high" else low[partner] + high), labels

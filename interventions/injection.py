@@ -16,11 +16,10 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 from typing_extensions import override
 
-from cotoolkit.core.numbers import NonNegative
+from cotoolkit.core.numbers import NonNegative, Share
 from cotoolkit.core.registry import STRICT
 from interventions.base import INTERVENTIONS, Intervention, InterventionError
 from interventions.carriers import CarrierField
-from interventions.labels import Share
 from interventions.projection import Project
 
 Strength = Annotated[NonNegative, AllowInfNan(False)]
@@ -45,7 +44,17 @@ class Injection(Intervention):
 
     @abstractmethod
     def features(self, vectors: Tensor, labels: Tensor | None, count: int, generator: torch.Generator | None) -> Tensor:
-        """What each image gets, in units of beta: (classes, C, H, W), (B,) -> (`count`, C, H, W), `count` being B."""
+        """What each image gets, in units of beta.
+
+        Args:
+            vectors: (classes, C, H, W).
+            labels: (B,), or None.
+            count: number of images, B.
+            generator: source of randomness, or None.
+
+        Returns:
+            (B, C, H, W).
+        """
 
     @override
     def apply(

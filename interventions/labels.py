@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
-from annotated_types import Le
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 from typing_extensions import override
 
-from cotoolkit.core.numbers import NonNegative
+from cotoolkit.core.numbers import Share
 from cotoolkit.core.registry import STRICT
 from interventions.base import INTERVENTIONS, Intervention, InterventionError
-
-Share = Annotated[NonNegative, Le(1)]
-"""A probability or share in [0, 1]."""
 
 
 @INTERVENTIONS.register("label_noise")

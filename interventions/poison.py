@@ -10,9 +10,9 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 from typing_extensions import override
 
+from cotoolkit.core.numbers import Share
 from cotoolkit.core.registry import STRICT
 from interventions.base import INTERVENTIONS, Intervention, InterventionError
-from interventions.labels import Share
 
 
 @INTERVENTIONS.register("poison")

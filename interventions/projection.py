@@ -43,7 +43,12 @@ def feature_coefficients(images: Tensor, vectors: Tensor) -> Tensor:
     For perturbations, -coefficient / epsilon along the vector of the own class is 1 where a perturbation of L-inf norm
     epsilon does nothing but cancel a sign feature.
 
-    Shapes: (B, C, H, W), (n, C, H, W) -> (B, n); one dtype and device.
+    Args:
+        images: (B, C, H, W), or perturbations of that shape.
+        vectors: (n, C, H, W), of the same dtype and device.
+
+    Returns:
+        (B, n).
     """
     flat = vectors.flatten(1)
     return images.flatten(1) @ flat.mT / flat.square().sum(dim=1)
@@ -54,7 +59,12 @@ def feature_share(delta: Tensor, vectors: Tensor) -> Tensor:
 
     Random signs give rank / d: 5 / 3072 for the paper's ten vectors. A zero perturbation gives nan.
 
-    Shapes: (B, C, H, W), (n, C, H, W) -> (B,).
+    Args:
+        delta: (B, C, H, W), perturbations.
+        vectors: (n, C, H, W).
+
+    Returns:
+        (B,), in [0, 1].
     """
     flat = delta.flatten(1)
     inside = flat @ span_basis(vectors).to(delta.dtype).to(delta.device).flatten(1).mT
@@ -62,9 +72,14 @@ def feature_share(delta: Tensor, vectors: Tensor) -> Tensor:
 
 
 def remove_span(images: Tensor, basis: Tensor) -> Tensor:
-    """Images minus their projection on an orthonormal basis, (B, C, H, W), (r, C, H, W) -> (B, C, H, W).
+    """Images minus their projection on an orthonormal basis; half precision is computed in float32.
 
-    Half precision is computed in float32.
+    Args:
+        images: (B, C, H, W).
+        basis: (r, C, H, W), orthonormal.
+
+    Returns:
+        (B, C, H, W), in the dtype of the images.
     """
     directions = basis.flatten(1)
     flat = images.flatten(1).to(directions.dtype)

@@ -79,7 +79,18 @@ class InterventionTransform(nn.Module):
         self.classes = classes
 
     def forward(self, image: Tensor, label: Any = None) -> Any:
-        """Image, or image and label if a label is given."""
+        """Image, or image and label if a label is given.
+
+        Args:
+            image: (C, H, W), or a batch (B, C, H, W).
+            label: of it, or labels of the batch; None for none.
+
+        Returns:
+            The image, or the pair of image and label if a label is given.
+
+        Raises:
+            InterventionError: one image, and an intervention that mixes a batch.
+        """
         from torchvision import tv_tensors  # a second to import
 
         single = image.ndim == 3

@@ -109,15 +109,100 @@ def test_the_stored_facts_are_current(module, facts):
     assert facts.stored() == json.loads(shown), f"stale: run `python -m {module}`"
 
 
-NEW_METHOD = '''
+BACKWARDS = """
+import json
+import pkgutil
+found = pkgutil.iter_modules
+pkgutil.iter_modules = lambda *where, **how: reversed([*found(*where, **how)])
+from cotoolkit.cli.facts import FACTS
+print(json.dumps(FACTS.current()))
+"""
 
-@METHODS.register("made_for_a_test")
+
+def test_the_order_in_which_files_are_found_changes_no_fact():
+    assert FACTS.stored() == json.loads(fresh(BACKWARDS)[0])
+
+
+NEW_ENTRIES = {
+    "cotoolkit/methods/dropped_in.py": """
+from pydantic.dataclasses import dataclass
+from cotoolkit.core.registry import STRICT
+from cotoolkit.methods.base import METHODS
+from cotoolkit.methods.standard import Standard
+
+@METHODS.register("dropped_in_method")
 @dataclass(frozen=True, config=STRICT)
-class MadeForATest(Standard):
-    """A method that nobody wrote down elsewhere."""
-
+class DroppedInMethod(Standard):
     strength: float = 0.625
-'''
+""",
+    "cotoolkit/models/architectures/dropped_in.py": """
+from pydantic.dataclasses import dataclass
+from cotoolkit.core.registry import STRICT
+from cotoolkit.models.architectures.mlp import MLP
+from cotoolkit.models.registry import MODELS
+
+@MODELS.register("dropped_in_model")
+@dataclass(frozen=True, config=STRICT)
+class DroppedInModel(MLP):
+    pass
+""",
+    "cotoolkit/data/sources/dropped_in.py": """
+from pydantic.dataclasses import dataclass
+from cotoolkit.core.registry import STRICT
+from cotoolkit.data.sources.base import DATASETS
+from cotoolkit.data.sources.digits import Digits
+
+@DATASETS.register("dropped_in_data")
+@dataclass(frozen=True, config=STRICT)
+class DroppedInData(Digits):
+    pass
+""",
+    "cotoolkit/optimizers/dropped_in.py": """
+from pydantic.dataclasses import dataclass
+from cotoolkit.core.registry import STRICT
+from cotoolkit.optimizers.base import OPTIMIZERS
+from cotoolkit.optimizers.sgd import SGD
+
+@OPTIMIZERS.register("dropped_in_optimizer")
+@dataclass(frozen=True, config=STRICT)
+class DroppedInOptimizer(SGD):
+    pass
+""",
+    "interventions/dropped_in.py": """
+from pydantic.dataclasses import dataclass
+from cotoolkit.core.registry import STRICT
+from interventions.base import INTERVENTIONS
+from interventions.injection import Inject
+
+@INTERVENTIONS.register("dropped_in_change")
+@dataclass(frozen=True, config=STRICT)
+class DroppedInChange(Inject):
+    pass
+""",
+    "interventions/carriers/dropped_in.py": """
+from pydantic.dataclasses import dataclass
+from cotoolkit.core.registry import STRICT
+from interventions.carriers.base import CARRIERS
+from interventions.carriers.frequency import Paired
+
+@CARRIERS.register("dropped_in_carrier")
+@dataclass(frozen=True, config=STRICT)
+class DroppedInCarrier(Paired):
+    pass
+""",
+}
+
+CONFIGURED = """
+from cotoolkit import RunConfig
+config = RunConfig.parse({
+    "data": "dropped_in_data",
+    "model": "dropped_in_model",
+    "method": {"name": "dropped_in_method", "strength": 1},
+    "optimizer": "dropped_in_optimizer",
+    "intervention": {"name": "dropped_in_change", "carrier": "dropped_in_carrier", "beta": 0.1},
+})
+print(config.title, config.optimizer.name, config.intervention.carrier.name)
+"""
 
 
 @pytest.fixture
@@ -127,15 +212,30 @@ def copied(tmp_path):
     return tmp_path
 
 
-def test_a_method_that_is_new_in_the_sources_is_listed_at_once(copied):
+def test_a_method_that_is_a_new_file_is_listed_at_once(copied):
     assert "torch" not in fresh(COMMAND, "methods", root=copied)[1]
-    with (copied / "cotoolkit" / "methods" / "single_step.py").open("a") as file:
-        file.write(NEW_METHOD)
+    new = "cotoolkit/methods/dropped_in.py"
+    (copied / new).write_text(NEW_ENTRIES[new])
     shown, imported = fresh(COMMAND, "methods", root=copied)
-    assert "made_for_a_test" in shown
+    assert "dropped_in_method" in shown
     assert "strength=0.625" in shown
     assert "torch" in imported
     assert "torch" not in fresh(COMMAND, "models", root=copied)[1]
+
+
+def test_a_part_of_any_kind_is_one_new_file(copied):
+    for path, code in NEW_ENTRIES.items():
+        (copied / path).write_text(code)
+    shown = "".join(
+        fresh(COMMAND, *words.split(), root=copied)[0] for words in ("models", "datasets", "interventions list")
+    )
+    for name in ("dropped_in_model", "dropped_in_data", "dropped_in_change", "dropped_in_carrier"):
+        assert name in shown
+    assert fresh(CONFIGURED, root=copied)[0].split() == [
+        "dropped_in_data-dropped_in_model-dropped_in_method",
+        "dropped_in_optimizer",
+        "dropped_in_carrier",
+    ]
 
 
 @pytest.mark.parametrize("content", [None, "{}", "<<<<<<< not JSON"])

@@ -32,7 +32,7 @@ def outcomes(plan: LocalBallPlan, table: pd.DataFrame) -> pd.DataFrame:
         whatever else the machine did).
     """
     found = plan.labelled(table)
-    costs = [run.config.method.passes() for run in plan.runs()]
+    costs = [run.config.method.cost_per_step() for run in plan.runs()]
     units = pd.Series([(cost.forward + cost.backward) / 2 for cost in costs])
     broke = found["breakpoint"].notna()
     onset = (found["breakpoint"] / found["iterations"]).astype(float).where(broke, 1.0)

@@ -17,7 +17,7 @@ from analyses.memorisation.proxies import forgetting, inconsistency, variance
 from analyses.memorisation.sets import Marks, atypical, easy_and_hard
 from analyses.memorisation.settings import World
 from cotoolkit.data import planted_truth
-from cotoolkit.data.planted import KINDS
+from cotoolkit.data.sources.planted import KINDS
 
 PROXIES = ("early_loss", "forgetting", "inconsistency", "variance")
 

@@ -23,7 +23,7 @@ from cotoolkit.data import DataSplits, apply_intervention, load
 from cotoolkit.data.image_set import as_float
 from cotoolkit.evaluation.protocol import evaluate
 from cotoolkit.methods import AttackMethod, Batch
-from cotoolkit.methods.benign import suspicion
+from cotoolkit.methods._terms.suspicion import suspicion
 from cotoolkit.runs.checkpoints import trained, trained_series
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.signals import gradient_alignment

@@ -12,7 +12,7 @@ from analyses.memorisation.settings import EASY, HARD, T_MEM
 from cotoolkit.core.digest import stamped
 from cotoolkit.core.files import write_atomically
 from cotoolkit.data.image_masks import KIND
-from cotoolkit.data.planted import clusters
+from cotoolkit.data.sources.planted import clusters
 
 Marks = NDArray[np.bool_]
 Floats = NDArray[np.float64]

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from cotoolkit.config import RunConfig
-from cotoolkit.data.planted import RADIUS
+from cotoolkit.data.sources.planted import RADIUS
 from cotoolkit.studies.overrides import apply
 from cotoolkit.studies.scale import Scale
 

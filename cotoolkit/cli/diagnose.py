@@ -188,7 +188,7 @@ def _network(
     from cotoolkit.diagnosis.inputs.warnings_found import warning
     from cotoolkit.diagnosis.inputs.weights_file import load_weights
     from cotoolkit.diagnosis.inputs.weights_matching import fit_weights
-    from cotoolkit.models import External, parse_model
+    from cotoolkit.models import OwnModel, parse_model
 
     spec = parse_model(model)
     tensors = None if weights is None else load_weights(weights)
@@ -199,7 +199,7 @@ def _network(
     if key is not None:
         raise ConfigError("--weights-key chooses among the weights of a file; name it with --weights")
     random = f"no --weights given, so {model} has random weights: this is a network that was never trained"
-    return network, [] if isinstance(spec, External) else [warning(random)], None
+    return network, [] if isinstance(spec, OwnModel) else [warning(random)], None
 
 
 def _show(found: Diagnosis) -> None:

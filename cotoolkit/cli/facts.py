@@ -136,7 +136,7 @@ def _methods() -> list[MethodPart]:
     found = []
     for name in METHODS.names():
         cls = METHODS[name]
-        cost = METHODS.parse(name).passes()
+        cost = METHODS.parse(name).cost_per_step()
         found.append(MethodPart(**asdict(_part(name, cls)), source=cls.source, **cost._asdict()))
     return found
 

@@ -1,4 +1,4 @@
-"""Closed sets of words that the command line and the engine share; importing them costs nothing."""
+"""The device to train on: the words to choose it by, and what they come to. Importing this costs nothing."""
 
 from __future__ import annotations
 

@@ -21,6 +21,9 @@ def stamped(name: str, kind: str) -> str:
         name: PATH, or PATH#DIGEST.
         kind: what the file holds, for the message.
 
+    Returns:
+        The stamped name.
+
     Raises:
         ConfigError: no such file.
     """
@@ -39,6 +42,9 @@ def read_stamped(name: str, kind: str) -> bytes:
     Args:
         name: PATH#DIGEST.
         kind: what the file holds, for the message.
+
+    Returns:
+        All bytes of the file.
 
     Raises:
         ConfigError: the file is missing, or is not the one that was stamped.

@@ -7,7 +7,12 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that at any moment either the old or the new content stands under its name."""
+    """Write a file so that at any moment either the old or the new content stands under its name.
+
+    Args:
+        path: of the file; its folder is made.
+        content: all of it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with temporary.open("wb") as file:

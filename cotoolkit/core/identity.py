@@ -97,6 +97,9 @@ def identity(version: int, configuration: Any) -> str:
     Args:
         version: of the defaults and of what the settings mean; a change of either raises it.
         configuration: with rounded numbers.
+
+    Returns:
+        The digits.
     """
     text = json.dumps([version, differences(configuration)], sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from pydantic import BeforeValidator
 
 
@@ -47,3 +47,6 @@ Number = Annotated[float, BeforeValidator(parse_number)]
 
 NonNegative = Annotated[float, BeforeValidator(parse_number), Ge(0)]
 """A radius, strength or rate: a `Number` that is not below 0."""
+
+Share = Annotated[NonNegative, Le(1)]
+"""A probability, or a part of a whole, in [0, 1]."""

@@ -1,7 +1,9 @@
-"""Named, configurable parts: one registry class for carriers, interventions and, in the engine, methods and models.
+"""Named, configurable parts: one registry class for interventions, methods, models and their like.
 
 A registered class is a frozen pydantic dataclass. `Registry.parse` and `Registry.dump` turn its instances into plain
 JSON data and back, `{"name": "inject", "beta": 0.03}`, so a run's configuration is data, which can be hashed.
+
+The parts of a kind stand in one package, which finds its own files with `load_entries`: a new part is one new file.
 """
 
 from __future__ import annotations
@@ -9,6 +11,8 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import functools
+import importlib
+import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
@@ -20,6 +24,21 @@ C = TypeVar("C", bound=type)
 
 STRICT = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 """pydantic configuration of every registered dataclass: an unknown field is an error, not silence."""
+
+
+def load_entries(package: str) -> None:
+    """Import every module of a package, so that the parts they hold are registered; subpackages are left alone.
+
+    Called at the end of the package's `__init__`, with `__name__`. Nothing may depend on the order of the modules.
+
+    >>> load_entries("cotoolkit.optimizers")
+    >>> from cotoolkit.optimizers import OPTIMIZERS
+    >>> OPTIMIZERS.names()
+    ['adam', 'adamw', 'sgd']
+    """
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}."):
+        if not module.ispkg:
+            importlib.import_module(module.name)
 
 
 class UnknownName(ValueError):
@@ -72,7 +91,19 @@ class Registry(Generic[T]):
         self._aliases: dict[str, str] = {}
 
     def register(self, name: str, *aliases: str) -> Callable[[C], C]:
-        """Class decorator: file the class under `name` (set as its `name` attribute) and its aliases."""
+        """Class decorator: file the class under `name` (set as its `name` attribute) and its aliases.
+
+        Args:
+            name: of the entry.
+            aliases: other words for it.
+
+        Returns:
+            The decorator.
+
+        Raises:
+            TypeError: from the decorator: the class is no pydantic dataclass.
+            ValueError: from the decorator: a word is taken.
+        """
 
         def decorate(cls: C) -> C:
             if not is_pydantic_dataclass(cast("type[Any]", cls)):  # cast, lest mypy takes `cls` for one from here on

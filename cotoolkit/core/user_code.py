@@ -11,7 +11,7 @@ from typing import Any
 from cotoolkit.core.errors import CotoolkitError
 
 
-def find(reference: str, error: type[CotoolkitError]) -> Callable[..., Any]:
+def import_callable(reference: str, error: type[CotoolkitError]) -> Callable[..., Any]:
     """The function or class that `module:function` names, looked up in the working directory and the Python path.
 
     The working directory is put first on `sys.path` and stays there, as with `python -m`, so that the module can import
@@ -20,6 +20,9 @@ def find(reference: str, error: type[CotoolkitError]) -> Callable[..., Any]:
     Args:
         reference: for example `my_package.nets:tiny_net`.
         error: class of the exception raised.
+
+    Returns:
+        The function or class.
 
     Raises:
         CotoolkitError: of class `error`: no such module, the module fails when imported, no such callable in it.

@@ -20,7 +20,15 @@ def plain(value: Any) -> Any:
 
 
 def unknown_field(name: str, known: Any) -> str:
-    """One line for a field that does not exist."""
+    """One line for a field that does not exist.
+
+    Args:
+        name: what was given.
+        known: the names of the fields there are.
+
+    Returns:
+        The line, with the nearest names.
+    """
     near = difflib.get_close_matches(name, list(known), n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"choose from: {', '.join(known)}"
     return f"unknown setting {name!r}: {hint}"

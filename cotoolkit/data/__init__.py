@@ -5,8 +5,8 @@ from cotoolkit.data.batches import Batches, Minibatch
 from cotoolkit.data.config import DataConfig, DataSplits, Subset, load
 from cotoolkit.data.image_set import ImageSet
 from cotoolkit.data.intervene import apply_intervention
-from cotoolkit.data.planted import planted_truth
-from cotoolkit.data.sets import DATASETS
+from cotoolkit.data.sources import DATASETS
+from cotoolkit.data.sources.planted import planted_truth
 
 __all__ = [
     "DATASETS",

@@ -35,6 +35,16 @@ class Augmentation:
         """Draw for `count` images: crops uniform over all positions, flips with probability 1/2.
 
         The numbers are drawn on the generator's device and then moved, so they do not depend on `device`.
+
+        Args:
+            augment: which of crops and flips.
+            padding: zero pixels around an image before it is cropped.
+            count: images of the set, N.
+            generator: of the epoch.
+            device: where the images are.
+
+        Returns:
+            The augmentation of the epoch.
         """
 
         def integers(high: int) -> Tensor:

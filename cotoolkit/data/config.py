@@ -15,9 +15,9 @@ from cotoolkit.core.validation import plain
 from cotoolkit.data.augment import Augment
 from cotoolkit.data.image_masks import MarksFile, marks_of
 from cotoolkit.data.image_set import ImageSet
-from cotoolkit.data.sets import DATASETS, Source
-from cotoolkit.data.split import members, rest, stratified
-from cotoolkit.data.user_data import ImageFolders, OwnData
+from cotoolkit.data.sources import DATASETS, DataSource
+from cotoolkit.data.sources.user_data import ImageFolders, OwnData
+from cotoolkit.data.subsets import random_subset, remaining, stratified
 
 
 class Subset(BaseModel):
@@ -34,8 +34,16 @@ class Subset(BaseModel):
     share: Annotated[float, Gt(0), Lt(1)] = 0.5
 
     def members(self, count: int, seed: int) -> Tensor:
-        """Which of `count` training images belong to it, (count,) bool; the seed is that of the split."""
-        return members(count, self.number, self.share, seed)
+        """Which of the training images belong to it.
+
+        Args:
+            count: training images.
+            seed: of the split.
+
+        Returns:
+            (count,) bool.
+        """
+        return random_subset(count, self.number, self.share, seed)
 
 
 class DataConfig(BaseModel):
@@ -107,7 +115,7 @@ class DataConfig(BaseModel):
             raise ValueError("subset and only both choose a part of the training images; give one of them")
         return self
 
-    def source(self) -> Source:
+    def source(self) -> DataSource:
         """Where the data comes from."""
         kind, colon, path = self.name.partition(":")
         if kind == "folder":
@@ -131,6 +139,9 @@ def load(config: DataConfig, seed: int, download: bool = False) -> DataSplits:
         seed: the run's; it decides which training images are used and which held out.
         download: fetch missing data from the network into COTOOLKIT_DATA.
 
+    Returns:
+        The three sets.
+
     Raises:
         DataError: missing or damaged data, sets that do not fit together, or fewer images than asked for.
     """
@@ -151,7 +162,7 @@ def load(config: DataConfig, seed: int, download: bool = False) -> DataSplits:
     holdout = None
     if count:
         kept = stratified(train.labels, count, draws)
-        holdout, train = train.pick(kept), train.pick(rest(len(train), kept))
+        holdout, train = train.pick(kept), train.pick(remaining(len(train), kept))
     if config.train_size is not None:
         train = train.pick(stratified(train.labels, config.train_size, draws))
     if config.subset is not None:

@@ -50,6 +50,13 @@ def read_marks(name: str) -> Tensor:
 def marks_of(name: str, images: int) -> Tensor:
     """As `read_marks`, for a training set of that many images.
 
+    Args:
+        name: PATH#DIGEST.
+        images: training images there are.
+
+    Returns:
+        (images,) bool.
+
     Raises:
         ConfigError: also where their number differs.
     """

@@ -22,6 +22,13 @@ def apply_intervention(
 
     On data to evaluate on (`train=False`) interventions, or parts of them, that are for training only are left out.
 
+    Args:
+        data: the set.
+        intervention: None for none.
+        seed: the run's.
+        device: where the result is to be.
+        train: whether the set is trained on.
+
     Returns:
         Images (N, C, H, W) float32, in [0, 1] or beyond where the intervention leads, and labels (N,) int64, in the
         order of the set and on `device`.
@@ -49,7 +56,19 @@ def materialise(
     The set goes through in chunks, in a random order that depends on the seed alone: interventions that exchange
     something between images would otherwise find partners of one class only in a set that is sorted by class.
 
-    Shapes: images (N, C, H, W) -> float32 (N, C, H, W) and labels (N,).
+    Args:
+        data: the set.
+        images: (N, C, H, W), those of the set, on the device.
+        intervention: to be applied.
+        seed: the run's.
+        position: of the draws: 0 for a training set, 1 for one to evaluate on.
+        augmentation: of the epoch; None for none.
+
+    Returns:
+        Images (N, C, H, W) float32 and labels (N,), on the device, in the order of the set.
+
+    Raises:
+        ConfigError: the intervention does not fit the data.
     """
     draws = generator(seed, "intervention", position)
     labels = data.labels.to(images.device)

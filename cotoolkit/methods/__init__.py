@@ -1,5 +1,6 @@
-"""Training methods: what one optimisation step does. One file per family."""
+"""Training methods: what one optimisation step does. One file each, found by itself; `_terms` is what they share."""
 
+from cotoolkit.core.registry import load_entries
 from cotoolkit.methods.base import (
     METHODS,
     AttackMethod,
@@ -8,16 +9,24 @@ from cotoolkit.methods.base import (
     InnerField,
     Method,
     MethodField,
+    RunSettings,
     StepRecord,
     Update,
 )
 from cotoolkit.methods.benign import BenignStyle
 from cotoolkit.methods.dom import DOM
+from cotoolkit.methods.fgsm import FGSM
 from cotoolkit.methods.gradalign import GradAlign
-from cotoolkit.methods.holistic_robust import HolisticControl, HolisticRobust
+from cotoolkit.methods.holistic_control import HolisticControl
+from cotoolkit.methods.holistic_robust import HolisticRobust
 from cotoolkit.methods.local_ball import LocalBall
-from cotoolkit.methods.single_step import FGSM, NFGSM, PGD, RSFGSM, Standard
+from cotoolkit.methods.n_fgsm import NFGSM
+from cotoolkit.methods.pgd import PGD
+from cotoolkit.methods.rs_fgsm import RSFGSM
+from cotoolkit.methods.standard import Standard
 from cotoolkit.methods.trades import TRADES
+
+load_entries(__name__)
 
 __all__ = [
     "DOM",
@@ -38,6 +47,7 @@ __all__ = [
     "LocalBall",
     "Method",
     "MethodField",
+    "RunSettings",
     "Standard",
     "StepRecord",
     "Update",

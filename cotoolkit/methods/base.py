@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import field
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -83,19 +83,47 @@ Update = Callable[[Tensor], None]
 """The trainer's: one backward pass of the loss and one optimiser step."""
 
 
+class RunSettings(Protocol):
+    """What a method may ask of the configuration of a run; `cotoolkit.RunConfig` is one."""
+
+    @property
+    def threat(self) -> ThreatModel:
+        """The threat model of training, at its full radius."""
+        ...
+
+
 class Method(Registered):
     """One way to train: `step` attacks a batch, calls `update(loss)` once or more, and returns the by-products.
 
     Methods hold their own hyper-parameters only. The radius belongs to the threat model, which is the run's and travels
     in the batch: one place to sweep it, to warm it up, and to evaluate at.
+
+    >>> from cotoolkit.methods import FGSM
+    >>> model = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+    >>> weights = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> def update(loss):
+    ...     loss.backward()
+    ...     weights.step()
+    >>> images, labels = torch.rand(8, 1, 2, 2), torch.arange(8) % 2
+    >>> batch = Batch(images, labels, ThreatModel(8 / 255), torch.Generator().manual_seed(0))
+    >>> record = FGSM().step(model, batch, update)
+    >>> record.losses.shape, record.delta.shape
+    (torch.Size([8]), torch.Size([8, 1, 2, 2]))
     """
 
     cost: ClassVar[Cost]
     source: ClassVar[str]
 
-    def passes(self) -> Cost:
+    def cost_per_step(self) -> Cost:
         """The cost of one step with these hyper-parameters."""
         return self.cost
+
+    def check_config(self, config: RunSettings) -> None:
+        """Refuse the configuration of a run; most methods fit any.
+
+        Raises:
+            ConfigError: the method cannot train under it, which is known before the first step.
+        """
 
     def check_data(self, images: int) -> None:
         """Refuse a training set of that many images; most methods fit any.
@@ -111,6 +139,9 @@ class Method(Registered):
             model: in train mode; logits out.
             batch: images, labels and the threat model.
             update: does the backward pass and the optimiser step.
+
+        Returns:
+            The by-products, for the log and the signals.
         """
         raise AssertionError(f"{type(self).__name__} defines no step")
 
@@ -119,7 +150,15 @@ class AttackMethod(Method):
     """Training on attacked images and nothing else: an attack, then `train_on` without a penalty."""
 
     def attack(self, model: nn.Module, batch: Batch) -> Attacked:
-        """The attack of one step; leaves the model as it was."""
+        """The attack of one step; leaves the model as it was.
+
+        Args:
+            model: in train mode; logits out.
+            batch: images, labels and the threat model.
+
+        Returns:
+            The perturbation and what the attack saw at its start.
+        """
         raise AssertionError(f"{type(self).__name__} defines no attack")
 
     @override
@@ -128,6 +167,7 @@ class AttackMethod(Method):
 
 
 METHODS = Registry[Method]("method")
+"""Every training method by name."""
 
 MethodField = Annotated[Method, PlainValidator(METHODS.parse), PlainSerializer(METHODS.dump)]
 """A method inside a pydantic model: given by name, by mapping or as an instance."""
@@ -136,7 +176,8 @@ MethodField = Annotated[Method, PlainValidator(METHODS.parse), PlainSerializer(M
 def _inner(value: Any) -> AttackMethod:
     method = METHODS.parse(value)
     if not isinstance(method, AttackMethod):
-        raise ValueError(f"{method.name} is not an attack alone; choose fgsm, rs_fgsm, n_fgsm or pgd")
+        attacks = [name for name in METHODS.names() if issubclass(METHODS[name], AttackMethod)]
+        raise ValueError(f"{method.name} is not an attack alone; choose from: {', '.join(attacks)}")
     return method
 
 
@@ -165,6 +206,9 @@ class AdversarialPass(NamedTuple):
         Args:
             weights: (B,), of each sample's loss in the training loss; None where that is their mean.
             measures: the method's own numbers, detached scalars.
+
+        Returns:
+            The record, detached.
         """
         gradient = self.images.grad
         if gradient is not None:
@@ -181,7 +225,16 @@ class AdversarialPass(NamedTuple):
 
 
 def adversarial_pass(model: nn.Module, batch: Batch, attacked: Attacked) -> AdversarialPass:
-    """Logits and cross-entropy at images + delta, for an update. 1 forward; its backward is the update's."""
+    """Logits and cross-entropy at images + delta, for an update. 1 forward; its backward is the update's.
+
+    Args:
+        model: logits out.
+        batch: what the attack saw.
+        attacked: its outcome.
+
+    Returns:
+        The pass, with its graph.
+    """
     images = (batch.images + attacked.delta).detach()
     if batch.trace:
         images.requires_grad_()
@@ -201,6 +254,9 @@ def train_on(
         attacked: its outcome.
         update: the trainer's.
         penalty: builds a regulariser to be added to the loss.
+
+    Returns:
+        The step's by-products.
     """
     found = adversarial_pass(model, batch, attacked)
     loss = found.losses.mean()

@@ -1,18 +1,17 @@
 """BAT-style training: samples that the network is confidently wrong about weigh less.
 
 A reconstruction of Benign Adversarial Training (Xu et al., 2021, arXiv 2106.04794). Its abstract could be read, its
-method section could not. Every formula here is the believed shape [U], and every constant and default a choice [R] of
-our specification (benign_at.md, section 0.1); none may be quoted as the paper's.
+method section could not. Every formula here is what the method is believed to be, and every constant and default a
+choice of ours; none may be quoted as the paper's. See docs/benign_at.md.
 """
 
 from __future__ import annotations
 
 import functools
-from typing import Annotated, ClassVar, Literal, NamedTuple, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import torch
-import torch.nn.functional as F
-from annotated_types import Gt, Le
+from annotated_types import Gt
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
@@ -20,51 +19,33 @@ from typing_extensions import override
 
 from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.core.numbers import NonNegative, Number
+from cotoolkit.core.numbers import NonNegative, Number, Share
 from cotoolkit.core.registry import STRICT
 from cotoolkit.data.image_masks import MarksFile, marks_of, read_marks
 from cotoolkit.methods._terms.discrimination import Discrimination, Form, discrimination
 from cotoolkit.methods._terms.penultimate import penultimate
+from cotoolkit.methods._terms.suspicion import effective_size, suspicion
 from cotoolkit.methods.base import METHODS, Batch, Cost, InnerField, Method, StepRecord, Update, adversarial_pass
-from cotoolkit.methods.single_step import FGSM
-
-Share = Annotated[NonNegative, Le(1)]
+from cotoolkit.methods.fgsm import FGSM
 
 _flags = functools.lru_cache(maxsize=4)(read_marks)  # every step asks for them; the name says the content
 
 
-class Suspicion(NamedTuple):
-    """What `suspicion` says of each sample: confidence (B,) of the likeliest wrong class, flagged (B,) bool."""
-
-    confidence: Tensor
-    flagged: Tensor
-
-
-def suspicion(logits: Tensor, labels: Tensor, tau: float = 0.0) -> Suspicion:
-    """Which samples look harmful: a wrong class is likelier than the label, and at least `tau` likely.
-
-    q = max over k != y of softmax(f)_k; flag = q > p_y and q >= tau. Ties, as of an untrained network, are not flagged.
-    (benign_at.md, 1.6 [U]). Nothing of it has a gradient.
-
-    Shapes: logits (B, classes), labels (B,).
-    """
-    scores = logits.detach().float()
-    own = scores.gather(1, labels[:, None])
-    wrong = scores.scatter(1, labels[:, None], -torch.inf)
-    # Compared as logits, since equal ones need not have equal softmax bits.
-    likelier = wrong.amax(1) > own.flatten()
-    confidence = F.softmax(scores, 1).scatter(1, labels[:, None], 0).amax(1)
-    return Suspicion(confidence, likelier & (confidence >= tau))
-
-
 def benign_weights(confidence: Tensor, flagged: Tensor, alpha: float) -> Tensor:
-    """Weights exp(-alpha q) of flagged samples, 1 of the others (benign_at.md, 1.7 [U]). All (B,); w in (0, 1]."""
+    """Weights exp(-alpha q) of flagged samples, 1 of the others; reconstructed.
+
+    >>> benign_weights(torch.tensor([0.0, 0.9]), torch.tensor([True, False]), alpha=1.0)
+    tensor([1., 1.])
+
+    Args:
+        confidence: (B,), q, of the likeliest wrong class.
+        flagged: (B,) bool.
+        alpha: strength, at least 0.
+
+    Returns:
+        (B,), in (0, 1].
+    """
     return torch.where(flagged, torch.exp(-alpha * confidence.detach()), torch.ones_like(confidence))
-
-
-def effective_size(weights: Tensor) -> Tensor:
-    """Effective number of samples (sum w)^2 / sum w^2, 0-dim; (B,) -> [1, B]. nan where all weights are 0."""
-    return weights.sum().square() / weights.square().sum()
 
 
 def opposite_weights(weights: Tensor, flagged: Tensor) -> Tensor:
@@ -74,7 +55,12 @@ def opposite_weights(weights: Tensor, flagged: Tensor) -> Tensor:
     the flagged alone are more than e, or where all are flagged, no c reaches e: c is 0, or there is nothing to weigh
     down. Where none is flagged all weigh 1.
 
-    Shapes: weights (B,), flagged (B,) -> (B,).
+    Args:
+        weights: (B,), those to be matched in effective size.
+        flagged: (B,) bool.
+
+    Returns:
+        (B,), in [0, 1].
     """
     n, u = flagged.double().sum(), (~flagged).double().sum()
     e = effective_size(weights.double())
@@ -101,6 +87,9 @@ class BenignStyle(Method):
     Measures: `flagged`, share of the batch that is flagged, also before `start`; `mean_weight`; `effective_size`, in
     samples; `flagged_confidence`, mean q of the flagged; `discrimination`, D; `skipped_anchors`, share of the features
     without a positive. nan where there is nothing to tell.
+
+    >>> BenignStyle(alpha=2.0, beta=0.5).cost_per_step()  # D costs one pass more
+    Cost(forward=3, backward=3, double_backward=0)
 
     Args:
         inner: the attack trained on.
@@ -143,8 +132,8 @@ class BenignStyle(Method):
         return self
 
     @override
-    def passes(self) -> Cost:
-        inner, more = self.inner.passes(), int(self.beta > 0)
+    def cost_per_step(self) -> Cost:
+        inner, more = self.inner.cost_per_step(), int(self.beta > 0)
         return Cost(inner.forward + more, inner.backward + more, inner.double_backward)
 
     @override

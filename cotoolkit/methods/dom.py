@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from cotoolkit.attacks.gradient import Attacked, attack_mode
-from cotoolkit.core.numbers import NonNegative
+from cotoolkit.core.numbers import NonNegative, Share
 from cotoolkit.core.registry import STRICT
+from cotoolkit.methods._terms.suspicion import effective_size, suspicion
 from cotoolkit.methods.base import METHODS, Batch, Cost, InnerField, Method, StepRecord, Update, adversarial_pass
-from cotoolkit.methods.benign import Share, effective_size, suspicion
-from cotoolkit.methods.single_step import FGSM, PGD
+from cotoolkit.methods.fgsm import FGSM
+from cotoolkit.methods.pgd import PGD
 
 
 @METHODS.register("dom", "DOM-RE")
@@ -31,6 +32,9 @@ class DOM(Method):
     Measures: `dropped`, share of the batch that is below the threshold, also before `start`; `dropped_suspicious`,
     share of these whose attacked image is taken for another class, which BAT-style would flag; `effective_size`.
 
+    >>> DOM(inner="n_fgsm").cost_per_step()  # the clean loss does not come for free
+    Cost(forward=3, backward=2, double_backward=0)
+
     Args:
         inner: the attack trained on.
         threshold: of the clean cross-entropy; None means the published 2.0 for single-step and 1.5 for PGD training.
@@ -42,15 +46,15 @@ class DOM(Method):
     start: Share = 0.5
 
     cost: ClassVar[Cost] = Cost(forward=2, backward=2)
-    source: ClassVar[str] = "defaults of the code of arXiv 2310.08847"
+    source: ClassVar[str] = "Lin et al., ICLR 2024, arXiv 2310.08847; defaults of the authors' code"
 
     @property
     def _starts_at_image(self) -> bool:
         return isinstance(self.inner, FGSM) or (isinstance(self.inner, PGD) and not self.inner.random_start)
 
     @override
-    def passes(self) -> Cost:
-        inner = self.inner.passes()
+    def cost_per_step(self) -> Cost:
+        inner = self.inner.cost_per_step()
         return inner._replace(forward=inner.forward + (not self._starts_at_image))
 
     @override

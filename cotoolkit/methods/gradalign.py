@@ -6,7 +6,6 @@ import math
 from dataclasses import replace
 from typing import ClassVar, Literal
 
-import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from typing_extensions import override
@@ -16,13 +15,17 @@ from cotoolkit.attacks.gradient import BatchNormMode, attack_mode, input_gradien
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import NonNegative, format_number
 from cotoolkit.core.registry import STRICT
-from cotoolkit.methods.base import METHODS, Batch, Cost, Method, StepRecord, Update, train_on
+from cotoolkit.methods._terms.misalignment import misalignment
+from cotoolkit.methods.base import METHODS, Batch, Cost, Method, RunSettings, StepRecord, Update, train_on
 
 LARGEST_FITTED_RADIUS = 16 / 255
 
 
 def published_weight(epsilon: float) -> float:
     """The authors' weight for a radius: exp(255 epsilon ln(10) / 8 + ln 0.02), 0.2 at 8/255 and 2.0 at 16/255.
+
+    >>> round(published_weight(8 / 255), 6)
+    0.2
 
     Raises:
         ConfigError: above 16/255, where the law was not fitted and explodes.
@@ -44,6 +47,9 @@ class GradAlign(Method):
     g2 only, by double backward. Samples with a zero gradient are left out of the mean. The gradient g(x) that FGSM
     steps along serves as g1, so it is computed once.
 
+    >>> GradAlign(weight=0.2).cost_per_step()
+    Cost(forward=3, backward=4, double_backward=1)
+
     Args:
         weight: of the regulariser; None means the authors' law in epsilon, `published_weight`, at the batch's radius,
             so that it grows while the radius warms up.
@@ -63,9 +69,14 @@ class GradAlign(Method):
     source: ClassVar[str] = "Andriushchenko & Flammarion, NeurIPS 2020, eq. 4"
 
     @override
-    def passes(self) -> Cost:
+    def cost_per_step(self) -> Cost:
         extra = self.anchor == "adversarial"
         return Cost(forward=3 + extra, backward=4 + extra, double_backward=1)
+
+    @override
+    def check_config(self, config: RunSettings) -> None:
+        if self.weight is None:
+            published_weight(config.threat.epsilon)
 
     @override
     def step(self, model: nn.Module, batch: Batch, update: Update) -> StepRecord:
@@ -83,15 +94,3 @@ class GradAlign(Method):
             return weight * misalignment(fixed.detach(), moving)
 
         return train_on(model, batch, attacked, update, penalty)
-
-
-def misalignment(fixed: Tensor, moving: Tensor) -> Tensor:
-    """1 - mean cosine between per-sample gradients (B, ...), where neither is zero; 0 if that leaves none."""
-    fixed, moving = fixed.flatten(1), moving.flatten(1)
-    sizes = fixed.detach().abs().amax(1, keepdim=True), moving.detach().abs().amax(1, keepdim=True)
-    usable = ((sizes[0] > 0) & (sizes[1] > 0)).flatten()
-    if not usable.any():
-        return moving.sum() * 0
-    # Scaled first: gradients of confident samples are so small that their lengths would vanish in float32.
-    fixed, moving = (fixed / sizes[0])[usable], (moving / sizes[1])[usable]
-    return 1 - torch.cosine_similarity(fixed, moving).mean()

@@ -22,9 +22,10 @@ from cotoolkit.core.numbers import NonNegative
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._terms.ball import local_ball
 from cotoolkit.methods._terms.divergence import kl_divergence
-from cotoolkit.methods._terms.local_terms import SECOND_ORDER, Integrand, Look, local_term, loss_gradients
+from cotoolkit.methods._terms.local_terms import SECOND_ORDER, Integrand, LocalSample, local_term, loss_gradients
 from cotoolkit.methods.base import METHODS, AdversarialPass, Batch, Cost, InnerField, Method, StepRecord, Update
-from cotoolkit.methods.single_step import FGSM, NFGSM
+from cotoolkit.methods.fgsm import FGSM
+from cotoolkit.methods.n_fgsm import NFGSM
 
 Centre = Literal["adversary", "clean", "random_corner"]
 """What the ball is centred at; the last two are the controls of the idea."""
@@ -53,6 +54,9 @@ class LocalBall(Method):
 
     Left out of the spec's family: several adversaries per sample (J > 1) and the term between them (G3), and the local
     term on a part of the batch.
+
+    >>> LocalBall(lambda_local=0).cost_per_step() == FGSM().cost_per_step(), LocalBall().cost_per_step()
+    (True, Cost(forward=5, backward=4, double_backward=0))
 
     Args:
         inner: the attack that makes x'.
@@ -97,8 +101,8 @@ class LocalBall(Method):
         return self
 
     @override
-    def passes(self) -> Cost:
-        inner, points = self.inner.passes(), self._points_in_update
+    def cost_per_step(self) -> Cost:
+        inner, points = self.inner.cost_per_step(), self._points_in_update
         together = self.batch_norm == "together"
         forward, backward, doubly = inner.forward - 1 + points, inner.backward - 1 + points, 0
         if self._centre_alone and self.detach_reference and not together:
@@ -154,7 +158,7 @@ class LocalBall(Method):
         if self._shares:
             logits = {name: model(images) for name, images in points.items()}
             if self._uses_centre and self.steps:
-                centre = self._look(around, logits[self.centre], labels)
+                centre = self._at_centre(around, logits[self.centre], labels)
         if self._local:
             points["inner"], start = self._search(model, batch, around, centre)
         if self.batch_norm == "together":
@@ -207,7 +211,7 @@ class LocalBall(Method):
         return centres.requires_grad_() if self._local and self.integrand in SECOND_ORDER else centres
 
     def _search(
-        self, model: nn.Module, batch: Batch, around: Tensor, centre: Look | None
+        self, model: nn.Module, batch: Batch, around: Tensor, centre: LocalSample | None
     ) -> tuple[Tensor, Tensor | None]:
         """The inner point u and the integrand at its random start, the latter None if no steps were taken."""
         threat, radius, labels = batch.threat, self.rho * batch.threat.epsilon, batch.labels
@@ -221,38 +225,38 @@ class LocalBall(Method):
                 with torch.enable_grad():
                     point.requires_grad_()
                     reference = None if centre is None else centre.detached()
-                    value = local_term(self.integrand, reference, Look(point, model(point)), labels)
+                    value = local_term(self.integrand, reference, LocalSample(point, model(point)), labels)
                     (gradient,) = torch.autograd.grad(value, point)
                 start = value.detach() if start is None else start
                 point = ball.project(point.detach() + step * gradient.sign())
         return (point.requires_grad_() if self.integrand == "alignment" else point), start
 
-    def _reference(self, model: nn.Module, around: Tensor, labels: Tensor) -> Look:
-        """The look at the centre as the inner steps see the network."""
+    def _reference(self, model: nn.Module, around: Tensor, labels: Tensor) -> LocalSample:
+        """What the network says at the centre, as the inner steps see it."""
         if self.integrand in SECOND_ORDER:
             gradient, logits, _ = input_gradient(model, around, labels)
-            return Look(around, logits, gradient)
+            return LocalSample(around, logits, gradient)
         with torch.no_grad():
-            return Look(around, model(around))
+            return LocalSample(around, model(around))
 
-    def _look(self, around: Tensor, logits: Tensor, labels: Tensor) -> Look:
-        """The look at the centre in the update, with its graph."""
+    def _at_centre(self, around: Tensor, logits: Tensor, labels: Tensor) -> LocalSample:
+        """What the network says at the centre in the update, with its graph."""
         if self.integrand not in SECOND_ORDER:
-            return Look(around, logits)
+            return LocalSample(around, logits)
         create = not self.detach_reference
-        return Look(around, logits, *loss_gradients([logits], [around], labels, create_graph=create))
+        return LocalSample(around, logits, *loss_gradients([logits], [around], labels, create_graph=create))
 
     def _local_term(
-        self, centre: Look | None, around: Tensor, inner: Tensor, logits: dict[str, Tensor], labels: Tensor
+        self, centre: LocalSample | None, around: Tensor, inner: Tensor, logits: dict[str, Tensor], labels: Tensor
     ) -> Tensor:
-        here = Look(inner, logits["inner"])
+        here = LocalSample(inner, logits["inner"])
         if not self._uses_centre:
             return local_term(self.integrand, None, here, labels)
         if self.integrand == "alignment":
             both = [logits[self.centre], logits["inner"]]
             gradients = loss_gradients(both, [around, inner], labels, create_graph=True)
-            centre = Look(around, both[0], gradients[0])
-            here = Look(inner, both[1], gradients[1])
+            centre = LocalSample(around, both[0], gradients[0])
+            here = LocalSample(inner, both[1], gradients[1])
         elif centre is None:
-            centre = self._look(around, logits[self.centre], labels)
+            centre = self._at_centre(around, logits[self.centre], labels)
         return local_term(self.integrand, centre.detached() if self.detach_reference else centre, here, labels)

@@ -31,6 +31,9 @@ class TRADES(Method):
     attack at its start, and that of the update at x', so that signals compare like with like; the latter is nan where
     beta is 0. Measures: `base`, the clean cross-entropy, and `global_term`, the divergence before beta.
 
+    >>> TRADES(steps=1).cost_per_step()
+    Cost(forward=3, backward=3, double_backward=0)
+
     Args:
         beta: weight of the divergence. 6 in the paper's main table; 0 is clean training.
         steps: of the attack.
@@ -49,7 +52,7 @@ class TRADES(Method):
     source: ClassVar[str] = "Zhang et al., ICML 2019, alg. 1; defaults of the authors' code"
 
     @override
-    def passes(self) -> Cost:
+    def cost_per_step(self) -> Cost:
         return Cost(forward=self.steps + 2 + (self.bn_mode == "eval"), backward=self.steps + 2)
 
     @override

@@ -26,6 +26,9 @@ def build_model(spec: Any, shape: Shape, classes: int, seed: int, normalise: str
         seed: the run's.
         normalise: a key of `STATISTICS`, whose constants become the first layer, or "none".
 
+    Returns:
+        The network, in train mode.
+
     Raises:
         ConfigError: no such model, or fields it refuses.
         ModelError: it cannot be built, or does not map a batch of this shape to logits of these classes.
@@ -41,6 +44,12 @@ def build_model(spec: Any, shape: Shape, classes: int, seed: int, normalise: str
 
 def check_output(network: nn.Module, shape: Shape, classes: int, name: str) -> None:
     """Send two black images through the network in evaluation mode, which leaves its batch-norm statistics alone.
+
+    Args:
+        network: on the CPU.
+        shape: (C, H, W) of the images.
+        classes: number of classes.
+        name: of the network, for messages.
 
     Raises:
         ModelError: it fails on them, or returns anything but logits (2, classes).

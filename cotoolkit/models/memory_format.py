@@ -92,6 +92,9 @@ def worth_checking(network: nn.Module, own: bool) -> bool:
     Args:
         network: in the memory format of its training.
         own: a user's own network, which is checked at any size; others up to `SMALL` parameters.
+
+    Returns:
+        True where the comparison could find something and costs little.
     """
     weights = list(network.parameters())
     on_cpu = all(weight.device.type == "cpu" for weight in weights)

@@ -53,6 +53,13 @@ class Normalised(nn.Module):
 def statistics_for(name: str, channels: int) -> Statistics:
     """The known statistics of a data set.
 
+    Args:
+        name: a key of `STATISTICS`.
+        channels: of the images.
+
+    Returns:
+        Mean and standard deviation per channel.
+
     Raises:
         ModelError: no statistics under that name, or for another number of channels.
     """

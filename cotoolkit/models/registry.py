@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer
 from torch import nn
 
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.core.registry import Registry
+from cotoolkit.core.registry import Registered, Registry
 
 Shape = tuple[int, int, int]
 """(channels, height, width) of one image."""
 
 
-class ModelSpec(Protocol):
+class ModelSpec(Registered):
     """A frozen, JSON-able description of a network, made to measure for a data set by `build`."""
 
     def build(self, shape: Shape, classes: int) -> nn.Module:
         """The network from images (B, C, H, W) to logits (B, classes); its weights come from the global generator.
 
+        Args:
+            shape: (C, H, W) of the images.
+            classes: number of classes.
+
+        Returns:
+            The network, in train mode.
+
         Raises:
             ModelError: it cannot be built for this shape.
         """
-        ...
+        raise AssertionError(f"{type(self).__name__} builds no network")
 
 
 MODELS = Registry[ModelSpec]("model")

@@ -29,7 +29,7 @@ from cotoolkit.data import Batches, ImageSet, apply_intervention, load
 from cotoolkit.evaluation.probe import Probe, ProbeResult
 from cotoolkit.evaluation.protocol import evaluate
 from cotoolkit.methods import Batch, StepRecord
-from cotoolkit.models import External
+from cotoolkit.models import OwnModel
 from cotoolkit.models.initial_weights import load_initial
 from cotoolkit.models.memory_format import (
     channels_last_warning,
@@ -40,7 +40,7 @@ from cotoolkit.models.memory_format import (
 from cotoolkit.monitor.dating import Enough
 from cotoolkit.monitor.replay import ReplayMonitor
 from cotoolkit.monitor.step_buffer import TOGETHER
-from cotoolkit.optimizers.optimizers import Updates
+from cotoolkit.optimizers import Updates
 from cotoolkit.runs.checkpoints import network
 from cotoolkit.runs.folder import Metrics, RunFolder
 from cotoolkit.signals import step_signals
@@ -348,7 +348,7 @@ class Trainer:
 
         A user's own network stays as it came; its images are contiguous, because its forward may call view().
         """
-        own, images_in = isinstance(self.config.model, External), torch.contiguous_format
+        own, images_in = isinstance(self.config.model, OwnModel), torch.contiguous_format
         if not own:
             images_in = safe_memory_format(self.bare)
             self.bare.to(memory_format=images_in)

@@ -17,7 +17,7 @@ from analyses.memorisation.measure import Correct
 from analyses.memorisation.settings import INDUCED, PLANTED, Plan, World, weighted
 from analyses.memorisation.settings import PLANS as WHOLE
 from analyses.memorisation.world import WorldTables, run_world, test_groups
-from cotoolkit.data.planted import RADIUS
+from cotoolkit.data.sources.planted import RADIUS
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
 

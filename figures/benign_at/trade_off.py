@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from analyses.core.claims import Claim, ClaimResult, check
 from analyses.core.runner import StudyRunner
 from analyses.memorisation.settings import ALPHA
-from cotoolkit.data.planted import RADIUS
+from cotoolkit.data.sources.planted import RADIUS
 from cotoolkit.studies.scale import Scale
 from figures.benign_at.plan import KNOBS, WORLD, found, knob_accuracies, knob_arms, study, world_study
 from figures.benign_at.reading import PLAIN

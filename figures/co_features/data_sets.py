@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from analyses.core.claims import Claim, ClaimResult, check
 from analyses.core.runner import StudyRunner
-from cotoolkit.data.planted import RADIUS
+from cotoolkit.data.sources.planted import RADIUS
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
 from figures.co_features.cells import Cell, cell_table, study_of

@@ -54,9 +54,9 @@ def test_purification_of_networks_reports_five_items(cli, runs, tmp_path):
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_study_has_its_package(name):
-    package = f"analyses.{name.replace('-', '_')}"
-    assert callable(importlib.import_module(f"{package}.study").run_study)
-    assert callable(importlib.import_module(f"{package}.page").report_of)
+    package, _ = STUDIES[name]
+    assert callable(importlib.import_module(f"analyses.{package}.study").run_study)
+    assert callable(importlib.import_module(f"analyses.{package}.page").report_of)
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_the_page_shows_recipes_claims_and_what_made_them(runner):
     report, findings = study_page(STUDY, [OF_STUDY, OWN, ELSEWHERE], "smoke", runner, "cotoolkit analyse made-up")
     assert [one.verdict for one in findings.claims["slope"]] == ["holds"]
     text = write_report(report, runner.folder).read_text()
-    assert "Of 1 claims 1 holds." in text
+    assert "1 of 1 claims hold, 0 fail, 0 are undecided." in text
     assert "It rises: holds" in text
     assert "Nobody measured this." in text
     assert [section.name for section in report.sections] == ["slope", "own", "claims-slope"]

@@ -14,7 +14,7 @@ from interventions import (
     ReleasedRowLowPass,
     SwapFrequencies,
     dct2,
-    split,
+    split_bands,
     swap_high,
 )
 
@@ -93,7 +93,7 @@ def test_released_low_pass_of_bandwidth_two_erases_the_third_channel():
 @pytest.mark.parametrize(("domain", "shape"), SPECTRA)
 def test_swapping_the_high_band(domain, shape, images):
     first, second = images[:10], images[10:]
-    (low_1, high_1), (low_2, high_2) = (split(x, 2, domain, shape) for x in (first, second))
+    (low_1, high_1), (low_2, high_2) = (split_bands(x, 2, domain, shape) for x in (first, second))
     one, other = swap_high(first, second, 2, domain, shape)
     torch.testing.assert_close(one, low_1 + high_2)
     torch.testing.assert_close(other, low_2 + high_1)
@@ -107,7 +107,7 @@ def test_swapping_the_high_band(domain, shape, images):
 def test_swap_takes_one_band_of_each_image_from_another(taken, seed, images, labels):
     swap = SwapFrequencies(3, taken=taken)
     out, out_labels = swap(images, labels, torch.Generator().manual_seed(seed))
-    before, after = split(images, 3), split(out, 3)
+    before, after = split_bands(images, 3), split_bands(out, 3)
     own, foreign = (0, 1) if taken == "high" else (1, 0)
     torch.testing.assert_close(after[own], before[own])
     assert torch.equal(out_labels, labels)

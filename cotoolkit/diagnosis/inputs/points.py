@@ -18,10 +18,9 @@ from cotoolkit.core.seeding import fork_global_rng, generator
 from cotoolkit.core.user_code import describe
 from cotoolkit.core.validation import one_line
 from cotoolkit.data import DataConfig, ImageSet, load
-from cotoolkit.data.collect import as_tensors, collect
-from cotoolkit.data.image_set import as_float
-from cotoolkit.data.split import stratified
-from cotoolkit.data.user_data import OwnData
+from cotoolkit.data.image_set import as_float, as_tensors, stack_items
+from cotoolkit.data.sources.user_data import OwnData
+from cotoolkit.data.subsets import stratified
 from cotoolkit.runs.checkpoints import Points
 
 Bounds = tuple[float, float]
@@ -212,7 +211,7 @@ def _from_dataset(data: Any, where: str, bounds: Bounds) -> _Source:
             raise DataError(f"{where}: not a data set of (image, label): {describe(failure)}") from failure
 
     def pick(chosen: Tensor | None) -> tuple[Tensor, Tensor]:
-        images, picked = collect(data, None if chosen is None else chosen.tolist(), where)
+        images, picked = stack_items(data, None if chosen is None else chosen.tolist(), where)
         return as_tensors(images.unsqueeze(1) if images.ndim == 3 else images, picked, where)
 
     return _Source(where, len(data), labels, pick, None if names is None else len(names), bounds)

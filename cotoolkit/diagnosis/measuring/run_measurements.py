@@ -14,7 +14,7 @@ from cotoolkit.attacks.margin import margin_attack, margin_card
 from cotoolkit.attacks.square import square_attack
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.seeding import generator
-from cotoolkit.data.split import stratified
+from cotoolkit.data.subsets import stratified
 from cotoolkit.diagnosis.budget import Budget
 from cotoolkit.diagnosis.inputs.warnings_found import Finding
 from cotoolkit.diagnosis.judging import thresholds

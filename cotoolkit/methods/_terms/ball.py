@@ -52,6 +52,9 @@ def local_ball(images: Tensor, centres: Tensor, radius: float, threat: ThreatMod
         threat: linf.
         clipped: keep to the threat set around the image.
 
+    Returns:
+        The ball, a pair of bounds (B, C, H, W).
+
     Raises:
         ConfigError: the threat is not linf.
     """
@@ -72,5 +75,20 @@ def local_ball(images: Tensor, centres: Tensor, radius: float, threat: ThreatMod
 def project_local(
     points: Tensor, images: Tensor, centres: Tensor, radius: float, threat: ThreatModel, *, clipped: bool
 ) -> Tensor:
-    """The nearest points of the local ball; arguments and errors as `local_ball`."""
+    """The nearest points of the local ball.
+
+    Args:
+        points: (B, C, H, W).
+        images: as for `local_ball`.
+        centres: as for `local_ball`.
+        radius: as for `local_ball`.
+        threat: as for `local_ball`.
+        clipped: as for `local_ball`.
+
+    Returns:
+        (B, C, H, W), in the ball.
+
+    Raises:
+        ConfigError: the threat is not linf.
+    """
     return local_ball(images, centres, radius, threat, clipped=clipped).project(points)

@@ -22,7 +22,7 @@ class Discrimination(NamedTuple):
 def discrimination(features: Tensor, labels: Tensor, temperature: float, form: Form = "dot") -> Discrimination:
     """-log of the share of an anchor's own class in the sum of exp(similarity) over all other samples.
 
-    A reconstruction: form, temperature and layer of the paper's loss are not known (benign_at.md, 1.9 [U]). Anchors
+    A reconstruction: form, temperature and layer of the paper's loss are not known (docs/benign_at.md). Anchors
     without another sample of their class are left out of the mean; it is 0 where that leaves none.
 
     Args:
@@ -30,6 +30,9 @@ def discrimination(features: Tensor, labels: Tensor, temperature: float, form: F
         labels: (N,).
         temperature: above 0.
         form: of the exponent. "distance" at temperature T is "dot" at T / 2.
+
+    Returns:
+        The loss, in nats, and the share of samples that were left out.
     """
     z = F.normalize(features.float(), dim=1)
     similarity = z @ z.T

@@ -11,7 +11,12 @@ def kl_divergence(reference: Tensor, logits: Tensor) -> Tensor:
 
     Zero where both agree, with zero gradient there, so a search for its maximum must not start at the reference.
 
-    Shapes: two (B, classes) -> (B,), in nats, at least 0 up to rounding.
+    Args:
+        reference: (B, classes), logits of p.
+        logits: (B, classes), those of q.
+
+    Returns:
+        (B,), in nats, at least 0 up to rounding.
     """
     first, second = F.log_softmax(reference.float(), 1), F.log_softmax(logits.float(), 1)
     return F.kl_div(second, first, reduction="none", log_target=True).sum(1)

@@ -1,6 +1,6 @@
 """Integrands of the local regulariser: how much a network changes from the centre of a ball to another point of it.
 
-A `Look` is what the network says at a point. All integrands take the look at the centre first.
+A `LocalSample` is what the network says at the points of a batch. All integrands take the one at the centre first.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cotoolkit.methods._terms.divergence import kl_divergence
-from cotoolkit.methods.gradalign import misalignment
+from cotoolkit.methods._terms.misalignment import misalignment
 
 Integrand = Literal["kl", "ce", "linearity", "alignment", "squared"]
 """What is made small in the ball around a centre c (R in the spec is its value at the worst, or a random, point u).
@@ -28,7 +28,7 @@ SECOND_ORDER = frozenset({"linearity", "alignment"})
 """Integrands that contain an input gradient, so that the update differentiates one."""
 
 
-class Look(NamedTuple):
+class LocalSample(NamedTuple):
     """What a network says at a batch of points.
 
     Attributes:
@@ -45,20 +45,26 @@ class Look(NamedTuple):
         """The cross-entropy, (B,)."""
         return F.cross_entropy(self.logits.float(), labels, reduction="none")
 
-    def detached(self) -> Look:
+    def detached(self) -> LocalSample:
         """The same as constants."""
         gradient = None if self.gradient is None else self.gradient.detach()
-        return Look(self.points.detach(), self.logits.detach(), gradient)
+        return LocalSample(self.points.detach(), self.logits.detach(), gradient)
 
 
-def local_term(integrand: Integrand, centre: Look | None, here: Look, labels: Tensor) -> Tensor:
+def local_term(integrand: Integrand, centre: LocalSample | None, here: LocalSample, labels: Tensor) -> Tensor:
     """The integrand's mean over a batch, a scalar.
 
     Args:
         integrand: which.
-        centre: the look at the centre, its gradient too where the integrand is of second order; None for `ce`.
-        here: the look at u; with its gradient for `alignment`.
+        centre: what the network says at c, its gradient too where the integrand is of second order; None for `ce`.
+        here: the same at u; with its gradient for `alignment`.
         labels: (B,).
+
+    Returns:
+        A scalar with the graph of its arguments.
+
+    Raises:
+        ValueError: a gradient that the integrand needs is missing.
     """
     if centre is None:
         return here.losses(labels).mean()
@@ -85,13 +91,26 @@ def linearity_error(losses: Tensor, moved_losses: Tensor, gradient: Tensor, disp
         moved_losses: (B,), at u.
         gradient: (B, ...), at c.
         displacement: (B, ...), u - c.
+
+    Returns:
+        (B,), at least 0.
     """
     expected = (gradient * displacement).flatten(1).sum(1)
     return (moved_losses - losses - expected).abs()
 
 
 def loss_gradients(logits: list[Tensor], points: list[Tensor], labels: Tensor, *, create_graph: bool) -> list[Tensor]:
-    """Per-sample gradients of the cross-entropy at points whose logits have their graph, in one call of autograd."""
+    """Per-sample gradients of the cross-entropy at points whose logits have their graph, in one call of autograd.
+
+    Args:
+        logits: of each of several batches of points, (B, classes), with their graph.
+        points: (B, C, H, W) each, those the logits are at.
+        labels: (B,), the same for all.
+        create_graph: so that the gradients can be differentiated.
+
+    Returns:
+        The gradients (B, C, H, W), one for each batch of points.
+    """
     losses = [F.cross_entropy(part.float(), labels, reduction="sum") for part in logits]
     total = torch.stack(losses).sum()
     return list(torch.autograd.grad(total, points, create_graph=create_graph, retain_graph=True))

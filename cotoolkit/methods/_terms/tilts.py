@@ -21,32 +21,72 @@ def uniform(losses: Tensor) -> Tensor:
 
 
 def permuted(weights: Tensor, keys: Tensor) -> Tensor:
-    """The same weights in another order, that of the random keys (n,): what they have to do with the losses is lost."""
+    """The same weights in another order, that of random keys: what they have to do with the losses is lost.
+
+    Args:
+        weights: (n,).
+        keys: (n,), random.
+
+    Returns:
+        (n,).
+    """
     return weights[keys.argsort(stable=True)]
 
 
 def inverse(weights: Tensor, losses: Tensor) -> Tensor:
-    """The same weights the other way round: the largest goes to the smallest loss, the earlier of equal ones."""
+    """The same weights the other way round: the largest goes to the smallest loss, the earlier of equal ones.
+
+    Args:
+        weights: (n,).
+        losses: (n,).
+
+    Returns:
+        (n,).
+    """
     turned = torch.empty_like(weights)
     turned[losses.argsort(stable=True)] = weights.sort(descending=True).values
     return turned
 
 
 def subset(weights: Tensor, keys: Tensor) -> Tensor:
-    """Uniform on a random subset as large as the weights' effective sample size, rounded: a smaller batch."""
+    """Uniform on a random subset as large as the weights' effective sample size, rounded: a smaller batch.
+
+    Args:
+        weights: (n,).
+        keys: (n,), random.
+
+    Returns:
+        (n,), 0 outside of the subset.
+    """
     size = (effective_share(weights) * len(weights)).round().clamp_min(1)
     chosen = (keys.argsort(stable=True).argsort() < size).double()
     return chosen / chosen.sum()
 
 
 def drop_lowest(losses: Tensor, share: float) -> Tensor:
-    """Uniform on what is left without the share of smallest losses; share below 1."""
+    """Uniform on what is left without the share of smallest losses.
+
+    Args:
+        losses: (n,).
+        share: left out, below 1.
+
+    Returns:
+        (n,).
+    """
     left, _ = remove(uniform(losses), -losses.double(), share)
     return left / left.sum()
 
 
 def trim_highest(losses: Tensor, share: float) -> Tensor:
-    """Uniform on what is left without the share of largest losses, below 1: how one guards against poison."""
+    """Uniform on what is left without the share of largest losses: how one guards against poison.
+
+    Args:
+        losses: (n,).
+        share: left out, below 1.
+
+    Returns:
+        (n,).
+    """
     return drop_lowest(-losses, share)
 
 
@@ -54,6 +94,13 @@ def exponential(losses: Tensor, weights: Tensor) -> Tensor:
     """Proportional to exp(loss / temperature), with the ESS of `weights`: the tilt of the other KL, KL(p || q).
 
     Where too many losses are equally large for so small an ESS: uniform on these.
+
+    Args:
+        losses: (n,).
+        weights: (n,), those to be as uneven as.
+
+    Returns:
+        (n,).
     """
     losses, target = losses.double(), effective_share(weights)
     below = losses - losses.amax()
@@ -70,6 +117,13 @@ def cvar(losses: Tensor, weights: Tensor) -> Tensor:
     """Conditional value at risk: uniform on the m largest losses, m the ESS of `weights`; the last one counts in part.
 
     With a fraction in m its own ESS is up to one sample larger.
+
+    Args:
+        losses: (n,).
+        weights: (n,), those to be as uneven as.
+
+    Returns:
+        (n,).
     """
     size = (effective_share(weights) * len(weights)).clamp_min(1)
     rank = losses.argsort(descending=True, stable=True).argsort()

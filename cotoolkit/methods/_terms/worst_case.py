@@ -57,6 +57,9 @@ def worst_case(
 ) -> WorstCase:
     """Worst expected loss over the laws near an empirical one, and the law that attains it.
 
+    The value is monotone in each loss, in r, in alpha and in the bound. By Danskin's theorem its gradient in the losses
+    is `weights`: they are constants in a training loss. Among equal losses the earlier ones are replaced first.
+
     Args:
         losses: (..., n), n >= 1; each row is a problem of its own. Solved in float64, on their device.
         r: KL radius in nats, at least 0.
@@ -64,8 +67,8 @@ def worst_case(
         bound: the worst loss that is possible, W; None takes the largest of the row.
         order: which step comes first.
 
-    The value is monotone in each loss, in r, in alpha and in the bound. By Danskin's theorem its gradient in the losses
-    is `weights`: they are constants in a training loss. Among equal losses the earlier ones are replaced first.
+    Returns:
+        The law that attains the worst case, row by row, and the worst case's value.
 
     Raises:
         ValueError: no losses, losses that are not finite, losses above the bound, or a negative radius or share.
@@ -85,6 +88,16 @@ def solve(losses: Tensor, r: float, alpha: float, bound: float | None, order: Or
     """As `worst_case`, on arguments known to be right: it never waits for the device.
 
     Losses that are not finite give weights or a value that are not; nothing is raised.
+
+    Args:
+        losses: (..., n).
+        r: KL radius in nats.
+        alpha: share that may be replaced.
+        bound: the worst loss; None for the largest of the row.
+        order: which step comes first.
+
+    Returns:
+        As `worst_case`.
     """
     losses = losses.detach().double()
     worst = losses.amax(-1) if bound is None else torch.full_like(losses[..., 0], bound)
@@ -106,7 +119,16 @@ def effective_share(weights: Tensor) -> Tensor:
 
 
 def remove(weights: Tensor, gaps: Tensor, mass: float) -> tuple[Tensor, Tensor]:
-    """Take mass from the atoms with the largest gaps: the weights (..., n) left, and the mass (...) taken."""
+    """Take mass from the atoms with the largest gaps, the earlier of equal ones first.
+
+    Args:
+        weights: (..., n), at least 0.
+        gaps: (..., n).
+        mass: to be taken, at most all there is.
+
+    Returns:
+        The weights (..., n) left, and the mass (...) taken.
+    """
     order = gaps.argsort(dim=-1, descending=True, stable=True)
     ordered = weights.gather(-1, order)
     before = ordered.cumsum(-1) - ordered

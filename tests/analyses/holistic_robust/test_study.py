@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from analyses.holistic_robust.paper import PAPER_CLAIMS
 
 from analyses.core.plan import at_scale
 from analyses.core.runner import StudyRunner
 from analyses.holistic_robust.answers import onset_claims, outcome
 from analyses.holistic_robust.losses import sample_losses
 from analyses.holistic_robust.page import report_of
-from analyses.holistic_robust.paper import PAPER_CLAIMS
 from analyses.holistic_robust.plots import survival
 from analyses.holistic_robust.settings import PLAIN, PLANS, Onset, Overfitting, Plan, Poisoned, hr_name
 from analyses.holistic_robust.study import run_plan

@@ -11,7 +11,7 @@ def test_plans_are_what_the_study_needs(plan):
     assert plan.sweep()["lbt"] == RHO
     assert len(plan.group.seeds) >= 3
     first = {run.arm: run.config for run in plan.runs() if run.seed == 0}
-    assert first["lbt"].method.passes() == first["pgd-3"].method.passes()  # 4 units: the baseline of equal cost
+    assert first["lbt"].method.cost_per_step() == first["pgd-3"].method.cost_per_step()  # of equal cost
     assert len({config.identity for config in first.values()}) == len(first)
     assert BASELINE_ARMS["PGD"][0] in first
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from analyses.memorisation.paper import PAPER_CLAIMS
 from typing_extensions import override
 
 from analyses.core.plan import at_scale
@@ -12,7 +13,6 @@ from analyses.core.runner import StudyRunner
 from analyses.memorisation.arms import halves, iterations
 from analyses.memorisation.measure import Correct
 from analyses.memorisation.page import report_of
-from analyses.memorisation.paper import PAPER_CLAIMS
 from analyses.memorisation.settings import CIFAR100, INDUCED, PLANS, PLANTED, Plan, weighted
 from analyses.memorisation.study import run_plan, run_study
 from cotoolkit.core.errors import ConfigError

@@ -9,7 +9,7 @@ from analyses.memorisation.flags import area, enrichment, flag_table, found, jac
 from analyses.memorisation.sets import atypical, easy_and_hard, freeze, half_of_clusters, highest, pick
 from cotoolkit.core.errors import DataError
 from cotoolkit.data import DataConfig, load
-from cotoolkit.data.planted import clusters
+from cotoolkit.data.sources.planted import clusters
 
 
 def bools(text):

@@ -12,7 +12,7 @@ from analyses.mixtures.units.hidden_units import (
     with_units,
 )
 from cotoolkit.core.errors import ModelError
-from cotoolkit.models.preact_resnet import PreActResNet18
+from cotoolkit.models.architectures.preact_resnet import PreActResNet18
 
 
 def scrambled(model):

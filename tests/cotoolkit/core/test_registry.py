@@ -2,13 +2,13 @@ import dataclasses
 import json
 import math
 import pickle
+import sys
 
 import pytest
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic.dataclasses import dataclass
 
-from cotoolkit.core.numbers import NonNegative, Number, format_number, parse_number
-from cotoolkit.core.registry import STRICT, InvalidFields, Registry, UnknownName
+from cotoolkit.core.registry import STRICT, InvalidFields, Registry, UnknownName, load_entries
 from interventions import Compose, Given, Inject, InterventionField, LowPass, Paired, Project
 
 
@@ -66,6 +66,41 @@ def test_names_aliases_and_what_cannot_be_registered():
         registry.parse({"spokes": 3})
 
 
+def test_every_module_of_a_package_is_imported_but_no_subpackage(tmp_path, monkeypatch):
+    package = tmp_path / "parts_of_a_test"
+    (package / "nested").mkdir(parents=True)
+    for path in ("__init__.py", "one.py", "_two.py", "nested/__init__.py"):
+        (package / path).touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    load_entries("parts_of_a_test")
+    loaded = {name for name in sys.modules if name.startswith("parts_of_a_test.")}
+    for name in ("parts_of_a_test", *loaded):
+        del sys.modules[name]
+    assert loaded == {"parts_of_a_test.one", "parts_of_a_test._two"}
+
+
+def test_the_order_of_registration_is_of_no_consequence():
+    @dataclass(frozen=True, config=STRICT)
+    class Wheel:
+        spokes: int = 8
+
+    @dataclass(frozen=True, config=STRICT)
+    class Axle:
+        length: int = 2
+
+    told = set()
+    for order in (("wheel", Wheel), ("axle", Axle)), (("axle", Axle), ("wheel", Wheel)):
+        registry = Registry[object]("part")
+        for name, cls in order:
+            registry.register(name, f"my_{name}")(cls)
+        with pytest.raises(UnknownName) as unknown:
+            registry["zzz"]
+        with pytest.raises(ValueError, match="needs a name") as nameless:
+            registry.parse({})
+        told.add((*registry.names(), str(unknown.value), str(nameless.value)))
+    assert len(told) == 1
+
+
 @pytest.mark.parametrize(
     "intervention",
     [
@@ -91,24 +126,3 @@ def test_instances_are_values():
     assert repr(Given([[[[1.0, 2.0]]]])) == "Given(1 vectors of (1, 1, 2), norm='linf')"
     with pytest.raises(AttributeError):
         one.beta = 1.0
-
-
-@pytest.mark.parametrize(
-    ("text", "value"), [("8/255", 8 / 255), ("0.5", 0.5), ("-1/4", -0.25), (3, 3), ("1e-3", 0.001)]
-)
-def test_numbers_as_text(text, value):
-    assert parse_number(text) == value
-    assert TypeAdapter(Number).validate_python(text) == value
-
-
-@pytest.mark.parametrize("text", ["", "a", "1/0", "8/255/2", "inf", "nan"])
-def test_text_that_is_no_number(text):
-    with pytest.raises(ValueError, match="not a"):
-        parse_number(text)
-    with pytest.raises(ValidationError):
-        TypeAdapter(NonNegative).validate_python(text)
-
-
-@pytest.mark.parametrize("value", [8 / 255, 0.25, 0.0, 1.0, -4 / 255, 0.0314, 3.0])
-def test_formatted_numbers_read_back(value):
-    assert parse_number(format_number(value)) == pytest.approx(value, abs=1e-6)

@@ -3,7 +3,7 @@ import sys
 import pytest
 
 from cotoolkit.core.errors import DataError, ModelError
-from cotoolkit.core.user_code import describe, find
+from cotoolkit.core.user_code import describe, import_callable
 
 
 @pytest.fixture
@@ -19,11 +19,11 @@ def here(tmp_path, monkeypatch):
 def test_code_of_the_working_directory_is_found_and_sees_its_neighbours(here):
     (here / "neighbour_of_mine.py").write_text("VALUE = 5")
     (here / "code_of_mine.py").write_text("def f():\n    import neighbour_of_mine\n    return neighbour_of_mine.VALUE")
-    assert find("code_of_mine:f", ModelError)() == 5
+    assert import_callable("code_of_mine:f", ModelError)() == 5
 
 
 def test_code_of_the_python_path_is_found():
-    assert find("os.path:join", ModelError)("a", "b") == "a/b"
+    assert import_callable("os.path:join", ModelError)("a", "b") == "a/b"
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_what_is_wrong_with_a_reference_is_one_line(here, reference, message):
     (here / "empty.py").write_text("")
     (here / "number.py").write_text("f = 5")
     with pytest.raises(DataError, match=message) as caught:
-        find(reference, DataError)
+        import_callable(reference, DataError)
     assert "\n" not in str(caught.value)
 
 

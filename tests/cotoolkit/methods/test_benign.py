@@ -13,7 +13,8 @@ from cotoolkit.config import RunConfig
 from cotoolkit.core.errors import ConfigError, ModelError
 from cotoolkit.core.registry import InvalidFields
 from cotoolkit.methods import FGSM, METHODS, NFGSM, PGD, RSFGSM, Batch, BenignStyle
-from cotoolkit.methods.benign import benign_weights, effective_size, opposite_weights, suspicion
+from cotoolkit.methods._terms.suspicion import effective_size, suspicion
+from cotoolkit.methods.benign import benign_weights, opposite_weights
 from cotoolkit.training.trainer import Trainer
 from tests._helpers.networks import Linear, conv_net
 from tests._helpers.small import small
@@ -245,7 +246,7 @@ class FeatureCounter(nn.Module):
 def test_declared_passes_are_the_counted_ones(method, trace):
     model = FeatureCounter(conv_net())
     method.step(model, batch(size=12, trace=trace, progress=0.9), sgd(model))
-    cost = method.passes()
+    cost = method.cost_per_step()
     assert (model.forwards, model.backwards) == (cost.forward, cost.backward)
 
 

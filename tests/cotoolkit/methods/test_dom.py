@@ -47,7 +47,7 @@ def test_declared_passes_are_the_counted_ones(method, trace):
     given = batch(size=12, trace=trace, progress=0.9)
     model = PassCounter(conv_net(), len(given.images))
     method.step(model, given, sgd(model))
-    cost = method.passes()
+    cost = method.cost_per_step()
     assert (model.forwards, model.backwards) == (cost.forward, cost.backward)
 
 

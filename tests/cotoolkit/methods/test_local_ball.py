@@ -1,22 +1,17 @@
-"""Local-ball training: the ball's geometry, the integrands, the identities of its spec, and its declared cost."""
+"""Local-ball training: the identities of its spec, its inner search, and its declared cost."""
 
 import dataclasses
 
-import hypothesis.strategies as st
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given as drawn
-from hypothesis import settings
 
 from cotoolkit.attacks import gradient as attacks
 from cotoolkit.attacks.threat_model import ThreatModel
-from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.registry import InvalidFields
 from cotoolkit.methods import FGSM, NFGSM, PGD, RSFGSM, GradAlign, LocalBall
-from cotoolkit.methods._terms.ball import local_ball, project_local
 from cotoolkit.methods._terms.divergence import kl_divergence
-from cotoolkit.methods._terms.local_terms import Look, linearity_error, local_term
+from cotoolkit.methods._terms.local_terms import LocalSample, local_term
 from tests._helpers.networks import PassCounter, conv_net
 from tests._helpers.stepping import batch, sgd, stepped
 
@@ -32,89 +27,7 @@ def weights_after(method, given, *, norm=True):
     return weights(model), record
 
 
-# ------------------------------------------------------------------------------------------------------------- geometry
-
-
-def test_golden_projection():
-    # The unit test of the spec's section 1.1.
-    x = torch.tensor([0.5, 0.02, 0.99, 0.5]).view(1, 1, 2, 2)
-    adversary = torch.tensor([0.6, 0.0, 1.0, 0.4]).view(1, 1, 2, 2)
-    raw = adversary + torch.tensor([0.2, 0.03, -0.2, -0.01]).view(1, 1, 2, 2)
-    threat = ThreatModel(0.1)
-    clipped = project_local(raw, x, adversary, 0.05, threat, clipped=True)
-    torch.testing.assert_close(clipped.flatten(), torch.tensor([0.6, 0.03, 0.95, 0.4]))
-    free = project_local(raw, x, adversary, 0.05, threat, clipped=False)
-    torch.testing.assert_close(free.flatten(), torch.tensor([0.65, 0.03, 0.95, 0.39]))
-
-
-def test_only_for_linf():
-    with pytest.raises(ConfigError, match="linf, not l2"):
-        weights_after(LocalBall(), batch(ThreatModel(0.5, "l2")))
-
-
-@settings(max_examples=60, deadline=None)
-@drawn(
-    seed=st.integers(0, 10**6),
-    rho=st.sampled_from([0.0, 0.1, 0.5, 1.0, 2.0]),
-    box=st.sampled_from(["box_then_eps", "eps_then_box", "none"]),
-    clipped=st.booleans(),
-    outside=st.booleans(),
-)
-def test_properties_of_the_ball(seed, rho, box, clipped, outside):
-    draws = torch.Generator().manual_seed(seed)
-    epsilon = 0.1
-    threat = ThreatModel(epsilon, "linf", box)
-    images = torch.rand(3, 1, 4, 4, generator=draws) * (1.4 if outside else 1.0) - (0.2 if outside else 0.0)
-    signs = torch.randint(0, 2, images.shape, generator=draws) * 2.0 - 1
-    centres = images + threat.project(images, epsilon * signs)
-    ball = local_ball(images, centres, rho * epsilon, threat, clipped=clipped)
-    points = ball.uniform(draws)
-    assert ((points - centres).abs() <= rho * epsilon + 1e-6).all()
-    torch.testing.assert_close(ball.project(points), points, atol=1e-6, rtol=0)  # idempotent
-    torch.testing.assert_close(ball.project(centres), centres, atol=1e-6, rtol=0)  # not empty
-    if clipped:
-        torch.testing.assert_close(threat.project(images, points - images), points - images, atol=1e-6, rtol=0)
-    if not outside and box != "none":
-        assert (points >= -1e-6).all()
-        assert (points <= 1 + 1e-6).all()
-
-
-def test_at_a_corner_the_start_steps_back_along_the_segment():
-    # Clipped: uniform between x' and x' - r, so r/2 on average. Unclipped: no net displacement.
-    threat, draws = ThreatModel(0.1, "linf", "none"), torch.Generator().manual_seed(0)
-    images = torch.rand(8, 1, 40, 40, generator=draws)
-    signs = torch.randint(0, 2, images.shape, generator=draws) * 2.0 - 1
-    for clipped, expected in ((True, -0.5), (False, 0.0)):
-        ball = local_ball(images, images + 0.1 * signs, 0.05, threat, clipped=clipped)
-        moved = ((ball.uniform(draws) - images - 0.1 * signs) * signs).mean() / 0.05
-        assert moved.item() == pytest.approx(expected, abs=0.02)
-
-
 # ----------------------------------------------------------------------------------------------------------- integrands
-
-
-def test_linearity_error_on_a_quadratic_is_half_the_second_order_term():
-    draws = torch.Generator().manual_seed(1)
-    matrix = torch.randn(7, 7, generator=draws, dtype=torch.float64)
-    matrix = matrix + matrix.T
-    slope = torch.randn(7, generator=draws, dtype=torch.float64)
-
-    def loss(x):
-        return 0.5 * (x @ matrix * x).sum(1) + x @ slope + 3.0
-
-    centre = torch.randn(5, 7, generator=draws, dtype=torch.float64)
-    move = torch.randn(5, 7, generator=draws, dtype=torch.float64)
-    gradient = centre @ matrix + slope
-    expected = 0.5 * (move @ matrix * move).sum(1).abs()
-    torch.testing.assert_close(linearity_error(loss(centre), loss(centre + move), gradient, move), expected)
-
-
-@pytest.mark.parametrize("integrand", ["kl", "squared", "linearity", "alignment"])
-def test_integrands_vanish_at_the_centre(integrand):
-    given = batch()
-    found = attacks.input_gradient(conv_net(norm=False), given.images, given.labels)
-    look = Look(given.images, found.logits, found.gradient)
-    assert local_term(integrand, look, look, given.labels).item() == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("integrand", ["kl", "squared"])
@@ -122,8 +35,10 @@ def test_a_start_at_the_adversary_has_zero_gradient(integrand):
     # The bug that the random start prevents: sign(0) = 0, and the regulariser is silently absent for ever.
     given, model = batch(), conv_net(norm=False)
     point = given.images.clone().requires_grad_()
-    centre = Look(given.images, model(given.images).detach())
-    (gradient,) = torch.autograd.grad(local_term(integrand, centre, Look(point, model(point)), given.labels), point)
+    centre = LocalSample(given.images, model(given.images).detach())
+    (gradient,) = torch.autograd.grad(
+        local_term(integrand, centre, LocalSample(point, model(point)), given.labels), point
+    )
     assert gradient.abs().max() < 1e-6
     for steps in (0, 1, 3):
         _, record = weights_after(LocalBall(integrand=integrand, steps=steps, rho=1.0), given)
@@ -285,7 +200,7 @@ COSTS = [  # forward-backward units of the spec's table 1.8; a lone forward is o
 
 @pytest.mark.parametrize(("method", "units"), [row[1:] for row in COSTS], ids=[row[0] for row in COSTS])
 def test_cost_in_units(method, units):
-    cost = method.passes()
+    cost = method.cost_per_step()
     assert (cost.forward + cost.backward) / 2 == units
 
 
@@ -309,7 +224,7 @@ def test_declared_passes_are_the_counted_ones_in_every_setting(integrand):
             given = batch(trace=trace)
             method, model = LocalBall(**fields), PassCounter(conv_net(), len(given.images))
             record = method.step(model, given, sgd(model))
-            cost = method.passes()
+            cost = method.cost_per_step()
             assert (model.forwards, model.backwards) == (cost.forward, cost.backward), fields
             assert (record.update_gradient is not None) == trace
             assert set(record.measures) == set(MEASURES)

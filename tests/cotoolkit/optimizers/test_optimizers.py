@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from cotoolkit.optimizers.optimizers import OPTIMIZERS, SGD, Adam, Updates
+from cotoolkit.optimizers import OPTIMIZERS, SGD, Adam, Updates
 
 STEPS = 7
 RATES = [0.1, 0.03, 0.2, 0.01, 0.05, 0.4, 0.02]

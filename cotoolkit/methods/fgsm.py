@@ -1,0 +1,39 @@
+"""FGSM training: one full sign step from the image."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic.dataclasses import dataclass
+from torch import nn
+from typing_extensions import override
+
+from cotoolkit.attacks import gradient as attacks
+from cotoolkit.attacks.gradient import Attacked, BatchNormMode
+from cotoolkit.core.numbers import NonNegative
+from cotoolkit.core.registry import STRICT
+from cotoolkit.methods.base import METHODS, AttackMethod, Batch, Cost
+
+
+@METHODS.register("fgsm", "FGSM")
+@dataclass(frozen=True, config=STRICT)
+class FGSM(AttackMethod):
+    """One full sign step from the image: delta = alpha * sign(g(x)). With an l2 threat, FGM.
+
+    >>> METHODS.parse({"name": "fgsm", "alpha": "51/255"})
+    FGSM(alpha=0.2, bn_mode='train')
+
+    Args:
+        alpha: step in pixel units; None means epsilon.
+        bn_mode: BatchNorm during the attack, see `attacks.BatchNormMode`.
+    """
+
+    alpha: NonNegative | None = None
+    bn_mode: BatchNormMode = "train"
+
+    cost: ClassVar[Cost] = Cost(forward=2, backward=2)
+    source: ClassVar[str] = "Goodfellow et al., ICLR 2015, sections 4 and 6"
+
+    @override
+    def attack(self, model: nn.Module, batch: Batch) -> Attacked:
+        return attacks.fgsm(model, batch.images, batch.labels, batch.threat, alpha=self.alpha, bn_mode=self.bn_mode)

@@ -1,0 +1,50 @@
+"""N-FGSM training: one sign step from a large random start, not projected back."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic.dataclasses import dataclass
+from torch import nn
+from typing_extensions import override
+
+from cotoolkit.attacks import gradient as attacks
+from cotoolkit.attacks.gradient import Attacked, BatchNormMode
+from cotoolkit.core.numbers import NonNegative
+from cotoolkit.core.registry import STRICT
+from cotoolkit.methods.base import METHODS, AttackMethod, Batch, Cost
+
+
+@METHODS.register("n_fgsm", "N-FGSM")
+@dataclass(frozen=True, config=STRICT)
+class NFGSM(AttackMethod):
+    """FGSM from a large uniform start, without projecting back: delta = eta + alpha * sign(g(x + eta)).
+
+    >>> METHODS.parse({"name": "n_fgsm", "k": 3})
+    NFGSM(k=3.0, alpha=None, bn_mode='train')
+
+    Args:
+        k: the start is uniform in k times the ball. The paper uses 2, and 3 or 4 at some large radii.
+        alpha: step in pixel units; None means epsilon.
+        bn_mode: BatchNorm during the attack, see `attacks.BatchNormMode`.
+    """
+
+    k: NonNegative = 2.0
+    alpha: NonNegative | None = None
+    bn_mode: BatchNormMode = "train"
+
+    cost: ClassVar[Cost] = Cost(forward=2, backward=2)
+    source: ClassVar[str] = "de Jorge et al., NeurIPS 2022, alg. 1"
+
+    @override
+    def attack(self, model: nn.Module, batch: Batch) -> Attacked:
+        return attacks.n_fgsm(
+            model,
+            batch.images,
+            batch.labels,
+            batch.threat,
+            generator=batch.generator,
+            k=self.k,
+            alpha=self.alpha,
+            bn_mode=self.bn_mode,
+        )

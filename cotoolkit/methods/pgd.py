@@ -1,0 +1,57 @@
+"""PGD training: several projected sign steps."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from annotated_types import Ge
+from pydantic.dataclasses import dataclass
+from torch import nn
+from typing_extensions import override
+
+from cotoolkit.attacks import gradient as attacks
+from cotoolkit.attacks.gradient import Attacked, BatchNormMode
+from cotoolkit.core.numbers import NonNegative
+from cotoolkit.core.registry import STRICT
+from cotoolkit.methods.base import METHODS, AttackMethod, Batch, Cost
+
+
+@METHODS.register("pgd", "PGD")
+@dataclass(frozen=True, config=STRICT)
+class PGD(AttackMethod):
+    """Multi-step adversarial training, the control without catastrophic overfitting.
+
+    >>> PGD(steps=2).cost_per_step()
+    Cost(forward=3, backward=3, double_backward=0)
+
+    Args:
+        steps: gradient steps of the attack.
+        alpha: step in pixel units; None means 2.5 epsilon / steps (2/255 at 8/255 and 10 steps).
+        random_start: uniform in the ball; otherwise the image.
+        bn_mode: BatchNorm during the attack, see `attacks.BatchNormMode`.
+    """
+
+    steps: Annotated[int, Ge(1)] = 10
+    alpha: NonNegative | None = None
+    random_start: bool = True
+    bn_mode: BatchNormMode = "train"
+
+    cost: ClassVar[Cost] = Cost(forward=11, backward=11)
+    source: ClassVar[str] = "Madry et al., ICLR 2018, eq. 2.1"
+
+    @override
+    def cost_per_step(self) -> Cost:
+        return Cost(forward=self.steps + 1, backward=self.steps + 1)
+
+    @override
+    def attack(self, model: nn.Module, batch: Batch) -> Attacked:
+        return attacks.pgd(
+            model,
+            batch.images,
+            batch.labels,
+            batch.threat,
+            generator=batch.generator if self.random_start else None,
+            steps=self.steps,
+            alpha=self.alpha,
+            bn_mode=self.bn_mode,
+        )
