@@ -114,14 +114,6 @@ def purification(
 
 
 STUDIES = {
-<<<<<<< HEAD
-    "holistic": "Holistic Robust training: robust overfitting, poison, certificates; does it delay the break?",
-    "memorisation": "Memorisation and BAT-style training: what atypical samples buy, whom they harm, and flags.",
-=======
-    "across-break": (
-        "breakpoint_mixtures",
-        "What happens to weight mixtures when single-step training breaks?",
-    ),
     "holistic": (
         "holistic_robust",
         "Holistic Robust training: robust overfitting, poison, certificates; does it delay the break?",
@@ -130,7 +122,6 @@ STUDIES = {
         "memorisation",
         "Memorisation and BAT-style training: what atypical samples buy, whom they harm, and flags.",
     ),
->>>>>>> main
 }
 """Studies from training to the answer: the package of `analyses` has `study.run_study` and `page.report_of`."""
 

@@ -97,20 +97,13 @@ def page_of(
 
 def _lead(study: PlannedStudy[Any], findings: Findings[Any]) -> str:
     """The answer, from the verdicts alone."""
-<<<<<<< HEAD
     results = [(question, result) for question, found in findings.claims.items() for result in found]
-    verdicts = Counter(result.verdict for _, result in results)
+    counts = Counter(result.verdict for _, result in results)
     asked = Counter(result.claim.key for _, result in results)
-    lines = [f"Of {len(results)} claims {', '.join(f'{n} {verdict}' for verdict, n in verdicts.items())}."]
-    for question, result in results:
-=======
-    results = [result for found in findings.claims.values() for result in found]
-    counts = Counter(result.verdict for result in results)
     lines = [
         f"{counts['holds']} of {len(results)} claims hold, {counts['fails']} fail, {counts['undecided']} are undecided."
     ]
-    for result in results:
->>>>>>> main
+    for question, result in results:
         if result.claim.key in study.headlines:
             value = f"{result.found}" if result.found.n else "not measured"
             statement = f"{result.claim.statement[0].upper()}{result.claim.statement[1:]}"

@@ -59,8 +59,8 @@ def test_legends_fit_their_figure(module, groups):
 def test_layers_run_from_the_first_at_the_top_in_every_group():
     figure = across_break_layers.RECIPE.draw(as_stored(across_break_layers.RECIPE.of_findings(findings(GROUPS[1]))))
     assert len(figure.axes) == 10
-    for axis in figure.axes:
-        assert axis.yaxis_inverted()
+    assert all(axis.yaxis_inverted() for axis in figure.axes)
+    for axis in (figure.axes[0], figure.axes[5]):  # the first of each row
         assert [label.get_text() for label in axis.get_yticklabels()] == ["0", "2"]
 
 
