@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from cotoolkit import BreakpointMonitor
 from cotoolkit.models import build_model
 from cotoolkit.monitor.config import MonitorConfig
-from cotoolkit.monitor.weight_history import Good
+from cotoolkit.monitor.weight_history import RestorePoint
 
 TURN = 16
 """Steps of a turn: one copy of the weights falls into each."""
@@ -66,8 +66,8 @@ def measure(name: str, model: str | dict[str, object], shape: tuple[int, int, in
     held_out = torch.rand(128, *shape, generator=draws), torch.arange(128) % 10
     plain, watched = (build_model(model, shape, 10, seed=0) for _ in range(2))
     monitor = BreakpointMonitor(watched, held_out, epsilon=8 / 255, config=MonitorConfig(interval=0))
-    monitor.good = Good.of(monitor.moment(), None)  # from the first good probe on there are copies to make
-    monitor.history.restart(monitor.good.moment)
+    monitor.good = RestorePoint.of(monitor.snapshot(), None)  # from the first good probe on there are copies to make
+    monitor.history.restart(monitor.good.snapshot)
     without, with_it = loop(plain, images, labels, None), loop(watched, images, labels, monitor)
     without(), with_it()
     turns = [(seconds(without), seconds(with_it)) for _ in range(repeats)]

@@ -44,7 +44,7 @@ MEASURED = """
 import atexit, json, sys, time
 import cotoolkit.training.trainer as engine
 from cotoolkit.cli import main
-from cotoolkit.runs import RunFolder
+from cotoolkit.runs.folder import RunFolder
 spent = {}
 def clock(owner, name, part):
     work = getattr(owner, name)

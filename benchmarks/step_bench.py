@@ -26,7 +26,9 @@ from cotoolkit.methods import FGSM, Batch
 from cotoolkit.models import PreActResNet18, build_model
 from cotoolkit.models.memory_format import safe_memory_format
 from cotoolkit.monitor.step_buffer import TOGETHER
+from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.demo import demo_study
+from cotoolkit.training.recorder import Recorder
 from cotoolkit.training.trainer import Trainer
 
 
@@ -83,6 +85,7 @@ def monitor_overhead(repeats: int) -> None:
     torch.set_num_threads(1)
     plain, watched = (Trainer(config, device="cpu") for _ in range(2))
     monitor, total = watched.monitor, watched.total
+    recorder = Recorder(RunFolder("unused"))
     probes = 1 + sum(config.monitor.scheduled(iteration) for iteration in range(1, total))  # 1: the last iteration
 
     def train(iterations: int) -> None:
@@ -92,10 +95,12 @@ def monitor_overhead(repeats: int) -> None:
     def train_watched(iterations: int) -> None:
         for first in range(0, iterations, TOGETHER):
             chunk = range(first, min(first + TOGETHER, iterations))
-            watched._take_in([watched.step(trace=step % config.monitor.trace_every == 0) for step in chunk])
+            watched._record_signals(
+                recorder, [watched.step(trace=step % config.monitor.trace_every == 0) for step in chunk]
+            )
 
     def probe() -> None:
-        monitor.take(watched.iteration, watched.measure(), watched)
+        monitor.on_probe(watched.iteration, watched.measure())
 
     shares = []
     with fork_global_rng(0, "layers"):
@@ -122,7 +127,7 @@ def early_freezing() -> None:
         trainer.advance(trainer.total)
     images, labels = trainer.test
     protocol = named_protocol("pgd-50-10")
-    found = evaluate(trainer.bare, images, labels, config.threat, protocol)
+    found = evaluate(trainer.module, images, labels, config.threat, protocol)
     full = len(labels) * protocol.steps * protocol.restarts
     print(
         f"PGD-50-10 on a collapsed network (robust accuracy {found.accuracy.value:.1%}): "

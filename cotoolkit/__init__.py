@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from cotoolkit.runs.folder import RunFolder
     from cotoolkit.runs.tables import metric_table, run_table
     from cotoolkit.studies.study import Study
-    from cotoolkit.training.trainer import Trainer, run
+    from cotoolkit.training.run import run
+    from cotoolkit.training.trainer import Trainer
 
 _HOMES = {
     "BreakpointMonitor": "monitor.monitor",
@@ -31,7 +32,7 @@ _HOMES = {
     "Trainer": "training.trainer",
     "diagnose": "diagnosis.diagnose",
     "metric_table": "runs.tables",
-    "run": "training.trainer",
+    "run": "training.run",
     "run_table": "runs.tables",
 }
 

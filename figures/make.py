@@ -11,7 +11,7 @@ import torch
 
 from analyses.core.runner import StudyRunner
 from cotoolkit.core.errors import RunError
-from cotoolkit.runs.folder import environment
+from cotoolkit.runs.environment import environment
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
 from figures.recipe import Recipe

@@ -14,7 +14,9 @@ from cotoolkit.core.digest import split_stamp, stamped
 from cotoolkit.core.errors import ConfigError, RunError
 from cotoolkit.models.initial_weights import load_initial
 from cotoolkit.runs.checkpoints import trained, trained_series, untrained
-from cotoolkit.runs.folder import Checkpoint, CheckpointName, RunFolder, environment, find_run
+from cotoolkit.runs.environment import environment
+from cotoolkit.runs.find import find_run
+from cotoolkit.runs.folder import Checkpoint, CheckpointName, RunFolder
 
 
 class Compared(NamedTuple):

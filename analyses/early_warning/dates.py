@@ -7,10 +7,13 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from cotoolkit.evaluation.probe import Probe, ProbeResult
-from cotoolkit.monitor.dating import Enough
+from cotoolkit.evaluation.probe import Enough, Probe, ProbeResult
+from cotoolkit.monitor.config import MonitorConfig
 from cotoolkit.monitor.replay import ReplayMonitor
 from cotoolkit.monitor.step_buffer import TOGETHER
+
+CLASSES = 10
+"""Of both data sets."""
 
 TRACED = ("pert_align", "linearity")
 """Signals that need the update's input gradient, which a monitor asks for every `trace_every` iterations."""
@@ -76,13 +79,13 @@ def heard(iteration: int, signals: Mapping[str, float], trace_every: int) -> dic
 
 
 def engine_dates(
-    monitor: ReplayMonitor, run: Recorded, signals: Sequence[Mapping[str, float]], *, epoch: int, total: int
+    run: Recorded, config: MonitorConfig, signals: Sequence[Mapping[str, float]], *, epoch: int, total: int
 ) -> Dates | None:
     """Watch a recorded run as `Trainer.fit` does, up to its first break.
 
     Args:
-        monitor: fresh.
         run: all weights that are finite.
+        config: of the engine's monitor.
         signals: free signals of iterations 1, 2, ..., each with all that is known.
         epoch: iterations of one.
         total: iterations of the run as configured, after the last of which it is probed.
@@ -90,18 +93,18 @@ def engine_dates(
     Returns:
         None if the engine finds no break.
     """
-    config, taken = monitor.config, 0
-    monitor.begin(run.snapshot())
+    monitor, taken = ReplayMonitor(run, config, CLASSES), 0
+    monitor.begin()
     for iteration in range(1, len(run.weights)):
         scheduled = config.scheduled(iteration) or iteration == total
         if not (scheduled or iteration % epoch == 0 or iteration - taken == TOGETHER):
             continue
         latest = range(taken + 1, iteration + 1)
-        suspicions = [monitor.suspicious(heard(at, signals[at - 1], config.trace_every)) for at in latest]
+        warnings = [monitor.on_signals(heard(at, signals[at - 1], config.trace_every)) for at in latest]
         taken = iteration
-        if scheduled or any(suspicions):
+        if scheduled or any(warnings):
             run.iteration = iteration
-            _, found = monitor.take(iteration, run.measure(monitor.enough(scheduled)), run)
+            found = monitor.on_probe(iteration, run.measure(monitor.enough(scheduled=scheduled)))
             if found is not None:
                 return Dates(found.iteration, found.sustained, found.earliest, found.latest, found.detected)
     return None

@@ -79,9 +79,9 @@ def record(config: RunConfig, *, download: bool = False) -> Recording:
     The weights of every iteration are kept in memory and evaluated after training.
     """
     trainer = Trainer(config, device="cpu", download=download)
-    weights = [_copied(trainer.bare)]
+    weights = [_copied(trainer.module)]
     rows = _train(trainer, weights)
-    run = Recorded(weights, copy.deepcopy(trainer.bare), trainer.probe)
+    run = Recorded(weights, copy.deepcopy(trainer.module), trainer.probe)
     last = len(weights) - 1
     grid = {*range(0, last, EVERY), last}
     images, labels = (part[:TRUTH_POINTS] for part in trainer.test)
@@ -102,7 +102,7 @@ def record(config: RunConfig, *, download: bool = False) -> Recording:
         grid |= {*range(max(0, after - NEAR), min(last, after + NEAR), NEAR_EVERY)}
     while missing := undated(table):
         table = evaluate_at(missing)
-    dates = engine_dates(trainer.monitor, run, rows, epoch=len(trainer.batches), total=trainer.total)
+    dates = engine_dates(run, config.monitor, rows, epoch=len(trainer.batches), total=trainer.total)
     for iteration in sorted(grid - {0}):
         rows[iteration - 1] |= trainer.probe.measure(run.at(iteration)).metrics()
     return Recording(pd.DataFrame(rows), table, dates, trainer.total)
@@ -117,14 +117,14 @@ def _train(trainer: Trainer, weights: list[dict[str, Tensor]]) -> list[dict[str,
             now = trainer.iteration
             (signals,) = step_signals([step], [labels])
             rows.append(row := {"iteration": now, **signals})
-            if not (math.isfinite(row["train_loss"]) and all(p.isfinite().all() for p in trainer.bare.parameters())):
+            if not (math.isfinite(row["train_loss"]) and all(p.isfinite().all() for p in trainer.module.parameters())):
                 break
-            weights.append(_copied(trainer.bare))
+            weights.append(_copied(trainer.module))
             images, _, _ = trainer.batches.batch(now - 1)
             few = slice(BILINEAR_POINTS)
-            row["bilinear_error"] = _bilinear(trainer.bare, images[few], labels[few], config, now)
+            row["bilinear_error"] = _bilinear(trainer.module, images[few], labels[few], config, now)
             if now % len(trainer.batches) == 0:
-                row["train_pgd"] = _batch_pgd(trainer.bare, images, labels, config, now)
+                row["train_pgd"] = _batch_pgd(trainer.module, images, labels, config, now)
     return rows
 
 

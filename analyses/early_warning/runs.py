@@ -17,7 +17,7 @@ from analyses.early_warning.recording import Recording, record
 from cotoolkit.config import RunConfig
 from cotoolkit.core.errors import RunError
 from cotoolkit.core.files import write_atomically
-from cotoolkit.runs.folder import environment
+from cotoolkit.runs.environment import environment
 from cotoolkit.runs.tables import write_table
 from cotoolkit.studies.launcher import single_worker
 

@@ -1,6 +1,6 @@
 """The combined detector on a recorded run: free signals raise the alarm, a probe confirms the break.
 
-The decisions are those of `BreakpointMonitor`: the same `Alarm`, `Judge` and schedule. What is taken
+The decisions are those of `BreakpointMonitor`: the same `Alarm`, `BreakpointCriterion` and schedule. What is taken
 from the recording is what the network would have answered, on all of the probe's points.
 """
 
@@ -10,15 +10,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from analyses.early_warning.dates import heard
+from analyses.early_warning.dates import CLASSES, heard
 from analyses.early_warning.runs import Run
 from cotoolkit.evaluation.probe import ProbeResult
-from cotoolkit.monitor.criterion import Judge
+from cotoolkit.monitor.criterion import BreakpointCriterion
 from cotoolkit.monitor.early_warning import Alarm, Rule
 from cotoolkit.monitor.step_buffer import TOGETHER
-
-CLASSES = 10
-"""Of both data sets."""
 
 
 class Watched(NamedTuple):
@@ -43,7 +40,7 @@ def watch(run: Run, rules: Sequence[Rule] | None = None) -> Watched:
         rules: of the alarm; None means the default ones.
     """
     config = run.config.monitor
-    judge, alarm = Judge(config, CLASSES), Alarm() if rules is None else Alarm(rules)
+    criterion, alarm = BreakpointCriterion(config, CLASSES), Alarm() if rules is None else Alarm(rules)
     warnings: list[int] = []
     breaks: list[int] = []
     unread: list[dict[str, Any]] = []
@@ -55,14 +52,14 @@ def watch(run: Run, rules: Sequence[Rule] | None = None) -> Watched:
         if scheduled or len(unread) == TOGETHER:
             raised = [alarm.update(signals) for signals in unread]
             unread.clear()
-            if any(raised) and probes and judge.broken_at is None:
+            if any(raised) and probes and criterion.broken_at is None:
                 warnings.append(iteration)
                 alarmed = True
         due = due or alarmed or scheduled
         if due and not math.isnan(row["probe_pgd"]):
             probes += 1
-            if judge.hear(iteration, _probe(row, config.points), alarmed=alarmed) == "breaks":
-                judge.broke(iteration)
+            if criterion.update(iteration, _probe(row, config.points), alarmed=alarmed) == "breaks":
+                criterion.record_breakpoint(iteration)
                 breaks.append(iteration)
             due = alarmed = False
     return Watched(warnings, breaks, probes)

@@ -10,8 +10,8 @@ from analyses.features.attributions.agreement import map_cosine
 from cotoolkit.attacks import gradient as attacks
 from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.attacks.threat_model import ThreatModel
+from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.models.wrapped import device_of
 from interventions.projection import feature_share, span_basis
 
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from cotoolkit.attacks.gradient import attack_mode
+from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ModelError
-from cotoolkit.models.wrapped import device_of
 
 
 def find_layer(model: nn.Module, name: str) -> nn.Module:

@@ -24,8 +24,8 @@ from analyses.features.observed import (
 from analyses.features.table_statistics import COMPUTED, OF_FILTERS, OF_IMAGES, OF_UNITS
 from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.attacks.threat_model import Box, ThreatModel
+from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ConfigError, ModelError
-from cotoolkit.models.wrapped import device_of
 
 Values = dict[tuple[str, str], Tensor]
 """(layer, statistic) -> one value per image or unit. The layer of a statistic of the whole network is ""."""

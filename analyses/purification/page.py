@@ -13,7 +13,7 @@ from analyses.purification import plots
 from analyses.purification.setting import Scale, settings
 from analyses.purification.tables import Tables
 from cotoolkit.pages import Report, Section
-from cotoolkit.runs.folder import environment
+from cotoolkit.runs.environment import environment
 
 SHOWN = [
     "claim", "statement", "verdict", "measure", "mean", "low", "high", "expected", "effect", "standardised_effect",

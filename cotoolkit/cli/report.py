@@ -44,7 +44,7 @@ def _find(root: Path, key: str) -> RunFolder | Study:
     Raises:
         RunError: neither, or more than one of them.
     """
-    from cotoolkit.runs.folder import find_run
+    from cotoolkit.runs.find import find_run
     from cotoolkit.studies.study import find_study
 
     found: list[RunFolder | Study] = []

@@ -25,7 +25,7 @@ Keys = Annotated[list[str] | None, typer.Argument(help="Runs; none means all.")]
 @app.command("list")
 def list_runs(root: Root = Path("runs")) -> None:
     """All runs, with their state, breakpoint and verdict. A damaged folder is named and passed over."""
-    from cotoolkit.runs.folder import find_runs
+    from cotoolkit.runs.find import find_runs
     from cotoolkit.runs.tables import result_of
 
     shown = Table()
@@ -55,7 +55,7 @@ def show(run: Key, root: Root = Path("runs")) -> None:
     """One run: configuration, result, events, files."""
     import yaml
 
-    from cotoolkit.runs.folder import find_run
+    from cotoolkit.runs.find import find_run
     from cotoolkit.runs.tables import run_table
 
     folder = find_run(root, run)
@@ -105,7 +105,7 @@ def export(
 
 
 def _folders(root: Path, keys: list[str] | None) -> list[RunFolder]:
-    from cotoolkit.runs.folder import find_run, find_runs
+    from cotoolkit.runs.find import find_run, find_runs
 
     folders = [find_run(root, key) for key in keys] if keys else find_runs(root)
     if not folders:

@@ -57,7 +57,7 @@ def train(
     The same command finishes a run that was killed, and trains nothing where the run is done.
     """
     from cotoolkit.runs.tables import run_table
-    from cotoolkit.training.trainer import run
+    from cotoolkit.training.run import run
 
     chosen = _config(config, settings or [])
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[now]}")

@@ -1,10 +1,15 @@
-"""The device to train on: the words to choose it by, and what they come to. Importing this costs nothing."""
+"""Devices: what people ask for, what this machine has, and where a model lies; importing this costs nothing."""
 
 from __future__ import annotations
 
-from typing import Literal
+import itertools
+from typing import TYPE_CHECKING, Literal
 
 from cotoolkit.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 Device = Literal["auto", "cpu", "cuda"]
 """Where to train; "auto" takes a GPU if there is one."""
@@ -22,3 +27,11 @@ def available(device: Device) -> Literal["cpu", "cuda"]:
     if device == "cuda" and not found:
         raise ConfigError("no GPU found; use --device cpu")
     return "cuda" if found and device != "cpu" else "cpu"
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where the model's first parameter or buffer lies; the CPU for a model without any."""
+    import torch
+
+    first = next(itertools.chain(model.parameters(), model.buffers()), None)
+    return torch.device("cpu") if first is None else first.device

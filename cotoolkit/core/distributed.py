@@ -18,7 +18,7 @@ def rank_and_world() -> tuple[int, int]:
     return 0, 1
 
 
-def as_the_first_says(value: T) -> T:
+def broadcast_from_rank0(value: T) -> T:
     """The first process's value, in every process. It must be possible to pickle it."""
     if rank_and_world()[1] == 1:
         return value
@@ -27,8 +27,16 @@ def as_the_first_says(value: T) -> T:
     return box[0]
 
 
-def averaged(values: Mapping[str, float], device: torch.device) -> dict[str, float]:
-    """Means over the processes, which must know the same names in the same order."""
+def all_reduce_mean(values: Mapping[str, float], device: torch.device) -> dict[str, float]:
+    """Means over the processes.
+
+    Args:
+        values: by name; all processes must know the same names in the same order.
+        device: over which they are exchanged.
+
+    Returns:
+        The means by name, in single precision if there are several processes.
+    """
     world = rank_and_world()[1]
     if world == 1 or not values:
         return dict(values)
@@ -37,8 +45,15 @@ def averaged(values: Mapping[str, float], device: torch.device) -> dict[str, flo
     return dict(zip(values, (sums / world).tolist(), strict=True))
 
 
-def gathered(rows: torch.Tensor) -> tuple[torch.Tensor, slice]:
-    """The rows (R, B) of all processes side by side, and where this one's columns stand; B may differ between them."""
+def all_gather(rows: torch.Tensor) -> tuple[torch.Tensor, slice]:
+    """The rows of all processes side by side.
+
+    Args:
+        rows: (R, B), where B may differ between processes.
+
+    Returns:
+        The rows (R, sum of B), and where this process's columns stand.
+    """
     rank, world = rank_and_world()
     if world == 1:
         return rows, slice(None)

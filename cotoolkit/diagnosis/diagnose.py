@@ -25,7 +25,7 @@ from cotoolkit.diagnosis.measuring.autoattack import check_installed
 from cotoolkit.diagnosis.measuring.pass_counter import Counted
 from cotoolkit.diagnosis.measuring.run_measurements import Progress, measure
 from cotoolkit.diagnosis.schema import Diagnosis, Environment, Protocol
-from cotoolkit.runs.folder import environment
+from cotoolkit.runs.environment import environment
 
 LOOKED_AT = 64
 """Images whose outputs decide whether these are probabilities."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ConfigError, ModelError
 from cotoolkit.models.normalise import Statistics
 
@@ -62,6 +63,9 @@ def input_statistics(
         std: likewise.
         bounds: range of the network's input, instead of mean and std.
 
+    Returns:
+        Mean and std per channel, one value if there is one for all.
+
     Raises:
         ConfigError: both or half of it were given, a std is not above 0, or the bounds are not in order.
     """
@@ -81,18 +85,21 @@ def input_statistics(
 
 
 def per_channel(values: tuple[float, ...], like: Tensor) -> Tensor | float:
-    """Numbers per channel, to be multiplied with a batch (B, C, ...); a plain number if there is only one."""
+    """Numbers per channel, to be multiplied with a batch.
+
+    Args:
+        values: one per channel, or one for all.
+        like: (B, C, ...), the batch.
+
+    Returns:
+        (C, 1, ...), on the batch's device; a plain number if there is only one.
+    """
     if len(values) == 1:
         return values[0]
     return torch.tensor(values, device=like.device).view(-1, *[1] * (like.dim() - 2))
 
 
-def device_of(network: nn.Module) -> torch.device:
-    """Where its first parameter is; the CPU if it has none."""
-    return next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
-
-
-class Watched(nn.Module):
+class WrappedModel(nn.Module):
     """`network((images - mean) / std)` in the training's precision, with its own weights or others of its past.
 
     Args:
@@ -130,7 +137,11 @@ class Watched(nn.Module):
         return inputs * std + mean
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (B, C, H, W) in [0, 1] -> logits (B, classes) in float32."""
+        """Images (B, C, H, W) in [0, 1] -> logits (B, classes) in float32.
+
+        Raises:
+            ModelError: the network returns anything else.
+        """
         inputs = self.to_input(images).to(self._dtype)
         with self._autocast():
             if self._weights is None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from safetensors.torch import save as to_safetensors
+from typing import TYPE_CHECKING, get_args
 
 from cotoolkit.core.distributed import rank_and_world
-from cotoolkit.core.files import write_atomically
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.files import write_tensors
 from cotoolkit.methods import NFGSM, AttackMethod
-from cotoolkit.monitor.events import Event
-from cotoolkit.monitor.weight_history import Moment
+from cotoolkit.monitor.core import Event, EventKind
+from cotoolkit.monitor.weight_history import WeightSnapshot
 
 if TYPE_CHECKING:
     from cotoolkit.monitor.monitor import BreakpointMonitor
@@ -21,8 +20,31 @@ if TYPE_CHECKING:
 Action = Callable[["BreakpointMonitor", Event], None]
 
 
+def actions_by_event(on: Mapping[EventKind, Action | Sequence[Action]]) -> dict[EventKind, list[Action]]:
+    """The actions that a user gives, as lists.
+
+    Args:
+        on: one action or several in order, by event.
+
+    Returns:
+        The actions in order, by event.
+
+    Raises:
+        ConfigError: there is no such event.
+    """
+    unknown = on.keys() - set(get_args(EventKind))
+    if unknown:
+        raise ConfigError(f"on: no event {sorted(unknown)[0]!r}; there are {', '.join(get_args(EventKind))}")
+    return {kind: [do] if callable(do) else list(do) for kind, do in on.items()}
+
+
 def stop(monitor: BreakpointMonitor, event: Event) -> None:
-    """Set `monitor.should_stop`, which the loop reads."""
+    """Set `monitor.should_stop`, which the loop reads.
+
+    Args:
+        monitor: that of the loop.
+        event: any.
+    """
     monitor.should_stop = True
 
 
@@ -49,22 +71,20 @@ class Save:
             self._write("before", before)
             self._write("after", after)
         else:
-            self._write(event.kind, monitor.moment())
+            self._write(event.kind, monitor.snapshot())
 
-    def _write(self, name: str, moment: Moment) -> None:
-        # clone: safetensors refuses tensors that share memory, as tied weights do
-        weights = {key: tensor.contiguous().clone() for key, tensor in moment.weights.items()}
-        path = Path(self.folder) / f"{name}-{moment.iteration}.safetensors"
-        write_atomically(path, to_safetensors(weights, {"iteration": str(moment.iteration)}))
+    def _write(self, name: str, snapshot: WeightSnapshot) -> None:
+        path = Path(self.folder) / f"{name}-{snapshot.iteration}.safetensors"
+        write_tensors(path, snapshot.weights, {"iteration": str(snapshot.iteration)})
 
 
 @dataclass(frozen=True)
 class Rescue:
     """Roll the network back to its last good weights, and go on with another method.
 
-    The loop has to train by `monitor.attack` (or `monitor.method`) from then on. Each further break takes the next
+    The loop has to train by `monitor.attack` (or `monitor.method`) from then on. Each further breakpoint takes the next
     method; when there is none left, training is told to stop. Larger and larger noise is what de Jorge et al. (NeurIPS
-    2022) use against breaks of N-FGSM itself.
+    2022) use against breakpoints of N-FGSM itself.
 
     Args:
         methods: in the order of their use.

@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 from cotoolkit.core.registry import STRICT
 
 EARLIEST_PROBE = 32
-"""Before the first full interval, probes run at iterations 32, 64, 128, ...: a break can come early."""
+"""Before the first full interval, probes run at iterations 32, 64, 128, ...: a breakpoint can come early."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -23,8 +23,8 @@ class MonitorConfig:
         steps: PGD steps of the probe, of size epsilon / 4, from one uniform start.
         drop: robustness is broken when PGD accuracy is below this share of its best so far (ours; after the proposal
             "half its running maximum") ...
-        gap: ... and FGSM accuracy exceeds it by this much (ours; no threshold is published). `Judge.is_broken` says
-            what is enough under an alarm, and where FGSM accuracy exceeds the clean one.
+        gap: ... and FGSM accuracy exceeds it by this much (ours; no threshold is published). What is enough under an
+            alarm, and where FGSM accuracy exceeds the clean one, see `BreakpointCriterion.is_broken`.
         trace_every: iterations between values of PertAlign and linearity, which need the input gradient of the update.
             That costs next to nothing on a ResNet and 4 to 5 % of a step on a network as small as the demo's, hence 2.
             The other free signals are taken at every iteration.

@@ -1,4 +1,4 @@
-"""The judge: what counts as robust, broken and recovered, from the probes of one training run.
+"""The criterion: what counts as robust, broken and recovered, from the probes of one training run.
 
 Iterations count updates: iteration t is the model after t optimiser steps.
 """
@@ -21,13 +21,21 @@ EARLY_ERROR = 0.0025
 """Error probability of each of the three bounds that let a probe end early: a look errs with 0.75 % at most (ours)."""
 
 
-class Judge:
+class BreakpointCriterion:
     """Remembers how robust the network was at best, and says whether it still is.
 
     Args:
         config: thresholds.
         classes: number of classes. Twice chance, or with few classes halfway from chance to 1, is the least PGD
             accuracy called robust (ours).
+
+    Attributes:
+        floor: the least PGD accuracy called robust.
+        best: the best PGD accuracy of a probe of all points so far.
+        best_iteration: of that probe; 0 before the first one.
+        best_robust: the points that it found robust.
+        broken_at: the breakpoint, while robustness is broken.
+        breakpoints: how many there were.
     """
 
     def __init__(self, config: MonitorConfig, classes: int) -> None:
@@ -38,7 +46,7 @@ class Judge:
         self.best_iteration = 0
         self.best_robust: tuple[bool, ...] | None = None
         self.broken_at: int | None = None
-        self.breaks = 0
+        self.breakpoints = 0
 
     @property
     def threshold(self) -> float:
@@ -46,18 +54,25 @@ class Judge:
         return self.config.drop * self.best
 
     def is_broken(self, result: ProbeResult, *, alarmed: bool = False) -> bool:
-        """Robustness is lost, and one step does not see it.
+        """Whether robustness is lost, and one step does not see it.
 
         Either PGD accuracy fell below `drop` of its best while FGSM accuracy stayed `gap` above it. Or PGD accuracy is
         below `drop` of FGSM accuracy and `gap` below it, and FGSM accuracy exceeds the clean one by `gap`: an attack
         that helps the network says so by itself, also of a network that no probe has found robust. Under an alarm of
         the free signals the second needs no such excess: the alarm says that something happened just now. (So in
         `cotoolkit.monitor.monitor`; the engine, which can replay, takes no alarm for evidence.)
+
+        Args:
+            result: of a probe.
+            alarmed: an alarm of the free signals called for it.
+
+        Returns:
+            Whether it is lost.
         """
         return self._is_broken(result.clean, result.fgsm, result.pgd, alarmed)
 
     def may_be_broken(self, result: ProbeResult) -> bool:
-        """Whether the probe's 95 % intervals leave room for a break."""
+        """Whether the probe's 95 % intervals leave room for a loss of robustness."""
         low, high = zip(*result.intervals(), strict=True)
         return self._is_broken(low[0], high[1], low[2], alarmed=False)
 
@@ -69,8 +84,15 @@ class Judge:
     def decided(self, result: ProbeResult, *, alarmed: bool = False) -> bool:
         """Whether a probe of some of its points says already what all points would say of robustness.
 
-        Before a break it is to say whether this is one (`is_broken`), after one whether robustness is still lost. Each
-        look errs with probability 3 * `EARLY_ERROR` at most. A recovery is judged on all points.
+        Before a breakpoint it is to say whether this is one (`is_broken`), after one whether robustness is still lost.
+        Each look errs with probability 3 * `EARLY_ERROR` at most. A recovery is judged on all points.
+
+        Args:
+            result: of a probe of some points.
+            alarmed: as in `is_broken`.
+
+        Returns:
+            Whether more points would say nothing new.
         """
         low, high = zip(*result.bounds(EARLY_ERROR), strict=True)
         if self.broken_at is not None:
@@ -92,13 +114,16 @@ class Judge:
         back = pgd >= min(1.5 * self.config.drop, 1.0) * self.best
         return back and not self._resists_one_step(fgsm, pgd)
 
-    def hear(self, iteration: int, result: ProbeResult, *, alarmed: bool = False) -> Finding:
-        """Take in a probe. After "breaks" the caller dates the break and calls `broke`.
+    def update(self, iteration: int, result: ProbeResult, *, alarmed: bool = False) -> Finding:
+        """Take in a probe.
 
         Args:
             iteration: of the network probed.
             result: of the probe.
-            alarmed: an alarm of the free signals called for it.
+            alarmed: as in `is_broken`.
+
+        Returns:
+            What it says. After "breaks" the caller dates the breakpoint and calls `record_breakpoint`.
         """
         if self.broken_at is not None:
             if not self._recovers(result.fgsm, result.pgd):
@@ -111,31 +136,35 @@ class Judge:
             self.best, self.best_iteration, self.best_robust = result.pgd, iteration, result.robust
         return "intact"
 
-    def broke(self, iteration: int) -> None:
+    def record_breakpoint(self, iteration: int) -> None:
         """Robustness broke at this iteration."""
         self.broken_at = iteration
-        self.breaks += 1
+        self.breakpoints += 1
 
-    def mended(self) -> None:
-        """The network was put back to weights from before the break."""
+    def clear_breakpoint(self) -> None:
+        """The network was put back to weights from before the breakpoint."""
         self.broken_at = None
 
     def verdict(self, last: ProbeResult, train: ProbeResult) -> Verdict:
         """Name the outcome of a finished run.
 
-        CO is an abrupt break. Robust overfitting (Rice et al., ICML 2020) is a slow loss of held-out robustness while
-        training robustness stays: at least 3 points lost since the best probe, significant at 1 % on the same points
-        (sign test), and a train-to-held-out gap of at least 5 points (thresholds ours).
+        Catastrophic overfitting is an abrupt loss of robustness. Robust overfitting (Rice et al., ICML 2020) is a slow
+        loss of held-out robustness while training robustness stays: at least 3 points lost since the best probe,
+        significant at 1 % on the same points (sign test), and a train-to-held-out gap of at least 5 points (thresholds
+        ours).
 
         Args:
             last: probe of the final model.
             train: the same probe on as many training points.
+
+        Returns:
+            The name; "diverged" is the trainer's to say.
         """
         if self.broken_at is not None:
             return "catastrophic overfitting"
         if last.pgd < self.floor:
             return "not robust"
-        if self.breaks:
+        if self.breakpoints:
             return "recovered"
         if self.best_robust is not None:
             pairs = list(zip(self.best_robust, last.robust, strict=True))
@@ -152,11 +181,11 @@ class Judge:
             "best_iteration": self.best_iteration,
             "best_robust": None if self.best_robust is None else list(self.best_robust),
             "broken_at": self.broken_at,
-            "breaks": self.breaks,
+            "breaks": self.breakpoints,
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Inverse of `state`."""
         self.best, self.best_iteration = state["best"], state["best_iteration"]
         self.best_robust = None if state["best_robust"] is None else tuple(state["best_robust"])
-        self.broken_at, self.breaks = state["broken_at"], state["breaks"]
+        self.broken_at, self.breakpoints = state["broken_at"], state["breaks"]

@@ -1,4 +1,4 @@
-"""From a probe that found robustness broken back to the iteration at which it broke, by replaying the run.
+"""From a probe that found robustness broken back to the iteration of the breakpoint, by replaying the run.
 
 Accuracy near the threshold goes up and down from one iteration to the next, so there is not one crossing. Bisection
 finds one of them; around it every iteration is probed, and the first crossing, the one that lasts, and an interval that
@@ -7,17 +7,15 @@ holds both are told apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
-from cotoolkit.evaluation.probe import ProbeResult
-from cotoolkit.monitor.criterion import Judge
+from cotoolkit.evaluation.probe import Enough, ProbeResult
+from cotoolkit.monitor.core import Breakpoint
+from cotoolkit.monitor.criterion import BreakpointCriterion
 
 WINDOW = 16
 """Iterations in a row that have to be intact before a crossing for it to be the first, and broken after one for it to
 last (ours)."""
-
-Enough = Callable[[ProbeResult], bool]
 
 
 class Replayable(Protocol):
@@ -40,36 +38,6 @@ class Replayable(Protocol):
 
     def advance(self, iterations: int) -> None:
         """Repeat the given number of iterations, as exactly as the device allows."""
-
-
-class Breakpoint(NamedTuple):
-    """A dated loss of robustness.
-
-    Attributes:
-        iteration: the first crossing: the first iteration at which the probe finds robustness broken, after `WINDOW`
-            that it finds intact (or as many as there are since the last good probe).
-        sustained: the crossing that lasts: from here on every probe finds it broken, of the `WINDOW` iterations that
-            follow (or of all to the end of the run), and of those probed from there to `detected`. None where none
-            begins by `WINDOW` iterations after `detected`; so up to twice as many beyond it are probed, and this date
-            and `latest` may lie there.
-        earliest: the first iteration at which the 95 % intervals of the probe's accuracies leave room for a break; at
-            latest `iteration`.
-        latest: the first iteration from `sustained` on at which they leave room for nothing else; if there is none,
-            the last one that was looked at.
-        detected: the iteration whose probe raised the question.
-        measured: the probes that dating took, by iteration.
-        before: snapshot one iteration before `iteration`.
-        after: snapshot at `sustained`, or at `detected`.
-    """
-
-    iteration: int
-    sustained: int | None
-    earliest: int
-    latest: int
-    detected: int
-    measured: dict[int, ProbeResult]
-    before: Any
-    after: Any
 
 
 class Past:
@@ -123,7 +91,17 @@ class Past:
         return {iteration: probe for iteration, probe in self.probes.items() if iteration != detected}
 
     def bracket(self, condition: Enough, low: int, high: int, width: int) -> tuple[int, int]:
-        """Bisect (low, high], at whose end the condition holds, until the ends are at most `width` apart."""
+        """Bisect an interval of iterations at whose end a condition holds.
+
+        Args:
+            condition: judges a probe.
+            low: before the interval.
+            high: its end.
+            width: of the interval that is wanted, at most.
+
+        Returns:
+            Ends at most `width` apart, at the second of which the condition holds.
+        """
         while high - low > width:
             middle = (low + high) // 2
             if condition(self.probe(middle)):
@@ -134,30 +112,42 @@ class Past:
         return low, high
 
 
-def date(trainer: Replayable, judge: Judge, good: tuple[int, Any], detected: int, result: ProbeResult) -> Breakpoint:
-    """Date a break; the trainer ends in the state it came in.
+def date(
+    trainer: Replayable, criterion: BreakpointCriterion, good: tuple[int, Any], detected: int, result: ProbeResult
+) -> Breakpoint:
+    """Date a breakpoint; the trainer ends in the state it came in.
 
     Args:
         trainer: at iteration `detected`.
-        judge: says what is broken.
+        criterion: says what is broken.
         good: the iteration of the last good probe, and the snapshot there.
         detected: the iteration of the probe that found robustness broken.
         result: that probe.
-    """
-    past = Past(trainer, good, detected, result, judge.decided)
 
-    low, high = past.bracket(judge.is_broken, past.start, detected, WINDOW)
+    Returns:
+        The dates, with the trainer's snapshots one iteration before `iteration`, and at `sustained` or `detected`.
+        `iteration` is the first iteration that the probe finds broken after `WINDOW` that it finds intact (or as many
+        as there are since the last good probe). From `sustained` on every probe finds it broken, of the `WINDOW`
+        iterations that follow (or of all to the end of the run), and of those probed from there to `detected`. It is
+        None where no such crossing begins by `WINDOW` iterations after `detected`; so up to twice as many beyond it are
+        probed, and `sustained` and `latest` may lie there. `earliest` is the first iteration at which the 95 %
+        intervals of the probe's accuracies leave room for a breakpoint. `latest` is the first one from `sustained` on
+        at which they leave room for nothing else; if there is none, the last one that was looked at.
+    """
+    past = Past(trainer, good, detected, result, criterion.decided)
+
+    low, high = past.bracket(criterion.is_broken, past.start, detected, WINDOW)
     opened = low + 1  # from here to `high` every iteration is probed
-    first = next(at for at in range(opened, high + 1) if judge.is_broken(past.probe(at)))
+    first = next(at for at in range(opened, high + 1) if criterion.is_broken(past.probe(at)))
     while (start := max(past.start + 1, first - WINDOW)) < opened:
-        earlier = [at for at in range(start, opened) if judge.is_broken(past.probe(at))]
+        earlier = [at for at in range(start, opened) if criterion.is_broken(past.probe(at))]
         opened, first = start, min([first, *earlier])
 
-    intact = [at for at, probe in past.probes.items() if first < at < detected and not judge.is_broken(probe)]
+    intact = [at for at, probe in past.probes.items() if first < at < detected and not criterion.is_broken(probe)]
     crossing = at = max(intact, default=first - 1) + 1  # behind what excursions `first` may lie
     while at < trainer.total and at - crossing < WINDOW and crossing <= detected + WINDOW:
         at += 1
-        if not judge.is_broken(past.probe(at)):
+        if not criterion.is_broken(past.probe(at)):
             crossing = at + 1
     lasts = at - crossing >= WINDOW or crossing <= at == trainer.total
     sustained = crossing if lasts else None
@@ -167,11 +157,11 @@ def date(trainer: Replayable, judge: Judge, good: tuple[int, Any], detected: int
     past.go(detected if sustained is None else sustained)
     after = trainer.snapshot()
 
-    sure = (i for i in range(crossing, at + 1) if judge.surely_broken(past.probe(i)))
+    sure = (i for i in range(crossing, at + 1) if criterion.surely_broken(past.probe(i)))
     latest = next(sure, max(at, detected))
-    if latest == detected > at and judge.surely_broken(result):
-        latest = past.bracket(judge.surely_broken, at, detected, 1)[1]
-    earliest = next((i for i in range(opened, first) if judge.may_be_broken(past.probe(i))), first)
+    if latest == detected > at and criterion.surely_broken(result):
+        latest = past.bracket(criterion.surely_broken, at, detected, 1)[1]
+    earliest = next((i for i in range(opened, first) if criterion.may_be_broken(past.probe(i))), first)
     if earliest == opened:
-        earliest = past.bracket(judge.may_be_broken, past.start, opened, 1)[1]
+        earliest = past.bracket(criterion.may_be_broken, past.start, opened, 1)[1]
     return Breakpoint(first, sustained, earliest, latest, detected, past.leave(), before, after)

@@ -9,26 +9,19 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from cotoolkit.monitor.core import Breakpoint
 
-class Moment(NamedTuple):
-    """A network after `iteration` updates: its state dict's tensors, on the CPU."""
+
+class WeightSnapshot(NamedTuple):
+    """A network at one iteration.
+
+    Attributes:
+        iteration: updates it has seen.
+        weights: the tensors of its state dict, on the CPU.
+    """
 
     iteration: int
     weights: dict[str, Tensor]
-
-
-class Bracket(NamedTuple):
-    """The moments around a break, among those kept.
-
-    Attributes:
-        before: the last intact one before `first`.
-        first: the first broken one.
-        sustained: the first from which on all are broken.
-    """
-
-    before: Moment
-    first: Moment
-    sustained: Moment
 
 
 def weights_of(network: nn.Module) -> dict[str, Tensor]:
@@ -37,72 +30,109 @@ def weights_of(network: nn.Module) -> dict[str, Tensor]:
     return {name: value.to("cpu", copy=True) for name, value in state.items()}
 
 
-def put_back(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Inverse of `weights_of`, in place, so that optimisers and wrappers keep what they hold."""
+def restore_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Inverse of `weights_of`, in place, so that optimisers and wrappers keep what they hold.
+
+    Args:
+        network: is changed.
+        weights: by the names of its state dict; what has no name there stays as it is.
+    """
     with torch.no_grad():
         for name, value in network.state_dict().items():
             if name in weights:
                 value.copy_(weights[name])
 
 
-class History:
-    """Moments since the last good one, or since the start, thinned so that the gaps grow with age.
+class WeightHistory:
+    """Snapshots since the last good one, or since the start, thinned so that the gaps grow with age.
 
     Args:
-        capacity: moments kept at most, the good one included; at least 3.
+        capacity: snapshots kept at most, the good one included; at least 3.
+
+    Attributes:
+        snapshots: those kept, the oldest first.
     """
 
     def __init__(self, capacity: int = 10) -> None:
         self.capacity = capacity
-        self.moments: list[Moment] = []
+        self.snapshots: list[WeightSnapshot] = []
 
-    def restart(self, good: Moment) -> None:
-        """Forget all but a good moment."""
-        self.moments = [good]
+    def restart(self, good: WeightSnapshot) -> None:
+        """Forget all but a good snapshot."""
+        self.snapshots = [good]
 
-    def add(self, moment: Moment) -> None:
+    def add(self, snapshot: WeightSnapshot) -> None:
         """Keep one more. Beyond the capacity the one that leaves the least gap^2 / age goes: gaps ~ sqrt(age)."""
-        self.moments.append(moment)
-        if len(self.moments) <= self.capacity:
+        self.snapshots.append(snapshot)
+        if len(self.snapshots) <= self.capacity:
             return
-        at = [kept.iteration for kept in self.moments]
-        # Never the good moment, nor the two youngest.
+        at = [kept.iteration for kept in self.snapshots]
+        # Never the good snapshot, nor the two youngest.
         loss = {i: (at[i + 1] - at[i - 1]) ** 2 / (at[-1] - at[i - 1]) for i in range(1, len(at) - 2)}
-        del self.moments[min(loss, key=loss.__getitem__)]
+        del self.snapshots[min(loss, key=loss.__getitem__)]
 
-    def bracket(self, present: Moment, broken: Callable[[Moment], bool]) -> Bracket:
-        """Where the moments kept say that robustness broke.
+    def date(self, present: WeightSnapshot, broken: Callable[[WeightSnapshot], bool]) -> Breakpoint:
+        """Date a breakpoint as closely as the snapshots kept allow.
 
         Args:
-            present: known to be broken.
-            broken: judges a moment; asked about each but the first one, which counts as intact.
+            present: the network now, which is broken.
+            broken: judges a snapshot; asked about each but the first one, which counts as intact.
+
+        Returns:
+            The dates, with the last intact snapshot before the first crossing, and the first of those that are all
+            broken. The two crossings lie between the snapshots.
         """
-        line = [moment for moment in self.moments if moment.iteration < present.iteration] + [present]
+        line = [kept for kept in self.snapshots if kept.iteration < present.iteration] + [present]
         states = [False, *map(broken, line[1:-1]), True]
         first = states.index(True)
-        last_intact = len(states) - 1 - states[::-1].index(False)
-        return Bracket(line[first - 1], line[first], line[last_intact + 1])
+        before, sustained = line[first - 1], line[len(states) - states[::-1].index(False)]
+        last = sustained.iteration
+        return Breakpoint(
+            line[first].iteration, last, before.iteration + 1, last, present.iteration, {}, before, sustained
+        )
 
 
-class Good(NamedTuple):
+class RestorePoint(NamedTuple):
     """What a rescue goes back to.
 
     Attributes:
-        moment: weights that a probe found robust.
+        snapshot: weights that a probe found robust.
         optimizer: the state of the optimiser then, on the CPU, by the numbers of its parameters; None without one.
     """
 
-    moment: Moment
+    snapshot: WeightSnapshot
     optimizer: dict[int, Any] | None
 
     @classmethod
-    def of(cls, moment: Moment, optimizer: torch.optim.Optimizer | None) -> Good:
-        """A copy of the optimiser's state beside a moment."""
-        return cls(moment, None if optimizer is None else _on_cpu(optimizer.state_dict()["state"]))
+    def of(cls, snapshot: WeightSnapshot, optimizer: torch.optim.Optimizer | None) -> RestorePoint:
+        """What to go back to, from the present.
 
-    def put_back(self, network: nn.Module, optimizer: torch.optim.Optimizer | None) -> None:
-        """Into the network and the optimiser, whose learning rate and other settings stay as they are now."""
-        put_back(network, self.moment.weights)
+        Args:
+            snapshot: of the network as it is now.
+            optimizer: whose state is copied, if there is one.
+
+        Returns:
+            A restore point that further training does not change.
+        """
+        return cls(snapshot, None if optimizer is None else _on_cpu(optimizer.state_dict()["state"]))
+
+    @classmethod
+    def of_state(cls, state: Mapping[str, Any]) -> RestorePoint:
+        """Inverse of `state`."""
+        return cls(WeightSnapshot(state["iteration"], state["weights"]), state["optimizer"])
+
+    def state(self) -> dict[str, Any]:
+        """Numbers and tensors, for a checkpoint."""
+        return {**self.snapshot._asdict(), "optimizer": self.optimizer}
+
+    def restore(self, network: nn.Module, optimizer: torch.optim.Optimizer | None) -> None:
+        """Go back; the learning rate and other settings of the optimiser stay as they are now.
+
+        Args:
+            network: gets the weights.
+            optimizer: gets its state, if there is one.
+        """
+        restore_weights(network, self.snapshot.weights)
         if optimizer is not None and self.optimizer is not None:
             # A copy: on the CPU the optimiser would go on writing to this very state.
             optimizer.load_state_dict({**optimizer.state_dict(), "state": copy.deepcopy(self.optimizer)})

@@ -40,6 +40,14 @@ class Points(NamedTuple):
 def network(config: RunConfig, shape: Shape, classes: int) -> nn.Module:
     """A run's network as it starts: on the CPU, with the seed's weights, with the input layer if there is one.
 
+    Args:
+        config: of the run.
+        shape: (C, H, W) of its images.
+        classes: number of classes.
+
+    Returns:
+        Images (B, C, H, W) in [0, 1] -> logits (B, classes).
+
     Raises:
         ConfigError: the input layer does not fit the classes, or the model's fields are wrong.
         ModelError: the model cannot be built for images of this shape.
@@ -55,19 +63,34 @@ def network(config: RunConfig, shape: Shape, classes: int) -> nn.Module:
 
 
 def trained(folder: RunFolder, checkpoint: Checkpoint = "last", device: torch.device | str = "cpu") -> nn.Module:
-    """A run's network with the weights of a checkpoint, in evaluation mode; errors as `trained_series`."""
+    """A run's network with the weights of a checkpoint.
+
+    Args:
+        folder: of a run.
+        checkpoint: its name, or a kept iteration (`RunConfig.keep`).
+        device: where to put the network.
+
+    Returns:
+        The network, in evaluation mode.
+
+    Raises:
+        RunError: as `trained_series`.
+    """
     return trained_series(folder, [checkpoint], device)[0]
 
 
 def trained_series(
     folder: RunFolder, checkpoints: Sequence[Checkpoint], device: torch.device | str = "cpu"
 ) -> list[nn.Module]:
-    """A run's network at several checkpoints, in evaluation mode; the data, which tell its shape, are read once.
+    """A run's network at several checkpoints; the data, which tell its shape, are read once.
 
     Args:
         folder: of a run.
         checkpoints: their names, or kept iterations (`RunConfig.keep`).
         device: where to put the networks.
+
+    Returns:
+        One network per checkpoint, in evaluation mode.
 
     Raises:
         RunError: no such checkpoint, or weights that do not fit the run's configuration.
@@ -96,7 +119,13 @@ def untrained(config: RunConfig) -> nn.Module:
 def training_images(config: RunConfig, points: int = 1000, device: torch.device | str = "cpu") -> Tensor:
     """The first training images as a run's model sees them, without augmentation, to estimate batch norm on.
 
-    Shapes: (N, C, H, W) float32, N up to `points`.
+    Args:
+        config: of the run.
+        points: images at most.
+        device: where to put them.
+
+    Returns:
+        (N, C, H, W) float32 in [0, 1], or beyond if the run's intervention leaves it; N up to `points`.
     """
     train = load(config.data, config.seed).train
     few = train.pick(torch.arange(min(points, len(train))))
@@ -112,6 +141,9 @@ def evaluation_points(config: RunConfig, device: torch.device | str = "cpu") -> 
     Args:
         config: of the run.
         device: where to put the points.
+
+    Returns:
+        All test images with their labels.
     """
     test: ImageSet = load(config.data, config.seed).test
     return Points(*apply_intervention(test, config.intervention, config.seed, device, train=False), test.classes)

@@ -17,22 +17,20 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import platform
 from collections.abc import Iterator, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import filelock
 import yaml
 
-from cotoolkit.core.errors import AmbiguousName, ConfigError, RunError, RunInUse
-from cotoolkit.core.files import write_atomically
+from cotoolkit.core.errors import ConfigError, RunError, RunInUse
+from cotoolkit.core.files import read_tensors, write_atomically, write_tensors
+from cotoolkit.runs.environment import environment
+from cotoolkit.runs.metrics import Metrics
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
-    import pyarrow as pa
     from torch import Tensor
 
     from cotoolkit.config import RunConfig
@@ -48,84 +46,27 @@ Checkpoint = CheckpointName | int
 """A name, or an iteration that `RunConfig.keep` asked for."""
 
 
-def environment(device: str) -> dict[str, Any]:
-    """Versions and machine that made a number, as JSON data."""
-    import torch
-
-    packages = ["cotoolkit", "torch", "torchvision", "numpy", "lightning-fabric"]
-    return {
-        "python": platform.python_version(),
-        **{package: version(package) for package in packages},
-        "system": f"{platform.system()} {platform.machine()}",
-        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
-        "threads": torch.get_num_threads(),
-    }
-
-
-class Metrics:
-    """Signal values by iteration, in memory."""
-
-    def __init__(self) -> None:
-        self._iterations: list[int] = []
-        self._signals: list[str] = []
-        self._values: list[float] = []
-
-    def add(self, iteration: int, values: Mapping[str, float]) -> None:
-        """Append one row per signal."""
-        self._iterations.extend([iteration] * len(values))
-        self._signals.extend(values)
-        self._values.extend(values.values())
-
-    def series(self, signal: str) -> tuple[np.ndarray, np.ndarray]:
-        """Iterations, increasing, and the last value of a signal at each."""
-        import numpy as np
-
-        rows = zip(self._iterations, self._signals, self._values, strict=True)
-        last = sorted({iteration: value for iteration, name, value in rows if name == signal}.items())
-        return np.array([i for i, _ in last], dtype=int), np.array([v for _, v in last], dtype=float)
-
-    def table(self) -> pa.Table:
-        """Columns iteration, signal, value; by iteration, the last value of each signal."""
-        import numpy as np
-        import pyarrow as pa  # a tenth of what pandas takes to import
-
-        # Replays of the monitor add rows out of order, and a run resumed before a replay adds them again.
-        last: dict[tuple[int, str], float] = {}
-        for iteration, signal, value in zip(self._iterations, self._signals, self._values, strict=True):
-            last.pop((iteration, signal), None)
-            last[iteration, signal] = value
-        keys = sorted(last, key=lambda key: key[0])
-        names = [signal.encode() for _, signal in keys]
-        ends = np.cumsum([0, *map(len, names)], dtype=np.int32)
-        iterations, values = np.array([i for i, _ in keys], np.int64), np.array([last[key] for key in keys], np.float64)
-        # From buffers, since `pa.array` imports pandas to see whether it was given one of its objects.
-        columns = [
-            pa.Array.from_buffers(pa.int64(), len(keys), [None, pa.py_buffer(iterations)]),
-            pa.StringArray.from_buffers(len(keys), pa.py_buffer(ends), pa.py_buffer(b"".join(names))),
-            pa.Array.from_buffers(pa.float64(), len(keys), [None, pa.py_buffer(values)]),
-        ]
-        return pa.Table.from_arrays(columns, names=["iteration", "signal", "value"])
-
-    @classmethod
-    def up_to(cls, frame: pd.DataFrame, iteration: int) -> Metrics:
-        """From a frame, without the rows after an iteration."""
-        kept = frame[frame["iteration"] <= iteration]
-        metrics = cls()
-        metrics._iterations = kept["iteration"].tolist()
-        metrics._signals = kept["signal"].tolist()
-        metrics._values = kept["value"].tolist()
-        return metrics
-
-
 class RunFolder:
-    """One run's folder. Reading checks what it reads; a damaged file is an error that names it."""
+    """One run's folder. Reading what is missing or damaged raises a `RunError` that names the file.
+
+    Args:
+        path: of the folder, which need not exist.
+    """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
 
     @classmethod
     def of(cls, root: Path | str, config: RunConfig) -> RunFolder:
-        """Where a run with this configuration lives below `root`."""
+        """Where a run lives.
+
+        Args:
+            root: folder of run folders.
+            config: of the run.
+
+        Returns:
+            Its folder, whether it exists or not.
+        """
         return cls(Path(root) / f"{config.title}-{config.identity}")
 
     def __repr__(self) -> str:
@@ -134,7 +75,11 @@ class RunFolder:
     # ------------------------------------------------------------------------------------------------- what was asked
 
     def create(self, config: RunConfig) -> None:
-        """Make the folder, or check that it holds this very run."""
+        """Make the folder, or check that it holds this very run.
+
+        Raises:
+            RunError: it holds another one, or cannot be read.
+        """
         if (self.path / "config.yaml").exists():
             if self.config() != config:
                 raise RunError(f"{self.path}: holds another run; move it away")
@@ -185,7 +130,12 @@ class RunFolder:
         return state
 
     def set_state(self, state: State, reason: str = "") -> None:
-        """Record how far the run got, and why it ended there."""
+        """Record how far the run got.
+
+        Args:
+            state: how far.
+            reason: why it ended there, where it failed or diverged.
+        """
         self._write_json("status.json", {"state": state, "reason": reason})
 
     @property
@@ -223,7 +173,12 @@ class RunFolder:
         return result
 
     def write_progress(self, metrics: Metrics, events: list[dict[str, Any]]) -> None:
-        """Save metrics and events."""
+        """Save what happened so far.
+
+        Args:
+            metrics: signals and probes.
+            events: each with kind, iteration and detail, as JSON data.
+        """
         import pyarrow.parquet as pq
 
         content = io.BytesIO()
@@ -260,12 +215,18 @@ class RunFolder:
         return sorted(int(stem.removeprefix("iteration-")) for stem in stems)
 
     def write_checkpoint(self, name: Checkpoint, model: Mapping[str, Tensor], iteration: int) -> None:
-        """Save a model's state dict."""
-        _write_tensors(self.checkpoint_path(name), model, {"iteration": str(iteration)})
+        """Save weights.
+
+        Args:
+            name: of the checkpoint, or the kept iteration.
+            model: the network's state dict.
+            iteration: updates it has seen.
+        """
+        write_tensors(self.checkpoint_path(name), model, {"iteration": str(iteration)})
 
     def checkpoint(self, name: Checkpoint) -> dict[str, Tensor]:
-        """A model's state dict, on the CPU."""
-        return _read_tensors(self.checkpoint_path(name))[0]
+        """A network's state dict, on the CPU."""
+        return read_tensors(self.checkpoint_path(name))[0]
 
     def checkpoint_bytes(self, name: Checkpoint) -> bytes:
         """A checkpoint's file as it stands, to hash."""
@@ -276,19 +237,28 @@ class RunFolder:
 
     def checkpoint_iteration(self, name: Checkpoint) -> int:
         """How many updates a checkpoint has seen."""
-        return int(_read_tensors(self.checkpoint_path(name))[1]["iteration"])
+        return int(read_tensors(self.checkpoint_path(name))[1]["iteration"])
 
     def write_resume(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-        """Save everything the next iteration depends on, in one file, so that it cannot be half new."""
-        _write_tensors(self.path / "resume.safetensors", tensors, {"state": json.dumps(state)})
+        """Save everything the next iteration depends on, in one file, so that it cannot be half new.
+
+        Args:
+            tensors: by name.
+            state: the rest, as JSON data.
+        """
+        write_tensors(self.path / "resume.safetensors", tensors, {"state": json.dumps(state)})
 
     def resume(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """Inverse of `write_resume`; None where there is nothing to resume."""
         path = self.path / "resume.safetensors"
         if not path.exists():
             return None
-        tensors, metadata = _read_tensors(path)
+        tensors, metadata = read_tensors(path)
         return tensors, json.loads(metadata["state"])
+
+    def forget_resume(self) -> None:
+        """Remove what `write_resume` saved, if anything; for a finished run."""
+        (self.path / "resume.safetensors").unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Forget all but the configuration."""
@@ -303,7 +273,11 @@ class RunFolder:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder for one process; the lock dies with the process."""
+        """Hold the folder for one process; the lock dies with the process.
+
+        Raises:
+            RunInUse: another process holds it.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(self.path / ".lock", timeout=0)
         try:
@@ -320,45 +294,3 @@ class RunFolder:
 
     def _write_json(self, name: str, data: Any) -> None:
         write_atomically(self.path / name, (json.dumps(data, indent=2) + "\n").encode())
-
-
-def find_runs(root: Path | str) -> list[RunFolder]:
-    """All runs below a folder, by name."""
-    return [RunFolder(path.parent) for path in sorted(Path(root).glob("*/config.yaml"))]
-
-
-def find_run(root: Path | str, key: str) -> RunFolder:
-    """The one run whose folder name, or identity, starts with `key`; a path to a run folder is itself.
-
-    Raises:
-        RunError: none; AmbiguousName: several.
-    """
-    if (Path(key) / "config.yaml").exists():
-        return RunFolder(key)
-    folders = find_runs(root)
-    matches = [f for f in folders if f.path.name.startswith(key) or f.path.name.rpartition("-")[2].startswith(key)]
-    if len(matches) > 1:
-        raise AmbiguousName(f"{root}: {len(matches)} runs match {key!r}; `cotoolkit runs list` shows them")
-    if not matches:
-        raise RunError(f"{root}: none of the {len(folders)} runs matches {key!r}; `cotoolkit runs list` shows them")
-    return matches[0]
-
-
-def _write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
-    from safetensors.torch import save as to_safetensors
-
-    # clone: safetensors refuses tensors that share memory, as tied weights do
-    copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    write_atomically(path, to_safetensors(copies, metadata))
-
-
-def _read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except FileNotFoundError:
-        raise RunError(f"{path}: no such checkpoint") from None
-    except (SafetensorError, OSError):
-        raise RunError(f"{path}: damaged; delete the folder and run again") from None

@@ -18,11 +18,19 @@ if TYPE_CHECKING:
 COLLAPSED = "catastrophic overfitting"
 
 DATES = ("sustained", "earliest", "latest")
-"""What a run knows of its breakpoint besides the iteration of the first crossing; see `dating.Breakpoint`."""
+"""What a run knows of its breakpoint besides the iteration of the first crossing; see `core.Breakpoint`."""
 
 
 def flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested configuration data by dotted name; a part's name stands under the part: `method`, `method.k`."""
+    """Nested configuration data by dotted name; a part's name stands under the part: `method`, `method.k`.
+
+    Args:
+        data: nested.
+        prefix: of all names.
+
+    Returns:
+        Values by name; lists as tuples.
+    """
     row: dict[str, Any] = {}
     for key, value in data.items():
         if isinstance(value, Mapping):
@@ -113,7 +121,11 @@ def metric_table(folders: Iterable[RunFolder]) -> pd.DataFrame:
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a table; the suffix, .csv or .parquet, chooses the format.
+    """Write a table.
+
+    Args:
+        table: any.
+        path: of the file; the suffix, .csv or .parquet, chooses the format.
 
     Raises:
         ConfigError: another suffix.
@@ -128,6 +140,10 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 
 
 def check_table_name(path: Path) -> None:
-    """Refuse a name that `write_table` will not write, before the work that makes the table."""
+    """Refuse a name that `write_table` will not write, before the work that makes the table.
+
+    Raises:
+        ConfigError: neither .csv nor .parquet.
+    """
     if path.suffix not in (".csv", ".parquet"):
         raise ConfigError(f"{path}: end the name in .csv or .parquet")

@@ -27,7 +27,8 @@ from cotoolkit.config import RunConfig
 from cotoolkit.core.device import Device
 from cotoolkit.core.errors import CotoolkitError, RunError
 from cotoolkit.runs.folder import RunFolder, State
-from cotoolkit.training.trainer import Progress, run
+from cotoolkit.training.run import run
+from cotoolkit.training.trainer import Progress
 
 REPORT_EVERY = 0.25
 """Seconds between the progress reports of one run."""

@@ -78,7 +78,15 @@ def _split(word: str, text: str) -> list[str]:
 
 
 def combinations(base: Mapping[str, Any], grid: Grid) -> list[dict[str, Any]]:
-    """The configuration data of every point of a grid, in the grid's order, last field fastest."""
+    """The configuration data of every point of a grid.
+
+    Args:
+        base: configuration data that all points share.
+        grid: values by dotted field name.
+
+    Returns:
+        One set of data per point, in the grid's order, last field fastest.
+    """
     fields = list(grid)
     return [
         apply(base, dict(zip(fields, values, strict=True)))
@@ -91,6 +99,13 @@ def apply(base: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any
 
     >>> apply({"epochs": 3}, {"method.k": 2, "method": "n_fgsm"})
     {'epochs': 3, 'method': {'name': 'n_fgsm', 'k': 2}}
+
+    Args:
+        base: nested configuration data.
+        settings: values by dotted field name.
+
+    Returns:
+        A changed copy of `base`.
 
     Raises:
         ConfigError: a field of something that has none.

@@ -86,7 +86,7 @@ class Study(BaseModel):
         on_update: Callable[[Update], None] = lambda update: None,
         on_outcome: Callable[[Outcome], None] = lambda outcome: None,
     ) -> pd.DataFrame:
-        """Train what is not trained yet and return the table, one row per run; failed runs have the state failed.
+        """Train what is not trained yet.
 
         Args:
             root: folder of run folders and studies.
@@ -96,6 +96,9 @@ class Study(BaseModel):
             download: let torchvision fetch missing data.
             on_update: called with the progress of any run.
             on_outcome: called as runs end.
+
+        Returns:
+            The table, one row per run; failed runs have the state failed.
         """
         folder = self.folder(root)
         text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
@@ -148,10 +151,18 @@ class Study(BaseModel):
 
 
 def find_study(root: Path | str, key: str) -> Study:
-    """The one study below `root` whose folder name starts with `key`; a path to a study's file or folder is itself.
+    """The study that a word means.
+
+    Args:
+        root: folder of run folders and studies.
+        key: the start of the name of one study's folder, or a path to a study's file or folder.
+
+    Returns:
+        The study.
 
     Raises:
-        RunError: none; AmbiguousName: several.
+        RunError: no study matches.
+        AmbiguousName: several do.
     """
     for path in (Path(key), Path(key) / "study.yaml"):
         if path.is_file():

@@ -4,55 +4,68 @@ from __future__ import annotations
 
 import numpy as np
 
-from cotoolkit.runs.folder import Metrics
+from cotoolkit.runs.metrics import Metrics
 from cotoolkit.signals.registry import SIGNALS, Direction
 
-BASELINE = 100
+BASELINE_STEPS = 100
 """Iterations of the baseline window (ours)."""
 
-QUIET = 50
+GAP_STEPS = 50
 """Iterations between that window and the breakpoint, in which a signal may move ahead of it (ours)."""
 
-DEVIATIONS = 5.0
+MIN_DEVIATIONS = 5.0
 """Robust standard deviations that count as movement (ours) ..."""
 
-LEAST = 1e-3
-"""Least standard deviation assumed, absolute and as a share of the median: rounding noise is no movement (ours)."""
-
-RUN = 3
+MIN_CONSECUTIVE = 3
 """... when that many values in a row show it (ours)."""
+
+MIN_STD = 1e-3
+"""Least standard deviation assumed, absolute and as a share of the median: rounding noise is no movement (ours)."""
 
 
 def first_movement(
     iterations: np.ndarray, values: np.ndarray, breakpoint_iteration: int, direction: Direction
 ) -> int | None:
-    """The first iteration at which a series leaves its baseline for good measure; None if it does not.
+    """The first iteration at which a series leaves its baseline for good measure.
 
-    The baseline is the median and the scaled median absolute deviation of the `BASELINE` iterations that end `QUIET`
-    iterations before the breakpoint (or of the first half, if the break came sooner).
+    The baseline is the median and the scaled median absolute deviation of the `BASELINE_STEPS` iterations that end
+    `GAP_STEPS` iterations before the breakpoint (or of the first half, if the breakpoint came sooner).
 
     Args:
         iterations: (N,), increasing.
         values: (N,), nan where unknown.
         breakpoint_iteration: where robustness broke.
-        direction: which way the signal moves at a break.
+        direction: which way the signal moves at a breakpoint.
+
+    Returns:
+        An iteration, or None if the series does not leave its baseline.
     """
     known = np.isfinite(values)
     iterations, values = iterations[known], values[known]
-    split = max(breakpoint_iteration - QUIET, breakpoint_iteration // 2)
-    window = values[(iterations > split - BASELINE) & (iterations <= split)]
+    split = max(breakpoint_iteration - GAP_STEPS, breakpoint_iteration // 2)
+    window = values[(iterations > split - BASELINE_STEPS) & (iterations <= split)]
     if len(window) < 10:
         return None
     median = np.median(window)
     scale = 1.4826 * np.median(np.abs(window - median))
     sign = 1 if direction == "rises" else -1
-    beyond = (iterations > split) & (sign * (values - median) > DEVIATIONS * max(scale, LEAST, LEAST * abs(median)))
-    runs = np.convolve(beyond, np.ones(RUN), mode="valid") == RUN
+    beyond = (iterations > split) & (
+        sign * (values - median) > MIN_DEVIATIONS * max(scale, MIN_STD, MIN_STD * abs(median))
+    )
+    runs = np.convolve(beyond, np.ones(MIN_CONSECUTIVE), mode="valid") == MIN_CONSECUTIVE
     return int(iterations[runs.argmax()]) if runs.any() else None
 
 
 def first_movements(metrics: Metrics, breakpoint_iteration: int) -> dict[str, int]:
-    """First movements of all step signals that moved, earliest first, by signal name."""
+    """First movements of all step signals.
+
+    Args:
+        metrics: of a run.
+        breakpoint_iteration: where robustness broke.
+
+    Returns:
+        The iteration of each signal that moved, by name, the earliest first.
+    """
     found: dict[str, int] = {}
     for name, info in SIGNALS.items():
         if info.at_break is None:

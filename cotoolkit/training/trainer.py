@@ -7,53 +7,33 @@ threads; on a GPU as far as its kernels are deterministic.
 
 from __future__ import annotations
 
-import logging
 import math
-import time
-import traceback
 from collections.abc import Callable
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import Tensor
 
 from cotoolkit.config import RunConfig
 from cotoolkit.core.device import Device, available
-from cotoolkit.core.distributed import as_the_first_says, averaged, rank_and_world
-from cotoolkit.core.errors import ConfigError, CotoolkitError, RunError
+from cotoolkit.core.distributed import all_reduce_mean, broadcast_from_rank0, rank_and_world
+from cotoolkit.core.errors import ConfigError, RunError
 from cotoolkit.core.seeding import derive, fork_global_rng, generator, seed_layers
 from cotoolkit.data import Batches, ImageSet, apply_intervention, load
-from cotoolkit.evaluation.probe import Probe, ProbeResult
+from cotoolkit.evaluation.probe import Enough, Probe, ProbeResult
 from cotoolkit.evaluation.protocol import evaluate
 from cotoolkit.methods import Batch, StepRecord
-from cotoolkit.models import OwnModel
 from cotoolkit.models.initial_weights import load_initial
-from cotoolkit.models.memory_format import (
-    channels_last_warning,
-    gradient_mismatch,
-    safe_memory_format,
-    worth_checking,
-)
-from cotoolkit.monitor.dating import Enough
+from cotoolkit.monitor.core import Event
 from cotoolkit.monitor.replay import ReplayMonitor
 from cotoolkit.monitor.step_buffer import TOGETHER
 from cotoolkit.optimizers import Updates
 from cotoolkit.runs.checkpoints import network
-from cotoolkit.runs.folder import Metrics, RunFolder
+from cotoolkit.runs.folder import RunFolder
 from cotoolkit.signals import step_signals
-from cotoolkit.training.first_movers import first_movements
+from cotoolkit.training.preparation import as_trained, settle_memory_format
+from cotoolkit.training.recorder import Recorder
 from cotoolkit.training.snapshot import Snapshot
-
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
-
-log = logging.getLogger(__name__)
-
-SAVE_EVERY = 2.0
-"""Seconds between the ends of epochs at which a run's state is saved."""
 
 
 class Progress(NamedTuple):
@@ -73,20 +53,7 @@ class Progress(NamedTuple):
 
 
 Report = Callable[[Progress], None]
-
-
-class InBfloat16(nn.Module):
-    """A network whose passes run in bfloat16 where that is safe, from float32 images to float32 logits."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits of a batch."""
-        with torch.autocast(images.device.type, torch.bfloat16):
-            logits: Tensor = self.network(images)
-        return logits.float()
+"""Is told of progress."""
 
 
 class Trainer:
@@ -100,7 +67,7 @@ class Trainer:
 
     def __init__(self, config: RunConfig, *, device: Device | torch.device = "auto", download: bool = False) -> None:
         self.config = config
-        self.device = on = device if isinstance(device, torch.device) else torch.device(available(device))
+        self.device = device if isinstance(device, torch.device) else torch.device(available(device))
         self.rank, self.world = rank_and_world()
         splits = load(config.data, config.seed, download=download)
         config.method.check_data(len(splits.train))
@@ -108,32 +75,27 @@ class Trainer:
             splits.train,
             config.batch_size,
             seed=config.seed,
-            device=on,
+            device=self.device,
             augment=config.data.augment,
             padding=config.data.padding,
             intervention=config.intervention,
         )
-        self.test = apply_intervention(splits.test, config.intervention, config.seed, on, train=False)
-        self.probe = self._probe(splits.holdout or splits.train)
-        self.train_probe = self._probe(splits.train)
-        self.monitor = ReplayMonitor(config.monitor, splits.train.classes)
+        self.test = apply_intervention(splits.test, config.intervention, config.seed, self.device, train=False)
+        self.probe = self._build_probe(splits.holdout or splits.train)
+        self.train_probe = self._build_probe(splits.train)
+        self.monitor = ReplayMonitor(self, config.monitor, splits.train.classes)
 
-        self.bare = network(config, splits.train.shape, splits.train.classes)
+        self.module = network(config, splits.train.shape, splits.train.classes)
         if config.initial is not None:
-            load_initial(self.bare, config.initial)
-        self.bare.to(on)
-        self.memory_format = self._settle_memory_format()
-        self.updates = Updates(config.optimizer, self.bare, config.weight_decay, config.decay_norm_and_bias)
-        shared = self.bare
-        if self.world > 1:
-            shared = DistributedDataParallel(self.bare, [on] if on.type == "cuda" else None)
-        self.model: nn.Module = shared if config.precision == "32" else InBfloat16(shared)
+            load_initial(self.module, config.initial)
+        self.module.to(self.device)
+        self.memory_format = settle_memory_format(self.module, config, self.batches)
+        self.updates = Updates(config.optimizer, self.module, config.weight_decay, config.decay_norm_and_bias)
+        self.model = as_trained(self.module, config.precision)
         self.iteration = 0
         self.total = config.epochs * len(self.batches)
         if max(config.keep, default=0) > self.total:
             raise ConfigError(f"keep: iteration {max(config.keep)} is beyond the last one, {self.total}")
-        self.metrics = Metrics()
-        self.events: list[dict[str, Any]] = []
 
     # --------------------------------------------------------------------------------------------------- one iteration
 
@@ -169,12 +131,12 @@ class Trainer:
 
     def snapshot(self) -> Snapshot:
         """A copy of the network's state dict and of the optimiser's state, on the device."""
-        model = {name: tensor.detach().clone() for name, tensor in self.bare.state_dict().items()}
+        model = {name: tensor.detach().clone() for name, tensor in self.module.state_dict().items()}
         return Snapshot(self.iteration, model, self.updates.state())
 
     def restore(self, snapshot: Snapshot) -> None:
         """Put a snapshot back."""
-        self.bare.load_state_dict(snapshot.model)
+        self.module.load_state_dict(snapshot.model)
         self.updates.load_state(snapshot.optimizer)
         self.iteration = snapshot.iteration
 
@@ -185,7 +147,7 @@ class Trainer:
 
     def measure(self, enough: Enough | None = None) -> ProbeResult:
         """Probe the model on the held-out points; every process goes by the first one's result."""
-        return as_the_first_says(self.probe.measure(self.bare, enough))
+        return broadcast_from_rank0(self.probe.measure(self.module, enough))
 
     # ----------------------------------------------------------------------------------------------------- a whole run
 
@@ -193,140 +155,115 @@ class Trainer:
         """Train to the end inside a run folder, from wherever its last checkpoint left off.
 
         A run whose loss or weights stop being finite ends as `diverged`, with its data kept.
+
+        Args:
+            folder: of this very configuration.
+            report: called after every iteration.
+
+        Raises:
+            RunError: what the folder holds to resume from is damaged, or of another configuration.
         """
-        self.monitor.begin(self.snapshot())
-        before, started = self._resume(folder), time.perf_counter()
-        saved = started
-        main = self.rank == 0
-        if main:
-            folder.set_state("running")
-            folder.write_environment(self.device.type)
-        probe: ProbeResult | None = None
-        steps: list[tuple[StepRecord, Tensor]] = []
+        recorder = Recorder(folder)
+        self.monitor.begin()
+        self._resume(recorder)
+        recorder.begin(self.device.type)
         if self.iteration == 0:
-            self._keep(folder)
+            self._save_kept(recorder)
         exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
         with exact, fork_global_rng(self.config.seed, "layers"):
-            while self.iteration < self.total:
-                steps.append(self.step(trace=(self.iteration + 1) % self.config.monitor.trace_every == 0))
-                self._keep(folder)
-                scheduled = self.config.monitor.scheduled(self.iteration) or self.iteration == self.total
-                epoch_ends = self.iteration % len(self.batches) == 0
-                if scheduled or epoch_ends or len(steps) == TOGETHER:
-                    finite, suspicious = self._take_in(steps)
-                    steps.clear()
-                    if not finite:
-                        self._finish(folder, "diverged", None, before + time.perf_counter() - started)
-                        return
-                    if scheduled or suspicious:
-                        probe = self._look(folder, scheduled, suspicious, report)
-                report(Progress(self.iteration, self.total, probe))
-                now = time.perf_counter()
-                if main and epoch_ends and now - saved >= SAVE_EVERY:
-                    self._save(folder, before + now - started)
-                    saved = now
+            finite, probe = self._train(recorder, report)
+        if not (finite and self._has_finite_weights()):
+            self._finish(recorder, "diverged", {})
+            return
         if probe is None:  # resumed after the last iteration, which the monitor has judged already
             probe = self.measure()
-        if not all(parameter.isfinite().all() for parameter in self.bare.parameters()):
-            self._finish(folder, "diverged", None, before + time.perf_counter() - started)
-            return
         report(Progress(self.iteration, self.total, probe, "evaluating"))
-        verdict = self.monitor.judge.verdict(probe, self.train_probe.measure(self.bare))
-        self._finish(folder, verdict, probe, before + time.perf_counter() - started)
+        verdict = self.monitor.criterion.verdict(probe, self.train_probe.measure(self.module))
+        self._finish(recorder, verdict, self._evaluate())
 
-    def _take_in(self, steps: list[tuple[StepRecord, Tensor]]) -> tuple[bool, bool]:
-        """Record the signals of the latest steps; whether their losses are finite, and whether they look suspicious."""
-        finite, suspicious = True, False
+    def _train(self, recorder: Recorder, report: Report) -> tuple[bool, ProbeResult | None]:
+        """Train to the end; whether all losses were finite, and the latest probe."""
+        probe: ProbeResult | None = None
+        steps: list[tuple[StepRecord, Tensor]] = []
+        while self.iteration < self.total:
+            steps.append(self.step(trace=(self.iteration + 1) % self.config.monitor.trace_every == 0))
+            self._save_kept(recorder)
+            scheduled = self.config.monitor.scheduled(self.iteration) or self.iteration == self.total
+            epoch_ends = self.iteration % len(self.batches) == 0
+            if scheduled or epoch_ends or len(steps) == TOGETHER:
+                finite, signal = self._record_signals(recorder, steps)
+                steps.clear()
+                if not finite:
+                    return False, None
+                if scheduled or signal:
+                    probe = self._probe(recorder, signal, report, scheduled=scheduled)
+            report(Progress(self.iteration, self.total, probe))
+            if epoch_ends and recorder.save_is_due():
+                self._save(recorder)
+        return True, probe
+
+    def _record_signals(self, recorder: Recorder, steps: list[tuple[StepRecord, Tensor]]) -> tuple[bool, str | None]:
+        """Record the signals of the latest steps; whether their losses are finite, and which signal warns, if any."""
+        finite, warning = True, None
         signals = step_signals([record for record, _ in steps], [labels for _, labels in steps])
         for iteration, values in enumerate(signals, start=self.iteration - len(steps) + 1):
+            shared = all_reduce_mean(values, self.device)
             # nan: not traced in this step, or no sample of the batch had a gradient.
-            shared = {name: v for name, v in averaged(values, self.device).items() if v == v or name == "train_loss"}  # noqa: PLR0124
-            self.metrics.add(iteration, shared)
-            finite = finite and math.isfinite(shared["train_loss"])
-            suspicious = self.monitor.suspicious(shared) or suspicious
-        return finite, suspicious
+            known = {name: v for name, v in shared.items() if name == "train_loss" or not math.isnan(v)}
+            recorder.metrics.add(iteration, known)
+            finite = finite and math.isfinite(known["train_loss"])
+            warning = self.monitor.on_signals(known) or warning
+        return finite, warning
 
-    def _look(self, folder: RunFolder, scheduled: bool, suspicious: bool, report: Report) -> ProbeResult:
-        """Probe, tell the monitor, and write down what it says."""
-        probe = self.measure(self.monitor.enough(scheduled))
-        self._record(self.iteration, probe)
-        if suspicious:
-            self.events.append(
-                {
-                    "kind": "suspicion",
-                    "iteration": self.iteration,
-                    "detail": {**probe.metrics(), "probe_points": probe.points},
-                }
-            )
-        if self.monitor.would_date(probe):
-            report(Progress(self.iteration, self.total, probe, "dating the break"))
-        events, found = self.monitor.take(self.iteration, probe, self)
-        self.events.extend({"kind": e.kind, "iteration": e.iteration, "detail": e.detail} for e in events)
+    def _probe(self, recorder: Recorder, signal: str | None, report: Report, *, scheduled: bool) -> ProbeResult:
+        """Probe, let the monitor judge, and record what it says."""
+        now, told = self.iteration, len(self.monitor.events)
+        probe = self.measure(self.monitor.enough(scheduled=scheduled))
+        recorder.add_probe(now, probe)
+        if signal:
+            self.monitor.tell(Event("warning", now, now, probe, signal=signal))
+        if self.monitor.will_date(probe):
+            report(Progress(now, self.total, probe, "dating the breakpoint"))
+        found = self.monitor.on_probe(now, probe)
+        recorder.add_events(self.monitor.events[told:])
         if found:
-            for iteration, measured in found.measured.items():
-                if iteration <= self.iteration:  # later ones are of training to come, and would not survive resuming
-                    self._record(iteration, measured)
-            self.events[-1]["detail"]["moved_first"] = first_movements(self.metrics, found.iteration)
-        if self.rank == 0:
-            if found:
-                folder.write_checkpoint("before_break", found.before.model, found.before.iteration)
-                folder.write_checkpoint("after_break", found.after.model, found.after.iteration)
-            elif self.monitor.judge.best_iteration == self.iteration:
-                folder.write_checkpoint("best", self.bare.state_dict(), self.iteration)
+            recorder.add_breakpoint(found)
+        elif self.monitor.criterion.best_iteration == now:
+            recorder.save_weights("best", self.module.state_dict(), now)
         return probe
 
-    def _record(self, iteration: int, probe: ProbeResult) -> None:
-        if probe.complete:  # a few points would stand out in a series of many by their noise
-            self.metrics.add(iteration, probe.metrics())
-
-    def _keep(self, folder: RunFolder) -> None:
+    def _save_kept(self, recorder: Recorder) -> None:
         """Write the weights down if this iteration was asked for, and they are finite."""
-        if self.iteration not in self.config.keep or self.rank != 0:
-            return
-        if all(parameter.isfinite().all() for parameter in self.bare.parameters()):
-            folder.write_checkpoint(self.iteration, self.bare.state_dict(), self.iteration)
+        if self.iteration in self.config.keep and self._has_finite_weights():
+            recorder.save_weights(self.iteration, self.module.state_dict(), self.iteration)
 
-    def _finish(self, folder: RunFolder, verdict: str, probe: ProbeResult | None, seconds: float) -> None:
-        """Evaluate on the test set, unless diverged, and close the run."""
-        evaluation = {}
-        if probe is not None:
-            for name in self.config.evaluation:
-                found = evaluate(self.bare, *self.test, self.config.threat, name, seed=self.config.seed)
-                evaluation[name] = {**found.accuracy._asdict(), "card": found.card}
-        if self.rank != 0:
-            return
-        breaks = [event for event in self.events if event["kind"] == "breakpoint"]
-        folder.write_progress(self.metrics, self.events)
-        folder.write_checkpoint("last", self.bare.state_dict(), self.iteration)
-        folder.write_result(
-            {
-                "verdict": verdict,
-                "breakpoint": breaks[0] | {"count": len(breaks)} if breaks else None,
-                "iterations": self.iteration,
-                "best_iteration": self.monitor.judge.best_iteration,
-                "evaluation": evaluation,
-                "seconds": round(seconds, 2),
-            }
-        )
-        if verdict == "diverged":
-            folder.set_state("diverged", f"the training loss is not finite after iteration {self.iteration}")
-        else:
-            folder.set_state("done")
-        (folder.path / "resume.safetensors").unlink(missing_ok=True)
+    def _has_finite_weights(self) -> bool:
+        return all(parameter.isfinite().all() for parameter in self.module.parameters())
 
-    def _save(self, folder: RunFolder, seconds: float) -> None:
-        """Write progress, then the state to resume from: rows beyond that state are dropped on resuming."""
-        folder.write_progress(self.metrics, self.events)
+    def _evaluate(self) -> dict[str, Any]:
+        """Accuracies on the test set with their protocol cards, by protocol."""
+        config, results = self.config, {}
+        for name in config.evaluation:
+            found = evaluate(self.module, *self.test, config.threat, name, seed=config.seed)
+            results[name] = {**found.accuracy._asdict(), "card": found.card}
+        return results
+
+    def _finish(self, recorder: Recorder, verdict: str, evaluation: dict[str, Any]) -> None:
+        best_iteration = self.monitor.criterion.best_iteration
+        recorder.finish(verdict, self.module.state_dict(), self.iteration, best_iteration, evaluation)
+
+    def _save(self, recorder: Recorder) -> None:
+        """Save the state to resume from, and what has been recorded."""
         tensors = self.snapshot().tensors("")
         if self.monitor.good:
             tensors |= self.monitor.good[1].tensors("good/")
-        folder.write_resume(tensors, {"iteration": self.iteration, "seconds": seconds, "monitor": self.monitor.state()})
+        recorder.save(self.iteration, tensors, self.monitor.state())
 
-    def _resume(self, folder: RunFolder) -> float:
-        """Go to the last saved state, if there is one; returns the seconds spent so far."""
-        saved = folder.resume()
+    def _resume(self, recorder: Recorder) -> None:
+        """Go to the last saved state, if there is one."""
+        saved = recorder.folder.resume()
         if saved is None:
-            return 0.0
+            return
         tensors, state = saved
         try:
             self.restore(Snapshot.from_tensors(state["iteration"], tensors, ""))
@@ -335,94 +272,12 @@ class Trainer:
                 state["monitor"], None if good is None else Snapshot.from_tensors(good, tensors, "good/")
             )
         except (KeyError, RuntimeError, IndexError):
-            raise RunError(f"{folder.path}: resume.safetensors does not fit its config; run with --fresh") from None
-        self.metrics = Metrics.up_to(folder.metrics(), self.iteration)
-        # A break is dated earlier than it is detected; what counts here is when it was written down.
-        self.events = [
-            event for event in folder.events() if event["detail"].get("detected", event["iteration"]) <= self.iteration
-        ]
-        return float(state["seconds"])
+            path = recorder.folder.path
+            raise RunError(f"{path}: resume.safetensors does not fit its config; run with --fresh") from None
+        recorder.resume(self.iteration, float(state["seconds"]))
 
-    def _settle_memory_format(self) -> torch.memory_format:
-        """Put the network into its memory format, checked on the first batch, and say which one images are to have.
-
-        A user's own network stays as it came; its images are contiguous, because its forward may call view().
-        """
-        own, images_in = isinstance(self.config.model, OwnModel), torch.contiguous_format
-        if not own:
-            images_in = safe_memory_format(self.bare)
-            self.bare.to(memory_format=images_in)
-        doubt = channels_last_warning(self.bare)
-        if doubt is None and self.config.precision == "32" and worth_checking(self.bare, own):
-            images, labels, _ = self.batches.batch(0)
-            images = images.contiguous(memory_format=images_in)
-            doubt = as_the_first_says(gradient_mismatch(self.bare, images, labels))
-            if doubt and own:
-                doubt += "; use model.to(memory_format=torch.contiguous_format)"
-            elif doubt:
-                images_in = torch.contiguous_format
-                self.bare.to(memory_format=images_in)
-                doubt += "; it is trained in the contiguous format"
-        if doubt:
-            log.warning("%s", doubt)
-        return images_in
-
-    def _probe(self, data: ImageSet) -> Probe:
+    def _build_probe(self, data: ImageSet) -> Probe:
         config = self.config
         chosen = torch.randperm(len(data), generator=generator(config.seed, "probe", 1))[: config.monitor.points]
         points = apply_intervention(data.pick(chosen), config.intervention, config.seed, self.device, train=False)
         return Probe(*points, config.threat, config.monitor.steps, config.seed)
-
-
-def run(
-    config: RunConfig,
-    root: Path | str,
-    *,
-    device: Device = "auto",
-    devices: int = 1,
-    fresh: bool = False,
-    download: bool = False,
-    report: Report = lambda progress: None,
-) -> RunFolder:
-    """Train a configuration below `root` unless that is done already; a killed run goes on where it was.
-
-    Args:
-        config: what to train.
-        root: folder of run folders.
-        device: "auto" takes a GPU if there is one.
-        devices: processes that share each batch (DDP); they report no progress.
-        fresh: forget an earlier run of the same configuration.
-        download: let torchvision fetch missing data.
-        report: called after every iteration.
-
-    Returns:
-        The run's folder, with the state done or diverged.
-    """
-    folder = RunFolder.of(root, config)
-    with folder.lock():
-        folder.create(config)
-        folder.sweep()
-        if fresh:
-            folder.clear()
-        if folder.state in ("done", "diverged"):
-            return folder
-        try:
-            trainer = Trainer(config, device=device, download=download)
-            if devices == 1:
-                trainer.fit(folder, report)
-                return folder
-            del trainer  # it has shown that the configuration can be trained; each process makes its own
-            from lightning_fabric import Fabric
-
-            fabric = Fabric(accelerator=available(device), devices=devices, strategy="ddp_spawn")
-            fabric.launch(partial(_fit, data=config.to_data(), path=folder.path, download=download))
-        except Exception as error:
-            known = isinstance(error, CotoolkitError)
-            folder.set_state("failed", str(error) if known else traceback.format_exc())
-            raise
-    return folder
-
-
-def _fit(fabric: Fabric, data: dict[str, Any], path: Path, download: bool) -> None:
-    """What each of several processes does."""
-    Trainer(RunConfig.parse(data), device=fabric.device, download=download).fit(RunFolder(path))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -62,7 +64,7 @@ def _accuracies(axis: Axes, results: BreakpointResults, protocol: str) -> None:
         found = [estimate(results.at("fgsm", BEFORE, "edit", f"{protocol}_{edit}", "")) for edit in edits]
         means = [one.mean for one in found]
         reach = [[one.mean - one.low for one in found], [one.high - one.mean for one in found]]
-        look = {"ls": line, "marker": marker, "color": colour, "label": f"{name}, {whose} change"}
+        look: dict[str, Any] = {"ls": line, "marker": marker, "color": colour, "label": f"{name}, {whose} change"}
         axis.errorbar(range(len(edits)), means, yerr=reach, capsize=2, **look)
     axis.axhline(results.at("fgsm", AFTER, "accuracy", protocol).mean(), color=colour, lw=0.7, alpha=0.6)
 

@@ -53,3 +53,14 @@ def train(monitor: Scripted, iterations: int, signals: Callable[[int], dict] = l
 def breaks_at(time: float) -> Callable[[float], float]:
     """Robust before, broken from then on."""
     return lambda now: 0.5 if now < time else 0.0
+
+
+def kinds(monitor: BreakpointMonitor) -> list[str]:
+    """Of the events it told."""
+    return [event.kind for event in monitor.events]
+
+
+def aligned(fall_at: int) -> Callable[[int], dict]:
+    """By-products whose PertAlign is 1 before an iteration, and -1 from it on."""
+    gradient = torch.ones(4, 1, 2, 2)
+    return lambda i: {"attack_gradient": gradient, "update_gradient": gradient if i < fall_at else -gradient}

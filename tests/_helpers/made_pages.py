@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from cotoolkit.evaluation.protocol import Accuracy, named_protocol
-from cotoolkit.runs.folder import Metrics, RunFolder
+from cotoolkit.runs.folder import RunFolder
+from cotoolkit.runs.metrics import Metrics
 from cotoolkit.studies.study import Study
 from tests._helpers.small import SMALL, small
 

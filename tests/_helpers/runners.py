@@ -3,7 +3,7 @@
 import pandas as pd
 
 from analyses.core.runner import StudyRunner
-from cotoolkit.training.trainer import run
+from cotoolkit.training.run import run
 
 
 class InProcessRunner(StudyRunner):

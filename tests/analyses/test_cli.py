@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from analyses.cli import STUDIES
-from cotoolkit.training.trainer import run
+from cotoolkit.training.run import run
 from tests._helpers.small import small
 from tests.cotoolkit.cli.test_main import cli
 

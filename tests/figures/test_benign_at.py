@@ -12,7 +12,7 @@ from cotoolkit.data.image_set import as_float
 from cotoolkit.runs.checkpoints import trained
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.overrides import apply
-from cotoolkit.training.trainer import run
+from cotoolkit.training.run import run
 from figures.benign_at import course, flagged, trade_off
 from figures.benign_at.plan import PLAN, WORLD, watched
 

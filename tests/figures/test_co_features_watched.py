@@ -12,7 +12,7 @@ from cotoolkit.core.errors import DataError, RunError
 from cotoolkit.evaluation.protocol import evaluate, named_protocol
 from cotoolkit.runs.checkpoints import Points, evaluation_points, trained
 from cotoolkit.runs.folder import RunFolder
-from cotoolkit.training.trainer import run
+from cotoolkit.training.run import run
 from figures.co_features import calibration
 from figures.co_features.ablations import cross_test, variants
 from figures.co_features.calibration import contrast_kept, outside, removed

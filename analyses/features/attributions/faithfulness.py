@@ -13,9 +13,9 @@ from analyses.features.attributions.attribution import Method, attribute
 from analyses.features.attributions.integrated_gradients import Baseline, baseline_images
 from analyses.features.layers import find_layer, weight_layers
 from cotoolkit.attacks.gradient import attack_mode
+from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ConfigError, ModelError
 from cotoolkit.core.seeding import fork_global_rng
-from cotoolkit.models.wrapped import device_of
 
 
 class Curves(NamedTuple):

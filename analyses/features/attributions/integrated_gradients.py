@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torchvision.transforms.functional import gaussian_blur
 
 from cotoolkit.attacks.gradient import attack_mode
+from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.models.wrapped import device_of
 
 Baseline = Literal["zero", "blurred"]
 """What means "nothing there" to integrated gradients: black, or x blurred by a Gaussian of an eighth of its side."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from cotoolkit.core.distributed import gathered, rank_and_world
+from cotoolkit.core.distributed import all_gather, rank_and_world
 from cotoolkit.methods._terms.worst_case import WorstCase, effective_share
 from cotoolkit.methods.base import AdversarialPass
 
@@ -38,7 +38,7 @@ class WholeBatch(NamedTuple):
             The losses of all processes.
         """
         abnormal = (found.losses.detach() < found.attacked.losses).to(weighed)
-        (losses, flags), own = gathered(torch.stack([weighed.detach(), abnormal]))
+        (losses, flags), own = all_gather(torch.stack([weighed.detach(), abnormal]))
         return cls(losses, flags.bool(), own)
 
     def of_this_process(self, weights: Tensor) -> Tensor:

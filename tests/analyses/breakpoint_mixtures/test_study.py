@@ -24,7 +24,7 @@ from analyses.breakpoint_mixtures.study import STUDY, why_left_out
 from analyses.core.runner import RunCallbacks, StudyRunner
 from cotoolkit.core.errors import ConfigError, RunError
 from cotoolkit.runs.checkpoints import evaluation_points
-from cotoolkit.training.trainer import run
+from cotoolkit.training.run import run
 from tests._helpers.breakpoint_measures import measures
 from tests._helpers.runners import InProcessRunner
 from tests._helpers.small import SMALL

@@ -3,7 +3,7 @@ import torch
 
 from analyses.core.networks import compare_runs
 from cotoolkit.core.errors import ConfigError, RunError
-from cotoolkit.training.trainer import run
+from cotoolkit.training.run import run
 from tests._helpers.small import small
 
 

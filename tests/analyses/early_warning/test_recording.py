@@ -18,7 +18,8 @@ from cotoolkit.config import RunConfig
 from cotoolkit.core.errors import RunError
 from cotoolkit.monitor.dating import WINDOW
 from cotoolkit.pages import write_report
-from cotoolkit.training.trainer import Trainer, run
+from cotoolkit.training.run import run
+from cotoolkit.training.trainer import Trainer
 from tests._helpers.made_recordings import breaks_at, surge
 from tests._helpers.made_recordings import run as made
 
@@ -81,10 +82,10 @@ def test_dates_are_those_of_the_engine_under_another_schedule_and_other_threshol
     monitor = {"interval": 45, "trace_every": 1, "drop": 0.8, "gap": 0.1}
     config = RunConfig.parse({**COLLAPSING, "monitor": monitor})
     trainer = Trainer(config, device="cpu")
-    weights = [recording._copied(trainer.bare)]
+    weights = [recording._copied(trainer.module)]
     signals = recording._train(trainer, weights)
-    recorded = Recorded(weights, copy.deepcopy(trainer.bare), trainer.probe)
-    found = engine_dates(trainer.monitor, recorded, signals, epoch=20, total=260)
+    recorded = Recorded(weights, copy.deepcopy(trainer.module), trainer.probe)
+    found = engine_dates(recorded, config.monitor, signals, epoch=20, total=260)
     assert found is not None
     assert found == dates_of(run(config, tmp_path, device="cpu"))
 

@@ -12,7 +12,7 @@ from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.evaluation.protocol import evaluate
 from cotoolkit.runs.checkpoints import evaluation_points, trained
 from cotoolkit.runs.folder import RunFolder
-from cotoolkit.training.trainer import run
+from cotoolkit.training.run import run
 from tests._helpers.runners import InProcessRunner
 
 SETTINGS = {

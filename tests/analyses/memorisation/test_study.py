@@ -18,7 +18,7 @@ from analyses.memorisation.study import run_plan, run_study
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.data import load, planted_truth
 from cotoolkit.pages import write_report
-from cotoolkit.training.trainer import run
+from cotoolkit.training.run import run
 
 
 class InProcess(StudyRunner):

@@ -6,7 +6,8 @@ import pytest
 from cotoolkit.cli import main
 from cotoolkit.cli.display import LiveRuns, accuracies, breakpoint_text, console, result_table
 from cotoolkit.runs.folder import RunFolder
-from cotoolkit.training.trainer import Progress, run
+from cotoolkit.training.run import run
+from cotoolkit.training.trainer import Progress
 from tests._helpers.scripted import result as probe_result
 from tests._helpers.small import small
 
@@ -164,7 +165,7 @@ def test_ctrl_c_says_how_to_go_on(cli, monkeypatch):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cotoolkit.training.trainer.run", interrupted)
+    monkeypatch.setattr("cotoolkit.training.run.run", interrupted)
     code, _, err = cli("train", *TINY)
     assert code == 130
     assert "the same command goes on" in err

@@ -114,7 +114,7 @@ def test_a_resumed_fit_goes_on(tmp_path):
     resumed.fit(Module(), loader(), ckpt_path=tmp_path / "checkpoint.ckpt")
     assert first.monitor.iteration == 6
     assert second.monitor.iteration == resumed.global_step == 12
-    assert second.monitor.judge.best_iteration >= first.monitor.judge.best_iteration > 0
+    assert second.monitor.criterion.best_iteration >= first.monitor.criterion.best_iteration > 0
     trainer_of(second, max_epochs=1).fit(Module(), loader())  # another training, from the start
     assert second.monitor.iteration == 6
 

@@ -14,7 +14,9 @@ from cotoolkit.core.seeding import fork_global_rng
 from cotoolkit.methods import FGSM, METHODS, PGD, RSFGSM, HolisticControl, HolisticRobust
 from cotoolkit.methods._terms.worst_case import worst_case
 from cotoolkit.runs.folder import RunFolder
-from cotoolkit.training.trainer import Trainer, run
+from cotoolkit.training.recorder import Recorder
+from cotoolkit.training.run import run
+from cotoolkit.training.trainer import Trainer
 from tests._helpers.networks import PassCounter, conv_net
 from tests._helpers.small import small
 from tests._helpers.stepping import batch, sgd
@@ -154,15 +156,16 @@ def test_a_loss_that_is_not_finite_ends_the_run_as_diverged(tmp_path, order):
     assert RunFolder(folder.path).result()["verdict"] == "diverged"
 
 
-def test_in_training_it_equals_the_inner_method_and_logs_both_losses():
+def test_in_training_it_equals_the_inner_method_and_logs_both_losses(tmp_path):
     trainers = [Trainer(small(method=method), device="cpu") for method in ("fgsm", {"name": "HR", "r": 0})]
     with fork_global_rng(0, "layers"):
         for trainer in trainers:
             trainer.advance(4)
-    assert same(trainers[0].bare, trainers[1].bare)
+    assert same(trainers[0].module, trainers[1].module)
     trainer = Trainer(small(method={"name": "HR", "r": 0.2}), device="cpu")
-    finite, _ = trainer._take_in([trainer.step()])
-    row = trainer.metrics.table().to_pandas().set_index("signal")["value"]
+    recorder = Recorder(RunFolder(tmp_path))
+    finite, _ = trainer._record_signals(recorder, [trainer.step()])
+    row = recorder.metrics.table().to_pandas().set_index("signal")["value"]
     assert finite
     assert row["plain_mean"] == pytest.approx(row["train_loss"], rel=1e-5)
     assert row["worst_case_value"] > row["plain_mean"]

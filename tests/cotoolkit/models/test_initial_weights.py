@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.training.trainer import Trainer, run
+from cotoolkit.training.run import run
+from cotoolkit.training.trainer import Trainer
 from tests._helpers.small import small
 
 

@@ -8,7 +8,7 @@ from torch.distributed.fsdp import fully_shard
 
 from cotoolkit.core.errors import ConfigError, ModelError
 from cotoolkit.models.normalise import Normalised, Statistics
-from cotoolkit.models.wrapped import Watched, input_statistics, unwrapped
+from cotoolkit.models.wrapped import WrappedModel, input_statistics, unwrapped
 from tests._helpers.networks import conv_net
 
 PLAIN = Statistics((0.0,), (1.0,))
@@ -49,18 +49,18 @@ def test_fabric_comes_off_and_leaves_its_precision(compiled):
     bare, autocast = unwrapped(model)
     assert bare is network
     images = torch.rand(3, 1, 6, 6)
-    logits = Watched(bare, PLAIN, autocast)(images)
+    logits = WrappedModel(bare, PLAIN, autocast)(images)
     assert logits.dtype == torch.float32
     assert torch.equal(logits, logits.bfloat16().float())  # computed in bfloat16
     assert not torch.equal(logits, network(images))
     # What Fabric's own wrapper forbids:
     images.requires_grad_()
-    assert torch.autograd.grad(Watched(bare, PLAIN, autocast)(images).sum(), images)[0].dtype == torch.float32
+    assert torch.autograd.grad(WrappedModel(bare, PLAIN, autocast)(images).sum(), images)[0].dtype == torch.float32
 
 
 def test_low_precision_weights_get_what_they_take():
     network = conv_net().bfloat16()
-    assert Watched(network, PLAIN, unwrapped(network)[1])(torch.rand(2, 1, 6, 6)).dtype == torch.float32
+    assert WrappedModel(network, PLAIN, unwrapped(network)[1])(torch.rand(2, 1, 6, 6)).dtype == torch.float32
 
 
 def test_other_weights_are_seen_without_touching_the_network():
@@ -72,7 +72,7 @@ def test_other_weights_are_seen_without_touching_the_network():
         network[-1].weight.add_(1)
     now = network(images)
     autocast = unwrapped(network)[1]
-    assert torch.equal(Watched(network, PLAIN, autocast, past)(images), expected)
+    assert torch.equal(WrappedModel(network, PLAIN, autocast, past)(images), expected)
     assert torch.equal(network(images), now)
 
 
@@ -87,7 +87,7 @@ def test_other_weights_are_seen_without_touching_the_network():
 )
 def test_images_become_what_the_model_takes_and_back(given, low, high):
     statistics = input_statistics(**{"mean": None, "std": None, "bounds": (0.0, 1.0), **given})
-    watched = Watched(conv_net(2), statistics, unwrapped(conv_net(2))[1])
+    watched = WrappedModel(conv_net(2), statistics, unwrapped(conv_net(2))[1])
     for value, expected in ((0.0, low), (1.0, high)):
         inputs = watched.to_input(torch.full((1, 2, 6, 6), value))
         assert torch.allclose(inputs, torch.tensor(expected).view(1, 2, 1, 1).expand(1, 2, 6, 6), atol=1e-5)
@@ -118,6 +118,6 @@ def test_models_that_do_not_return_logits_are_refused():
             return images.flatten(1), images
 
     with pytest.raises(ModelError, match="the model returns a tuple"):
-        Watched(Pair(), PLAIN, unwrapped(Pair())[1])(torch.rand(2, 1, 6, 6))
+        WrappedModel(Pair(), PLAIN, unwrapped(Pair())[1])(torch.rand(2, 1, 6, 6))
     with pytest.raises(ModelError, match=r"returns \(2, 1, 6, 6\)"):
-        Watched(nn.Identity(), PLAIN, unwrapped(nn.Identity())[1])(torch.rand(2, 1, 6, 6))
+        WrappedModel(nn.Identity(), PLAIN, unwrapped(nn.Identity())[1])(torch.rand(2, 1, 6, 6))

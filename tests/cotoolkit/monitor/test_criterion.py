@@ -1,58 +1,58 @@
 import pytest
 
 from cotoolkit.monitor.config import MonitorConfig
-from cotoolkit.monitor.criterion import Judge
+from cotoolkit.monitor.criterion import BreakpointCriterion
 from tests._helpers.scripted import result
 
 
 def heard(accuracies, fgsm=0.7):
-    """A judge that has heard probes of these PGD accuracies, one per 10 iterations, and its findings."""
-    judge, findings = Judge(MonitorConfig(), classes=10), []
+    """A criterion that has taken in probes of these PGD accuracies, one per 10 iterations, and its findings."""
+    criterion, findings = BreakpointCriterion(MonitorConfig(), classes=10), []
     for number, pgd in enumerate(accuracies, start=1):
-        findings.append(judge.hear(10 * number, result(pgd, fgsm)))
+        findings.append(criterion.update(10 * number, result(pgd, fgsm)))
         if findings[-1] == "breaks":
-            judge.broke(10 * number)
-    return judge, findings
+            criterion.record_breakpoint(10 * number)
+    return criterion, findings
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10])
 def test_the_least_robustness_can_be_reached_with_any_number_of_classes(classes):
-    judge = Judge(MonitorConfig(), classes)
-    assert 1 / classes < judge.floor < 1
-    assert judge.verdict(result(0.9, 0.95), result(0.9, 0.95)) == "robust"
-    assert judge.verdict(result(1 / classes), result(1 / classes)) == "not robust"
+    criterion = BreakpointCriterion(MonitorConfig(), classes)
+    assert 1 / classes < criterion.floor < 1
+    assert criterion.verdict(result(0.9, 0.95), result(0.9, 0.95)) == "robust"
+    assert criterion.verdict(result(1 / classes), result(1 / classes)) == "not robust"
 
 
 def test_a_break_is_a_fall_below_half_of_the_best():
-    judge, findings = heard([0.3, 0.5, 0.26, 0.25, 0.24])
+    criterion, findings = heard([0.3, 0.5, 0.26, 0.25, 0.24])
     assert findings == ["intact"] * 4 + ["breaks"]
-    assert (judge.best, judge.best_iteration, judge.broken_at, judge.breaks) == (0.5, 20, 50, 1)
-    assert judge.verdict(result(0.0), result(0.0)) == "catastrophic overfitting"
+    assert (criterion.best, criterion.best_iteration, criterion.broken_at, criterion.breakpoints) == (0.5, 20, 50, 1)
+    assert criterion.verdict(result(0.0), result(0.0)) == "catastrophic overfitting"
 
 
 def test_a_fall_with_fgsm_is_no_catastrophic_overfitting():
-    judge, findings = heard([0.5, 0.1], fgsm=0.3)  # exactly 0.2 apart
+    criterion, findings = heard([0.5, 0.1], fgsm=0.3)  # exactly 0.2 apart
     assert findings == ["intact", "intact"]
-    assert judge.verdict(result(0.1, 0.2), result(0.1, 0.2)) == "not robust"
+    assert criterion.verdict(result(0.1, 0.2), result(0.1, 0.2)) == "not robust"
 
 
 def test_a_network_that_never_was_robust_cannot_break():
-    judge, findings = heard([0.1, 0.0], fgsm=0.9)
+    criterion, findings = heard([0.1, 0.0], fgsm=0.9)
     assert findings == ["intact", "intact"]
-    assert judge.verdict(result(0.0, 0.9), result(0.0, 0.9)) == "not robust"
+    assert criterion.verdict(result(0.0, 0.9), result(0.0, 0.9)) == "not robust"
 
 
 def test_recovery_needs_more_than_the_threshold_and_a_second_break_counts():
     # Broken below 0.25, recovered from 0.375 on.
-    judge, findings = heard([0.5, 0.0, 0.3, 0.37, 0.38, 0.3, 0.1])
+    criterion, findings = heard([0.5, 0.0, 0.3, 0.37, 0.38, 0.3, 0.1])
     assert findings == ["intact", "breaks", "broken", "broken", "recovers", "intact", "breaks"]
-    assert judge.breaks == 2
-    assert judge.verdict(result(0.0), result(0.0)) == "catastrophic overfitting"
+    assert criterion.breakpoints == 2
+    assert criterion.verdict(result(0.0), result(0.0)) == "catastrophic overfitting"
 
 
 def test_recovered_runs_have_their_own_verdict():
-    judge, _ = heard([0.5, 0.0, 0.5])
-    assert judge.verdict(result(0.5), result(0.5)) == "recovered"
+    criterion, _ = heard([0.5, 0.0, 0.5])
+    assert criterion.verdict(result(0.5), result(0.5)) == "recovered"
 
 
 @pytest.mark.parametrize(
@@ -74,42 +74,48 @@ def test_points_exchanged_are_no_overfitting():
 
 
 def test_under_an_alarm_resistance_to_one_step_alone_is_a_break():
-    judge = Judge(MonitorConfig(), classes=10)  # no probe has found it robust
+    criterion = BreakpointCriterion(MonitorConfig(), classes=10)  # no probe has found it robust
     gap = result(pgd=0.3, fgsm=0.7)
-    assert not judge.is_broken(gap)
-    assert judge.is_broken(gap, alarmed=True)
-    assert not judge.is_broken(result(pgd=0.4, fgsm=0.7), alarmed=True)  # more than half of FGSM accuracy
-    assert not judge.is_broken(result(pgd=0.05, fgsm=0.2), alarmed=True)  # a gap that a clean network has, too
-    assert judge.hear(100, gap, alarmed=True) == "breaks"
-    judge.broke(100)
-    assert judge.hear(150, gap) == "broken"
-    assert judge.hear(200, result(pgd=0.5, fgsm=0.6)) == "recovers"
+    assert not criterion.is_broken(gap)
+    assert criterion.is_broken(gap, alarmed=True)
+    assert not criterion.is_broken(result(pgd=0.4, fgsm=0.7), alarmed=True)  # more than half of FGSM accuracy
+    assert not criterion.is_broken(result(pgd=0.05, fgsm=0.2), alarmed=True)  # a gap that a clean network has, too
+    assert criterion.update(100, gap, alarmed=True) == "breaks"
+    criterion.record_breakpoint(100)
+    assert criterion.update(150, gap) == "broken"
+    assert criterion.update(200, result(pgd=0.5, fgsm=0.6)) == "recovers"
 
 
 def test_an_attack_that_helps_the_network_is_a_break_by_itself():
-    judge = Judge(MonitorConfig(), classes=10)  # no probe has found it robust, nor will one
-    assert judge.hear(10, result(pgd=0.08, fgsm=0.12, clean=0.2)) == "intact"
+    criterion = BreakpointCriterion(MonitorConfig(), classes=10)  # no probe has found it robust, nor will one
+    assert criterion.update(10, result(pgd=0.08, fgsm=0.12, clean=0.2)) == "intact"
     # One of the three numbers changed at a time: FGSM accuracy 0.2 above clean, PGD below half of FGSM, 0.2 apart.
-    assert judge.is_broken(result(pgd=0.1, fgsm=0.41, clean=0.2))
-    assert not judge.is_broken(result(pgd=0.1, fgsm=0.4, clean=0.2))
-    assert not judge.is_broken(result(pgd=0.21, fgsm=0.41, clean=0.2))
-    assert not judge.is_broken(result(pgd=0.0, fgsm=0.19, clean=0.0))
-    assert judge.hear(20, result(pgd=0.0, fgsm=0.9, clean=0.2)) == "breaks"
-    judge.broke(20)
-    assert judge.hear(30, result(pgd=0.05, fgsm=0.9, clean=0.2)) == "broken"
-    assert judge.verdict(result(pgd=0.0, fgsm=0.9), result(0.0)) == "catastrophic overfitting"
-    assert judge.hear(40, result(pgd=0.08, fgsm=0.12, clean=0.2)) == "recovers"
+    assert criterion.is_broken(result(pgd=0.1, fgsm=0.41, clean=0.2))
+    assert not criterion.is_broken(result(pgd=0.1, fgsm=0.4, clean=0.2))
+    assert not criterion.is_broken(result(pgd=0.21, fgsm=0.41, clean=0.2))
+    assert not criterion.is_broken(result(pgd=0.0, fgsm=0.19, clean=0.0))
+    assert criterion.update(20, result(pgd=0.0, fgsm=0.9, clean=0.2)) == "breaks"
+    criterion.record_breakpoint(20)
+    assert criterion.update(30, result(pgd=0.05, fgsm=0.9, clean=0.2)) == "broken"
+    assert criterion.verdict(result(pgd=0.0, fgsm=0.9), result(0.0)) == "catastrophic overfitting"
+    assert criterion.update(40, result(pgd=0.08, fgsm=0.12, clean=0.2)) == "recovers"
 
 
 def test_intervals_say_when_a_break_may_be_and_when_it_must():
-    judge = heard([0.5])[0]  # broken below 0.25; the 95 % interval there is about +-6 points on 200
-    assert [judge.may_be_broken(result(pgd)) for pgd in (0.4, 0.33, 0.28, 0.2, 0.0)] == [False, False, True, True, True]
-    assert [judge.surely_broken(result(pgd)) for pgd in (0.28, 0.22, 0.17, 0.0)] == [False, False, True, True]
+    criterion = heard([0.5])[0]  # broken below 0.25; the 95 % interval there is about +-6 points on 200
+    assert [criterion.may_be_broken(result(pgd)) for pgd in (0.4, 0.33, 0.28, 0.2, 0.0)] == [
+        False,
+        False,
+        True,
+        True,
+        True,
+    ]
+    assert [criterion.surely_broken(result(pgd)) for pgd in (0.28, 0.22, 0.17, 0.0)] == [False, False, True, True]
     # The gap has its interval, too: 0.25 apart may be 0.2 or less.
-    assert judge.is_broken(result(0.1, fgsm=0.35))
-    assert not judge.surely_broken(result(0.1, fgsm=0.35))
-    assert not judge.is_broken(result(0.2, fgsm=0.38))
-    assert judge.may_be_broken(result(0.2, fgsm=0.38))
+    assert criterion.is_broken(result(0.1, fgsm=0.35))
+    assert not criterion.surely_broken(result(0.1, fgsm=0.35))
+    assert not criterion.is_broken(result(0.2, fgsm=0.38))
+    assert criterion.may_be_broken(result(0.2, fgsm=0.38))
 
 
 def test_probes_come_early_then_at_the_interval():
@@ -120,7 +126,7 @@ def test_probes_come_early_then_at_the_interval():
 
 @pytest.mark.parametrize("accuracies", [[], [0.5, 0.3], [0.5, 0.0]])
 def test_state_survives_a_round_trip(accuracies):
-    judge, _ = heard(accuracies)
-    twin = Judge(MonitorConfig(), classes=10)
-    twin.load_state(judge.state())
-    assert vars(twin) == vars(judge)
+    criterion, _ = heard(accuracies)
+    twin = BreakpointCriterion(MonitorConfig(), classes=10)
+    twin.load_state(criterion.state())
+    assert vars(twin) == vars(criterion)

@@ -5,21 +5,21 @@ import pytest
 
 from cotoolkit.evaluation.probe import FIRST_LOOK, MORE
 from cotoolkit.monitor.config import MonitorConfig
-from cotoolkit.monitor.criterion import EARLY_ERROR, Judge
+from cotoolkit.monitor.criterion import EARLY_ERROR, BreakpointCriterion
 from cotoolkit.monitor.dating import WINDOW, date
 from tests._helpers.scripted import Script, result
 
 
-def judge_of(best=0.5):
-    judge = Judge(MonitorConfig(), classes=10)
-    judge.hear(1, result(best))
-    return judge
+def criterion_of(best=0.5):
+    criterion = BreakpointCriterion(MonitorConfig(), classes=10)
+    criterion.update(1, result(best))
+    return criterion
 
 
 def dated(pgd, good, detected, total=10_000):
     script = Script(pgd, total=total)
     script.iteration = detected
-    found = date(script, judge_of(), (good, good), detected, result(pgd(detected)))
+    found = date(script, criterion_of(), (good, good), detected, result(pgd(detected)))
     assert script.iteration == detected  # the trainer is left where it was
     return found, script
 
@@ -149,30 +149,30 @@ def exact(hits, points, share):
 @pytest.mark.parametrize("truth", [0.0, 0.1, 0.2, 0.249, 0.251, 0.3, 0.4, 0.5, 0.9])
 def test_a_look_errs_as_rarely_as_stated(truth):
     # FGSM accuracy is 1 in every sample: all rests on PGD accuracy, and the threshold is 0.25.
-    judge = judge_of()
+    criterion = criterion_of()
     for points in (FIRST_LOOK, MORE * FIRST_LOOK):
         wrong = 0.0
         for hits in range(points + 1):
             partial = result(hits / points, fgsm=1.0, points=points)
-            if judge.decided(partial) and judge.is_broken(partial) != (truth < 0.25):
+            if criterion.decided(partial) and criterion.is_broken(partial) != (truth < 0.25):
                 wrong += exact(hits, points, truth)
         assert wrong <= 3 * EARLY_ERROR
 
 
 def test_clear_cases_are_decided_at_the_first_look_and_close_ones_are_not():
-    judge = judge_of()
-    assert judge.decided(result(0.0, fgsm=0.9, points=FIRST_LOOK))
-    assert judge.decided(result(0.6, fgsm=0.65, clean=0.95, points=FIRST_LOOK))
-    assert not judge.decided(result(0.25, fgsm=0.9, points=FIRST_LOOK))
-    assert not judge.decided(result(0.0, fgsm=0.3, points=FIRST_LOOK))  # PGD is low; is the gap above 0.2?
-    assert judge.decided(result(0.0, fgsm=0.3, points=2048))
-    judge.broke(10)
-    assert judge.decided(result(0.0, fgsm=0.9, points=FIRST_LOOK))  # still broken
-    assert not judge.decided(result(0.6, fgsm=0.7, points=FIRST_LOOK))  # a recovery takes all points
+    criterion = criterion_of()
+    assert criterion.decided(result(0.0, fgsm=0.9, points=FIRST_LOOK))
+    assert criterion.decided(result(0.6, fgsm=0.65, clean=0.95, points=FIRST_LOOK))
+    assert not criterion.decided(result(0.25, fgsm=0.9, points=FIRST_LOOK))
+    assert not criterion.decided(result(0.0, fgsm=0.3, points=FIRST_LOOK))  # PGD is low; is the gap above 0.2?
+    assert criterion.decided(result(0.0, fgsm=0.3, points=2048))
+    criterion.record_breakpoint(10)
+    assert criterion.decided(result(0.0, fgsm=0.9, points=FIRST_LOOK))  # still broken
+    assert not criterion.decided(result(0.6, fgsm=0.7, points=FIRST_LOOK))  # a recovery takes all points
 
 
 def test_the_best_is_taken_from_complete_probes_alone():
-    judge = judge_of(0.5)
+    criterion = criterion_of(0.5)
     partial = result(0.75, points=FIRST_LOOK)
-    assert judge.hear(2, type(partial)(**{**vars(partial), "complete": False})) == "intact"
-    assert (judge.best, judge.best_iteration) == (0.5, 1)
+    assert criterion.update(2, type(partial)(**{**vars(partial), "complete": False})) == "intact"
+    assert (criterion.best, criterion.best_iteration) == (0.5, 1)

@@ -7,33 +7,32 @@ from tests._helpers.scripted import Script, result
 
 def watch(script, iterations, interval=50, **options):
     """Run a monitor over a script, probing at the interval; returns monitor, events and breakpoints."""
-    monitor = ReplayMonitor(MonitorConfig(interval=interval, **options), classes=10)
-    events, found = [], []
+    monitor = ReplayMonitor(script, MonitorConfig(interval=interval, **options), classes=10)
+    found = []
     for iteration in range(1, iterations + 1):
         script.iteration = iteration
         if monitor.config.scheduled(iteration):
-            new, broken = monitor.take(iteration, script.measure(), script)
-            events += new
-            found += [broken] if broken else []
+            dated = monitor.on_probe(iteration, script.measure())
+            found += [dated] if dated else []
             assert script.iteration == iteration  # the trainer is left where it was
-    return monitor, events, found
+    return monitor, found
 
 
 @pytest.mark.parametrize("truth", [129, 137, 149, 150, 151, 256, 257, 640])
 @pytest.mark.parametrize("interval", [50, 75, 500])
 def test_an_abrupt_break_is_dated_to_the_iteration(truth, interval):
-    monitor, events, found = watch(Script(lambda i: 0.5 if i < truth else 0.0), 1000, interval)
-    assert [event.kind for event in events] == ["breakpoint"]
+    monitor, found = watch(Script(lambda i: 0.5 if i < truth else 0.0), 1000, interval)
+    assert [event.kind for event in monitor.events] == ["breakpoint"]
     assert found[0].iteration == found[0].earliest == found[0].latest == truth
     assert (found[0].before, found[0].after) == (truth - 1, truth)
     assert found[0].detected - truth < interval
-    assert monitor.judge.broken_at is not None
+    assert monitor.criterion.broken_at is not None
 
 
 def test_a_gradual_fall_has_an_interval_of_uncertainty():
     # PGD falls from 50 % by 1 point an iteration, from 100 on: below half, 25 %, at 126.
     script = Script(lambda i: max(0.0, min(0.5, 0.5 - 0.01 * (i - 100))))
-    _, _, (found,) = watch(script, 400)
+    _, (found,) = watch(script, 400)
     assert found.iteration == 126
     # The 95 % interval of 25 % on 200 points is about +-6 points.
     assert 117 <= found.earliest <= 121
@@ -44,60 +43,58 @@ def test_a_gradual_fall_has_an_interval_of_uncertainty():
 def test_a_break_before_the_first_probe_is_dated_from_the_start(truth):
     # One step helps the network: a break without a probe that ever found it robust.
     script = Script(lambda i: 0.5 if i < truth else 0.0, fgsm=0.95, clean=0.6)
-    monitor = ReplayMonitor(MonitorConfig(interval=0), classes=10)
-    monitor.begin(script.snapshot())
+    monitor = ReplayMonitor(script, MonitorConfig(interval=0), classes=10)
+    monitor.begin()
     script.iteration = 100
-    events, found = monitor.take(100, script.measure(), script)
-    assert [event.kind for event in events] == ["breakpoint"]
+    found = monitor.on_probe(100, script.measure())
+    assert [event.kind for event in monitor.events] == ["breakpoint"]
     assert (found.iteration, found.sustained, found.before) == (truth, truth, truth - 1)
     assert script.iteration == 100
 
 
 def test_noise_that_does_not_halve_is_no_break():
-    _, events, _ = watch(Script(lambda i: 0.5 - 0.2 * (i % 2)), 1000, 25)
-    assert events == []
+    monitor, _ = watch(Script(lambda i: 0.5 - 0.2 * (i % 2)), 1000, 25)
+    assert monitor.events == []
 
 
 def test_recovery_needs_more_than_the_threshold_and_a_second_break_counts():
     def pgd(i):
         return 0.5 if i < 120 else 0.0 if i < 230 else 0.28 if i < 280 else 0.45 if i < 520 else 0.0
 
-    monitor, events, found = watch(Script(pgd), 700)
+    monitor, found = watch(Script(pgd), 700)
     # 0.28 is above the break at 0.25 but no recovery; 0.45 is.
-    assert [(event.kind, event.iteration) for event in events] == [
+    assert [(event.kind, event.iteration) for event in monitor.events] == [
         ("breakpoint", 120),
         ("recovered", 300),
         ("breakpoint", 520),
     ]
     assert [f.iteration for f in found] == [120, 520]
-    assert monitor.judge.broken_at is not None
+    assert monitor.criterion.broken_at is not None
 
 
 def test_a_fall_of_pert_align_calls_for_a_probe_at_once():
-    monitor = ReplayMonitor(MonitorConfig(interval=500), classes=10)
-    script = Script(lambda i: 0.5)
-    script.iteration = 16
-    monitor.take(16, result(0.5), script)
-    alarms = [i for i in range(17, 108) if monitor.suspicious({"pert_align": 0.9 if i < 100 else 0.3})]
+    monitor = ReplayMonitor(Script(lambda i: 0.5), MonitorConfig(interval=500), classes=10)
+    monitor.on_probe(16, result(0.5))
+    alarms = [i for i in range(17, 108) if monitor.on_signals({"pert_align": 0.9 if i < 100 else 0.3}) == "pert_align"]
     # A fall by 0.6: after n values the means are 0.6 (0.98 ** n - 0.7 ** n) apart, first by more than 0.25 at n = 2.
     assert alarms == [101]
 
 
-def test_suspicion_waits_for_robustness():
-    monitor = ReplayMonitor(MonitorConfig(interval=0), classes=10)
+def test_a_warning_waits_for_robustness():
+    monitor = ReplayMonitor(Script(lambda i: 0.5), MonitorConfig(interval=0), classes=10)
     values = [0.9] * 60 + [0.1] * 10
-    assert not any(monitor.suspicious({"pert_align": value}) for value in values)
+    assert not any(monitor.on_signals({"pert_align": value}) for value in values)
 
 
 def test_state_survives_a_round_trip():
     script = Script(lambda i: 0.5 if i < 300 else 0.0)
     for stop in (200, 400):
-        monitor, _, _ = watch(script, stop)
-        monitor.suspicious({"pert_align": 0.25})
-        twin = ReplayMonitor(MonitorConfig(interval=50), classes=10)
+        monitor, _ = watch(script, stop)
+        monitor.on_signals({"pert_align": 0.25})
+        twin = ReplayMonitor(script, MonitorConfig(interval=50), classes=10)
         twin.load_state(monitor.state(), monitor.good[1])
         assert twin.state() == monitor.state()
         assert twin.good == monitor.good
-    fresh = ReplayMonitor(MonitorConfig(), classes=10)
+    fresh = ReplayMonitor(script, MonitorConfig(), classes=10)
     twin.load_state(fresh.state(), None)
-    assert (twin.good, twin.judge.best_robust) == (None, None)
+    assert (twin.good, twin.criterion.best_robust) == (None, None)

@@ -3,20 +3,20 @@ from itertools import pairwise
 import pytest
 import torch
 
-from cotoolkit.monitor.weight_history import Good, History, Moment, put_back, weights_of
+from cotoolkit.monitor.weight_history import RestorePoint, WeightHistory, WeightSnapshot, restore_weights, weights_of
 from tests._helpers.networks import conv_net
 
 
 def at(iteration):
-    return Moment(iteration, {})
+    return WeightSnapshot(iteration, {})
 
 
-def test_old_moments_lie_further_apart_than_young_ones():
-    history = History(capacity=10)
+def test_old_snapshots_lie_further_apart_than_young_ones():
+    history = WeightHistory(capacity=10)
     history.restart(at(0))
     for iteration in range(16, 513, 16):
         history.add(at(iteration))
-        kept = [moment.iteration for moment in history.moments]
+        kept = [snapshot.iteration for snapshot in history.snapshots]
         assert kept[0] == 0
         assert kept[-2:] == [iteration - 16, iteration]
         assert len(kept) <= 10
@@ -29,38 +29,39 @@ def test_old_moments_lie_further_apart_than_young_ones():
 
 @pytest.mark.parametrize("truth", range(1, 91, 7))
 def test_a_break_is_bracketed_by_neighbours(truth):
-    history, asked = History(capacity=10), []
+    history, asked = WeightHistory(capacity=10), []
     history.restart(at(0))
     for iteration in range(10, 90, 10):
         history.add(at(iteration))
 
-    def broken(moment):
-        asked.append(moment.iteration)
-        return moment.iteration >= truth
+    def broken(snapshot):
+        asked.append(snapshot.iteration)
+        return snapshot.iteration >= truth
 
-    before, first, sustained = history.bracket(at(90), broken)
-    assert before.iteration < truth <= first.iteration
-    assert first == sustained
-    assert first.iteration - before.iteration == 10
-    assert len(asked) == len(set(asked)) <= 8  # of 10 moments
+    found = history.date(at(90), broken)
+    assert found.before.iteration == found.earliest - 1 < truth <= found.iteration == found.after.iteration
+    assert (found.sustained, found.latest, found.detected) == (found.iteration, found.iteration, 90)
+    assert found.iteration - found.before.iteration == 10
+    assert len(asked) == len(set(asked)) <= 8  # of 10 snapshots
     assert not {0, 90} & set(asked)  # known
 
 
 def test_the_first_crossing_and_the_one_that_lasts_are_told_apart():
-    history = History(capacity=10)
+    history = WeightHistory(capacity=10)
     history.restart(at(0))
     for iteration in range(10, 90, 10):
         history.add(at(iteration))
-    found = history.bracket(at(90), lambda moment: moment.iteration in (30, 40, 60, 80))
-    assert [moment.iteration for moment in found] == [20, 30, 80]
+    found = history.date(at(90), lambda snapshot: snapshot.iteration in (30, 40, 60, 80))
+    assert (found.before, found.after) == (at(20), at(80))
+    assert (found.earliest, found.iteration, found.sustained, found.latest) == (21, 30, 80, 80)
 
 
 def test_the_present_is_not_asked_twice():
-    history = History()
+    history = WeightHistory()
     history.restart(at(0))
     history.add(at(40))
-    found = history.bracket(at(40), lambda moment: pytest.fail("nothing to ask"))
-    assert found == (at(0), at(40), at(40))
+    found = history.date(at(40), lambda snapshot: pytest.fail("nothing to ask"))
+    assert (found.before, found.iteration, found.after) == (at(0), 40, at(40))
 
 
 def test_weights_come_back_with_buffers_and_without_new_tensors():
@@ -71,7 +72,7 @@ def test_weights_come_back_with_buffers_and_without_new_tensors():
         for parameter in network.parameters():
             parameter.add_(1)
     assert int(network.state_dict()["1.num_batches_tracked"]) == 1
-    put_back(network, before)
+    restore_weights(network, before)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert [value.data_ptr() for value in network.state_dict().values()] == pointers
 
@@ -89,14 +90,14 @@ def test_the_optimiser_goes_back_again_and_again_but_keeps_its_rate(kind):
         optimizer.step()
 
     train()
-    good = Good.of(Moment(1, weights_of(network)), optimizer)
+    good = RestorePoint.of(WeightSnapshot(1, weights_of(network)), optimizer)
     train()
     expected = weights_of(network)
     for _ in range(2):  # twice: training on must not write to what is kept
         train()
-        good.put_back(network, optimizer)
+        good.restore(network, optimizer)
         train()
         assert all(torch.equal(value, expected[name]) for name, value in network.state_dict().items())
     optimizer.param_groups[0]["lr"] = 0.01
-    good.put_back(network, optimizer)
+    good.restore(network, optimizer)
     assert optimizer.param_groups[0]["lr"] == 0.01

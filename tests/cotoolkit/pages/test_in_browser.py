@@ -13,7 +13,7 @@ from cotoolkit.diagnosis.page import diagnosis_report
 from cotoolkit.pages import Report, Section, write_report
 from cotoolkit.pages.run_page import run_report
 from cotoolkit.pages.study_page import study_report
-from cotoolkit.training.trainer import run
+from cotoolkit.training.run import run
 from tests._helpers.made_pages import made_run, made_study
 from tests._helpers.small import small
 from tests.cotoolkit.diagnosis.test_schema import diagnosis

@@ -3,7 +3,7 @@ import pytest
 from cotoolkit.core.errors import RunError
 from cotoolkit.plotting import timeline as breakpoints
 from cotoolkit.plotting.study_pictures import DRAWN, study_pictures
-from cotoolkit.runs.folder import Metrics
+from cotoolkit.runs.metrics import Metrics
 from tests._helpers.made_pages import made_study
 
 

@@ -4,7 +4,7 @@ import torch
 from cotoolkit.core.errors import RunError
 from cotoolkit.evaluation.protocol import evaluate
 from cotoolkit.runs.checkpoints import evaluation_points, network, trained
-from cotoolkit.training.trainer import run
+from cotoolkit.training.run import run
 from tests._helpers.small import small
 
 INDUCED = {"name": "inject", "carrier": "paired", "beta": 0.1}

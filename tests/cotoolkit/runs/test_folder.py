@@ -1,4 +1,3 @@
-import json
 import multiprocessing
 import subprocess
 import sys
@@ -9,8 +8,8 @@ import torch
 
 from cotoolkit.core.errors import RunError, RunInUse
 from cotoolkit.core.files import write_atomically
-from cotoolkit.runs.folder import Metrics, RunFolder, environment, find_run, find_runs
-from cotoolkit.runs.tables import metric_table, run_table
+from cotoolkit.runs.folder import RunFolder
+from cotoolkit.runs.metrics import Metrics
 from tests._helpers.small import small
 
 
@@ -79,8 +78,6 @@ def test_metrics_and_events_come_back_in_order(folder):
     expected = [(1, "a", 1.0), (1, "b", 4.0), (2, "b", 5.0), (2, "a", 3.0)]  # the last value of a signal counts
     assert list(folder.metrics().itertuples(index=False, name=None)) == expected
     assert folder.events() == events
-    assert [part.tolist() for part in rows.series("a")] == [[1, 2], [1, 3]]
-    assert Metrics.up_to(folder.metrics(), 1).table().to_pandas()["value"].tolist() == [1, 4]
 
 
 def test_missing_and_damaged_files_say_so(folder):
@@ -154,35 +151,6 @@ def test_one_process_at_a_time(folder):
     process.join()
     with folder.lock():  # the lock died with its process
         pass
-
-
-def test_finding_runs(tmp_path):
-    configs = [small(seed=seed) for seed in range(3)]
-    for config in configs:
-        RunFolder.of(tmp_path, config).create(config)
-    folders = find_runs(tmp_path)
-    assert len(folders) == 3
-    wanted = RunFolder.of(tmp_path, configs[1])
-    assert find_run(tmp_path, configs[1].identity[:8]).path == wanted.path
-    assert find_run(tmp_path, wanted.path.name).path == wanted.path
-    assert find_run("elsewhere", str(wanted.path)).path == wanted.path
-    with pytest.raises(RunError, match="3 runs match 'digits'"):
-        find_run(tmp_path, "digits")
-    with pytest.raises(RunError, match="none of the 3 runs matches"):
-        find_run(tmp_path, "nothing")
-    assert repr(wanted).startswith("RunFolder(")
-
-
-def test_environment_names_versions():
-    found = environment("cpu")
-    assert found["torch"] == torch.__version__.partition("+")[0] or found["torch"] == torch.__version__
-    assert found["device"] == "cpu"
-    json.dumps(found)
-
-
-def test_a_table_of_no_runs_is_a_table():
-    assert run_table([]).empty
-    assert list(metric_table([]).columns) == ["run", "iteration", "signal", "value"]
 
 
 def test_help_needs_no_torch():

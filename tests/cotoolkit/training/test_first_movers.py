@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cotoolkit.runs.folder import Metrics
+from cotoolkit.runs.metrics import Metrics
 from cotoolkit.training.first_movers import first_movement, first_movements
 
 RNG = np.random.default_rng(0)

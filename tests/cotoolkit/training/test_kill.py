@@ -7,19 +7,20 @@ import torch
 
 from cotoolkit.core.errors import RunInUse
 from cotoolkit.runs.folder import RunFolder
-from cotoolkit.training.trainer import run
+from cotoolkit.training.run import run
 from tests._helpers.small import small
 
 PROGRAM = """
 import sys, time
 import torch
 torch.set_num_threads(1)
-import cotoolkit.training.trainer as trainer
+from cotoolkit.training import recorder
+from cotoolkit.training.run import run
 from cotoolkit.config import RunConfig
 import yaml
-trainer.SAVE_EVERY = 0.0
+recorder.SAVE_EVERY = 0.0
 config = RunConfig.parse(yaml.safe_load(open(sys.argv[1])))
-trainer.run(config, sys.argv[2], device="cpu", report=lambda progress: time.sleep(float(sys.argv[3])))
+run(config, sys.argv[2], device="cpu", report=lambda progress: time.sleep(float(sys.argv[3])))
 """
 
 
@@ -61,7 +62,7 @@ LAUNCHER = """
 import sys
 import yaml
 from cotoolkit.config import RunConfig
-from cotoolkit.launch import launch
+from cotoolkit.studies.launcher import launch
 if __name__ == "__main__":
     launch([RunConfig.parse(yaml.safe_load(open(sys.argv[1])))], sys.argv[2], jobs=1, device="cpu")
 """

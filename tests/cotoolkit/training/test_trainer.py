@@ -3,13 +3,14 @@ import math
 import pytest
 import torch
 
-import cotoolkit.training.trainer as trainer_module
 from cotoolkit.core.errors import ConfigError, RunError
 from cotoolkit.core.seeding import fork_global_rng
 from cotoolkit.methods import METHODS
 from cotoolkit.runs.folder import RunFolder
+from cotoolkit.training import recorder
+from cotoolkit.training.run import run
 from cotoolkit.training.snapshot import Snapshot
-from cotoolkit.training.trainer import Trainer, run
+from cotoolkit.training.trainer import Trainer
 from tests._helpers.small import small
 
 
@@ -155,7 +156,7 @@ class Interrupted(Exception):
     [*((stop, "sgd") for stop in (1, 5, 7, 10, 14, 15, "evaluating")), (7, "adam"), (10, "adamw")],
 )
 def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path, monkeypatch, stop, optimizer):
-    monkeypatch.setattr(trainer_module, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(recorder, "SAVE_EVERY", 0.0)
     config = small(method="n_fgsm", data__augment="crop_flip", keep=[0, 6, 10, 13], optimizer=optimizer)
     whole = run(config, tmp_path / "whole", device="cpu")
 
@@ -178,7 +179,7 @@ def test_a_break_is_dated_saved_and_survives_resuming(tmp_path, monkeypatch):
     # FGSM at this radius on injected digits collapses within 24 epochs (the demo's setting).
     from cotoolkit.studies.demo import demo_study
 
-    monkeypatch.setattr(trainer_module, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(recorder, "SAVE_EVERY", 0.0)
     config = demo_study().runs()[-1]
     assert (config.method.name, config.intervention.beta) == ("fgsm", 0.15)
 
@@ -233,7 +234,7 @@ def test_mixed_precision_trains_and_attacks_in_float32(tmp_path):
     trainer = Trainer(small(precision="bf16-mixed"), device="cpu")
     record, _ = trainer.step()
     assert record.delta.dtype == record.attack.gradient.dtype == torch.float32
-    assert all(parameter.dtype == torch.float32 for parameter in trainer.bare.parameters())
+    assert all(parameter.dtype == torch.float32 for parameter in trainer.module.parameters())
     assert run(small(precision="bf16-mixed"), tmp_path, device="cpu").state == "done"
 
 
@@ -252,7 +253,7 @@ def test_a_filter_inside_the_model_hides_what_it_removes():
     from interventions import HighPass
 
     hidden, _ = HighPass(2)(checker.expand(4, 1, 8, 8))
-    torch.testing.assert_close(trainer.bare(images), trainer.bare(images + hidden), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(trainer.module(images), trainer.module(images + hidden), atol=1e-5, rtol=1e-4)
 
 
 def test_all_training_images_can_be_used(tmp_path):

@@ -6,10 +6,10 @@ import sys
 import pytest
 import torch
 
-import cotoolkit.training.trainer as trainer_module
 from cotoolkit.core.seeding import fork_global_rng
 from cotoolkit.models import SmallCNN
 from cotoolkit.models.memory_format import is_channels_last
+from cotoolkit.training import preparation
 from cotoolkit.training.trainer import Trainer
 from tests._helpers.formats import drifting
 from tests._helpers.small import small
@@ -32,8 +32,9 @@ TRAIN = """
 import copy, sys
 import torch
 import torch.nn.functional as F
-from cotoolkit.seeding import fork_global_rng
-from cotoolkit.trainer import Trainer
+from cotoolkit.core.seeding import fork_global_rng
+from cotoolkit.training import preparation
+from cotoolkit.training.trainer import Trainer
 from tests._helpers.small import small
 
 torch.set_num_threads(1)
@@ -42,7 +43,7 @@ trainer = Trainer(small(model=model), device="cpu")
 with fork_global_rng(0, "layers"):
     trainer.advance(6)
 images, labels, _ = trainer.batches.batch(0)
-first, last = trainer.bare.eval(), copy.deepcopy(trainer.bare).double().to(memory_format=torch.contiguous_format)
+first, last = trainer.module.eval(), copy.deepcopy(trainer.module).double().to(memory_format=torch.contiguous_format)
 found, expected = (
     torch.autograd.grad(F.cross_entropy(network(x), labels), list(network.parameters()))
     for network, x in (
@@ -77,11 +78,11 @@ def test_the_check_changes_no_bit(monkeypatch):
     model = {"name": "preact_resnet18", "width": 16}
     config = small(model=model, method="rs_fgsm", data={"name": "tests._helpers.small:colours", "holdout": 0.2})
     checked = []
-    inner = trainer_module.gradient_mismatch
-    monkeypatch.setattr(trainer_module, "gradient_mismatch", lambda *given: checked.append(given) or inner(*given))
+    inner = preparation.gradient_mismatch
+    monkeypatch.setattr(preparation, "gradient_mismatch", lambda *given: checked.append(given) or inner(*given))
     first = trained(config).snapshot()
     assert len(checked) == 1
-    monkeypatch.setattr(trainer_module, "worth_checking", lambda network, own: False)
+    monkeypatch.setattr(preparation, "worth_checking", lambda network, own: False)
     second = trained(config).snapshot()
     assert len(checked) == 1
     assert all(torch.equal(tensor, second.model[name]) for name, tensor in first.model.items())
@@ -96,7 +97,7 @@ def test_a_network_of_ours_with_wrong_gradients_goes_on_in_the_contiguous_format
     )
     assert record.getMessage().endswith("; it is trained in the contiguous format")
     assert trainer.memory_format == FIRST
-    assert not is_channels_last(trainer.bare)
+    assert not is_channels_last(trainer.module)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ def test_a_network_of_ours_with_wrong_gradients_goes_on_in_the_contiguous_format
 )
 def test_an_own_network_keeps_its_memory_format(model, last, message, caplog):
     trainer = trained(small(model=f"tests._helpers.formats:{model}"))
-    assert is_channels_last(trainer.bare) == last
+    assert is_channels_last(trainer.module) == last
     assert trainer.memory_format == FIRST
     texts = [record.getMessage() for record in caplog.records]
     assert [message in text for text in texts] == ([] if message is None else [True])
@@ -119,8 +120,8 @@ def test_an_own_network_in_channels_last_with_an_unsafe_layer_is_named(monkeypat
     def never(*given):
         raise AssertionError("the check itself would corrupt memory")
 
-    monkeypatch.setattr(trainer_module, "gradient_mismatch", never)
+    monkeypatch.setattr(preparation, "gradient_mismatch", never)
     trainer = Trainer(small(model="tests._helpers.formats:narrow_last"), device="cpu")  # and is not trained here
-    assert is_channels_last(trainer.bare)
+    assert is_channels_last(trainer.module)
     (record,) = caplog.records
     assert UNSAFE in record.getMessage()

@@ -3,29 +3,18 @@
 import dataclasses
 import io
 import json
-import logging
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.methods import FGSM, NFGSM
-from cotoolkit.monitor.actions import Rescue, Save, stop
+from cotoolkit.methods import NFGSM
+from cotoolkit.monitor.actions import Rescue, stop
 from cotoolkit.monitor.early_warning import PAUSE
 from cotoolkit.monitor.monitor import BreakpointMonitor
-from tests._helpers.loops import Clock, Scripted, breaks_at, train
-
-
-def kinds(monitor):
-    return [event.kind for event in monitor.events]
-
-
-def aligned(fall_at):
-    """By-products whose PertAlign is 1 before an iteration, and -1 from it on."""
-    gradient = torch.ones(4, 1, 2, 2)
-    return lambda i: {"attack_gradient": gradient, "update_gradient": gradient if i < fall_at else -gradient}
+from tests._helpers.formats import narrow
+from tests._helpers.loops import Clock, Scripted, aligned, breaks_at, kinds, train
 
 
 @pytest.mark.parametrize("truth", [51, 60, 64, 65, 99, 100, 101, 149])
@@ -49,11 +38,11 @@ def test_a_break_is_bracketed_as_closely_as_the_snapshots_allow(truth, every):
 def test_the_first_crossing_and_the_lasting_one_are_told_apart():
     # Copies at 64, 80, 96, ...: broken at 80, intact at 96, broken from 112 on.
     monitor = Scripted(Clock(), lambda now: 0.0 if 75 <= now < 90 or now >= 105 else 0.5)
-    monitor.config = monitor.judge.config = type(monitor.config)(interval=150)
+    monitor.config = monitor.criterion.config = type(monitor.config)(interval=150)
     train(monitor, 150)
     (event,) = monitor.events
     assert (event.earliest, event.iteration, event.sustained) == (65, 80, 112)
-    assert [moment.iteration for moment in monitor.bracket] == [64, 112]
+    assert [snapshot.iteration for snapshot in monitor.bracket] == [64, 112]
     assert "iteration 65 to 80: robustness broke, for good by 112, seen at 128" in str(event)
 
 
@@ -72,7 +61,7 @@ def test_a_break_before_the_first_probe_is_dated_from_the_start(truth):
     assert event.kind == "breakpoint"
     assert event.earliest <= truth <= event.iteration <= event.detected == 32
     fresh = Helped(Clock(), lambda now: 0.0 if now >= truth else 0.25)
-    fresh.load_state_dict({**monitor.state_dict(), "iteration": 0, "events": [], "judge": fresh.judge.state()})
+    fresh.load_state_dict({**monitor.state_dict(), "iteration": 0, "events": [], "judge": fresh.criterion.state()})
     train(fresh, 40)
     assert [event.kind for event in fresh.events] == ["breakpoint"]
 
@@ -119,32 +108,6 @@ def test_an_alarm_before_robustness_was_ever_found_is_ignored():
     assert monitor.asked == []
 
 
-def test_events_are_logged_and_reach_their_actions_in_order(caplog):
-    seen = []
-    on = {
-        "warning": lambda monitor, event: seen.append(event.kind),
-        "breakpoint": [lambda monitor, event: seen.append((event.kind, monitor.broken)), stop],
-    }
-    monitor = Scripted(Clock(), breaks_at(70), on=on)
-    with caplog.at_level(logging.INFO):
-        train(monitor, 80, aligned(70))
-    assert seen == ["warning", ("breakpoint", True)]
-    assert monitor.should_stop
-    assert "warning, pert_align looks like" in caplog.text
-    assert "robustness broke, seen at" in caplog.text
-
-
-def test_weights_are_saved_before_and_after(tmp_path):
-    on = {"warning": Save(tmp_path), "breakpoint": Save(tmp_path / "broken")}
-    monitor = Scripted(Clock(), breaks_at(70), on=on)
-    train(monitor, 80, aligned(70))
-    warning, broken = monitor.events
-    assert load_file(tmp_path / f"warning-{warning.iteration}.safetensors")["time"] == warning.iteration
-    names = {path.name for path in (tmp_path / "broken").iterdir()}
-    assert names == {f"before-{broken.earliest - 1}.safetensors", f"after-{broken.iteration}.safetensors"}
-    assert load_file(tmp_path / "broken" / f"before-{broken.earliest - 1}.safetensors")["time"] < 70
-
-
 def test_a_rescue_by_hand_drops_the_by_products_of_the_weights_that_are_gone():
     monitor = Scripted(Clock(), lambda now: 0.5)
     train(monitor, 53, aligned(1000))
@@ -163,7 +126,7 @@ def test_a_state_may_be_loaded_into_a_monitor_that_has_seen_steps():
     assert second.broken
     second.load_state_dict(state)
     assert (second.iteration, second.broken, second.bracket, second.events) == (40, False, None, [])
-    assert [moment.iteration for moment in second.history.moments] == [32]
+    assert [snapshot.iteration for snapshot in second.history.snapshots] == [32]
     train(second, 2, lambda i: {"loss": 1.0})
     assert second._signals() == [(41, {"train_loss": 1.0}), (42, {"train_loss": 1.0})]
 
@@ -196,40 +159,12 @@ def test_a_long_run_holds_no_more_than_a_short_one():
     sizes = []
     for _ in range(2):
         train(monitor, 1000, lambda i: {"losses": torch.rand(4)})
-        log, waiting, moments = monitor._log._waiting, monitor._waiting, monitor.history.moments
-        sizes.append((len(log), len(waiting), len(moments), len(monitor.events)))
+        log, waiting, snapshots = monitor._log._waiting, monitor._waiting, monitor.history.snapshots
+        sizes.append((len(log), len(waiting), len(snapshots), len(monitor.events)))
     assert sizes == [(0, 0, 1, 0)] * 2
 
 
-def test_rescue_goes_back_and_escalates_until_no_method_is_left():
-    model = Clock()
-    optimizer = torch.optim.SGD(model.parameters(), lr=1.0, momentum=0.9)
-    methods = (NFGSM(), NFGSM(k=3.0))
-    monitor = Scripted(model, breaks_at(70), on={"breakpoint": Rescue(methods)}, optimizer=optimizer, method=FGSM())
-    train(monitor, 100)
-    assert model.time.item() == 50  # the last good probe
-    assert (monitor.iteration, monitor.rescues, monitor.broken) == (100, 1, False)
-    assert monitor.method == NFGSM()
-    train(monitor, 50)
-    assert model.time.item() == 50
-    assert monitor.method == NFGSM(k=3.0)
-    assert not monitor.should_stop
-    assert monitor.breakpoint.earliest > 100  # dated in iterations of the loop, though the weights went back
-    train(monitor, 50)
-    assert monitor.should_stop
-    assert model.time.item() == 100
-    assert kinds(monitor) == ["breakpoint"] * 3
-
-
-def test_a_rescue_on_a_warning_prevents_the_break():
-    monitor = Scripted(Clock(), breaks_at(70), on={"warning": Rescue()})
-    train(monitor, 99, aligned(70))
-    assert kinds(monitor) == ["warning"]
-    assert monitor.rescues == 1
-    assert monitor.method == NFGSM()
-
-
-def test_a_rescue_needs_a_good_moment():
+def test_a_rescue_needs_a_good_probe():
     with pytest.raises(ConfigError, match="nothing to go back to"):
         Scripted(Clock(), lambda now: 0.5).rescue(NFGSM())
 
@@ -239,7 +174,7 @@ def test_broken_weights_are_never_what_a_rescue_goes_back_to():
     monitor = Scripted(Clock(), lambda now: 0.5 if now < 70 else 0.0)
     train(monitor, 50)
     good = monitor.good
-    monitor.judge.config = type(monitor.config)(gap=0.9)
+    monitor.criterion.config = type(monitor.config)(gap=0.9)
     train(monitor, 50)
     assert not monitor.broken
     assert monitor.good is good
@@ -348,3 +283,25 @@ def test_senseless_settings_are_refused(options, message):
     points = torch.zeros(4, 1, 2, 2), torch.arange(4)
     with pytest.raises(ConfigError, match=message):
         BreakpointMonitor(Clock(), points, **{"epsilon": 0.1, **options})
+
+
+@pytest.mark.parametrize("wrap", [lambda network: network, nn.DataParallel])
+def test_a_network_in_channels_last_with_an_unsafe_layer_is_named(wrap, caplog):
+    points = torch.rand(30, 1, 6, 6, generator=torch.Generator().manual_seed(0)), torch.arange(30) % 4
+    network = narrow((1, 6, 6), 4)
+    BreakpointMonitor(wrap(network), points, epsilon=0.1)
+    assert caplog.records == []
+    monitor = BreakpointMonitor(wrap(network.to(memory_format=torch.channels_last)), points, epsilon=0.1)
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "its layer 'shortcut' is a 1 x 1 convolution with stride 2 and 4 input channels" in record.getMessage()
+    assert 0 <= monitor.probe().clean <= 1
+
+
+def test_a_state_of_before_breakpoints_had_a_latest_iteration_still_loads():
+    first, second = (Scripted(Clock(), breaks_at(60)) for _ in range(2))
+    train(first, 101)
+    state = first.state_dict()
+    assert [event.pop("latest") for event in state["events"]] == [first.breakpoint.sustained]
+    second.load_state_dict(state)
+    assert second.events == [dataclasses.replace(first.breakpoint, latest=None)]

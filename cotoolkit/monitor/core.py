@@ -1,0 +1,177 @@
+"""What every monitor does: it watches free signals for an early warning, judges probes, and tells events.
+
+How a breakpoint is dated, and what training may go back to, is up to the loop that is watched. In the engine's own
+trainer iterations are replayed (`replay`); in anybody's loop there are copies of recent weights (`monitor`).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
+
+from cotoolkit.evaluation.probe import Enough, ProbeResult
+from cotoolkit.monitor.config import MonitorConfig
+from cotoolkit.monitor.criterion import BreakpointCriterion
+from cotoolkit.monitor.early_warning import Alarm
+
+EventKind = Literal["warning", "breakpoint", "recovered"]
+
+R = TypeVar("R")
+"""What training can go back to."""
+
+
+class Breakpoint(NamedTuple):
+    """A dated loss of robustness. What dates it looks at some iterations, or at all (`dating`).
+
+    Attributes:
+        iteration: the first crossing: the first weights seen broken, after the last ones seen intact.
+        sustained: the crossing that lasts: from here on all weights that were looked at are broken. None where none
+            lasts.
+        earliest: the first iteration that may have been the first crossing; it is `iteration` at latest.
+        latest: the last iteration that may have been the lasting crossing.
+        detected: the iteration whose probe raised the question.
+        measured: the probes that dating took, by iteration.
+        before: what there is of the network before the first crossing.
+        after: what there is of it at `sustained`, or at `detected`.
+    """
+
+    iteration: int
+    sustained: int | None
+    earliest: int
+    latest: int
+    detected: int
+    measured: Mapping[int, ProbeResult]
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to the network.
+
+    Attributes:
+        kind: "warning": the free signals gave cause for a probe, whatever it found; "breakpoint": a probe found
+            robustness broken; "recovered": a later probe found it back.
+        iteration: when; of a breakpoint, the first crossing.
+        detected: the iteration at which the monitor said so.
+        probe: accuracies at `detected`.
+        earliest: of a breakpoint, as `Breakpoint.earliest`.
+        sustained: of a breakpoint, as `Breakpoint.sustained`.
+        latest: of a breakpoint, as `Breakpoint.latest`.
+        signal: of a warning, the free signal that gave cause for it.
+    """
+
+    kind: EventKind
+    iteration: int
+    detected: int
+    probe: ProbeResult
+    earliest: int | None = None
+    sustained: int | None = None
+    latest: int | None = None
+    signal: str | None = None
+
+    def __str__(self) -> str:
+        found = f"FGSM {self.probe.fgsm:.0%}, PGD {self.probe.pgd:.0%} on {self.probe.points} points"
+        if self.kind == "warning":
+            return f"iteration {self.iteration}: warning, {self.signal} looks like catastrophic overfitting ({found})"
+        if self.kind == "recovered":
+            return f"iteration {self.iteration}: robustness is back ({found})"
+        span = f"{self.earliest} to " if self.earliest != self.iteration else ""
+        last = f", for good by {self.sustained}" if self.sustained not in (None, self.iteration) else ""
+        return f"iteration {span}{self.iteration}: robustness broke{last}, seen at {self.detected} ({found})"
+
+
+class MonitorCore(ABC, Generic[R]):
+    """Criterion, early warning and events of one training run; `R` is what training can go back to.
+
+    Args:
+        config: when to probe, and what counts as broken.
+        classes: number of classes.
+
+    Attributes:
+        criterion: what the probes said so far.
+        alarm: what the free signals said so far.
+        good: what the last good probe left to go back to; None before the first one.
+        events: all that this monitor has told.
+    """
+
+    def __init__(self, config: MonitorConfig, classes: int) -> None:
+        self.config = config
+        self.criterion = BreakpointCriterion(config, classes)
+        self.alarm = Alarm()
+        self.good: R | None = None
+        self.events: list[Event] = []
+
+    @property
+    def broken(self) -> bool:
+        """Whether robustness is broken now."""
+        return self.criterion.broken_at is not None
+
+    @property
+    def breakpoint(self) -> Event | None:
+        """The latest breakpoint, if any."""
+        return next((event for event in reversed(self.events) if event.kind == "breakpoint"), None)
+
+    def on_signals(self, signals: Mapping[str, float]) -> str | None:
+        """Take in the free signals of one more iteration; to be called with those of every one.
+
+        Args:
+            signals: values by signal name.
+
+        Returns:
+            The signal that gives cause for a probe at once, or None.
+        """
+        raised = self.alarm.update(signals)
+        return None if self.broken or self.good is None else raised
+
+    def enough(self, *, scheduled: bool, alarmed: bool = False) -> Enough | None:
+        """When the coming probe may end early.
+
+        Args:
+            scheduled: the schedule asks how robust the network is, which takes all points; a warning asks for one
+                decision.
+            alarmed: as in `on_probe`.
+
+        Returns:
+            Whether a result on some of the points will do; None if it never does.
+        """
+        return None if scheduled else partial(self.criterion.decided, alarmed=alarmed)
+
+    def on_probe(self, iteration: int, result: ProbeResult, *, alarmed: bool = False) -> Breakpoint | None:
+        """Take in a probe of the present network; date a breakpoint, and tell what happened.
+
+        Args:
+            iteration: of the network probed.
+            result: of the probe.
+            alarmed: a warning counts as evidence, see `BreakpointCriterion.is_broken`.
+
+        Returns:
+            The breakpoint that was found, if any.
+        """
+        finding = self.criterion.update(iteration, result, alarmed=alarmed)
+        if finding == "breaks":
+            found = self._date(iteration, result, alarmed)
+            self.criterion.record_breakpoint(found.iteration)
+            dates = {name: getattr(found, name) for name in ("earliest", "sustained", "latest")}
+            self.tell(Event("breakpoint", found.iteration, iteration, result, **dates))
+            return found
+        if finding != "broken":
+            self._keep_good(iteration, result, alarmed)
+        if finding == "recovers":
+            self.tell(Event("recovered", iteration, iteration, result))
+        return None
+
+    def tell(self, event: Event) -> None:
+        """Note an event."""
+        self.events.append(event)
+
+    @abstractmethod
+    def _date(self, iteration: int, result: ProbeResult, alarmed: bool) -> Breakpoint:
+        """Date the breakpoint that a probe has found; the arguments are those of `on_probe`."""
+
+    @abstractmethod
+    def _keep_good(self, iteration: int, result: ProbeResult, alarmed: bool) -> None:
+        """Keep what training can go back to, if the probed network is worth it."""

@@ -1,0 +1,87 @@
+"""A run's network made ready for training: its memory format, its precision, and several processes."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from cotoolkit.config import RunConfig
+from cotoolkit.core.device import device_of
+from cotoolkit.core.distributed import broadcast_from_rank0, rank_and_world
+from cotoolkit.data import Batches
+from cotoolkit.models import OwnModel
+from cotoolkit.models.memory_format import (
+    channels_last_warning,
+    gradient_mismatch,
+    safe_memory_format,
+    worth_checking,
+)
+
+log = logging.getLogger(__name__)
+
+
+class InBfloat16(nn.Module):
+    """A network whose passes run in bfloat16 where that is safe, from float32 images to float32 logits."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of a batch."""
+        with torch.autocast(images.device.type, torch.bfloat16):
+            logits: Tensor = self.network(images)
+        return logits.float()
+
+
+def as_trained(module: nn.Module, precision: str) -> nn.Module:
+    """The network whose passes training takes.
+
+    Args:
+        module: on its device, in its memory format.
+        precision: of the configuration.
+
+    Returns:
+        The module itself, or wrapped for several processes or for bfloat16.
+    """
+    shared = module
+    if rank_and_world()[1] > 1:
+        device = device_of(module)
+        shared = DistributedDataParallel(module, [device] if device.type == "cuda" else None)
+    return shared if precision == "32" else InBfloat16(shared)
+
+
+def settle_memory_format(module: nn.Module, config: RunConfig, batches: Batches) -> torch.memory_format:
+    """Put a network into its memory format, checked on the first batch; what is doubtful is logged.
+
+    A user's own network stays as it came; its images are contiguous, because its forward may call view().
+
+    Args:
+        module: on its device.
+        config: of the run.
+        batches: of the run.
+
+    Returns:
+        The memory format that images are to have.
+    """
+    own, images_in = isinstance(config.model, OwnModel), torch.contiguous_format
+    if not own:
+        images_in = safe_memory_format(module)
+        module.to(memory_format=images_in)
+    doubt = channels_last_warning(module)
+    if doubt is None and config.precision == "32" and worth_checking(module, own):
+        images, labels, _ = batches.batch(0)
+        images = images.contiguous(memory_format=images_in)
+        doubt = broadcast_from_rank0(gradient_mismatch(module, images, labels))
+        if doubt and own:
+            doubt += "; use model.to(memory_format=torch.contiguous_format)"
+        elif doubt:
+            images_in = torch.contiguous_format
+            module.to(memory_format=images_in)
+            doubt += "; it is trained in the contiguous format"
+    if doubt:
+        log.warning("%s", doubt)
+    return images_in
