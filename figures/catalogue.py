@@ -1,10 +1,11 @@
-"""All recipes by paper, and what the papers hold besides that could not be built."""
+"""All recipes by paper, found in the papers' packages, and what the papers hold besides that was not reproduced."""
 
 from __future__ import annotations
 
 import difflib
 import importlib
 import importlib.util
+import pkgutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from figures.recipe import Recipe
 
 
-class Unbuilt(NamedTuple):
+class NotReproduced(NamedTuple):
     """A figure or table without a recipe.
 
     Attributes:
@@ -44,21 +45,25 @@ PAPERS = {
 
 
 def recipes() -> dict[str, Recipe]:
-    """All recipes by name, in the order of the papers."""
+    """All recipes by name: those that modules of the papers' packages define, in the order of their names."""
+    from figures.recipe import Recipe
+
     found = {}
     for paper in PAPERS:
-        for name in importlib.import_module(f"figures.{paper}").RECIPES:
-            recipe: Recipe = importlib.import_module(f"figures.{paper}.{name}").RECIPE
-            found[recipe.name] = recipe
+        package = importlib.import_module(f"figures.{paper}")
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            recipe = getattr(importlib.import_module(module.name), "RECIPE", None)
+            if isinstance(recipe, Recipe):
+                found[recipe.name] = recipe
     return found
 
 
-def unbuilt() -> dict[str, tuple[Unbuilt, ...]]:
+def not_reproduced() -> dict[str, tuple[NotReproduced, ...]]:
     """What has no recipe, by paper."""
-    return {paper: importlib.import_module(f"figures.{paper}").UNBUILT for paper in PAPERS}
+    return {paper: importlib.import_module(f"figures.{paper}").NOT_REPRODUCED for paper in PAPERS}
 
 
-def find(name: str) -> list[Recipe]:
+def find_recipes(name: str) -> list[Recipe]:
     """The recipes that a name means: "all", a paper, PAPER/FIGURE, FIGURE alone, or a file that defines RECIPE.
 
     Raises:

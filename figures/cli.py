@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,11 +14,11 @@ from cotoolkit.cli.display import say, say_error
 from cotoolkit.cli.training import Download, Jobs, Root
 from cotoolkit.core.device import Device
 from cotoolkit.core.errors import ConfigError, CotoolkitError, RunError
-from figures.facts import figures
+from figures.facts import FigureFacts, figures
 
 if TYPE_CHECKING:
     from figures.recipe import Recipe
-    from figures.record import Record
+    from figures.records.record import FigureRecord
 
 app = typer.Typer(no_args_is_help=True, help="The papers' figures: list them, make them, check the stored ones.")
 
@@ -29,25 +30,22 @@ Name = Annotated[str, typer.Argument(help="A figure, a paper, all, or a file of 
 @app.command("list")
 def list_figures(gallery: Gallery = Path("figures/gallery")) -> None:
     """All figures: paper, what each shows, and its cost at each scale."""
-    from figures.catalogue import PAPERS, unbuilt
-    from figures.cost import cost
-    from figures.record import stored
+    from figures.catalogue import PAPERS, not_reproduced
 
     known = figures()
     for paper, title in PAPERS.items():
         say(title, "bold")
         for figure in known:
             if figure.paper == paper:
-                costs = [f"{at}: {cost(runs, stored(gallery, figure, at))}" for at, runs in figure.runs.items()]
                 say(f"  {figure.name}", "cyan")
                 say(f"      {figure.shows} ({figure.item})")
-                say(f"      {'; '.join(costs)}")
-        for one in unbuilt()[paper]:
-            say(f"  not built: {one.item}: {one.why}")
+                say(f"      {'; '.join(_costs(figure, gallery))}")
+        for one in not_reproduced()[paper]:
+            say(f"  not reproduced: {one.item}: {one.why}")
 
 
-@app.command()
-def make(
+@app.command("make")
+def make_figures(
     name: Name,
     scale: FigureScale = "smoke",
     gallery: Annotated[Path | None, typer.Option(help="Folder of the figures; by default ROOT/figures.")] = None,
@@ -58,11 +56,11 @@ def make(
     download: Download = False,
 ) -> None:
     """Train what is missing, and write pictures, table and claims of a figure, of a paper's figures, or of all."""
-    from figures.catalogue import find
+    from figures.catalogue import find_recipes
     from figures.make import Clock, make, train_first
-    from figures.record import folder_of
+    from figures.records.files import folder_of
 
-    named = find(name)
+    named = find_recipes(name)
     chosen = named if len(named) == 1 else [recipe for recipe in named if scale in recipe.studies]
     if not chosen:
         raise ConfigError(f"{name} has no figure at scale {scale}; `cotoolkit figures list` shows the scales of each")
@@ -80,24 +78,24 @@ def make(
                 say_error(f"{recipe.name}: {error}")
                 continue
             _say_claims(record)
-            say(f"{recipe.name}: {folder_of(folder, recipe, scale)} ({clock.tick()})")
+            say(f"{recipe.name}: {folder_of(folder, recipe.name, scale)} ({clock.tick()})")
     if failed:
         say_error(f"{len(failed)} of {len(chosen)} figures could not be made: {', '.join(failed)}")
         raise typer.Exit(1)
 
 
-@app.command()
-def verify(
+@app.command("verify")
+def verify_figures(
     name: Name = "all",
     gallery: Gallery = Path("figures/gallery"),
 ) -> None:
     """Draw and judge the stored figures again from their tables, without training; exit code 1 if any differs."""
-    from figures.catalogue import find
-    from figures.verify import comparable, verify
+    from figures.catalogue import find_recipes
+    from figures.records.verify import comparable, verify
 
     if not gallery.is_dir():
         raise ConfigError(f"{gallery}: no such folder; give --gallery")
-    chosen = find(name)
+    chosen = find_recipes(name)
     problems = verify(chosen, gallery, complete=name == "all")
     for problem in problems:
         say_error(problem)
@@ -110,29 +108,39 @@ def verify(
         raise typer.Exit(1)
 
 
-@app.command()
-def page(gallery: Gallery = Path("figures/gallery")) -> None:
+@app.command("page")
+def write_gallery_page(gallery: Gallery = Path("figures/gallery")) -> None:
     """Write the gallery's page, README.md beside the gallery, from the stored figures."""
     from cotoolkit.core.files import write_atomically
-    from figures.page import gallery_page
+    from figures.records.gallery_page import gallery_page
 
     path = gallery.parent / "README.md"
     write_atomically(path, gallery_page(gallery).encode())
     say(f"page: {path}")
 
 
-def _records(recipes: list[Recipe], gallery: Path) -> list[Record]:
+def _costs(figure: FigureFacts, gallery: Path) -> Iterator[str]:
+    """By scale how many runs a figure trains at least, and how long they took when it was made."""
+    from figures.records.files import stored_record
+
+    for scale, runs in figure.runs.items():
+        record = stored_record(gallery, figure.name, scale)
+        took = f", {record.making.training_seconds / 60:.1f} min of training" if record else ""
+        yield f"{scale}: {runs} run{'s' * (runs != 1)}{took}"
+
+
+def _records(recipes: list[Recipe], gallery: Path) -> list[FigureRecord]:
     """The readable records of some figures."""
-    from figures.record import stored
+    from figures.records.files import stored_record
 
     found = []
     for recipe in recipes:
         for scale in recipe.studies:
             with contextlib.suppress(RunError):  # `verify` has told of it
-                found.append(stored(gallery, recipe, scale))
+                found.append(stored_record(gallery, recipe.name, scale))
     return [record for record in found if record is not None]
 
 
-def _say_claims(record: Record) -> None:
+def _say_claims(record: FigureRecord) -> None:
     for claim in record.claims:
         say(f"  {claim.verdict:<13} {claim.key}: {claim.found} (expected {claim.expected})")

@@ -12,16 +12,27 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from analyses.core.statistics import estimate
-from figures.style import GREY
+from cotoolkit.plotting.style import GREY
 
 
-def sheet(width: float, height: float, rows: int = 1, columns: int = 1, **share: Any) -> tuple[Figure, Any]:
-    """An empty figure of that size in inches, and its axes: one, or an array as `Figure.subplots` returns it."""
+def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **share: Any) -> tuple[Figure, Any]:
+    """An empty figure of that size in inches, and its axes: one, or an array as `Figure.subplots` returns it.
+
+    Args:
+        width: in inches.
+        height: in inches.
+        rows: of axes.
+        columns: of axes.
+        **share: as `Figure.subplots` takes it, such as sharex.
+
+    Returns:
+        The figure, and one axis or an array of them.
+    """
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(rows, columns, **share)
 
 
-def band(axis: Axes, data: pd.DataFrame, x: str, y: str, *, colour: str, line: Any = "-", **look: Any) -> None:
+def seed_band(axis: Axes, data: pd.DataFrame, x: str, y: str, *, colour: str, line: Any = "-", **look: Any) -> None:
     """Mean over seeds by `x` as a line; the shade reaches from the least to the greatest seed.
 
     Args:
@@ -39,8 +50,19 @@ def band(axis: Axes, data: pd.DataFrame, x: str, y: str, *, colour: str, line: A
     axis.fill_between(mean.index, low, high, color=colour, alpha=0.15, lw=0)
 
 
-def dots(axis: Axes, place: float, values: Sequence[float], colour: str, *, marker: str = "o", label: str = "") -> None:
-    """Seeds as small dots beside their mean with its 95 % interval (Student's t), at a place of the x axis."""
+def seed_points(
+    axis: Axes, place: float, values: Sequence[float], colour: str, *, marker: str = "o", label: str = ""
+) -> None:
+    """Seeds as small dots beside their mean with its 95 % interval (Student's t), at a place of the x axis.
+
+    Args:
+        axis: where.
+        place: on the x axis.
+        values: one per seed; missing ones are left out.
+        colour: of all.
+        marker: of the mean.
+        label: for the legend.
+    """
     known = np.asarray(values, dtype=float)
     known = known[np.isfinite(known)]
     if not len(known):
@@ -53,7 +75,13 @@ def dots(axis: Axes, place: float, values: Sequence[float], colour: str, *, mark
 
 
 def mark_breakpoint(axis: Axes, iteration: float, *, named: bool = True) -> None:
-    """The breakpoint: a thin dark line with a triangle on top, in every figure the same."""
+    """The breakpoint: a thin dark line with a triangle on top, in every figure the same.
+
+    Args:
+        axis: where.
+        iteration: on the x axis.
+        named: whether to write "break" beside it.
+    """
     axis.axvline(iteration, color="black", lw=0.7, ls=(0, (4, 2)), zorder=1)
     axis.plot(
         [iteration], [1], marker="v", color="black", ms=4, clip_on=False, transform=axis.get_xaxis_transform(), ls=""
@@ -66,19 +94,36 @@ def mark_breakpoint(axis: Axes, iteration: float, *, named: bool = True) -> None
 
 
 def percent(axis: Axes, label: str = "", *, which: str = "y") -> None:
-    """Show an axis of shares in [0, 1] in percent; the sign stands with the label."""
+    """Show an axis of shares in [0, 1] in percent; the sign stands with the label.
+
+    Args:
+        axis: where.
+        label: of the axis; empty keeps the one it has.
+        which: "x" or "y".
+    """
     getattr(axis, f"{which}axis").set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=""))
     if label:
         axis.set(**{f"{which}label": f"{label} (%)"})
 
 
-def names_below(axis: Axes, names: Sequence[str], *, turned: bool = False) -> None:
-    """Names of categories at 0, 1, 2, ... of the x axis."""
+def category_axis(axis: Axes, names: Sequence[str], *, turned: bool = False) -> None:
+    """Names of categories at 0, 1, 2, ... of the x axis.
+
+    Args:
+        axis: where.
+        names: from the left.
+        turned: write them aslant.
+    """
     axis.set_xticks(range(len(names)), names, rotation=30 if turned else 0, ha="right" if turned else "center")
     axis.grid(visible=False, axis="x")
     axis.set_xlim(-0.6, len(names) - 0.4)
 
 
 def zero_line(axis: Axes, at: float = 0.0) -> None:
-    """A thin line where there is no effect."""
+    """A thin line where there is no effect.
+
+    Args:
+        axis: where.
+        at: the height.
+    """
     axis.axhline(at, color=GREY, lw=0.7, zorder=0)

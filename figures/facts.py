@@ -7,14 +7,25 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cotoolkit.cli.facts import FactFile
 
+if TYPE_CHECKING:
+    from cotoolkit.studies.scale import Scale
+    from figures.recipe import Recipe
+
 
 @dataclass(frozen=True)
-class Figure:
-    """A figure of a paper: `runs` says by scale how many it trains, the others are as in `figures.recipe.Recipe`."""
+class FigureFacts:
+    """A figure of a paper.
+
+    Attributes:
+        name: as in `figures.recipe.Recipe`, and so `shows` and `item`.
+        shows: what is to be seen.
+        item: of the paper.
+        runs: how many it trains at least, by scale.
+    """
 
     name: str
     shows: str
@@ -27,18 +38,33 @@ class Figure:
         return self.name.partition("/")[0]
 
 
-def figures() -> list[Figure]:
+def figures() -> list[FigureFacts]:
     """All figures, in the order of the papers."""
-    return [Figure(**fact) for fact in FACTS.facts("figures")]
+    return [FigureFacts(**fact) for fact in FACTS.facts("figures")]
+
+
+def runs_of(recipe: Recipe, scale: Scale) -> int:
+    """How many runs a recipe trains at least; one that several of its studies name is trained once.
+
+    Args:
+        recipe: of the figure.
+        scale: its size.
+
+    Returns:
+        The number.
+
+    Raises:
+        ConfigError: the recipe has no such scale.
+    """
+    return len({run.identity for study in recipe.at(scale) for run in study.runs()})
 
 
 def _asked(kind: str) -> list[dict[str, Any]]:
     from figures.catalogue import recipes
-    from figures.cost import runs_of
 
     assert kind == "figures"
     return [
-        asdict(Figure(one.name, one.shows, one.item, {scale: runs_of(one, scale) for scale in one.studies}))
+        asdict(FigureFacts(one.name, one.shows, one.item, {scale: runs_of(one, scale) for scale in one.studies}))
         for one in recipes().values()
     ]
 

@@ -15,10 +15,11 @@ from cotoolkit.runs.environment import environment
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
 from figures.recipe import Recipe
-from figures.record import Making, Record, write_figure
+from figures.records.files import write_figure
+from figures.records.record import FigureRecord, Provenance
 
 
-def make(recipe: Recipe, scale: Scale, runner: StudyRunner, gallery: Path, *, command: str = "") -> Record:
+def make(recipe: Recipe, scale: Scale, runner: StudyRunner, gallery: Path, *, command: str = "") -> FigureRecord:
     """Make one figure; what is trained and measured already is not done again.
 
     Args:
@@ -28,6 +29,9 @@ def make(recipe: Recipe, scale: Scale, runner: StudyRunner, gallery: Path, *, co
         gallery: folder of all figures.
         command: that makes it again; by default that of the command line.
 
+    Returns:
+        The record of what was made.
+
     Raises:
         ConfigError: the recipe has no such scale.
         RunError: a run failed, or a measuring process died.
@@ -36,13 +40,18 @@ def make(recipe: Recipe, scale: Scale, runner: StudyRunner, gallery: Path, *, co
     watched, tables = runner.recording()
     data = recipe.collect(scale, watched)
     command = command or f"cotoolkit figures make {recipe.name} --scale {scale}"
-    return write_figure(recipe, scale, data, making_of(command, tables, runner), gallery)
+    return write_figure(recipe, scale, data, provenance_of(command, tables, runner), gallery)
 
 
 def train_first(recipes: Sequence[Recipe], scale: Scale, runner: StudyRunner) -> None:
     """Train what the recipes share and what they do not, in one go.
 
     Runs that fail are left to the recipes that need them.
+
+    Args:
+        recipes: whose runs are trained.
+        scale: their size.
+        runner: where to train.
     """
     configs = {run.identity: run for recipe in recipes for study in recipe.at(scale) for run in study.runs()}
     grids = tuple({name: (value,) for name, value in config.to_data().items()} for config in configs.values())
@@ -67,7 +76,7 @@ class Clock:
         return f"{self._done} of {self._total}" + (f", about {left / 60:.0f} min left" if left > 60 else "")
 
 
-def making_of(command: str, tables: Sequence[pd.DataFrame], runner: StudyRunner) -> Making:
+def provenance_of(command: str, tables: Sequence[pd.DataFrame], runner: StudyRunner) -> Provenance:
     """What figures rest on.
 
     Args:
@@ -86,7 +95,7 @@ def making_of(command: str, tables: Sequence[pd.DataFrame], runner: StudyRunner)
         for key, value in row.items():
             if str(key).endswith("_hash") and isinstance(value, str):
                 protocols.setdefault(str(key).removesuffix("_hash"), set()).add(value)
-    return Making(
+    return Provenance(
         command=command,
         runs=tuple(runs),
         seeds=tuple(sorted({int(row["seed"]) for row in runs.values()})),

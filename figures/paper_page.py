@@ -13,9 +13,11 @@ from analyses.core.claim_plot import forest
 from analyses.core.claims import ClaimResult, verdict_table
 from analyses.core.study import Findings, PlannedStudy
 from cotoolkit.pages import Report, Section
-from figures.make import making_of
-from figures.record import Making, as_stored
-from figures.style import STYLE
+from cotoolkit.plotting.style import PAPER_STYLE
+from figures.make import provenance_of
+from figures.records.files import as_stored
+from figures.records.record import Provenance
+from figures.source_tags import SOURCE_TAGS
 
 if TYPE_CHECKING:
     from analyses.core.runner import StudyRunner
@@ -24,11 +26,6 @@ if TYPE_CHECKING:
 VERDICTS = (
     "A claim holds or fails where the whole 95 % interval over seeds lies on one side of its threshold, else it is "
     "undecided. Single claims are not corrected for their number; holm_p is (test against the threshold)."
-)
-
-TAGS = (
-    "In sources and texts: [P] read in the paper, [C] in its code, [R] our reconstruction or choice, [D] derived, "
-    "[H] a hypothesis of ours, [U] believed but not confirmed, [NF] not found, [S] read elsewhere, [M] measured by us."
 )
 
 COLUMNS = ("claim", "statement", "verdict", "measure", "mean", "low", "high", "expected", "holm_p", "seeds", "source")
@@ -65,11 +62,11 @@ def study_page(
             shown.append((recipe, as_stored(recipe.of_findings(findings))))
         elif scale in recipe.studies:
             shown.append((recipe, as_stored(recipe.collect(findings.plan.scale, recording))))
-    return page_of(study, findings, shown, making_of(command, tables, runner)), findings
+    return page_of(study, findings, shown, provenance_of(command, tables, runner)), findings
 
 
 def page_of(
-    study: PlannedStudy[Any], findings: Findings[Any], shown: Sequence[tuple[Recipe, pd.DataFrame]], making: Making
+    study: PlannedStudy[Any], findings: Findings[Any], shown: Sequence[tuple[Recipe, pd.DataFrame]], making: Provenance
 ) -> Report:
     """The page of findings that are there.
 
@@ -90,7 +87,7 @@ def page_of(
         study.title,
         f"{_lead(study, findings)}\n\n{study.caveat}",
         sections,
-        {**_plan_facts(findings), **_making_facts(making), "verdicts": VERDICTS, "tags": TAGS},
+        {**_plan_facts(findings), **_provenance_facts(making), "verdicts": VERDICTS, "tags": _tags()},
         {**data, **findings.tables, "claims": everything},
     )
 
@@ -113,7 +110,7 @@ def _lead(study: PlannedStudy[Any], findings: Findings[Any]) -> str:
 
 
 def _figure(recipe: Recipe, data: pd.DataFrame) -> Section:
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(PAPER_STYLE):
         figure = recipe.draw(data)
     results = recipe.claims(data)
     table = verdict_table(results)[list(COLUMNS)] if results else None
@@ -126,6 +123,10 @@ def _claims(found: Mapping[str, Sequence[ClaimResult]]) -> Iterator[Section]:
             name = f"claims-{question.replace(' ', '-')}"
             table, alternative = verdict_table(results)[list(COLUMNS)], "Mean, interval, threshold and verdict"
             yield Section(name, f"All claims of the study: {question}", "", forest(results)[0], alternative, table)
+
+
+def _tags() -> str:
+    return "; ".join(f"{tag}: {meaning}" for tag, meaning in SOURCE_TAGS.items())
 
 
 def _file(recipe: Recipe) -> str:
@@ -141,6 +142,6 @@ def _plan_facts(findings: Findings[Any]) -> dict[str, str]:
     return facts
 
 
-def _making_facts(making: Making) -> dict[str, str]:
+def _provenance_facts(making: Provenance) -> dict[str, str]:
     protocols = {f"protocol {name}": ", ".join(hashes) for name, hashes in making.protocols.items()}
     return {"command": making.command, "runs": str(len(making.runs)), **protocols, **making.environment}

@@ -57,7 +57,7 @@ class Recipe:
             of others are trained in `collect`.
         collect: trains, measures, and returns the table behind the picture. Every column is text, a number or a truth
             value.
-        draw: the picture of such a table; it is called in the style of `figures.style`.
+        draw: the picture of such a table; it is called in the style of `cotoolkit.plotting.style`.
         claims: what the picture is said to show, checked on such a table.
         compare: printed numbers beside those of such a table.
         of_findings: the same table from the findings of a study (`cotoolkit analyse`), which may have more arms than

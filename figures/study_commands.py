@@ -57,11 +57,11 @@ def _add(name: str, known: StudyCommand) -> None:
         fresh: MeasureAgain = False,
         download: Download = False,
     ) -> None:
-        from figures.catalogue import find
+        from figures.catalogue import find_recipes
         from figures.paper_page import study_page
 
         study = importlib.import_module(known.module).STUDY
-        recipes = [recipe for figure in known.figures for recipe in find(figure)]
+        recipes = [recipe for figure in known.figures for recipe in find_recipes(figure)]
         folder = out or root / "analyses" / f"{name}-{scale}"
         with live_runner(root, folder, jobs, device, fresh, download) as runner:
             words = f"cotoolkit analyse {name} --scale {scale}"

@@ -1,6 +1,7 @@
-"""The examples of docs/monitor.md run, and show what they say."""
+"""The examples run, and show what they say."""
 
 import runpy
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +10,11 @@ import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+from analyses.core.runner import StudyRunner
+from figures.catalogue import find_recipes
+from figures.make import make
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 def example(name):
@@ -68,6 +73,21 @@ def test_logs_tell_the_story(tmp_path):
     assert [s.step for s in board.Scalars("cotoolkit/probe_pgd")] == probed.index.tolist()
     after = load_file(tmp_path / "weights" / f"after-{event.iteration}.safetensors")
     assert all(torch.equal(value, after[name]) for name, value in monitor.bracket[1].weights.items())
+
+
+def test_the_figure_of_ones_own_is_made(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (recipe,) = find_recipes(str(EXAMPLES / "stripes.py"))
+    module = sys.modules.pop("stripes")
+    small = module.STUDY.model_copy(update={"base": {**module.STUDY.base, "epochs": 1, "monitor": {"interval": 0}}})
+    small = small.model_copy(update={"grids": ({"intervention.beta": (0.0, 0.2), "seed": (0, 1)},)})
+    monkeypatch.setattr(module, "STUDY", small)
+    runner = StudyRunner(tmp_path / "runs", tmp_path / "measured", jobs=1, device="cpu")
+    record = make(recipe, "smoke", runner, tmp_path)
+    assert [claim.key for claim in record.claims] == ["breaks"]
+    assert record.claims[0].verdict == "inconclusive"  # two seeds
+    assert len(record.making.runs) == 4
+    assert (tmp_path / "mine/stripes/smoke/figure.pdf").exists()
 
 
 def test_examples_are_short():

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from analyses.core.measurement import Measurement
-from cotoolkit.attacks.gradient import Attacked, attack_mode, input_gradient, pgd
+from cotoolkit.attacks.gradient import AttackResult, attack_mode, input_gradient, pgd
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.config import RunConfig
 from cotoolkit.core.seeding import generator
@@ -216,7 +216,7 @@ class Course(_OfRun):
         return pd.DataFrame(rows).assign(**self.tags)
 
 
-def training_attack(model: nn.Module, config: RunConfig, images: Tensor, labels: Tensor) -> Attacked | None:
+def training_attack(model: nn.Module, config: RunConfig, images: Tensor, labels: Tensor) -> AttackResult | None:
     """A run's training attack, at its full radius and in evaluation mode; None for standard training.
 
     Shapes: images (N, C, H, W), labels (N,).

@@ -2,7 +2,7 @@
 
 Every attack takes gradients of the input only: no parameter gradient is computed, and neither BatchNorm's running
 statistics nor any `requires_grad` flag changes. Perturbations are float32 and detached. Evaluation, with restarts and
-early freezing, is in `evaluate.py`.
+early freezing, is in `cotoolkit.evaluation`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ code lets the attack pass update them a second time.)
 """
 
 
-class Attacked(NamedTuple):
+class AttackResult(NamedTuple):
     """What an attack found, and the by-products that the signals use for free.
 
     Attributes:
@@ -59,6 +59,13 @@ def attack_mode(model: nn.Module, bn_mode: BatchNormMode) -> Iterator[None]:
 
     With "eval" the whole model is in eval mode. With "train" modules keep their mode, and BatchNorm layers that are
     training use the batch's statistics without touching the running ones.
+
+    Args:
+        model: whose mode changes inside the block.
+        bn_mode: see `BatchNormMode`.
+
+    Returns:
+        A context manager.
     """
     if bn_mode == "eval":
         training = {module: module.training for module in model.modules()}
@@ -107,15 +114,26 @@ def fgsm(
     *,
     alpha: float | None = None,
     bn_mode: BatchNormMode = "train",
-) -> Attacked:
+) -> AttackResult:
     """One steepest step from the image: delta = project(alpha * sign(g(x))) (Goodfellow et al., 2015).
 
-    With an l2 threat this is FGM. `alpha` is the step in pixel units; None means epsilon. 1 forward, 1 backward.
+    With an l2 threat this is FGM. 1 forward, 1 backward.
+
+    Args:
+        model: maps images to logits.
+        images: (B, C, H, W).
+        labels: (B,).
+        threat: the ball and the box.
+        alpha: step in pixel units; None means epsilon.
+        bn_mode: see `BatchNormMode`.
+
+    Returns:
+        The perturbation, (B, C, H, W) in pixel units, and the by-products of its gradient.
     """
     with attack_mode(model, bn_mode):
         found = input_gradient(model, images, labels)
     step = threat.epsilon if alpha is None else alpha
-    return Attacked(threat.project(images, step * threat.steepest(found.gradient)), *found)
+    return AttackResult(threat.project(images, step * threat.steepest(found.gradient)), *found)
 
 
 def rs_fgsm(
@@ -127,10 +145,20 @@ def rs_fgsm(
     generator: torch.Generator,
     alpha: float | None = None,
     bn_mode: BatchNormMode = "train",
-) -> Attacked:
-    """FGSM from a uniform start in the ball, projected back to it (Wong et al., ICLR 2020).
+) -> AttackResult:
+    """FGSM from a uniform start in the ball, projected back to it (Wong et al., ICLR 2020). 1 forward, 1 backward.
 
-    `alpha` is the step in pixel units; None means the paper's 1.25 epsilon. 1 forward, 1 backward.
+    Args:
+        model: maps images to logits.
+        images: (B, C, H, W).
+        labels: (B,).
+        threat: the ball and the box.
+        generator: draws the start.
+        alpha: step in pixel units; None means the paper's 1.25 epsilon.
+        bn_mode: see `BatchNormMode`.
+
+    Returns:
+        The perturbation, (B, C, H, W) in pixel units, and the by-products of its gradient.
     """
     start = threat.random_start(images, generator)
     step = 1.25 * threat.epsilon if alpha is None else alpha
@@ -147,11 +175,24 @@ def n_fgsm(
     k: float = 2.0,
     alpha: float | None = None,
     bn_mode: BatchNormMode = "train",
-) -> Attacked:
+) -> AttackResult:
     """FGSM from a start k times as large as the ball, without projecting back (de Jorge et al., NeurIPS 2022, alg. 1).
 
     The perturbation may reach k * epsilon + alpha; the box clamp, where there is one, acts as on a ball of that radius.
-    `alpha` is the step in pixel units; None means epsilon. 1 forward, 1 backward.
+    1 forward, 1 backward.
+
+    Args:
+        model: maps images to logits.
+        images: (B, C, H, W).
+        labels: (B,).
+        threat: the ball and the box.
+        generator: draws the start.
+        k: radius of the start, in units of epsilon.
+        alpha: step in pixel units; None means epsilon.
+        bn_mode: see `BatchNormMode`.
+
+    Returns:
+        The perturbation, (B, C, H, W) in pixel units, and the by-products of its gradient.
     """
     step = threat.epsilon if alpha is None else alpha
     reach = ThreatModel(k * threat.epsilon + step, threat.norm, threat.box)
@@ -169,7 +210,7 @@ def pgd(
     steps: int = 10,
     alpha: float | None = None,
     bn_mode: BatchNormMode = "train",
-) -> Attacked:
+) -> AttackResult:
     """Projected gradient ascent (Madry et al., ICLR 2018), the last iterate of one run.
 
     Args:
@@ -181,6 +222,12 @@ def pgd(
         steps: gradient steps, at least 1. Each costs 1 forward and 1 backward.
         alpha: step in pixel units; None means 2.5 * epsilon / steps, which is 2/255 at 8/255 and 10 steps.
         bn_mode: see `BatchNormMode`.
+
+    Returns:
+        The perturbation, (B, C, H, W) in pixel units, and the by-products of its gradient.
+
+    Raises:
+        ValueError: `steps` below 1.
     """
     if steps < 1:
         raise ValueError(f"steps={steps}: PGD takes at least 1 step")
@@ -193,7 +240,7 @@ def pgd(
         for _ in range(steps - 1):
             found = input_gradient(model, images + delta, labels)
             delta = threat.project(images, delta + step * threat.steepest(found.gradient))
-    return Attacked(delta, *first, start)
+    return AttackResult(delta, *first, start)
 
 
 def _step_from(
@@ -204,12 +251,20 @@ def _step_from(
     threat: ThreatModel,
     step: float,
     bn_mode: BatchNormMode,
-) -> Attacked:
+) -> AttackResult:
     with attack_mode(model, bn_mode):
         found = input_gradient(model, images + start, labels)
-    return Attacked(threat.project(images, start + step * threat.steepest(found.gradient)), *found, start)
+    return AttackResult(threat.project(images, start + step * threat.steepest(found.gradient)), *found, start)
 
 
 def holds(logits: Tensor, labels: Tensor) -> Tensor:
-    """Correctly classified; logits that are not finite decide nothing and count as fooled."""
+    """Correctly classified; logits that are not finite decide nothing and count as fooled.
+
+    Args:
+        logits: (B, classes).
+        labels: (B,).
+
+    Returns:
+        (B,) bool.
+    """
     return (logits.argmax(1) == labels) & logits.isfinite().all(1)

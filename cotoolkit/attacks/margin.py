@@ -7,20 +7,34 @@ network smoothed, so its examples are transferred from a smooth copy of the netw
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from cotoolkit.attacks.gradient import attack_mode, holds
-from cotoolkit.attacks.square import margin
 from cotoolkit.attacks.threat_model import ThreatModel
+from cotoolkit.attacks.unfooled import AttackedBatch, unfooled
 
 STEP = 0.25
 """Step size in units of epsilon, as in PGD's protocol."""
 
 NOISE = 0.5
 """Standard deviation of the smoothing noise in units of epsilon (ours)."""
+
+
+def margin(logits: Tensor, labels: Tensor) -> Tensor:
+    """Logit of the true class minus the largest other one: below 0 where misclassified.
+
+    Args:
+        logits: (B, classes).
+        labels: (B,).
+
+    Returns:
+        (B,), in units of the logits.
+    """
+    own = logits.gather(1, labels[:, None])
+    return (own - logits.scatter(1, labels[:, None], -torch.inf).amax(1, keepdim=True)).squeeze(1)
 
 
 def margin_attack(
@@ -50,64 +64,54 @@ def margin_attack(
     Returns:
         (N,) bool.
     """
-    found = []
-    with attack_mode(model, "eval"):
-        for first in range(0, len(images), batch_size):
-            part = slice(first, first + batch_size)
-            found.append(_unfooled(model, images[part], labels[part], threat, steps, draws, generator))
-    return torch.cat(found)
+
+    def attempts(batch: AttackedBatch) -> Iterator[Tensor]:
+        delta = threat.random_start(batch.images, generator)[batch.alive]
+        yield delta
+        for _ in range(steps):
+            if len(batch.alive) == 0:
+                return
+            here, true = batch.images[batch.alive], batch.labels[batch.alive]
+            delta = delta[batch.held]
+            if draws:
+                gradient = torch.zeros_like(delta)
+                for _ in range(draws):
+                    noise = torch.randn(delta.shape, generator=generator).to(delta)
+                    gradient += margin_gradient(model, here + delta + NOISE * threat.epsilon * noise, true)
+            else:
+                gradient = margin_gradient(model, here + delta, true)
+            delta = threat.project(here, delta + STEP * threat.epsilon * threat.steepest(gradient))
+            yield delta
+
+    return unfooled(model, images, labels, attempts, batch_size)
 
 
-def margin_card(threat: ThreatModel, steps: int, draws: int) -> dict[str, Any]:
-    """What defines the attack, as JSON data."""
+def margin_card(steps: int, draws: int) -> dict[str, Any]:
+    """What defines the attack, as JSON data.
+
+    Args:
+        steps: as `margin_attack` takes them.
+        draws: likewise.
+
+    Returns:
+        The fields of a protocol card that are this attack's own.
+    """
     noise = {"noise": NOISE, "draws": draws} if draws else {}
     return {"attack": "pgd on the logit margin", "steps": steps, "step_size": STEP, "restarts": 1, **noise}
 
 
 def margin_gradient(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """Per-sample input gradient of minus the margin: the way to a misclassification. (B, C, H, W) -> the same."""
+    """Per-sample input gradient of minus the margin: the way to a misclassification.
+
+    Args:
+        model: logits out.
+        images: (B, C, H, W).
+        labels: (B,).
+
+    Returns:
+        (B, C, H, W), not divided by the batch size.
+    """
     with torch.enable_grad():
         images = images.detach().requires_grad_()
         loss = -margin(model(images).float(), labels).sum()
         return torch.autograd.grad(loss, images)[0]
-
-
-def _unfooled(
-    model: nn.Module,
-    images: Tensor,
-    labels: Tensor,
-    threat: ThreatModel,
-    steps: int,
-    draws: int,
-    generator: torch.Generator,
-) -> Tensor:
-    with torch.no_grad():
-        alive = holds(model(images), labels).nonzero().flatten()
-    delta = threat.random_start(images, generator)[alive]
-    for _ in range(steps):
-        delta, alive = _fooled_leave(model, images, labels, delta, alive)
-        if len(alive) == 0:
-            break
-        here = images[alive] + delta
-        if draws:
-            gradient = torch.zeros_like(here)
-            for _ in range(draws):
-                noise = torch.randn(here.shape, generator=generator).to(here)
-                gradient += margin_gradient(model, here + NOISE * threat.epsilon * noise, labels[alive])
-        else:
-            gradient = margin_gradient(model, here, labels[alive])
-        delta = threat.project(images[alive], delta + STEP * threat.epsilon * threat.steepest(gradient))
-    _, alive = _fooled_leave(model, images, labels, delta, alive)
-    correct = torch.zeros(len(images), dtype=torch.bool, device=images.device)
-    correct[alive] = True
-    return correct
-
-
-def _fooled_leave(
-    model: nn.Module, images: Tensor, labels: Tensor, delta: Tensor, alive: Tensor
-) -> tuple[Tensor, Tensor]:
-    if len(alive) == 0:
-        return delta, alive
-    with torch.no_grad():
-        held = holds(model(images[alive] + delta), labels[alive])
-    return delta[held], alive[held]

@@ -45,8 +45,16 @@ class ThreatModel:
         return f"{self.norm} {format_number(self.epsilon)}, {self.box}"
 
     @classmethod
-    def given(cls, epsilon: float | str, norm: Norm, box: Box) -> ThreatModel:
+    def from_user(cls, epsilon: float | str, norm: Norm, box: Box) -> ThreatModel:
         """What somebody gives for their own images.
+
+        Args:
+            epsilon: radius, in [0, 1] pixel units; "8/255" is accepted.
+            norm: of the ball.
+            box: order of the clamps.
+
+        Returns:
+            The threat model.
 
         Raises:
             ConfigError: nonsense, a ball of one point, or a radius in l_inf beyond the whole range of images.
@@ -64,7 +72,15 @@ class ThreatModel:
         return ThreatModel(self.epsilon * factor, self.norm, self.box)
 
     def project(self, images: Tensor, delta: Tensor) -> Tensor:
-        """Clip perturbations (B, C, H, W) of `images` to the ball and the box, in the order that `box` names."""
+        """Clip perturbations to the ball and the box, in the order that `box` names.
+
+        Args:
+            images: (B, C, H, W).
+            delta: (B, C, H, W), their perturbations.
+
+        Returns:
+            (B, C, H, W).
+        """
         if self.box == "box_then_eps":
             return self._to_ball(_to_box(images, delta))
         if self.box == "eps_then_box":
@@ -72,7 +88,15 @@ class ThreatModel:
         return self._to_ball(delta)
 
     def random_start(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Uniform draws from the ball, then clipped. The numbers do not depend on the device of `images`."""
+        """Uniform draws from the ball, then clipped. The numbers do not depend on the device of `images`.
+
+        Args:
+            images: (B, C, H, W).
+            generator: of the draws.
+
+        Returns:
+            (B, C, H, W), in pixel units.
+        """
         start = torch.rand(images.shape, generator=generator, device=generator.device).mul_(2).sub_(1)
         if self.norm == "l2":
             # A Gaussian direction at radius U^(1/d) is uniform in the ball of dimension d.

@@ -1,10 +1,24 @@
-"""The command line: parse, call, print. It alone may import `analyses` and `figures`."""
+"""The command line: parse, call, print.
+
+The commands of `analyses` and `figures` are plug-ins, see `cotoolkit.cli.app`.
+"""
 
 from __future__ import annotations
 
+import sys
+
 
 def main() -> None:
-    """Entry point of `cotoolkit`."""
-    from cotoolkit.cli.app import main
+    """Entry point of `cotoolkit`: what the user can mend is one line on stderr and exit code 2."""
+    from cotoolkit.cli.app import app
+    from cotoolkit.cli.display import say_error
+    from cotoolkit.core.errors import CotoolkitError
 
-    main()
+    try:
+        app()
+    except CotoolkitError as error:
+        say_error(str(error))
+        sys.exit(2)
+    except OSError as error:
+        say_error(str(error))
+        sys.exit(1)

@@ -1,23 +1,25 @@
-"""The `cotoolkit` command: its groups, and how errors become one line and an exit code.
+"""The `cotoolkit` command and its groups.
 
 Further commands are plug-ins: entry points of the group `cotoolkit.commands`, each a typer group or a function.
 """
 
 from __future__ import annotations
 
-import sys
 from importlib.metadata import entry_points, version
 from typing import Annotated
 
 import typer
 
-from cotoolkit.cli.catalogue import datasets, interventions, methods, models
-from cotoolkit.cli.diagnose import diagnose
-from cotoolkit.cli.display import say, say_error
-from cotoolkit.cli.report import report
-from cotoolkit.cli.runs import app as runs_app
-from cotoolkit.cli.training import demo, study_app, train
-from cotoolkit.core.errors import CotoolkitError
+from cotoolkit.cli.catalogue import interventions_commands, list_datasets, list_methods, list_models
+from cotoolkit.cli.diagnose import diagnose_command
+from cotoolkit.cli.display import say, say_warning
+from cotoolkit.cli.report import report_command
+from cotoolkit.cli.runs import runs_commands
+from cotoolkit.cli.training import demo_command, study_commands, train_command
+from cotoolkit.core.user_code import describe
+
+PLUGINS = "cotoolkit.commands"
+"""Group of the entry points that are commands."""
 
 app = typer.Typer(
     name="cotoolkit",
@@ -46,32 +48,28 @@ def _options(
     """Options of the command itself."""
 
 
-app.command()(demo)
-app.command()(train)
-app.command()(diagnose)
-app.add_typer(study_app, name="study")
-app.add_typer(runs_app, name="runs")
-app.command()(report)
-app.command()(methods)
-app.add_typer(interventions, name="interventions")
-app.command()(datasets)
-app.command()(models)
-
-for plugin in sorted(entry_points(group="cotoolkit.commands"), key=lambda one: one.name):
-    command = plugin.load()
-    if isinstance(command, typer.Typer):
-        app.add_typer(command, name=plugin.name)
-    else:
-        app.command(plugin.name)(command)
+def add_plugins(to: typer.Typer) -> None:
+    """Add the commands of other packages; one that cannot be loaded is named on stderr, and the others work."""
+    for plugin in sorted(entry_points(group=PLUGINS), key=lambda one: one.name):
+        try:
+            command = plugin.load()
+        except Exception as failure:
+            say_warning(f"no command {plugin.name}: its plug-in {plugin.value} cannot be loaded: {describe(failure)}")
+            continue
+        if isinstance(command, typer.Typer):
+            to.add_typer(command, name=plugin.name)
+        else:
+            to.command(plugin.name)(command)
 
 
-def main() -> None:
-    """Entry point: run the command; what the user can mend is one line on stderr and exit code 2."""
-    try:
-        app()
-    except CotoolkitError as error:
-        say_error(str(error))
-        sys.exit(2)
-    except OSError as error:
-        say_error(str(error))
-        sys.exit(1)
+app.command("demo")(demo_command)
+app.command("train")(train_command)
+app.command("diagnose")(diagnose_command)
+app.add_typer(study_commands, name="study")
+app.add_typer(runs_commands, name="runs")
+app.command("report")(report_command)
+app.command("methods")(list_methods)
+app.add_typer(interventions_commands, name="interventions")
+app.command("datasets")(list_datasets)
+app.command("models")(list_models)
+add_plugins(app)

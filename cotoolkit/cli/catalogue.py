@@ -16,42 +16,42 @@ if TYPE_CHECKING:
     from cotoolkit.data import ImageSet
 
 
-def methods() -> None:
+def list_methods() -> None:
     """Training methods, with the forward and backward passes of a step, and their settings."""
     shown = Table(Column("method", no_wrap=True), "forward", "backward", "what, settings, source", show_lines=True)
-    for one in facts.methods():
+    for one in facts.method_entries():
         backward = f"{one.backward}, {one.double_backward} double" if one.double_backward else str(one.backward)
         what = f"{one.summary}\n{one.settings}\n[dim]{one.source}[/dim]"
         shown.add_row(one.name, str(one.forward), backward, what)
     console.print(shown)
 
 
-def datasets() -> None:
+def list_datasets() -> None:
     """Data sets by name; besides these, folder:PATH and module:function."""
     shown = Table("data set", "what")
-    for one in facts.parts("datasets"):
+    for one in facts.entries("datasets"):
         shown.add_row(one.name, one.summary)
     shown.add_row("folder:PATH", "Images in PATH/train/CLASS/ and PATH/test/CLASS/ (or val).")
     shown.add_row("module:function", "Your own: called with train=True and train=False.")
     console.print(shown)
 
 
-def models() -> None:
+def list_models() -> None:
     """Models by name; besides these, torchvision:NAME and module:function."""
-    console.print(_parts("model", "models"))
+    console.print(_table("model", "models"))
 
 
-interventions = typer.Typer(no_args_is_help=True, help="Interventions on data: list them, see what one does.")
+interventions_commands = typer.Typer(no_args_is_help=True, help="Interventions on data: list them, see what one does.")
 
 
-@interventions.command("list")
+@interventions_commands.command("list")
 def list_interventions() -> None:
     """Interventions and carriers, with their settings."""
-    console.print(_parts("intervention", "interventions"))
-    console.print(_parts("carrier", "carriers"))
+    console.print(_table("intervention", "interventions"))
+    console.print(_table("carrier", "carriers"))
 
 
-@interventions.command("preview")
+@interventions_commands.command("preview")
 def preview_intervention(
     name: Annotated[str, typer.Argument(help="An intervention, see `interventions list`.")],
     settings: Annotated[list[str] | None, typer.Argument(metavar="FIELD=VALUE...", help="Its fields.")] = None,
@@ -82,9 +82,9 @@ def preview_intervention(
     say(f"picture: {save(figure, out)}")
 
 
-def _parts(title: str, kind: facts.Kind) -> Table:
+def _table(title: str, kind: facts.Kind) -> Table:
     shown = Table(title, "settings", "what")
-    for one in facts.parts(kind):
+    for one in facts.entries(kind):
         shown.add_row(one.name, one.settings, one.summary)
     return shown
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from cotoolkit.data import ImageSet
-    from cotoolkit.diagnosis.inputs.warnings_found import Finding
+    from cotoolkit.diagnosis.findings import Finding
     from cotoolkit.diagnosis.schema import Diagnosis
     from cotoolkit.models.normalise import Statistics
 
@@ -64,7 +66,7 @@ NumberOfPoints = Annotated[
 AutoAttack = Annotated[bool, typer.Option("--autoattack", help="Run AutoAttack too (extra eval); takes long.")]
 
 
-def diagnose(
+def diagnose_command(
     model: TheModel,
     data: Data,
     epsilon: Epsilon,
@@ -89,8 +91,7 @@ def diagnose(
 
     Your own function is called with those of the keywords shape, classes and num_classes that it has.
     """
-    from cotoolkit.diagnosis.diagnose import diagnose as diagnosed
-    from cotoolkit.diagnosis.diagnose import radius_of
+    from cotoolkit.diagnosis.diagnose import diagnose, radius_of
     from cotoolkit.diagnosis.page import write_diagnosis
 
     _check_out(out)
@@ -101,40 +102,31 @@ def diagnose(
     network, findings, statistics = _network(model, weights, weights_key, test, seed)
     if channels == (None, None) and statistics is not None:
         channels = statistics
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
-    try:
-        with bar:
-            task = bar.add_task("starting", total=None)
-            found = diagnosed(
-                network.to(place),
-                test,
-                epsilon=radius,
-                budget=budget,
-                mean=channels[0],
-                std=channels[1],
-                bounds=limits,
-                points=points,
-                device=place,
-                seed=seed,
-                autoattack=autoattack,
-                progress=lambda what, done, total: bar.update(
-                    task, description=escape(what), completed=done, total=total, refresh=True
-                ),
-            )
-    except KeyboardInterrupt:
-        say_error("interrupted; nothing was written")
-        raise typer.Exit(130) from None
+    with _progress() as progress:
+        found = diagnose(
+            network.to(place), test, epsilon=radius, budget=budget, mean=channels[0], std=channels[1], bounds=limits,
+            points=points, device=place, seed=seed, autoattack=autoattack, progress=progress,
+        )  # fmt: skip
     found = found.model_copy(update={"findings": (*findings, *found.findings)})
     _show(found)
     with console.status("drawing the page"):
         page = write_diagnosis(found, out)
     say(f"page: {page}")
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar that shows what is measured; Ctrl-C ends the command with one line."""
+    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
+    try:
+        with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+            task = bar.add_task("starting", total=None)
+            yield lambda what, done, total: bar.update(
+                task, description=escape(what), completed=done, total=total, refresh=True
+            )
+    except KeyboardInterrupt:
+        say_error("interrupted; nothing was written")
+        raise typer.Exit(130) from None
 
 
 def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
@@ -173,7 +165,7 @@ def _test_points(
     """The test images to measure on, in [0, 1], with the name that people gave."""
     from cotoolkit.data import ImageSet
     from cotoolkit.diagnosis.budget import BUDGETS
-    from cotoolkit.diagnosis.inputs.points import points_of
+    from cotoolkit.diagnosis.inputs.data import points_of
 
     count = points if points is not None else BUDGETS[budget].points
     images, labels, classes = points_of(data, points=count, seed=seed, bounds=bounds, download=download)
@@ -185,7 +177,7 @@ def _network(
 ) -> tuple[nn.Module, list[Finding], Statistics | None]:
     """The network with its weights, what was met on the way, and a normalisation that the weights came with."""
     from cotoolkit.core.seeding import fork_global_rng
-    from cotoolkit.diagnosis.inputs.warnings_found import warning
+    from cotoolkit.diagnosis.findings import warning
     from cotoolkit.diagnosis.inputs.weights_file import load_weights
     from cotoolkit.diagnosis.inputs.weights_matching import fit_weights
     from cotoolkit.models import OwnModel, parse_model

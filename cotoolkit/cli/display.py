@@ -39,7 +39,16 @@ def say(text: str, style: str | None = None) -> None:
 
 def say_error(text: str) -> None:
     """Print an error as one line on stderr."""
-    errors.print(f"error: {' '.join(text.split())}", style="red", markup=False, highlight=False, soft_wrap=True)
+    _on_stderr("error", text, "red")
+
+
+def say_warning(text: str) -> None:
+    """Print a warning as one line on stderr."""
+    _on_stderr("warning", text, "yellow")
+
+
+def _on_stderr(kind: str, text: str, style: str) -> None:
+    errors.print(f"{kind}: {' '.join(text.split())}", style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 VERDICT_STYLE = {
@@ -89,7 +98,7 @@ class LiveRuns:
             self._tasks[update.identity] = self._progress.add_task(escape(self._labels[update.identity]), now="")
         progress = update.progress
         self._progress.update(
-            self._tasks[update.identity], completed=progress.iteration, total=progress.total, now=accuracies(progress)
+            self._tasks[update.identity], completed=progress.iteration, total=progress.total, now=probe_text(progress)
         )
 
     def on_outcome(self, outcome: Outcome) -> None:
@@ -111,7 +120,7 @@ class LiveRuns:
         return f"{len(self._ended)} of {len(self._labels)}" + (f", about {minutes:.0f} min left" if minutes > 1 else "")
 
 
-def accuracies(progress: RunProgress) -> str:
+def probe_text(progress: RunProgress) -> str:
     """The latest probe in a few characters."""
     if progress.probe is None:
         return progress.note

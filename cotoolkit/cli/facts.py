@@ -21,7 +21,7 @@ Kind = Literal["models", "datasets", "interventions", "carriers"]
 
 
 @dataclass(frozen=True)
-class Part:
+class RegistryEntry:
     """A registered class.
 
     Attributes:
@@ -36,7 +36,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class MethodPart(Part):
+class MethodEntry(RegistryEntry):
     """A training method, with its passes a step (see `methods.Cost`) and its source."""
 
     source: str
@@ -99,21 +99,21 @@ def digests(package: str) -> dict[str, str]:
     }
 
 
-def methods() -> list[MethodPart]:
+def method_entries() -> list[MethodEntry]:
     """All training methods, by name."""
-    return [MethodPart(**fact) for fact in FACTS.facts("methods")]
+    return [MethodEntry(**fact) for fact in FACTS.facts("methods")]
 
 
-def parts(kind: Kind) -> list[Part]:
-    """All parts of a kind, by name."""
-    return [Part(**fact) for fact in FACTS.facts(kind)]
+def entries(kind: Kind) -> list[RegistryEntry]:
+    """All registered classes of a kind, by name."""
+    return [RegistryEntry(**fact) for fact in FACTS.facts(kind)]
 
 
 def _asked(kind: str) -> list[dict[str, Any]]:
     if kind == "methods":
         return [asdict(method) for method in _methods()]
     registry = _registry(kind)
-    return [asdict(_part(name, registry[name])) for name in registry.names()]
+    return [asdict(_entry(name, registry[name])) for name in registry.names()]
 
 
 def _registry(kind: str) -> Any:
@@ -130,19 +130,19 @@ def _registry(kind: str) -> Any:
     return INTERVENTIONS if kind == "interventions" else CARRIERS
 
 
-def _methods() -> list[MethodPart]:
+def _methods() -> list[MethodEntry]:
     from cotoolkit.methods import METHODS
 
     found = []
     for name in METHODS.names():
         cls = METHODS[name]
         cost = METHODS.parse(name).cost_per_step()
-        found.append(MethodPart(**asdict(_part(name, cls)), source=cls.source, **cost._asdict()))
+        found.append(MethodEntry(**asdict(_entry(name, cls)), source=cls.source, **cost._asdict()))
     return found
 
 
-def _part(name: str, cls: Any) -> Part:
-    return Part(name, " ".join((cls.__doc__ or "").split("\n\n")[0].split()), _settings(cls))
+def _entry(name: str, cls: Any) -> RegistryEntry:
+    return RegistryEntry(name, " ".join((cls.__doc__ or "").split("\n\n")[0].split()), _settings(cls))
 
 
 def _settings(cls: Any) -> str:

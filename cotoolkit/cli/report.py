@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cotoolkit.studies.study import Study
 
 
-def report(
+def report_command(
     key: Annotated[str, typer.Argument(metavar="RUN|STUDY", help="Start of a run's or study's name, or its folder.")],
     root: Annotated[Path, typer.Option("--root", help="Folder of runs and studies.")] = Path("runs"),
     out: Annotated[Path | None, typer.Option(help="Folder of the page; by default report/ in that of KEY.")] = None,

@@ -15,14 +15,14 @@ from cotoolkit.core.errors import ConfigError, RunError
 if TYPE_CHECKING:
     from cotoolkit.runs.folder import RunFolder
 
-app = typer.Typer(no_args_is_help=True, help="Runs on disk: list, show, compare, export.")
+runs_commands = typer.Typer(no_args_is_help=True, help="Runs on disk: list, show, compare, export.")
 
 Root = Annotated[Path, typer.Option("--root", help="Folder of runs.")]
 Key = Annotated[str, typer.Argument(help="Start of a run's folder name or of its identity, or a path.")]
 Keys = Annotated[list[str] | None, typer.Argument(help="Runs; none means all.")]
 
 
-@app.command("list")
+@runs_commands.command("list")
 def list_runs(root: Root = Path("runs")) -> None:
     """All runs, with their state, breakpoint and verdict. A damaged folder is named and passed over."""
     from cotoolkit.runs.find import find_runs
@@ -50,8 +50,8 @@ def list_runs(root: Root = Path("runs")) -> None:
         raise typer.Exit(1)
 
 
-@app.command()
-def show(run: Key, root: Root = Path("runs")) -> None:
+@runs_commands.command("show")
+def show_run(run: Key, root: Root = Path("runs")) -> None:
     """One run: configuration, result, events, files."""
     import yaml
 
@@ -72,8 +72,8 @@ def show(run: Key, root: Root = Path("runs")) -> None:
             say(f"{path.stat().st_size:>10,}  {path.relative_to(folder.path)}")
 
 
-@app.command()
-def compare(runs: Keys = None, root: Root = Path("runs")) -> None:
+@runs_commands.command("compare")
+def compare_command(runs: Keys = None, root: Root = Path("runs")) -> None:
     """Runs side by side: the settings in which they differ, and their results."""
     from cotoolkit.runs.tables import run_table, varying
 
@@ -87,8 +87,8 @@ def compare(runs: Keys = None, root: Root = Path("runs")) -> None:
         say(f"{name}: {', '.join(values)}")
 
 
-@app.command()
-def export(
+@runs_commands.command("export")
+def export_runs(
     out: Annotated[Path, typer.Option(help="A .csv or .parquet file.")],
     runs: Keys = None,
     root: Root = Path("runs"),

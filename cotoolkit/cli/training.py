@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from cotoolkit.cli.display import LiveRuns, accuracies, console, label, result_table, say, say_error
+from cotoolkit.cli.display import LiveRuns, console, label, probe_text, result_table, say, say_error
 from cotoolkit.core.device import Device
 from cotoolkit.core.errors import ConfigError, RunError
 from cotoolkit.studies.scale import Scale
@@ -30,7 +30,7 @@ Jobs = Annotated[int | None, typer.Option(min=1, help="Runs at a time; by defaul
 Settings = Annotated[list[str] | None, typer.Argument(metavar="FIELD=VALUE...", help="Fields of the configuration.")]
 
 
-def demo(
+def demo_command(
     root: Root = Path("runs"),
     jobs: Jobs = None,
     fresh: Fresh = False,
@@ -41,7 +41,7 @@ def demo(
     _run_study(demo_study(), root, jobs=jobs, device="cpu", fresh=fresh, download=False)
 
 
-def train(
+def train_command(
     settings: Settings = None,
     config: Annotated[
         Path | None, typer.Option(help="YAML file with the configuration that FIELD=VALUE change.")
@@ -72,7 +72,7 @@ def train(
             fresh=fresh,
             download=download,
             report=lambda now: progress.update(
-                task, completed=now.iteration, total=now.total, now=accuracies(now), refresh=bool(now.note)
+                task, completed=now.iteration, total=now.total, now=probe_text(now), refresh=bool(now.note)
             ),
         )
     console.print(result_table(run_table([folder]), title=escape(label(chosen))))
@@ -81,11 +81,11 @@ def train(
     say(f"run folder: {folder.path}")
 
 
-study_app = typer.Typer(no_args_is_help=True, help="Grids of runs: run them, show what they found.")
+study_commands = typer.Typer(no_args_is_help=True, help="Grids of runs: run them, show what they found.")
 
 
-@study_app.command("run")
-def study_run(
+@study_commands.command("run")
+def run_study_command(
     settings: Settings = None,
     file: Annotated[
         Path | None, typer.Option("--file", help="A study in YAML; FIELD=VALUE replace its values.")
@@ -115,8 +115,8 @@ def study_run(
     _run_study(study, root, jobs=jobs, device=device, fresh=fresh, download=download)
 
 
-@study_app.command("show")
-def study_show(
+@study_commands.command("show")
+def show_study(
     key: Annotated[str, typer.Argument(help="Start of the study's folder name, or a study file.")],
     root: Root = Path("runs"),
 ) -> None:
@@ -208,6 +208,8 @@ def conclusion(table: pd.DataFrame) -> str:
     lines = []
     for (method, epsilon, beta), runs in table.groupby(["method", "epsilon", "beta"], sort=False):
         done = runs[runs["verdict"] != ""]
-        collapsed = int((done["verdict"] == COLLAPSED).sum())
-        lines.append(f"  {method}, ε {epsilon:.4g}, β {beta:.4g}: {collapsed} of {len(done)} runs collapsed")
+        overfitted = int((done["verdict"] == COLLAPSED).sum())
+        lines.append(
+            f"  {method}, ε {epsilon:.4g}, β {beta:.4g}: catastrophic overfitting in {overfitted} of {len(done)} runs"
+        )
     return "\n".join(lines)

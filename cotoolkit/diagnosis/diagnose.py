@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -16,15 +16,18 @@ from cotoolkit.core.numbers import parse_number
 from cotoolkit.core.seeding import fork_global_rng
 from cotoolkit.data import DataConfig, ImageSet
 from cotoolkit.diagnosis.budget import Budget, budget_of
-from cotoolkit.diagnosis.inputs.links import Linked, link_of
-from cotoolkit.diagnosis.inputs.model import PerChannel, subject_of
-from cotoolkit.diagnosis.inputs.points import points_of, states_classes
-from cotoolkit.diagnosis.inputs.warnings_found import warning
-from cotoolkit.diagnosis.judging.verdict import judge
+from cotoolkit.diagnosis.findings import Finding, warning
+from cotoolkit.diagnosis.inputs.data import Bounds, points_of, states_classes
+from cotoolkit.diagnosis.inputs.model import DiagnosedModel, PerChannel, prepare_model
+from cotoolkit.diagnosis.inputs.probability_outputs import Linked, link_of
+from cotoolkit.diagnosis.judging.verdict import reach_verdict
+from cotoolkit.diagnosis.measuring.attack_runs import Progress
 from cotoolkit.diagnosis.measuring.autoattack import check_installed
-from cotoolkit.diagnosis.measuring.pass_counter import Counted
-from cotoolkit.diagnosis.measuring.run_measurements import Progress, measure
-from cotoolkit.diagnosis.schema import Diagnosis, Environment, Protocol
+from cotoolkit.diagnosis.measuring.pass_counter import PassCounter
+from cotoolkit.diagnosis.measuring.run_measurements import MeasuredNetwork, run_measurements
+from cotoolkit.diagnosis.schema import Diagnosis, DiagnosisProtocol, Environment, LinkName
+from cotoolkit.models.registry import Shape
+from cotoolkit.runs.checkpoints import Points
 from cotoolkit.runs.environment import environment
 
 LOOKED_AT = 64
@@ -69,73 +72,117 @@ def diagnose(
         autoattack: run AutoAttack on the few points too (extra `cotoolkit[eval]`; slow).
         progress: called with what is measured now, how many parts are done, and how many there are.
 
+    Returns:
+        The verdict, with all that led to it.
+
     Raises:
         ConfigError: a radius that is not above 0 and at most 1, an unknown budget, AutoAttack not installed.
         DataError: data that cannot be measured on.
         ModelError: a network that cannot be measured.
     """
     started = time.perf_counter()
-    radius, spent = radius_of(epsilon), budget_of(budget)
+    radius, spent, place = radius_of(epsilon), budget_of(budget), available(device)
     if autoattack:
         check_installed()
-    place = available(device)
     chosen = points_of(data, points=spent.points if points is None else points, seed=seed, bounds=bounds)
-    images, labels, classes = chosen
-    shape = (images.shape[1], images.shape[2], images.shape[3])
-    subject, findings = subject_of(
-        model,
-        classes=classes,
-        shape=shape,
-        device=place,
-        mean=mean,
-        std=std,
-        bounds=bounds,
-        exact=states_classes(data),
-    )
-    ball = ThreatModel(radius)
-    here = chosen._replace(images=images.to(place), labels=labels.to(place))
-    with attack_mode(subject, "eval"), fork_global_rng(seed, "layers"):
-        with torch.no_grad():
-            link, said = link_of(subject(here.images[:LOOKED_AT]))
-        counted = Counted(Linked(subject, link))
-        found = measure(counted, here, ball, spent, seed=seed, with_autoattack=autoattack, progress=progress)
-    findings += said + found.findings
-    if found.measurements.masking.broken_outputs:
-        share = found.measurements.masking.broken_outputs
-        findings.append(warning(f"{100 * share:.0f} % of the outputs are nan or infinite; they count as wrong"))
+    network, findings = _prepared(model, chosen, place, mean, std, bounds, exact=states_classes(data))
+    found = _measured(network, chosen, place, ThreatModel(radius), spent, seed, autoattack, progress)
     return Diagnosis(
-        verdict=judge(found.measurements, radius),
-        measurements=found.measurements,
-        findings=tuple(findings),
-        protocol=Protocol(
-            epsilon=radius,
-            bounds=bounds,
-            seed=seed,
-            budget=spent,
-            points=len(labels),
-            few=found.few,
-            shape=shape,
-            link=link.name,
-            cards=found.cards,
-        ),
-        environment=Environment(
-            model=type(subject.network).__name__,
-            parameters=sum(parameter.numel() for parameter in subject.network.parameters()),
-            data=_name(data),
-            device=place,
-            versions={name: str(value) for name, value in environment(place).items()},
-            seconds=time.perf_counter() - started,
-            forward_passes=counted.forwards,
-            backward_passes=counted.backwards,
-        ),
+        verdict=reach_verdict(found.measured.measurements, radius),
+        measurements=found.measured.measurements,
+        findings=(*findings, *found.findings),
+        protocol=_protocol(found, chosen, radius, bounds, seed, spent),
+        environment=_environment(network.network, data, place, found.passes, started),
     )
+
+
+class _Found(NamedTuple):
+    measured: MeasuredNetwork
+    passes: PassCounter
+    link: LinkName
+    findings: list[Finding]
+
+
+def _prepared(
+    model: nn.Module,
+    points: Points,
+    device: str,
+    mean: PerChannel | None,
+    std: PerChannel | None,
+    bounds: Bounds,
+    *,
+    exact: bool,
+) -> tuple[DiagnosedModel, list[Finding]]:
+    return prepare_model(
+        model, classes=points.classes, shape=_shape(points), device=device, mean=mean, std=std, bounds=bounds,
+        exact=exact,
+    )  # fmt: skip
+
+
+def _measured(
+    network: DiagnosedModel,
+    points: Points,
+    device: str,
+    threat: ThreatModel,
+    budget: Budget,
+    seed: int,
+    autoattack: bool,
+    progress: Progress | None,
+) -> _Found:
+    """The measurements, with the passes they took, the link they were taken through, and what was met."""
+    points = points._replace(images=points.images.to(device), labels=points.labels.to(device))
+    with attack_mode(network, "eval"), fork_global_rng(seed, "layers"):
+        with torch.no_grad():
+            link, findings = link_of(network(points.images[:LOOKED_AT]))
+        passes = PassCounter(Linked(network, link))
+        measured = run_measurements(
+            passes, points, threat, budget, seed=seed, with_autoattack=autoattack, progress=progress
+        )
+    findings = [*findings, *measured.findings]
+    if share := measured.measurements.masking.broken_outputs:
+        findings.append(warning(f"{100 * share:.0f} % of the outputs are nan or infinite; they count as wrong"))
+    return _Found(measured, passes, link.name, findings)
+
+
+def _protocol(
+    found: _Found, points: Points, epsilon: float, bounds: Bounds, seed: int, budget: Budget
+) -> DiagnosisProtocol:
+    return DiagnosisProtocol(
+        epsilon=epsilon,
+        bounds=bounds,
+        seed=seed,
+        budget=budget,
+        points=len(points.labels),
+        few=found.measured.few,
+        shape=_shape(points),
+        link=found.link,
+        cards=found.measured.cards,
+    )
+
+
+def _environment(network: nn.Module, data: Any, device: str, passes: PassCounter, started: float) -> Environment:
+    return Environment(
+        model=type(network).__name__,
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        data=_name(data),
+        device=device,
+        versions={name: str(value) for name, value in environment(device).items()},
+        seconds=time.perf_counter() - started,
+        forward_passes=passes.forwards,
+        backward_passes=passes.backwards,
+    )
+
+
+def _shape(points: Points) -> Shape:
+    _, channels, height, width = points.images.shape
+    return channels, height, width
 
 
 def radius_of(epsilon: float | str) -> float:
-    """A radius as a number.
+    """A radius as a number, in (0, 1].
 
     Raises:
-        ConfigError: it is none, or is not above 0 and at most 1.
+        ConfigError: it is no number, or is not above 0 and at most 1.
     """
     try:
         radius = float(parse_number(epsilon))

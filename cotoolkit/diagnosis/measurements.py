@@ -21,13 +21,13 @@ alone.
 """
 
 
-class Record(BaseModel):
+class SchemaPart(BaseModel):
     """Base of all parts: unchangeable, without unknown fields, without nan."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Rate(Record):
+class Rate(SchemaPart):
     """A share of points with its 95 % Wilson interval."""
 
     value: float
@@ -41,7 +41,7 @@ class Rate(Record):
         return f"{100 * self.value:.{0 if self.points < 1000 else 1}f} %"
 
 
-class Mean(Record):
+class Mean(SchemaPart):
     """A mean over points with its 95 % interval (percentile bootstrap), and the median."""
 
     value: float
@@ -51,7 +51,7 @@ class Mean(Record):
     points: int
 
 
-class Attack(Record):
+class AttackAccuracy(SchemaPart):
     """An accuracy under one attack.
 
     Attributes:
@@ -61,7 +61,7 @@ class Attack(Record):
         steps: gradient steps, or queries of a black-box attack.
         restarts: independent random starts.
         accuracy: share of points it does not fool.
-        card: hash of its protocol card, a key of `Protocol.cards`.
+        card: hash of its protocol card, a key of `DiagnosisProtocol.cards`.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Attack(Record):
     card: str
 
 
-class Signal(Record):
+class Signal(SchemaPart):
     """A per-sample signal on the few points; `mean` is null where no sample says anything."""
 
     name: str
@@ -82,7 +82,7 @@ class Signal(Record):
     at_break: Direction | None
 
 
-class Segment(Record):
+class Segment(SchemaPart):
     """What lies between an image and its FGSM example, and as far again beyond it, all points.
 
     Attributes:
@@ -108,7 +108,7 @@ class Segment(Record):
     smallest_fooling_fraction: Mean | None
 
 
-class Surface(Record):
+class Surface(SchemaPart):
     """The loss on a plane through the images: along the FGSM perturbation, and along random signs of equal size.
 
     Attributes:
@@ -126,7 +126,7 @@ class Surface(Record):
     points: int
 
 
-class Spectrum(Record):
+class PerturbationSpectrum(SchemaPart):
     """Shares of energy by frequency shell of the DCT, of perturbations at epsilon; null where all are zero.
 
     Attributes:
@@ -140,7 +140,7 @@ class Spectrum(Record):
     noise: tuple[float, ...]
 
 
-class Rise(Record):
+class AccuracyRegain(SchemaPart):
     """The largest rise of accuracy from a weaker to a stronger attack of one sweep; both 0 where it only falls.
 
     Attributes:
@@ -162,7 +162,7 @@ class Rise(Record):
     p_value: float
 
 
-class Duel(Record):
+class AttackComparison(SchemaPart):
     """Two attacks on the same points.
 
     Attributes:
@@ -182,7 +182,7 @@ class Duel(Record):
     p_value: float
 
 
-class Masking(Record):
+class Masking(SchemaPart):
     """Checks of the outputs and the gradients themselves.
 
     Attributes:
@@ -198,7 +198,7 @@ class Masking(Record):
     median_gradient: float | None
 
 
-class ClassRow(Record):
+class ClassRow(SchemaPart):
     """Accuracies of the points of one class."""
 
     label: int
@@ -208,7 +208,7 @@ class ClassRow(Record):
     pgd: Rate
 
 
-class AutoAttackResult(Record):
+class AutoAttackResult(SchemaPart):
     """AutoAttack's own numbers, from the package pyautoattack, kept apart from ours.
 
     Attributes:
@@ -226,7 +226,7 @@ class AutoAttackResult(Record):
     seconds: float
 
 
-class Measurements(Record):
+class Measurements(SchemaPart):
     """Everything measured; the verdict is a function of it.
 
     Attributes:
@@ -255,29 +255,37 @@ class Measurements(Record):
     """
 
     classes: int
-    clean: Attack
+    clean: AttackAccuracy
     renamed: Rate | None
-    fgsm: tuple[Attack, ...]
-    pgd: Attack
-    few_clean: Attack
-    pgd_steps: tuple[Attack, ...]
-    pgd_radii: tuple[Attack, ...]
-    strong: tuple[Attack, ...]
+    fgsm: tuple[AttackAccuracy, ...]
+    pgd: AttackAccuracy
+    few_clean: AttackAccuracy
+    pgd_steps: tuple[AttackAccuracy, ...]
+    pgd_radii: tuple[AttackAccuracy, ...]
+    strong: tuple[AttackAccuracy, ...]
     worst: Rate
-    unbounded: Attack
-    radius_rise: Rise
-    step_rise: Rise
-    duels: tuple[Duel, ...]
+    unbounded: AttackAccuracy
+    radius_rise: AccuracyRegain
+    step_rise: AccuracyRegain
+    duels: tuple[AttackComparison, ...]
     signals: tuple[Signal, ...]
     segment: Segment
     surface: Surface
-    spectrum: Spectrum
+    spectrum: PerturbationSpectrum
     masking: Masking
     per_class: tuple[ClassRow, ...]
     autoattack: AutoAttackResult | None
 
-    def fgsm_at(self, multiple: float, epsilon: float) -> Attack:
-        """FGSM at the radius of the sweep nearest to a multiple of epsilon."""
+    def fgsm_at(self, multiple: float, epsilon: float) -> AttackAccuracy:
+        """FGSM at the radius of the sweep nearest to a multiple of epsilon.
+
+        Args:
+            multiple: of epsilon.
+            epsilon: in [0, 1] pixel units.
+
+        Returns:
+            The attack with its accuracy.
+        """
         return min(self.fgsm, key=lambda attack: abs(attack.epsilon - multiple * epsilon))
 
     def signal(self, name: str) -> Signal:

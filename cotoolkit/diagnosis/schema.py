@@ -14,9 +14,8 @@ from pydantic import ValidationError
 
 from cotoolkit.core.errors import DataError
 from cotoolkit.diagnosis.budget import Budget
-from cotoolkit.diagnosis.inputs.links import LinkName
-from cotoolkit.diagnosis.inputs.warnings_found import Finding
-from cotoolkit.diagnosis.measurements import Mean, Measurements, Rate, Record
+from cotoolkit.diagnosis.findings import Finding
+from cotoolkit.diagnosis.measurements import Mean, Measurements, Rate, SchemaPart
 
 SCHEMA_VERSION = 2
 """Raised whenever a field changes its name or its meaning."""
@@ -35,10 +34,13 @@ INCONCLUSIVE: Label = "inconclusive"
 OURS = "ours"
 """The source of a threshold that nobody has published."""
 
+LinkName = Literal["identity", "log", "log-odds"]
+"""From outputs to what attacks follow. `log` is that up to a constant: of the ratio to the greatest output."""
+
 Confidence = Literal["high", "moderate", "low"]
 
 
-class Evidence(Record):
+class Evidence(SchemaPart):
     """One observation and what it says.
 
     Attributes:
@@ -74,14 +76,27 @@ class Evidence(Record):
         against: tuple[Label, ...],
         sentence: str,
     ) -> Evidence:
-        """Of a share or a mean, with its interval."""
+        """Of a share or a mean, with its interval.
+
+        Args:
+            signal: what was observed.
+            rate: its value and interval.
+            threshold: it is compared with.
+            source: of the threshold.
+            supports: verdicts it speaks for.
+            against: verdicts it speaks against.
+            sentence: what was seen and what follows.
+
+        Returns:
+            The observation.
+        """
         return cls(
             signal=signal, value=rate.value, low=rate.low, high=rate.high, threshold=threshold, source=source,
             supports=supports, against=against, sentence=sentence,
         )  # fmt: skip
 
 
-class Verdict(Record):
+class Verdict(SchemaPart):
     """What the evidence adds up to.
 
     Attributes:
@@ -109,7 +124,7 @@ class Verdict(Record):
         return tuple(one for one in self.evidence if self.label in one.against)
 
 
-class Protocol(Record):
+class DiagnosisProtocol(SchemaPart):
     """How the numbers were made.
 
     Attributes:
@@ -135,7 +150,7 @@ class Protocol(Record):
     cards: dict[str, dict[str, Any]]
 
 
-class Environment(Record):
+class Environment(SchemaPart):
     """Where and when.
 
     Attributes:
@@ -159,7 +174,7 @@ class Environment(Record):
     backward_passes: int
 
 
-class Diagnosis(Record):
+class Diagnosis(SchemaPart):
     """A verdict on one network, with all that led to it.
 
     Attributes:
@@ -175,7 +190,7 @@ class Diagnosis(Record):
     verdict: Verdict
     measurements: Measurements
     findings: tuple[Finding, ...]
-    protocol: Protocol
+    protocol: DiagnosisProtocol
     environment: Environment
 
     def to_json(self) -> str:

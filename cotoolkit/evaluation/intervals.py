@@ -1,11 +1,21 @@
-"""The uncertainty of counts: Wilson's interval and the sign test, without scipy.stats, whose import takes a second."""
+"""The uncertainty of counts and means: Wilson's interval, the bootstrap and the sign test.
+
+Without scipy.stats, whose import takes a second; torch is imported for the bootstrap alone.
+"""
 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 NORMAL_QUANTILE = 1.959963984540054
 """Of the standard normal distribution, at 0.975."""
+
+RESAMPLES = 1000
+"""Of the bootstrap."""
 
 
 def wilson(hits: int, points: int) -> tuple[float, float]:
@@ -14,6 +24,9 @@ def wilson(hits: int, points: int) -> tuple[float, float]:
     Args:
         hits: 0 to `points`.
         points: 1 or more.
+
+    Returns:
+        Lower and upper end, in [0, 1].
 
     >>> [round(end, 3) for end in wilson(8, 10)]
     [0.49, 0.943]
@@ -33,6 +46,9 @@ def exact_bounds(hits: int, points: int, error: float) -> tuple[float, float]:
         points: 1 or more.
         error: in (0, 0.5).
 
+    Returns:
+        Lower and upper bound, in [0, 1].
+
     >>> [round(end, 3) for end in exact_bounds(0, 10, 0.05)]  # 1 - 0.05 ** (1 / 10)
     [0.0, 0.259]
     """
@@ -43,8 +59,36 @@ def exact_bounds(hits: int, points: int, error: float) -> tuple[float, float]:
     return low, high
 
 
+def bootstrap_mean(values: Tensor) -> tuple[float, float]:
+    """95 % percentile-bootstrap interval of a mean; equal values always give equal ends.
+
+    Args:
+        values: (N,) float64 on the CPU, N >= 1.
+
+    Returns:
+        Lower and upper end, in units of the values.
+
+    >>> import torch
+    >>> bootstrap_mean(torch.full((5,), 0.25, dtype=torch.float64))
+    (0.25, 0.25)
+    """
+    import torch
+
+    draws = torch.Generator().manual_seed(0)
+    means = values[torch.randint(len(values), (RESAMPLES, len(values)), generator=draws)].mean(1)
+    low, high = means.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+    return low, high
+
+
 def sign_test(gained: int, lost: int) -> float:
     """One-sided p-value of the sign test: how likely `gained` or more of `gained + lost` differences are by fair coin.
+
+    Args:
+        gained: differences in the direction asked about.
+        lost: differences in the other.
+
+    Returns:
+        In [0, 1]; 1 where nothing was gained.
 
     >>> sign_test(4, 1)  # (5 + 1) / 2**5
     0.1875

@@ -142,6 +142,9 @@ def evaluate(
         seed: of the random starts; the same for any device and whether points are frozen early or not.
         batch_size: points attacked together; changes no draw of another batch.
 
+    Returns:
+        The accuracy, which points stayed correct, what that took, and the protocol card.
+
     Raises:
         ConfigError: empty data or an unknown protocol name.
     """
@@ -168,6 +171,14 @@ def surviving(
     Early freezing: the forward pass of a gradient step also shows which points are fooled already; they leave the batch
     for good. The starts of all points are drawn whether frozen or not, so each point sees the starts it would see in
     the full loop.
+
+    Args:
+        model: logits out, in the mode in which it is attacked.
+        images: (B, C, H, W).
+        labels: (B,).
+        threat: ball and box.
+        protocol: the attack.
+        draws: of the random starts.
 
     Returns:
         (B,) bool, and the gradients counted per point.

@@ -13,7 +13,7 @@ from pydantic import PlainSerializer, PlainValidator
 from torch import Tensor, nn
 from typing_extensions import override
 
-from cotoolkit.attacks.gradient import Attacked
+from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.registry import Registered, Registry
 
@@ -74,7 +74,7 @@ class StepRecord:
     losses: Tensor
     logits: Tensor
     delta: Tensor | None = None
-    attack: Attacked | None = None
+    attack: AttackResult | None = None
     update_gradient: Tensor | None = None
     measures: Mapping[str, Tensor] = field(default_factory=dict)
 
@@ -149,7 +149,7 @@ class Method(Registered):
 class AttackMethod(Method):
     """Training on attacked images and nothing else: an attack, then `train_on` without a penalty."""
 
-    def attack(self, model: nn.Module, batch: Batch) -> Attacked:
+    def attack(self, model: nn.Module, batch: Batch) -> AttackResult:
         """The attack of one step; leaves the model as it was.
 
         Args:
@@ -195,7 +195,7 @@ class AdversarialPass(NamedTuple):
         losses: (B,), the cross-entropy, with its graph.
     """
 
-    attacked: Attacked
+    attacked: AttackResult
     images: Tensor
     logits: Tensor
     losses: Tensor
@@ -224,7 +224,7 @@ class AdversarialPass(NamedTuple):
         )
 
 
-def adversarial_pass(model: nn.Module, batch: Batch, attacked: Attacked) -> AdversarialPass:
+def adversarial_pass(model: nn.Module, batch: Batch, attacked: AttackResult) -> AdversarialPass:
     """Logits and cross-entropy at images + delta, for an update. 1 forward; its backward is the update's.
 
     Args:
@@ -244,7 +244,7 @@ def adversarial_pass(model: nn.Module, batch: Batch, attacked: Attacked) -> Adve
 
 
 def train_on(
-    model: nn.Module, batch: Batch, attacked: Attacked, update: Update, penalty: Callable[[], Tensor] | None = None
+    model: nn.Module, batch: Batch, attacked: AttackResult, update: Update, penalty: Callable[[], Tensor] | None = None
 ) -> StepRecord:
     """The second half of every FGSM-like step: cross-entropy at images + delta, one update. 1 forward, 1 backward.
 

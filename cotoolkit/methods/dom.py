@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from typing_extensions import override
 
-from cotoolkit.attacks.gradient import Attacked, attack_mode
+from cotoolkit.attacks.gradient import AttackResult, attack_mode
 from cotoolkit.core.numbers import NonNegative, Share
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._terms.suspicion import effective_size, suspicion
@@ -82,7 +82,7 @@ class DOM(Method):
             return self.threshold
         return 1.5 if isinstance(self.inner, PGD) else 2.0
 
-    def _clean_losses(self, model: nn.Module, batch: Batch, attacked: Attacked) -> Tensor:
+    def _clean_losses(self, model: nn.Module, batch: Batch, attacked: AttackResult) -> Tensor:
         if self._starts_at_image:
             return attacked.losses
         with torch.no_grad(), attack_mode(model, "train"):

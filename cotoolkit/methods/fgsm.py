@@ -9,7 +9,7 @@ from torch import nn
 from typing_extensions import override
 
 from cotoolkit.attacks import gradient as attacks
-from cotoolkit.attacks.gradient import Attacked, BatchNormMode
+from cotoolkit.attacks.gradient import AttackResult, BatchNormMode
 from cotoolkit.core.numbers import NonNegative
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods.base import METHODS, AttackMethod, Batch, Cost
@@ -35,5 +35,5 @@ class FGSM(AttackMethod):
     source: ClassVar[str] = "Goodfellow et al., ICLR 2015, sections 4 and 6"
 
     @override
-    def attack(self, model: nn.Module, batch: Batch) -> Attacked:
+    def attack(self, model: nn.Module, batch: Batch) -> AttackResult:
         return attacks.fgsm(model, batch.images, batch.labels, batch.threat, alpha=self.alpha, bn_mode=self.bn_mode)

@@ -9,7 +9,7 @@ from torch import nn
 from typing_extensions import override
 
 from cotoolkit.attacks import gradient as attacks
-from cotoolkit.attacks.gradient import Attacked, BatchNormMode
+from cotoolkit.attacks.gradient import AttackResult, BatchNormMode
 from cotoolkit.core.numbers import NonNegative
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods.base import METHODS, AttackMethod, Batch, Cost
@@ -37,7 +37,7 @@ class NFGSM(AttackMethod):
     source: ClassVar[str] = "de Jorge et al., NeurIPS 2022, alg. 1"
 
     @override
-    def attack(self, model: nn.Module, batch: Batch) -> Attacked:
+    def attack(self, model: nn.Module, batch: Batch) -> AttackResult:
         return attacks.n_fgsm(
             model,
             batch.images,

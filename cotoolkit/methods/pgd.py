@@ -10,7 +10,7 @@ from torch import nn
 from typing_extensions import override
 
 from cotoolkit.attacks import gradient as attacks
-from cotoolkit.attacks.gradient import Attacked, BatchNormMode
+from cotoolkit.attacks.gradient import AttackResult, BatchNormMode
 from cotoolkit.core.numbers import NonNegative
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods.base import METHODS, AttackMethod, Batch, Cost
@@ -44,7 +44,7 @@ class PGD(AttackMethod):
         return Cost(forward=self.steps + 1, backward=self.steps + 1)
 
     @override
-    def attack(self, model: nn.Module, batch: Batch) -> Attacked:
+    def attack(self, model: nn.Module, batch: Batch) -> AttackResult:
         return attacks.pgd(
             model,
             batch.images,

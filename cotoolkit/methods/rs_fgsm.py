@@ -9,7 +9,7 @@ from torch import nn
 from typing_extensions import override
 
 from cotoolkit.attacks import gradient as attacks
-from cotoolkit.attacks.gradient import Attacked, BatchNormMode
+from cotoolkit.attacks.gradient import AttackResult, BatchNormMode
 from cotoolkit.core.numbers import NonNegative
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods.base import METHODS, AttackMethod, Batch, Cost
@@ -35,7 +35,7 @@ class RSFGSM(AttackMethod):
     source: ClassVar[str] = "Wong et al., ICLR 2020, alg. 3"
 
     @override
-    def attack(self, model: nn.Module, batch: Batch) -> Attacked:
+    def attack(self, model: nn.Module, batch: Batch) -> AttackResult:
         return attacks.rs_fgsm(
             model,
             batch.images,

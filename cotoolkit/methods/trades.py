@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from typing_extensions import override
 
-from cotoolkit.attacks.gradient import Attacked, BatchNormMode, attack_mode
+from cotoolkit.attacks.gradient import AttackResult, BatchNormMode, attack_mode
 from cotoolkit.core.numbers import NonNegative
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._terms.divergence import kl_divergence
@@ -73,7 +73,7 @@ class TRADES(Method):
         weights = found.losses.detach().new_full((count,), self.beta / count)
         return found.record(weights, {"base": base.detach(), "global_term": divergence.detach()})
 
-    def _attack(self, model: nn.Module, batch: Batch, reference: Tensor) -> Attacked:
+    def _attack(self, model: nn.Module, batch: Batch, reference: Tensor) -> AttackResult:
         images, threat, draws = batch.images, batch.threat, batch.generator
         noise = torch.randn(images.shape, generator=draws, device=draws.device)
         start = delta = noise.mul_(self.start_scale).to(images.device)
@@ -85,7 +85,7 @@ class TRADES(Method):
                 gradient, _ = _ascent(model, images + delta, reference)
                 delta = threat.project(images, delta + step * threat.steepest(gradient))
         losses = F.cross_entropy(logits.float(), batch.labels, reduction="none")
-        return Attacked(delta, first, logits, losses, start)
+        return AttackResult(delta, first, logits, losses, start)
 
 
 def _ascent(model: nn.Module, images: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:

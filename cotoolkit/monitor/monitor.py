@@ -106,7 +106,7 @@ class BreakpointMonitor(StepReader, MonitorCore[RestorePoint]):
         config = config or MonitorConfig()
         StepReader.__init__(self, input_statistics(mean, std, bounds), config.trace_every)
         self.seed = seed
-        self.threat = ThreatModel.given(epsilon, norm, box)
+        self.threat = ThreatModel.from_user(epsilon, norm, box)
         self.network, found = unwrapped(model)
         if doubt := channels_last_warning(self.network):
             log.warning("%s", doubt)

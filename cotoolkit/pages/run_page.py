@@ -12,7 +12,7 @@ from cotoolkit.config import RunConfig
 from cotoolkit.pages import Report, Section
 from cotoolkit.pages.run_timeline import run_chart, run_pictures, run_views
 from cotoolkit.pages.signal_panels import panels_of, title_of
-from cotoolkit.plotting.timeline import number
+from cotoolkit.plotting.columns import number
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.runs.tables import flat
 from cotoolkit.signals import SIGNALS

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from cotoolkit.pages.chart_style import COLOURS, SYMBOLS, Stack, axis, heading, layout
-from cotoolkit.plotting.timeline import axis_name, kind_name, number
+from cotoolkit.plotting.columns import axis_name, kind_name, number
 
 Scale = tuple[tuple[float, str], ...]
 

@@ -10,7 +10,9 @@ import pandas as pd
 from cotoolkit.core.errors import RunError
 from cotoolkit.pages import Report, Section
 from cotoolkit.pages.study_charts import phase_chart, runs_chart
-from cotoolkit.plotting.timeline import kind_name, phase_axes, phase_diagram, timeline
+from cotoolkit.plotting.columns import kind_name
+from cotoolkit.plotting.phase_diagram import phase_axes, phase_diagram
+from cotoolkit.plotting.timeline import timeline
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.runs.tables import metric_table, varying
 from cotoolkit.studies.study import Study

@@ -27,6 +27,9 @@ def preview(original: Tensor, changed: Tensor, titles: Sequence[str]) -> tuple[F
         original: (B, C, H, W), C being 1 or 3.
         changed: the same shape.
         titles: (B,), written at the left of each row.
+
+    Returns:
+        The figure and its axes, row by row.
     """
     original, changed = original.detach().cpu().float(), changed.detach().cpu().float()
     difference = changed - original

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -21,6 +20,9 @@ if TYPE_CHECKING:
 DRAWN = "pictures.json"
 """Says what the pictures beside it were drawn from, and their digests."""
 
+CODE = ("columns.py", "phase_diagram.py", "style.py", "timeline.py")
+"""Files beside this one that decide how the pictures look."""
+
 
 def study_pictures(study: Study, root: Path, table: pd.DataFrame, *, anew: bool = False) -> list[Path]:
     """Timeline and phase diagram, as far as the runs that have ended allow them.
@@ -30,6 +32,9 @@ def study_pictures(study: Study, root: Path, table: pd.DataFrame, *, anew: bool 
         root: folder of runs and studies.
         table: of the study, see `Study.write_table`.
         anew: draw them in any case.
+
+    Returns:
+        Their paths.
     """
     folder = study.folder(root)
     done = table[table["verdict"] != ""]
@@ -47,8 +52,9 @@ def study_pictures(study: Study, root: Path, table: pd.DataFrame, *, anew: bool 
 def _draw(study: Study, folder: Path, done: pd.DataFrame, runs: Sequence[RunFolder]) -> list[Path]:
     if not len(done):
         return []
+    from cotoolkit.plotting.phase_diagram import phase_axes, phase_diagram
     from cotoolkit.plotting.style import save
-    from cotoolkit.plotting.timeline import phase_axes, phase_diagram, timeline
+    from cotoolkit.plotting.timeline import timeline
     from cotoolkit.runs.tables import metric_table
 
     pictures = [save(timeline(done, metric_table(runs))[0], folder / "timeline.png")]
@@ -72,13 +78,9 @@ def _kept(folder: Path, source: str) -> list[Path] | None:
 
 def _source(table: pd.DataFrame, runs: Sequence[RunFolder]) -> str:
     """A digest of all that decides how the pictures look: the data, and the code that draws."""
-    found = importlib.util.find_spec("analyses")
-    assert found is not None
-    assert found.submodule_search_locations is not None
-    code = Path(found.submodule_search_locations[0])
     parts = [
         *(version(package).encode() for package in ("cotoolkit", "matplotlib", "seaborn")),
-        *((code / name).read_bytes() for name in ("breakpoints.py", "style.py")),
+        *(Path(__file__).with_name(name).read_bytes() for name in CODE),
         table.to_csv(index=False).encode(),
         *(path.read_bytes() if (path := run.path / "metrics.parquet").exists() else b"" for run in runs),
     ]

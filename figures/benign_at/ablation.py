@@ -13,12 +13,12 @@ from matplotlib.figure import Figure
 from analyses.core.claims import ClaimResult
 from analyses.core.runner import StudyRunner
 from analyses.memorisation.effects import Accuracies
+from cotoolkit.plotting.style import BLUE, GREEN, GREY, ORANGE, PAGE
 from cotoolkit.studies.scale import Scale
 from figures.benign_at.plan import found, world_study
 from figures.benign_at.reading import PLAIN, control_claims
-from figures.elements import dots, names_below, percent, sheet, zero_line
+from figures.elements import category_axis, new_figure, percent, seed_points, zero_line
 from figures.recipe import Recipe
-from figures.style import BLUE, GREEN, GREY, ORANGE, PAGE
 
 ARMS = {
     "weights": ("α 4, β 0", GREEN, "o"),
@@ -43,13 +43,13 @@ def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
 def draw(data: pd.DataFrame) -> Figure:
     """Accuracy less that of plain training, paired by seed."""
     read = Accuracies(data)
-    figure, axes = sheet(PAGE, 2.5, 1, 2)
+    figure, axes = new_figure(PAGE, 2.5, 1, 2)
     for axis, event in zip(axes, ("clean", "robust"), strict=True):
         zero_line(axis)
         for place, (arm, (_, colour, marker)) in enumerate(ARMS.items()):
             values = read.less("adversarial", arm, PLAIN, "all", event)
-            dots(axis, place, values.tolist(), colour, marker=marker)
-        names_below(axis, [name for name, *_ in ARMS.values()], turned=True)
+            seed_points(axis, place, values.tolist(), colour, marker=marker)
+        category_axis(axis, [name for name, *_ in ARMS.values()], turned=True)
         percent(axis)
         axis.set(ylabel=f"{event} accuracy, less\nthat of α 0, β 0 (points)")
     return figure

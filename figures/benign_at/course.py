@@ -18,13 +18,13 @@ from analyses.core.runner import StudyRunner
 from cotoolkit.data import load, planted_truth
 from cotoolkit.data.image_set import as_float
 from cotoolkit.evaluation.protocol import evaluate
+from cotoolkit.plotting.style import BLUE, PAGE, VERMILION
 from cotoolkit.runs.checkpoints import trained_series
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.scale import Scale
 from figures.benign_at.plan import WORLD, study, watched
-from figures.elements import band, percent, sheet
+from figures.elements import new_figure, percent, seed_band
 from figures.recipe import Recipe
-from figures.style import BLUE, PAGE, VERMILION
 
 PROTOCOL = "pgd-10"
 GROUPS = {"typical": (BLUE, "s"), "atypical": (VERMILION, "o")}
@@ -71,13 +71,13 @@ def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
 
 def draw(data: pd.DataFrame) -> Figure:
     """A panel per event."""
-    figure, axes = sheet(PAGE, 2.4, 1, len(EVENTS), sharey=True)
+    figure, axes = new_figure(PAGE, 2.4, 1, len(EVENTS), sharey=True)
     for axis, (event, title) in zip(axes, EVENTS.items(), strict=True):
         for group, (colour, marker) in GROUPS.items():
             for part, line in PARTS.items():
                 rows = data[(data["group"] == group) & (data["part"] == part)]
                 look = {"colour": colour, "line": line, "marker": marker, "label": f"{group}, {part}"}
-                band(axis, rows, "iteration", event, **look)
+                seed_band(axis, rows, "iteration", event, **look)
         axis.set(xlabel="iteration", title=title, ylim=(-0.03, 1.03))
     percent(axes[0], "accuracy")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)

@@ -17,12 +17,12 @@ from analyses.core.runner import StudyRunner
 from analyses.memorisation.answers import finding_a
 from analyses.memorisation.effects import Accuracies
 from analyses.memorisation.settings import MARGIN
+from cotoolkit.plotting.style import BLUE, GREY, PAGE, VERMILION
 from cotoolkit.studies.scale import Scale
 from figures.benign_at.plan import found, world_study
 from figures.benign_at.reading import PLAIN, asked
-from figures.elements import dots, names_below, percent, sheet, zero_line
+from figures.elements import category_axis, new_figure, percent, seed_points, zero_line
 from figures.recipe import Recipe
-from figures.style import BLUE, GREY, PAGE, VERMILION
 
 ARMS = {"without atypical": ("half of the atypical", VERMILION, "o"), "without typical": ("as many typical", BLUE, "s")}
 EVENTS = {"clean": "clean", "robust": "robust,\nat ε", "robust_small": "robust,\nat ε/2"}
@@ -39,7 +39,7 @@ def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
 def draw(data: pd.DataFrame) -> Figure:
     """Accuracy lost by leaving images out, by group of test images; the shade is the margin of equivalence."""
     read = Accuracies(data)
-    figure, axes = sheet(PAGE, 2.6, 1, 2, sharey=True)
+    figure, axes = new_figure(PAGE, 2.6, 1, 2, sharey=True)
     for axis, (group, title) in zip(axes, GROUPS.items(), strict=True):
         axis.axhspan(-MARGIN, MARGIN, color=GREY, alpha=0.25, lw=0)
         zero_line(axis)
@@ -47,8 +47,8 @@ def draw(data: pd.DataFrame) -> Figure:
             for place, event in enumerate(EVENTS):
                 values = read.less("adversarial", PLAIN, arm, group, event)
                 label = name if not place else ""
-                dots(axis, place + 0.36 * side - 0.12, values.tolist(), colour, marker=marker, label=label)
-        names_below(axis, list(EVENTS.values()))
+                seed_points(axis, place + 0.36 * side - 0.12, values.tolist(), colour, marker=marker, label=label)
+        category_axis(axis, list(EVENTS.values()))
         axis.set(title=f"test images: {title}")
     percent(axes[0])
     axes[0].set(ylabel="accuracy lost (points)")

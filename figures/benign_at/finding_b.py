@@ -16,12 +16,12 @@ from analyses.core.claims import ClaimResult
 from analyses.core.runner import StudyRunner
 from analyses.memorisation.answers import finding_b
 from analyses.memorisation.effects import Accuracies
+from cotoolkit.plotting.style import BLUE, GREEN, GREY, MARKERS, ORANGE, PAGE, SKY, VERMILION
 from cotoolkit.studies.scale import Scale
 from figures.benign_at.plan import WORLD, found, world_study
 from figures.benign_at.reading import PLAIN, asked
-from figures.elements import dots, names_below, percent, sheet, zero_line
+from figures.elements import category_axis, new_figure, percent, seed_points, zero_line
 from figures.recipe import Recipe
-from figures.style import BLUE, GREEN, GREY, MARKERS, ORANGE, PAGE, SKY, VERMILION
 
 AGAINST = "without atypical"
 ARMS = {
@@ -45,13 +45,13 @@ def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
 def draw(data: pd.DataFrame) -> Figure:
     """Robust accuracy less that without random atypical images, by what is left out."""
     read = Accuracies(data)
-    figure, axes = sheet(PAGE, 2.7, 1, 2)
+    figure, axes = new_figure(PAGE, 2.7, 1, 2)
     for axis, (group, title) in zip(axes, GROUPS.items(), strict=True):
         zero_line(axis)
         for place, (arm, (_, colour)) in enumerate(ARMS.items()):
             values = read.less("adversarial", arm, AGAINST, group, "robust")
-            dots(axis, place, values.tolist(), colour, marker=MARKERS[place])
-        names_below(axis, [name for name, _ in ARMS.values()], turned=True)
+            seed_points(axis, place, values.tolist(), colour, marker=MARKERS[place])
+        category_axis(axis, [name for name, _ in ARMS.values()], turned=True)
         axis.set(title=title, xlabel="training images left out")
         percent(axis)
     axes[0].set(ylabel="robust accuracy, less that\nwithout random atypical (points)")

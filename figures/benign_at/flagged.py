@@ -17,12 +17,12 @@ from analyses.memorisation.answers import flags_mean
 from analyses.memorisation.claim_list import ClaimList
 from analyses.memorisation.settings import T_MEM
 from cotoolkit.data import DataConfig, load
+from cotoolkit.plotting.style import BLUE, GREEN, PAGE, VERMILION
 from cotoolkit.studies.scale import Scale
 from figures.benign_at.plan import WORLD, found, world_study
 from figures.benign_at.reading import sourced
-from figures.elements import dots, names_below, percent
+from figures.elements import category_axis, percent, seed_points
 from figures.recipe import Recipe
-from figures.style import BLUE, GREEN, PAGE, VERMILION
 
 COLUMNS = 8
 """Images of a row."""
@@ -83,8 +83,8 @@ def draw(data: pd.DataFrame) -> Figure:
     shares = data[(data["kind"] == "flags") & np.isclose(data["threshold"], T_MEM)]
     looks = (("harmful", VERMILION, "o"), ("benign", GREEN, "^"), ("common", BLUE, "s"))
     for place, (kind, colour, marker) in enumerate(looks):
-        dots(axis, place, shares[kind].to_list(), colour, marker=marker)
-    names_below(axis, [kind for kind, *_ in looks], turned=True)
+        seed_points(axis, place, shares[kind].to_list(), colour, marker=marker)
+    category_axis(axis, [kind for kind, *_ in looks], turned=True)
     percent(axis, "flagged at the end")
     axis.set(ylim=(-0.03, 1.03))
     return figure

@@ -13,12 +13,12 @@ from analyses.core.claims import ClaimResult
 from analyses.core.runner import StudyRunner
 from analyses.memorisation.break_answers import dynamics_answers
 from analyses.memorisation.dynamics import run_dynamics
+from cotoolkit.plotting.style import BLUE, GREEN, GREY, ORANGE, PAGE, VERMILION
 from cotoolkit.studies.scale import Scale
 from figures.benign_at.plan import BREAKING, PLAN, break_study
 from figures.benign_at.reading import sourced
-from figures.elements import band, dots, mark_breakpoint, names_below, percent, sheet
+from figures.elements import category_axis, mark_breakpoint, new_figure, percent, seed_band, seed_points
 from figures.recipe import Recipe
-from figures.style import BLUE, GREEN, GREY, ORANGE, PAGE, VERMILION
 
 LINES = (
     ("flagged", "flagged, training attack", VERMILION, "-"),
@@ -41,7 +41,7 @@ def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
 def draw(data: pd.DataFrame) -> Figure:
     """Flags around the break of plain training and of training with weights; when each arm broke."""
     course, runs = data[data["part"] == "course"], data[data["part"] == "run"]
-    figure, axes = sheet(PAGE, 2.5, 1, 3)
+    figure, axes = new_figure(PAGE, 2.5, 1, 3)
     every = course["iteration"].min()
     plain = runs[(runs["arm"] == "plain") & runs["onset"].notna()]
     looks = course[course["arm"] == "plain"].drop(columns="onset").merge(plain[["seed", "onset"]], on="seed")
@@ -49,8 +49,8 @@ def draw(data: pd.DataFrame) -> Figure:
     looks = looks[looks["since"].abs() <= REACH]
     weighted = course[course["arm"] == "weights"]
     for signal, label, colour, line in LINES:
-        band(axes[0], looks, "since", signal, colour=colour, line=line, label=label)
-        band(axes[1], weighted, "iteration", signal, colour=colour, line=line)
+        seed_band(axes[0], looks, "since", signal, colour=colour, line=line, label=label)
+        seed_band(axes[1], weighted, "iteration", signal, colour=colour, line=line)
     mark_breakpoint(axes[0], 0)
     axes[0].set(xlabel="iterations since the break", ylim=(0, 1.03), title="plain FGSM")
     axes[1].set(xlabel="iteration", ylim=(0, 1.03), title="with weights")
@@ -60,8 +60,8 @@ def draw(data: pd.DataFrame) -> Figure:
     share = (runs["onset"] / runs["last"]).fillna(1.0)
     for place, arm in enumerate(arms):
         colour, marker = ARMS[arm]
-        dots(axes[2], place, share[runs["arm"] == arm].to_list(), colour, marker=marker)
-    names_below(axes[2], arms, turned=True)
+        seed_points(axes[2], place, share[runs["arm"] == arm].to_list(), colour, marker=marker)
+    category_axis(axes[2], arms, turned=True)
     percent(axes[2], "training until the break")
     axes[2].set(ylim=(0, 1.05))
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)

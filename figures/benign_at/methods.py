@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimResult
 from analyses.core.runner import StudyRunner
+from cotoolkit.plotting.style import BLUE, GREEN, ORANGE, PAGE, PURPLE, SKY
 from cotoolkit.studies.scale import Scale
 from figures.benign_at.plan import found, knob_accuracies, knob_arms, study, world_study
 from figures.benign_at.reading import PLAIN, control_claims
-from figures.elements import dots, names_below, percent, sheet
+from figures.elements import category_axis, new_figure, percent, seed_points
 from figures.recipe import Recipe
-from figures.style import BLUE, GREEN, ORANGE, PAGE, PURPLE, SKY
 
 ARMS = {
     PLAIN: ("PGD-AT", BLUE, "s"),
@@ -39,12 +39,12 @@ def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
 
 def draw(data: pd.DataFrame) -> Figure:
     """A panel per event."""
-    figure, axes = sheet(PAGE, 2.5, 1, len(EVENTS))
+    figure, axes = new_figure(PAGE, 2.5, 1, len(EVENTS))
     for axis, (event, title) in zip(axes, EVENTS.items(), strict=True):
         for place, (arm, (_, colour, marker)) in enumerate(ARMS.items()):
             rows = data[(data["arm"] == arm) & (data["event"] == event)]
-            dots(axis, place, rows["accuracy"].to_list(), colour, marker=marker)
-        names_below(axis, [name for name, *_ in ARMS.values()], turned=True)
+            seed_points(axis, place, rows["accuracy"].to_list(), colour, marker=marker)
+        category_axis(axis, [name for name, *_ in ARMS.values()], turned=True)
         percent(axis, title)
         axis.set(ylim=(None, 1.02))
     return figure

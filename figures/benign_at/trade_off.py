@@ -13,12 +13,12 @@ from analyses.core.claims import Claim, ClaimResult, check
 from analyses.core.runner import StudyRunner
 from analyses.memorisation.settings import ALPHA
 from cotoolkit.data.sources.planted import RADIUS
+from cotoolkit.plotting.style import BLUE, COLUMN, GREEN, SKY
 from cotoolkit.studies.scale import Scale
 from figures.benign_at.plan import KNOBS, WORLD, found, knob_accuracies, knob_arms, study, world_study
 from figures.benign_at.reading import PLAIN
-from figures.elements import percent, sheet
+from figures.elements import new_figure, percent
 from figures.recipe import Recipe
-from figures.style import BLUE, COLUMN, GREEN, SKY
 
 CURVES = {
     "epsilon": ("PGD-AT, radius", BLUE, "s", "--", (-22, -5)),
@@ -43,7 +43,7 @@ def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
 
 def draw(data: pd.DataFrame) -> Figure:
     """A curve through the means of each knob; small dots are seeds."""
-    figure, axis = sheet(COLUMN, 3.0)
+    figure, axis = new_figure(COLUMN, 3.0)
     for knob, (name, colour, marker, line, offset) in CURVES.items():
         rows = data[data["knob"] == knob]
         means = rows.groupby("value")[["clean", "robust"]].mean()

@@ -7,25 +7,27 @@ all tests but "V only" are the same.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.claims import ClaimRow, ClaimTable, claim
 from analyses.core.measurement import RunMeasurement
 from analyses.core.runner import StudyRunner
 from cotoolkit.data import apply_intervention, load
 from cotoolkit.evaluation.protocol import evaluate
+from cotoolkit.plotting.style import CYCLE, DASHES, MARKERS, PAGE
 from cotoolkit.runs.checkpoints import trained
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
-from figures.co_features.watched import POINTS, injection_of
-from figures.co_features.world import WORLDS, Settings, World, world_of
-from figures.elements import band, percent, sheet
+from figures.co_features.setups.around_breakpoint import POINTS, injection_of
+from figures.co_features.setups.setup import SETUPS, Settings, Setup, setup_of
+from figures.elements import new_figure, percent, seed_band
 from figures.recipe import Recipe, table_of
-from figures.style import CYCLE, DASHES, MARKERS, PAGE
 from interventions.carriers import Paired
 from interventions.injection import InjectPermuted
 
@@ -43,15 +45,15 @@ TESTS = {
 SOURCE = "ours: hypothesis, recollected [M], P7"
 
 
-def arms(world: World) -> dict[tuple[str, float], Settings]:
-    """FGSM over the strengths of Figure 1, PGD without the feature, at the world's strength, and at the largest."""
-    fgsm = {("fgsm", beta): world.arm(beta) for beta in world.betas}
-    strengths = (0.0, world.beta, max(world.betas))
-    return fgsm | {("pgd", beta): world.arm(beta, method=world.pgd) for beta in strengths}
+def arms(setup: Setup) -> dict[tuple[str, float], Settings]:
+    """FGSM over the strengths of Figure 1, PGD without the feature, at the setup's strength, and at the largest."""
+    fgsm = {("fgsm", beta): setup.arm(beta) for beta in setup.betas}
+    strengths = (0.0, setup.beta, max(setup.betas))
+    return fgsm | {("pgd", beta): setup.arm(beta, method=setup.pgd) for beta in strengths}
 
 
 STUDIES: dict[Scale, tuple[Study, ...]] = {
-    scale: (world.study("ablations", arms(world).values()),) for scale, world in WORLDS.items()
+    scale: (setup.study("ablations", arms(setup).values()),) for scale, setup in SETUPS.items()
 }
 
 
@@ -64,6 +66,9 @@ def variants(images: Tensor, labels: Tensor, vectors: Tensor, beta: float) -> di
         vectors: (classes, C, H, W); for "reversed" class y carries the feature of the class whose vector is -v_y, and
             none where there is no such class.
         beta: strength.
+
+    Returns:
+        Images, labels and carried classes by the names of `TESTS`; shapes (N, C, H, W), (N,), (N,).
     """
     classes = torch.arange(len(vectors))
     pi = InjectPermuted(Paired(), beta=beta, seed=PERMUTATION_SEED).permutation(len(vectors))
@@ -111,26 +116,26 @@ def cross_test(folder: RunFolder) -> pd.DataFrame:
 
 def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per method, strength, seed and test."""
-    world = WORLDS[scale]
+    setup = SETUPS[scale]
     table_of(runner, STUDIES[scale])
-    looks = [
-        RunMeasurement(world.config(arm, seed), cross_test, {"method": method, "beta": beta, "seed": seed})
-        for (method, beta), arm in arms(world).items()
-        for seed in world.seeds
+    measurements = [
+        RunMeasurement(setup.config(arm, seed), cross_test, {"method": method, "beta": beta, "seed": seed})
+        for (method, beta), arm in arms(setup).items()
+        for seed in setup.seeds
     ]
-    return runner.measure(looks).assign(scale=scale)
+    return runner.measure(measurements).assign(scale=scale)
 
 
 def draw(data: pd.DataFrame) -> Figure:
     """FGSM training above, PGD training below; accuracy, robust accuracy, and following the feature."""
-    figure, axes = sheet(PAGE, 4.2, 2, 3, sharex=True, sharey=True)
+    figure, axes = new_figure(PAGE, 4.2, 2, 3, sharex=True, sharey=True)
     measures = {"accuracy": "accuracy", "robust": "PGD-10 accuracy", "follows": "classified as the feature says"}
     for row, (method, title) in zip(axes, (("fgsm", "FGSM training"), ("pgd", "PGD training")), strict=True):
         for axis, measure in zip(row, measures, strict=True):
             for index, test in enumerate(TESTS):
                 cells = data[(data["method"] == method) & (data["test"] == test)]
                 look = {"colour": CYCLE[index], "line": DASHES[index], "marker": MARKERS[index], "ms": 3}
-                band(axis, cells, "beta", measure, **look, label=TESTS[test])
+                seed_band(axis, cells, "beta", measure, **look, label=TESTS[test])
             percent(axis)
             axis.set(ylim=(-0.03, 1.03))
         row[0].set(ylabel=f"{title}: images (%)")
@@ -146,64 +151,71 @@ def _cells(data: pd.DataFrame, measure: str) -> pd.DataFrame:
     return data.pivot_table(index="seed", columns=["method", "beta", "test"], values=measure)
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """P7: the feature is preferred once it is useful; thresholds are ours."""
-    world = world_of(data)
+class _Results(NamedTuple):
+    """Measures of the tests as `_cells` gives them; `most` is the largest strength."""
+
+    setup: Setup
+    most: float
+    accuracy: pd.DataFrame
+    follows: pd.DataFrame
+    robust: pd.DataFrame
+
+
+def _read(data: pd.DataFrame) -> _Results:
+    setup = setup_of(data)
     accuracy, follows, robust = (_cells(data, measure) for measure in ("accuracy", "follows", "robust"))
-    beta, most = world.beta, max(world.betas)
-    found = []
-    for method in ("fgsm", "pgd"):
-        loss = accuracy[method, beta, "natural"] - accuracy[method, most, "natural"]
-        name = method.upper()
-        found += [
-            check(
-                Claim(
-                    f"prefers_{method}", f"{name}: a strong feature is followed rather than the image",
-                    f"permuted, β {most:g}: rate of following the feature less accuracy", "above", 0.0, 0.0, SOURCE,
-                ),
-                follows[method, most, "permuted"] - accuracy[method, most, "permuted"],
-            ),
-            check(
-                Claim(
-                    f"rises_{method}", f"{name}: the feature is followed the more, the stronger it is",
-                    f"permuted, rate of following: β {most:g} less β {beta:g}", "above", 0.0, 0.0, SOURCE,
-                ),
-                follows[method, most, "permuted"] - follows[method, beta, "permuted"],
-            ),
-            check(
-                Claim(
-                    f"natural_{method}", f"{name}: accuracy on natural images falls with the strength",
-                    f"accuracy without the feature: β {beta:g} less β {most:g}", "above", 0.0, 0.0, SOURCE,
-                ),
-                loss,
-            ),
-        ]  # fmt: skip
-    found += [
-        check(
-            Claim(
-                "combines", "in the window PGD training still uses the natural images",
-                f"PGD, β {beta:g}: accuracy without the feature (chance: 0.1)", "above", 0.2, 0.1, SOURCE,
-            ),
-            accuracy["pgd", beta, "natural"],
+    return _Results(setup, max(setup.betas), accuracy, follows, robust)
+
+
+def _of_method(method: str) -> tuple[ClaimRow[_Results], ...]:
+    name = method.upper()
+    return (
+        claim(
+            f"prefers_{method}", f"{name}: a strong feature is followed rather than the image",
+            "permuted, β {most:g}: rate of following the feature less accuracy", above=0.0, source=SOURCE,
+            value=lambda n: n.follows[method, n.most, "permuted"] - n.accuracy[method, n.most, "permuted"],
         ),
-        check(
-            Claim(
-                "window", "in the window PGD training is robust and FGSM training is not",
-                f"PGD-10 accuracy at β {beta:g}: PGD training less FGSM training", "above", 0.2, 0.0,
-                "ours: hypothesis, recollected [M], P5",
-            ),
-            robust["pgd", beta, "injected"] - robust["fgsm", beta, "injected"],
+        claim(
+            f"rises_{method}", f"{name}: the feature is followed the more, the stronger it is",
+            "permuted, rate of following: β {most:g} less β {setup.beta:g}", above=0.0, source=SOURCE,
+            value=lambda n: n.follows[method, n.most, "permuted"] - n.follows[method, n.setup.beta, "permuted"],
         ),
-    ]  # fmt: skip
-    return found
+        claim(
+            f"natural_{method}", f"{name}: accuracy on natural images falls with the strength",
+            "accuracy without the feature: β {setup.beta:g} less β {most:g}", above=0.0, source=SOURCE,
+            value=lambda n: n.accuracy[method, n.setup.beta, "natural"] - n.accuracy[method, n.most, "natural"],
+        ),
+    )  # fmt: skip
+
+
+CLAIMS: ClaimTable[_Results] = ClaimTable(
+    (
+        *_of_method("fgsm"),
+        *_of_method("pgd"),
+        claim(
+            "combines", "in the window PGD training still uses the natural images",
+            "PGD, β {setup.beta:g}: accuracy without the feature (chance: 0.1)", above=0.2, null=0.1, source=SOURCE,
+            value=lambda n: n.accuracy["pgd", n.setup.beta, "natural"],
+        ),
+        claim(
+            "window", "in the window PGD training is robust and FGSM training is not",
+            "PGD-10 accuracy at β {setup.beta:g}: PGD training less FGSM training", above=0.2,
+            source="ours: hypothesis, recollected [M], P5",
+            value=lambda n: n.robust["pgd", n.setup.beta, "injected"] - n.robust["fgsm", n.setup.beta, "injected"],
+        ),
+    ),
+    read=_read,
+    words=_Results._asdict,
+)  # fmt: skip
+"""P7: the feature is preferred once it is useful; thresholds are ours."""
 
 
 RECIPE = Recipe(
     name="co_features/ablations",
     shows="Networks tested with the feature, without it, alone, reversed and permuted",
-    item="cross-testing (recollected [M]; number not found)",
+    item="cross-testing (recollected; number not found)",
     studies=STUDIES,
     collect=collect,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

@@ -15,16 +15,16 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.claims import ClaimTable, claim
 from analyses.core.runner import StudyRunner
 from analyses.core.statistics import estimate
 from cotoolkit.data import DataConfig, ImageSet, load
 from cotoolkit.data.image_set import as_float
+from cotoolkit.plotting.style import BLUE, GREEN, PAGE, VERMILION
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
-from figures.elements import band, dots, names_below, percent, sheet
+from figures.elements import category_axis, new_figure, percent, seed_band, seed_points
 from figures.recipe import Comparison, Recipe
-from figures.style import BLUE, GREEN, PAGE, VERMILION
 from interventions.carriers import Paired
 from interventions.filters import LowPass, ReleasedRowLowPass
 from interventions.injection import Inject
@@ -36,7 +36,7 @@ VECTORS = 5
 """The features of the first classes, mutually orthogonal; the others are their negatives."""
 
 
-class Subject(NamedTuple):
+class CalibrationPlan(NamedTuple):
     """A data set and what is measured on it.
 
     Attributes:
@@ -54,9 +54,11 @@ class Subject(NamedTuple):
     beta: float
 
 
-SUBJECTS: dict[Scale, Subject] = {
-    "smoke": Subject("digits", (0.0, 0.1, 0.15, 0.25, 0.4), ((0.15, 0.1), (0.25, 0.2)), tuple(range(1, 9)), 0.15),
-    "laptop": Subject(
+PLANS: dict[Scale, CalibrationPlan] = {
+    "smoke": CalibrationPlan(
+        "digits", (0.0, 0.1, 0.15, 0.25, 0.4), ((0.15, 0.1), (0.25, 0.2)), tuple(range(1, 9)), 0.15
+    ),
+    "laptop": CalibrationPlan(
         "cifar10",
         tuple(beta / 255 for beta in (0, 1, 4, 8, 12, 16, 20, 26)),
         ((8 / 255, 6 / 255), (11 / 255, 6 / 255), (20 / 255, 8 / 255)),
@@ -65,7 +67,7 @@ SUBJECTS: dict[Scale, Subject] = {
     ),
 }
 
-STUDIES: dict[Scale, tuple[Study, ...]] = dict.fromkeys(SUBJECTS, ())
+STUDIES: dict[Scale, tuple[Study, ...]] = dict.fromkeys(PLANS, ())
 
 Row = tuple[str, float, float]
 """A measure, where it was taken (strength, bandwidth or number of a vector), and its value."""
@@ -74,39 +76,63 @@ SOURCE = "ours: the spec's own check on CIFAR-10 [N], "
 
 
 def outside(images: Tensor, margin: float = 0.0) -> tuple[float, float]:
-    """Share of entries that lie outside [0, 1] by more than `margin`, and share of images with any; (B, C, H, W)."""
+    """Share of entries that lie outside [0, 1] by more than `margin`, and share of images with any; (B, C, H, W).
+
+    Args:
+        images: (B, C, H, W).
+        margin: by which they may leave the box.
+
+    Returns:
+        Both shares, in [0, 1].
+    """
     over = (images < -margin) | (images > 1 + margin)
     return float(over.float().mean()), float(over.flatten(1).any(1).float().mean())
 
 
 def removed(before: Tensor, after: Tensor) -> float:
-    """Share of the images' energy that a change takes away: 1 - |after|^2 / |before|^2, over all images."""
+    """Share of the images' energy that a change takes away: 1 - |after|^2 / |before|^2, over all images.
+
+    Args:
+        before: images, (B, C, H, W).
+        after: the same, changed.
+
+    Returns:
+        The share, at most 1.
+    """
     return 1 - float(after.double().square().sum() / before.double().square().sum())
 
 
 def contrast_kept(images: Tensor, filtered: Tensor) -> float:
-    """Share of the energy about each image's and channel's own mean that a filter keeps, over all images."""
+    """Share of the energy about each image's and channel's own mean that a filter keeps, over all images.
+
+    Args:
+        images: (B, C, H, W).
+        filtered: the same, filtered.
+
+    Returns:
+        The share, 1 where nothing is lost.
+    """
     energies = [(one - one.mean((2, 3), keepdim=True)).double().square().sum() for one in (filtered, images)]
     return float(energies[0] / energies[1])
 
 
-def _of_test(images: Tensor, labels: Tensor, subject: Subject) -> Iterator[Row]:
+def _of_test(images: Tensor, labels: Tensor, plan: CalibrationPlan) -> Iterator[Row]:
     vectors = Paired().vectors(10, (*images.shape[1:],))
-    for beta in subject.betas:
+    for beta in plan.betas:
         injected, _ = Inject(Paired(), beta=beta)(images, labels, classes=10)
         entries, whole = outside(injected)
         yield "entries_outside", beta, entries
         yield "images_outside", beta, whole
         scores = injected.flatten(1) @ vectors.flatten(1).mT
         yield "matched_filter", beta, float((scores.argmax(1) == labels).float().mean())
-    for beta, epsilon in subject.forced:
+    for beta, epsilon in plan.forced:
         injected, _ = Inject(Paired(), beta=beta)(images, labels, classes=10)
         entries, whole = outside(injected, epsilon)
         yield f"entries_forced_{epsilon:.6g}", beta, entries
         yield f"images_forced_{epsilon:.6g}", beta, whole
     for name, projector in (("correct", Project(Paired())), ("released", ReleasedProject(Paired()))):
         yield f"removed_{name}", 0.0, removed(images, projector(images, classes=10)[0])
-    for bandwidth in subject.bandwidths:
+    for bandwidth in plan.bandwidths:
         yield "kept_square", bandwidth, contrast_kept(images, LowPass(bandwidth)(images)[0])
         yield "kept_rows", bandwidth, contrast_kept(images, ReleasedRowLowPass(bandwidth)(images)[0])
 
@@ -127,16 +153,14 @@ def _fifths(data: ImageSet) -> Iterator[tuple[int, Tensor, Tensor]]:
 
 def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per fifth of the images, measure and place; what the training images give bears `set` "train"."""
-    subject = SUBJECTS[scale]
-    splits = load(DataConfig(name=subject.data), 0, runner.download)
+    plan = PLANS[scale]
+    splits = load(DataConfig(name=plan.data), 0, runner.download)
     rows = [
-        ("test", part, *row)
-        for part, images, labels in _fifths(splits.test)
-        for row in _of_test(images, labels, subject)
+        ("test", part, *row) for part, images, labels in _fifths(splits.test) for row in _of_test(images, labels, plan)
     ]
     rows += [("train", part, *row) for part, images, _ in _fifths(splits.train) for row in _of_train(images)]
     table = pd.DataFrame(rows, columns=["set", "part", "measure", "at", "value"])
-    return table.assign(data=subject.data, scale=scale)
+    return table.assign(data=plan.data, scale=scale)
 
 
 def _of(data: pd.DataFrame, measure: str, at: float | None = None) -> pd.DataFrame:
@@ -147,7 +171,7 @@ def _of(data: pd.DataFrame, measure: str, at: float | None = None) -> pd.DataFra
 
 def draw(data: pd.DataFrame) -> Figure:
     """Overshoot and matched filter by strength, energy kept by bandwidth, coefficients, energy removed."""
-    figure, grid = sheet(PAGE, 4.0, 2, 2)
+    figure, grid = new_figure(PAGE, 4.0, 2, 2)
     axes = grid.flatten()
     unit = 255 if data["data"].iloc[0] == "cifar10" else 1
     text = "β (/255)" if unit == 255 else "β"
@@ -157,60 +181,66 @@ def draw(data: pd.DataFrame) -> Figure:
         ("matched_filter", "matched filter right", VERMILION, "-."),
     ):
         course = _of(data, measure).assign(at=lambda rows: rows["at"] * unit)
-        band(axes[0], course, "at", "value", colour=colour, line=line, marker="o", ms=2.5, label=label)
+        seed_band(axes[0], course, "at", "value", colour=colour, line=line, marker="o", ms=2.5, label=label)
     axes[0].set(xlabel=f"strength {text}", title="overshoot and matched filter")
     axes[0].set(ylim=(-0.03, 1.65), yticks=(0, 0.25, 0.5, 0.75, 1))
     for measure, label, colour, line in (("square", "square", BLUE, "-"), ("rows", "rows only", VERMILION, "--")):
         course = _of(data, f"kept_{measure}")
-        band(axes[1], course, "at", "value", colour=colour, line=line, marker="o", ms=2.5, label=label)
+        seed_band(axes[1], course, "at", "value", colour=colour, line=line, marker="o", ms=2.5, label=label)
     axes[1].set(xlabel="bandwidth b", title="AC energy that low-pass filters keep", ylim=(None, 1.03))
     axes[1].legend(loc="lower right")
     axes[0].legend(loc="upper left")
     means, spreads = (_of(data, f"coefficient_{part}").groupby("at")["value"].mean() for part in ("mean", "std"))
     axes[2].errorbar(range(len(means)), means * unit, spreads * unit, fmt="o", color=BLUE, capsize=2, lw=1)
-    names_below(axes[2], [f"v{index}" for index in range(len(means))])
+    category_axis(axes[2], [f"v{index}" for index in range(len(means))])
     axes[2].set(title="coefficients of the images, mean ± std")
     axes[2].set_ylabel("a (1/255)" if unit == 255 else "a")
     for place, name in enumerate(("correct", "released")):
-        dots(axes[3], place, _of(data, f"removed_{name}")["value"].to_list(), (BLUE, VERMILION)[place])
-    names_below(axes[3], ["correct", "released"])
+        seed_points(axes[3], place, _of(data, f"removed_{name}")["value"].to_list(), (BLUE, VERMILION)[place])
+    category_axis(axes[3], ["correct", "released"])
     axes[3].set(title="pixel energy that projectors remove", ylim=(0, 1))
     for axis in axes[[0, 1, 3]]:
         percent(axis, "share")
     return figure
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """What of it should hold on any images; fifths of the images in the place of seeds."""
-    subject = SUBJECTS[data["scale"].iloc[0]]
+class _Results(NamedTuple):
+    data: pd.DataFrame
+    beta: float
+    bandwidth: int
 
-    def by_part(measure: str, at: float | None = None) -> pd.Series[float]:
-        return _of(data, measure, at).set_index("part")["value"]
+    def by_part(self, measure: str, at: float | None = None) -> pd.Series[float]:
+        """A measure by fifth of the images."""
+        return _of(self.data, measure, at).set_index("part")["value"]
 
-    middle = subject.bandwidths[len(subject.bandwidths) // 2 - 1]
-    return [
-        check(
-            Claim(
-                "projector", "the released projector removes more than the span of the features",
-                "share of pixel energy removed: released less correct projector", "above", 0.05, 0.0, SOURCE + "2.4",
-            ),
-            by_part("removed_released") - by_part("removed_correct"),
+
+def _read(data: pd.DataFrame) -> _Results:
+    plan = PLANS[data["scale"].iloc[0]]
+    return _Results(data, plan.beta, plan.bandwidths[len(plan.bandwidths) // 2 - 1])
+
+
+CLAIMS: ClaimTable[_Results] = ClaimTable(
+    (
+        claim(
+            "projector", "the released projector removes more than the span of the features",
+            "share of pixel energy removed: released less correct projector", above=0.05, source=SOURCE + "2.4",
+            value=lambda n: n.by_part("removed_released") - n.by_part("removed_correct"),
         ),
-        check(
-            Claim(
-                "rows", "the rows-only filter keeps more than the square one",
-                f"share of AC energy kept at b = {middle}: rows only less square", "above", 0.0, 0.0, SOURCE + "2.7",
-            ),
-            by_part("kept_rows", middle) - by_part("kept_square", middle),
+        claim(
+            "rows", "the rows-only filter keeps more than the square one",
+            "share of AC energy kept at b = {bandwidth}: rows only less square", above=0.0, source=SOURCE + "2.7",
+            value=lambda n: n.by_part("kept_rows", n.bandwidth) - n.by_part("kept_square", n.bandwidth),
         ),
-        check(
-            Claim(
-                "matched", "at the strength of interest the projection on the features is a poor cue",
-                f"accuracy of the matched filter at β {subject.beta:.3g}", "below", 0.5, 0.1, SOURCE + "2.3",
-            ),
-            by_part("matched_filter", subject.beta),
+        claim(
+            "matched", "at the strength of interest the projection on the features is a poor cue",
+            "accuracy of the matched filter at β {beta:.3g}", below=0.5, null=0.1, source=SOURCE + "2.3",
+            value=lambda n: n.by_part("matched_filter", n.beta),
         ),
-    ]  # fmt: skip
+    ),
+    read=_read,
+    words=_Results._asdict,
+)  # fmt: skip
+"""What of it should hold on any images; fifths of the images in the place of seeds."""
 
 
 def compare(data: pd.DataFrame) -> list[Comparison]:
@@ -260,10 +290,10 @@ def _printed() -> Iterator[Printed]:
 RECIPE = Recipe(
     name="co_features/calibration",
     shows="How large the feature is beside natural images, and what projectors and filters take away",
-    item="calibration facts (the spec's own checks [N], not the paper's)",
+    item="calibration facts (computed for our specification, not in the paper)",
     studies=STUDIES,
     collect=collect,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
     compare=compare,
 )

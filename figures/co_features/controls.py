@@ -6,20 +6,22 @@ stand in the paper.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.claims import ClaimTable, claim
 from analyses.core.runner import StudyRunner
 from cotoolkit.data import apply_intervention, load
+from cotoolkit.plotting.style import BLUE, GREEN, GREY, MARKERS, ORANGE, PAGE, PURPLE, VERMILION
 from cotoolkit.studies.scale import Scale
-from figures.co_features.cells import Cell, cell_table, study_of
-from figures.co_features.world import WORLDS, Settings, World, inject, world_of
-from figures.elements import dots, names_below, percent, sheet
+from figures.co_features.setups.grid_points import GridPoint, grid_study, grid_table
+from figures.co_features.setups.setup import SETUPS, Settings, Setup, inject, setup_of
+from figures.elements import category_axis, new_figure, percent, seed_points
 from figures.recipe import Recipe
-from figures.style import BLUE, GREEN, GREY, MARKERS, ORANGE, PAGE, PURPLE, VERMILION
 from interventions.carriers import CARRIERS
 
 CARRIER: dict[str, Settings] = {
@@ -48,26 +50,26 @@ LOOKS = {
 """Arms in their order: how they are written, and their colour."""
 
 
-def _cell(world: World, arm: str, intervention: Settings | None = None) -> Cell:
+def _cell(setup: Setup, arm: str, intervention: Settings | None = None) -> GridPoint:
     own: Settings = {} if intervention is None else {"intervention": intervention}
-    beta = intervention["beta"] if intervention else 0.0 if arm == "natural" else world.beta
-    return Cell({"arm": arm, "beta": beta}, world.arm(beta, **own))
+    beta = intervention["beta"] if intervention else 0.0 if arm == "natural" else setup.beta
+    return GridPoint({"arm": arm, "beta": beta}, setup.arm(beta, **own))
 
 
-def _cells(world: World) -> list[Cell]:
-    """All arms at the world's strength."""
+def _grid(setup: Setup) -> list[GridPoint]:
+    """All arms at the setup's strength."""
     half = tuple(range(0, 10, 2))
     return [
-        _cell(world, "natural"),
-        _cell(world, "sign"),
-        _cell(world, "independent", {**inject(world.beta), "name": "inject_independent"}),
-        _cell(world, "half", inject(world.beta, only=half)),
-        _cell(world, "partial", {**inject(world.beta, rho=0.5), "name": "inject_correlated"}),
-        *(_cell(world, name, {**inject(world.beta), "carrier": CARRIER[name]}) for name in list(CARRIER)[1:]),
+        _cell(setup, "natural"),
+        _cell(setup, "sign"),
+        _cell(setup, "independent", {**inject(setup.beta), "name": "inject_independent"}),
+        _cell(setup, "half", inject(setup.beta, only=half)),
+        _cell(setup, "partial", {**inject(setup.beta, rho=0.5), "name": "inject_correlated"}),
+        *(_cell(setup, name, {**inject(setup.beta), "carrier": CARRIER[name]}) for name in list(CARRIER)[1:]),
     ]
 
 
-STUDIES = {scale: (study_of(world, "controls", _cells(world)),) for scale, world in WORLDS.items()}
+STUDIES = {scale: (grid_study(setup, "controls", _grid(setup)),) for scale, setup in SETUPS.items()}
 
 
 def matched_filter_snr(images: Tensor, vectors: Tensor) -> float:
@@ -79,6 +81,9 @@ def matched_filter_snr(images: Tensor, vectors: Tensor) -> float:
     Args:
         images: natural ones, (N, C, H, W).
         vectors: of the classes, (K, C, H, W).
+
+    Returns:
+        The ratio, 1 / strength.
     """
     flat = vectors.double().flatten(1)
     length = flat.norm(dim=1)
@@ -86,111 +91,105 @@ def matched_filter_snr(images: Tensor, vectors: Tensor) -> float:
     return float((length / spread).mean())
 
 
-def matched_betas(world: World) -> dict[str, float]:
-    """Strength at which each carrier's matched-filter SNR is that of the paper's at the world's strength; 3 digits.
+def matched_betas(setup: Setup) -> dict[str, float]:
+    """Strength at which each carrier's matched-filter SNR is that of the paper's at the setup's strength; 3 digits.
 
     On the training images of seed 0, before any intervention.
     """
-    config = world.config(world.arm(0.0), 0)
+    config = setup.config(setup.arm(0.0), 0)
     train = load(config.data, config.seed).train
     images, _ = apply_intervention(train, config.intervention, config.seed, torch.device("cpu"), train=True)
     snr = {
         name: matched_filter_snr(images, CARRIERS.parse(carrier).vectors(train.classes, train.shape))
         for name, carrier in CARRIER.items()
     }
-    return {name: float(f"{world.beta * snr['sign'] / snr[name]:.3g}") for name in MATCHED}
+    return {name: float(f"{setup.beta * snr['sign'] / snr[name]:.3g}") for name in MATCHED}
 
 
 def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per arm and seed; the matched arms are trained here, as their strengths depend on the data."""
-    world = WORLDS[scale]
-    table = cell_table(runner, world, STUDIES[scale][0], _cells(world))
-    betas = matched_betas(world)
-    matched = [_cell(world, f"{name} matched", {**inject(betas[name]), "carrier": CARRIER[name]}) for name in MATCHED]
-    more = cell_table(runner, world, study_of(world, "controls-matched", matched), matched)
+    setup = SETUPS[scale]
+    table = grid_table(runner, setup, STUDIES[scale][0], _grid(setup))
+    betas = matched_betas(setup)
+    matched = [_cell(setup, f"{name} matched", {**inject(betas[name]), "carrier": CARRIER[name]}) for name in MATCHED]
+    more = grid_table(runner, setup, grid_study(setup, "controls-matched", matched), matched)
     return pd.concat([table, more], ignore_index=True)
 
 
 def draw(data: pd.DataFrame) -> Figure:
     """Robust accuracy by arm, clean accuracy as hollow dots above it."""
-    figure, axis = sheet(PAGE, 2.7)
+    figure, axis = new_figure(PAGE, 2.7)
     for place, (arm, (_, colour)) in enumerate(LOOKS.items()):
         rows = data[data["arm"] == arm]
-        dots(axis, place, rows["robust"].tolist(), colour, marker=MARKERS[0])
+        seed_points(axis, place, rows["robust"].tolist(), colour, marker=MARKERS[0])
         axis.plot([place], [rows["clean"].mean()], MARKERS[0], mfc="none", color=colour)
     for name, fill in (("clean (mean)", "none"), ("robust", "black")):
         axis.plot([], [], "o", color="black", mfc=fill, label=name)
     axis.axhline(data.loc[data["arm"] == "natural", "robust"].mean(), color=GREY, lw=0.7, ls=":", zorder=0)
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     betas = data.groupby("arm")["beta"].first()
-    names_below(axis, [f"{name}\nβ {betas[arm]:.3g}" for arm, (name, _) in LOOKS.items()], turned=True)
+    category_axis(axis, [f"{name}\nβ {betas[arm]:.3g}" for arm, (name, _) in LOOKS.items()], turned=True)
     percent(axis, "accuracy")
     axis.set(ylim=(-0.03, 1.05))
     return figure
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """Controls a to f, paired by seed."""
-    world = world_of(data)
-    robust = data.pivot_table(index="seed", columns="arm", values="robust")
-    at = f"robust accuracy at ε {world.epsilon:g}"
+class _Results(NamedTuple):
+    """`robust` is the robust accuracy: rows are seeds, columns arms."""
 
-    def proposed(control: str) -> str:
-        return f"ours: proposed [H], section 5, control {control}"
+    setup: Setup
+    robust: pd.DataFrame
 
-    return [
-        check(
-            Claim(
-                "a", "drawn without regard to the label, the feature does not break FGSM training",
-                f"{at}: no feature less label-independent one", "below", 0.2, 0.0, proposed("a"),
-            ),
-            robust["natural"] - robust["independent"],
+
+def _read(data: pd.DataFrame) -> _Results:
+    return _Results(setup_of(data), data.pivot_table(index="seed", columns="arm", values="robust"))
+
+
+AT = "robust accuracy at ε {setup.epsilon:g}"
+PROPOSED = "ours: proposed [H], section 5, control "
+
+CLAIMS: ClaimTable[_Results] = ClaimTable(
+    (
+        claim(
+            "a", "drawn without regard to the label, the feature does not break FGSM training",
+            f"{AT}: no feature less label-independent one", below=0.2, source=PROPOSED + "a",
+            value=lambda n: n.robust["natural"] - n.robust["independent"],
         ),
-        check(
-            Claim(
-                "b", "the feature in half of the classes is enough to break it",
-                f"{at}: no feature less five classes", "above", 0.2, 0.0, proposed("b"),
-            ),
-            robust["natural"] - robust["half"],
+        claim(
+            "b", "the feature in half of the classes is enough to break it",
+            f"{AT}: no feature less five classes", above=0.2, source=PROPOSED + "b",
+            value=lambda n: n.robust["natural"] - n.robust["half"],
         ),
-        check(
-            Claim(
-                "c", "a feature that is right in about half of the images breaks less",
-                f"{at}: ρ 0.5 less ρ 1", "above", 0.0, 0.0, proposed("c"),
-            ),
-            robust["partial"] - robust["sign"],
+        claim(
+            "c", "a feature that is right in about half of the images breaks less",
+            f"{AT}: ρ 0.5 less ρ 1", above=0.0, source=PROPOSED + "c",
+            value=lambda n: n.robust["partial"] - n.robust["sign"],
         ),
-        check(
-            Claim(
-                "d", "the cue works through sharp edges: smooth waves break less",
-                f"{at}: cosine less sign", "above", 0.0, 0.0, proposed("d") + " and 2.3",
-            ),
-            robust["cosine"] - robust["sign"],
+        claim(
+            "d", "the cue works through sharp edges: smooth waves break less",
+            f"{AT}: cosine less sign", above=0.0, source=PROPOSED + "d and 2.3",
+            value=lambda n: n.robust["cosine"] - n.robust["sign"],
         ),
-        check(
-            Claim(
-                "e", "a feature of high frequency breaks FGSM training as well",
-                f"{at}: no feature less high frequencies", "above", 0.2, 0.0, proposed("e"),
-            ),
-            robust["natural"] - robust["high"],
+        claim(
+            "e", "a feature of high frequency breaks FGSM training as well",
+            f"{AT}: no feature less high frequencies", above=0.2, source=PROPOSED + "e",
+            value=lambda n: n.robust["natural"] - n.robust["high"],
         ),
-        check(
-            Claim(
-                "f_high", "what counts is how far the feature stands out: at equal SNR high frequencies break alike",
-                f"{at}: absolute difference of high frequencies, matched, and the paper's", "below", 0.2, 0.0,
-                proposed("f"),
-            ),
-            (robust["high matched"] - robust["sign"]).abs(),
+        claim(
+            "f_high", "what counts is how far the feature stands out: at equal SNR high frequencies break alike",
+            f"{AT}: absolute difference of high frequencies, matched, and the paper's", below=0.2,
+            source=PROPOSED + "f", value=lambda n: (n.robust["high matched"] - n.robust["sign"]).abs(),
         ),
-        check(
-            Claim(
-                "f_random", "and so do random directions",
-                f"{at}: absolute difference of random directions, matched, and the paper's", "below", 0.2, 0.0,
-                proposed("f"),
-            ),
-            (robust["random matched"] - robust["sign"]).abs(),
+        claim(
+            "f_random", "and so do random directions",
+            f"{AT}: absolute difference of random directions, matched, and the paper's", below=0.2,
+            source=PROPOSED + "f", value=lambda n: (n.robust["random matched"] - n.robust["sign"]).abs(),
         ),
-    ]  # fmt: skip
+    ),
+    read=_read,
+    words=_Results._asdict,
+)  # fmt: skip
+"""Controls a to f, paired by seed."""
 
 
 RECIPE = Recipe(
@@ -200,5 +199,5 @@ RECIPE = Recipe(
     studies=STUDIES,
     collect=collect,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

@@ -6,21 +6,24 @@ and after the break, which are recollected [M].
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.claims import ClaimTable, claim
 from analyses.core.runner import StudyRunner
+from cotoolkit.plotting.style import BLUE, PAGE, VERMILION
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
-from figures.co_features.watched import beside_break, courses, watched_study
-from figures.co_features.world import WORLDS
-from figures.elements import mark_breakpoint, percent, sheet, zero_line
+from figures.co_features.setups.around_breakpoint import beside_breakpoint, kept_study, run_courses
+from figures.co_features.setups.setup import SETUPS
+from figures.elements import mark_breakpoint, new_figure, percent, zero_line
 from figures.recipe import Recipe
-from figures.style import BLUE, PAGE, VERMILION
 
-STUDIES: dict[Scale, tuple[Study, ...]] = {scale: (watched_study(world),) for scale, world in WORLDS.items()}
+STUDIES: dict[Scale, tuple[Study, ...]] = {scale: (kept_study(setup),) for scale, setup in SETUPS.items()}
 
 ABOVE_RANDOM = 0.2
 """s well above random, whose mean is 0 (ours)."""
@@ -36,7 +39,7 @@ SOURCE = "ours: test of the shortcut, P9 (measure of the spec, [D][H])"
 
 def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per arm with the feature, seed and iteration."""
-    found = courses(WORLDS[scale], runner)
+    found = run_courses(SETUPS[scale], runner)
     columns = ["arm", "seed", "iteration", "kept", "breakpoint", "before", "after", "random"]
     parts = [f"{attack}_{part}" for attack in ("fgsm", "pgd") for part in ("inside", "cancelled")]
     with_feature = found["arm"].isin(["fgsm_with", "pgd_with"])
@@ -45,7 +48,7 @@ def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
 
 def draw(data: pd.DataFrame) -> Figure:
     """Energy in the span above, cancelling below; FGSM training left, PGD training right; one line per seed."""
-    figure, axes = sheet(PAGE, 3.6, 2, 2, sharex=True, sharey="row")
+    figure, axes = new_figure(PAGE, 3.6, 2, 2, sharex=True, sharey="row")
     for column, (arm, title) in enumerate((("fgsm_with", "FGSM training"), ("pgd_with", "PGD training"))):
         runs = data[data["arm"] == arm]
         for axis, part in zip(axes[:, column], ("inside", "cancelled"), strict=True):
@@ -70,58 +73,61 @@ def _lines(axis: Axes, runs: pd.DataFrame, part: str) -> None:
             axis.plot(run["iteration"], run[f"{attack}_{part}"], color=colour, ls=line, lw=0.9, label=named)
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """The feature is attacked before the break and not after it."""
-    random = float(data["random"].iloc[0])
-    before, after = (beside_break(data, "fgsm_with", "fgsm_cancelled", side) for side in ("before", "after"))
-    share_before, share_after = (beside_break(data, "fgsm_with", "fgsm_inside", side) for side in ("before", "after"))
-    return [
-        check(
-            Claim(
-                "cancels", "before the break FGSM cancels the own feature", "s of FGSM before the break (random: 0)",
-                "above", ABOVE_RANDOM, 0.0, SOURCE,
-            ),
-            before,
+class _Results(NamedTuple):
+    """Of the networks that broke at their breakpoint; `random` is r of random signs."""
+
+    data: pd.DataFrame
+    random: float
+
+    def cancelled(self, side: str, arm: str = "fgsm_with") -> np.ndarray:
+        """S of FGSM before or after the breakpoint, one number per seed that broke."""
+        return beside_breakpoint(self.data, arm, "fgsm_cancelled", side)
+
+    def inside(self, side: str) -> np.ndarray:
+        """R of FGSM before or after the breakpoint, over that of random signs."""
+        return beside_breakpoint(self.data, "fgsm_with", "fgsm_inside", side) / self.random
+
+
+CLAIMS: ClaimTable[_Results] = ClaimTable(
+    (
+        claim(
+            "cancels", "before the break FGSM cancels the own feature", "s of FGSM before the break (random: 0)",
+            above=ABOVE_RANDOM, source=SOURCE, value=lambda n: n.cancelled("before"),
         ),
-        check(
-            Claim("forgets", "after it, it does not", "s of FGSM after the break", "below", ABOUT_RANDOM, 0.0, SOURCE),
-            after,
+        claim(
+            "forgets", "after it, it does not", "s of FGSM after the break", below=ABOUT_RANDOM, source=SOURCE,
+            value=lambda n: n.cancelled("after"),
         ),
-        check(
-            Claim("falls", "s falls at the break", "s of FGSM: after less before", "below", 0.0, 0.0, SOURCE),
-            after - before,
+        claim(
+            "falls", "s falls at the break", "s of FGSM: after less before", below=0.0, source=SOURCE,
+            value=lambda n: n.cancelled("after") - n.cancelled("before"),
         ),
-        check(
-            Claim(
-                "inside_before", "before the break FGSM lies in the span of the features more than random signs",
-                "r of FGSM before the break, over rank / d", "above", LIKE_RANDOM, 1.0, SOURCE,
-            ),
-            share_before / random,
+        claim(
+            "inside_before", "before the break FGSM lies in the span of the features more than random signs",
+            "r of FGSM before the break, over rank / d", above=LIKE_RANDOM, null=1.0, source=SOURCE,
+            value=lambda n: n.inside("before"),
         ),
-        check(
-            Claim(
-                "inside_after", "after it, no more than random signs", "r of FGSM after the break, over rank / d",
-                "below", LIKE_RANDOM, 1.0, SOURCE,
-            ),
-            share_after / random,
+        claim(
+            "inside_after", "after it, no more than random signs", "r of FGSM after the break, over rank / d",
+            below=LIKE_RANDOM, null=1.0, source=SOURCE, value=lambda n: n.inside("after"),
         ),
-        check(
-            Claim(
-                "pgd_keeps", "PGD training goes on being attacked through the feature",
-                "s of FGSM on PGD-trained networks at the iteration after the break", "above", ABOVE_RANDOM, 0.0,
-                SOURCE,
-            ),
-            beside_break(data, "pgd_with", "fgsm_cancelled", "after"),
+        claim(
+            "pgd_keeps", "PGD training goes on being attacked through the feature",
+            "s of FGSM on PGD-trained networks at the iteration after the break", above=ABOVE_RANDOM, source=SOURCE,
+            value=lambda n: n.cancelled("after", "pgd_with"),
         ),
-    ]  # fmt: skip
+    ),
+    read=lambda data: _Results(data, float(data["random"].iloc[0])),
+)  # fmt: skip
+"""The feature is attacked before the breakpoint and not after it."""
 
 
 RECIPE = Recipe(
     name="co_features/feature_share",
     shows="How much of a perturbation cancels the injected feature, through training and across the break",
-    item="perturbations before and after the break, in numbers (spec's measures [D][H])",
+    item="perturbations before and after the break, in numbers (measures of our specification)",
     studies=STUDIES,
     collect=collect,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

@@ -7,18 +7,19 @@ spec). Here the features have Euclidean norm 1, and the radius is half that of t
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.claims import ClaimTable, claim
 from analyses.core.runner import StudyRunner
+from cotoolkit.plotting.style import METHOD_STYLES, PAGE
 from cotoolkit.studies.scale import Scale
-from figures.co_features.cells import Cell, cell_table, lines, study_of
-from figures.co_features.world import WORLDS, World, inject
-from figures.elements import band, percent, sheet
+from figures.co_features.setups.grid_points import GridPoint, grid_study, grid_table, lines
+from figures.co_features.setups.setup import SETUPS, Setup, inject
+from figures.elements import new_figure, percent, seed_band
 from figures.recipe import Recipe
-from figures.style import METHODS, PAGE
 
 PIXELS = {"digits": 64, "fashion_mnist": 784, "cifar10": 3072, "cifar100": 3072}
 """Entries of an image, by data set."""
@@ -27,70 +28,75 @@ STRENGTHS = (0.0, 0.6, 1.0)
 """Of the feature, in radii."""
 
 
-def radius(world: World) -> float:
-    """Half of the radius of the l2 ball around the world's L-inf ball, to three digits."""
-    return float(f"{world.epsilon * math.sqrt(PIXELS[world.base['data']['name']]) / 2:.3g}")
+def radius(setup: Setup) -> float:
+    """Half of the radius of the l2 ball around the setup's L-inf ball, to three digits."""
+    return float(f"{setup.epsilon * math.sqrt(PIXELS[setup.base['data']['name']]) / 2:.3g}")
 
 
-def _cells(world: World) -> list[Cell]:
-    epsilon = radius(world)
+def _grid(setup: Setup) -> list[GridPoint]:
+    epsilon = radius(setup)
     found = []
     for strength in STRENGTHS:
         feature = inject(round(strength * epsilon, 6))
         feature["carrier"] = {"name": "paired", "norm": "l2"}
-        for name, method in (("fgsm", "fgsm"), ("pgd", world.pgd)):
+        for name, method in (("fgsm", "fgsm"), ("pgd", setup.pgd)):
             label = {"method": name, "beta": feature["beta"], "epsilon": epsilon}
-            found.append(Cell(label, world.arm(method=method, epsilon=epsilon, norm="l2", intervention=feature)))
+            found.append(GridPoint(label, setup.arm(method=method, epsilon=epsilon, norm="l2", intervention=feature)))
     return found
 
 
-STUDIES = {scale: (study_of(world, "l2", _cells(world)),) for scale, world in WORLDS.items()}
+STUDIES = {scale: (grid_study(setup, "l2", _grid(setup)),) for scale, setup in SETUPS.items()}
 
 
 def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per method, strength and seed."""
-    world = WORLDS[scale]
-    return cell_table(runner, world, STUDIES[scale][0], _cells(world))
+    setup = SETUPS[scale]
+    return grid_table(runner, setup, STUDIES[scale][0], _grid(setup))
 
 
 def draw(data: pd.DataFrame) -> Figure:
     """Robust and clean accuracy against the strength."""
-    figure, axes = sheet(PAGE, 2.5, 1, 2, sharey=True)
+    figure, axes = new_figure(PAGE, 2.5, 1, 2, sharey=True)
     shown = data.assign(strength=data["beta"] / data["epsilon"])
     for axis, measure in zip(axes, ("robust", "clean"), strict=True):
         for method, rows in shown.groupby("method"):
-            name, colour, line = METHODS[str(method)]
-            band(axis, rows, "strength", measure, colour=colour, line=line, marker="o", label=name)
+            name, colour, line = METHOD_STYLES[str(method)]
+            seed_band(axis, rows, "strength", measure, colour=colour, line=line, marker="o", label=name)
         axis.set(title=f"{measure} accuracy", xlabel="strength of the feature, β / ε (both l2)", ylim=(-0.03, 1.03))
     axes[1].legend(loc="lower right")
     percent(axes[0], "accuracy")
     return figure
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """P1 in l2, paired by seed."""
-    robust = lines(data, "method")
-    epsilon, betas = data["epsilon"].iloc[0], sorted(set(data["beta"]))
-    worst = robust["fgsm"][betas[1:]].min(axis=1)
-    source = "ours: hypothesis, recollected [M], 4.2 (other norms)"
-    return [
-        check(
-            Claim(
-                "P1", "the feature breaks training with one l2 step",
-                f"robust accuracy at l2 radius {epsilon:g}: β 0 less the worst strength above 0",
-                "above", 0.2, 0.0, source,
-            ),
-            robust["fgsm"][0.0] - worst,
+class _Results(NamedTuple):
+    epsilon: float
+    robust: dict[str, pd.DataFrame]
+
+    def fall(self, method: str) -> pd.Series[float]:
+        """Robust accuracy without the feature less the worst with it, by seed."""
+        robust = self.robust[method]
+        return robust[0.0] - robust.drop(columns=0.0).min(axis=1)
+
+
+SOURCE = "ours: hypothesis, recollected [M], 4.2 (other norms)"
+
+CLAIMS: ClaimTable[_Results] = ClaimTable(
+    (
+        claim(
+            "P1", "the feature breaks training with one l2 step",
+            "robust accuracy at l2 radius {epsilon:g}: β 0 less the worst strength above 0", above=0.2, source=SOURCE,
+            value=lambda n: n.fall("fgsm"),
         ),
-        check(
-            Claim(
-                "P5", "and training with several steps does not break",
-                f"robust accuracy of PGD training at l2 radius {epsilon:g}: β 0 less the worst strength above 0",
-                "below", 0.2, 0.0, source,
-            ),
-            robust["pgd"][0.0] - robust["pgd"][betas[1:]].min(axis=1),
+        claim(
+            "P5", "and training with several steps does not break",
+            "robust accuracy of PGD training at l2 radius {epsilon:g}: β 0 less the worst strength above 0", below=0.2,
+            source=SOURCE, value=lambda n: n.fall("pgd"),
         ),
-    ]  # fmt: skip
+    ),
+    read=lambda data: _Results(data["epsilon"].iloc[0], lines(data, "method")),
+    words=_Results._asdict,
+)  # fmt: skip
+"""P1 in l2, paired by seed."""
 
 
 RECIPE = Recipe(
@@ -100,5 +106,5 @@ RECIPE = Recipe(
     studies=STUDIES,
     collect=collect,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

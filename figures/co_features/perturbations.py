@@ -10,24 +10,29 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.claims import ClaimTable, claim
 from analyses.core.runner import StudyRunner
 from cotoolkit.attacks.gradient import fgsm
+from cotoolkit.plotting.style import PAGE
 from cotoolkit.runs.checkpoints import evaluation_points, trained_series
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.scale import Scale
-from figures.co_features.watched import across_break, across_break_studies, around, injection_of
-from figures.co_features.world import WORLDS
-from figures.elements import sheet
+from figures.co_features.setups.around_breakpoint import (
+    across_breakpoint,
+    across_breakpoint_studies,
+    breakpoint_sides,
+    injection_of,
+)
+from figures.co_features.setups.setup import SETUPS
+from figures.elements import new_figure
 from figures.recipe import Recipe
-from figures.style import PAGE
 
 CLASSES = (0, 1, 2, 3)
 
 STAGES = {"early": "δ early", "before": "δ before", "after": "δ after", "last": "δ at the end"}
 """Half-way to the break, before and after it, and at the end of training."""
 
-STUDIES = across_break_studies(["fgsm"])
+STUDIES = across_breakpoint_studies(["fgsm"])
 
 SOURCE = "ours: hypothesis, recollected [M] (perturbations before and after)"
 
@@ -38,7 +43,7 @@ def pictures(folder: RunFolder) -> pd.DataFrame:
     Beside them the iteration of each stage, as `at_STAGE`.
     """
     config, points = folder.config(), evaluation_points(folder.config())
-    before, after = around(folder)
+    before, after = breakpoint_sides(folder)
     kept = folder.kept()
     at = {"early": min(kept, key=lambda one: abs(one - before / 2)), "before": before, "after": after, "last": kept[-1]}
     chosen = [int((points.labels == label).nonzero()[0, 0]) for label in CLASSES]
@@ -57,13 +62,13 @@ def pictures(folder: RunFolder) -> pd.DataFrame:
 
 def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per seed, image and pixel."""
-    return across_break(WORLDS[scale], runner, pictures, ["fgsm"]).assign(scale=scale)
+    return across_breakpoint(SETUPS[scale], runner, pictures, ["fgsm"]).assign(scale=scale)
 
 
 def draw(data: pd.DataFrame) -> Figure:
     """Rows are images, columns the image, its feature, and FGSM's perturbation at four stages; the first seed."""
     run = data[data["seed"] == data["seed"].min()]
-    figure, axes = sheet(PAGE, 4.5, len(CLASSES), 2 + len(STAGES))
+    figure, axes = new_figure(PAGE, 4.5, len(CLASSES), 2 + len(STAGES))
     for row, (_, pixels) in zip(axes, run.groupby("image"), strict=True):
         for axis, name in zip(row, ("x", "v", *STAGES), strict=True):
             plane = pixels.pivot_table(index="row", columns="column", values=name).to_numpy()
@@ -89,37 +94,33 @@ def _cancelled(data: pd.DataFrame, stage: str) -> np.ndarray:
     return (-(data[stage] * data["v"])).groupby(data["seed"]).mean().to_numpy()
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """What one should see in the pictures, counted over the pictures of all seeds; thresholds are ours."""
-    before, after = _cancelled(data, "before"), _cancelled(data, "after")
-    return [
-        check(
-            Claim(
-                "visible", "before the break the perturbation shows the feature, reversed",
-                "s over the pictures before the break (random: 0)", "above", 0.2, 0.0, SOURCE,
-            ),
-            before,
+CLAIMS: ClaimTable[pd.DataFrame] = ClaimTable(
+    (
+        claim(
+            "visible", "before the break the perturbation shows the feature, reversed",
+            "s over the pictures before the break (random: 0)", above=0.2, source=SOURCE,
+            value=lambda data: _cancelled(data, "before"),
         ),
-        check(
-            Claim(
-                "gone", "after the break the pattern is gone", "s over the pictures after the break", "below", 0.1, 0.0,
-                SOURCE,
-            ),
-            after,
+        claim(
+            "gone", "after the break the pattern is gone", "s over the pictures after the break", below=0.1,
+            source=SOURCE, value=lambda data: _cancelled(data, "after"),
         ),
-        check(
-            Claim("fades", "the pattern fades at the break", "s: after less before", "below", 0.0, 0.0, SOURCE),
-            after - before,
+        claim(
+            "fades", "the pattern fades at the break", "s: after less before", below=0.0, source=SOURCE,
+            value=lambda data: _cancelled(data, "after") - _cancelled(data, "before"),
         ),
-    ]  # fmt: skip
+    ),
+    read=lambda data: data,
+)  # fmt: skip
+"""What one should see in the pictures, counted over the pictures of all seeds; thresholds are ours."""
 
 
 RECIPE = Recipe(
     name="co_features/perturbations",
     shows="FGSM's perturbations beside the injected feature, before and after the break",
-    item="samples and perturbations (recollected [M]; number not found)",
+    item="samples and perturbations (recollected; number not found)",
     studies=STUDIES,
     collect=collect,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

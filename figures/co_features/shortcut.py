@@ -16,15 +16,15 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.claims import ClaimTable, claim
 from analyses.core.runner import StudyRunner
 from cotoolkit.data import apply_intervention, load
+from cotoolkit.plotting.style import BLUE, GREY, PAGE, VERMILION
 from cotoolkit.studies.scale import Scale
-from figures.co_features.cells import Cell, cell_table, study_of
-from figures.co_features.world import WORLDS, Settings, World, world_of
-from figures.elements import band, dots, names_below, percent, sheet
+from figures.co_features.setups.grid_points import GridPoint, grid_study, grid_table
+from figures.co_features.setups.setup import SETUPS, Settings, Setup, setup_of
+from figures.elements import category_axis, new_figure, percent, seed_band, seed_points
 from figures.recipe import Recipe
-from figures.style import BLUE, GREY, PAGE, VERMILION
 from interventions.carriers import Paired
 
 RIDGE = 1e-3
@@ -59,6 +59,9 @@ def whitened_classifier(
         labels: (N,), every class among them.
         features: what is added to the images of each class, (K, D).
         ridge: added to the eigenvalues of the within-class covariance.
+
+    Returns:
+        Its weights (K, D) and biases (K,).
     """
     means = np.stack([images[labels == label].mean(axis=0) for label in range(len(features))])
     residual = images - means[labels]
@@ -74,6 +77,15 @@ def worst_case_accuracy(
     """Exact share of the images (N, D) that no perturbation of L-inf norm `epsilon` turns to another class.
 
     Each rival class j has a worst perturbation of its own, -epsilon sign(w_y - w_j), and one rival is enough.
+
+    Args:
+        linear: classifier of K classes.
+        images: (N, D).
+        labels: (N,).
+        epsilon: radius.
+
+    Returns:
+        The share, in [0, 1].
     """
     scores = images @ linear.weights.T + linear.bias
     between = linear.weights[labels][:, None] - linear.weights[None]
@@ -82,26 +94,26 @@ def worst_case_accuracy(
     return float((margins.min(axis=1) > 0).mean())
 
 
-def _cells(world: World) -> list[Cell]:
-    data = world.base["data"]
+def _grid(setup: Setup) -> list[GridPoint]:
+    data = setup.base["data"]
     unrelated: Settings = {"data": {**data, "name": f"figures.co_features.sources:unrelated_{data['name']}"}}
-    unrelated["normalise"] = world.config(world.arm(), 0).statistics
+    unrelated["normalise"] = setup.config(setup.arm(), 0).statistics
     return [
-        Cell({"arm": "standard 0"}, world.arm(0.0, method="standard")),
-        Cell({"arm": "standard"}, world.arm(method="standard")),
-        Cell({"arm": "pgd"}, world.arm(method=world.pgd)),
-        Cell({"arm": "pgd unrelated"}, world.arm(method=world.pgd, **unrelated)),
+        GridPoint({"arm": "standard 0"}, setup.arm(0.0, method="standard")),
+        GridPoint({"arm": "standard"}, setup.arm(method="standard")),
+        GridPoint({"arm": "pgd"}, setup.arm(method=setup.pgd)),
+        GridPoint({"arm": "pgd unrelated"}, setup.arm(method=setup.pgd, **unrelated)),
     ]
 
 
-STUDIES = {scale: (study_of(world, "shortcut", _cells(world)),) for scale, world in WORLDS.items()}
+STUDIES = {scale: (grid_study(setup, "shortcut", _grid(setup)),) for scale, setup in SETUPS.items()}
 
 
-def _linear_rows(world: World) -> pd.DataFrame:
+def _linear_rows(setup: Setup) -> pd.DataFrame:
     """The linear classifier by strength and seed (of the split): columns arm, beta, seed, clean, robust."""
     rows = []
-    for seed in world.seeds:
-        config = world.config(world.arm(0.0), seed)
+    for seed in setup.seeds:
+        config = setup.config(setup.arm(0.0), seed)
         splits = load(config.data, seed)
         (train, labels), (test, test_labels) = (
             apply_intervention(part, config.intervention, seed, torch.device("cpu"), train=part is splits.train)
@@ -109,15 +121,15 @@ def _linear_rows(world: World) -> pd.DataFrame:
         )
         vectors = _flat(Paired().vectors(splits.train.classes, splits.train.shape))
         for strength in STRENGTHS:
-            beta = strength * world.epsilon
+            beta = strength * setup.epsilon
             linear = whitened_classifier(_flat(train), labels.numpy(), beta * vectors)
             shown = _flat(test) + beta * vectors[test_labels.numpy()]
             found = {
                 key: worst_case_accuracy(linear, shown, test_labels.numpy(), epsilon)
-                for key, epsilon in (("clean", 0.0), ("robust", world.epsilon))
+                for key, epsilon in (("clean", 0.0), ("robust", setup.epsilon))
             }
             rows.append({"arm": "linear", "beta": beta, "seed": seed, **found})
-    return pd.DataFrame(rows).assign(scale=world.scale)
+    return pd.DataFrame(rows).assign(scale=setup.scale)
 
 
 def _flat(images: Tensor) -> NDArray[np.float64]:
@@ -127,67 +139,78 @@ def _flat(images: Tensor) -> NDArray[np.float64]:
 
 def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per arm (and strength of the linear one) and seed."""
-    world = WORLDS[scale]
-    trained = cell_table(runner, world, STUDIES[scale][0], _cells(world))
-    return pd.concat([_linear_rows(world), trained], ignore_index=True).assign(epsilon=world.epsilon)
+    setup = SETUPS[scale]
+    trained = grid_table(runner, setup, STUDIES[scale][0], _grid(setup))
+    return pd.concat([_linear_rows(setup), trained], ignore_index=True).assign(epsilon=setup.epsilon)
 
 
 def draw(data: pd.DataFrame) -> Figure:
     """The linear classifier against the strength; the trained arms side by side."""
-    figure, (linear, trained) = sheet(PAGE, 2.6, 1, 2, sharey=True)
+    figure, (linear, trained) = new_figure(PAGE, 2.6, 1, 2, sharey=True)
     rows = data[data["arm"] == "linear"].assign(strength=data["beta"] / data["epsilon"])
-    band(linear, rows, "strength", "clean", colour=GREY, marker="o", label="clean")
-    band(linear, rows, "strength", "robust", colour=VERMILION, line="--", marker="s", label="worst case, exact")
+    seed_band(linear, rows, "strength", "clean", colour=GREY, marker="o", label="clean")
+    seed_band(linear, rows, "strength", "robust", colour=VERMILION, line="--", marker="s", label="worst case, exact")
     linear.set(title="linear classifier", xlabel="strength of the feature, β / ε", ylim=(-0.03, 1.05))
     linear.legend(loc="center right")
     percent(linear, "accuracy")
     for place, (arm, (_, colour, measure)) in enumerate(LOOKS.items()):
-        dots(trained, place, data.loc[data["arm"] == arm, measure].tolist(), colour)
-    names_below(trained, [name for name, *_ in LOOKS.values()])
-    world = world_of(data)
-    trained.set(title=f"trained networks, β / ε = {world.beta / world.epsilon:.2g}")
+        seed_points(trained, place, data.loc[data["arm"] == arm, measure].tolist(), colour)
+    category_axis(trained, [name for name, *_ in LOOKS.values()])
+    setup = setup_of(data)
+    trained.set(title=f"trained networks, β / ε = {setup.beta / setup.epsilon:.2g}")
     return figure
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """P2 and P3; how much is "clearly" is ours."""
-    world = world_of(data)
+class _Results(NamedTuple):
+    """Accuracies, rows are seeds: of the linear classifier by (measure, strength in radii), of networks by arm.
+
+    `used` is the strength of the linear classifier that is nearest to the setup's.
+    """
+
+    setup: Setup
+    used: float
+    linear: pd.DataFrame
+    clean: pd.DataFrame
+    robust: pd.DataFrame
+
+
+def _read(data: pd.DataFrame) -> _Results:
+    setup = setup_of(data)
     rows = data[data["arm"] == "linear"].assign(strength=data["beta"] / data["epsilon"]).round({"strength": 3})
     linear = rows.pivot_table(index="seed", columns="strength", values=["clean", "robust"])
     clean, robust = (data.pivot_table(index="seed", columns="arm", values=measure) for measure in ("clean", "robust"))
-    used = min(STRENGTHS, key=lambda strength: abs(strength - world.beta / world.epsilon))
-    return [
-        check(
-            Claim(
-                "P2_linear", "the feature helps a linear classifier",
-                f"clean accuracy: β / ε {used:g} less 0", "above", 0.0, 0.0, "paper [P]: abstract (P2)",
-            ),
-            linear["clean", used] - linear["clean", 0.0],
+    used = min(STRENGTHS, key=lambda strength: abs(strength - setup.beta / setup.epsilon))
+    return _Results(setup, used, linear, clean, robust)
+
+
+CLAIMS: ClaimTable[_Results] = ClaimTable(
+    (
+        claim(
+            "P2_linear", "the feature helps a linear classifier", "clean accuracy: β / ε {used:g} less 0",
+            above=0.0, source="paper [P]: abstract (P2)",
+            value=lambda n: n.linear["clean", n.used] - n.linear["clean", 0.0],
         ),
-        check(
-            Claim(
-                "P2_network", "the feature helps plain training",
-                f"clean accuracy: β {world.beta:g} less 0", "above", 0.0, 0.0, "paper [P]: abstract (P2)",
-            ),
-            clean["standard"] - clean["standard 0"],
+        claim(
+            "P2_network", "the feature helps plain training", "clean accuracy: β {setup.beta:g} less 0",
+            above=0.0, source="paper [P]: abstract (P2)",
+            value=lambda n: n.clean["standard"] - n.clean["standard 0"],
         ),
-        check(
-            Claim(
-                "P3_linear", "read linearly, the feature gives no robustness",
-                f"exact worst-case accuracy at ε {world.epsilon:g}, β / ε {used:g}", "below", 0.05, 0.0,
-                "ours: numerical check of the spec [N], 2.3",
-            ),
-            linear["robust", used],
+        claim(
+            "P3_linear", "read linearly, the feature gives no robustness",
+            "exact worst-case accuracy at ε {setup.epsilon:g}, β / ε {used:g}", below=0.05,
+            source="ours: numerical check of the spec [N], 2.3", value=lambda n: n.linear["robust", n.used],
         ),
-        check(
-            Claim(
-                "P3_network", "the feature alone does not give the robustness that it gives with natural images",
-                f"robust accuracy of PGD training at ε {world.epsilon:g}, β {world.beta:g}: own images less unrelated",
-                "above", 0.1, 0.0, "paper [P]: abstract (P3)",
-            ),
-            robust["pgd"] - robust["pgd unrelated"],
+        claim(
+            "P3_network", "the feature alone does not give the robustness that it gives with natural images",
+            "robust accuracy of PGD training at ε {setup.epsilon:g}, β {setup.beta:g}: own images less unrelated",
+            above=0.1, source="paper [P]: abstract (P3)",
+            value=lambda n: n.robust["pgd"] - n.robust["pgd unrelated"],
         ),
-    ]  # fmt: skip
+    ),
+    read=_read,
+    words=_Results._asdict,
+)  # fmt: skip
+"""P2 and P3; how much is "clearly" is ours."""
 
 
 RECIPE = Recipe(
@@ -197,5 +220,5 @@ RECIPE = Recipe(
     studies=STUDIES,
     collect=collect,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

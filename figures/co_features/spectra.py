@@ -12,28 +12,34 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.claims import ClaimTable, claim
 from analyses.core.runner import StudyRunner
 from cotoolkit.attacks.gradient import fgsm
+from cotoolkit.plotting.style import PAGE
 from cotoolkit.runs.checkpoints import evaluation_points, trained_series
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.scale import Scale
-from figures.co_features.watched import POINTS, STATES, across_break, across_break_studies, states
-from figures.co_features.world import WORLDS
-from figures.elements import band, sheet, zero_line
+from figures.co_features.setups.around_breakpoint import (
+    POINTS,
+    STATES,
+    across_breakpoint,
+    across_breakpoint_studies,
+    states,
+)
+from figures.co_features.setups.setup import SETUPS
+from figures.elements import new_figure, seed_band, zero_line
 from figures.recipe import Recipe
-from figures.style import PAGE
 from interventions.frequency import dct2
 
 FEATURE = 2
 """The highest frequency of the paper's ten features, by max(p, q)."""
 
-STUDIES = across_break_studies()
+STUDIES = across_breakpoint_studies()
 
 SOURCE = "ours: hypothesis [H]; not known to be in the paper"
 
 
-def spectra(folder: RunFolder) -> pd.DataFrame:
+def perturbation_spectra(folder: RunFolder) -> pd.DataFrame:
     """One row per state of the run and coefficient: state, p, q, energy.
 
     Energy is the mean over test images and channels of DCT(delta)^2 / epsilon^2, delta being FGSM's.
@@ -51,7 +57,7 @@ def spectra(folder: RunFolder) -> pd.DataFrame:
 
 def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per state, seed and coefficient."""
-    return across_break(WORLDS[scale], runner, spectra).assign(scale=scale)
+    return across_breakpoint(SETUPS[scale], runner, perturbation_spectra).assign(scale=scale)
 
 
 def radial(data: pd.DataFrame) -> pd.DataFrame:
@@ -62,7 +68,7 @@ def radial(data: pd.DataFrame) -> pd.DataFrame:
 
 def draw(data: pd.DataFrame) -> Figure:
     """Energy by coefficient, mean over seeds; on the right by radius."""
-    figure, axes = sheet(PAGE, 2.4, 1, 4, width_ratios=(1, 1, 1, 1.35))
+    figure, axes = new_figure(PAGE, 2.4, 1, 4, width_ratios=(1, 1, 1, 1.35))
     mean = data.groupby(["state", "p", "q"])["energy"].mean()
     norm = LogNorm(max(mean.min(), 1e-2), mean.max())
     for axis, (state, (label, colour, line)) in zip(axes, STATES.items(), strict=False):
@@ -70,7 +76,7 @@ def draw(data: pd.DataFrame) -> Figure:
         axis.set(title=label, xlabel="q (across)")
         axis.grid(visible=False)
         course = radial(data[data["state"] == state])
-        band(axes[3], course, "radius", "energy", colour=colour, line=line, label=label)
+        seed_band(axes[3], course, "radius", "energy", colour=colour, line=line, label=label)
     axes[0].set(ylabel="p (down)")
     bar = figure.colorbar(shown, ax=axes[:3], shrink=0.75, pad=0.02)
     bar.set_label("energy / ε²")
@@ -93,43 +99,37 @@ def _share(data: pd.DataFrame, state: str, *, low: bool) -> np.ndarray:
     return ((energy * inside).groupby(run["seed"]).sum() / energy.groupby(run["seed"]).sum()).to_numpy()
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """The energy leaves the features' frequencies at the break."""
-    low, high = (
-        {state: _share(data, state, low=side) for state in ("before", "after", "trained")} for side in (True, False)
-    )
-    span = f"share of energy at max(p, q) ≤ {FEATURE}"
-    return [
-        check(
-            Claim(
-                "low", "the perturbation leaves the frequencies of the features at the break",
-                f"{span}: after less before", "below", 0.0, 0.0, SOURCE,
-            ),
-            low["after"] - low["before"],
+SPAN = f"share of energy at max(p, q) ≤ {FEATURE}"
+
+CLAIMS: ClaimTable[pd.DataFrame] = ClaimTable(
+    (
+        claim(
+            "low", "the perturbation leaves the frequencies of the features at the break",
+            f"{SPAN}: after less before", below=0.0, source=SOURCE,
+            value=lambda data: _share(data, "after", low=True) - _share(data, "before", low=True),
         ),
-        check(
-            Claim(
-                "high", "it moves to the upper half of the frequencies",
-                "share of energy in the upper half of max(p, q): after less before", "above", 0.0, 0.0, SOURCE,
-            ),
-            high["after"] - high["before"],
+        claim(
+            "high", "it moves to the upper half of the frequencies",
+            "share of energy in the upper half of max(p, q): after less before", above=0.0, source=SOURCE,
+            value=lambda data: _share(data, "after", low=False) - _share(data, "before", low=False),
         ),
-        check(
-            Claim(
-                "pgd", "on PGD-trained networks it stays at the features' frequencies",
-                f"{span}: PGD training less FGSM training after the break", "above", 0.0, 0.0, SOURCE,
-            ),
-            low["trained"] - low["after"],
+        claim(
+            "pgd", "on PGD-trained networks it stays at the features' frequencies",
+            f"{SPAN}: PGD training less FGSM training after the break", above=0.0, source=SOURCE,
+            value=lambda data: _share(data, "trained", low=True) - _share(data, "after", low=True),
         ),
-    ]  # fmt: skip
+    ),
+    read=lambda data: data,
+)  # fmt: skip
+"""The energy leaves the features' frequencies at the breakpoint."""
 
 
 RECIPE = Recipe(
     name="co_features/spectra",
     shows="At which frequencies FGSM's perturbations have their energy, before and after the break",
-    item="spectra of perturbations (4.3 of the spec, [H])",
+    item="spectra of perturbations (4.3 of the spec, a proposal)",
     studies=STUDIES,
     collect=collect,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

@@ -13,34 +13,33 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.claims import ClaimTable, claim
 from analyses.core.runner import StudyRunner
 from cotoolkit.attacks.gradient import fgsm
 from cotoolkit.core.seeding import generator
 from cotoolkit.diagnosis.measuring.fgsm_segment import along
 from cotoolkit.evaluation.protocol import Protocol, evaluate
+from cotoolkit.plotting.style import PAGE
 from cotoolkit.runs.checkpoints import evaluation_points, trained_series
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.scale import Scale
-from figures.co_features.watched import (
+from figures.co_features.setups.around_breakpoint import (
     POINTS,
     STATES,
-    across_break,
-    across_break_studies,
-    hidden_on_the_way,
-    second_step,
+    across_breakpoint,
+    across_breakpoint_studies,
     states,
 )
-from figures.co_features.world import WORLDS
-from figures.elements import band, dots, names_below, percent, sheet
+from figures.co_features.setups.perturbation_measures import hidden_on_the_way, second_step
+from figures.co_features.setups.setup import SETUPS
+from figures.elements import category_axis, new_figure, percent, seed_band, seed_points
 from figures.recipe import Recipe
-from figures.style import PAGE
 
 STEPS = (1, 2, 3, 5, 10, 50)
 FRACTIONS = tuple(round(0.05 * step, 2) for step in range(31))
 """Of the FGSM step, 0 to 1.5."""
 
-STUDIES = across_break_studies()
+STUDIES = across_breakpoint_studies()
 
 SOURCE = "ours: not known to be in the paper [H]"
 KIM = "ours: boundary distortion as in Kim et al. 2021, not this paper [H]"
@@ -77,20 +76,20 @@ def steps(folder: RunFolder) -> pd.DataFrame:
 
 def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per state, seed and number."""
-    return across_break(WORLDS[scale], runner, steps).assign(scale=scale)
+    return across_breakpoint(SETUPS[scale], runner, steps).assign(scale=scale)
 
 
 def draw(data: pd.DataFrame) -> Figure:
     """Accuracy by number of steps, accuracy along the step, and the two numbers of the second step."""
-    figure, axes = sheet(PAGE, 2.7, 1, 4, width_ratios=(1.3, 1.3, 0.8, 0.8))
+    figure, axes = new_figure(PAGE, 2.7, 1, 4, width_ratios=(1.3, 1.3, 0.8, 0.8))
     for place, (state, (label, colour, line)) in enumerate(STATES.items()):
         run = data[data["state"] == state]
         parts = {name: run[run["measure"] == name] for name in ("pgd", "fgsm_way", "random_way", "cosine", "hidden")}
-        band(axes[0], parts["pgd"], "at", "value", colour=colour, line=line, marker="o", ms=2.5, label=label)
-        band(axes[1], parts["fgsm_way"], "at", "value", colour=colour, line=line)
-        band(axes[1], parts["random_way"], "at", "value", colour=colour, line=":", lw=0.8)
-        dots(axes[2], place, parts["cosine"]["value"].to_list(), colour)
-        dots(axes[3], place, parts["hidden"]["value"].to_list(), colour)
+        seed_band(axes[0], parts["pgd"], "at", "value", colour=colour, line=line, marker="o", ms=2.5, label=label)
+        seed_band(axes[1], parts["fgsm_way"], "at", "value", colour=colour, line=line)
+        seed_band(axes[1], parts["random_way"], "at", "value", colour=colour, line=":", lw=0.8)
+        seed_points(axes[2], place, parts["cosine"]["value"].to_list(), colour)
+        seed_points(axes[3], place, parts["hidden"]["value"].to_list(), colour)
     axes[0].set(xscale="log", xlabel="steps of PGD", title="more steps", ylim=(-0.03, 1.03))
     axes[0].set_xticks(STEPS, [str(step) for step in STEPS])
     axes[0].minorticks_off()
@@ -99,7 +98,7 @@ def draw(data: pd.DataFrame) -> Figure:
     for axis in axes[:2]:
         percent(axis, "accuracy")
     for axis, title in ((axes[2], "cosine of\nsteps 1 and 2"), (axes[3], "right at t = 1,\nwrong before")):
-        names_below(axis, ["before", "after", "PGD"], turned=True)
+        category_axis(axis, ["before", "after", "PGD"], turned=True)
         axis.set_title(title)
     axes[3].set_ylim(bottom=0)
     percent(axes[3], "share of images")
@@ -115,49 +114,46 @@ def _number(data: pd.DataFrame, state: str, measure: str, at: float = 1.0) -> np
     return rows.sort_values("seed")["value"].to_numpy()
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """One step tells the truth before the break and nothing after it; thresholds are ours."""
-    gap = {state: _number(data, state, "pgd", 1) - _number(data, state, "pgd", 50) for state in STATES}
-    cosine = {state: _number(data, state, "cosine") for state in STATES}
-    hidden = {state: _number(data, state, "hidden") for state in STATES}
-    return [
-        check(
-            Claim(
-                "gap_after", "after the break further steps find what one step does not",
-                "accuracy after 1 step less after 50, after the break", "above", 0.5, 0.0, SOURCE,
-            ),
-            gap["after"],
+def _gap(data: pd.DataFrame, state: str) -> np.ndarray:
+    """Accuracy after one step less after 50."""
+    gap: np.ndarray = _number(data, state, "pgd", 1) - _number(data, state, "pgd", 50)
+    return gap
+
+
+CLAIMS: ClaimTable[pd.DataFrame] = ClaimTable(
+    (
+        claim(
+            "gap_after", "after the break further steps find what one step does not",
+            "accuracy after 1 step less after 50, after the break", above=0.5, source=SOURCE,
+            value=lambda data: _gap(data, "after"),
         ),
-        check(
-            Claim(
-                "gap_pgd", "PGD-trained networks lose little to further steps",
-                "the same difference: PGD training less FGSM training after the break", "below", -0.2, 0.0, SOURCE,
-            ),
-            gap["trained"] - gap["after"],
+        claim(
+            "gap_pgd", "PGD-trained networks lose little to further steps",
+            "the same difference: PGD training less FGSM training after the break", below=-0.2, source=SOURCE,
+            value=lambda data: _gap(data, "trained") - _gap(data, "after"),
         ),
-        check(
-            Claim(
-                "turns", "after the break the second step turns away from the first",
-                "cosine of steps 1 and 2: after less before", "below", 0.0, 0.0, SOURCE,
-            ),
-            cosine["after"] - cosine["before"],
+        claim(
+            "turns", "after the break the second step turns away from the first",
+            "cosine of steps 1 and 2: after less before", below=0.0, source=SOURCE,
+            value=lambda data: _number(data, "after", "cosine") - _number(data, "before", "cosine"),
         ),
-        check(
-            Claim(
-                "hidden", "after the break the decision boundary is distorted along the step",
-                "share of images wrong at some t < 1 and right at t = 1: after less before", "above", 0.0, 0.0, KIM,
-            ),
-            hidden["after"] - hidden["before"],
+        claim(
+            "hidden", "after the break the decision boundary is distorted along the step",
+            "share of images wrong at some t < 1 and right at t = 1: after less before", above=0.0, source=KIM,
+            value=lambda data: _number(data, "after", "hidden") - _number(data, "before", "hidden"),
         ),
-    ]  # fmt: skip
+    ),
+    read=lambda data: data,
+)  # fmt: skip
+"""One step tells the truth before the breakpoint and nothing after it; thresholds are ours."""
 
 
 RECIPE = Recipe(
     name="co_features/steps",
     shows="What one step of FGSM misses: further steps, the second step, and the way to the first",
-    item="second step and step profile (4.3 of the spec, [H])",
+    item="second step and step profile (4.3 of the spec, a proposal)",
     studies=STUDIES,
     collect=collect,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

@@ -4,56 +4,38 @@ Nothing of the paper's body could be read: claims are the paper's only where its
 others are recollected [R-*], derived [D] or chosen [M], and count as ours.
 """
 
-from figures.catalogue import Unbuilt
+from figures.catalogue import NotReproduced
 
-RECIPES: tuple[str, ...] = (
-    "predictions",
-    "coefficients",
-    "robustness_curves",
-    "time_course",
-    "low_complexity",
-    "angles",
-    "filters",
-    "maximising_images",
-    "perturbations",
-    "sparse_patches",
-    "low_rank_update",
-    "across_break",
-    "across_break_layers",
-    "across_break_grafts",
-)
-"""Modules of this package, in the order of the gallery."""
-
-UNBUILT: tuple[Unbuilt, ...] = (
-    Unbuilt(
+NOT_REPRODUCED: tuple[NotReproduced, ...] = (
+    NotReproduced(
         "across_break at scale smoke",
         "two rounds of six arms and the measures of all their checkpoints take far more than the three minutes that a "
         "figure may cost there; `cotoolkit analyse across-break` makes it",
     ),
-    Unbuilt(
+    NotReproduced(
         "Cartoon of a pure feature and its dense mixture",
         "a drawing without data; the recipe coefficients shows measured units instead",
     ),
-    Unbuilt(
+    NotReproduced(
         "Clean weights rewritten with robust ones",
         "recollected with low confidence [R-low], its construction and numbers not found; dictionary statistics of "
         "units are in `analyses.mixtures`",
     ),
-    Unbuilt(
+    NotReproduced(
         "Feature images under other trainers, norms and radii",
         "recollected with low confidence [R-low]; the trainers (smoothed adversarial training, named l2(1, 0.5)) are "
         "no methods of this toolkit",
     ),
-    Unbuilt(
+    NotReproduced(
         "Deep networks against their finite-width neural tangent kernel",
         "no training of a linearised network in this toolkit; low_complexity has the tangent kernels of the theory's "
         "network",
     ),
-    Unbuilt(
+    NotReproduced(
         "Adversarial training of low-rank factors U V alone",
         "no training of factors in this toolkit; low_rank_update truncates a full update after training",
     ),
-    Unbuilt(
+    NotReproduced(
         "AlexNet, ResNet-16 and ResNet-34 on CIFAR-10",
         "layers, radii, schedules and all numbers of the paper's tables were not found; the recipes have the plan of "
         "co_features for CIFAR-10 with PreActResNet-18",

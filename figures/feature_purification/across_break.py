@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 
 from analyses.breakpoint_mixtures.plan import AFTER, BEFORE
 from analyses.breakpoint_mixtures.results import MIXTURES, BreakpointResults
-from figures.elements import band, mark_breakpoint, sheet
+from cotoolkit.plotting.style import METHOD_STYLES, PAGE
+from figures.elements import mark_breakpoint, new_figure, seed_band
 from figures.feature_purification.across_break_data import (
     RECIPES_OF,
     claims_of_groups,
@@ -16,7 +17,6 @@ from figures.feature_purification.across_break_data import (
     results_by_group,
     table_of_measures,
 )
-from figures.style import METHODS, PAGE
 
 PANELS = {
     ("accuracy", "pgd-10"): "PGD-10 accuracy",
@@ -50,7 +50,7 @@ def _used(measures: pd.DataFrame) -> pd.Series[bool]:
 def draw(data: pd.DataFrame) -> Figure:
     """Statistics of five arms against iterations since the breakpoint of FGSM; linear within 4 iterations of it."""
     found = results_by_group(data)
-    figure, axes = sheet(PAGE, 3.9 * len(found), 2 * len(found), 3, sharex=True, squeeze=False)
+    figure, axes = new_figure(PAGE, 3.9 * len(found), 2 * len(found), 3, sharex=True, squeeze=False)
     for index, (group, results) in enumerate(found.items()):
         rows = axes[2 * index : 2 * index + 2]
         for axis, ((part, statistic), title) in zip(rows.flat, PANELS.items(), strict=True):
@@ -66,7 +66,7 @@ def draw(data: pd.DataFrame) -> Figure:
 
 def _course(axis: Axes, results: BreakpointResults, part: str, statistic: str) -> None:
     for arm in ARMS:
-        label, colour, line = METHODS[arm]
+        label, colour, line = METHOD_STYLES[arm]
         offsets = sorted(results.rows(arm, part, statistic)["offset"].dropna().unique())
         rows = [results.at(arm, int(offset), part, statistic).rename(offset) for offset in offsets]
         shown = (
@@ -74,7 +74,7 @@ def _course(axis: Axes, results: BreakpointResults, part: str, statistic: str) -
             if rows
             else pd.DataFrame(columns=["offset", "value"], dtype=float)
         )
-        band(axis, shown, "offset", "value", colour=colour, line=line, marker=".", label=label)
+        seed_band(axis, shown, "offset", "value", colour=colour, line=line, marker=".", label=label)
     mark_breakpoint(axis, 0, named=False)
     axis.set_xscale("symlog", linthresh=4)
     axis.set_xticks(TICKS, [str(tick) for tick in TICKS])

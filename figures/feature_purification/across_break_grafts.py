@@ -12,7 +12,8 @@ from analyses.breakpoint_mixtures.plan import AFTER, BEFORE
 from analyses.breakpoint_mixtures.results import BreakpointResults
 from analyses.breakpoint_mixtures.weight_edits import RANKS
 from analyses.core.statistics import estimate
-from figures.elements import percent, sheet
+from cotoolkit.plotting.style import BLUE, PAGE, VERMILION
+from figures.elements import new_figure, percent
 from figures.feature_purification.across_break_data import (
     RECIPES_OF,
     claims_of_groups,
@@ -20,7 +21,6 @@ from figures.feature_purification.across_break_data import (
     results_by_group,
     table_of_measures,
 )
-from figures.style import BLUE, PAGE, VERMILION
 
 GRAFTS = ("none", *(f"graft_{rank}" for rank in RANKS), "graft_full")
 
@@ -44,7 +44,7 @@ def _used(measures: pd.DataFrame) -> pd.Series[bool]:
 def draw(data: pd.DataFrame) -> Figure:
     """FGSM and PGD accuracy of the network before the break with part of the change put in, and as much at random."""
     found = results_by_group(data)
-    figure, axes = sheet(PAGE if len(found) > 1 else 4.2, 2.9, 1, len(found), squeeze=False, sharey=True)
+    figure, axes = new_figure(PAGE if len(found) > 1 else 4.2, 2.9, 1, len(found), squeeze=False, sharey=True)
     for axis, (group, results) in zip(axes[0], found.items(), strict=True):
         for protocol in PROTOCOLS:
             _accuracies(axis, results, protocol)

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from analyses.breakpoint_mixtures.plan import AFTER, BEFORE
 from analyses.breakpoint_mixtures.results import MIXTURE, MIXTURES, BreakpointResults
 from analyses.core.statistics import estimate
-from figures.elements import sheet
+from cotoolkit.plotting.style import BLUE, PAGE, VERMILION
+from figures.elements import new_figure
 from figures.feature_purification.across_break_data import (
     RECIPES_OF,
     claims_of_groups,
@@ -17,7 +18,6 @@ from figures.feature_purification.across_break_data import (
     results_by_group,
     table_of_measures,
 )
-from figures.style import BLUE, PAGE, VERMILION
 
 TITLES = {
     "dense_lineage": "dense share,\nagainst PGD",
@@ -44,7 +44,7 @@ def _used(measures: pd.DataFrame) -> pd.Series[bool]:
 def draw(data: pd.DataFrame) -> Figure:
     """Changes across the break, and the share of the fall in PGD accuracy that comes with one layer's change alone."""
     found = results_by_group(data)
-    figure, axes = sheet(PAGE, 1.9 * len(found) + 0.6, len(found), len(MIXTURES) + 1, squeeze=False, sharey="row")
+    figure, axes = new_figure(PAGE, 1.9 * len(found) + 0.6, len(found), len(MIXTURES) + 1, squeeze=False, sharey="row")
     for row, (group, results) in zip(axes, found.items(), strict=True):
         layers = list(results.rows("fgsm", *MIXTURE)["layer"].unique())
         for axis, (part, statistic) in zip(row, MIXTURES, strict=False):

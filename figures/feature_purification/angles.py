@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 
 from analyses.core.claims import Claim, ClaimResult, check
 from analyses.core.runner import StudyRunner
+from cotoolkit.plotting.style import BLUE, GREEN, GREY, PAGE, VERMILION
 from cotoolkit.studies.scale import Scale
-from figures.elements import dots, names_below, sheet, zero_line
+from figures.elements import category_axis, new_figure, seed_points, zero_line
 from figures.feature_purification.deep import STUDIES, part_of
 from figures.recipe import Recipe
-from figures.style import BLUE, GREEN, GREY, PAGE, VERMILION
 
 SOURCE = "paper [S]: talk abstracts, ordering; threshold ours"
 
@@ -44,18 +44,18 @@ def by_layer(data: pd.DataFrame, pair: str, statistic: str = "median") -> pd.Dat
 def draw(data: pd.DataFrame) -> Figure:
     """Median angle of a layer's units for each pair of networks; dotted: the angle of random vectors' mean |cos|."""
     entries = data.groupby("layer", sort=False)["entries"].first()
-    figure, axis = sheet(PAGE, 2.6)
+    figure, axis = new_figure(PAGE, 2.6)
     for index, (pair, (label, colour, marker)) in enumerate(PAIRS.items()):
         table = by_layer(data, pair)
         for place, layer in enumerate(table.columns):
             shown = label if place == 0 else ""
-            dots(axis, place + 0.2 * (index - 1.5), table[layer].tolist(), colour, marker=marker, label=shown)
+            seed_points(axis, place + 0.2 * (index - 1.5), table[layer].tolist(), colour, marker=marker, label=shown)
     for place, count in enumerate(entries):
         null = np.degrees(np.arccos(np.sqrt(2 / (np.pi * count))))  # of the mean |cos| of random vectors
         axis.plot([place - 0.45, place + 0.45], [null, null], color="black", lw=0.8, ls=":")
     axis.plot([], [], color="black", lw=0.8, ls=":", label="random pairs of n entries")
     zero_line(axis, 45)
-    names_below(axis, [f"layer {name}\nn = {count:.0f}" for name, count in entries.items()])
+    category_axis(axis, [f"layer {name}\nn = {count:.0f}" for name, count in entries.items()])
     axis.set(ylabel="median angle (degrees)", ylim=(-3, 95))
     figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure

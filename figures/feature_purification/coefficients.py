@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 from analyses.core.claims import ClaimResult
 from analyses.core.runner import StudyRunner
 from analyses.purification.tables import SHOWN_QUANTILES
+from cotoolkit.plotting.style import PAGE
 from cotoolkit.studies.scale import Scale
-from figures.elements import sheet
+from figures.elements import new_figure
 from figures.feature_purification.theory import STAGES, STUDIES, collect_largest, judged, tables_of
 from figures.recipe import Recipe
-from figures.style import PAGE
 
 KEYS = (
     "P2-pure", "P2-coverage", "P3-sign", "P3-density", "P3-accumulated", "P8-mixture", "P8-feature", "P8-participation",
@@ -35,7 +35,7 @@ def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
 def draw(data: pd.DataFrame) -> Figure:
     """Sorted sizes of three units' coefficients, and the mixtures of all pure units."""
     tables = tables_of(data)
-    figure, axes = sheet(PAGE, 2.1, 1, len(SHOWN_QUANTILES) + 1)
+    figure, axes = new_figure(PAGE, 2.1, 1, len(SHOWN_QUANTILES) + 1)
     for axis, quantile in zip(axes, SHOWN_QUANTILES, strict=False):
         for stage, (label, colour, line) in STAGES.items():
             rows = tables.coefficients[

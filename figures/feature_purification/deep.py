@@ -1,6 +1,6 @@
 """Deep networks before and after adversarial training: which runs, and everything that is measured of them at once.
 
-By seed four runs on the data as they are, in the world of co_features: standard training (w, from w0); from its last
+By seed four runs on the data as they are, in the setup of co_features: standard training (w, from w0); from its last
 weights PGD training (w', the "local" purification of the paper's talks [S]) and, as control, standard training for as
 long; and PGD training from w0 ("global"), which co_features has too. Architectures, radii and schedules of the paper's
 experiments were not found; networks, data and rates are ours.
@@ -37,7 +37,7 @@ from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.overrides import apply
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
-from figures.co_features.world import WORLDS, Settings, World
+from figures.co_features.setups.setup import SETUPS, Settings, Setup
 from figures.feature_purification.patches import explained_energy, patches_of
 
 RANKS = (1, 2, 4, 8)
@@ -59,44 +59,44 @@ an l2 radius of 1."""
 Rows = Iterator[dict[str, Any]]
 
 
-def clean_arm(world: World) -> Settings:
+def clean_arm(setup: Setup) -> Settings:
     """Standard training, from w0 to w."""
-    return world.arm(0.0, method="standard", keep=(0,))
+    return setup.arm(0.0, method="standard", keep=(0,))
 
 
-def from_scratch_arm(world: World) -> Settings:
+def from_scratch_arm(setup: Setup) -> Settings:
     """PGD training from w0."""
-    return world.arm(0.0, method=world.pgd)
+    return setup.arm(0.0, method=setup.pgd)
 
 
-def later_arms(world: World, root: Path, seed: int) -> dict[str, Settings]:
+def later_arms(setup: Setup, root: Path, seed: int) -> dict[str, Settings]:
     """What starts from w: "robust" (PGD training) and "longer" (standard training)."""
-    start = RunFolder.of(root, world.config(clean_arm(world), seed)).checkpoint_path("last")
-    rate = SLOWER * float(world.base["learning_rate"])
+    start = RunFolder.of(root, setup.config(clean_arm(setup), seed)).checkpoint_path("last")
+    rate = SLOWER * float(setup.base["learning_rate"])
     given: dict[str, Any] = {"initial": str(start), "learning_rate": rate}
     return {
-        "robust": world.arm(0.0, method=world.pgd, **given),
-        "longer": world.arm(0.0, method="standard", **given),
+        "robust": setup.arm(0.0, method=setup.pgd, **given),
+        "longer": setup.arm(0.0, method="standard", **given),
     }
 
 
-def _first_study(world: World) -> Study:
-    return world.study("purification-clean", [clean_arm(world), from_scratch_arm(world)])
+def _first_study(setup: Setup) -> Study:
+    return setup.study("purification-clean", [clean_arm(setup), from_scratch_arm(setup)])
 
 
-STUDIES: dict[Scale, tuple[Study, ...]] = {scale: (_first_study(world),) for scale, world in WORLDS.items()}
+STUDIES: dict[Scale, tuple[Study, ...]] = {scale: (_first_study(setup),) for scale, setup in SETUPS.items()}
 """What starts from w0; the rest starts from what these leave."""
 
 
 def collect_deep(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """Train and measure. Columns seed, part and those of the part (see `measured`), scale."""
-    world = WORLDS[scale]
+    setup = SETUPS[scale]
     for study in STUDIES[scale]:
         runner.train(study)
-    for seed in world.seeds:
-        arms = later_arms(world, runner.root, seed).values()
-        runner.train(world.study(f"purification-from-clean-{seed}", arms, [seed]))
-    return runner.measure([Family(scale, seed, str(runner.root)) for seed in world.seeds]).assign(scale=scale)
+    for seed in setup.seeds:
+        arms = later_arms(setup, runner.root, seed).values()
+        runner.train(setup.study(f"purification-from-clean-{seed}", arms, [seed]))
+    return runner.measure([Family(scale, seed, str(runner.root)) for seed in setup.seeds]).assign(scale=scale)
 
 
 def part_of(scale: Scale, runner: StudyRunner, *parts: str, first_seed: Sequence[str] = ()) -> pd.DataFrame:
@@ -112,7 +112,7 @@ class Family(Measurement):
     """The four runs of a seed.
 
     Attributes:
-        scale: names the world.
+        scale: names the setup.
         seed: of all four.
         root: of the runs: w is named with its path in the configuration of those that start from it.
     """
@@ -134,10 +134,10 @@ class Family(Measurement):
     @property
     def configs(self) -> dict[str, RunConfig]:
         """Of the runs, by network."""
-        world = WORLDS[self.scale]
-        arms = {"clean": clean_arm(world), "scratch": from_scratch_arm(world)}
-        arms |= later_arms(world, Path(self.root), self.seed)
-        return {name: RunConfig.parse(apply(world.base, {**arm, "seed": self.seed})) for name, arm in arms.items()}
+        setup = SETUPS[self.scale]
+        arms = {"clean": clean_arm(setup), "scratch": from_scratch_arm(setup)}
+        arms |= later_arms(setup, Path(self.root), self.seed)
+        return {name: RunConfig.parse(apply(setup.base, {**arm, "seed": self.seed})) for name, arm in arms.items()}
 
     @override
     def runs(self, root: Path) -> Sequence[RunFolder]:

@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 from analyses.core.claims import ClaimResult
 from analyses.core.runner import StudyRunner
 from analyses.purification.baselines import NAMES
+from cotoolkit.plotting.style import PAGE
 from cotoolkit.studies.scale import Scale
-from figures.elements import dots, names_below, percent, sheet
+from figures.elements import category_axis, new_figure, percent, seed_points
 from figures.feature_purification.theory import STAGES, STUDIES, collect_largest, judged, tables_of
 from figures.recipe import Recipe
-from figures.style import PAGE
 
 KEYS = (*(f"P14-{name.replace('_', '-')}" for name in NAMES), "P14-best")
 
@@ -32,7 +32,7 @@ def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
 def draw(data: pd.DataFrame) -> Figure:
     """Clean and PGD accuracy of each model, trained on clean and with FGM."""
     scalars = tables_of(data).scalars
-    figure, axes = sheet(PAGE, 2.5, 1, 2, sharey=True)
+    figure, axes = new_figure(PAGE, 2.5, 1, 2, sharey=True)
     for axis, measure in zip(axes, ("clean", "pgd"), strict=True):
         for way, (label, (_, colour, _), marker) in enumerate(
             zip(("trained on clean", "trained on with FGM"), STAGES.values(), "os", strict=True)
@@ -40,8 +40,8 @@ def draw(data: pd.DataFrame) -> Figure:
             for place, stages in enumerate(MODELS.values()):
                 rows = scalars[(scalars["stage"] == stages[way]) & (scalars["statistic"] == f"accuracy_{measure}")]
                 named = label if place == 0 else ""
-                dots(axis, place + 0.3 * (way - 0.5), rows["value"].tolist(), colour, marker=marker, label=named)
-        names_below(axis, [name.replace("_", " ") for name in MODELS], turned=True)
+                seed_points(axis, place + 0.3 * (way - 0.5), rows["value"].tolist(), colour, marker=marker, label=named)
+        category_axis(axis, [name.replace("_", " ") for name in MODELS], turned=True)
         percent(axis)
         axis.set(title=f"{'PGD' if measure == 'pgd' else measure} accuracy")
     percent(axes[0], "accuracy")

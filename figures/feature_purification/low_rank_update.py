@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 
 from analyses.core.claims import Claim, ClaimResult, check
 from analyses.core.runner import StudyRunner
+from cotoolkit.plotting.style import BLUE, COLUMN, GREEN, GREY, ORANGE
 from cotoolkit.studies.scale import Scale
-from figures.elements import band, percent, sheet
+from figures.elements import new_figure, percent, seed_band
 from figures.feature_purification.deep import RANKS, STUDIES, part_of, values
 from figures.recipe import Recipe
-from figures.style import BLUE, COLUMN, GREEN, GREY, ORANGE
 
 KINDS = {
     "update": ("update", BLUE, "-", "o"),
@@ -38,12 +38,12 @@ def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
 def draw(data: pd.DataFrame) -> Figure:
     """PGD accuracy against the rank; ranks stand at equal distances."""
     order = [0, *RANKS, -1]
-    figure, axis = sheet(COLUMN, 2.4)
+    figure, axis = new_figure(COLUMN, 2.4)
     rows = data[(data["part"] == "ranks") & (data["statistic"] == "pgd-10")]
     placed = rows.assign(place=rows["rank"].map({rank: place for place, rank in enumerate(order)}))
     for kind, (label, colour, line, marker) in KINDS.items():
         shown = placed[placed["network"] == kind]
-        band(axis, shown, "place", "value", colour=colour, line=line, marker=marker, label=label)
+        seed_band(axis, shown, "place", "value", colour=colour, line=line, marker=marker, label=label)
     robust = values(data, "accuracies", "pgd-10", network="robust")
     axis.axhline(robust.mean(), color=GREEN, lw=1, ls="--", label="w′ itself")
     axis.set_xticks(range(len(order)), ["0", *map(str, RANKS), "full"])

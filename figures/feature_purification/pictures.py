@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from cotoolkit.plotting.style import PAGE
 from figures.feature_purification.deep import picture
-from figures.style import PAGE
 
 SIGNED = "RdBu_r"
 """Colours of weights and changes: white is 0."""

@@ -13,12 +13,12 @@ from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimResult, Verdict
 from analyses.core.runner import StudyRunner
+from cotoolkit.plotting.style import BLUE, GREEN, GREY, PAGE, VERMILION
 from cotoolkit.studies.scale import Scale
-from figures.elements import sheet
+from figures.elements import new_figure
 from figures.feature_purification.theory import STUDIES, collect_theory, judged
 from figures.recipe import Recipe
-from figures.record import VERDICTS
-from figures.style import BLUE, GREEN, GREY, PAGE, VERMILION
+from figures.records.record import VERDICTS
 
 MARKS: dict[Verdict, tuple[str, str]] = {"holds": ("o", BLUE), "fails": ("X", VERMILION), "undecided": ("D", GREY)}
 
@@ -33,7 +33,7 @@ def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
 def draw(data: pd.DataFrame) -> Figure:
     """A row per prediction on an axis of its own: mean, interval, threshold (bar) and the side that is claimed."""
     results = judged(data)
-    figure, axis = sheet(PAGE, 0.19 * len(results) + 0.9)
+    figure, axis = new_figure(PAGE, 0.19 * len(results) + 0.9)
     for row, result in enumerate(results):
         _draw_row(axis, row, result)
     for verdict, (marker, colour) in MARKS.items():

@@ -7,11 +7,11 @@ from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimResult
 from analyses.core.runner import StudyRunner
+from cotoolkit.plotting.style import GREY, PAGE
 from cotoolkit.studies.scale import Scale
-from figures.elements import band, percent, sheet
+from figures.elements import new_figure, percent, seed_band
 from figures.feature_purification.theory import STAGES, STUDIES, collect_largest, judged, tables_of
 from figures.recipe import Recipe
-from figures.style import GREY, PAGE
 
 KEYS = ("P6-loss", "P6-universal", "P6-random", "P11-recovery", "P11-gap", "Q-radius")
 
@@ -27,11 +27,11 @@ def draw(data: pd.DataFrame) -> Figure:
     """A panel per perturbation."""
     curves = tables_of(data).curves
     radius = curves.loc[curves["multiple"] == 1, "radius"].iloc[0]
-    figure, axes = sheet(PAGE, 2.2, 1, len(ATTACKS), sharey=True)
+    figure, axes = new_figure(PAGE, 2.2, 1, len(ATTACKS), sharey=True)
     for axis, (attack, title) in zip(axes, ATTACKS.items(), strict=True):
         for stage, (label, colour, line) in STAGES.items():
             rows = curves[(curves["attack"] == attack) & (curves["stage"] == stage)]
-            band(axis, rows, "radius", "accuracy", colour=colour, line=line, marker="o", ms=2.5, label=label)
+            seed_band(axis, rows, "radius", "accuracy", colour=colour, line=line, marker="o", ms=2.5, label=label)
         axis.axvline(radius, color=GREY, lw=0.7)
         axis.set(title=title, xlabel="l2 radius τ", ylim=(0, 1.03))
         percent(axis)

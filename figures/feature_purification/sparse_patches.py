@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 
 from analyses.core.claims import Claim, ClaimResult, check
 from analyses.core.runner import StudyRunner
+from cotoolkit.plotting.style import BLUE, COLUMN, GREY, VERMILION
 from cotoolkit.studies.scale import Scale
-from figures.elements import band, percent, sheet
+from figures.elements import new_figure, percent, seed_band
 from figures.feature_purification.deep import ATOMS, STUDIES, part_of, values
 from figures.recipe import Recipe
-from figures.style import BLUE, COLUMN, GREY, VERMILION
 
 NETWORKS = {
     "start": ("before training, w₀", GREY, ":", "x"),
@@ -36,9 +36,9 @@ def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
 
 def draw(data: pd.DataFrame) -> Figure:
     """Against the number of filters."""
-    figure, axis = sheet(COLUMN, 2.3)
+    figure, axis = new_figure(COLUMN, 2.3)
     for network, (label, colour, line, marker) in NETWORKS.items():
-        band(
+        seed_band(
             axis,
             data[data["network"] == network],
             "rank",

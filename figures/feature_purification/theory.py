@@ -23,10 +23,10 @@ from analyses.purification.experiment import run_setting
 from analyses.purification.predictions import judge
 from analyses.purification.setting import Setting, settings
 from analyses.purification.tables import Tables
+from cotoolkit.plotting.style import BLUE, VERMILION
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
-from figures.style import BLUE, VERMILION
 
 SEEDS = 3
 """Of every setting at scale smoke."""

@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimResult
 from analyses.core.runner import StudyRunner
+from cotoolkit.plotting.style import BLUE, GREY, PAGE, PURPLE, VERMILION
 from cotoolkit.studies.scale import Scale
-from figures.elements import band, percent, sheet
+from figures.elements import new_figure, percent, seed_band
 from figures.feature_purification.theory import STUDIES, collect_largest, judged, tables_of
 from figures.recipe import Recipe
-from figures.style import BLUE, GREY, PAGE, PURPLE, VERMILION
 
 KEYS = ("P12-mixture", "P12-recovery", "Q-course")
 
@@ -34,11 +34,11 @@ def draw(data: pd.DataFrame) -> Figure:
     start = course.loc[course["phase"] == "clean", "step"].max()
     course = course.assign(at=course["step"] + np.where(course["phase"] == "fgm", start, 0))
     course = course[course["at"] > 0]  # untrained units have nothing yet to be taken apart
-    figure, axes = sheet(PAGE, 2.1, 1, 3, sharex=True)
+    figure, axes = new_figure(PAGE, 2.1, 1, 3, sharex=True)
     for axis, (name, lines) in zip(axes, PANELS.items(), strict=True):
         for statistic, label, colour, line in lines:
             rows = course[course["statistic"] == statistic]
-            band(axis, rows, "at", "value", colour=colour, line=line, label=label)
+            seed_band(axis, rows, "at", "value", colour=colour, line=line, label=label)
         axis.axvspan(start, course["at"].max(), color=GREY, alpha=0.13, lw=0)
         axis.set(xlabel="step", title=name)
         axis.legend(loc="best")

@@ -1,35 +1,26 @@
 """The field around the five systems (spec: field.md)."""
 
-from figures.catalogue import Unbuilt
+from figures.catalogue import NotReproduced
 
-RECIPES: tuple[str, ...] = (
-    "gradalign_sweep",
-    "alignment_timeline",
-    "boundary_distortion",
-    "pertalign_timeline",
-    "natural_break",
-)
-"""Modules of this package, in the order of the gallery."""
-
-UNBUILT: tuple[Unbuilt, ...] = (
-    Unbuilt(
+NOT_REPRODUCED: tuple[NotReproduced, ...] = (
+    NotReproduced(
         "GradAlign figure 8, the lines of Free-AT and of other methods",
         "Free-AT, ZeroGrad, MultiGrad, FGSM-CKPT, FGSM-MEP and NuAT are no training methods of this toolkit",
     ),
-    Unbuilt(
+    NotReproduced(
         "GradAlign figure 8 on SVHN",
         "the recipe has a plan for CIFAR-10 alone; SVHN is a data set of the toolkit, but its schedule was not read",
     ),
-    Unbuilt(
+    NotReproduced(
         "PGI poster and NuAT table: AutoAttack of trained ResNet-18, 110 epochs",
         "needs days on a GPU, and of their methods only FGSM-RS, GradAlign, PGD and TRADES exist here",
     ),
-    Unbuilt(
+    NotReproduced(
         "SORA: PertAlign under SORA's own training",
         "SORA's training method is not part of this toolkit (its code may not be reused); its two signals and its rule "
         "are, and stand in pertalign_timeline on FGSM runs",
     ),
-    Unbuilt(
+    NotReproduced(
         "Loss cross-sections of Kim et al.", "a picture of the diagnosis: `cotoolkit diagnose` draws it for any network"
     ),
 )

@@ -11,12 +11,12 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.claims import ClaimTable, claim
 from analyses.core.statistics import estimate
-from figures.elements import band, mark_breakpoint, percent, sheet
-from figures.field.around_break import STUDIES, aligned, before_after, collect_around_break, spacing_of
+from cotoolkit.plotting.style import BLUE, GREEN, GREY, PAGE, VERMILION
+from figures.elements import mark_breakpoint, new_figure, percent, seed_band
+from figures.field.breakpoint_statistics import STUDIES, aligned, before_after, collect_statistics, spacing_of
 from figures.recipe import Comparison, Recipe
-from figures.style import BLUE, GREEN, GREY, PAGE, VERMILION
 
 SOURCE = "repository [R]: GradAlign, figure 4"
 
@@ -31,7 +31,7 @@ PANELS = {
 
 def draw(data: pd.DataFrame) -> Figure:
     """Accuracies and alignments against iterations since the break; on the right the control."""
-    figure, axes = sheet(PAGE, 3.6, 2, 2, sharex=True, sharey="row")
+    figure, axes = new_figure(PAGE, 3.6, 2, 2, sharex=True, sharey="row")
     spacing = spacing_of(data)
     for column, (arm, title) in enumerate(
         (("breaks", "FGSM, injected feature: breaks at 0"), ("intact", "FGSM, data as they are: does not break"))
@@ -41,7 +41,7 @@ def draw(data: pd.DataFrame) -> Figure:
             shown = aligned(data, [name for name, *_ in lines], spacing)
             for name, label, colour, line in lines:
                 chosen = shown[(shown["arm"] == arm) & (shown["statistic"] == name)]
-                band(axis, chosen, "offset", "value", colour=colour, line=line, label=label)
+                seed_band(axis, chosen, "offset", "value", colour=colour, line=line, label=label)
             if arm == "breaks":
                 mark_breakpoint(axis, 0, named=row == 1)
             if kind == "accuracy":
@@ -56,45 +56,42 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """The falls and the jump at the break, and that the control has neither."""
-    pairs = {name: before_after(data, name) for _, lines in PANELS.items() for name, *_ in lines}
-    falls = {name: pair["before"] - pair["after"] for name, pair in pairs.items()}
-    intact = before_after(data, "gradient_alignment", "intact")
-    return [
-        check(
-            Claim(
-                "gradients_turn", "at the break the gradients inside the ball lose their alignment",
-                "mean cosine of the gradients at x and x + noise: before less after", "above", 0.2, 0.0, SOURCE,
-            ),
-            falls["gradient_alignment"],
+def _fall(data: pd.DataFrame, statistic: str, arm: str = "breaks") -> pd.Series[float]:
+    """A statistic before the breakpoint less after it, by seed."""
+    pair = before_after(data, statistic, arm)
+    return pair["before"] - pair["after"]
+
+
+CLAIMS: ClaimTable[pd.DataFrame] = ClaimTable(
+    (
+        claim(
+            "gradients_turn", "at the break the gradients inside the ball lose their alignment",
+            "mean cosine of the gradients at x and x + noise: before less after", above=0.2, source=SOURCE,
+            value=lambda data: _fall(data, "gradient_alignment"),
         ),
-        check(
-            Claim(
-                "perturbations_turn", "at the break the FGSM perturbation turns away from that of PGD",
-                "mean cosine of the two perturbations: before less after", "above", 0.2, 0.0, SOURCE,
-            ),
-            falls["perturbation_alignment"],
+        claim(
+            "perturbations_turn", "at the break the FGSM perturbation turns away from that of PGD",
+            "mean cosine of the two perturbations: before less after", above=0.2, source=SOURCE,
+            value=lambda data: _fall(data, "perturbation_alignment"),
         ),
-        check(
-            Claim("pgd_falls", "PGD accuracy falls", "before less after", "above", 0.2, 0.0, SOURCE), falls["pgd"]
+        claim(
+            "pgd_falls", "PGD accuracy falls", "before less after", above=0.2, source=SOURCE,
+            value=lambda data: _fall(data, "pgd"),
         ),
-        check(
-            Claim(
-                "fgsm_jumps", "FGSM accuracy jumps above 80 %", "FGSM accuracy after the break", "above", 0.8, 0.0,
-                SOURCE,
-            ),
-            pairs["fgsm"]["after"],
+        claim(
+            "fgsm_jumps", "FGSM accuracy jumps above 80 %", "FGSM accuracy after the break", above=0.8, source=SOURCE,
+            value=lambda data: before_after(data, "fgsm")["after"],
         ),
-        check(
-            Claim(
-                "only_at_the_break", "without a break the gradients keep more of their alignment than across one",
-                "fall of the cosine over the same iterations: broken runs less intact ones", "above", 0.2, 0.0,
-                "ours: control [M]",
-            ),
-            falls["gradient_alignment"] - (intact["before"] - intact["after"]),
+        claim(
+            "only_at_the_break", "without a break the gradients keep more of their alignment than across one",
+            "fall of the cosine over the same iterations: broken runs less intact ones", above=0.2,
+            source="ours: control [M]",
+            value=lambda data: _fall(data, "gradient_alignment") - _fall(data, "gradient_alignment", "intact"),
         ),
-    ]  # fmt: skip
+    ),
+    read=lambda data: data,
+)  # fmt: skip
+"""The falls and the jump at the breakpoint, and that the control has neither."""
 
 
 def compare(data: pd.DataFrame) -> list[Comparison]:
@@ -123,8 +120,8 @@ RECIPE = Recipe(
     shows="At the break, gradients and perturbations lose their alignment while FGSM accuracy jumps",
     item="GradAlign repository, figure 4",
     studies=STUDIES,
-    collect=collect_around_break,
+    collect=collect_statistics,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
     compare=compare,
 )

@@ -9,11 +9,11 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import Claim, ClaimResult, check
-from figures.elements import band, mark_breakpoint, percent, sheet
-from figures.field.around_break import STUDIES, aligned, before_after, collect_around_break, spacing_of
+from analyses.core.claims import ClaimTable, claim
+from cotoolkit.plotting.style import BLUE, GREY, PAGE, VERMILION
+from figures.elements import mark_breakpoint, new_figure, percent, seed_band
+from figures.field.breakpoint_statistics import STUDIES, aligned, before_after, collect_statistics, spacing_of
 from figures.recipe import Recipe
-from figures.style import BLUE, GREY, PAGE, VERMILION
 
 SOURCE = "repository [R]: Kim et al. 2021, notebook"
 
@@ -25,13 +25,13 @@ ARMS = (
 
 def draw(data: pd.DataFrame) -> Figure:
     """Distortion, smallest fooling fraction and PGD accuracy against iterations since the break."""
-    figure, axes = sheet(PAGE, 2.2, 1, 3, sharex=True)
+    figure, axes = new_figure(PAGE, 2.2, 1, 3, sharex=True)
     shown = aligned(data, ("distortion", "fooling_fraction", "pgd"), spacing_of(data))
     titles = ("wrong between two right ends", "smallest fooling fraction", "PGD-10 accuracy")
     for axis, statistic, title in zip(axes, ("distortion", "fooling_fraction", "pgd"), titles, strict=True):
         for arm, label, colour, line in ARMS:
             rows = shown[(shown["statistic"] == statistic) & (shown["arm"] == arm)]
-            band(axis, rows, "offset", "value", colour=colour, line=line, label=label)
+            seed_band(axis, rows, "offset", "value", colour=colour, line=line, label=label)
         mark_breakpoint(axis, 0, named=axis is axes[2])
         axis.set(
             title=title, xlabel="iterations since the break", ylim=(-0.02, None if statistic == "distortion" else 1.05)
@@ -44,47 +44,37 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """Distortion comes with the break, and not without."""
-    distortion, fraction = before_after(data, "distortion"), before_after(data, "fooling_fraction")
-    intact = before_after(data, "distortion", "intact")
-    return [
-        check(
-            Claim(
-                "distorts", "after the break some points are wrong only inside the segment to their FGSM example",
-                "share of points right at both ends: after the break", "above", 0.05, 0.0, SOURCE,
-            ),
-            distortion["after"],
+CLAIMS: ClaimTable[pd.DataFrame] = ClaimTable(
+    (
+        claim(
+            "distorts", "after the break some points are wrong only inside the segment to their FGSM example",
+            "share of points right at both ends: after the break", above=0.05, source=SOURCE,
+            value=lambda data: before_after(data, "distortion")["after"],
         ),
-        check(
-            Claim(
-                "rises", "distortion rises at the break", "share: after less before", "above", 0.1, 0.0,
-                "ours: hypothesis; the notebook has the measure",
-            ),
-            distortion["after"] - distortion["before"],
+        claim(
+            "rises", "distortion rises at the break", "share: after less before", above=0.1,
+            source="ours: hypothesis; the notebook has the measure",
+            value=lambda data: before_after(data, "distortion").diff(axis=1)["after"],
         ),
-        check(
-            Claim(
-                "fraction", "after the break a shorter step fools more than the full one",
-                "mean smallest fooling fraction after the break", "below", 1.0, 1.0, SOURCE,
-            ),
-            fraction["after"],
+        claim(
+            "fraction", "after the break a shorter step fools more than the full one",
+            "mean smallest fooling fraction after the break", below=1.0, null=1.0, source=SOURCE,
+            value=lambda data: before_after(data, "fooling_fraction")["after"],
         ),
-        check(
-            Claim(
-                "undistorted", "before the break there is next to no distortion",
-                "share of points right at both ends: before the break", "below", 0.05, 0.0, "ours: control [M]",
-            ),
-            distortion["before"],
+        claim(
+            "undistorted", "before the break there is next to no distortion",
+            "share of points right at both ends: before the break", below=0.05, source="ours: control [M]",
+            value=lambda data: before_after(data, "distortion")["before"],
         ),
-        check(
-            Claim(
-                "only_at_the_break", "nor is there without a break", "share at the same iteration of an intact run",
-                "below", 0.05, 0.0, "ours: control [M]",
-            ),
-            intact["after"],
+        claim(
+            "only_at_the_break", "nor is there without a break", "share at the same iteration of an intact run",
+            below=0.05, source="ours: control [M]",
+            value=lambda data: before_after(data, "distortion", "intact")["after"],
         ),
-    ]  # fmt: skip
+    ),
+    read=lambda data: data,
+)  # fmt: skip
+"""Distortion comes with the breakpoint, and not without."""
 
 
 RECIPE = Recipe(
@@ -92,7 +82,7 @@ RECIPE = Recipe(
     shows="After the break, points are wrong between the image and an FGSM example that is right",
     item="Kim et al. 2021: boundary distortion over training",
     studies=STUDIES,
-    collect=collect_around_break,
+    collect=collect_statistics,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

@@ -7,30 +7,30 @@ co_features, at the strength at which FGSM breaks; FGSM without the feature is d
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.claims import ClaimTable, claim
 from analyses.core.runner import StudyRunner
 from analyses.core.statistics import estimate
+from cotoolkit.plotting.style import BLUE, COLUMN, GREEN, GREY, ORANGE, PAGE, PURPLE, SKY, VERMILION
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
-from figures.co_features.world import WORLDS
-from figures.elements import band, percent, sheet
+from figures.co_features.setups.setup import SETUPS
+from figures.elements import new_figure, percent, seed_band
 from figures.recipe import Comparison, Recipe, table_of
-from figures.style import BLUE, COLUMN, GREEN, GREY, ORANGE, PAGE, PURPLE, SKY, VERMILION
 
 SOURCE = "repository [R]: GradAlign, figure 8"
 
 DEAD = 0.1
 """PGD accuracy below which training counts as broken: chance (ours)."""
 
-Look = tuple[str, str, Any, str]  # label, colour, line, marker
+SeriesLook = tuple[str, str, Any, str]  # label, colour, line, marker
 
-SERIES: dict[str, Look] = {
+SERIES: dict[str, SeriesLook] = {
     "fgsm": ("FGSM", VERMILION, "-", "o"),
     "rs_fgsm": ("RS-FGSM", ORANGE, "--", "s"),
     "n_fgsm": ("N-FGSM", GREEN, "-.", "^"),
@@ -55,22 +55,22 @@ RADII = (0.15, 0.25, 0.3)
 """Of the digits; FGSM has them all in Figure 1 of co_features."""
 
 PRINTED = {"fgsm": "7-8", "rs_fgsm": "about 10", "pgd-2": "from 12"}
-"""Radii in 1/255 at which CIFAR-10 training was seen to collapse, over 5 seeds."""
+"""Radii in 1/255 at which CIFAR-10 training was seen to break, over 5 seeds."""
 
 
 def _smoke() -> Study:
-    world = WORLDS["smoke"]
+    setup = SETUPS["smoke"]
     # The published law for GradAlign's weight ends at 16/255; 1 as in analyses.breakpoint_mixtures.
     methods = {**METHODS, "gradalign": {"name": "gradalign", "weight": 1.0}}
-    arms = [world.arm(method=method, epsilon=epsilon) for method in methods.values() for epsilon in RADII]
-    return world.study("gradalign-sweep", [*arms, *(world.arm(0.0, epsilon=epsilon) for epsilon in RADII)])
+    arms = [setup.arm(method=method, epsilon=epsilon) for method in methods.values() for epsilon in RADII]
+    return setup.study("gradalign-sweep", [*arms, *(setup.arm(0.0, epsilon=epsilon) for epsilon in RADII)])
 
 
 def _paper() -> Study:
-    world = WORLDS["paper"]
+    setup = SETUPS["paper"]
     methods = {**METHODS, "pgd-10": {"name": "pgd", "steps": 10}}
     base = {
-        **world.base,
+        **setup.base,
         "box": "box_then_eps",
         "schedule": {"kind": "cyclic", "peak": 0.4},
         "precision": "bf16-mixed",
@@ -88,7 +88,7 @@ STUDIES: dict[Scale, tuple[Study, ...]] = {"smoke": (_smoke(),), "paper": (_pape
 def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per method, radius and seed; a run that diverged has no accuracies."""
     table = table_of(runner, STUDIES[scale])
-    accuracy = WORLDS[scale].accuracy
+    accuracy = SETUPS[scale].accuracy
     if "method.steps" not in table:
         table["method.steps"] = float("nan")
     steps = table["method.steps"].map(lambda count: "" if pd.isna(count) else f"-{count:.0f}")
@@ -104,12 +104,12 @@ def _without_feature(scale: Scale, table: pd.DataFrame) -> pd.Series:
 
 def draw(data: pd.DataFrame) -> Figure:
     """Clean and robust accuracy against the radius: means and ranges over seeds."""
-    figure, axes = sheet(PAGE, COLUMN * 0.8, 1, 2, sharex=True, sharey=True)
+    figure, axes = new_figure(PAGE, COLUMN * 0.8, 1, 2, sharex=True, sharey=True)
     for axis, measure, title in zip(axes, ("robust", "clean"), ("PGD accuracy", "clean accuracy"), strict=True):
         for method, (label, colour, line, marker) in SERIES.items():
             rows = data[data["method"] == method].dropna(subset=[measure])
             if len(rows):
-                band(axis, rows, "epsilon", measure, colour=colour, line=line, marker=marker, label=label)
+                seed_band(axis, rows, "epsilon", measure, colour=colour, line=line, marker=marker, label=label)
         percent(axis)
         axis.xaxis.set_major_locator(MaxNLocator(4))
         axis.set(title=title, xlabel="radius ε, share of the pixel range", ylim=(-0.03, 1.03))
@@ -119,110 +119,97 @@ def draw(data: pd.DataFrame) -> Figure:
 
 
 def robust_by_radius(data: pd.DataFrame, method: str) -> pd.DataFrame:
-    """Robust accuracy: rows are seeds, columns radii; a run that diverged counts as 0."""
+    """Robust accuracy: rows are seeds, columns radii; a run that diverged counts as 0.
+
+    Args:
+        data: the table of the figure.
+        method: of `SERIES`.
+
+    Returns:
+        Accuracies in [0, 1].
+    """
     rows = data[data["method"] == method].fillna({"robust": 0.0})
     return rows.pivot_table(index="seed", columns="epsilon", values="robust")
 
 
-def collapse_radius(data: pd.DataFrame, method: str) -> pd.Series:
-    """The smallest radius at which a seed is broken; nan for a seed that never is."""
+def breaking_radius(data: pd.DataFrame, method: str) -> pd.Series:
+    """The smallest radius at which a seed is broken; nan for a seed that never is.
+
+    Args:
+        data: the table of the figure.
+        method: of `SERIES`.
+
+    Returns:
+        Radii by seed.
+    """
     broken = robust_by_radius(data, method) < DEAD
     return broken.idxmax(axis=1).where(broken.any(axis=1)).astype(float)
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """FGSM breaks at the larger radii; the others hold longer; GradAlign to the end."""
-    fgsm = robust_by_radius(data, "fgsm")
-    small, large = min(fgsm.columns), max(fgsm.columns)
+class _Results(NamedTuple):
+    """`small` and `large` are the least and the greatest radius of FGSM training."""
 
-    def at_largest(method: str) -> pd.Series:
-        return robust_by_radius(data, method)[large]
+    data: pd.DataFrame
+    small: float
+    large: float
 
-    return [
-        check(
-            Claim(
-                "fgsm_small",
-                "FGSM is robust at a small radius",
-                f"robust accuracy at ε {small:g}",
-                "above",
-                0.2,
-                0.0,
-                SOURCE,
-            ),
-            fgsm[small],
+    def at(self, method: str, epsilon: float) -> pd.Series[float]:
+        """Robust accuracy of a method at a radius, by seed."""
+        return robust_by_radius(self.data, method)[epsilon]
+
+    def mean(self, method: str) -> pd.Series[float]:
+        """The same, mean over the radii."""
+        return robust_by_radius(self.data, method).mean(axis=1)
+
+
+def _read(data: pd.DataFrame) -> _Results:
+    radii = data.loc[data["method"] == "fgsm", "epsilon"]
+    return _Results(data, radii.min(), radii.max())
+
+
+CLAIMS: ClaimTable[_Results] = ClaimTable(
+    (
+        claim(
+            "fgsm_small", "FGSM is robust at a small radius", "robust accuracy at ε {small:g}",
+            above=0.2, source=SOURCE, value=lambda n: n.at("fgsm", n.small),
         ),
-        check(
-            Claim(
-                "fgsm_large",
-                "FGSM has collapsed at a large radius",
-                f"robust accuracy at ε {large:g}",
-                "below",
-                DEAD,
-                0.0,
-                SOURCE,
-            ),
-            fgsm[large],
+        claim(
+            "fgsm_large", "FGSM has collapsed at a large radius", "robust accuracy at ε {large:g}",
+            below=DEAD, source=SOURCE, value=lambda n: n.at("fgsm", n.large),
         ),
-        check(
-            Claim(
-                "rs_later",
-                "RS-FGSM holds up to a larger radius than FGSM",
-                "mean robust accuracy over radii: RS-FGSM less FGSM",
-                "above",
-                0.05,
-                0.0,
-                SOURCE,
-            ),
-            robust_by_radius(data, "rs_fgsm").mean(axis=1) - fgsm.mean(axis=1),
+        claim(
+            "rs_later", "RS-FGSM holds up to a larger radius than FGSM",
+            "mean robust accuracy over radii: RS-FGSM less FGSM", above=0.05, source=SOURCE,
+            value=lambda n: n.mean("rs_fgsm") - n.mean("fgsm"),
         ),
-        check(
-            Claim(
-                "rs_collapses",
-                "but RS-FGSM has collapsed too at the largest radius",
-                f"robust accuracy at ε {large:g}",
-                "below",
-                DEAD,
-                0.0,
-                SOURCE,
-            ),
-            at_largest("rs_fgsm"),
+        claim(
+            "rs_collapses", "but RS-FGSM has collapsed too at the largest radius", "robust accuracy at ε {large:g}",
+            below=DEAD, source=SOURCE, value=lambda n: n.at("rs_fgsm", n.large),
         ),
-        check(
-            Claim(
-                "gradalign_holds",
-                "GradAlign keeps FGSM from collapsing at the largest radius",
-                f"robust accuracy at ε {large:g}: GradAlign less FGSM; diverged counts 0",
-                "above",
-                0.1,
-                0.0,
-                SOURCE,
-            ),
-            at_largest("gradalign") - fgsm[large],
+        claim(
+            "gradalign_holds", "GradAlign keeps FGSM from collapsing at the largest radius",
+            "robust accuracy at ε {large:g}: GradAlign less FGSM; diverged counts 0", above=0.1, source=SOURCE,
+            value=lambda n: n.at("gradalign", n.large) - n.at("fgsm", n.large),
         ),
-        check(
-            Claim(
-                "n_fgsm_holds",
-                "so does N-FGSM",
-                f"robust accuracy at ε {large:g}: N-FGSM less FGSM",
-                "above",
-                0.1,
-                0.0,
-                "ours: N-FGSM is not in that figure; its numbers are recollected [M]",
-            ),
-            at_largest("n_fgsm") - fgsm[large],
+        claim(
+            "n_fgsm_holds", "so does N-FGSM", "robust accuracy at ε {large:g}: N-FGSM less FGSM", above=0.1,
+            source="ours: N-FGSM is not in that figure; its numbers are recollected [M]",
+            value=lambda n: n.at("n_fgsm", n.large) - n.at("fgsm", n.large),
         ),
-        check(
-            Claim(
-                "pgd2_later", "PGD-2 holds up to a larger radius than RS-FGSM",
-                "mean robust accuracy over radii: PGD-2 less RS-FGSM", "above", 0.05, 0.0, SOURCE,
-            ),
-            robust_by_radius(data, "pgd-2").mean(axis=1) - robust_by_radius(data, "rs_fgsm").mean(axis=1),
+        claim(
+            "pgd2_later", "PGD-2 holds up to a larger radius than RS-FGSM",
+            "mean robust accuracy over radii: PGD-2 less RS-FGSM", above=0.05, source=SOURCE,
+            value=lambda n: n.mean("pgd-2") - n.mean("rs_fgsm"),
         ),
-    ]  # fmt: skip
+    ),
+    read=_read,
+    words=_Results._asdict,
+)  # fmt: skip
+"""FGSM breaks at the larger radii; the others hold longer; GradAlign to the end."""
 
 
 def compare(data: pd.DataFrame) -> list[Comparison]:
-    """Where each method collapses."""
+    """Where each method breaks."""
     digits = data["scale"].iloc[0] == "smoke"
     unit = 1.0 if digits else 255.0
     remark = (
@@ -233,7 +220,7 @@ def compare(data: pd.DataFrame) -> list[Comparison]:
     )
     found = []
     for method, printed in PRINTED.items():
-        ours = estimate(collapse_radius(data, method) * unit)
+        ours = estimate(breaking_radius(data, method) * unit)
         label = SERIES[method][0]
         found.append(Comparison(f"{label}: radius of collapse", f"{printed} /255 (CIFAR-10)", SOURCE, ours, remark))
     return found
@@ -241,11 +228,11 @@ def compare(data: pd.DataFrame) -> list[Comparison]:
 
 RECIPE = Recipe(
     name="field/gradalign_sweep",
-    shows="Accuracy against the radius: FGSM collapses first, other methods later or never",
+    shows="Accuracy against the radius: FGSM breaks first, other methods later or never",
     item="GradAlign repository, figure 8",
     studies=STUDIES,
     collect=collect,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
     compare=compare,
 )

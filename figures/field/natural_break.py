@@ -7,18 +7,20 @@ the plain FGSM attack (their code starts from noise), and one thousand training 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.claims import ClaimRow, ClaimTable, claim
 from analyses.core.measurement import RunMeasurement
 from analyses.core.runner import StudyRunner
+from cotoolkit.plotting.style import BLUE, PAGE, VERMILION
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
-from figures.elements import mark_breakpoint, percent, sheet
+from figures.elements import mark_breakpoint, new_figure, percent
 from figures.recipe import Recipe, table_of
-from figures.style import BLUE, PAGE, VERMILION
 
 EPOCHS = 30
 
@@ -55,7 +57,7 @@ CHANCE = 0.1
 """Of ten classes."""
 
 
-def course(folder: RunFolder) -> pd.DataFrame:
+def probe_course(folder: RunFolder) -> pd.DataFrame:
     """What a run's probes saw, when it broke, and what came of it.
 
     Returns:
@@ -77,18 +79,28 @@ def course(folder: RunFolder) -> pd.DataFrame:
 def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """Train the runs, and read their courses."""
     table_of(runner, [STUDY])
-    looks = [RunMeasurement(run, course, {"width": run.model.width, "seed": run.seed}) for run in STUDY.runs()]
-    return runner.measure(looks).assign(scale=scale)
+    measurements = [
+        RunMeasurement(run, probe_course, {"width": run.model.width, "seed": run.seed}) for run in STUDY.runs()
+    ]
+    return runner.measure(measurements).assign(scale=scale)
 
 
 def statistic(data: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Rows of one statistic, by width, seed and iteration."""
+    """Rows of one statistic, by width, seed and iteration.
+
+    Args:
+        data: the table of the figure.
+        name: of the statistic.
+
+    Returns:
+        Its rows.
+    """
     return data[data["statistic"] == name].sort_values(["width", "seed", "iteration"])
 
 
 def draw(data: pd.DataFrame) -> Figure:
     """Probes against epochs, a line per seed, a panel per width; triangles where a seed broke."""
-    figure, axes = sheet(PAGE, 2.4, 1, len(RADII), sharey=True)
+    figure, axes = new_figure(PAGE, 2.4, 1, len(RADII), sharey=True)
     steps = float(statistic(data, "iterations")["value"].iloc[0]) / EPOCHS
     breaks = statistic(data, "iteration")
     for axis, (width, radius) in zip(axes, RADII.items(), strict=True):
@@ -114,39 +126,45 @@ def at_best(data: pd.DataFrame) -> pd.Series:
     return rows.loc[before, "value"].groupby(level=[0, 1]).max()
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """Robust at first; broken in the end, whatever FGSM accuracy says."""
-    source = "Andriushchenko & Flammarion 2020, section 4 (that it breaks; radii and thresholds are ours)"
-    last = {name: statistic(data, name).set_index(["width", "seed"])["value"] for name in ("fgsm", "pgd-50-10")}
-    gap = last["fgsm"] - last["pgd-50-10"]
-    best = at_best(data)
-    found = []
-    for width, radius in RADII.items():
-        network = f"{width} filters at {radius}"
-        found += [
-            check(
-                Claim(
-                    f"robust_first_{width}", f"{network}: the network is robust before it breaks",
-                    "best PGD-10 accuracy of a probe before the break", "above", 1.5 * CHANCE, CHANCE, source,
-                ),
-                best.loc[width],
-            ),
-            check(
-                Claim(
-                    f"broken_{width}", f"{network}: at the end no robustness is left",
-                    "PGD-50-10 accuracy on the test set", "below", 0.5 * CHANCE, CHANCE, source,
-                ),
-                last["pgd-50-10"].loc[width],
-            ),
-            check(
-                Claim(
-                    f"one_step_{width}", f"{network}: one step is resisted all the same",
-                    "FGSM less PGD-50-10 accuracy on the test set", "above", 0.2, 0.0, source,
-                ),
-                gap.loc[width],
-            ),
-        ]  # fmt: skip
-    return found
+class _Results(NamedTuple):
+    """By width and seed: the best PGD accuracy of a probe, and the accuracies on the test set at the end."""
+
+    best: pd.Series[float]
+    fgsm: pd.Series[float]
+    pgd: pd.Series[float]
+
+
+def _read(data: pd.DataFrame) -> _Results:
+    last = (statistic(data, name).set_index(["width", "seed"])["value"] for name in ("fgsm", "pgd-50-10"))
+    return _Results(at_best(data), *last)
+
+
+SOURCE = "Andriushchenko & Flammarion 2020, section 4 (that it breaks; radii and thresholds are ours)"
+
+
+def _of_width(width: int) -> tuple[ClaimRow[_Results], ...]:
+    network = f"{width} filters at {RADII[width]}"
+    return (
+        claim(
+            f"robust_first_{width}", f"{network}: the network is robust before it breaks",
+            "best PGD-10 accuracy of a probe before the break", above=1.5 * CHANCE, null=CHANCE, source=SOURCE,
+            value=lambda n: n.best.loc[width],
+        ),
+        claim(
+            f"broken_{width}", f"{network}: at the end no robustness is left",
+            "PGD-50-10 accuracy on the test set", below=0.5 * CHANCE, null=CHANCE, source=SOURCE,
+            value=lambda n: n.pgd.loc[width],
+        ),
+        claim(
+            f"one_step_{width}", f"{network}: one step is resisted all the same",
+            "FGSM less PGD-50-10 accuracy on the test set", above=0.2, source=SOURCE,
+            value=lambda n: (n.fgsm - n.pgd).loc[width],
+        ),
+    )  # fmt: skip
+
+
+CLAIMS: ClaimTable[_Results] = ClaimTable([row for width in RADII for row in _of_width(width)], read=_read)
+"""Robust at first; broken in the end, whatever FGSM accuracy says."""
 
 
 RECIPE = Recipe(
@@ -156,5 +174,5 @@ RECIPE = Recipe(
     studies={"laptop": (STUDY,)},
     collect=collect,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

@@ -12,13 +12,13 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.claims import ClaimTable, claim
 from analyses.early_warning.rules import PUBLISHED, series
 from cotoolkit.monitor.early_warning import Level
-from figures.elements import band, mark_breakpoint, sheet
-from figures.field.around_break import STUDIES, aligned, breakpoints, collect_around_break
+from cotoolkit.plotting.style import BLUE, GREY, PAGE, VERMILION
+from figures.elements import mark_breakpoint, new_figure, seed_band
+from figures.field.breakpoint_statistics import STUDIES, aligned, breakpoints, collect_statistics
 from figures.recipe import Recipe
-from figures.style import BLUE, GREY, PAGE, VERMILION
 
 SOURCE = "ours: hypothesis on a signal that was read in SORA's code"
 
@@ -40,13 +40,31 @@ ARMS = (
 
 
 def trace(data: pd.DataFrame, arm: str, seed: int, signal: str) -> pd.DataFrame:
-    """A recorded signal of a run: columns iteration and the signal's name."""
+    """A recorded signal of a run: columns iteration and the signal's name.
+
+    Args:
+        data: the table of the figure.
+        arm: "breaks" or "intact".
+        seed: of the run.
+        signal: "pert_align" or "linearity".
+
+    Returns:
+        A row per iteration.
+    """
     rows = data[(data["arm"] == arm) & (data["seed"] == seed) & (data["statistic"] == signal)]
     return rows[["iteration", "value"]].rename(columns={"value": signal}).sort_values("iteration")
 
 
 def alarms(data: pd.DataFrame, arm: str) -> dict[int, list[int]]:
-    """Iterations at which SORA's rule fires, by seed."""
+    """Iterations at which SORA's rule fires, by seed.
+
+    Args:
+        data: the table of the figure.
+        arm: "breaks" or "intact".
+
+    Returns:
+        Iterations, ascending.
+    """
     found = {}
     for seed in sorted(data["seed"].unique().tolist()):
         known = trace(data, arm, seed, RULE.signal)
@@ -56,7 +74,7 @@ def alarms(data: pd.DataFrame, arm: str) -> dict[int, list[int]]:
 
 def draw(data: pd.DataFrame) -> Figure:
     """Both signals against iterations since the break; triangles on the axis where the rule fires first."""
-    figure, axes = sheet(PAGE, 2.5, 1, 2, sharex=True)
+    figure, axes = new_figure(PAGE, 2.5, 1, 2, sharex=True)
     shown = aligned(data, ("pert_align", "linearity"), SPACING)
     at = breakpoints(data)
     for axis, signal, title in zip(
@@ -64,7 +82,7 @@ def draw(data: pd.DataFrame) -> Figure:
     ):
         for arm, label, colour, line in ARMS:
             rows = shown[(shown["statistic"] == signal) & (shown["arm"] == arm)]
-            band(axis, rows, "offset", "value", colour=colour, line=line, label=label)
+            seed_band(axis, rows, "offset", "value", colour=colour, line=line, label=label)
         mark_breakpoint(axis, 0)
         axis.set(title=title, xlabel="iterations since the break")
     first = [fired[0] - at[seed] for seed, fired in alarms(data, "breaks").items() if fired and seed in at]
@@ -82,8 +100,17 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def around(data: pd.DataFrame, signal: str, arm: str = "breaks") -> pd.DataFrame:
-    """Means of a signal over the iterations just before and just behind the break; a row per seed that broke."""
+def means_around(data: pd.DataFrame, signal: str, arm: str = "breaks") -> pd.DataFrame:
+    """Means of a signal over the iterations just before and just behind the break; a row per seed that broke.
+
+    Args:
+        data: the table of the figure.
+        signal: "pert_align" or "linearity".
+        arm: "breaks" or "intact".
+
+    Returns:
+        Columns before and after; the index is the seed.
+    """
     found = {}
     for seed, at in breakpoints(data).items():
         known = trace(data, arm, seed, signal)
@@ -112,56 +139,46 @@ def smoothed_before(data: pd.DataFrame) -> pd.Series:
     return pd.Series(found)
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """Both signals fall; the rule fires in time, and only where there is a break."""
-    align, linear = around(data, "pert_align"), around(data, "linearity")
-    ahead, false = lead(data), [float(len(fired)) for fired in alarms(data, "intact").values()]
-    noticed = ahead.notna().astype(float)
-    return [
-        check(
-            Claim(
-                "align_falls", "PertAlign falls at the break", f"mean of {NEAR} iterations before less after", "above",
-                0.2, 0.0, SOURCE,
-            ),
-            align["before"] - align["after"],
+def _fall(data: pd.DataFrame, signal: str) -> pd.Series[float]:
+    """Mean of a signal before the breakpoint less after it, by seed."""
+    means = means_around(data, signal)
+    return means["before"] - means["after"]
+
+
+CLAIMS: ClaimTable[pd.DataFrame] = ClaimTable(
+    (
+        claim(
+            "align_falls", "PertAlign falls at the break", f"mean of {NEAR} iterations before less after", above=0.2,
+            source=SOURCE, value=lambda data: _fall(data, "pert_align"),
         ),
-        check(
-            Claim(
-                "linearity_falls", "the linearity coefficient falls at the break",
-                f"mean of {NEAR} iterations before less after", "above", 0.2, 0.0, SOURCE,
-            ),
-            linear["before"] - linear["after"],
+        claim(
+            "linearity_falls", "the linearity coefficient falls at the break",
+            f"mean of {NEAR} iterations before less after", above=0.2, source=SOURCE,
+            value=lambda data: _fall(data, "linearity"),
         ),
-        check(
-            Claim(
-                "fires", "SORA's rule notices the break", "share of seeds in which it fires at all", "above", 0.5, 0.0,
-                "ours: hypothesis on a rule that was read in SORA's code",
-            ),
-            noticed,
+        claim(
+            "fires", "SORA's rule notices the break", "share of seeds in which it fires at all", above=0.5,
+            source="ours: hypothesis on a rule that was read in SORA's code",
+            value=lambda data: lead(data).notna().astype(float),
         ),
-        check(
-            Claim(
-                "in_time", "it fires before the break, or with it", "iterations from the first alarm to the break",
-                "above", -1.0, 0.0, "ours: hypothesis; nobody reports how early the rule is",
-            ),
-            ahead,
+        claim(
+            "in_time", "it fires before the break, or with it", "iterations from the first alarm to the break",
+            above=-1.0, source="ours: hypothesis; nobody reports how early the rule is", value=lead,
         ),
-        check(
-            Claim(
-                "silent", "it is silent without a break", "alarms in a run that does not break", "below", 0.5, 0.0,
-                "ours: hypothesis; nobody reports false alarms",
-            ),
-            false,
+        claim(
+            "silent", "it is silent without a break", "alarms in a run that does not break", below=0.5,
+            source="ours: hypothesis; nobody reports false alarms",
+            value=lambda data: [float(len(fired)) for fired in alarms(data, "intact").values()],
         ),
-        check(
-            Claim(
-                "curved_already", "before the break the loss is too curved for SORA's full step already",
-                "running mean of the linearity coefficient at the break", "below", FULL_STEP, 1.0,
-                "ours: hypothesis; 0.98 read in SORA's code",
-            ),
-            smoothed_before(data),
+        claim(
+            "curved_already", "before the break the loss is too curved for SORA's full step already",
+            "running mean of the linearity coefficient at the break", below=FULL_STEP, null=1.0,
+            source="ours: hypothesis; 0.98 read in SORA's code", value=smoothed_before,
         ),
-    ]  # fmt: skip
+    ),
+    read=lambda data: data,
+)  # fmt: skip
+"""Both signals fall; the rule fires in time, and only where there is a break."""
 
 
 RECIPE = Recipe(
@@ -169,7 +186,7 @@ RECIPE = Recipe(
     shows="PertAlign and the linearity coefficient around the break, and when SORA's rule fires",
     item="SORA 2026: PertAlign around the break",
     studies=STUDIES,
-    collect=collect_around_break,
+    collect=collect_statistics,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

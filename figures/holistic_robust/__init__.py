@@ -1,21 +1,22 @@
 """Holistic Robust training (spec: holistic_robust.md)."""
 
-from figures.catalogue import Unbuilt
+from figures.catalogue import NotReproduced
 
-RECIPES: tuple[str, ...] = ("overfitting", "poison", "certificate", "weights", "onset")
-"""Modules of this package, in the order of the gallery."""
-
-UNBUILT: tuple[Unbuilt, ...] = (
-    Unbuilt("the paper's own tables and figures", "only abstract, README and code could be read; all numbers unknown"),
-    Unbuilt(
+NOT_REPRODUCED: tuple[NotReproduced, ...] = (
+    NotReproduced(
+        "the paper's own tables and figures", "only abstract, README and code could be read; all numbers unknown"
+    ),
+    NotReproduced(
         "6.1, single parameter on MNIST and error sources on CIFAR-10", "1500 and 300 epochs; poison is shown small"
     ),
-    Unbuilt("6.2, other shares of the data at smoke", "the smallest share only; laptop has two"),
-    Unbuilt("6.2 at 200 epochs with TRADES, AutoAttack and early stopping", "needs CIFAR-10 and a GPU"),
-    Unbuilt(
+    NotReproduced("6.2, other shares of the data at smoke", "the smallest share only; laptop has two"),
+    NotReproduced("6.2 at 200 epochs with TRADES, AutoAttack and early stopping", "needs CIFAR-10 and a GPU"),
+    NotReproduced(
         "section 5, controls small batch, inverse, oracle, drop, exponential and CVaR",
         "in `cotoolkit analyse holistic`, too dear for the gallery; laptop has the first two",
     ),
-    Unbuilt("alpha sweep over 0, 0.05, 0.1, 0.25 with 10 % and 25 % flips", "one alpha and share in the gallery"),
-    Unbuilt("overhead of HR", "a time, and so not comparable between machines; `cotoolkit methods` counts passes"),
+    NotReproduced("alpha sweep over 0, 0.05, 0.1, 0.25 with 10 % and 25 % flips", "one alpha and share in the gallery"),
+    NotReproduced(
+        "overhead of HR", "a time, and so not comparable between machines; `cotoolkit methods` counts passes"
+    ),
 )

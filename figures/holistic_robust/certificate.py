@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from analyses.core.claims import Claim, ClaimResult, check
 from analyses.core.runner import StudyRunner
 from analyses.holistic_robust.certificate import by_size, coverage
+from cotoolkit.plotting.style import CYCLE, MARKERS, PAGE
 from cotoolkit.studies.scale import Scale
-from figures.elements import percent, sheet
+from figures.elements import new_figure, percent
 from figures.recipe import Recipe
-from figures.style import CYCLE, MARKERS, PAGE
 
 REPETITIONS, SEEDS = 1000, (0, 1, 2)
 POINTS = (100, 200, 500, 1000, 2000, 5000, 10_000, 50_000)
@@ -34,7 +34,7 @@ def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
 
 def draw(data: pd.DataFrame) -> Figure:
     """Violations by law beside their target, and the bound on an error by the number of points."""
-    figure, (left, right) = sheet(PAGE, 2.7, 1, 2)
+    figure, (left, right) = new_figure(PAGE, 2.7, 1, 2)
     shares = data[data["kind"] == "coverage"]
     means = shares.groupby(["law", "points", "delta"])[["violated", "bare_violated"]].mean().reset_index()
     names = []

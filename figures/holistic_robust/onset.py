@@ -15,12 +15,12 @@ from analyses.holistic_robust.answers import onset_claims
 from analyses.holistic_robust.settings import PLAIN, hr_name
 from analyses.holistic_robust.study import losses_of, recorded
 from analyses.holistic_robust.tables import onset_table, weight_courses
+from cotoolkit.plotting.style import CYCLE, GREEN, GREY, MARKERS, PAGE
 from cotoolkit.studies.scale import Scale
-from figures.elements import band, dots, mark_breakpoint, names_below, percent, sheet
+from figures.elements import category_axis, mark_breakpoint, new_figure, percent, seed_band, seed_points
 from figures.holistic_robust.plan import PLANS, studies
 from figures.holistic_robust.sources import sourced
 from figures.recipe import Recipe
-from figures.style import CYCLE, GREEN, GREY, MARKERS, PAGE
 
 NAMES = {PLAIN: "FGSM", "norm_matched": "norm-matched", "small_batch": "small batch"}
 WINDOW = 40
@@ -40,15 +40,15 @@ def draw(data: pd.DataFrame) -> Figure:
     """Breaks by arm, and what share of HR's weight lies on abnormal samples around them."""
     plan = PLANS[data["scale"].iloc[0]].onset
     runs, weights = data[data["kind"] == "run"], data[data["kind"] == "weight"]
-    figure, (left, right) = sheet(PAGE, 2.7, 1, 2)
+    figure, (left, right) = new_figure(PAGE, 2.7, 1, 2)
     arms = list(dict.fromkeys(runs["arm"]))
     for place, arm in enumerate(arms):
         own = runs[runs["arm"] == arm]
-        dots(left, place, own["time"].to_list(), CYCLE[place], marker=MARKERS[place])
+        seed_points(left, place, own["time"].to_list(), CYCLE[place], marker=MARKERS[place])
         broke = int(own["broke"].astype(bool).sum())
         left.annotate(f"{broke} of {len(own)}", (place, 1.02), xycoords=("data", "axes fraction"), ha="center")
     left.axhline(runs["iterations"].max(), color=GREY, lw=0.7, ls=":")
-    names_below(left, [NAMES.get(arm, arm) for arm in arms], turned=True)
+    category_axis(left, [NAMES.get(arm, arm) for arm in arms], turned=True)
     left.set(ylabel="iteration of the break (dotted: end)", ylim=(0, None))
     hr = hr_name(*plan.matched)
     for signal, label, colour, line in (
@@ -58,7 +58,7 @@ def draw(data: pd.DataFrame) -> Figure:
         rows = weights[(weights["arm"] == hr) & (weights["signal"] == signal)]
         rows = rows.assign(offset=(rows["offset"] // WINDOW + 0.5) * WINDOW)
         steps = rows.groupby(["seed", "offset"])["value"].mean().reset_index()
-        band(right, steps, "offset", "value", colour=colour, line=line, marker="o", label=label)
+        seed_band(right, steps, "offset", "value", colour=colour, line=line, marker="o", label=label)
     mark_breakpoint(right, 0)
     percent(right, "batch, or its weight")
     right.set(xlabel=f"iterations since the break of {hr}", ylim=(0, None))

@@ -14,12 +14,12 @@ from analyses.core.runner import StudyRunner
 from analyses.holistic_robust.answers import overfitting_claims
 from analyses.holistic_robust.study import losses_of
 from analyses.holistic_robust.tables import end_table, gap_table
+from cotoolkit.plotting.style import METHOD_STYLES, PAGE
 from cotoolkit.studies.scale import Scale
-from figures.elements import band, dots, names_below, percent, sheet, zero_line
+from figures.elements import category_axis, new_figure, percent, seed_band, seed_points, zero_line
 from figures.holistic_robust.plan import PLANS, studies
 from figures.holistic_robust.sources import sourced
 from figures.recipe import Recipe
-from figures.style import METHODS, PAGE
 
 
 def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
@@ -36,15 +36,15 @@ def draw(data: pd.DataFrame) -> Figure:
     """Robust accuracies over training, a panel per share; then the gap of the finished networks by share."""
     plan = PLANS[data["scale"].iloc[0]].overfitting
     course, ends = data[data["kind"] == "course"], data[data["kind"] == "end"]
-    figure, axes = sheet(PAGE, 2.6, 1, len(plan.shares) + 1)
+    figure, axes = new_figure(PAGE, 2.6, 1, len(plan.shares) + 1)
     hr = max(plan.radii)
     for axis, share in zip(axes, plan.shares, strict=False):
         for radius, name, method, marker in ((0.0, "AT", "pgd", "s"), (hr, f"HR, r = {hr:g}", "holistic_robust", "o")):
             rows = course[course["arm"] == plan.name(share, radius)]
-            colour = METHODS[method][1]
+            colour = METHOD_STYLES[method][1]
             for split, line in (("train", "-"), ("test", "--")):
                 look = {"colour": colour, "line": line, "marker": marker, "label": f"{name}, {split}"}
-                band(axis, rows, "iteration", f"{split}_accuracy", **look)
+                seed_band(axis, rows, "iteration", f"{split}_accuracy", **look)
         axis.set(title=f"{share:.0%} of the data", xlabel="iteration", ylim=(0, 1.03))
         percent(axis, "robust accuracy" if axis is axes[0] else "")
     last = axes[-1]
@@ -54,8 +54,10 @@ def draw(data: pd.DataFrame) -> Figure:
         for place, share in enumerate(plan.shares):
             gaps = ends.loc[ends["arm"] == plan.name(share, r), "G2" if r is None else "G1"]
             label = "" if place else name
-            dots(last, place + 0.3 * (side - 1), gaps.to_list(), METHODS[method][1], marker=marker, label=label)
-    names_below(last, [f"{share:.0%}" for share in plan.shares])
+            seed_points(
+                last, place + 0.3 * (side - 1), gaps.to_list(), METHOD_STYLES[method][1], marker=marker, label=label
+            )
+    category_axis(last, [f"{share:.0%}" for share in plan.shares])
     zero_line(last)
     last.set(title="loss gap, test less training", ylabel="nats (standard: clean loss)", xlabel="share of the data")
     last.legend(loc="best")

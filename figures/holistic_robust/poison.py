@@ -15,12 +15,12 @@ from analyses.holistic_robust.answers import poison_claims
 from analyses.holistic_robust.settings import PLAIN
 from analyses.holistic_robust.study import losses_of
 from analyses.holistic_robust.tables import poison_table
+from cotoolkit.plotting.style import BLUE, GREEN, GREY, PAGE, VERMILION
 from cotoolkit.studies.scale import Scale
-from figures.elements import dots, names_below, percent, sheet
+from figures.elements import category_axis, new_figure, percent, seed_points
 from figures.holistic_robust.plan import PLANS, studies
 from figures.holistic_robust.sources import sourced
 from figures.recipe import Recipe
-from figures.style import BLUE, GREEN, GREY, PAGE, VERMILION
 
 
 def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
@@ -41,7 +41,7 @@ def _look(arm: str) -> tuple[str, str]:
 
 def draw(data: pd.DataFrame) -> Figure:
     """Robust test accuracy, wrong labels learnt, and HR's weight on them."""
-    figure, axes = sheet(PAGE, 2.4, 1, 3)
+    figure, axes = new_figure(PAGE, 2.4, 1, 3)
     arms = list(dict.fromkeys(data["arm"]))
     panels = (
         ("accuracy", "robust test accuracy"),
@@ -51,8 +51,8 @@ def draw(data: pd.DataFrame) -> Figure:
     for axis, (column, label) in zip(axes, panels, strict=True):
         for place, arm in enumerate(arms):
             colour, marker = _look(arm)
-            dots(axis, place, data.loc[data["arm"] == arm, column].to_list(), colour, marker=marker)
-        names_below(axis, arms, turned=True)
+            seed_points(axis, place, data.loc[data["arm"] == arm, column].to_list(), colour, marker=marker)
+        category_axis(axis, arms, turned=True)
         percent(axis, label)
     axes[2].axhline(data["poison_share"].mean(), color=GREY, ls="--", lw=0.9)
     axes[2].annotate("their share", (-0.55, data["poison_share"].mean()), va="top", fontsize=7)

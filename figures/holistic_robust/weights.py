@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 from analyses.core.claims import Claim, ClaimResult, check
 from analyses.core.runner import StudyRunner
 from cotoolkit.methods._terms.worst_case import Order, effective_share, worst_case
+from cotoolkit.plotting.style import BLUE, GREEN, PAGE, VERMILION
 from cotoolkit.studies.scale import Scale
-from figures.elements import sheet
+from figures.elements import new_figure
 from figures.recipe import Recipe
-from figures.style import BLUE, GREEN, PAGE, VERMILION
 
 BATCH, DRAWS, SEEDS = 128, 300, (0, 1, 2)
 SPREAD = 0.6
@@ -65,7 +65,7 @@ def by_rank(r: float, alpha: float, order: Order, seed: int) -> pd.DataFrame:
 
 def draw(data: pd.DataFrame) -> Figure:
     """A panel per pair (r, alpha), a line per order; where they agree the second is drawn on the first."""
-    figure, axes = sheet(PAGE, 2.2, 1, len(LAWS), sharey=True)
+    figure, axes = new_figure(PAGE, 2.2, 1, len(LAWS), sharey=True)
     for axis, (r, alpha) in zip(axes, LAWS, strict=True):
         for (order, name), colour, line in zip(ORDERS.items(), COLOURS, ("-", "--"), strict=False):
             rows = _law(data, r, alpha, order)

@@ -1,21 +1,20 @@
 """Training on local balls around adversaries, reconstructed (spec: local_ball.md)."""
 
-from figures.catalogue import Unbuilt
+from figures.catalogue import NotReproduced
 
-RECIPES: tuple[str, ...] = ("cost", "ablation", "radius", "sensitivity", "onset_profile")
-"""Modules of this package, in the order of the gallery."""
-
-UNBUILT: tuple[Unbuilt, ...] = (
-    Unbuilt("the paper's own tables and figures", "its text could not be read; loss, radius and numbers are unknown"),
-    Unbuilt(
+NOT_REPRODUCED: tuple[NotReproduced, ...] = (
+    NotReproduced(
+        "the paper's own tables and figures", "its text could not be read; loss, radius and numbers are unknown"
+    ),
+    NotReproduced(
         "F4: collapse share against epsilon",
         "every radius needs runs of its own, 13 s each at smoke; the radius at which FGSM breaks is covered",
     ),
-    Unbuilt(
+    NotReproduced(
         "claims W and S: weak and strong adversaries against PGD-10 and TRADES-10",
         "PGD-10 costs 50 s a run at smoke; `cotoolkit analyse local_ball` has W, and S asks for CIFAR at equal clean "
         "accuracy",
     ),
-    Unbuilt("T2, global term and preset T", "in `cotoolkit analyse local_ball`, too dear for the gallery"),
-    Unbuilt("T1, AutoAttack", "attacks that see through masking (margin, Square) stand in for it"),
+    NotReproduced("T2, global term and preset T", "in `cotoolkit analyse local_ball`, too dear for the gallery"),
+    NotReproduced("T1, AutoAttack", "attacks that see through masking (margin, Square) stand in for it"),
 )

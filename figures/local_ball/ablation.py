@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 
 from analyses.core.claims import claim, with_sources
 from analyses.local_ball.claims import ROWS
-from figures.elements import dots, names_below, percent, sheet
+from cotoolkit.plotting.style import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, VERMILION
+from figures.elements import category_axis, new_figure, percent, seed_points
 from figures.local_ball.data import RECIPES_OF, local_ball_claims, local_ball_table
-from figures.style import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, VERMILION
 
 ARMS = {
     "lbt": ("adversary,\nm = 1", GREEN, "o"),
@@ -45,15 +45,15 @@ CLAIMS = local_ball_claims(
 
 def draw(data: pd.DataFrame) -> Figure:
     """Robust accuracy, and when catastrophic overfitting sets in, by arm."""
-    figure, axes = sheet(PAGE, 2.6, 1, 2)
+    figure, axes = new_figure(PAGE, 2.6, 1, 2)
     arms = [arm for arm in ARMS if arm in set(data["arm"])]
     for axis, column, label in zip(
         axes, ("robust", "onset"), ("robust accuracy", "training until the break"), strict=True
     ):
         for place, arm in enumerate(arms):
             _, colour, marker = ARMS[arm]
-            dots(axis, place, data.loc[data["arm"] == arm, column].to_list(), colour, marker=marker)
-        names_below(axis, [ARMS[arm][0] for arm in arms])
+            seed_points(axis, place, data.loc[data["arm"] == arm, column].to_list(), colour, marker=marker)
+        category_axis(axis, [ARMS[arm][0] for arm in arms])
         percent(axis, label)
     axes[1].set(ylim=(0, 1.05), title="100 %: no break")
     axes[0].set(title="centre of the ball, inner steps m", ylim=(-0.03, None))

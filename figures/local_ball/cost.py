@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from analyses.core.claims import with_sources
 from analyses.local_ball.claims import ROWS
 from analyses.local_ball.plan import BASELINE_ARMS, LBT_ARMS
-from figures.elements import percent, sheet
+from cotoolkit.plotting.style import METHOD_STYLES, ORANGE, PAGE
+from figures.elements import new_figure, percent
 from figures.local_ball.data import RECIPES_OF, local_ball_claims, local_ball_table
-from figures.style import METHODS, ORANGE, PAGE
 
 FAMILIES: dict[str, tuple[str, tuple[str, ...], str]] = {
     "fgsm": ("FGSM", ("fgsm",), "v"),
@@ -39,13 +39,13 @@ CLAIMS = local_ball_claims(*with_sources(ROWS, _SOURCES))
 
 def draw(data: pd.DataFrame) -> Figure:
     """A line per family through its means; small dots are seeds."""
-    figure, axes = sheet(PAGE, 2.7, 1, 2)
+    figure, axes = new_figure(PAGE, 2.7, 1, 2)
     for axis, column in zip(axes, ("robust", "clean"), strict=True):
         for family, (name, arms, marker) in FAMILIES.items():
             runs = data[data["arm"].isin(arms)]
             if runs.empty:
                 continue
-            _, colour, line = ("", ORANGE, "-") if family == "local_ball" else METHODS[family]
+            _, colour, line = ("", ORANGE, "-") if family == "local_ball" else METHOD_STYLES[family]
             means = runs.groupby("arm")[["cost", column]].mean().sort_values("cost")
             axis.plot(means["cost"], means[column], marker=marker, color=colour, ls=line, label=name, ms=5)
             axis.scatter(runs["cost"], runs[column], s=7, color=colour, alpha=0.5, lw=0)

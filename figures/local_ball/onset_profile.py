@@ -12,9 +12,9 @@ from analyses.core.claims import claim, with_sources
 from analyses.local_ball.claims import ROWS
 from analyses.local_ball.plan import AFTER, BEFORE
 from analyses.local_ball.results import LocalBallResults
-from figures.elements import band, mark_breakpoint, percent, sheet
+from cotoolkit.plotting.style import CYCLE, DASHES, GREEN, MARKERS, PAGE, VERMILION
+from figures.elements import mark_breakpoint, new_figure, percent, seed_band
 from figures.local_ball.data import RECIPES_OF, local_ball_claims, local_ball_table
-from figures.style import CYCLE, DASHES, GREEN, MARKERS, PAGE, VERMILION
 
 PLOTTED_OFFSETS = (-64, BEFORE, AFTER, 64)
 """Iterations since the break whose profiles are drawn."""
@@ -38,12 +38,12 @@ CLAIMS = local_ball_claims(
 
 def draw(data: pd.DataFrame) -> Figure:
     """Profiles, and how their peak moves inwards."""
-    figure, (left, right) = sheet(PAGE, 2.7, 1, 2)
+    figure, (left, right) = new_figure(PAGE, 2.7, 1, 2)
     around = data[(data["arm"] == "fgsm") & data["offset"].notna()]
     for index, offset in enumerate(PLOTTED_OFFSETS):
         rows = around[(around["statistic"] == "profile") & (around["offset"] == offset)]
         look = {"colour": CYCLE[index], "line": DASHES[index], "marker": MARKERS[index], "label": f"{offset:+d}"}
-        band(left, rows, "place", "value", **look)
+        seed_band(left, rows, "place", "value", **look)
     left.set(xlabel="place t along the step (0: image, 1: FGSM's end)", ylabel="mean loss (nats)", ylim=(0, None))
     left.legend(title="iterations since the break", title_fontsize=7, ncols=2)
     for statistic, label, colour, line, marker in (
@@ -51,7 +51,7 @@ def draw(data: pd.DataFrame) -> Figure:
         ("needed_median", "median of 1 − t*", GREEN, "--", "s"),
     ):
         rows = around[around["statistic"] == statistic]
-        band(right, rows, "offset", "value", colour=colour, line=line, marker=marker, label=label)
+        seed_band(right, rows, "offset", "value", colour=colour, line=line, marker=marker, label=label)
     mark_breakpoint(right, 0)
     percent(right, "share of images, or of the step")
     right.set(xlabel="iterations since the break", ylim=(-0.03, 1.06))

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from analyses.core.claims import with_sources
 from analyses.local_ball.claims import ROWS
 from analyses.local_ball.plan import AFTER, BEFORE
-from figures.elements import band, percent, sheet
+from cotoolkit.plotting.style import BLUE, GREEN, GREY, PAGE, VERMILION
+from figures.elements import new_figure, percent, seed_band
 from figures.local_ball.data import RECIPES_OF, local_ball_claims, local_ball_table, read_local_ball
-from figures.style import BLUE, GREEN, GREY, PAGE, VERMILION
 
 _ONE = "ours: reconstructed [R], prediction 1"
 _SOURCES = {
@@ -37,15 +37,15 @@ def draw(data: pd.DataFrame) -> Figure:
     runs = read.outcomes[read.outcomes["arm"].isin(radii)]
     runs = runs.assign(rho=runs["arm"].map(radii), broke=1 - runs["escaped"].astype(float))
     share = runs.groupby("rho")["broke"].mean()
-    figure, (left, right) = sheet(PAGE, 2.7, 1, 2)
+    figure, (left, right) = new_figure(PAGE, 2.7, 1, 2)
     left.plot(share.index, share, "-o", color=VERMILION, label="runs that break")
-    band(left, runs, "rho", "onset", colour=BLUE, line="--", marker="s", label="training until the break")
+    seed_band(left, runs, "rho", "onset", colour=BLUE, line="--", marker="s", label="training until the break")
     for offset, line in ((BEFORE, ":"), (AFTER, "-.")):
         needed = read.measured("fgsm", "needed_median", offset=offset).mean()
         if pd.notna(needed):
             left.axvline(needed, color=GREY, ls=line, label=f"1 − t*, {abs(offset)} it. {_side(offset)}")
-    band(right, runs, "rho", "robust", colour=GREEN, line="-.", marker="o", label="robust")
-    band(right, runs, "rho", "clean", colour=BLUE, line="--", marker="s", label="clean")
+    seed_band(right, runs, "rho", "robust", colour=GREEN, line="-.", marker="o", label="robust")
+    seed_band(right, runs, "rho", "clean", colour=BLUE, line="--", marker="s", label="clean")
     percent(left, "share")
     percent(right, "accuracy")
     left.set(ylim=(-0.03, 1.06))

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from analyses.core.claims import ClaimRow, claim
 from analyses.local_ball.plan import RHO
 from analyses.local_ball.results import LocalBallResults
-from figures.elements import band, sheet
+from cotoolkit.plotting.style import BLUE, GREEN, ORANGE, PAGE, PURPLE, VERMILION
+from figures.elements import new_figure, seed_band
 from figures.local_ball.data import RECIPES_OF, local_ball_claims, local_ball_table
-from figures.style import BLUE, GREEN, ORANGE, PAGE, PURPLE, VERMILION
 
 ARMS = {
     "lbt": ("LBT, m = 1", GREEN, "-", "o"),
@@ -49,12 +49,12 @@ CLAIMS = local_ball_claims(
 
 def draw(data: pd.DataFrame) -> Figure:
     """Both kinds of points; the line marks the radius of training."""
-    figure, axes = sheet(PAGE, 2.7, 1, 2, sharey=True)
+    figure, axes = new_figure(PAGE, 2.7, 1, 2, sharey=True)
     for axis, (statistic, title) in zip(axes, KINDS.items(), strict=True):
         for arm, (label, colour, line, marker) in ARMS.items():
             rows = data[(data["statistic"] == statistic) & (data["arm"] == arm)]
             if len(rows):
-                band(axis, rows, "place", "value", colour=colour, line=line, marker=marker, label=label)
+                seed_band(axis, rows, "place", "value", colour=colour, line=line, marker=marker, label=label)
         axis.axvline(RHO, color="black", lw=0.7, ls=":")
         places = sorted(data["place"].dropna().unique())
         axis.set(xscale="log", yscale="log", title=title, xlabel="radius of the ball (units of ε; dotted: trained)")

@@ -5,30 +5,30 @@ from __future__ import annotations
 import torch
 
 from cotoolkit.diagnosis.measurements import (
-    Attack,
+    AccuracyRegain,
+    AttackAccuracy,
+    AttackComparison,
     ClassRow,
-    Duel,
     Masking,
     Mean,
     Measurements,
+    PerturbationSpectrum,
     Rate,
-    Rise,
     Segment,
     Signal,
-    Spectrum,
     Surface,
 )
-from cotoolkit.diagnosis.measuring.statistics import rate
+from cotoolkit.diagnosis.measuring.statistics import rate_of
 
 EPSILON = 0.1
 
 
 def share(value: float, points: int) -> Rate:
-    return rate(torch.arange(points) < round(value * points))
+    return rate_of(torch.arange(points) < round(value * points))
 
 
-def attack(name: str, family: str, value: float, points: int, multiple: float = 1.0, steps: int = 1) -> Attack:
-    return Attack(
+def attack(name: str, family: str, value: float, points: int, multiple: float = 1.0, steps: int = 1) -> AttackAccuracy:
+    return AttackAccuracy(
         name=name,
         family=family,
         epsilon=multiple * EPSILON,
@@ -53,8 +53,8 @@ def measurements(
     classes: int = 10,
     points: int = 1000,
     few: int = 128,
-    rise: Rise | None = None,
-    step_rise: Rise | None = None,
+    rise: AccuracyRegain | None = None,
+    step_rise: AccuracyRegain | None = None,
     duels: dict[str, tuple[int, int, float]] | None = None,
     alignment: float = 0.8,
     abnormal: float = 0.0,
@@ -66,7 +66,7 @@ def measurements(
     pgd_radii: dict[float, float] | None = None,
 ) -> Measurements:
     """A robust network, but for what is given; duels are (only challenger, only champion, p) by family."""
-    still = Rise(weak=1, strong=1, accuracy=0, rise=0, low=-0.01, high=0.01, p_value=1)
+    still = AccuracyRegain(weak=1, strong=1, accuracy=0, rise=0, low=-0.01, high=0.01, p_value=1)
     peak = () if rise is None or rise.strong <= 1 else (rise,)
     champion = pgd if strong is None else strong
     families = ("margin", "smoothed", "black-box")
@@ -96,7 +96,7 @@ def measurements(
         radius_rise=rise or still,
         step_rise=step_rise or still,
         duels=tuple(
-            Duel(
+            AttackComparison(
                 challenger=f"{family}-20",
                 champion="pgd-50-3",
                 only_challenger=won,
@@ -125,7 +125,7 @@ def measurements(
             smallest_fooling_fraction=None,
         ),
         surface=Surface(along=(0, 1), across=(-1, 1), loss=((0, 1), (0, None)), accuracy=((1, 1), (1, 1)), points=8),
-        spectrum=Spectrum(fgsm=(0.5, 0.5), pgd=None, noise=(0.5, 0.5)),
+        spectrum=PerturbationSpectrum(fgsm=(0.5, 0.5), pgd=None, noise=(0.5, 0.5)),
         masking=Masking(
             logit_spread=spread,
             zero_gradients=share(zero, points),
@@ -137,5 +137,5 @@ def measurements(
     )
 
 
-def risen(strong: float, accuracy: float, by: float, *, half: float = 0.03, p: float = 1e-9) -> Rise:
-    return Rise(weak=0.5, strong=strong, accuracy=accuracy, rise=by, low=by - half, high=by + half, p_value=p)
+def risen(strong: float, accuracy: float, by: float, *, half: float = 0.03, p: float = 1e-9) -> AccuracyRegain:
+    return AccuracyRegain(weak=0.5, strong=strong, accuracy=accuracy, rise=by, low=by - half, high=by + half, p_value=p)

@@ -8,11 +8,12 @@ from analyses.breakpoint_mixtures.plan import PLANS
 from analyses.breakpoint_mixtures.study import STUDY
 from analyses.core.study import Findings
 from cotoolkit.pages import write_report
+from cotoolkit.plotting.style import PAPER_STYLE
 from figures.feature_purification import across_break, across_break_grafts, across_break_layers
 from figures.feature_purification.across_break_data import results_by_group
 from figures.paper_page import page_of
-from figures.record import Making, as_stored
-from figures.style import STYLE
+from figures.records.files import as_stored
+from figures.records.record import Provenance
 from tests._helpers.breakpoint_measures import measures
 
 MODULES = (across_break, across_break_layers, across_break_grafts)
@@ -48,7 +49,7 @@ def test_names_of_layers_that_are_numbers_stay_text():
 @pytest.mark.parametrize("groups", GROUPS, ids=len)
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
 def test_legends_fit_their_figure(module, groups):
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(PAPER_STYLE):
         figure = module.RECIPE.draw(as_stored(module.RECIPE.of_findings(findings(groups))))
         figure.draw_without_rendering()
     box = figure.legends[0].get_window_extent()
@@ -67,7 +68,7 @@ def test_layers_run_from_the_first_at_the_top_in_every_group():
 def test_the_page_names_the_group_of_a_verdict(tmp_path):
     found = findings(GROUPS[1])
     shown = [(module.RECIPE, as_stored(module.RECIPE.of_findings(found))) for module in MODULES]
-    made = Making(command="", runs=(), seeds=(), protocols={}, environment={}, training_seconds=0.0)
+    made = Provenance(command="", runs=(), seeds=(), protocols={}, environment={}, training_seconds=0.0)
     page = write_report(page_of(STUDY, found, shown, made), tmp_path).read_text()
     assert "natural: holds (" in page
     assert "All claims of the study: induced" in page

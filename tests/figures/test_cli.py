@@ -5,19 +5,19 @@ from typer.testing import CliRunner
 
 from cotoolkit.cli.app import app
 from cotoolkit.core.errors import ConfigError
-from figures.catalogue import recipes, unbuilt
+from figures.catalogue import not_reproduced, recipes
 
 RECIPE = """
 import pandas as pd
-from analyses.claims import Claim, check
+from analyses.core.claims import Claim, check
 from figures.recipe import Recipe
-from figures.strokes import sheet
+from figures.elements import new_figure
 
 def collect(scale, runner):
     return pd.DataFrame({"seed": [0, 1, 2], "value": [1.0, 1.1, 0.9]})
 
 def draw(data):
-    figure, axis = sheet(3.3, 2.0)
+    figure, axis = new_figure(3.3, 2.0)
     axis.plot(data["seed"], data["value"])
     return figure
 
@@ -43,7 +43,7 @@ def test_all_figures_are_listed_and_what_is_missing_says_why():
     shown = run("list").output
     for recipe in recipes().values():
         assert recipe.name in shown
-    for paper in unbuilt().values():
+    for paper in not_reproduced().values():
         for one in paper:
             assert f"{one.item}: {one.why}" in shown
 

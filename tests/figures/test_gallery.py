@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 import figures
-from figures.catalogue import PAPERS, recipes, unbuilt
-from figures.page import gallery_page
-from figures.record import WHOSE, folder_of, read_record
-from figures.verify import strays, verify
+from figures.catalogue import PAPERS, not_reproduced, recipes
+from figures.records.files import folder_of, read_record
+from figures.records.gallery_page import gallery_page
+from figures.records.record import WHOSE
+from figures.records.verify import strays, verify
 
 FOLDER = Path(figures.__file__).parent
 GALLERY = FOLDER / "gallery"
@@ -17,7 +18,7 @@ STORED = [
     (recipe, scale)
     for recipe in RECIPES.values()
     for scale in recipe.studies
-    if folder_of(GALLERY, recipe, scale).exists()
+    if folder_of(GALLERY, recipe.name, scale).exists()
 ]
 
 
@@ -46,7 +47,7 @@ def test_every_module_with_a_recipe_is_listed():
 
 @pytest.mark.parametrize(("recipe", "scale"), STORED, ids=lambda value: getattr(value, "name", value))
 def test_every_stored_figure_says_whose_its_claims_are_and_what_made_it(recipe, scale):
-    record = read_record(folder_of(GALLERY, recipe, scale))
+    record = read_record(folder_of(GALLERY, recipe.name, scale))
     assert record.claims, "a figure that claims nothing"
     keys = [claim.key for claim in record.claims]
     assert len(set(keys)) == len(keys)
@@ -61,6 +62,6 @@ def test_every_stored_figure_says_whose_its_claims_are_and_what_made_it(recipe, 
 
 
 def test_what_is_not_built_says_why():
-    for missing in unbuilt().values():
+    for missing in not_reproduced().values():
         for one in missing:
             assert len(one.why) > 20, one

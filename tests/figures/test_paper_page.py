@@ -8,7 +8,7 @@ from analyses.core.plan import ArmGroup, Plan
 from analyses.core.study import PlannedStudy
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.pages import write_report
-from figures.elements import sheet
+from figures.elements import new_figure
 from figures.paper_page import study_page
 from figures.recipe import Recipe
 from figures.study_recipes import StudyRecipes
@@ -50,7 +50,7 @@ STUDY = PlannedStudy(
 
 def draw(data):
     assert data["note"].tolist() == ["None"] * 3  # as it comes back from its file
-    figure, axis = sheet(3, 2)
+    figure, axis = new_figure(3, 2)
     axis.plot(data["y"])
     return figure
 
@@ -65,7 +65,7 @@ OF_STUDY = StudyRecipes(STUDY, {"smoke": PLAN}).recipe(
 )
 OWN = Recipe(
     "paper/own", "A line", "none", {"smoke": ()}, lambda scale, runner: pd.DataFrame({"y": [1], "note": ["None"]}),
-    lambda data: sheet(3, 2)[0], lambda data: [],
+    lambda data: new_figure(3, 2)[0], lambda data: [],
 )  # fmt: skip
 ELSEWHERE = Recipe("paper/big", "Nothing", "none", {"laptop": ()}, None, None, None)
 

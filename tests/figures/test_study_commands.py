@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from analyses.core.study import PlannedStudy
-from figures.catalogue import find
+from figures.catalogue import find_recipes
 from figures.study_commands import STUDIES, app
 
 
@@ -15,7 +15,7 @@ def test_every_command_has_a_study_and_figures(known):
     study = importlib.import_module(known.module).STUDY
     assert isinstance(study, PlannedStudy)
     assert "smoke" in study.plans
-    assert all(find(figure) for figure in known.figures)
+    assert all(find_recipes(figure) for figure in known.figures)
 
 
 @pytest.mark.parametrize("name", [*STUDIES, "mixtures", "features", "purification"])

@@ -1,1 +1,1 @@
-"""What people bring to a diagnosis: models, weights and points, and the checks of them."""
+"""What people bring to a diagnosis: models, weights and data, and the checks of them."""

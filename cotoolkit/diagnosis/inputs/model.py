@@ -16,9 +16,9 @@ from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.core.errors import ConfigError, ModelError
 from cotoolkit.core.seeding import fork_global_rng, generator
 from cotoolkit.core.user_code import describe
+from cotoolkit.diagnosis.findings import Finding, handled, warning
+from cotoolkit.diagnosis.inputs.data import Bounds, check_bounds
 from cotoolkit.diagnosis.inputs.model_checks import batch_norm_findings, check_finite
-from cotoolkit.diagnosis.inputs.points import Bounds, check_bounds
-from cotoolkit.diagnosis.inputs.warnings_found import Finding, handled, warning
 from cotoolkit.models.memory_format import channels_last_warning
 from cotoolkit.models.registry import Shape
 
@@ -26,10 +26,10 @@ PerChannel = float | Sequence[float]
 """A number for all channels, or one for each."""
 
 
-class Subject(nn.Module):
+class DiagnosedModel(nn.Module):
     """`network((low + (high - low) * images - mean) / std)` in float32.
 
-    The network is not changed; measure inside `attack_mode(subject, "eval")`, which restores its modes.
+    The network is not changed; measure inside `attack_mode(diagnosed, "eval")`, which restores its modes.
 
     Attributes:
         network: the user's, or a float32 copy.
@@ -71,7 +71,7 @@ class Subject(nn.Module):
             return self.network(pixels)
 
 
-def subject_of(
+def prepare_model(
     model: nn.Module,
     *,
     classes: int,
@@ -81,7 +81,7 @@ def subject_of(
     std: PerChannel | None = None,
     bounds: Bounds = (0.0, 1.0),
     exact: bool = True,
-) -> tuple[Subject, list[Finding]]:
+) -> tuple[DiagnosedModel, list[Finding]]:
     """Make a network ready to be diagnosed, and say which traps were met.
 
     The model is left as it is, its modes and flags included. Where it is in another precision or on another device, a
@@ -97,6 +97,9 @@ def subject_of(
         std: by which the difference is divided, likewise.
         bounds: least and greatest value of a pixel before that.
         exact: `classes` is their number; otherwise it is a lower bound, and the model may have more.
+
+    Returns:
+        The model to measure, and the traps.
 
     Raises:
         ModelError: weights that are not finite, no copy possible, the model fails on images of this shape, returns
@@ -114,12 +117,12 @@ def subject_of(
     if any(module.training for module in network.modules()):
         findings.append(handled("the model is in training mode; it is diagnosed in evaluation mode, and left as it is"))
     network, converted = _float32(network, torch.device(device))
-    subject = Subject(network, bounds, *statistics).to(device)
+    diagnosed = DiagnosedModel(network, bounds, *statistics).to(device)
     findings += converted
-    if subject.compiled:
+    if diagnosed.compiled:
         findings.append(handled("parts of the model are compiled (torch.compile); they run uncompiled here"))
     findings += batch_norm_findings(network)
-    return subject, [*findings, *_try(subject, classes, shape, torch.device(device), exact)]
+    return diagnosed, [*findings, *_try(diagnosed, classes, shape, torch.device(device), exact)]
 
 
 def _is_compiled(module: nn.Module) -> bool:
@@ -202,7 +205,7 @@ def _told(shape: Shape) -> Iterator[None]:
         raise ModelError(f"the model fails on images of shape {shape}: {describe(failure)}") from failure
 
 
-def _try(subject: Subject, classes: int, shape: Shape, device: torch.device, exact: bool) -> list[Finding]:
+def _try(diagnosed: DiagnosedModel, classes: int, shape: Shape, device: torch.device, exact: bool) -> list[Finding]:
     """Send two random images through, forward and backward, and look at what comes out."""
     images = torch.rand(2, *shape, generator=generator(0, "evaluation")).to(device).requires_grad_()
     autocast: list[bool] = []
@@ -213,14 +216,14 @@ def _try(subject: Subject, classes: int, shape: Shape, device: torch.device, exa
     with (
         contextlib.ExitStack() as hooks,
         fork_global_rng(0, "layers"),
-        attack_mode(subject, "eval"),
+        attack_mode(diagnosed, "eval"),
         torch.enable_grad(),
     ):
-        for module in subject.network.modules():
+        for module in diagnosed.network.modules():
             if not isinstance(module, torch.jit.ScriptModule):
                 hooks.callback(module.register_forward_pre_hook(look).remove)
         with _told(shape):
-            outputs = subject.outputs(images)
+            outputs = diagnosed.outputs(images)
         logits = _check_logits(outputs, classes, exact)
         with _told(shape):
             gradient = torch.autograd.grad(logits.sum(), images, allow_unused=True)[0] if logits.requires_grad else None

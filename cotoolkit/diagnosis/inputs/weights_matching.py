@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from cotoolkit.core.errors import ModelError
+from cotoolkit.diagnosis.findings import Finding, handled, warning
 from cotoolkit.diagnosis.inputs.model_checks import check_finite
-from cotoolkit.diagnosis.inputs.warnings_found import Finding, handled, warning
 from cotoolkit.models.normalise import Statistics
 
 WRAPPERS = {
@@ -39,7 +39,7 @@ COUNTERS = ("num_batches_tracked", "total_ops", "total_params", "n_averaged")
 """Numbers that layers, profilers and averages keep beside the weights; no output depends on them in eval mode."""
 
 
-class Fitted(NamedTuple):
+class FittedWeights(NamedTuple):
     """What came of fitting.
 
     Attributes:
@@ -53,7 +53,7 @@ class Fitted(NamedTuple):
 
 def fit_weights(
     model: nn.Module, weights: Mapping[str, Tensor], source: str, *, classes: int, key: str | None = None
-) -> Fitted:
+) -> FittedWeights:
     """Load weights into a model, in place and strictly: every parameter is set, or an error says what lacks.
 
     Args:
@@ -64,6 +64,9 @@ def fit_weights(
         classes: of the data, for messages.
         key: prefix to take, where a file holds several weights that fit. None takes plain weights before moving
             averages, and the first in the file of several plain ones.
+
+    Returns:
+        What was met, and a normalisation that the file has.
 
     Raises:
         ModelError: wrong keys or shapes, or values that are not finite.
@@ -90,7 +93,7 @@ def fit_weights(
         *_dtype_findings(source, chosen.values()),
         *_left_findings(source, left, statistics),
     ]
-    return Fitted(findings, statistics)
+    return FittedWeights(findings, statistics)
 
 
 def _clean(name: str) -> str:

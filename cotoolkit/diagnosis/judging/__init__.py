@@ -1,1 +1,1 @@
-"""From measurements to a verdict: thresholds, evidence for and against, confidence."""
+"""From measurements to a verdict: evidence for and against, confidence."""

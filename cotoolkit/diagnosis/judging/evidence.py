@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cotoolkit.diagnosis import thresholds as at
 from cotoolkit.diagnosis.judging import overfitting
-from cotoolkit.diagnosis.judging import thresholds as at
 from cotoolkit.diagnosis.judging.overfitting import Answer
-from cotoolkit.diagnosis.measurements import Attack, Duel, Measurements
+from cotoolkit.diagnosis.measurements import AttackAccuracy, AttackComparison, Measurements
 from cotoolkit.diagnosis.schema import CO, INCONCLUSIVE, MASKING, NOT_ROBUST, OURS, ROBUST, Evidence, Label
 
 
 def gather(found: Measurements, epsilon: float) -> tuple[Evidence, ...]:
-    """All evidence, that on robustness first, then on catastrophic overfitting, then on masking."""
+    """All evidence, that on robustness first, then on catastrophic overfitting, then on masking.
+
+    Args:
+        found: all measurements.
+        epsilon: radius they were made for.
+
+    Returns:
+        The evidence, each observation with its threshold.
+    """
     return (*_on_robustness(found), *overfitting.evidence(found, epsilon), *_on_masking(found))
 
 
@@ -27,8 +35,16 @@ def misnumbered(found: Measurements) -> bool:
     return not learned(found) and found.renamed is not None and found.renamed.low >= least
 
 
-def broken(attack: Attack, found: Measurements) -> bool:
-    """Whether an attack alone takes accuracy below the floor, beyond doubt."""
+def below_floor(attack: AttackAccuracy, found: Measurements) -> bool:
+    """Whether an attack alone takes accuracy below the floor, beyond doubt.
+
+    Args:
+        attack: with its accuracy.
+        found: all measurements.
+
+    Returns:
+        Whether the whole interval lies below the floor.
+    """
     return attack.accuracy.high < at.floor(found.classes, found.clean.accuracy)
 
 
@@ -43,7 +59,7 @@ def randomised(found: Measurements) -> bool:
     return found.masking.logit_spread > at.RANDOMISED
 
 
-def beaten(found: Measurements) -> Duel | None:
+def beaten(found: Measurements) -> AttackComparison | None:
     """The duel that PGD lost most clearly to an attack that needs no exact gradient; None if it lost none."""
     families = {attack.name: attack.family for attack in found.strong}
     lost = [
@@ -59,7 +75,7 @@ def endless(found: Measurements) -> bool:
     return found.unbounded.accuracy.low > at.UNBOUNDED
 
 
-def _net(duel: Duel, found: Measurements) -> float:
+def _net(duel: AttackComparison, found: Measurements) -> float:
     return (duel.only_challenger - duel.only_champion) / found.worst.points
 
 
@@ -105,13 +121,13 @@ def _on_robustness(found: Measurements) -> Iterator[Evidence]:
 
 def _on_masking(found: Measurements) -> Iterator[Evidence]:
     champion, masking = found.strong[0], found.masking
-    fails = not broken(champion, found)
+    fails = not below_floor(champion, found)
     duel = beaten(found)
     if duel is not None:
-        yield _duel(duel, found, (MASKING,) if fails else (), (ROBUST,))
+        yield _comparison(duel, found, (MASKING,) if fails else (), (ROBUST,))
     elif fails and learned(found):
         best = max(found.duels, key=lambda one: _net(one, found))
-        yield _duel(best, found, (ROBUST,), (MASKING,))
+        yield _comparison(best, found, (ROBUST,), (MASKING,))
     zero = masking.zero_gradients
     if zero is not None and hidden(found):
         yield Evidence.of_rate(
@@ -142,7 +158,9 @@ def _on_masking(found: Measurements) -> Iterator[Evidence]:
         )  # fmt: skip
 
 
-def _duel(duel: Duel, found: Measurements, supports: tuple[Label, ...], against: tuple[Label, ...]) -> Evidence:
+def _comparison(
+    duel: AttackComparison, found: Measurements, supports: tuple[Label, ...], against: tuple[Label, ...]
+) -> Evidence:
     family = next(attack.family for attack in found.strong if attack.name == duel.challenger)
     return Evidence(
         signal=f"{family} attack against PGD", value=_net(duel, found), threshold=at.STRONGER[family],

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import IntEnum
 
-from cotoolkit.diagnosis.judging import thresholds as at
-from cotoolkit.diagnosis.measurements import Measurements, Rate, Rise
+from cotoolkit.diagnosis import thresholds as at
+from cotoolkit.diagnosis.measurements import AccuracyRegain, Measurements, Rate
 from cotoolkit.diagnosis.schema import CO, INCONCLUSIVE, NOT_ROBUST, OURS, ROBUST, Evidence, Label
 
 
@@ -23,23 +23,55 @@ class Answer(IntEnum):
 
 
 def overfitted(found: Measurements, epsilon: float) -> Answer:
-    """Whether the network is catastrophically overfitted at epsilon."""
-    return min(kept(found, epsilon), collapsed(found, epsilon), misled(found, epsilon))
+    """Whether the network is catastrophically overfitted at epsilon.
+
+    Args:
+        found: all measurements.
+        epsilon: radius they were made for.
+
+    Returns:
+        Yes, no, or open where the points do not tell.
+    """
+    return min(fgsm_kept(found, epsilon), pgd_far_below_fgsm(found, epsilon), misled(found, epsilon))
 
 
-def kept(found: Measurements, epsilon: float) -> Answer:
-    """FGSM accuracy at epsilon keeps a large part of clean accuracy."""
+def fgsm_kept(found: Measurements, epsilon: float) -> Answer:
+    """FGSM accuracy at epsilon keeps a large part of clean accuracy.
+
+    Args:
+        found: all measurements.
+        epsilon: radius they were made for.
+
+    Returns:
+        Yes, no, or open where the points do not tell.
+    """
     return _keeps(found, found.fgsm_at(1, epsilon).accuracy)
 
 
-def collapsed(found: Measurements, epsilon: float) -> Answer:
-    """PGD accuracy is below half of FGSM accuracy, and far below it."""
+def pgd_far_below_fgsm(found: Measurements, epsilon: float) -> Answer:
+    """PGD accuracy is below half of FGSM accuracy, and far below it.
+
+    Args:
+        found: all measurements.
+        epsilon: radius they were made for.
+
+    Returns:
+        Yes, no, or open where the points do not tell.
+    """
     fgsm, pgd = found.fgsm_at(1, epsilon).accuracy, found.pgd.accuracy
     return min(_far_below(pgd, fgsm), _reaches(*_gap(fgsm, pgd), at.GAP))
 
 
 def misled(found: Measurements, epsilon: float) -> Answer:
-    """Whether the one-step attack is misled: any of the signs that the network has learned to defeat it."""
+    """Whether the one-step attack is misled: any of the signs that the network has learned to defeat it.
+
+    Args:
+        found: all measurements.
+        epsilon: radius they were made for.
+
+    Returns:
+        Yes, no, or open where the points do not tell.
+    """
     above = found.fgsm_at(1, epsilon).accuracy.low > found.clean.accuracy.value
     return max(
         rises(found.radius_rise, at.RISE),
@@ -50,7 +82,15 @@ def misled(found: Measurements, epsilon: float) -> Answer:
 
 
 def overfitted_elsewhere(found: Measurements, epsilon: float) -> Answer:
-    """FGSM accuracy rises to a peak at some radius of the sweep, where PGD accuracy has collapsed."""
+    """FGSM accuracy rises to a peak at some radius of the sweep, where PGD accuracy is far below it.
+
+    Args:
+        found: all measurements.
+        epsilon: radius they were made for.
+
+    Returns:
+        Yes, no, or open where the points do not tell.
+    """
     rise = found.radius_rise
     peak = found.fgsm_at(rise.strong, epsilon).accuracy
     within = [attack.accuracy for attack in found.pgd_radii if attack.epsilon <= rise.strong * epsilon * (1 + 1e-6)]
@@ -61,19 +101,43 @@ def overfitted_elsewhere(found: Measurements, epsilon: float) -> Answer:
 
 
 def reaches(rate: Rate, threshold: float) -> Answer:
-    """Whether a share is at least a threshold, by its interval."""
+    """Whether a share is at least a threshold, by its interval.
+
+    Args:
+        rate: the share.
+        threshold: likewise in [0, 1].
+
+    Returns:
+        Yes, no, or open where the points do not tell.
+    """
     return _reaches(rate.low, rate.high, threshold)
 
 
-def rises(rise: Rise, size: float) -> Answer:
-    """Whether a rise is large and no accident; open where it may be as large."""
+def rises(rise: AccuracyRegain, size: float) -> Answer:
+    """Whether a rise is large and no accident; open where it may be as large.
+
+    Args:
+        rise: of accuracy, in a sweep.
+        size: least rise that counts, in [0, 1].
+
+    Returns:
+        Yes, no, or open where the points do not tell.
+    """
     if rise.rise >= size and rise.p_value < at.SIGNIFICANT:
         return Answer.YES
     return Answer.NO if rise.high < size else Answer.OPEN
 
 
 def evidence(found: Measurements, epsilon: float) -> Iterator[Evidence]:
-    """What speaks for and against catastrophic overfitting."""
+    """What speaks for and against catastrophic overfitting.
+
+    Args:
+        found: all measurements.
+        epsilon: radius they were made for.
+
+    Returns:
+        One observation after the other.
+    """
     yield _on_one_step(found, epsilon)
     yield _on_several_steps(found, epsilon)
     yield from _on_signs(found, epsilon)
@@ -81,10 +145,18 @@ def evidence(found: Measurements, epsilon: float) -> Iterator[Evidence]:
 
 
 def open_questions(found: Measurements, epsilon: float) -> str:
-    """What the points do not tell, as the end of a sentence; where nothing at epsilon, about the radius of the peak."""
+    """What the points do not tell, as the end of a sentence; where nothing at epsilon, about the radius of the peak.
+
+    Args:
+        found: all measurements.
+        epsilon: radius they were made for.
+
+    Returns:
+        Questions joined by "and".
+    """
     questions = {
-        "how much accuracy FGSM leaves": kept(found, epsilon),
-        "whether PGD accuracy is far below FGSM accuracy": collapsed(found, epsilon),
+        "how much accuracy FGSM leaves": fgsm_kept(found, epsilon),
+        "whether PGD accuracy is far below FGSM accuracy": pgd_far_below_fgsm(found, epsilon),
         "whether FGSM is misled": misled(found, epsilon),
     }
     if min(questions.values()) == Answer.OPEN:
@@ -103,7 +175,7 @@ def _keeps(found: Measurements, accuracy: Rate) -> Answer:
 
 
 def _far_below(pgd: Rate, fgsm: Rate) -> Answer:
-    return _reaches(at.COLLAPSED * fgsm.low - pgd.high, at.COLLAPSED * fgsm.high - pgd.low, 0)
+    return _reaches(at.FAR_BELOW * fgsm.low - pgd.high, at.FAR_BELOW * fgsm.high - pgd.low, 0)
 
 
 def _gap(more: Rate, less: Rate) -> tuple[float, float]:
@@ -112,7 +184,7 @@ def _gap(more: Rate, less: Rate) -> tuple[float, float]:
 
 
 def _on_one_step(found: Measurements, epsilon: float) -> Evidence:
-    clean, fgsm, holds = found.clean.accuracy, found.fgsm_at(1, epsilon).accuracy, kept(found, epsilon)
+    clean, fgsm, holds = found.clean.accuracy, found.fgsm_at(1, epsilon).accuracy, fgsm_kept(found, epsilon)
     least = max(at.KEPT, at.floor(found.classes, clean) / clean.value) if clean.value else at.KEPT
     says, supports, against = {
         Answer.YES: ("the one-step attack fails.", (CO, ROBUST), ()),
@@ -128,13 +200,13 @@ def _on_one_step(found: Measurements, epsilon: float) -> Evidence:
 
 
 def _on_several_steps(found: Measurements, epsilon: float) -> Evidence:
-    fgsm, pgd, gone = found.fgsm_at(1, epsilon).accuracy, found.pgd.accuracy, collapsed(found, epsilon)
+    fgsm, pgd, gone = found.fgsm_at(1, epsilon).accuracy, found.pgd.accuracy, pgd_far_below_fgsm(found, epsilon)
     low, high = _gap(fgsm, pgd)
     supports: tuple[Label, ...] = ()
     against: tuple[Label, ...] = (CO,)
     says = "several steps do not find much more than one."
     if gone == Answer.YES:
-        holds = kept(found, epsilon) == Answer.YES
+        holds = fgsm_kept(found, epsilon) == Answer.YES
         supports, against = ((CO,), (ROBUST, NOT_ROBUST)) if holds else ((), (ROBUST,))
         says = "several steps find what one does not."
     elif gone == Answer.OPEN:

@@ -6,20 +6,23 @@ several succeed, with signs that the one step is misled? Do enough points withst
 
 from __future__ import annotations
 
+from cotoolkit.diagnosis import thresholds as at
 from cotoolkit.diagnosis.judging import evidence as seen
 from cotoolkit.diagnosis.judging import overfitting
-from cotoolkit.diagnosis.judging import thresholds as at
 from cotoolkit.diagnosis.judging.overfitting import Answer
 from cotoolkit.diagnosis.measurements import Measurements, Rate
 from cotoolkit.diagnosis.schema import CO, INCONCLUSIVE, MASKING, NOT_ROBUST, ROBUST, Confidence, Label, Verdict
 
 
-def judge(found: Measurements, epsilon: float) -> Verdict:
+def reach_verdict(found: Measurements, epsilon: float) -> Verdict:
     """What the measurements add up to.
 
     Args:
         found: all of them.
         epsilon: radius they were made for.
+
+    Returns:
+        The verdict, its confidence and reason, and the evidence.
     """
     evidence = seen.gather(found, epsilon)
     label, reason, deciding = _decide(found, epsilon)
@@ -66,18 +69,18 @@ def _why_not_robust(found: Measurements, epsilon: float) -> str:
     """Of a network that attacks fool, why that is no catastrophic overfitting: the first question answered no."""
     misled = overfitting.misled(found, epsilon)
     signs = " Signs that the one step is misled do not change that." if misled == Answer.YES else ""
-    if overfitting.kept(found, epsilon) == Answer.NO:
+    if overfitting.fgsm_kept(found, epsilon) == Answer.NO:
         if misled == Answer.NO:
             return "Ordinary attacks fool it, one step among them, and nothing suggests that it ever withstood them."
         return f"Ordinary attacks fool it, one step among them.{signs}"
-    if overfitting.collapsed(found, epsilon) == Answer.NO:
+    if overfitting.pgd_far_below_fgsm(found, epsilon) == Answer.NO:
         return f"Attacks fool it, and plain PGD does not find much more than one step.{signs}"
     return "Several steps fool it. One step may not, but nothing shows that it is misled: it is the weaker attack."
 
 
 def _masked(found: Measurements, epsilon: float) -> str:
     """Why the gradients cannot be trusted, or nothing. Where PGD succeeds all the same, only randomness counts."""
-    if seen.broken(found.strong[0], found):
+    if seen.below_floor(found.strong[0], found):
         return "Its outputs are random, and so are its gradients." if seen.randomised(found) else ""
     duel, tried = seen.beaten(found), found.autoattack
     astray = duel is not None and overfitting.overfitted(found, epsilon) == Answer.NO
@@ -103,7 +106,7 @@ def _sureness(found: Measurements, label: Label, deciding: Rate, against: list[s
     if label == MASKING and seen.randomised(found):
         if found.worst.low >= at.floor(found.classes, found.clean.accuracy):
             doubts += ["nothing found more than plain PGD did", "the network may be robust besides"]
-        elif seen.broken(found.strong[0], found):
+        elif seen.below_floor(found.strong[0], found):
             doubts.append("plain PGD fools it all the same")
     if label == INCONCLUSIVE:
         return "low", ""

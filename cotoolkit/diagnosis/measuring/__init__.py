@@ -1,1 +1,1 @@
-"""What a diagnosis measures."""
+"""What a diagnosis measures: attacks, the loss around the images, outputs and gradients."""

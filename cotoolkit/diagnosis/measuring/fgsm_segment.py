@@ -12,16 +12,16 @@ from torch import Tensor, nn
 from cotoolkit.attacks.gradient import attack_mode, holds, input_gradient
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.diagnosis.measurements import Segment
-from cotoolkit.diagnosis.measuring.statistics import mean_of, quartiles, rate
+from cotoolkit.diagnosis.measuring.statistics import mean_of, quartiles, rate_of
 from cotoolkit.signals import abnormal_example, boundary_distortion, smallest_fooling_fraction
 
 
-class OneStep(NamedTuple):
+class FgsmSweep(NamedTuple):
     """What one gradient at the images gives.
 
     Attributes:
         clean: (N,) bool, correct at the image.
-        correct: (radii, N) bool, correct after one full step of each radius.
+        correct: (K, N) bool, correct after one full step of each of K radii.
         gradient: (N, C, H, W), at the image.
         logits: (N, classes), at the image.
         losses: (N,), at the image.
@@ -33,16 +33,33 @@ class OneStep(NamedTuple):
     logits: Tensor
     losses: Tensor
 
+    def pick(self, chosen: Tensor) -> FgsmSweep:
+        """The same of some of the points, by their indices (M,)."""
+        per_point = (part[chosen] for part in (self.gradient, self.logits, self.losses))
+        return FgsmSweep(self.clean[chosen], self.correct[:, chosen], *per_point)
 
-def one_step(
+
+def fgsm_sweep(
     model: nn.Module,
     images: Tensor,
     labels: Tensor,
     threat: ThreatModel,
     multiples: Sequence[float],
     batch_size: int = 512,
-) -> OneStep:
-    """FGSM at multiples of the threat's radius: one gradient, and a forward pass for each radius."""
+) -> FgsmSweep:
+    """FGSM at multiples of the threat's radius: one gradient, and a forward pass for each radius.
+
+    Args:
+        model: logits out.
+        images: (N, C, H, W).
+        labels: (N,).
+        threat: ball and box.
+        multiples: K of them.
+        batch_size: points that go through together.
+
+    Returns:
+        What was right, at the images and at each radius, and the gradient with its by-products.
+    """
     parts = []
     with attack_mode(model, "eval"):
         for first in range(0, len(images), batch_size):
@@ -56,7 +73,7 @@ def one_step(
                     correct.append(holds(model(here + delta), true))
             parts.append((holds(found.logits, true), torch.stack(correct), *found))
     clean, correct_at, gradient, logits, losses = zip(*parts, strict=True)
-    return OneStep(
+    return FgsmSweep(
         torch.cat(clean), torch.cat(correct_at, 1), torch.cat(gradient), torch.cat(logits), torch.cat(losses)
     )
 
@@ -80,6 +97,9 @@ def segment(
         delta: (N, C, H, W), the FGSM perturbation at the threat's radius.
         samples: between 0 and 1, a multiple of 3 (Kim et al. fool at thirds); a third as many follow up to 2.
         batch_size: points that go through together.
+
+    Returns:
+        Accuracy and loss by fraction, and the signs.
     """
     fractions = [step / samples for step in range(samples + 1)]
     fractions += [1 + 3 * step / samples for step in range(1, samples // 3 + 1)]
@@ -98,9 +118,9 @@ def segment(
         median_loss=median,
         lower_loss=lower,
         upper_loss=upper,
-        boundary_distortion=rate(distorted[ends] == 1) if ends.any() else None,
-        distorted=rate(distorted == 1),
-        abnormal=rate(abnormal_example(losses[0], losses[samples]) == 1),
+        boundary_distortion=rate_of(distorted[ends] == 1) if ends.any() else None,
+        distorted=rate_of(distorted == 1),
+        abnormal=rate_of(abnormal_example(losses[0], losses[samples]) == 1),
         smallest_fooling_fraction=mean_of(smallest_fooling_fraction(inside[:: samples // 3])),
     )
 
@@ -108,7 +128,18 @@ def segment(
 def along(
     model: nn.Module, images: Tensor, labels: Tensor, threat: ThreatModel, deltas: Iterable[Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """Correctness and loss at several displacements of the images, clipped to the box; two (K, N)."""
+    """Correctness and loss at several displacements of the images, clipped to the box.
+
+    Args:
+        model: logits out.
+        images: (N, C, H, W).
+        labels: (N,).
+        threat: for its box.
+        deltas: K displacements, (N, C, H, W) each.
+
+    Returns:
+        (K, N) bool, right there, and (K, N), the cross-entropy.
+    """
     correct, losses = [], []
     with attack_mode(model, "eval"), torch.no_grad():
         for delta in deltas:

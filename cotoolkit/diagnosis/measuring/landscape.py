@@ -12,9 +12,9 @@ from cotoolkit.attacks.gradient import InputGradient, attack_mode, input_gradien
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.seeding import generator
 from cotoolkit.core.user_code import describe
-from cotoolkit.diagnosis.inputs.warnings_found import Finding, handled
-from cotoolkit.diagnosis.measurements import Signal, Spectrum, Surface
-from cotoolkit.diagnosis.measuring.fgsm_segment import OneStep, along
+from cotoolkit.diagnosis.findings import Finding, handled
+from cotoolkit.diagnosis.measurements import PerturbationSpectrum, Signal, Surface
+from cotoolkit.diagnosis.measuring.fgsm_segment import FgsmSweep, along
 from cotoolkit.diagnosis.measuring.statistics import mean_of, quartiles
 from cotoolkit.signals import (
     SIGNALS,
@@ -47,7 +47,7 @@ def signals(
     images: Tensor,
     labels: Tensor,
     threat: ThreatModel,
-    found: OneStep,
+    found: FgsmSweep,
     deltas: tuple[Tensor, Tensor],
     eigenvalues: Tensor,
     *,
@@ -66,6 +66,9 @@ def signals(
         eigenvalues: of the Hessians, as `eigenvalues` gives them.
         seed: of the noise.
         batch_size: points whose gradients are taken together.
+
+    Returns:
+        A mean with its interval for each signal.
     """
     fgsm_delta, pgd_delta = deltas
     noise = threat.random_start(images, generator(seed, "diagnosis", POSITIONS["noise"]))
@@ -97,16 +100,30 @@ def signals(
         participation_ratio: participation_ratio(found.gradient),
         perturbation_norm: perturbation_norm(fgsm_delta),
     }
-    infos = [(SIGNALS[function.__name__], value) for function, value in values.items()]
-    return tuple(
-        Signal(name=info.name, mean=mean_of(value), source=info.source, at_break=info.at_break) for info, value in infos
-    )
+    return tuple(_signal(function.__name__, value) for function, value in values.items())
+
+
+def _signal(name: str, values: Tensor) -> Signal:
+    info = SIGNALS[name]
+    return Signal(name=info.name, mean=mean_of(values), source=info.source, at_break=info.at_break)
 
 
 def pgd_delta(
     model: nn.Module, images: Tensor, labels: Tensor, threat: ThreatModel, *, seed: int, batch_size: int
 ) -> Tensor:
-    """The PGD-10 perturbation, for its direction."""
+    """The PGD-10 perturbation, for its direction.
+
+    Args:
+        model: logits out.
+        images: (N, C, H, W).
+        labels: (N,).
+        threat: ball and box.
+        seed: of the starts.
+        batch_size: points attacked together.
+
+    Returns:
+        (N, C, H, W), in pixel units.
+    """
     draws = generator(seed, "diagnosis", POSITIONS["pgd"])
     parts = zip(images.split(batch_size), labels.split(batch_size), strict=True)
     return torch.cat([
@@ -125,6 +142,9 @@ def eigenvalues(
         labels: (N,).
         gradient: (N, C, H, W), at the images.
         seed: of the iteration's start.
+
+    Returns:
+        (N,), in units of the loss per squared pixel unit, and the findings.
     """
 
     def gradient_of(here: Tensor) -> Tensor:
@@ -159,6 +179,9 @@ def surface(
         delta: (N, C, H, W), the FGSM perturbation.
         samples: of a in [0, 1.5] and of b in [-1, 1].
         seed: of r.
+
+    Returns:
+        Loss and accuracy, a row per b and a column per a.
     """
     draws = generator(seed, "diagnosis", POSITIONS["across"])
     signs = torch.randint(2, images.shape, generator=draws).to(images) * 2 - 1
@@ -175,13 +198,22 @@ def surface(
     )
 
 
-def spectrum(fgsm_delta: Tensor, pgd_delta: Tensor, seed: int) -> Spectrum:
-    """Mean spectra of the two perturbations, and that of as many random signs."""
+def perturbation_spectra(fgsm_delta: Tensor, pgd_delta: Tensor, seed: int) -> PerturbationSpectrum:
+    """Mean spectra of the two perturbations, and that of as many random signs.
+
+    Args:
+        fgsm_delta: (N, C, H, W).
+        pgd_delta: likewise.
+        seed: of the signs.
+
+    Returns:
+        Shares of energy by frequency shell.
+    """
     draws = generator(seed, "diagnosis", POSITIONS["spectrum"])
     signs = torch.randint(2, fgsm_delta.shape, generator=draws).to(fgsm_delta) * 2 - 1
     noise = _mean_shares(signs)
     assert noise is not None  # signs are nowhere zero
-    return Spectrum(fgsm=_mean_shares(fgsm_delta), pgd=_mean_shares(pgd_delta), noise=noise)
+    return PerturbationSpectrum(fgsm=_mean_shares(fgsm_delta), pgd=_mean_shares(pgd_delta), noise=noise)
 
 
 def _mean_shares(delta: Tensor) -> tuple[float, ...] | None:

@@ -7,28 +7,31 @@ from torch import Tensor, nn
 
 from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.diagnosis.measurements import Masking
-from cotoolkit.diagnosis.measuring.fgsm_segment import OneStep
-from cotoolkit.diagnosis.measuring.statistics import quartiles, rate
+from cotoolkit.diagnosis.measuring.fgsm_segment import FgsmSweep
+from cotoolkit.diagnosis.measuring.statistics import quartiles, rate_of
 from cotoolkit.signals import gradient_norm, logit_spread, zero_gradient
 
 RUNS = 5
 """Repeated outputs of one image, as AutoAttack takes."""
 
 
-def output_checks(model: nn.Module, images: Tensor, found: OneStep) -> Masking:
+def output_checks(model: nn.Module, images: Tensor, found: FgsmSweep) -> Masking:
     """Whether outputs are random or broken, and gradients zero.
 
     Args:
         model: logits out.
         images: (N, C, H, W), which are sent through `RUNS` times.
         found: gradients and outputs at more images.
+
+    Returns:
+        The checks, as the diagnosis writes them down.
     """
     with attack_mode(model, "eval"), torch.no_grad():
         runs = torch.stack([model(images) for _ in range(RUNS)])
     zero = zero_gradient(found.gradient) == 1
     return Masking(
         logit_spread=float(logit_spread(runs).nan_to_num(0).max()),
-        zero_gradients=rate(zero[found.clean]) if found.clean.any() else None,
+        zero_gradients=rate_of(zero[found.clean]) if found.clean.any() else None,
         broken_outputs=float((~found.logits.isfinite().all(1)).float().mean()),
         median_gradient=quartiles(gradient_norm(found.gradient))[1],
     )

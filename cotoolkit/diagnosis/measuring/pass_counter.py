@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Counted(nn.Module):
+class PassCounter(nn.Module):
     """A network that counts the images sent through it, and the gradients that come back through its output.
 
     Where the network cuts the path from its input to its output (rounding to whole numbers, `detach`), the gradient is

@@ -1,34 +1,35 @@
-"""All measurements of one network, in order: which attack runs on which points, and what is shared."""
+"""All measurements of one network, in order, and their assembly."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from cotoolkit.attacks.margin import margin_attack, margin_card
-from cotoolkit.attacks.square import square_attack
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.seeding import generator
 from cotoolkit.data.subsets import stratified
 from cotoolkit.diagnosis.budget import Budget
-from cotoolkit.diagnosis.inputs.warnings_found import Finding
-from cotoolkit.diagnosis.judging import thresholds
-from cotoolkit.diagnosis.measurements import Attack, ClassRow, Family, Measurements
+from cotoolkit.diagnosis.findings import Finding
+from cotoolkit.diagnosis.measurements import (
+    AutoAttackResult,
+    ClassRow,
+    Masking,
+    Measurements,
+    PerturbationSpectrum,
+    Segment,
+    Signal,
+    Surface,
+)
 from cotoolkit.diagnosis.measuring import landscape
+from cotoolkit.diagnosis.measuring.attack_runs import AttackRuns, Progress, Session, run_attacks
 from cotoolkit.diagnosis.measuring.autoattack import autoattack
-from cotoolkit.diagnosis.measuring.fgsm_segment import OneStep, one_step, segment
+from cotoolkit.diagnosis.measuring.fgsm_segment import FgsmSweep, fgsm_sweep, segment
 from cotoolkit.diagnosis.measuring.output_checks import output_checks
-from cotoolkit.diagnosis.measuring.statistics import duel, rate, renamed, rise
-from cotoolkit.evaluation.protocol import Protocol, evaluate, named_protocol
+from cotoolkit.diagnosis.measuring.statistics import accuracy_regain, compare_attacks, rate_of, renamed_accuracy
+from cotoolkit.diagnosis.thresholds import RANDOMISED
 from cotoolkit.runs.checkpoints import Points
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is measured now, how many parts are done, and how many there are."""
 
 STAGES = 13
 """Parts that progress is told of; AutoAttack makes one more."""
@@ -37,7 +38,7 @@ BATCH, PIXELS = 256, 256 * 3 * 64 * 64
 """Points that go through the network together, and the most numbers of their images, so that large images fit too."""
 
 
-class Measured(NamedTuple):
+class MeasuredNetwork(NamedTuple):
     """The measurements, with what belongs to them.
 
     Attributes:
@@ -53,7 +54,7 @@ class Measured(NamedTuple):
     findings: list[Finding]
 
 
-def measure(
+def run_measurements(
     model: nn.Module,
     points: Points,
     threat: ThreatModel,
@@ -62,7 +63,7 @@ def measure(
     seed: int = 0,
     with_autoattack: bool = False,
     progress: Progress | None = None,
-) -> Measured:
+) -> MeasuredNetwork:
     """Take all measurements of a network.
 
     Args:
@@ -73,201 +74,114 @@ def measure(
         seed: of every random number.
         with_autoattack: whether to run it too.
         progress: see `Progress`.
+
+    Returns:
+        The measurements, their protocol cards, and what was met on the way.
     """
     images, labels, classes = points
     batch_size = max(1, min(BATCH, PIXELS // images[0].numel()))
-    session = _Session(model, threat, seed, batch_size, STAGES + with_autoattack, progress)
+    session = Session(model, threat, seed, batch_size, STAGES + with_autoattack, progress)
     chosen = stratified(labels.cpu(), min(budget.few, len(labels)), generator(seed, "diagnosis")).to(labels.device)
-    few, true = images[chosen], labels[chosen]
+    few = Points(images[chosen], labels[chosen], classes)
 
     session.begin("FGSM at growing radii")
-    whole = one_step(model, images, labels, threat, budget.fgsm_radii, batch_size)
-    found = OneStep(whole.clean[chosen], whole.correct[:, chosen], *(part[chosen] for part in whole[2:]))
-    clean = session.attack("clean", "clean", named_protocol("clean"), threat, whole.clean)
-    fgsm = tuple(
-        session.attack("fgsm", "single-step", named_protocol("fgsm"), threat.scaled(multiple), correct)
-        for multiple, correct in zip(budget.fgsm_radii, whole.correct, strict=True)
-    )
-    fgsm_correct = whole.correct[budget.fgsm_radii.index(1.0)]
+    sweep = fgsm_sweep(model, images, labels, threat, budget.fgsm_radii, batch_size)
+    attacks = run_attacks(session, points, few, (sweep, sweep.pick(chosen)), budget)
+    loss = _around_the_images(session, points, few, chosen, sweep, budget)
+    session.begin("outputs and gradients")
+    masking = output_checks(model, few.images, sweep)
+    tried = _autoattack(session, few, randomised=masking.logit_spread > RANDOMISED) if with_autoattack else None
+    session.end()
 
-    session.begin("PGD on all points")
-    protocol = Protocol(steps=budget.steps)
-    robust = session.pgd(images, labels, threat, protocol)
-    pgd = session.attack(f"pgd-{budget.steps}", "multi-step", protocol, threat, robust)
+    measurements = _assembled(points, budget, sweep, attacks, loss, masking, tried)
+    return MeasuredNetwork(measurements, session.cards, len(few.labels), loss.findings)
 
-    session.begin("PGD with growing numbers of steps")
-    step_attacks, step_correct = [], []
-    for steps in budget.step_grid:
-        protocol = Protocol(steps=steps, step_size=max(0.25, min(1.25, 2.5 / steps)), last_only=True)
-        step_correct.append(session.pgd(few, true, threat, protocol))
-        step_attacks.append(session.attack(f"pgd-{steps}", "multi-step", protocol, threat, step_correct[-1]))
 
-    session.begin("PGD at growing radii")
-    radius_attacks = []
-    for multiple in budget.pgd_radii:
-        ball, protocol = threat.scaled(multiple), Protocol(steps=budget.radius_steps)
-        held = session.pgd(few, true, ball, protocol)
-        radius_attacks.append(session.attack(f"pgd-{budget.radius_steps}", "multi-step", protocol, ball, held))
+class _Landscape(NamedTuple):
+    """What the loss around the images gives, by the fields of `Measurements`; and what could not be measured."""
 
-    session.begin("PGD without a radius")
-    anywhere, protocol = ThreatModel(1.0), Protocol(steps=20, step_size=0.1, random_start=False)
-    unbounded = session.attack("pgd-20", "multi-step", protocol, anywhere, session.pgd(few, true, anywhere, protocol))
+    signals: tuple[Signal, ...]
+    segment: Segment
+    surface: Surface
+    spectrum: PerturbationSpectrum
+    findings: list[Finding]
 
-    strong, holding = _strong(session, few, true, budget)
+
+def _around_the_images(
+    session: Session, points: Points, few: Points, chosen: Tensor, sweep: FgsmSweep, budget: Budget
+) -> _Landscape:
+    model, threat, seed, batch_size = session.model, session.threat, session.seed, session.batch_size
+    images, labels = few.images, few.labels
 
     session.begin("the loss around the images")
-    delta = threat.project(images, threat.epsilon * threat.steepest(whole.gradient))
-    deltas = (delta[chosen], landscape.pgd_delta(model, few, true, threat, seed=seed, batch_size=batch_size))
-    part = slice(budget.hessian_points)
-    eigenvalues, findings = landscape.eigenvalues(model, few[part], true[part], found.gradient[part], seed)
-    signals = landscape.signals(model, few, true, threat, found, deltas, eigenvalues, seed=seed, batch_size=batch_size)
+    delta = threat.project(points.images, threat.epsilon * threat.steepest(sweep.gradient))
+    deltas = (delta[chosen], landscape.pgd_delta(model, images, labels, threat, seed=seed, batch_size=batch_size))
+    found, part = sweep.pick(chosen), slice(budget.hessian_points)
+    eigenvalues, findings = landscape.eigenvalues(model, images[part], labels[part], found.gradient[part], seed)
+    signals = landscape.signals(
+        model, images, labels, threat, found, deltas, eigenvalues, seed=seed, batch_size=batch_size
+    )
 
     session.begin("between the images and their FGSM examples")
-    between = segment(model, images, labels, threat, delta, budget.segment, batch_size)
+    between = segment(model, points.images, points.labels, threat, delta, budget.segment, batch_size)
 
     session.begin("the loss surface")
     part = slice(budget.surface_points)
-    surface = landscape.surface(model, few[part], true[part], threat, deltas[0][part], budget.surface, seed)
+    surface = landscape.surface(model, images[part], labels[part], threat, deltas[0][part], budget.surface, seed)
+    return _Landscape(signals, between, surface, landscape.perturbation_spectra(*deltas, seed), findings)
 
-    session.begin("outputs and gradients")
-    masking = output_checks(model, few, whole)
-    tried = None
-    if with_autoattack:
-        session.begin("AutoAttack")
-        randomised = masking.logit_spread > thresholds.RANDOMISED
-        tried = autoattack(
-            model, few, true, threat, classes=classes, seed=seed, randomised=randomised, batch_size=batch_size
-        )
-    session.end()
 
-    measurements = Measurements(
-        classes=classes,
-        clean=clean,
-        renamed=renamed(whole.logits, labels),
-        fgsm=fgsm,
-        pgd=pgd,
-        few_clean=session.attack("clean", "clean", named_protocol("clean"), threat, found.clean),
-        pgd_steps=tuple(step_attacks),
-        pgd_radii=tuple(radius_attacks),
-        strong=strong,
-        worst=rate(torch.stack(holding).all(0)),
-        unbounded=unbounded,
-        radius_rise=rise(budget.fgsm_radii, whole.correct),
-        step_rise=rise(budget.step_grid, torch.stack(step_correct)),
+def _autoattack(session: Session, few: Points, *, randomised: bool) -> AutoAttackResult:
+    session.begin("AutoAttack")
+    return autoattack(
+        session.model, few.images, few.labels, session.threat,
+        classes=few.classes, seed=session.seed, randomised=randomised, batch_size=session.batch_size,
+    )  # fmt: skip
+
+
+def _assembled(
+    points: Points,
+    budget: Budget,
+    sweep: FgsmSweep,
+    attacks: AttackRuns,
+    loss: _Landscape,
+    masking: Masking,
+    tried: AutoAttackResult | None,
+) -> Measurements:
+    strongest, *others = attacks.strong
+    fgsm_held = attacks.fgsm[budget.fgsm_radii.index(1.0)].held
+    return Measurements(
+        classes=points.classes,
+        clean=attacks.clean.record,
+        renamed=renamed_accuracy(sweep.logits, points.labels),
+        fgsm=tuple(run.record for run in attacks.fgsm),
+        pgd=attacks.pgd.record,
+        few_clean=attacks.few_clean.record,
+        pgd_steps=tuple(run.record for run in attacks.pgd_steps),
+        pgd_radii=tuple(run.record for run in attacks.pgd_radii),
+        strong=tuple(run.record for run in attacks.strong),
+        worst=rate_of(torch.stack([run.held for run in attacks.strong]).all(0)),
+        unbounded=attacks.unbounded.record,
+        radius_rise=accuracy_regain(budget.fgsm_radii, sweep.correct),
+        step_rise=accuracy_regain(budget.step_grid, torch.stack([run.held for run in attacks.pgd_steps])),
         duels=tuple(
-            duel(attack.name, strong[0].name, held, holding[0])
-            for attack, held in zip(strong[1:], holding[1:], strict=True)
+            compare_attacks(run.record.name, strongest.record.name, run.held, strongest.held) for run in others
         ),
-        signals=signals,
-        segment=between,
-        surface=surface,
-        spectrum=landscape.spectrum(*deltas, seed),
+        signals=loss.signals,
+        segment=loss.segment,
+        surface=loss.surface,
+        spectrum=loss.spectrum,
         masking=masking,
-        per_class=_per_class(labels, classes, whole.clean, fgsm_correct, robust),
+        per_class=_per_class(points, attacks.clean.held, fgsm_held, attacks.pgd.held),
         autoattack=tried,
     )
-    return Measured(measurements, session.cards, len(few), findings)
 
 
-def _strong(
-    session: _Session, images: Tensor, labels: Tensor, budget: Budget
-) -> tuple[tuple[Attack, ...], list[Tensor]]:
-    """The strongest PGD and three attacks that check it, each on all points, and which points hold under each."""
-    model, threat = session.model, session.threat
-    session.begin("PGD with restarts")
-    protocol = Protocol(steps=budget.strong_steps, restarts=budget.restarts)
-    holding = [session.pgd(images, labels, threat, protocol)]
-    name = f"pgd-{budget.strong_steps}-{budget.restarts}"
-    attacks = [session.attack(name, "multi-step", protocol, threat, holding[0])]
-
-    runs: tuple[tuple[str, Family, int, int], ...] = (
-        ("margin", "margin", budget.margin_steps, 0),
-        ("smoothed", "smoothed", budget.smoothed_steps, budget.smoothed_draws),
-    )
-    for position, (kind, family, steps, draws) in enumerate(runs):
-        session.begin(f"PGD on the margin, {kind}" if draws else "PGD on the margin")
-        source = generator(session.seed, "diagnosis", 10 + position)
-        held = margin_attack(
-            model, images, labels, threat,
-            steps=steps, draws=draws, generator=source, batch_size=session.batch_size,
-        )  # fmt: skip
-        holding.append(held)
-        card = margin_card(threat, steps, draws)
-        attacks.append(session.attack(f"{kind}-{steps}", family, card, threat, held, steps=steps))
-
-    session.begin("the Square attack")
-    source = generator(session.seed, "diagnosis", 12)
-    held = square_attack(model, images, labels, threat, queries=budget.queries, generator=source)
-    holding.append(held)
-    card = {"attack": "square", "queries": budget.queries, "restarts": 1}
-    attacks.append(session.attack(f"square-{budget.queries}", "black-box", card, threat, held, steps=budget.queries))
-    return tuple(attacks), holding
-
-
-class _Session:
-    """What all measurements of one network share: the network, the threat, the cards they leave, the progress."""
-
-    def __init__(
-        self,
-        model: nn.Module,
-        threat: ThreatModel,
-        seed: int,
-        batch_size: int,
-        stages: int,
-        progress: Progress | None,
-    ) -> None:
-        self.model, self.threat, self.seed, self.batch_size = model, threat, seed, batch_size
-        self.cards: dict[str, dict[str, Any]] = {}
-        self._stages, self._done, self._progress = stages, 0, progress
-
-    def begin(self, what: str) -> None:
-        if self._progress is not None:
-            self._progress(what, self._done, self._stages)
-        self._done += 1
-
-    def end(self) -> None:
-        if self._progress is not None:
-            self._progress("done", self._stages, self._stages)
-
-    def pgd(self, images: Tensor, labels: Tensor, threat: ThreatModel, protocol: Protocol) -> Tensor:
-        found = evaluate(self.model, images, labels, threat, protocol, seed=self.seed, batch_size=self.batch_size)
-        return found.correct
-
-    def attack(
-        self,
-        name: str,
-        family: Family,
-        protocol: Protocol | dict[str, Any],
-        threat: ThreatModel,
-        held: Tensor,
-        *,
-        steps: int | None = None,
-    ) -> Attack:
-        """The record of an attack, its card filed under its hash."""
-        if isinstance(protocol, Protocol):
-            card = protocol.card(threat)
-            steps, restarts = protocol.steps, protocol.restarts
-        else:
-            card = {**protocol, "threat": str(threat), "robust_if": "no step of no restart fooled it"}
-            card["hash"] = hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()[:12]
-            restarts = 1
-        self.cards[card["hash"]] = card
-        return Attack(
-            name=name,
-            family=family,
-            epsilon=0.0 if family == "clean" else threat.epsilon,
-            steps=steps or 0,
-            restarts=restarts,
-            accuracy=rate(held),
-            card=card["hash"],
-        )
-
-
-def _per_class(labels: Tensor, classes: int, clean: Tensor, fgsm: Tensor, pgd: Tensor) -> tuple[ClassRow, ...]:
+def _per_class(points: Points, clean: Tensor, fgsm: Tensor, pgd: Tensor) -> tuple[ClassRow, ...]:
     rows = []
-    for label in range(classes):
-        own = labels == label
+    for label in range(points.classes):
+        own = points.labels == label
         if own.any():
-            shares = {"clean": rate(clean[own]), "fgsm": rate(fgsm[own]), "pgd": rate(pgd[own])}
+            shares = {"clean": rate_of(clean[own]), "fgsm": rate_of(fgsm[own]), "pgd": rate_of(pgd[own])}
             rows.append(ClassRow(label=label, points=int(own.sum()), **shares))
     return tuple(rows)

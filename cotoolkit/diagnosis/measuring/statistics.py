@@ -8,21 +8,18 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from cotoolkit.diagnosis.measurements import Duel, Mean, Rate, Rise
-from cotoolkit.evaluation.intervals import sign_test
+from cotoolkit.diagnosis.measurements import AccuracyRegain, AttackComparison, Mean, Rate
+from cotoolkit.evaluation.intervals import bootstrap_mean, sign_test
 from cotoolkit.evaluation.protocol import Accuracy
 from cotoolkit.signals import regained_accuracy
 
-RESAMPLES = 1000
-"""Of the bootstrap behind the interval of a mean."""
 
-
-def rate(hits: Tensor) -> Rate:
+def rate_of(hits: Tensor) -> Rate:
     """Share of true values of (N,) bool, N >= 1, with its 95 % Wilson interval."""
     return Rate(**Accuracy.of(hits)._asdict())
 
 
-def renamed(logits: Tensor, labels: Tensor) -> Rate | None:
+def renamed_accuracy(logits: Tensor, labels: Tensor) -> Rate | None:
     """Accuracy if outputs were classes in another order: the order is found on every second point.
 
     Args:
@@ -40,7 +37,7 @@ def renamed(logits: Tensor, labels: Tensor) -> Rate | None:
     rows, columns = linear_sum_assignment(counts.numpy(), maximize=True)
     class_of = torch.empty(outputs, dtype=torch.int64)
     class_of[torch.from_numpy(rows)] = torch.from_numpy(columns)
-    return rate(class_of[predicted[1::2]] == labels[1::2])
+    return rate_of(class_of[predicted[1::2]] == labels[1::2])
 
 
 def mean_of(values: Tensor) -> Mean | None:
@@ -48,24 +45,25 @@ def mean_of(values: Tensor) -> Mean | None:
     known = values[values.isfinite()].double().cpu()
     if len(known) == 0:
         return None
-    draws = torch.Generator().manual_seed(0)
-    means = known[torch.randint(len(known), (RESAMPLES, len(known)), generator=draws)].mean(1)
-    low, high = means.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+    low, high = bootstrap_mean(known)
     return Mean(value=float(known.mean()), low=low, high=high, median=float(known.median()), points=len(known))
 
 
-def rise(strengths: Sequence[float], correct: Tensor) -> Rise:
+def accuracy_regain(strengths: Sequence[float], correct: Tensor) -> AccuracyRegain:
     """The largest rise of a sweep.
 
     Args:
         strengths: (K,), growing.
         correct: (K, N) bool, a row per strength.
+
+    Returns:
+        The rise, from which strength to which, and how sure it is.
     """
     regained = regained_accuracy(correct)
     strong = int(regained.argmax())
     weak = int(correct[: strong + 1].float().mean(1).argmin())
-    gained, lost = rate(correct[strong] & ~correct[weak]), rate(correct[weak] & ~correct[strong])
-    return Rise(
+    gained, lost = rate_of(correct[strong] & ~correct[weak]), rate_of(correct[weak] & ~correct[strong])
+    return AccuracyRegain(
         weak=strengths[weak],
         strong=strengths[strong],
         accuracy=float(correct[strong].float().mean()),
@@ -76,9 +74,19 @@ def rise(strengths: Sequence[float], correct: Tensor) -> Rise:
     )
 
 
-def duel(challenger: str, champion: str, held_challenger: Tensor, held_champion: Tensor) -> Duel:
-    """Whether an attack fools points that another does not; both (N,) bool, True where the attack failed."""
-    return Duel(
+def compare_attacks(challenger: str, champion: str, held_challenger: Tensor, held_champion: Tensor) -> AttackComparison:
+    """Whether an attack fools points that another does not; both (N,) bool, True where the attack failed.
+
+    Args:
+        challenger: name of the attack that is held against the other.
+        champion: name of the other.
+        held_challenger: (N,) bool, True where the challenger failed.
+        held_champion: (N,) bool, likewise.
+
+    Returns:
+        Counts of points, and the p-value that the challenger is the stronger.
+    """
+    return AttackComparison(
         challenger=challenger,
         champion=champion,
         only_challenger=int((held_champion & ~held_challenger).sum()),
@@ -89,7 +97,15 @@ def duel(challenger: str, champion: str, held_challenger: Tensor, held_champion:
 
 
 def more_often(fewer: Tensor, more: Tensor) -> float:
-    """One-sided p-value that `more` is true more often than `fewer`, on the points where the two differ; 1 if none."""
+    """One-sided p-value that `more` is true more often than `fewer`, on the points where the two differ; 1 if none.
+
+    Args:
+        fewer: (N,) bool.
+        more: (N,) bool, of the same points.
+
+    Returns:
+        In [0, 1].
+    """
     return sign_test(int((more & ~fewer).sum()), int((fewer & ~more).sum()))
 
 

@@ -1,5 +1,5 @@
 """The page of a diagnosis: verdict, evidence, one picture each."""
 
-from cotoolkit.diagnosis.page.page import diagnosis_report, write_diagnosis
+from cotoolkit.diagnosis.page.report import diagnosis_report, write_diagnosis
 
 __all__ = ["diagnosis_report", "write_diagnosis"]

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from cotoolkit.attacks.margin import margin_attack, margin_gradient
+from cotoolkit.attacks.margin import margin, margin_attack, margin_gradient
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.evaluation.protocol import evaluate
 from tests._helpers.networks import Linear
@@ -10,6 +10,11 @@ from tests._helpers.trained_networks import RADIUS, Hiding
 
 def draws():
     return torch.Generator().manual_seed(0)
+
+
+def test_the_margin_by_hand():
+    logits = torch.tensor([[1.0, 3.0, 2.0], [1.0, 3.0, 2.0]])
+    assert margin(logits, torch.tensor([1, 2])).tolist() == [1, -1]
 
 
 def test_the_gradient_by_hand():

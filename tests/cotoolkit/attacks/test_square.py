@@ -2,18 +2,13 @@ import pytest
 import torch
 from pyautoattack.square import SquareAttack
 
-from cotoolkit.attacks.square import margin, square_attack, square_side
+from cotoolkit.attacks.square import square_attack, square_side
 from cotoolkit.attacks.threat_model import ThreatModel
 from tests._helpers.networks import Linear, conv_net
 
 
 def draws(seed=0):
     return torch.Generator().manual_seed(seed)
-
-
-def test_the_margin_by_hand():
-    logits = torch.tensor([[1.0, 3.0, 2.0], [1.0, 3.0, 2.0]])
-    assert margin(logits, torch.tensor([1, 2])).tolist() == [1, -1]
 
 
 def test_the_sides_are_those_of_the_paper():

@@ -219,7 +219,7 @@ def test_interrupting_writes_nothing(diagnose, tmp_path, monkeypatch):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cotoolkit.diagnosis.diagnose.measure", interrupted)
+    monkeypatch.setattr("cotoolkit.diagnosis.diagnose.run_measurements", interrupted)
     code, _, err = diagnose()
     assert code == 130
     assert "interrupted; nothing was written" in err

@@ -1,10 +1,13 @@
 import sys
+from importlib.metadata import EntryPoint
 
 import pandas as pd
 import pytest
+import typer
+from typer.testing import CliRunner
 
-from cotoolkit.cli import main
-from cotoolkit.cli.display import LiveRuns, accuracies, breakpoint_text, console, result_table
+from cotoolkit.cli import app, main
+from cotoolkit.cli.display import LiveRuns, breakpoint_text, console, probe_text, result_table
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.training.run import run
 from cotoolkit.training.trainer import Progress
@@ -185,8 +188,8 @@ def test_live_display_follows_runs(tmp_path, monkeypatch):
 
 
 def test_accuracies_in_a_few_characters():
-    assert accuracies(Progress(1, 2, None, "starting")) == "starting"
-    assert accuracies(Progress(1, 2, probe_result(0.5), "dating")) == "clean  90%  FGSM  70%  PGD  50%  dating"
+    assert probe_text(Progress(1, 2, None, "starting")) == "starting"
+    assert probe_text(Progress(1, 2, probe_result(0.5), "dating")) == "clean  90%  FGSM  70%  PGD  50%  dating"
 
 
 def test_breakpoints_in_tables():
@@ -205,3 +208,21 @@ def test_the_table_shows_what_differs(tmp_path):
     ]
     headers = [column.header for column in result_table(run_table(runs)).columns]
     assert headers == ["method", "intervention", "β", "seed", "clean", "PGD-3", "breakpoint", "verdict"]
+
+
+def test_a_plugin_that_cannot_be_loaded_is_named_and_the_other_commands_work(monkeypatch, capsys):
+    plugins = [
+        EntryPoint("broken", "nowhere.cli:app", app.PLUGINS),
+        EntryPoint("methods", "cotoolkit.cli.catalogue:list_methods", app.PLUGINS),
+        EntryPoint("runs", "cotoolkit.cli.runs:runs_commands", app.PLUGINS),
+    ]
+    monkeypatch.setattr(app, "entry_points", lambda group: [one for one in plugins if one.group == group])
+    commands = typer.Typer()
+    app.add_plugins(commands)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "no command broken: its plug-in nowhere.cli:app cannot be loaded: ModuleNotFoundError" in line
+    result = CliRunner().invoke(commands, ["--help"])
+    assert result.exit_code == 0
+    assert "methods" in result.output
+    assert "runs" in result.output
+    assert "broken" not in result.output

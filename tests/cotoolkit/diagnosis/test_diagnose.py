@@ -31,8 +31,8 @@ def signals(evidence):
 
 
 @pytest.fixture(scope="module")
-def of_collapsed(collapsed):
-    return diagnosed(collapsed)
+def of_overfitted(overfitted):
+    return diagnosed(overfitted)
 
 
 def test_a_pgd_trained_network_is_robust(robust):
@@ -43,8 +43,8 @@ def test_a_pgd_trained_network_is_robust(robust):
     assert found.measurements.unbounded.accuracy.value < 0.05
 
 
-def test_a_collapsed_network_is_catastrophically_overfitted(of_collapsed):
-    verdict, found = of_collapsed.verdict, of_collapsed.measurements
+def test_a_network_that_fgsm_trained_is_catastrophically_overfitted(of_overfitted):
+    verdict, found = of_overfitted.verdict, of_overfitted.measurements
     assert verdict.label == "catastrophic overfitting"
     assert verdict.confidence == "high"
     # Training differs between processors; that one step helps the network, and several destroy it, does not.
@@ -78,14 +78,14 @@ def test_a_hidden_gradient_is_masking_whatever_it_hides(how, whose, request):
     assert verdict.speaks_for
 
 
-def test_a_collapse_is_seen_from_beyond_its_radius(collapsed):
-    assert diagnosed(collapsed, epsilon=1.5 * RADIUS).verdict.label == "catastrophic overfitting"
+def test_overfitting_is_seen_from_beyond_its_radius(overfitted):
+    assert diagnosed(overfitted, epsilon=1.5 * RADIUS).verdict.label == "catastrophic overfitting"
 
 
-def test_it_is_repeatable_and_survives_json(of_collapsed, collapsed):
-    again = diagnosed(collapsed)
-    assert again.measurements == of_collapsed.measurements
-    assert again.verdict == of_collapsed.verdict
+def test_it_is_repeatable_and_survives_json(of_overfitted, overfitted):
+    again = diagnosed(overfitted)
+    assert again.measurements == of_overfitted.measurements
+    assert again.verdict == of_overfitted.verdict
     assert Diagnosis.from_json(again.to_json()) == again
 
 
@@ -119,16 +119,16 @@ def test_progress_runs_from_nothing_to_all(standard):
     assert all(what for what, _, _ in told)
 
 
-def test_the_protocol_and_the_passes_are_recorded(of_collapsed):
-    protocol, found = of_collapsed.protocol, of_collapsed.measurements
+def test_the_protocol_and_the_passes_are_recorded(of_overfitted):
+    protocol, found = of_overfitted.protocol, of_overfitted.measurements
     attacks = [found.clean, *found.fgsm, found.pgd, *found.pgd_steps, *found.pgd_radii, *found.strong, found.unbounded]
     assert {attack.card for attack in attacks} <= set(protocol.cards)
     assert all(key == card["hash"] for key, card in protocol.cards.items())
     assert protocol.points == 180
     assert protocol.few == 64
     # One forward pass for the sweep's gradient and one for each radius alone come to more than this.
-    assert of_collapsed.environment.forward_passes > 180 * (1 + len(SMALL.fgsm_radii))
-    assert of_collapsed.environment.backward_passes > 180
+    assert of_overfitted.environment.forward_passes > 180 * (1 + len(SMALL.fgsm_radii))
+    assert of_overfitted.environment.backward_passes > 180
 
 
 def test_few_points_and_two_classes_are_no_error(standard):

@@ -9,22 +9,22 @@ from cotoolkit.core.errors import ConfigError, DataError
 from cotoolkit.diagnosis import measurements as measured
 from cotoolkit.diagnosis import schema
 from cotoolkit.diagnosis.budget import BUDGETS, Budget, budget_of
-from cotoolkit.diagnosis.inputs.warnings_found import Finding, warning
-from cotoolkit.diagnosis.judging.verdict import judge
+from cotoolkit.diagnosis.findings import Finding, warning
+from cotoolkit.diagnosis.judging.verdict import reach_verdict
 from cotoolkit.diagnosis.measurements import Rate
-from cotoolkit.diagnosis.schema import Diagnosis, Environment, Protocol
+from cotoolkit.diagnosis.schema import Diagnosis, DiagnosisProtocol, Environment
 from tests._helpers.measured import EPSILON, measurements
 
-DOCS = Path(__file__).parents[2] / "docs" / "diagnosis.md"
+DOCS = Path(__file__).parents[3] / "docs" / "diagnosis.md"
 
 
 def diagnosis() -> Diagnosis:
     found = measurements()
     return Diagnosis(
-        verdict=judge(found, EPSILON),
+        verdict=reach_verdict(found, EPSILON),
         measurements=found,
         findings=(warning("an example"),),
-        protocol=Protocol(
+        protocol=DiagnosisProtocol(
             epsilon=EPSILON,
             bounds=(0, 1),
             seed=0,
@@ -79,7 +79,7 @@ def test_nan_is_refused_not_written():
 def test_the_document_names_every_field():
     text = DOCS.read_text(encoding="utf-8")
     classes = [*vars(schema).values(), *vars(measured).values()]
-    records = [one for one in classes if isinstance(one, type) and issubclass(one, measured.Record)]
+    records = [one for one in classes if isinstance(one, type) and issubclass(one, measured.SchemaPart)]
     assert len(records) > 15
     missing = [
         f"{record.__name__}.{field}"
@@ -91,7 +91,7 @@ def test_the_document_names_every_field():
 
 
 def test_the_document_states_every_threshold():
-    from cotoolkit.diagnosis.judging import thresholds
+    from cotoolkit.diagnosis import thresholds
 
     text = DOCS.read_text(encoding="utf-8")
     numbers = [value for name, value in vars(thresholds).items() if name.isupper() and isinstance(value, float | int)]

@@ -1,7 +1,7 @@
 import pytest
 
 from cotoolkit.core.errors import RunError
-from cotoolkit.plotting import timeline as breakpoints
+from cotoolkit.plotting import timeline as timeline_module
 from cotoolkit.plotting.study_pictures import DRAWN, study_pictures
 from cotoolkit.runs.metrics import Metrics
 from tests._helpers.made_pages import made_study
@@ -11,13 +11,13 @@ from tests._helpers.made_pages import made_study
 def drawn(tmp_path, monkeypatch):
     """A study, its root, and how often its timeline was drawn."""
     study, count = made_study(tmp_path), []
-    timeline = breakpoints.timeline
+    timeline = timeline_module.timeline
 
     def counted(*arguments):
         count.append(1)
         return timeline(*arguments)
 
-    monkeypatch.setattr(breakpoints, "timeline", counted)
+    monkeypatch.setattr(timeline_module, "timeline", counted)
     study_pictures(study, tmp_path, study.write_table(tmp_path))
     assert len(count) == 1
     return study, tmp_path, count

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cotoolkit.attacks.gradient import Attacked
+from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.methods import StepRecord
 from cotoolkit.signals import SIGNALS, step_signals
@@ -45,7 +45,7 @@ def test_the_same_values_as_from_a_record():
             t["losses"],
             t["logits"],
             t["delta"],
-            Attacked(t["delta"], t["attack_gradient"], t["start_logits"], t["start_losses"]),
+            AttackResult(t["delta"], t["attack_gradient"], t["start_logits"], t["start_losses"]),
             t["update_gradient"],
         )
         for t in given

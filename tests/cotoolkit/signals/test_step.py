@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from cotoolkit.attacks.gradient import Attacked
+from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.methods import StepRecord
 from cotoolkit.signals import (
     SIGNALS,
@@ -80,7 +80,7 @@ def test_every_signal_says_what_it_costs_and_where_it_comes_from():
 
 def record(losses):
     gradient, logits = rows([1, 0], [0, 0]), torch.tensor([[1.0, 0.0], [1.0, 0.0]])
-    attack = Attacked(rows([1, 0], [0, 0]), gradient, logits, torch.tensor([2.0, 1.0]))
+    attack = AttackResult(rows([1, 0], [0, 0]), gradient, logits, torch.tensor([2.0, 1.0]))
     return StepRecord(torch.tensor(losses), logits, attack.delta, attack, rows([1, 0], [1, 0]))
 
 

@@ -1,0 +1,121 @@
+"""Logits recovered from outputs that are probabilities.
+
+Attacks follow the cross-entropy and the margin of a network's outputs. Where these have gone through a softmax or
+sigmoids, and perhaps a factor (percent), both are nearly flat far from the boundary: the attack starves, and the
+network looks robust. A link function (McCullagh & Nelder, Generalized Linear Models, 1989) takes probabilities back to
+logits: the logarithm where classes exclude each other, the log-odds where each has a probability of its own. It grows
+strictly, so the order of the outputs, and with it what counts as right, is that of the network.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from cotoolkit.diagnosis.findings import Finding, handled, warning
+from cotoolkit.diagnosis.schema import LinkName
+
+ROUNDING = 5e-3
+"""How far, as a share, sums of probabilities may lie apart: bfloat16 inside the model rounds by up to 4e-3."""
+
+CEILINGS = {1.0: "probability", 100.0: "percentage"}
+"""What outputs between 0 and here can be, if the greatest is above the half: more likely than not."""
+
+TINY = torch.finfo(torch.float32).tiny
+LEAST = 1e-30
+"""Ratio to the greatest output below which the logarithm goes on as a straight line: its slope stays finite in float32,
+and the gradient through the probability proportional to the true one until the probability itself is 0."""
+
+SMALLEST_GAP = 2.0**-25
+"""Half the distance from 1 to the next smaller float32: what 1 - p is taken for where p is 1."""
+
+
+class Link(NamedTuple):
+    """How logits are recovered.
+
+    Attributes:
+        name: of the function.
+        total: what the outputs of an image sum to (`log`), or the greatest value that each can take (`log-odds`).
+    """
+
+    name: LinkName
+    total: float = 1.0
+
+
+class Linked(nn.Module):
+    """A network whose outputs, where they are probabilities, go through the link; others stay as they are."""
+
+    def __init__(self, network: nn.Module, link: Link) -> None:
+        super().__init__()
+        self.network = network
+        self.link = link
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (B, C, H, W) -> logits (B, classes), in the order of the network's outputs."""
+        outputs: Tensor = self.network(images)
+        return recovered(outputs, self.link)
+
+
+def link_of(outputs: Tensor) -> tuple[Link, list[Finding]]:
+    """Which link the outputs of some images call for.
+
+    Rows that are not finite are left out. Outputs that are nowhere negative and sum to a constant are probabilities of
+    classes that exclude each other, times that constant. Others between 0 and 1, or 100, are taken for one probability
+    each. Those are nowhere 0 in a sigmoid; a ReLU's zeros have no log-odds that an attack could follow.
+
+    Args:
+        outputs: (N, classes).
+
+    Returns:
+        The link, and a finding, or none for the identity.
+    """
+    known = outputs[outputs.isfinite().all(1)].detach().double()
+    if len(known) == 0 or known.min() < 0:
+        return Link("identity"), []
+    sums = known.sum(1)
+    total = float(sums.median())
+    if total > 0 and (sums - total).abs().max() <= ROUNDING * total:
+        kind = "probabilities" if abs(total - 1) <= ROUNDING else f"probabilities times {total:.5g}"
+        text = f"the model returns {kind}, which hide gradients from attacks; these follow their logarithms, which are"
+        return Link("log", total), [handled(f"{text} its logits up to a constant, FGSM included")]
+    for ceiling, name in CEILINGS.items():
+        if known.min() > 0 and ceiling / 2 < known.max() <= ceiling:
+            text = f"the model seems to return a {name} for each class by itself; attacks follow the log-odds, FGSM"
+            return Link("log-odds", ceiling), [
+                warning(f"{text} included: give the network without its last function to be sure")
+            ]
+    return Link("identity"), []
+
+
+def recovered(outputs: Tensor, link: Link) -> Tensor:
+    """The outputs through the link, row by row; rows that are no probabilities, or not finite, as they are.
+
+    The greatest output of a row goes to exactly 0 under `log`, and others below it, so that rounding makes no ties. The
+    shift by its own value changes neither cross-entropy nor margin, nor their gradients.
+
+    Args:
+        outputs: (B, classes).
+        link: as `link_of` found it.
+
+    Returns:
+        (B, classes), what attacks follow.
+    """
+    if link.name == "identity":
+        return outputs
+    inside = (outputs >= 0) & outputs.isfinite()
+    if link.name == "log-odds":
+        inside &= outputs <= link.total
+    inside = inside.all(1, keepdim=True)
+    safe = outputs.where(inside, link.total / 2)  # logarithms elsewhere would put nan into the gradient
+    greatest = safe.detach().amax(1, keepdim=True).clamp(min=TINY)
+    ratio = safe / greatest
+    logits = ratio.clamp(min=LEAST).log() + (ratio.clamp(max=LEAST) - LEAST) / LEAST
+    if link.name == "log-odds":
+        logits = logits - _log_complement(safe, link.total) + _log_complement(greatest, link.total)
+    return logits.where(inside, outputs)
+
+
+def _log_complement(outputs: Tensor, total: float) -> Tensor:
+    return (1 - outputs / total).clamp(min=SMALLEST_GAP).log()

@@ -1,0 +1,65 @@
+"""The monitor with Lightning Fabric: bfloat16 autocast, and two batches to an update.
+
+python examples/fabric_bf16_accumulation.py
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+from sklearn.datasets import load_digits
+from torch.utils.data import DataLoader, TensorDataset
+
+from cotoolkit import BreakpointMonitor
+from cotoolkit.methods import FGSM
+from cotoolkit.models import build_model
+from cotoolkit.monitor.config import MonitorConfig
+from interventions import Inject
+
+ACCUMULATED = 2
+
+
+def digits() -> tuple[torch.Tensor, torch.Tensor]:
+    """8x8 images (1797, 1, 8, 8) with an injected feature that FGSM collapses on, in random order, and labels."""
+    order = torch.randperm(1797, generator=torch.Generator().manual_seed(0))
+    images = torch.tensor(load_digits().images, dtype=torch.float32).unsqueeze(1)[order] / 16
+    return Inject("paired", beta=0.15)(images, torch.tensor(load_digits().target)[order], classes=10)
+
+
+def main(seed: int = 0, epochs: int = 20) -> BreakpointMonitor:
+    """Train until robustness breaks."""
+    fabric = Fabric(accelerator="auto", devices=1, precision="bf16-mixed")
+    images, labels = digits()
+    torch.manual_seed(seed)
+    data = TensorDataset(images[:1400], labels[:1400])
+    loader = fabric.setup_dataloaders(DataLoader(data, batch_size=32, shuffle=True, drop_last=True))
+    model = build_model("small_cnn", (1, 8, 8), 10, seed)
+    model, optimizer = fabric.setup(model, torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, weight_decay=5e-4))
+
+    # Fabric's wrapper forbids the input gradients of an attack; `monitor.attack` goes around it, in its precision.
+    monitor = BreakpointMonitor(
+        model,
+        (images[1400:], labels[1400:]),
+        epsilon=0.25,
+        box="none",
+        config=MonitorConfig(interval=40),
+        method=FGSM(),
+    )
+    for _ in range(epochs):
+        for number, (x, y) in enumerate(loader, start=1):
+            adversarial = monitor.attack(x, y).requires_grad_(monitor.trace)
+            losses = F.cross_entropy(model(adversarial), y, reduction="none")
+            fabric.backward(losses.mean() / ACCUMULATED)
+            monitor.observe(losses=losses, adversarial=adversarial, update_scale=ACCUMULATED * len(y))
+            if number % ACCUMULATED == 0:
+                optimizer.step()
+                optimizer.zero_grad()
+                monitor.step()  # an iteration is an update
+            if monitor.broken:
+                return monitor
+    return monitor
+
+
+if __name__ == "__main__":
+    main()

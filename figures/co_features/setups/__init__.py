@@ -1,0 +1,1 @@
+"""What the recipes of this paper share: their setups, grids of runs, and measures on both sides of a breakpoint."""

@@ -1,0 +1,129 @@
+"""The grid of runs behind a figure of accuracies, each point under the names that it has in the table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import pandas as pd
+
+from analyses.core.runner import StudyRunner
+from cotoolkit.runs.folder import RunFolder
+from cotoolkit.studies.study import Study
+from figures.co_features.setups.setup import Settings, Setup
+
+BROKEN = 0.5
+"""Share of the robust accuracy without the feature below which a run counts as broken (ours: the paper's rule is
+unknown; the spec proposes one half for the drop within a run)."""
+
+
+class GridPoint(NamedTuple):
+    """One point of a grid.
+
+    Attributes:
+        label: columns that name it in the table.
+        settings: of its runs, but for the seed. Points with equal settings share their runs.
+    """
+
+    label: Mapping[str, str | float]
+    settings: Settings
+
+
+def grid_study(setup: Setup, name: str, points: Iterable[GridPoint], seeds: Sequence[int] | None = None) -> Study:
+    """The runs of some points with each seed (by default the setup's `seeds`).
+
+    Args:
+        setup: that they are points of.
+        name: of the study.
+        points: whose runs.
+        seeds: None means those of the setup.
+
+    Returns:
+        The study.
+    """
+    return setup.study(name, [point.settings for point in points], seeds)
+
+
+def grid_table(
+    runner: StudyRunner, setup: Setup, study: Study, points: Iterable[GridPoint], seeds: Sequence[int] | None = None
+) -> pd.DataFrame:
+    """Train a study of points: one row per point and seed, with its label, accuracies in [0, 1], breakpoint and scale.
+
+    Columns beside the label: seed, clean, fgsm, robust (the setup's protocol), breakpoint (missing if none), scale.
+
+    Args:
+        runner: where to train.
+        setup: that they are points of.
+        study: with the runs of the points.
+        points: rows of the table.
+        seeds: None means those of the setup.
+
+    Returns:
+        The table.
+
+    Raises:
+        RunError: a run failed.
+    """
+    runs = runner.train(study).set_index("run")
+    rows = []
+    for point in points:
+        for seed in setup.seeds if seeds is None else seeds:
+            run = runs.loc[RunFolder.of(runner.root, setup.config(point.settings, seed)).path.name]
+            accuracies = {"clean": run["clean"], "fgsm": run["fgsm"], "robust": run[setup.accuracy]}
+            rows.append({**point.label, "seed": seed, **accuracies, "breakpoint": run["breakpoint"]})
+    return pd.DataFrame(rows).assign(scale=setup.scale)
+
+
+def lines(data: pd.DataFrame, column: str, measure: str = "robust") -> dict[str, pd.DataFrame]:
+    """A measure of a table of points by the value of a column: rows are seeds, columns strengths.
+
+    Args:
+        data: as `grid_table` gives it.
+        column: of the label.
+        measure: column of the accuracy.
+
+    Returns:
+        By value of the column: rows are seeds, columns strengths.
+    """
+    return {
+        str(name): rows.pivot_table(index="seed", columns="beta", values=measure) for name, rows in data.groupby(column)
+    }
+
+
+def few_betas(setup: Setup, *shares: float) -> tuple[float, ...]:
+    """Strengths of Figure 1 that lie next to some shares of the setup's beta; so their runs are shared with it.
+
+    Args:
+        setup: with the strengths of Figure 1.
+        shares: of its beta.
+
+    Returns:
+        Strengths, ascending.
+    """
+    return tuple(sorted({min(setup.betas, key=lambda beta: abs(beta - share * setup.beta)) for share in shares}))
+
+
+def boxed(setup: Setup, box: str) -> Settings:
+    """The setting of a box, where it is not the setup's own.
+
+    Args:
+        setup: with a box of its own.
+        box: the wanted one.
+
+    Returns:
+        Nothing, or the field.
+    """
+    return {} if setup.base["box"] == box else {"box": box}
+
+
+def broken_runs(robust: pd.DataFrame, without: pd.Series) -> pd.DataFrame:
+    """Which runs are broken: robust accuracy below half of what the same seed reaches without the feature.
+
+    Args:
+        robust: robust accuracy, rows are seeds.
+        without: the same at beta 0, by seed.
+
+    Returns:
+        Truth values in the shape of `robust`.
+    """
+    return robust.lt(BROKEN * without, axis=0)

@@ -1,0 +1,162 @@
+"""What is written down of a made figure: what was claimed and compared, and all that made it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+from cotoolkit.studies.scale import Scale
+
+if TYPE_CHECKING:
+    from analyses.core.claims import ClaimResult, Verdict
+    from analyses.core.statistics import Estimate
+    from figures.recipe import Comparison
+
+VERDICTS: dict[Verdict, str] = {"holds": "supported", "fails": "not supported", "undecided": "inconclusive"}
+"""In the words of the figures."""
+
+WHOSE = ("paper", "repository", "ours")
+"""First word of a claim's source. "paper" and "repository" are for what the spec tags as read there; what the spec
+tags as recollected, derived or proposed is "ours"."""
+
+
+class StoredEstimate(BaseModel):
+    """A mean over seeds and its 95 % interval; None where there is none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    seeds: int
+
+    @classmethod
+    def of(cls, found: Estimate) -> StoredEstimate:
+        """From an estimate."""
+        return cls(mean=_known(found.mean), low=_known(found.low), high=_known(found.high), seeds=found.n)
+
+    def __str__(self) -> str:
+        if self.mean is None:
+            return "none"
+        if self.low is None or self.high is None:
+            return f"{self.mean:.3g} (n = {self.seeds})"
+        return f"{self.mean:.3g} [{self.low:.3g}, {self.high:.3g}]"
+
+
+class StoredClaim(BaseModel):
+    """A claim and what the table says of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    statement: str
+    source: str
+    measure: str
+    expected: str
+    found: StoredEstimate
+    effect: float | None
+    p: float | None
+    verdict: str
+
+    @classmethod
+    def of(cls, result: ClaimResult) -> StoredClaim:
+        """From a checked claim."""
+        claim = result.claim
+        return cls(
+            key=claim.key,
+            statement=claim.statement,
+            source=claim.source,
+            measure=claim.measure,
+            expected=f"{claim.side} {claim.threshold:g}",
+            found=StoredEstimate.of(result.found),
+            effect=_known(result.effect),
+            p=_known(result.p),
+            verdict=VERDICTS[result.verdict],
+        )
+
+
+class StoredComparison(BaseModel):
+    """A printed number beside ours."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    what: str
+    printed: str
+    source: str
+    ours: StoredEstimate
+    remark: str
+
+    @classmethod
+    def of(cls, one: Comparison) -> StoredComparison:
+        """From a comparison."""
+        return cls(**{**one._asdict(), "ours": StoredEstimate.of(one.ours)})
+
+
+class Provenance(BaseModel):
+    """What made a figure.
+
+    Attributes:
+        command: that makes it again.
+        runs: names of the runs it rests on; none if nothing was trained by the engine.
+        seeds: of those runs.
+        protocols: hashes of the whole protocols, radius and clamps included, by the name of an accuracy.
+        environment: versions, machine and device.
+        training_seconds: that the runs took, all together.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    command: str
+    runs: tuple[str, ...]
+    seeds: tuple[int, ...]
+    protocols: dict[str, tuple[str, ...]]
+    environment: dict[str, str]
+    training_seconds: float
+
+
+class FigureRecord(BaseModel):
+    """The content of claims.json.
+
+    Attributes:
+        figure: name of the recipe.
+        scale: what its numbers may be taken for.
+        making: what made it.
+        files: SHA-256 of each other file.
+        claims: what the recipe claims of the table, and what came out.
+        comparisons: printed numbers beside those of the table.
+        seal: SHA-256 of all of the above, so that a change by hand is seen.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    figure: str
+    scale: Scale
+    making: Provenance
+    files: dict[str, str]
+    claims: tuple[StoredClaim, ...]
+    comparisons: tuple[StoredComparison, ...]
+    seal: str = ""
+
+    def sealed(self) -> FigureRecord:
+        """The same with the seal that belongs to it."""
+        content = json.dumps(self.model_dump(mode="json", exclude={"seal"}), sort_keys=True)
+        return self.model_copy(update={"seal": hashlib.sha256(content.encode()).hexdigest()})
+
+
+def stored_claims(results: Iterable[ClaimResult]) -> tuple[StoredClaim, ...]:
+    """Checked claims as they are stored."""
+    return tuple(StoredClaim.of(result) for result in results)
+
+
+def stored_comparisons(found: Iterable[Comparison]) -> tuple[StoredComparison, ...]:
+    """Comparisons as they are stored."""
+    return tuple(StoredComparison.of(one) for one in found)
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,416 @@
+import copy
+from collections import OrderedDict
+
+import pytest
+import torch
+from torch import nn
+
+from cotoolkit.attacks.gradient import attack_mode, input_gradient
+from cotoolkit.core.errors import ConfigError, ModelError
+from cotoolkit.diagnosis.inputs.model import prepare_model
+from cotoolkit.models import STATISTICS, Normalised
+from tests._helpers.formats import narrow
+
+SHAPE = (3, 8, 8)
+
+
+def net(classes=10):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = nn.Sequential(
+            OrderedDict(
+                conv=nn.Conv2d(3, 4, 3),
+                norm=nn.BatchNorm2d(4),
+                act=nn.ReLU(inplace=True),
+                drop=nn.Dropout(0.5),
+                flat=nn.Flatten(),
+                head=nn.Linear(144, classes),
+            )
+        )
+        network(torch.rand(64, 3, 8, 8))  # running statistics of its own
+    return network.eval()
+
+
+def subject(model, **options):
+    options = {"classes": 10, "shape": SHAPE, "device": "cpu", **options}
+    return prepare_model(model, **options)
+
+
+def logits(model, images):
+    with attack_mode(model, "eval"), torch.no_grad():
+        return model(images)
+
+
+def images(count=16):
+    return torch.rand(count, *SHAPE, generator=torch.Generator().manual_seed(5))
+
+
+def texts(findings, kind=None):
+    return [finding.text for finding in findings if kind in (None, finding.kind)]
+
+
+# --- the function -----------------------------------------------------------------------------------------------------
+
+
+def test_a_plain_network_is_itself_without_findings():
+    network = net()
+    found, findings = subject(network)
+    assert findings == []
+    assert found.network is network
+    assert torch.equal(logits(found, images()), network(images()))
+
+
+def test_unit_range_statistics_and_bounds_describe_one_function():
+    """f((x - m) / s): inside the model; stated; or stated in 0..255, by a network that takes these."""
+    network, (mean, std) = net(), STATISTICS["cifar10"]
+    inside, _ = subject(Normalised(network, STATISTICS["cifar10"]))
+    stated, _ = subject(network, mean=mean, std=torch.tensor(std))
+    levels = {"mean": [255 * value for value in mean], "std": [255 * value for value in std]}
+    scaled, _ = subject(network, bounds=(0.0, 255.0), **levels)
+    signed, _ = subject(network, bounds=(-1.0, 1.0), mean=[2 * m - 1 for m in mean], std=[2 * value for value in std])
+    x, labels = images(), torch.arange(16) % 10
+    wanted, gradient = logits(inside, x), None
+    with attack_mode(inside, "eval"):
+        gradient = input_gradient(inside, x, labels).gradient
+    for other in (stated, scaled, signed):
+        assert torch.allclose(logits(other, x), wanted, atol=1e-5)
+        with attack_mode(other, "eval"):
+            assert torch.allclose(input_gradient(other, x, labels).gradient, gradient, atol=1e-5)
+
+
+def test_one_number_stands_for_all_channels():
+    one, _ = subject(net(), mean=0.5, std=0.25)
+    three, _ = subject(net(), mean=[0.5] * 3, std=[0.25] * 3)
+    assert torch.equal(logits(one, images()), logits(three, images()))
+
+
+STATISTICS_REFUSED = [
+    ({"mean": 0.5}, "mean and std go together"),
+    ({"std": 0.5}, "mean and std go together"),
+    ({"mean": (0.5, 0.5), "std": 0.5}, "mean has 2 numbers, the images have 3 channels"),
+    ({"mean": 0.5, "std": (0.5, 0.0, 0.5)}, "std must be above 0"),
+    ({"mean": 0.5, "std": float("nan")}, "std must be above 0"),
+    ({"mean": 123.0, "std": 58.0}, r"mean must lie in the bounds, 0 to 1"),
+    ({"mean": 0.5, "std": 0.25, "bounds": (0.0, 255.0)}, "std is below 1, and pixels run from 0 to 255"),
+    ({"bounds": (1.0, 0.0)}, "bounds are 1 and 0"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), STATISTICS_REFUSED, ids=[message for _, message in STATISTICS_REFUSED])
+def test_statistics_that_make_no_sense(options, message):
+    with pytest.raises(ConfigError, match=message):
+        subject(net(), **options)
+
+
+class InPlace(nn.Module):
+    """Normalises its input in place, as some do."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = net()
+
+    def forward(self, x):
+        return self.inner(x.sub_(0.5))
+
+
+def test_a_network_that_changes_its_input_does_not_change_ours():
+    found, _ = subject(InPlace())
+    x = images()
+    before = x.clone()
+    assert torch.equal(logits(found, x), net()(x - 0.5))
+    assert torch.equal(x, before)
+
+
+# --- left as it was ---------------------------------------------------------------------------------------------------
+
+
+def test_a_lone_image_goes_through_networks_that_squeeze():
+    class Squeezing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = net()
+
+        def forward(self, images):
+            return self.network(images).squeeze()
+
+    found, _ = subject(Squeezing())
+    expected = logits(found, images(2))
+    torch.testing.assert_close(logits(found, images(2)[:1]), expected[:1])
+    torch.testing.assert_close(input_gradient(found, images(2)[:1], torch.tensor([3])).gradient,
+                               input_gradient(found, images(2), torch.tensor([3, 3])).gradient[:1])  # fmt: skip
+
+
+@pytest.mark.parametrize("bounds", [(0.0, 1.0), (-1.0, 1.0)])
+def test_networks_get_images_that_they_can_view(bounds):
+    class Viewing(nn.Linear):
+        def forward(self, pixels):
+            return super().forward(pixels.view(len(pixels), -1))
+
+    found, _ = subject(Viewing(192, 10), bounds=bounds)
+    across = images().contiguous(memory_format=torch.channels_last)  # as arrays (N, H, W, C), transposed, are
+    assert torch.equal(logits(found, across), logits(found, images()))
+
+
+def test_modes_statistics_flags_and_random_numbers_are_untouched():
+    network = net().train()
+    network.conv.eval()
+    network.head.requires_grad_(False)
+    network.conv.weight.grad = torch.ones_like(network.conv.weight)
+    modes = [module.training for module in network.modules()]
+    state, random = copy.deepcopy(network.state_dict()), torch.get_rng_state()
+    found, findings = subject(network)
+    assert texts(findings) == ["the model is in training mode; it is diagnosed in evaluation mode, and left as it is"]
+    assert torch.equal(logits(found, images()), net()(images()))
+    assert [module.training for module in network.modules()] == modes
+    assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
+    assert not network.head.weight.requires_grad
+    assert torch.equal(network.conv.weight.grad, torch.ones_like(network.conv.weight))
+    assert torch.equal(torch.get_rng_state(), random)
+
+
+def test_training_in_channels_last_with_an_unsafe_layer_is_a_warning():
+    model = narrow(SHAPE, 10).eval()
+    assert subject(model)[1] == []
+    _, findings = subject(model.to(memory_format=torch.channels_last))
+    (text,) = texts(findings, "warning")
+    assert "its layer 'shortcut' is a 1 x 1 convolution with stride 2 and 4 input channels" in text
+    assert subject(net().to(memory_format=torch.channels_last))[1] == []
+
+
+# --- precision, device, wrappers --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_precisions_are_copied_to_float32(dtype):
+    network = net().to(dtype)
+    found, findings = subject(network)
+    (text,) = texts(findings, "handled")
+    assert text.startswith("a copy of the model in float32 on cpu is diagnosed: its weights are ")
+    assert network.conv.weight.dtype == dtype
+    assert torch.equal(logits(found, images()), network.float()(images()))
+
+
+def test_mixed_precisions_are_named():
+    network = net()
+    network.head.half()
+    assert "float16 and float32" in texts(subject(network)[1])[0]
+
+
+def test_tensors_made_in_inference_mode_get_gradients():
+    with torch.inference_mode():
+        network = nn.Sequential(nn.Flatten(), nn.Linear(192, 10)).eval()
+    found, findings = subject(network)
+    assert "inference mode" in texts(findings)[0]
+    gradient = input_gradient(found, images(), torch.zeros(16, dtype=torch.int64)).gradient
+    assert gradient.abs().sum() > 0
+    with torch.inference_mode(), pytest.raises(ModelError, match="call the diagnosis outside that block"):
+        subject(net())
+
+
+def test_data_parallel_is_taken_off():
+    network = net()
+    found, findings = subject(nn.DataParallel(network))
+    assert found.network is network
+    assert texts(findings) == ["the model is wrapped (DataParallel); the network inside is diagnosed"]
+
+
+def test_compiled_networks_run_as_they_were_written():
+    def backend(graph, inputs):
+        raise AssertionError("must not be compiled")
+
+    network = net()
+    network.conv.compile(backend=backend)
+    network.head = torch.compile(network.head, backend=backend)
+    found, findings = subject(torch.compile(network, backend=backend))
+    assert found.network is network
+    assert "(OptimizedModule)" in texts(findings)[0]
+    assert "parts of the model are compiled" in texts(findings)[1]
+    assert torch.equal(logits(found, images()), net()(images()))
+
+
+class Attention(nn.Module):
+    """Two heads of attention over rows, by torch's kernels."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(192, 10)
+
+    def forward(self, x):
+        rows = x.reshape(-1, 2, 12, 8)
+        return self.head(nn.functional.scaled_dot_product_attention(rows, rows, rows).flatten(1))
+
+
+def test_attention_has_second_derivatives():
+    found, _ = subject(Attention().eval())
+    x = images().requires_grad_()
+    (gradient,) = torch.autograd.grad(found(x).logsumexp(1).sum(), x, create_graph=True)
+    (second,) = torch.autograd.grad(gradient.square().sum(), x)
+    assert second.abs().sum() > 0
+
+
+class Fabric(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self._original_module = net()
+
+    def forward(self, x):
+        raise AssertionError("the wrapper must not run")
+
+
+def test_fabric_is_taken_off():
+    assert "Fabric" in texts(subject(Fabric())[1])[0]
+
+
+class Autocast(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = net()
+
+    def forward(self, x):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return self.inner(x).float()
+
+
+def test_half_precision_inside_is_a_warning():
+    (text,) = texts(subject(Autocast())[1], "warning")
+    assert "computes in half precision although its weights are float32" in text
+
+
+def test_autocast_of_the_caller_has_no_effect():
+    found, _ = subject(net())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        got = logits(found, images())
+    assert torch.equal(got, net()(images()))
+
+
+class Uncopyable(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = net().half()
+
+    def __deepcopy__(self, memo):
+        raise RuntimeError("no copies")
+
+    def forward(self, x):
+        return self.inner(x)
+
+
+def test_a_model_that_cannot_be_copied_is_told():
+    with pytest.raises(ModelError, match=r"its weights are float16, and it cannot be \(RuntimeError: no copies\)"):
+        subject(Uncopyable())
+
+
+# --- batch norm -------------------------------------------------------------------------------------------------------
+
+
+def with_norm(change):
+    network = net()
+    change(network.norm)
+    return network
+
+
+def no_statistics(norm):
+    norm.track_running_stats = False
+    norm.running_mean = norm.running_var = None
+
+
+NORMS = [
+    ("untracked", no_statistics, "'norm' has no running statistics"),
+    ("fresh", lambda norm: norm.reset_running_stats(), "'norm' has running statistics at their first values"),
+    ("dead", lambda norm: norm.running_var[:2].zero_(), "'norm' has channels of running variance 0"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), [case[1:] for case in NORMS], ids=[case[0] for case in NORMS])
+def test_batch_norm_traps_are_warnings(change, message):
+    (text,) = texts(subject(with_norm(change))[1], "warning")
+    assert message in text
+
+
+def test_many_layers_are_one_finding():
+    network = nn.Sequential(*(nn.BatchNorm2d(3) for _ in range(5)), nn.Flatten(), nn.Linear(192, 10))
+    (text,) = texts(subject(network.eval())[1])
+    assert text.startswith("5 batch norm layers (0, 1, 2, ...) have running statistics at their first values")
+
+
+# --- what is refused --------------------------------------------------------------------------------------------------
+
+
+class Returns(nn.Module):
+    def __init__(self, wrap):
+        super().__init__()
+        self.inner, self.wrap = net(), wrap
+
+    def forward(self, x):
+        return self.wrap(self.inner(x))
+
+
+def spoiled(name, value, place=0):
+    network = net()
+    network.state_dict()[name].view(-1)[place] = value
+    return network
+
+
+NAN, INF = float("nan"), float("inf")
+REFUSED = [
+    ("tuple", lambda: Returns(lambda y: (y, y)), "returns a tuple of 2, it must return one tensor of logits (N, 10)"),
+    ("dict", lambda: Returns(lambda y: {"logits": y}), "returns a dict, it must return one tensor"),
+    ("None", lambda: Returns(lambda y: None), "returns a NoneType"),
+    ("maps", lambda: Returns(lambda y: y[:, :, None, None]), "float32 of shape (2, 10, 1, 1) for 2 images"),
+    ("one number", lambda: Returns(lambda y: y[:, 0]), "of shape (2,) for 2 images; it must return logits (2, 10)"),
+    ("labels", lambda: Returns(lambda y: y.argmax(1, keepdim=True).expand(2, 10)), "returns int64 of shape (2, 10)"),
+    ("too many", lambda: net(100), "the last layer has 100 outputs, the data 10 classes"),
+    ("too few", lambda: net(2), "the last layer has 2 outputs, the data 10 classes"),
+    ("channels", lambda: nn.Conv2d(1, 10, 8), "fails on images of shape (3, 8, 8): RuntimeError: Given groups=1"),
+    ("nan weight", lambda: spoiled("head.weight", NAN), "the model: head.weight has 1 of 1440 values that are nan"),
+    ("infinite weight", lambda: spoiled("conv.bias", INF), "conv.bias has 1 of 4 values"),
+    ("nan statistics", lambda: spoiled("norm.running_mean", NAN), "norm.running_mean has 1 of 4 values"),
+    ("infinite variance", lambda: spoiled("norm.running_var", INF), "norm.running_var has 1 of 4 values"),
+    ("negative variance", lambda: spoiled("norm.running_var", -1.0), "a variance cannot be"),
+    ("lazy", lambda: nn.Sequential(nn.Flatten(), nn.LazyLinear(10)), "has no shape yet (a lazy layer); send a batch"),
+    ("meta", lambda: net().to("meta"), "is on the meta device and holds no values; load weights"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("make", "message"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
+def test_a_model_that_cannot_be_diagnosed_is_one_line(make, message):
+    with pytest.raises(ModelError) as caught:
+        subject(make())
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_more_outputs_than_labels_seen_are_fine_where_classes_are_a_lower_bound():
+    assert texts(subject(net(100), exact=False)[1]) == [
+        "the model has 100 outputs, the labels given go up to 9; the other classes count as wrong answers"
+    ]
+    with pytest.raises(ModelError, match="the last layer has 2 outputs"):
+        subject(net(2), exact=False)
+
+
+def test_an_infinite_mask_is_no_fault():
+    network = net()
+    network.register_buffer("mask", torch.tensor([0.0, -INF]))
+    assert subject(network)[1] == []
+
+
+@pytest.mark.parametrize("cut", [lambda y: y.detach(), lambda y: (y * 8).int().float() / 8])
+def test_an_output_without_a_gradient_is_a_warning(cut):
+    (text,) = texts(subject(Returns(cut))[1], "warning")
+    assert text.startswith("no gradient reaches the images")
+
+
+class Rounded(nn.Module):
+    """Parameters get gradients, images do not."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = net()
+
+    def forward(self, x):
+        return self.inner((x * 16).to(torch.int64).float() / 16)
+
+
+def test_an_input_without_a_gradient_is_a_warning():
+    (text,) = texts(subject(Rounded())[1], "warning")
+    assert text.startswith("no gradient reaches the images")

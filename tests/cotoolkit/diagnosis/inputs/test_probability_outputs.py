@@ -1,0 +1,193 @@
+"""Logits from probabilities: found where they are, their gradients those of the network without its last function."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from cotoolkit import diagnose
+from cotoolkit.attacks.gradient import input_gradient
+from cotoolkit.attacks.margin import margin_gradient
+from cotoolkit.diagnosis.inputs.probability_outputs import Link, Linked, link_of, recovered
+from tests._helpers.networks import conv_net
+
+
+def logits(rows=200, classes=10, scale=4.0, seed=0):
+    return scale * torch.randn(rows, classes, generator=torch.Generator().manual_seed(seed))
+
+
+class After(nn.Module):
+    """A network with a function of its logits at its end."""
+
+    def __init__(self, network, function):
+        super().__init__()
+        self.network, self.function = network, function
+
+    def forward(self, images):
+        return self.function(self.network(images))
+
+
+SOFTMAX = {
+    "softmax": lambda z: z.softmax(1),
+    "percent": lambda z: 100 * z.softmax(1),
+    "a tiny share": lambda z: 1e-3 * z.softmax(1),
+    "large": lambda z: 1e4 * z.softmax(1),
+    "in float16": lambda z: z.half().softmax(1).float(),
+    "in bfloat16": lambda z: z.bfloat16().softmax(1).float(),
+}
+SIGMOID = {"sigmoid": lambda z: z.sigmoid(), "sigmoid, in percent": lambda z: 100 * z.sigmoid()}
+LOGITS = {
+    "logits": lambda z: z,
+    "log-probabilities": lambda z: z.log_softmax(1),
+    "log-sigmoid": nn.functional.logsigmoid,
+    "ReLU": lambda z: z.relu(),
+    "ReLU up to 1": lambda z: z.relu() / z.max(),
+    "scores from 0 to 10": lambda z: 10 * z.sigmoid(),
+    "unit length": lambda z: z / z.norm(dim=1, keepdim=True),
+    "a zero sum": lambda z: z - z.mean(1, keepdim=True),
+    "zeros": lambda z: 0 * z,
+    "one large value": lambda z: z.clone().index_put((torch.tensor(0), torch.tensor(0)), torch.tensor(-1e9)),
+}
+
+
+@pytest.mark.parametrize("name", SOFTMAX)
+def test_probabilities_and_their_multiples_call_for_the_logarithm(name):
+    link, findings = link_of(SOFTMAX[name](logits()))
+    assert link.name == "log"
+    assert [finding.kind for finding in findings] == ["handled"]
+    factor = {"percent": 100, "a tiny share": 1e-3, "large": 1e4}.get(name, 1)
+    assert link.total == pytest.approx(factor, rel=1e-3)
+    assert (f"times {factor:g}" in findings[0].text) == (factor != 1)
+
+
+@pytest.mark.parametrize("name", SIGMOID)
+def test_a_probability_for_each_class_calls_for_log_odds(name):
+    link, findings = link_of(SIGMOID[name](logits()))
+    assert link == Link("log-odds", 100.0 if "percent" in name else 1.0)
+    assert [finding.kind for finding in findings] == ["warning"]
+
+
+@pytest.mark.parametrize("name", LOGITS)
+def test_logits_stay_as_they_are(name):
+    outputs = LOGITS[name](logits())
+    assert link_of(outputs) == (Link("identity"), [])
+    assert torch.equal(recovered(outputs, Link("identity")), outputs)
+
+
+def test_broken_rows_do_not_decide_and_stay_broken():
+    outputs = logits(6).softmax(1)
+    outputs[1, 3], outputs[4, 0] = torch.nan, torch.inf
+    link, _ = link_of(outputs)
+    assert link.name == "log"
+    assert recovered(outputs, link).isfinite().all(1).tolist() == [True, False, True, True, False, True]
+    assert link_of(outputs[[1, 4]]) == (Link("identity"), [])
+
+
+@pytest.mark.parametrize("name", [*SOFTMAX, *SIGMOID])
+@pytest.mark.parametrize("scale", [0.01, 4.0, 300.0])
+def test_the_decision_is_that_of_the_outputs(name, scale):
+    """Also where rounding brings outputs together, and where the greatest ones are neighbours in float32."""
+    outputs = {**SOFTMAX, **SIGMOID}[name](logits(3000, 100, scale))
+    top = outputs.max()
+    outputs[0] = top / 2
+    outputs[0, 70] = torch.nextafter(top / 2, top)
+    for link in (Link("log", 1.0), Link("log-odds", 100.0 if "percent" in name else 1.0)):
+        assert torch.equal(recovered(outputs, link).argmax(1), outputs.argmax(1))
+
+
+def test_rows_that_leave_the_range_keep_their_order():
+    outputs = torch.tensor([[-3.0, -1.0, -2.0], [0.2, 0.5, 0.3], [0.2, 1.5, 1.2], [0.0, 0.0, 0.0]])
+    for name in ("log", "log-odds"):
+        assert recovered(outputs, Link(name, 1.0)).argmax(1).tolist() == [1, 1, 1, 0]
+
+
+def test_logits_come_back_up_to_a_constant():
+    z = logits(scale=3).double().float()
+    for name, link in (("softmax", Link("log")), ("percent", Link("log", 100.0)), ("sigmoid", Link("log-odds"))):
+        found = recovered({**SOFTMAX, **SIGMOID}[name](z), link)
+        assert torch.allclose(found, z - z.amax(1, keepdim=True), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "link"), [("softmax", Link("log")), ("percent", Link("log", 100.0)), ("a tiny share", Link("log", 1e-3))]
+)
+@pytest.mark.parametrize("gap", [1.0, 10.0, 30.0, 80.0])
+def test_gradients_are_those_of_the_network_until_probabilities_vanish(name, link, gap):
+    """The exact ones, that is: above a gap of 17 that of the logits' cross-entropy lacks a part in float32."""
+    network, images = conv_net().eval(), torch.rand(20, 1, 6, 6, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        first, second = network(images).topk(2, 1).values.T
+        for part in (network[-1].weight, network[-1].bias):
+            part.mul_(gap / (first - second).max())
+        labels = network(images).argmax(1)
+    exact, at = copy.deepcopy(network).double(), images.double().requires_grad_()
+    values = exact(at)
+    others = values.scatter(1, labels[:, None], -torch.inf)
+    own = values.gather(1, labels[:, None]).squeeze(1)
+    cross_entropy = nn.functional.softplus(others.logsumexp(1) - own)
+    linked = Linked(After(network, SOFTMAX[name]), link)
+    for found, loss in (
+        (input_gradient(linked, images, labels).gradient, cross_entropy),
+        (margin_gradient(linked, images, labels), others.amax(1) - own),
+    ):
+        expected = torch.autograd.grad(loss.sum(), at, retain_graph=True)[0]
+        assert torch.cosine_similarity(found.double().flatten(1), expected.flatten(1), eps=1e-300).min() > 0.999
+
+
+@pytest.mark.parametrize("name", ["softmax", "percent", "a tiny share", "large", *SIGMOID])
+@pytest.mark.parametrize("scale", [30.0, 1000.0])
+def test_gradients_stay_finite_where_float32_saturates(name, scale):
+    values = logits(scale=scale).requires_grad_()
+    outputs = {**SOFTMAX, **SIGMOID}[name](values)
+    link, _ = link_of(outputs)
+    loss = nn.functional.cross_entropy(recovered(outputs, link), torch.arange(200) % 10, reduction="sum")
+    assert torch.autograd.grad(loss, values)[0].isfinite().all()
+
+
+# --- whole diagnoses --------------------------------------------------------------------------------------------------
+
+
+def quick(model, trained, epsilon):
+    return diagnose(model, (trained.images, trained.labels), epsilon=epsilon, budget="quick", device="cpu")
+
+
+def compare(model, function, trained, epsilon, tolerance):
+    """The same network with and without a function of its logits; returns the diagnosis of the first."""
+    plain, found = quick(model, trained, epsilon), quick(After(model, function), trained, epsilon)
+    assert abs(found.measurements.worst.value - plain.measurements.worst.value) <= tolerance
+    assert found.measurements.clean == plain.measurements.clean
+    assert found.verdict.label == plain.verdict.label
+    return found
+
+
+@pytest.fixture(scope="module")
+def confident(standard):
+    """A network whose logits are five times as large, so that the probabilities of most points round to 0 and 1."""
+    return After(standard.model, lambda z: 5 * z)
+
+
+@pytest.mark.parametrize("name", ["softmax", "percent", "a tiny share", "log-probabilities"])
+def test_the_accuracy_under_all_attacks_does_not_depend_on_a_softmax(name, standard, confident):
+    found = compare(confident, {**SOFTMAX, **LOGITS}[name], standard, 0.12, tolerance=0.05)  # 3 of 64 points
+    assert found.protocol.link == ("identity" if name == "log-probabilities" else "log")
+    assert any("probabilities" in finding.text for finding in found.findings) == (name != "log-probabilities")
+
+
+@pytest.mark.parametrize(
+    ("whose", "name"), [("standard", "sigmoid"), ("robust", "sigmoid"), ("overfitted", "sigmoid, in percent")]
+)
+def test_nor_on_sigmoids(whose, name, request):
+    """Less exactly: a sigmoid of a logit above 17 rounds to 1 and has no gradient left."""
+    trained = request.getfixturevalue(whose)
+    found = compare(trained.model, SIGMOID[name], trained, trained.epsilon, tolerance=0.1)
+    assert found.protocol.link == "log-odds"
+
+
+def test_without_the_link_sigmoids_hide_what_there_is(overfitted, monkeypatch):
+    """The tests above could not fail if it did not."""
+    plain = quick(overfitted.model, overfitted, overfitted.epsilon)
+    monkeypatch.setattr("cotoolkit.diagnosis.diagnose.link_of", lambda outputs: (Link("identity"), []))
+    hidden = quick(After(overfitted.model, SIGMOID["sigmoid"]), overfitted, overfitted.epsilon)
+    assert hidden.measurements.worst.value > plain.measurements.worst.value + 0.1
+    assert hidden.verdict.label != plain.verdict.label

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from figures.co_features import box_modes, controls, methods, orthogonal, shortcut
+from figures.co_features.setups.grid_points import boxed, broken_runs, few_betas
+from figures.co_features.setups.setup import SETUPS
+
+SMOKE = SETUPS["smoke"]
+
+
+def test_broken_means_below_half_of_the_same_seed() -> None:
+    robust = pd.DataFrame({0.1: [0.24, 0.41], 0.2: [0.26, 0.39]}, index=[0, 1])
+    found = broken_runs(robust, pd.Series([0.5, 0.8], index=[0, 1]))
+    assert found.to_numpy().tolist() == [[True, False], [False, True]]
+
+
+def test_strengths_are_those_of_figure_1() -> None:
+    assert few_betas(SMOKE, 0, 2 / 3, 1, 5 / 3) == (0.0, 0.1, 0.15, 0.25)
+    assert set(few_betas(SETUPS["paper"], 0, 2 / 3, 1, 5 / 3)) <= set(SETUPS["paper"].betas)
+
+
+@pytest.mark.parametrize("module", [orthogonal, box_modes, methods, controls, shortcut])
+def test_plain_cells_share_the_runs_of_figure_1(module) -> None:  # type: ignore[no-untyped-def]
+    ours = {run.identity for study in module.STUDIES["smoke"] for run in study.runs()}
+    plain = SMOKE.arm(method=SMOKE.pgd) if module is shortcut else SMOKE.arm(0.0)
+    assert SMOKE.config(plain, 0).identity in ours
+
+
+def test_the_worlds_own_box_is_not_set_again() -> None:
+    assert boxed(SMOKE, "none") == {}
+    assert boxed(SMOKE, "box_then_eps") == {"box": "box_then_eps"}

@@ -1,0 +1,35 @@
+import shutil
+import sys
+
+import pytest
+
+from cotoolkit.core.errors import ConfigError
+from figures.catalogue import find_recipes
+from tests._helpers import made_figure
+
+
+def test_a_recipe_of_ones_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    file = tmp_path / "own_figure_for_a_test.py"
+    shutil.copy(made_figure.__file__, file)
+    (found,) = find_recipes(str(file))
+    assert found.name == "field/made_up"
+    with pytest.raises(ConfigError, match=r"absent\.py: no such file"):
+        find_recipes(str(tmp_path / "absent.py"))
+    (tmp_path / "apart").mkdir()
+    (tmp_path / "apart" / "statistics.py").write_text("RECIPE = None")
+    with pytest.raises(ConfigError, match="there is another module statistics"):
+        find_recipes(str(tmp_path / "apart" / "statistics.py"))
+    (tmp_path / "broken_figure_for_a_test.py").write_text("1 / 0")
+    with pytest.raises(ConfigError, match="importing it failed: ZeroDivisionError"):
+        find_recipes(str(tmp_path / "broken_figure_for_a_test.py"))
+    (tmp_path / "empty_figure_for_a_test.py").write_text("")
+    with pytest.raises(ConfigError, match="defines no RECIPE"):
+        find_recipes(str(tmp_path / "empty_figure_for_a_test.py"))
+
+
+def test_names():
+    assert [recipe.name for recipe in find_recipes("figure_1")] == ["co_features/figure_1"]
+    assert "co_features/figure_1" in [recipe.name for recipe in find_recipes("co_features")]
+    with pytest.raises(ConfigError, match="did you mean figure_1"):
+        find_recipes("figure_2")
