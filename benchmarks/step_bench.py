@@ -25,7 +25,7 @@ from cotoolkit.evaluation.protocol import evaluate, named_protocol
 from cotoolkit.methods import FGSM, Batch
 from cotoolkit.models import PreActResNet18, build_model
 from cotoolkit.models.memory_format import safe_memory_format
-from cotoolkit.monitor.step_buffer import TOGETHER
+from cotoolkit.monitor.step_buffer import MAX_BUFFERED_STEPS
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.demo import demo_study
 from cotoolkit.training.recorder import Recorder
@@ -93,8 +93,8 @@ def monitor_overhead(repeats: int) -> None:
             plain.step(trace=False)
 
     def train_watched(iterations: int) -> None:
-        for first in range(0, iterations, TOGETHER):
-            chunk = range(first, min(first + TOGETHER, iterations))
+        for first in range(0, iterations, MAX_BUFFERED_STEPS):
+            chunk = range(first, min(first + MAX_BUFFERED_STEPS, iterations))
             watched._record_signals(
                 recorder, [watched.step(trace=step % config.monitor.trace_every == 0) for step in chunk]
             )

@@ -42,7 +42,7 @@ Direction = Literal["rises", "falls"]
 
 
 class BreakpointResults:
-    """Values by seed of one group; statistics are named by their part and their name, arms and offsets as in the plan.
+    """Values by seed of one group.
 
     Args:
         measures: of all seeds (`analyses.breakpoint_mixtures.measures`).
@@ -55,32 +55,94 @@ class BreakpointResults:
         self._places = self.table.groupby(["arm", "part", "statistic"]).indices
 
     def rows(self, arm: str, part: str, statistic: str) -> pd.DataFrame:
-        """All measures of a statistic in one arm."""
+        """All measures of a statistic in one arm.
+
+        Args:
+            arm: who trained.
+            part: of the table, where the statistic comes from.
+            statistic: its name.
+
+        Returns:
+            Rows of the table.
+        """
         return self.table.iloc[self._places.get((arm, part, statistic), [])]
 
     def layers(self, arm: str, offset: int, part: str, statistic: str) -> pd.DataFrame:
-        """A row per seed, a column per layer, nan where it was not measured."""
+        """A row per seed, a column per layer, nan where it was not measured.
+
+        Args:
+            arm: who trained.
+            offset: iterations since the breakpoint.
+            part: of the table.
+            statistic: its name.
+
+        Returns:
+            Seeds x layers.
+        """
         rows = self.rows(arm, part, statistic)
         rows = rows[rows["offset"] == offset]
         return rows.pivot_table(index="seed", columns="layer", values="value").reindex(self.seeds)
 
     def at(self, arm: str, offset: int, part: str, statistic: str, layer: str | None = None) -> pd.Series[float]:
-        """One value per seed, nan where it was not measured; the mean over layers if none is named."""
+        """One value per seed, nan where it was not measured; the mean over layers if none is named.
+
+        Args:
+            arm: who trained.
+            offset: iterations since the breakpoint.
+            part: of the table.
+            statistic: its name.
+            layer: its name; "" for a statistic of the whole network.
+
+        Returns:
+            Values by seed.
+        """
         return _mean(self.layers(arm, offset, part, statistic), layer)
 
     def less(
         self, arm: str, offset: int, other: str, other_offset: int, part: str, statistic: str, layer: str | None = None
     ) -> pd.Series[float]:
-        """One network less another, layer by layer; the mean over the layers that both have."""
+        """One network less another, layer by layer; the mean over the layers that both have.
+
+        Args:
+            arm: who trained the first.
+            offset: of the first.
+            other: who trained the second.
+            other_offset: of the second.
+            part: of the table.
+            statistic: its name.
+            layer: as in `at`.
+
+        Returns:
+            Differences by seed.
+        """
         one, two = self.layers(arm, offset, part, statistic), self.layers(other, other_offset, part, statistic)
         return _mean(one - two, layer)
 
     def jump(self, arm: str, part: str, statistic: str, layer: str | None = None) -> pd.Series[float]:
-        """Change from well before to well behind the breakpoint."""
+        """Change from well before to well behind the breakpoint.
+
+        Args:
+            arm: who trained.
+            part: of the table.
+            statistic: its name.
+            layer: as in `at`.
+
+        Returns:
+            Differences by seed, `AFTER` less `BEFORE`.
+        """
         return self.less(arm, AFTER, arm, BEFORE, part, statistic, layer)
 
     def excess(self, part: str, statistic: str, layer: str | None = None) -> pd.Series[float]:
-        """The jump of FGSM less that of N-FGSM, which goes on training robustly over the same batches."""
+        """The jump of FGSM less that of N-FGSM, which goes on training robustly over the same batches.
+
+        Args:
+            part: of the table.
+            statistic: its name.
+            layer: as in `at`.
+
+        Returns:
+            Differences by seed.
+        """
         jumps = [
             self.layers(arm, AFTER, part, statistic) - self.layers(arm, BEFORE, part, statistic)
             for arm in ("fgsm", "n_fgsm")
@@ -93,7 +155,15 @@ class BreakpointResults:
         return fall.where(fall >= LEAST_FALL)
 
     def collapse_by(self, edit: str, layer: str = "") -> pd.Series[float]:
-        """Share of the fall in PGD accuracy that an edit of the network before the breakpoint reproduces."""
+        """Share of the fall in PGD accuracy that an edit of the network before the breakpoint reproduces.
+
+        Args:
+            edit: its name (`analyses.breakpoint_mixtures.weight_edits`).
+            layer: the only one that is edited; "" for all.
+
+        Returns:
+            Shares by seed, nan where accuracy does not fall.
+        """
         none = self.at("fgsm", BEFORE, "edit", "pgd-10_none", "")
         return (none - self.at("fgsm", BEFORE, "edit", f"pgd-10_{edit}", layer)) / self.fall()
 
@@ -107,6 +177,15 @@ class BreakpointResults:
 
         Where the way from `BEFORE` to `AFTER` last crosses that share, interpolated between the measured offsets. nan
         where the statistic does not go in that direction.
+
+        Args:
+            share: of the jump, in (0, 1).
+            direction: in which the statistic goes.
+            part: of the table.
+            statistic: its name.
+
+        Returns:
+            Iterations by seed.
         """
         rows = self.rows("fgsm", part, statistic)
         rows = rows[rows["offset"].between(BEFORE, AFTER)]
@@ -120,11 +199,29 @@ class BreakpointResults:
         return pd.Series(times, index=self.seeds)
 
     def half_time(self, direction: Direction, part: str, statistic: str) -> pd.Series[float]:
-        """When half of FGSM's jump has happened."""
+        """When half of FGSM's jump has happened.
+
+        Args:
+            direction: in which the statistic goes.
+            part: of the table.
+            statistic: its name.
+
+        Returns:
+            Iterations by seed.
+        """
         return self.time_of(0.5, direction, part, statistic)
 
     def duration(self, direction: Direction, part: str, statistic: str) -> pd.Series[float]:
-        """Iterations from a quarter to three quarters of FGSM's jump."""
+        """Iterations from a quarter to three quarters of FGSM's jump.
+
+        Args:
+            direction: in which the statistic goes.
+            part: of the table.
+            statistic: its name.
+
+        Returns:
+            Iterations by seed.
+        """
         return self.time_of(0.75, direction, part, statistic) - self.time_of(0.25, direction, part, statistic)
 
 

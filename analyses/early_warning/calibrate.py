@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analyses.early_warning.rules import PUBLISHED, SIGNALS, STATISTICS, Series, series
-from analyses.early_warning.runs import Run
-from analyses.early_warning.score import Outcome, Score, outcome, score
+from analyses.early_warning.recording import Run
+from analyses.early_warning.rules import PUBLISHED, STATISTICS, Series, candidates, statistic_series
+from analyses.early_warning.score import RuleOutcome, Score, rule_outcome, score
 from analyses.early_warning.simulation import watch
 from cotoolkit.core.numbers import format_number
 from cotoolkit.monitor.early_warning import DEFAULT_RULES, Rule
+from cotoolkit.signals import Direction
 
 THRESHOLDS = 80
 """Quantiles of a statistic over the calibration runs that are tried as its threshold, most in its upper tail."""
@@ -25,7 +26,7 @@ COMBINED_FACTORS = (0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0)
 """What the default thresholds of the two signals are multiplied with, each by itself, to fit the combined detector."""
 
 
-class Split(NamedTuple):
+class RunSplit(NamedTuple):
     """Runs to fix thresholds on, and runs to score.
 
     Attributes:
@@ -57,7 +58,7 @@ class Row(NamedTuple):
     score: Score
 
 
-class Fitted(NamedTuple):
+class FittedRule(NamedTuple):
     """A rule with its threshold: how much calibration likes it, in words, and what it does in a run."""
 
     cost: tuple[float, float]
@@ -65,7 +66,7 @@ class Fitted(NamedTuple):
     alarms: Callable[[Run], Sequence[int]]
 
 
-def splits(runs: Sequence[Run]) -> Iterator[Split]:
+def splits(runs: Sequence[Run]) -> Iterator[RunSplit]:
     """Both splits, each in both directions, so that every run is scored once by a threshold that never saw it."""
     position = {name: index for index, name in enumerate(_settings_by_kind(runs))}
     for half in (0, 1):
@@ -90,29 +91,30 @@ def benchmark(runs: Sequence[Run], report: Callable[[str], None] = lambda name: 
         alarms = {run_id: found.alarms(rule.threshold) for run_id, found in known.items()}
         rows.append(_unfitted(name, format_number(rule.threshold), runs, alarms))
     parts = list(splits(runs))
-    for signal in SIGNALS:
+    columns = {str(column) for run in runs for column in run.recording.trace}
+    for signal, direction in candidates(columns).items():
         report(signal)
-        rows += _crossed(signal, parts, _signal_fitter(runs, signal))
+        rows += _crossed(signal, parts, _signal_fitter(runs, signal, direction))
     report(COMBINED)
     rows += _crossed(COMBINED, parts, _combined_fitter(runs))
     shipped = ", ".join(f"{rule.signal} {format_number(rule.threshold)}" for rule in DEFAULT_RULES)
     watched = {id(run): watch(run) for run in runs}
-    breaks = {run_id: found.breaks for run_id, found in watched.items()}
+    confirmed = {run_id: found.confirmed for run_id, found in watched.items()}
     warnings = {run_id: found.warnings for run_id, found in watched.items()}
-    rows.append(_unfitted(f"{COMBINED}, as shipped", shipped, runs, breaks))
+    rows.append(_unfitted(f"{COMBINED}, as shipped", shipped, runs, confirmed))
     rows.append(_unfitted(f"{WARNING}, as shipped", shipped, runs, warnings))
     return rows
 
 
-def cost(outcomes: Sequence[Outcome]) -> tuple[float, float]:
-    """What calibration makes small: the share of missed collapses plus false alarms per run, then the median delay.
+def rule_cost(outcomes: Sequence[RuleOutcome]) -> tuple[float, float]:
+    """What calibration makes small: the share of missed breakpoints plus false alarms per run, then the median delay.
 
     The delay is that since the first crossing.
     """
     counted = [found for found in outcomes if found.kind != "unclear"]
-    collapses = [found for found in counted if found.kind == "collapse"]
-    delays = [found.since_first for found in collapses if found.since_first is not None]
-    missed = 1 - len(delays) / len(collapses) if collapses else 0.0
+    broken = [found for found in counted if found.kind == "breakpoint"]
+    delays = [found.since_first for found in broken if found.since_first is not None]
+    missed = 1 - len(delays) / len(broken) if broken else 0.0
     false = sum(found.false for found in counted) / len(counted) if counted else 0.0
     return missed + false, float(np.median(delays)) if delays else np.inf
 
@@ -126,9 +128,9 @@ def thresholds(found: Sequence[Series]) -> list[float]:
     return sorted({float(value) for value in np.quantile(values, 1 - np.geomspace(0.5, 1e-4, THRESHOLDS))})
 
 
-def _split(by: str, runs: Sequence[Run], chosen: Sequence[bool]) -> Split:
+def _split(by: str, runs: Sequence[Run], chosen: Sequence[bool]) -> RunSplit:
     pairs = list(zip(runs, chosen, strict=True))
-    return Split(by, [run for run, test in pairs if not test], [run for run, test in pairs if test])
+    return RunSplit(by, [run for run, test in pairs if not test], [run for run, test in pairs if test])
 
 
 def _settings_by_kind(runs: Sequence[Run]) -> list[str]:
@@ -140,10 +142,10 @@ def _settings_by_kind(runs: Sequence[Run]) -> list[str]:
 
 
 def _unfitted(name: str, threshold: str, runs: Sequence[Run], alarms: dict[int, list[int]]) -> Row:
-    return Row(name, threshold, True, "none", score([outcome(run, alarms[id(run)]) for run in runs]))
+    return Row(name, threshold, True, "none", score([rule_outcome(run, alarms[id(run)]) for run in runs]))
 
 
-def _crossed(name: str, parts: Sequence[Split], fit: Callable[[Sequence[Run]], Fitted]) -> list[Row]:
+def _crossed(name: str, parts: Sequence[RunSplit], fit: Callable[[Sequence[Run]], FittedRule]) -> list[Row]:
     """Fit on each half, score on the other; the two directions of a split are scored together."""
     rows = []
     for by in ("seed", "setting"):
@@ -151,7 +153,7 @@ def _crossed(name: str, parts: Sequence[Split], fit: Callable[[Sequence[Run]], F
         for part in parts:
             if part.by == by:
                 fitted = fit(part.calibration)
-                outcomes += [outcome(run, fitted.alarms(run)) for run in part.test]
+                outcomes += [rule_outcome(run, fitted.alarms(run)) for run in part.test]
                 words.append(fitted.words)
         rows.append(Row(name, "; ".join(words), False, by, score(outcomes)))
     return rows
@@ -161,15 +163,15 @@ Streams = dict[int, Series]
 
 
 def _streams(runs: Sequence[Run], rule: Rule) -> Streams:
-    return {id(run): series(run.recording.trace, rule.signal, rule.direction, rule.statistic) for run in runs}
+    return {id(run): statistic_series(run.recording.trace, rule.signal, rule.direction, rule.statistic) for run in runs}
 
 
-def _signal_fitter(runs: Sequence[Run], signal: str) -> Callable[[Sequence[Run]], Fitted]:
+def _signal_fitter(runs: Sequence[Run], signal: str, direction: Direction) -> Callable[[Sequence[Run]], FittedRule]:
     """Fits the statistic and the threshold of one signal; the statistics are streamed once for all fits."""
-    rules = [Rule(signal, SIGNALS[signal], statistic, np.nan) for statistic in STATISTICS]
+    rules = [Rule(signal, direction, statistic, np.nan) for statistic in STATISTICS]
     streamed = [(rule, _streams(runs, rule)) for rule in rules]
 
-    def fit(calibration: Sequence[Run]) -> Fitted:
+    def fit(calibration: Sequence[Run]) -> FittedRule:
         found = []
         for rule, known in streamed:
             for threshold in thresholds([known[id(run)] for run in calibration]):
@@ -177,15 +179,15 @@ def _signal_fitter(runs: Sequence[Run], signal: str) -> Callable[[Sequence[Run]]
                 def alarms(run: Run, known: Streams = known, threshold: float = threshold) -> list[int]:
                     return known[id(run)].alarms(threshold)
 
-                scored = cost([outcome(run, alarms(run)) for run in calibration])
-                found.append(Fitted(scored, f"{rule.statistic} {threshold:.3g}", alarms))
-        never = Fitted((np.inf, np.inf), "not recorded", lambda run: [])
+                scored = rule_cost([rule_outcome(run, alarms(run)) for run in calibration])
+                found.append(FittedRule(scored, f"{rule.statistic} {threshold:.3g}", alarms))
+        never = FittedRule((np.inf, np.inf), "never known on this half", lambda run: [])
         return min(found, key=lambda fitted: fitted.cost, default=never)
 
     return fit
 
 
-def _combined_fitter(runs: Sequence[Run]) -> Callable[[Sequence[Run]], Fitted]:
+def _combined_fitter(runs: Sequence[Run]) -> Callable[[Sequence[Run]], FittedRule]:
     """Fits the two thresholds of the combined detector; every choice watches every run once for all fits."""
     choices = []
     for factors in product(COMBINED_FACTORS, repeat=len(DEFAULT_RULES)):
@@ -194,16 +196,16 @@ def _combined_fitter(runs: Sequence[Run]) -> Callable[[Sequence[Run]], Fitted]:
             for rule, factor in zip(DEFAULT_RULES, factors, strict=True)
         ]
         words = ", ".join(f"{rule.signal} {rule.threshold:.3g}" for rule in rules)
-        choices.append((words, {id(run): watch(run, rules).breaks for run in runs}))
+        choices.append((words, {id(run): watch(run, rules).confirmed for run in runs}))
 
-    def fit(calibration: Sequence[Run]) -> Fitted:
+    def fit(calibration: Sequence[Run]) -> FittedRule:
         found = []
-        for words, breaks in choices:
+        for words, confirmed in choices:
 
-            def alarms(run: Run, breaks: dict[int, list[int]] = breaks) -> list[int]:
-                return breaks[id(run)]
+            def alarms(run: Run, confirmed: dict[int, list[int]] = confirmed) -> list[int]:
+                return confirmed[id(run)]
 
-            found.append(Fitted(cost([outcome(run, alarms(run)) for run in calibration]), words, alarms))
+            found.append(FittedRule(rule_cost([rule_outcome(run, alarms(run)) for run in calibration]), words, alarms))
         return min(found, key=lambda fitted: fitted.cost)
 
     return fit

@@ -18,14 +18,14 @@ def bench_alarm(
     jobs: Jobs = None,
     download: Download = False,
 ) -> None:
-    """How good is the alarm? Trains 160 small runs, dates their breaks apart, and scores every rule. An hour or two.
+    """How good is the alarm? Trains 159 small runs, dates their breakpoints, and scores every rule. An hour or two.
 
     A benchmark that was interrupted goes on with the same command; recordings that are there are not made again.
     """
     from analyses.early_warning.calibrate import benchmark
-    from analyses.early_warning.page import report_of
+    from analyses.early_warning.page import benchmark_report
     from analyses.early_warning.plan import configs
-    from analyses.early_warning.runs import record_all
+    from analyses.early_warning.recording import record_all
     from analyses.early_warning.simulation import watch
     from cotoolkit.pages import write_report
     from cotoolkit.studies.study import default_jobs
@@ -46,7 +46,7 @@ def bench_alarm(
     with console.status("scoring") as status:
         rows = benchmark(runs, lambda name: status.update(f"scoring: {name}"))
         watched = [watch(run) for run in runs]
-        found = report_of(runs, watched, rows)
+        found = benchmark_report(runs, watched, rows)
         page = write_report(found, out)
     say(found.lead)
     say(f"page:   {page}")

@@ -9,11 +9,10 @@ import pandas as pd
 from analyses.early_warning.break_dates import GAP
 from analyses.early_warning.calibrate import COMBINED, WARNING, Row
 from analyses.early_warning.plots import delays, example, trade_off
-from analyses.early_warning.recording import TRUTH, TRUTH_POINTS
-from analyses.early_warning.runs import Run
-from analyses.early_warning.score import HORIZON, Interval, Score, outcome, score_dating
-from analyses.early_warning.simulation import Watched
-from analyses.early_warning.tables import KINDS, dating_table, rule_table, run_table, setting_table
+from analyses.early_warning.recording import TRUTH, TRUTH_POINTS, Run
+from analyses.early_warning.score import HORIZON, Interval, Score, rule_outcome, score_dating
+from analyses.early_warning.simulation import Detections
+from analyses.early_warning.tables import KINDS, dating_table, recorded_run_table, rule_table, setting_table
 from cotoolkit.monitor.dating import WINDOW
 from cotoolkit.monitor.early_warning import DEFAULT_RULES
 from cotoolkit.pages import Report, Section
@@ -22,7 +21,7 @@ SHOWN = ("abnormal_example", "pert_align", "attack_gain")
 """Signals of the example."""
 
 
-def report_of(runs: Sequence[Run], watched: Sequence[Watched], rows: Sequence[Row]) -> Report:
+def benchmark_report(runs: Sequence[Run], watched: Sequence[Detections], rows: Sequence[Row]) -> Report:
     """The findings as a report.
 
     Args:
@@ -31,62 +30,71 @@ def report_of(runs: Sequence[Run], watched: Sequence[Watched], rows: Sequence[Ro
         rows: every rule's score.
     """
     rules = rule_table(rows)
-    shown = _numbered(rules[rules["split"] != "setting"])
-    by_run = run_table(runs, watched)
     return Report(
         title="How good is the alarm?",
         lead=_lead(runs, watched, rows),
-        sections=[
-            Section(
-                "rules",
-                "How late, how often wrong",
-                "Each rule's delay from the first crossing of the true break to its first alarm: dot and line are the "
-                "median and its 95 % interval, the tick is the delay within which 90 % of the found breaks are found. "
-                "The circle is the median delay from the crossing that lasts. On the right: the share of collapses "
-                "without an alarm (missed), and alarms per healthy run (false). Thresholds of ours were fixed on half "
-                "of the seeds and scored on the other half, both ways; published ones are their authors'.",
-                delays(shown)[0],
-                "Median and 90 % delay of every rule, with misses and false alarms",
-                _shorter(rules),
-            ),
-            Section(
-                "trade-off",
-                "Misses against false alarms",
-                "The lower left corner is the best place. Numbers are those of the rules in the picture above.",
-                trade_off(shown)[0],
-                "Missed collapses against false alarms per healthy run, a point per rule",
-            ),
-            *_example_section(runs, watched),
-            Section(
-                "dating",
-                "How well a break is dated",
-                "The engine's first crossing against the truth's, and its lasting one: median of the difference, "
-                "median and 90th percentile of its size, in iterations, and the share of runs in which the engine's "
-                "interval covers the truth's date. It is the first break that the engine finds, even if another one "
-                "lasts. The truth is taken on test images and the engine's probe on others, so a part of the "
-                "difference is sampling.",
-                table=dating_table(runs),
-            ),
-            Section(
-                "settings",
-                "The runs",
-                "What became of each setting's runs, by the truth alone. Unclear ones, such as dips of robustness that "
-                "do not last, are counted here and left out of every score.",
-                table=setting_table(runs),
-            ),
-            Section(
-                "every-run",
-                "What the combined detector did in each run",
-                "Iterations of the true break and of the engine's, of the first warning and the first confirmed break.",
-                table=by_run,
-            ),
-        ],
+        sections=[*_rule_sections(rules), *_example_section(runs, watched), *_run_sections(runs, watched)],
         facts=_facts(runs),
         data={"scores": rules},
     )
 
 
-def _lead(runs: Sequence[Run], watched: Sequence[Watched], rows: Sequence[Row]) -> str:
+def _rule_sections(rules: pd.DataFrame) -> list[Section]:
+    """Every rule's delays, and its misses against its false alarms."""
+    shown = _numbered(rules[rules["split"] != "setting"])
+    return [
+        Section(
+            "rules",
+            "How late, how often wrong",
+            "Each rule's delay from the first crossing of the true breakpoint to its first alarm: dot and line are the "
+            "median and its 95 % interval, the tick is the delay within which 90 % of those found are found. "
+            "The circle is the median delay from the crossing that lasts. On the right: the share of breakpoints "
+            "without an alarm (missed), and alarms per healthy run (false). Thresholds of ours were fixed on half "
+            "of the seeds and scored on the other half, both ways; published ones are their authors'.",
+            delays(shown)[0],
+            "Median and 90 % delay of every rule, with misses and false alarms",
+            _shorter(rules),
+        ),
+        Section(
+            "trade-off",
+            "Misses against false alarms",
+            "The lower left corner is the best place. Numbers are those of the rules in the picture above.",
+            trade_off(shown)[0],
+            "Missed breakpoints against false alarms per healthy run, a point per rule",
+        ),
+    ]
+
+
+def _run_sections(runs: Sequence[Run], watched: Sequence[Detections]) -> list[Section]:
+    """How well the engine dates, what became of each setting's runs, and every run."""
+    return [
+        Section(
+            "dating",
+            "How well a breakpoint is dated",
+            "The engine's first crossing against the truth's, and its lasting one: median of the difference, "
+            "median and 90th percentile of its size, in iterations, and the share of runs in which the engine's "
+            "interval covers the truth's date. It is the first breakpoint that the engine finds, even if another one "
+            "lasts. The truth is taken on test images and the engine's probe on others, so a part of the "
+            "difference is sampling.",
+            table=dating_table(runs),
+        ),
+        Section(
+            "settings",
+            "The runs",
+            "What became of each setting's runs, by the truth alone. Unclear ones, such as dips of robustness that "
+            "do not last, are counted here and left out of every score.",
+            table=setting_table(runs),
+        ),
+        Section(
+            "every-run",
+            "What the combined detector did in each run",
+            "Iterations of the true breakpoint and of the engine's, of the first warning and the first confirmation.",
+            table=recorded_run_table(runs, watched),
+        ),
+    ]
+
+
+def _lead(runs: Sequence[Run], watched: Sequence[Detections], rows: Sequence[Row]) -> str:
     counts = {kind: sum(run.truth.kind == kind for run in runs) for kind in KINDS}
     score = next(row.score for row in rows if row.rule == f"{COMBINED}, as shipped")
     fitted = {row.split: row.score for row in rows if row.rule == COMBINED}
@@ -95,18 +103,18 @@ def _lead(runs: Sequence[Run], watched: Sequence[Watched], rows: Sequence[Row]) 
     aims = (
         _aim("median delay since the first crossing", score.first.median, 10, "at most 10 iterations"),
         _aim("false alarms per healthy run", score.false, 0.01, "at most 0.01"),
-        _aim("share of collapses missed", score.missed, 0, "none"),
+        _aim("share of breakpoints missed", score.missed, 0, "none"),
     )
     return "\n\n".join(
         (
             f"{len(runs)} seeded runs: " + ", ".join(f"{count} {kind}" for kind, count in counts.items()) + ". "
             "The combined detector, with the thresholds it is shipped with: " + "; ".join(aims) + ". 90 % of the "
-            f"breaks it finds are confirmed by iteration {score.first.ninety.value:+.0f}. Since the crossing that "
+            f"breakpoints it finds are confirmed by iteration {score.first.ninety.value:+.0f}. Since the crossing that "
             f"lasts the median delay is {score.sustained.median}. {_missed(runs, watched)} "
             f"Runs that lose robustness otherwise raise {score.other_false} confirmed alarms each.",
-            f"Its warning, from free signals alone, comes before the break in {warning.lead.value:.0%} of the "
-            f"collapses (median {warning.first.median.value:+.0f} iterations), with {warning.false} false warnings per "
-            "healthy run. With thresholds fitted on the other half of the seeds, median delay, misses and false "
+            f"Its warning, from free signals alone, comes first in {warning.lead.value:.0%} of the runs with a "
+            f"breakpoint (median {warning.first.median.value:+.0f} iterations), with {warning.false} false warnings "
+            "per healthy run. With thresholds fitted on the other half of the seeds, median delay, misses and false "
             f"alarms are {_three(fitted['seed'])}; on the other half of the settings {_three(fitted['setting'])}.",
             _dated(runs),
             f"It took {1000 * spent:.1f} probes per 1,000 iterations of these short runs; what that costs is measured "
@@ -127,20 +135,20 @@ def _dated(runs: Sequence[Run]) -> str:
     """How well the engine dates."""
     first, sustained = score_dating(runs)
     return (
-        f"The engine dates {first.dated.value:.1%} of the collapses. Its first crossing is off by {first.size} "
+        f"The engine dates {first.dated.value:.1%} of the breakpoints. Its first crossing is off by {first.size} "
         f"iterations in the median and {first.size_ninety} in nine of ten, the crossing that lasts by {sustained.size} "
         f"and {sustained.size_ninety}; its interval covers the true first crossing in {first.covered} of the runs, the "
         f"one that lasts in {sustained.covered}."
     )
 
 
-def _missed(runs: Sequence[Run], watched: Sequence[Watched]) -> str:
-    """What kind of collapse is missed."""
-    pairs = [(run, outcome(run, found.breaks)) for run, found in zip(runs, watched, strict=True)]
-    collapses = [(run.truth.recovered, found.since_first is None) for run, found in pairs if found.kind == "collapse"]
-    missed = {kind: [miss for recovered, miss in collapses if recovered == kind] for kind in (False, True)}
+def _missed(runs: Sequence[Run], watched: Sequence[Detections]) -> str:
+    """Which breakpoints are missed."""
+    pairs = [(run, rule_outcome(run, found.confirmed)) for run, found in zip(runs, watched, strict=True)]
+    broken = [(run.truth.recovered, found.since_first is None) for run, found in pairs if found.kind == "breakpoint"]
+    missed = {kind: [miss for recovered, miss in broken if recovered == kind] for kind in (False, True)}
     return (
-        f"Missed are {sum(missed[False])} of the {len(missed[False])} collapses that last to the end of the run, and "
+        f"Missed are {sum(missed[False])} of the {len(missed[False])} breakpoints that last to the end of the run, and "
         f"{sum(missed[True])} of the {len(missed[True])} after which robustness comes back."
     )
 
@@ -151,7 +159,7 @@ def _three(score: Score) -> str:
 
 def _numbered(rules: pd.DataFrame) -> pd.DataFrame:
     """Rules in order of what they miss and their false alarms, then of their delay, with numbers for the pictures."""
-    cost = rules["missed"] + rules["false_per_healthy_run"] + rules["premature_per_collapse"]
+    cost = rules["missed"] + rules["false_per_healthy_run"] + rules["premature_per_breakpoint"]
     ordered = rules.assign(cost=cost).sort_values(["cost", "delay_first"]).reset_index(drop=True)
     numbers = [str(number) for number in range(1, len(ordered) + 1)]
     labels = [f"{number}  {rule}" for number, rule in zip(numbers, ordered["rule"], strict=True)]
@@ -161,25 +169,25 @@ def _numbered(rules: pd.DataFrame) -> pd.DataFrame:
 def _shorter(rules: pd.DataFrame) -> pd.DataFrame:
     delays = ["delay_first", "delay_first_90", "delay_sustained", "delay_sustained_90"]
     columns = ["rule", "split", "thresholds", "missed", *delays, "before_break", "false_per_healthy_run"]
-    return rules[[*columns, "per_other_run", "premature_per_collapse", "collapses", "healthy", "other"]]
+    return rules[[*columns, "per_other_run", "premature_per_breakpoint", "breakpoints", "healthy", "other"]]
 
 
-def _example_section(runs: Sequence[Run], watched: Sequence[Watched]) -> list[Section]:
-    """The first collapse in which the detector warned and confirmed."""
+def _example_section(runs: Sequence[Run], watched: Sequence[Detections]) -> list[Section]:
+    """The first breakpoint at which the detector warned and confirmed."""
     for run, found in zip(runs, watched, strict=True):
         if run.truth.first is None:
             continue
         warning, detected = (
             next((iteration for iteration in events if iteration >= run.truth.first - HORIZON), None)
-            for events in (found.warnings, found.breaks)
+            for events in (found.warnings, found.confirmed)
         )
         if warning is not None and detected is not None:
             text = (
                 f"{run.setting}, seed {run.seed}: accuracies by the dense evaluation above, free signals of the "
-                "training steps below, around the true break."
+                "training steps below, around the true breakpoint."
             )
             picture = example(run, SHOWN, warning, detected)[0]
-            return [Section("example", "One collapse", text, picture, "Signals around one break")]
+            return [Section("example", "One breakpoint", text, picture, "Signals around one breakpoint")]
     return []
 
 
@@ -190,9 +198,9 @@ def _facts(runs: Sequence[Run]) -> Mapping[str, str]:
     environment = runs[0].environment
     return {
         "scale": "smoke and laptop: small networks on scikit-learn digits and 2,500 images of Fashion-MNIST",
-        "truth": f"PGD-{TRUTH.steps}, step {TRUTH.step_size:g} ε, one start, {TRUTH_POINTS} test points; a break is "
+        "truth": f"PGD-{TRUTH.steps}, step {TRUTH.step_size:g} ε, one start, {TRUTH_POINTS} test points; a breakpoint: "
         f"PGD accuracy below half of its best with FGSM more than {GAP:g} above, {WINDOW} iterations on end",
-        "false": f"any alarm of a run that did not collapse, and those more than {HORIZON} iterations before a break",
+        "false": f"any alarm of a run without a breakpoint, and those more than {HORIZON} iterations before one",
         "combined detector": rules,
         "seeds": f"0 to {max(run.seed for run in runs)}",
         "intervals": "95 %: Wilson for shares, exact Poisson for rates, bootstrap over runs for delays",

@@ -1,6 +1,6 @@
-"""The runs of the alarm benchmark: settings that collapse, that stay healthy, and that lose robustness otherwise.
+"""The runs of the alarm benchmark: settings with a breakpoint, that stay healthy, and that lose robustness otherwise.
 
-What a setting is *meant* to do decides nothing: each run is filed by its own truth (`truth.judge_truth`).
+What a setting is *meant* to do decides nothing: each run is filed by its own truth (`break_dates.judge_truth`).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _inject(beta: float) -> dict[str, Any]:
     return {"name": "inject", "carrier": "paired", "beta": beta}
 
 
-class Setting(NamedTuple):
+class BenchmarkSetting(NamedTuple):
     """A family of runs that differ in their seed alone.
 
     Attributes:
@@ -68,52 +68,56 @@ FEW: dict[str, Any] = {
 LATE_PEAK = {"kind": "cyclic", "peak": 0.9}
 
 SETTINGS = (
-    # Meant to collapse.
-    Setting("digits, injected, FGSM", {**DIGITS, "intervention": _inject(0.15)}, 8),
-    Setting("digits, injected, FGSM, ε 0.3", {**DIGITS, "intervention": _inject(0.2), "epsilon": 0.3}, 8),
-    Setting("digits, injected, FGSM, width 32", {**DIGITS, "intervention": _inject(0.15), "model": WIDE}, 8),
-    Setting(
+    # Meant to have a breakpoint.
+    BenchmarkSetting("digits, injected, FGSM", {**DIGITS, "intervention": _inject(0.15)}, 8),
+    BenchmarkSetting("digits, injected, FGSM, ε 0.3", {**DIGITS, "intervention": _inject(0.2), "epsilon": 0.3}, 8),
+    BenchmarkSetting("digits, injected, FGSM, width 32", {**DIGITS, "intervention": _inject(0.15), "model": WIDE}, 8),
+    BenchmarkSetting(
         "digits, injected, FGSM, ε 0.3, width 32",
         {**DIGITS, "intervention": _inject(0.2), "epsilon": 0.3, "model": WIDE},
         8,
     ),
-    Setting(
+    BenchmarkSetting(
         "digits, injected, RS-FGSM, ε 0.3, width 32",
         {**DIGITS, "intervention": _inject(0.15), "method": "rs_fgsm", "epsilon": 0.3, "model": WIDE},
         8,
     ),
-    Setting("Fashion-MNIST, FGSM, ε 0.2", {**FASHION, "epsilon": 0.2}, 8),
-    Setting("Fashion-MNIST, FGSM, ε 0.2, learning rate 0.1", {**FASHION, "epsilon": 0.2, "learning_rate": 0.1}, 8),
-    Setting("Fashion-MNIST, RS-FGSM, ε 0.25", {**FASHION, "epsilon": 0.25, "method": "rs_fgsm"}, 8),
+    BenchmarkSetting("Fashion-MNIST, FGSM, ε 0.2", {**FASHION, "epsilon": 0.2}, 8),
+    BenchmarkSetting(
+        "Fashion-MNIST, FGSM, ε 0.2, learning rate 0.1", {**FASHION, "epsilon": 0.2, "learning_rate": 0.1}, 8
+    ),
+    BenchmarkSetting("Fashion-MNIST, RS-FGSM, ε 0.25", {**FASHION, "epsilon": 0.25, "method": "rs_fgsm"}, 8),
     # Meant to stay healthy.
-    Setting("digits, FGSM", DIGITS, 8),
-    Setting("digits, FGSM, ε 0.15, MLP", {**DIGITS, "epsilon": 0.15, "model": {"name": "mlp"}}, 6),
-    Setting(
+    BenchmarkSetting("digits, FGSM", DIGITS, 8),
+    BenchmarkSetting("digits, FGSM, ε 0.15, MLP", {**DIGITS, "epsilon": 0.15, "model": {"name": "mlp"}}, 6),
+    BenchmarkSetting(
         "digits, injected, PGD", {**DIGITS, "intervention": _inject(0.15), "method": {"name": "pgd", "steps": 5}}, 8
     ),
-    Setting(
+    BenchmarkSetting(
         "digits, injected, N-FGSM", {**DIGITS, "intervention": _inject(0.1), "method": "n_fgsm", "epsilon": 0.2}, 8
     ),
-    Setting("digits, RS-FGSM, ε 0.15", {**DIGITS, "epsilon": 0.15, "method": "rs_fgsm"}, 8),
-    Setting(
+    BenchmarkSetting("digits, RS-FGSM, ε 0.15", {**DIGITS, "epsilon": 0.15, "method": "rs_fgsm"}, 8),
+    BenchmarkSetting(
         "digits, injected, GradAlign",
         {**DIGITS, "intervention": _inject(0.15), "method": {"name": "gradalign", "weight": 1.0}},
         6,
     ),
-    Setting("Fashion-MNIST, FGSM, ε 0.05", {**FASHION, "epsilon": 0.05}, 8),
-    Setting("Fashion-MNIST, N-FGSM, ε 0.08", {**FASHION, "epsilon": 0.08, "method": "n_fgsm"}, 8),
-    Setting("Fashion-MNIST, RS-FGSM, ε 0.05", {**FASHION, "epsilon": 0.05, "method": "rs_fgsm"}, 8),
+    BenchmarkSetting("Fashion-MNIST, FGSM, ε 0.05", {**FASHION, "epsilon": 0.05}, 8),
+    BenchmarkSetting("Fashion-MNIST, N-FGSM, ε 0.08", {**FASHION, "epsilon": 0.08, "method": "n_fgsm"}, 8),
+    BenchmarkSetting("Fashion-MNIST, RS-FGSM, ε 0.05", {**FASHION, "epsilon": 0.05, "method": "rs_fgsm"}, 8),
     # Meant to lose robustness otherwise: overfitting to few images, or a learning rate that is far too large.
-    Setting("digits, 150 images, PGD", {**FEW, "data": {"name": "digits", "train_size": 150}, "epochs": 200}, 3),
-    Setting(
+    BenchmarkSetting(
+        "digits, 150 images, PGD", {**FEW, "data": {"name": "digits", "train_size": 150}, "epochs": 200}, 3
+    ),
+    BenchmarkSetting(
         "digits, 50 images, PGD, ε 0.2",
         {**FEW, "data": {"name": "digits", "train_size": 50}, "epsilon": 0.2, "epochs": 600},
         10,
     ),
-    Setting(
+    BenchmarkSetting(
         "digits, FGSM, learning rate 1", {**DIGITS, "epsilon": 0.15, "learning_rate": 1.0, "schedule": LATE_PEAK}, 8
     ),
-    Setting(
+    BenchmarkSetting(
         "Fashion-MNIST, FGSM, learning rate 1",
         {**FASHION, "epsilon": 0.05, "learning_rate": 1.0, "schedule": LATE_PEAK},
         6,

@@ -11,7 +11,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analyses.early_warning.runs import Run
+from analyses.early_warning.recording import Run
 from cotoolkit.plotting.style import STYLE
 
 
@@ -34,7 +34,7 @@ def delays(table: pd.DataFrame) -> tuple[Figure, Axes]:
         axis.plot(rows["delay_first_90"], heights, "|", color=orange, ms=11, mew=2.5, label="90 % found by")
         axis.axvline(0, color="black", lw=1)
         axis.set_yticks(heights, rows["label"])
-        axis.set_xlabel("iterations after the true break (negative: before it)")
+        axis.set_xlabel("iterations after the true breakpoint (negative: before it)")
         axis.set_ylim(-0.7, len(rows) - 0.3)
         beside.axis("off")
         for x, title, column in ((0.0, "missed", "missed"), (0.65, "false", "false_per_healthy_run")):
@@ -47,7 +47,7 @@ def delays(table: pd.DataFrame) -> tuple[Figure, Axes]:
 
 
 def trade_off(table: pd.DataFrame) -> tuple[Figure, Axes]:
-    """Missed collapses against false alarms per healthy run, a point per rule; published rules are squares."""
+    """Missed breakpoints against false alarms per healthy run, a point per rule; published rules are squares."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(6.4, 4.4), layout="constrained")
         axis = figure.subplots()
@@ -65,19 +65,19 @@ def trade_off(table: pd.DataFrame) -> tuple[Figure, Axes]:
         axis.set_xlim(-0.002, None)
         axis.set_ylim(-0.03, 1.03)
         axis.yaxis.set_major_formatter("{x:.0%}")
-        axis.set(xlabel="false alarms per healthy run", ylabel="missed collapses")
+        axis.set(xlabel="false alarms per healthy run", ylabel="missed breakpoints")
         figure.legend(loc="outside upper center", ncols=2, frameon=False)
     return figure, axis
 
 
 def example(run: Run, signals: Sequence[str], warning: int | None, detected: int | None) -> tuple[Figure, list[Axes]]:
-    """One collapse: the truth above, the free signals below, with the warning and the confirmed break.
+    """One breakpoint: the truth above, the free signals below, with the warning and its confirmation.
 
     Args:
-        run: that collapsed.
+        run: that has a breakpoint.
         signals: columns of its trace.
-        warning: iteration of the first warning near the break, if any.
-        detected: iteration of the confirmed break, if any.
+        warning: iteration of the first warning near the breakpoint, if any.
+        detected: iteration of the probe that confirmed it, if any.
     """
     first, sustained = run.truth.first, run.truth.sustained
     assert first is not None

@@ -2,28 +2,46 @@
 
 The signals are those a monitor could have: free ones from each step, and a probe of few held-out points. The truth is
 a dense PGD evaluation that no monitor sees: other points (the test set), other random starts, more and smaller steps.
-The engine's own dates of the break are recorded, too, to be held against it.
+The engine's own dates of the breakpoint are recorded, too, to be held against it.
 """
 
 from __future__ import annotations
 
 import copy
+import json
 import math
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+import multiprocessing
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from analyses.early_warning.break_dates import EVERY, FLOOR, undated
-from analyses.early_warning.dates import Dates, Recorded, engine_dates
+from analyses.early_warning.break_dates import (
+    EVERY,
+    FLOOR,
+    Dates,
+    RecordedWeights,
+    RunTruth,
+    engine_dates,
+    judge_truth,
+    undated,
+)
 from cotoolkit.attacks.gradient import attack_mode, input_gradient
 from cotoolkit.config import RunConfig
+from cotoolkit.core.errors import RunError
+from cotoolkit.core.files import write_atomically
 from cotoolkit.core.seeding import fork_global_rng, generator
 from cotoolkit.evaluation.protocol import Protocol, evaluate
 from cotoolkit.monitor.dating import WINDOW
-from cotoolkit.signals import bilinear_error, step_signals
+from cotoolkit.runs.environment import environment
+from cotoolkit.runs.tables import write_table
+from cotoolkit.signals import Observation, observed_signals
+from cotoolkit.signals.local import bilinear_error
+from cotoolkit.studies.launcher import single_worker
 from cotoolkit.training.trainer import Trainer
 
 TRUTH = Protocol(steps=20, restarts=1, step_size=0.125)
@@ -34,7 +52,7 @@ TRUTH_POINTS = 160
 
 FALLS = 3
 """Times that robustness falls below half of its best between two evaluations and every iteration is evaluated, there
-and `dating.WINDOW` before and after; networks that oscillate would have dozens. Around the break that lasts every
+and `dating.WINDOW` before and after; networks that oscillate would have dozens. Around the breakpoint that lasts every
 iteration is, wherever that lies, so that the truth is dated to the iteration."""
 
 NEAR = 64
@@ -58,7 +76,7 @@ class Recording(NamedTuple):
         trace: one row per iteration, a column per signal; nan where a signal was not taken.
         truth: columns iteration, clean, fgsm, pgd: accuracies on the truth's points after that many updates, at every
             `EVERY` iterations and the last, and around breaks at each.
-        dates: of the engine for the first break it finds, if any.
+        dates: of the engine for the first breakpoint it finds, if any.
         iterations: as configured; the trace of a run that diverged has fewer.
     """
 
@@ -73,6 +91,29 @@ class Recording(NamedTuple):
         return int(self.trace["iteration"].max()) < self.iterations
 
 
+class Run(NamedTuple):
+    """A recorded run.
+
+    Attributes:
+        setting: name of its family.
+        seed: of everything random in it.
+        config: what was trained.
+        recording: signals and dense evaluation.
+        truth: what happened.
+        environment: versions and machine.
+    """
+
+    setting: str
+    seed: int
+    config: RunConfig
+    recording: Recording
+    truth: RunTruth
+    environment: dict[str, Any]
+
+
+Report = Callable[[str, int, int], None]
+
+
 def record(config: RunConfig, *, download: bool = False) -> Recording:
     """Train a configuration on the CPU, and record it. A run whose loss is no longer finite ends there.
 
@@ -81,7 +122,7 @@ def record(config: RunConfig, *, download: bool = False) -> Recording:
     trainer = Trainer(config, device="cpu", download=download)
     weights = [_copied(trainer.module)]
     rows = _train(trainer, weights)
-    run = Recorded(weights, copy.deepcopy(trainer.module), trainer.probe)
+    run = RecordedWeights(weights, copy.deepcopy(trainer.module), trainer.probe)
     last = len(weights) - 1
     grid = {*range(0, last, EVERY), last}
     images, labels = (part[:TRUTH_POINTS] for part in trainer.test)
@@ -115,7 +156,7 @@ def _train(trainer: Trainer, weights: list[dict[str, Tensor]]) -> list[dict[str,
         while trainer.iteration < trainer.total:
             step, labels = trainer.step()
             now = trainer.iteration
-            (signals,) = step_signals([step], [labels])
+            (signals,) = observed_signals([[Observation.of_record(step, labels)]])
             rows.append(row := {"iteration": now, **signals})
             if not (math.isfinite(row["train_loss"]) and all(p.isfinite().all() for p in trainer.module.parameters())):
                 break
@@ -170,3 +211,76 @@ def _batch_pgd(model: nn.Module, images: Tensor, labels: Tensor, config: RunConf
         with torch.no_grad():
             correct = model(images + delta).argmax(1) == labels
     return float(correct.float().mean())
+
+
+def record_all(
+    configs: Iterable[tuple[str, RunConfig]],
+    folder: Path,
+    *,
+    jobs: int,
+    download: bool = False,
+    report: Report = lambda name, done, total: None,
+) -> list[Run]:
+    """Record what is missing, and read all.
+
+    Args:
+        configs: setting names and configurations.
+        folder: of the recordings.
+        jobs: processes at a time.
+        download: let torchvision fetch missing data.
+        report: called as runs end: which, how many of how many.
+    """
+    configs = list(configs)
+    todo = [(name, config) for name, config in configs if not _path(folder, config, "json").exists()]
+    done = len(configs) - len(todo)
+    if todo:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(min(jobs, len(todo)), mp_context=context, initializer=single_worker) as pool:
+            futures = {
+                pool.submit(_record, name, config.to_data(), str(folder), download): name for name, config in todo
+            }
+            for future in as_completed(futures):
+                future.result()
+                done += 1
+                report(futures[future], done, len(configs))
+    return [read(folder, config) for _, config in configs]
+
+
+def read(folder: Path, config: RunConfig) -> Run:
+    """A recorded run.
+
+    Raises:
+        RunError: its files are damaged, or of a benchmark that recorded less.
+    """
+    path = _path(folder, config, "json")
+    try:
+        facts = json.loads(path.read_text())
+        trace, truth = (pd.read_parquet(_path(folder, config, f"{part}.parquet")) for part in ("trace", "truth"))
+        dates = None if facts["dates"] is None else Dates(**facts["dates"])
+        recording = Recording(trace, truth, dates, facts["iterations"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else error
+        raise RunError(f"{path}: cannot be read ({reason}); delete it, and the run is recorded again") from None
+    judged = judge_truth(truth, diverged=recording.diverged)
+    return Run(facts["setting"], config.seed, config, recording, judged, facts["environment"])
+
+
+def _record(setting: str, data: dict[str, Any], folder: str, download: bool) -> None:
+    """What a worker process does."""
+    config = RunConfig.parse(data)
+    found = record(config, download=download)
+    path = Path(folder)
+    write_table(found.trace, _path(path, config, "trace.parquet"))
+    write_table(found.truth, _path(path, config, "truth.parquet"))
+    facts = {
+        "setting": setting,
+        "iterations": found.iterations,
+        "dates": None if found.dates is None else found.dates._asdict(),
+        "config": data,
+        "environment": environment("cpu"),
+    }
+    write_atomically(_path(path, config, "json"), json.dumps(facts, indent=1).encode())
+
+
+def _path(folder: Path, config: RunConfig, suffix: str) -> Path:
+    return folder / f"{config.title}-{config.identity}.{suffix}"

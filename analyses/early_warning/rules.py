@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import pandas as pd
 
 from cotoolkit.monitor.early_warning import Level, QuarterShift, Rise, Rule, Shift, Sigmas, Statistic
-from cotoolkit.signals.registry import Direction
+from cotoolkit.signals import SIGNALS, Direction
 
 PUBLISHED: Mapping[str, Rule] = {
     "Wong et al. 2020: PGD-5 on a training batch drops by 0.2 in an epoch": Rule("train_pgd", "falls", Rise(), 0.2),
@@ -19,22 +19,6 @@ PUBLISHED: Mapping[str, Rule] = {
 }
 """Rules with a threshold of their own. The lengths of SORA's window and of ELLE-A's mean were not found; they are ours
 (64 values, all values so far). ELLE-A uses its rule to raise a regulariser, not to tell people."""
-
-SIGNALS: Mapping[str, Direction] = {
-    "pert_align": "falls",
-    "linearity": "falls",
-    "abnormal_example": "rises",
-    "attack_gain": "falls",
-    "logit_change": "rises",
-    "participation_ratio": "falls",
-    "gradient_norm": "rises",
-    "perturbation_norm": "falls",
-    "train_loss": "falls",
-    "train_accuracy": "rises",
-    "bilinear_error": "rises",
-    "gradient_alignment": "falls",
-}
-"""Every signal with a direction at the break; gradient alignment has no published threshold (observed: 0.95 -> 0.1)."""
 
 STATISTICS: Sequence[Statistic] = (
     Level(0.1),
@@ -50,6 +34,19 @@ REFRACTORY = 32
 """Iterations after an alarm in which a rule's further alarms are taken for the same one."""
 
 
+def candidates(recorded: Iterable[str]) -> dict[str, Direction]:
+    """Every registered signal that was recorded and has a direction at a breakpoint, by name.
+
+    Args:
+        recorded: columns of the recordings.
+
+    Returns:
+        The direction by signal name.
+    """
+    names = set(recorded)
+    return {name: info.at_break for name, info in sorted(SIGNALS.items()) if name in names and info.at_break}
+
+
 class Series(NamedTuple):
     """A statistic along a run: iterations, and its value at each where it was known."""
 
@@ -57,7 +54,11 @@ class Series(NamedTuple):
     values: list[float]
 
     def alarms(self, threshold: float) -> list[int]:
-        """Iterations at which a rule with this threshold raises an alarm."""
+        """Iterations at which a rule with this threshold raises an alarm.
+
+        Args:
+            threshold: at and beyond which the statistic is suspicious.
+        """
         found: list[int] = []
         for iteration, value in zip(self.iterations, self.values, strict=True):
             if value >= threshold and (not found or iteration - found[-1] >= REFRACTORY):
@@ -65,8 +66,15 @@ class Series(NamedTuple):
         return found
 
 
-def series(trace: pd.DataFrame, signal: str, direction: Direction, statistic: Statistic) -> Series:
-    """Stream a recorded signal through a fresh copy of a statistic, as the alarm does; missing values are left out."""
+def statistic_series(trace: pd.DataFrame, signal: str, direction: Direction, statistic: Statistic) -> Series:
+    """Stream a recorded signal through a fresh copy of a statistic, as the alarm does; missing values are left out.
+
+    Args:
+        trace: columns iteration and the signals; see `recording.Recording.trace`.
+        signal: name of a column; one that is missing gives nothing.
+        direction: which way it moves at a breakpoint.
+        statistic: in the state before any value.
+    """
     found, streamed = Series([], []), copy.deepcopy(statistic)
     if signal not in trace:
         return found

@@ -1,4 +1,4 @@
-"""The combined detector on a recorded run: free signals raise the alarm, a probe confirms the break.
+"""The combined detector on a recorded run: free signals raise the alarm, a probe confirms the breakpoint.
 
 The decisions are those of `BreakpointMonitor`: the same `Alarm`, `BreakpointCriterion` and schedule. What is taken
 from the recording is what the network would have answered, on all of the probe's points.
@@ -10,29 +10,29 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from analyses.early_warning.dates import CLASSES, heard
-from analyses.early_warning.runs import Run
+from analyses.early_warning.break_dates import CLASSES, heard
+from analyses.early_warning.recording import Run
 from cotoolkit.evaluation.probe import ProbeResult
 from cotoolkit.monitor.criterion import BreakpointCriterion
 from cotoolkit.monitor.early_warning import Alarm, Rule
-from cotoolkit.monitor.step_buffer import TOGETHER
+from cotoolkit.monitor.step_buffer import MAX_BUFFERED_STEPS
 
 
-class Watched(NamedTuple):
+class Detections(NamedTuple):
     """What the detector did in a run.
 
     Attributes:
         warnings: iterations at which free signals raised the alarm while robustness was not known to be broken.
-        breaks: iterations at which a probe confirmed a break.
+        confirmed: iterations at which a probe confirmed a break.
         probes: how many were taken.
     """
 
     warnings: list[int]
-    breaks: list[int]
+    confirmed: list[int]
     probes: int
 
 
-def watch(run: Run, rules: Sequence[Rule] | None = None) -> Watched:
+def watch(run: Run, rules: Sequence[Rule] | None = None) -> Detections:
     """Watch a recorded run as `BreakpointMonitor` would.
 
     Args:
@@ -42,14 +42,14 @@ def watch(run: Run, rules: Sequence[Rule] | None = None) -> Watched:
     config = run.config.monitor
     criterion, alarm = BreakpointCriterion(config, CLASSES), Alarm() if rules is None else Alarm(rules)
     warnings: list[int] = []
-    breaks: list[int] = []
+    confirmed: list[int] = []
     unread: list[dict[str, Any]] = []
     probes, due, alarmed = 0, False, False
     for row in run.recording.trace.to_dict("records"):
         iteration = int(row["iteration"])
         unread.append(heard(iteration, {str(name): value for name, value in row.items()}, config.trace_every))
         scheduled = config.scheduled(iteration)
-        if scheduled or len(unread) == TOGETHER:
+        if scheduled or len(unread) == MAX_BUFFERED_STEPS:
             raised = [alarm.update(signals) for signals in unread]
             unread.clear()
             if any(raised) and probes and criterion.broken_at is None:
@@ -60,9 +60,9 @@ def watch(run: Run, rules: Sequence[Rule] | None = None) -> Watched:
             probes += 1
             if criterion.update(iteration, _probe(row, config.points), alarmed=alarmed) == "breaks":
                 criterion.record_breakpoint(iteration)
-                breaks.append(iteration)
+                confirmed.append(iteration)
             due = alarmed = False
-    return Watched(warnings, breaks, probes)
+    return Detections(warnings, confirmed, probes)
 
 
 def _probe(row: Mapping[Any, Any], points: int) -> ProbeResult:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
 import pandas as pd
 
+from analyses.early_warning.break_dates import Dates, Kind
 from analyses.early_warning.calibrate import Row
-from analyses.early_warning.dates import Dates
-from analyses.early_warning.runs import Run
+from analyses.early_warning.recording import Run
 from analyses.early_warning.score import Interval, score_dating
-from analyses.early_warning.simulation import Watched
+from analyses.early_warning.simulation import Detections
 
-KINDS = ("collapse", "healthy", "gradual", "diverged", "unclear")
+KINDS: tuple[str, ...] = get_args(Kind)
 
 
 def setting_table(runs: Sequence[Run]) -> pd.DataFrame:
@@ -38,10 +39,10 @@ def rule_table(rows: Sequence[Row]) -> pd.DataFrame:
             "before_break": score.lead,
             "false_per_healthy_run": score.false,
             "per_other_run": score.other_false,
-            "premature_per_collapse": score.premature,
+            "premature_per_breakpoint": score.premature,
         }
         flat = _flat(measured)
-        counts = {"collapses": score.collapses, "healthy": score.healthy, "other": score.other}
+        counts = {"breakpoints": score.breakpoints, "healthy": score.healthy, "other": score.other}
         table.append(
             {"rule": row.rule, "split": row.split, "fitted": not row.published, "thresholds": row.thresholds}
             | flat
@@ -61,12 +62,17 @@ def dating_table(runs: Sequence[Run]) -> pd.DataFrame:
             "error_size_90": found.size_ninety,
             "covered": found.covered,
         }
-        table.append({"date": found.date, "collapses": found.collapses} | _flat(measured))
+        table.append({"date": found.date, "breakpoints": found.breakpoints} | _flat(measured))
     return pd.DataFrame(table)
 
 
-def run_table(runs: Sequence[Run], watched: Sequence[Watched]) -> pd.DataFrame:
-    """One row per run: its truth, the engine's dates, and the combined detector's warning, first break and probes."""
+def recorded_run_table(runs: Sequence[Run], watched: Sequence[Detections]) -> pd.DataFrame:
+    """One row per run: its truth, the engine's dates, and what the combined detector did.
+
+    Args:
+        runs: recorded.
+        watched: of each run.
+    """
     engine = [f"engine_{name}" for name in Dates._fields]
     table = pd.DataFrame(
         [
@@ -83,8 +89,8 @@ def run_table(runs: Sequence[Run], watched: Sequence[Watched]) -> pd.DataFrame:
                 "iterations": int(run.recording.trace["iteration"].max()),
                 "first_warning": found.warnings[0] if found.warnings else None,
                 "warnings": len(found.warnings),
-                "confirmed": found.breaks[0] if found.breaks else None,
-                "breaks": len(found.breaks),
+                "confirmed": found.confirmed[0] if found.confirmed else None,
+                "breakpoints": len(found.confirmed),
                 "probes": found.probes,
             }
             for run, found in zip(runs, watched, strict=True)

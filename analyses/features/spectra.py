@@ -60,7 +60,7 @@ def high_frequency_share(images: Tensor) -> Tensor:
     return (_coefficient_shares(images) * (_relative_frequency(images) > 0.5)).sum((1, 2))
 
 
-def participation_ratio(values: Tensor) -> Tensor:
+def energy_participation_ratio(values: Tensor) -> Tensor:
     """(sum g^2)^2 / sum g^4: over how many entries the energy is spread.
 
     From 1, all in one entry, to the number of entries, all of one magnitude; a third of it for Gaussian noise. nan for

@@ -20,7 +20,13 @@ from analyses.features.filters import lineage_cosine
 from analyses.features.gradients import direction_share
 from analyses.features.maximisation import stability, total_variation
 from analyses.features.observed import METHODS, ComparedNetwork, MaximisedUnits
-from analyses.features.spectra import band_shares, energy_entropy, gini, high_frequency_share, participation_ratio
+from analyses.features.spectra import (
+    band_shares,
+    energy_entropy,
+    energy_participation_ratio,
+    gini,
+    high_frequency_share,
+)
 
 OF_IMAGES: StatisticRegistry[ComparedNetwork, Tensor | None] = StatisticRegistry()
 """Statistics with a value per image; None where what they need was not given."""
@@ -80,7 +86,7 @@ def _gradient_participation(network: ComparedNetwork) -> Tensor:
 
     Low values have been linked to catastrophic overfitting (arXiv 2505.02360).
     """
-    return participation_ratio(network.own.gradients)
+    return energy_participation_ratio(network.own.gradients)
 
 
 @OF_IMAGES.register("input_gradient_entropy", "nats, from 0 to log(entries)")
@@ -140,7 +146,7 @@ def _attribution_gini(network: ComparedNetwork, method: Method) -> Tensor:
 @OF_IMAGES.register("{method}_participation_ratio", "entries, from 1 to their number", method=METHODS)
 def _attribution_participation(network: ComparedNetwork, method: Method) -> Tensor:
     """(sum a^2)^2 / sum a^4 of the {method} map a. Expected to fall, as maps become sparser."""
-    return participation_ratio(network.own.attributions[method])
+    return energy_participation_ratio(network.own.attributions[method])
 
 
 @OF_IMAGES.register("{method}_high_frequency_share", "share, 0 to 1", method=METHODS)

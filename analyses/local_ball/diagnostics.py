@@ -17,7 +17,7 @@ from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.diagnosis.measuring.fgsm_segment import along
 from cotoolkit.methods._terms.ball import Ball, local_ball
 from cotoolkit.methods._terms.divergence import kl_divergence
-from cotoolkit.signals import gradient_alignment
+from cotoolkit.signals.local import gradient_alignment
 
 SEARCH_STEPS, SEARCH_RESTARTS = 20, 5
 """Of the strong search in the ball (spec: D1 and D2)."""

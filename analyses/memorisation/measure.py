@@ -26,7 +26,7 @@ from cotoolkit.methods import AttackMethod, Batch
 from cotoolkit.methods._terms.suspicion import suspicion
 from cotoolkit.runs.checkpoints import trained, trained_series
 from cotoolkit.runs.folder import RunFolder
-from cotoolkit.signals import gradient_alignment
+from cotoolkit.signals.local import gradient_alignment
 
 FORMAT = 1
 """Version of what is measured; a change raises it, so that no old table is taken for a new one."""

@@ -13,7 +13,7 @@ from cotoolkit.attacks.threat_model import Box, ThreatModel
 from cotoolkit.core.errors import DataError
 from cotoolkit.core.seeding import generator
 from cotoolkit.evaluation.intervals import exact_bounds, wilson
-from cotoolkit.signals import gradient_alignment
+from cotoolkit.signals.local import gradient_alignment
 
 FIRST_LOOK = 32
 """Points after which a probe may end early for the first time."""

@@ -14,7 +14,12 @@ class MetricsLogger(Protocol):
     """A logger of Fabric or Lightning: TensorBoard, CSV, Weights & Biases."""
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Write values down."""
+        """Write values down.
+
+        Args:
+            metrics: values by name.
+            step: the iteration they are of.
+        """
 
 
 class MonitorLog:
@@ -35,7 +40,12 @@ class MonitorLog:
         self._waiting: list[Mapping[str, float]] = []
 
     def signals(self, values: Mapping[str, float], iteration: int) -> None:
-        """Of one more iteration."""
+        """Take in the signals of one more iteration; their means are written every `every` iterations.
+
+        Args:
+            values: by signal name; nan where unknown.
+            iteration: updates seen.
+        """
         if not self.loggers:
             return
         self._waiting.append(values)
@@ -44,6 +54,11 @@ class MonitorLog:
             self._waiting = []
 
     def write(self, values: Mapping[str, float], iteration: int) -> None:
-        """Now."""
+        """Write values at once.
+
+        Args:
+            values: by name, without the prefix.
+            iteration: updates seen.
+        """
         for logger in self.loggers if values else ():
             logger.log_metrics({f"cotoolkit/{name}": value for name, value in values.items()}, step=iteration)

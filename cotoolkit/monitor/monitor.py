@@ -35,13 +35,13 @@ from cotoolkit.monitor.config import MonitorConfig
 from cotoolkit.monitor.core import Breakpoint, Event, EventKind, MonitorCore
 from cotoolkit.monitor.early_warning import Alarm
 from cotoolkit.monitor.loggers import MetricsLogger, MonitorLog
-from cotoolkit.monitor.step_buffer import StepReader
+from cotoolkit.monitor.step_buffer import StepBuffer
 from cotoolkit.monitor.weight_history import RestorePoint, WeightHistory, WeightSnapshot, weights_of
 
 log = logging.getLogger(__name__)
 
 
-class BreakpointMonitor(StepReader, MonitorCore[RestorePoint]):
+class BreakpointMonitor(StepBuffer, MonitorCore[RestorePoint]):
     """Reads free signals from training steps, probes robustness now and then, and acts on a breakpoint.
 
     A probe leaves no trace in the network: modes, buffers, gradients, `requires_grad` and random state stay as is.
@@ -104,7 +104,7 @@ class BreakpointMonitor(StepReader, MonitorCore[RestorePoint]):
         seed: int = 0,
     ) -> None:
         config = config or MonitorConfig()
-        StepReader.__init__(self, input_statistics(mean, std, bounds), config.trace_every)
+        StepBuffer.__init__(self, input_statistics(mean, std, bounds), config.trace_every)
         self.seed = seed
         self.threat = ThreatModel.from_user(epsilon, norm, box)
         self.network, found = unwrapped(model)

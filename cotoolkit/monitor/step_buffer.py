@@ -1,4 +1,4 @@
-"""Reads a training loop: collects what its steps computed, and makes free signals of several steps at once."""
+"""Reads a foreign training loop: collects what its steps computed, and makes free signals of several steps at once."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from cotoolkit.models.normalise import Statistics
 from cotoolkit.models.wrapped import per_channel
 from cotoolkit.signals.observation import Observation, observed_signals
 
-TOGETHER = 8
-"""Iterations whose signals are computed together, at most; a break is noticed that much later. In a foreign loop ..."""
+MAX_BUFFERED_STEPS = 8
+"""Iterations whose signals are computed together, at most; a breakpoint is noticed that much later."""
 
-HELD = 64 * 2**20
-"""... so many bytes of by-products, at most, wait for that."""
+MAX_BUFFERED_BYTES = 64 * 2**20
+"""By-products of a foreign loop that wait for that, at most."""
 
 
-class StepReader:
+class StepBuffer:
     """The part of a monitor that takes in by-products.
 
     Args:
@@ -60,10 +60,9 @@ class StepReader:
         attack_scale: float | None = None,
         update_scale: float | None = None,
     ) -> None:
-        """Take in what one batch left behind; all of it optional.
+        """Take in what one batch left behind, all of it optional; needed under gradient accumulation only.
 
-        Only needed under gradient accumulation, once for each batch of a step. Images, perturbations and gradients are
-        in the units of the model's input. What is kept is copied, so buffers may be used again.
+        Images, perturbations and gradients are in the units of the model's input. What is kept is copied.
 
         Args:
             record: of a method of this package; nothing but `labels` is read beside it.
@@ -74,52 +73,37 @@ class StepReader:
             logits: (B, classes), of the forward pass that was trained on.
             start_logits: (B, classes), where the attack started.
             images: (B, C, H, W), clean; with `adversarial` they give delta.
-            adversarial: (B, C, H, W), what the update pass saw. Its `.grad` is the update gradient, if
-                `requires_grad_()` was called on it before that pass.
+            adversarial: (B, C, H, W), what the update pass saw. A `.grad` of it is the update gradient.
             delta: (B, C, H, W), the perturbation that was trained on.
             attack_gradient: (B, C, H, W), the input gradient that the attack stepped along.
             update_gradient: (B, C, H, W), the input gradient of the update pass.
-            attack_scale: what makes `attack_gradient` the gradient of the summed loss; None means the batch size, which
-                is right for a mean loss.
-            update_scale: likewise for the update; under accumulation over K batches it is K times the batch size, if
-                the loop divides the loss by K.
+            attack_scale: makes `attack_gradient` that of the summed loss; None: the batch size, for a mean loss.
+            update_scale: likewise; times K under accumulation over K batches, if the loop divides the loss by K.
 
         Raises:
-            ConfigError: by-products of different batch sizes, a mean where values per sample are meant, or something
-                handed over without its name.
+            ConfigError: by-products of different batch sizes, or one that is a mean or has no name.
         """
         if record is not None:
-            if not isinstance(record, StepRecord):
-                raise ConfigError(
-                    f"by-products are handed over by name, such as losses=...; a {type(record).__name__} came without"
-                )
-            self._keep(Observation.of_record(record, labels))
+            self._keep(_read_record(record, labels))
             return
-        if adversarial is not None and adversarial.is_leaf and update_gradient is None:
-            update_gradient = adversarial.grad
-        if adversarial is not None and images is not None and delta is None:
-            delta = adversarial.detach() - images
-        known = {
-            "labels": labels,
-            "loss": loss if loss is None else torch.as_tensor(loss),
-            "losses": losses,
-            "start_losses": start_losses,
-            "logits": logits,
-            "start_logits": start_logits,
-        }
-        copies = {name: value.detach().clone() for name, value in known.items() if value is not None}
-        std = self.statistics.std
+        if adversarial is not None:
+            update_gradient, delta = _of_adversarial(adversarial, images, update_gradient, delta)
+        copies = _copies(
+            labels=labels, loss=loss, losses=losses, start_losses=start_losses, logits=logits, start_logits=start_logits
+        )
         if delta is not None:
-            copies["delta"] = delta.detach() * per_channel(std, delta)
-        for name, gradient, scale in (
-            ("attack_gradient", attack_gradient, attack_scale),
-            ("update_gradient", update_gradient, update_scale),
-        ):
-            if gradient is not None:
-                factor = len(gradient) if scale is None else scale
-                copies[name] = gradient.detach() * (factor / per_channel(std, gradient))
+            copies["delta"] = delta.detach() * per_channel(self.statistics.std, delta)
+        if attack_gradient is not None:
+            copies["attack_gradient"] = self._of_summed_loss(attack_gradient, attack_scale)
+        if update_gradient is not None:
+            copies["update_gradient"] = self._of_summed_loss(update_gradient, update_scale)
         self._keep(Observation.of({**self._attacked, **copies}))
         self._attacked = {}
+
+    def _of_summed_loss(self, gradient: Tensor, scale: float | None) -> Tensor:
+        """An input gradient per pixel unit; its scale is the batch size unless it is known."""
+        factor = len(gradient) if scale is None else scale
+        return gradient.detach() * (factor / per_channel(self.statistics.std, gradient))
 
     def _close_step(self) -> None:
         """The batches since the last call were one iteration."""
@@ -129,7 +113,7 @@ class StepReader:
 
     @property
     def _enough(self) -> bool:
-        return len(self._waiting) >= TOGETHER or self._held > HELD
+        return len(self._waiting) >= MAX_BUFFERED_STEPS or self._held > MAX_BUFFERED_BYTES
 
     def _signals(self) -> list[tuple[int, dict[str, float]]]:
         """The free signals of the iterations since the last call, by iteration."""
@@ -145,3 +129,27 @@ class StepReader:
     def _keep(self, observation: Observation) -> None:
         self._batches.append(observation)
         self._held += observation.memory
+
+
+def _read_record(record: StepRecord, labels: Tensor | None) -> Observation:
+    if not isinstance(record, StepRecord):
+        raise ConfigError(
+            f"by-products are handed over by name, such as losses=...; a {type(record).__name__} came without"
+        )
+    return Observation.of_record(record, labels)
+
+
+def _copies(**by_products: Tensor | float | None) -> dict[str, Tensor]:
+    """Copies of those that are known."""
+    return {name: torch.as_tensor(value).detach().clone() for name, value in by_products.items() if value is not None}
+
+
+def _of_adversarial(
+    adversarial: Tensor, images: Tensor | None, update_gradient: Tensor | None, delta: Tensor | None
+) -> tuple[Tensor | None, Tensor | None]:
+    """The update gradient and the perturbation, if they are not given, from what the update pass saw."""
+    if update_gradient is None and adversarial.is_leaf:
+        update_gradient = adversarial.grad
+    if delta is None and images is not None:
+        delta = adversarial.detach() - images
+    return update_gradient, delta

@@ -8,23 +8,9 @@ import numpy as np
 import pandas as pd
 
 from cotoolkit.plotting.timeline import LINES
+from cotoolkit.signals import SHARE, SIGNALS
 
-TITLES = {
-    "gradient_alignment": "gradient alignment (cosine)",
-    "train_loss": "training loss",
-    "train_accuracy": "accuracy on the training batch",
-    "abnormal_example": "abnormal examples (share of the batch)",
-    "pert_align": "PertAlign (cosine)",
-    "linearity": "linearity λ",
-    "gradient_norm": "input gradient (l2 norm)",
-    "perturbation_norm": "perturbation (l2 norm)",
-}
-"""Names for people, in the order of the panels; signals without one come after these, by name."""
-
-SHARES = ("train_accuracy", "abnormal_example")
-"""Signals with values in [0, 1]."""
-
-WIDE = 100.0
+LOG_SCALE_RATIO = 100.0
 """A positive signal whose greatest value is this many times its median is drawn on a logarithmic axis (ours)."""
 
 
@@ -45,12 +31,12 @@ class Panel(NamedTuple):
 
 
 def title_of(signal: str) -> str:
-    """A signal's name for people."""
-    return TITLES.get(signal, signal.replace("_", " "))
+    """A signal's name for people: as it is registered, or its plain name where it is a method's own measure."""
+    return SIGNALS[signal].label if signal in SIGNALS else signal.replace("_", " ")
 
 
 def panels_of(metrics: pd.DataFrame) -> list[Panel]:
-    """All signals of a run: probe accuracies in the first panel, then a panel for each other signal.
+    """All signals of a run: probe accuracies first, then registered signals, then others, each by title.
 
     Args:
         metrics: columns iteration, signal, value (`RunFolder.metrics`).
@@ -59,13 +45,14 @@ def panels_of(metrics: pd.DataFrame) -> list[Panel]:
     series = {str(name): rows[["iteration", "value"]] for name, rows in finite.groupby("signal")}
     probes = {name: series.pop(name) for name in LINES if name in series}
     panels = [Panel("accuracy on the probe's held-out points", probes, share=True, log=False)] if probes else []
-    order = [*(name for name in TITLES if name in series), *sorted(set(series) - set(TITLES))]
-    for name in order:
-        log = _is_wide(series[name]["value"])
-        title = title_of(name) + (", log scale" if log else "")
-        panels.append(Panel(title, {name: series[name]}, name in SHARES, log))
+    for name in sorted(series, key=lambda name: (name not in SIGNALS, title_of(name).lower())):
+        share = name in SIGNALS and SIGNALS[name].unit == SHARE
+        log = _is_logarithmic(name, series[name]["value"])
+        panels.append(Panel(title_of(name) + (", log scale" if log else ""), {name: series[name]}, share, log))
     return panels
 
 
-def _is_wide(values: pd.Series) -> bool:
-    return bool((values > 0).all() and values.max() > WIDE * values.median())
+def _is_logarithmic(name: str, values: pd.Series) -> bool:
+    """Whether a signal is registered as such, or turns out to be; never where a value is not positive."""
+    declared = name in SIGNALS and SIGNALS[name].log
+    return bool((values > 0).all() and (declared or values.max() > LOG_SCALE_RATIO * values.median()))

@@ -1,46 +1,12 @@
-"""Signals of catastrophic overfitting (CO): pure functions of tensors, each with its cost, direction and source."""
+"""Signals of catastrophic overfitting: pure functions of tensors, each filed with its title, cost and source.
 
-from cotoolkit.signals.curvature import top_hessian_eigenvalue
-from cotoolkit.signals.local import bilinear_error, gradient_alignment, input_curvature, taylor_residual
-from cotoolkit.signals.masking import logit_spread, regained_accuracy, zero_gradient
-from cotoolkit.signals.perturbation import perturbation_alignment, perturbation_spectrum
-from cotoolkit.signals.registry import SIGNALS, SignalInfo, signal
-from cotoolkit.signals.segment import boundary_distortion, smallest_fooling_fraction
-from cotoolkit.signals.step import (
-    abnormal_example,
-    attack_gain,
-    gradient_norm,
-    linearity,
-    logit_change,
-    participation_ratio,
-    pert_align,
-    perturbation_norm,
-    step_signals,
-)
+A new signal is a decorated function in a file of this package; no list names it.
+"""
 
-__all__ = [
-    "SIGNALS",
-    "SignalInfo",
-    "abnormal_example",
-    "attack_gain",
-    "bilinear_error",
-    "boundary_distortion",
-    "gradient_alignment",
-    "gradient_norm",
-    "input_curvature",
-    "linearity",
-    "logit_change",
-    "logit_spread",
-    "participation_ratio",
-    "pert_align",
-    "perturbation_alignment",
-    "perturbation_norm",
-    "perturbation_spectrum",
-    "regained_accuracy",
-    "signal",
-    "smallest_fooling_fraction",
-    "step_signals",
-    "taylor_residual",
-    "top_hessian_eigenvalue",
-    "zero_gradient",
-]
+from cotoolkit.core.registry import load_entries
+from cotoolkit.signals.observation import Observation, observed_signals
+from cotoolkit.signals.registry import FREE, SHARE, SIGNALS, Direction, SignalInfo, signal
+
+load_entries(__name__)
+
+__all__ = ["FREE", "SHARE", "SIGNALS", "Direction", "Observation", "SignalInfo", "observed_signals", "signal"]

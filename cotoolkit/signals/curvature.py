@@ -18,13 +18,22 @@ STEPS = 10
 """Power iterations; the relative error falls with the gap between the two largest eigenvalues to the power 2 STEPS."""
 
 
-@signal(cost=Cost(1, 1 + STEPS, STEPS), at_break="rises", source="power iteration as in analyses of CURE, CVPR 2019")
+@signal(
+    title="top eigenvalue of the input Hessian",
+    cost=Cost(1, 1 + STEPS, STEPS),
+    at_break="rises",
+    source="power iteration as in analyses of CURE, CVPR 2019",
+)
 def top_hessian_eigenvalue(
     gradient_of: Gradient, images: Tensor, generator: torch.Generator, steps: int = STEPS
 ) -> Tensor:
     """The eigenvalue of largest magnitude of each sample's input Hessian, with its sign, by power iteration.
 
     Networks of ReLU are piecewise linear: their Hessian comes from the softmax alone, and misses the kinks.
+
+    >>> draws = torch.Generator().manual_seed(0)
+    >>> top_hessian_eigenvalue(lambda x: torch.tensor([3.0, -5.0]) * x, torch.zeros(1, 2), draws, steps=30)
+    tensor([-5.])
 
     Args:
         gradient_of: see `Gradient`; samples must not influence each other (batch norm in eval mode).
@@ -33,7 +42,8 @@ def top_hessian_eigenvalue(
         steps: Hessian-vector products, at least 1.
 
     Returns:
-        (B,), the Rayleigh quotient after the last product; 0 where the Hessian sends the start to zero.
+        (B,), the Rayleigh quotient after the last product, in nats per squared pixel unit; 0 where the Hessian sends
+        the start to zero.
     """
     with torch.enable_grad():
         images = images.detach().requires_grad_()

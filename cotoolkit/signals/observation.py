@@ -1,11 +1,12 @@
-"""What a training loop computed anyway, and the free signals it allows."""
+"""What a training loop computed anyway, and the free signals it allows: for the engine and foreign loops alike."""
 
 from __future__ import annotations
 
-import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from itertools import product
 from typing import Any
 
 import torch
@@ -14,12 +15,7 @@ from torch import Tensor
 
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.methods import StepRecord
-from cotoolkit.signals import SIGNALS, step
-
-STEP_SIGNALS: dict[str, Callable[..., Tensor]] = {name: vars(step)[name] for name in SIGNALS if name in vars(step)}
-"""Each takes by-products by the names of its parameters, which are those of `Observation`."""
-
-NEEDS = {name: tuple(inspect.signature(function).parameters) for name, function in STEP_SIGNALS.items()}
+from cotoolkit.signals.registry import FREE, SIGNALS, SignalInfo
 
 
 @dataclass(frozen=True)
@@ -36,6 +32,7 @@ class Observation:
         delta: (B, C, H, W), the perturbation trained on, in [0, 1] pixel units.
         attack_gradient: (B, C, H, W), the input gradient that the attack stepped along, of the summed loss.
         update_gradient: (B, C, H, W), the input gradient of the update pass, of the summed loss.
+        measures: numbers of the training method's own, by name; they join the signals as they are.
     """
 
     loss: Tensor | None = None
@@ -47,10 +44,17 @@ class Observation:
     delta: Tensor | None = None
     attack_gradient: Tensor | None = None
     update_gradient: Tensor | None = None
+    measures: Mapping[str, Tensor] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, by_products: Mapping[str, Tensor]) -> Observation:
+    def of(cls, by_products: Mapping[str, Any]) -> Observation:
         """From detached tensors by name.
+
+        Args:
+            by_products: tensors, by the names of the fields of this class.
+
+        Returns:
+            One batch's by-products.
 
         Raises:
             ConfigError: the by-products are of different batch sizes, or one is a mean over its batch.
@@ -67,7 +71,15 @@ class Observation:
 
     @classmethod
     def of_record(cls, record: StepRecord, labels: Tensor | None) -> Observation:
-        """From a method's own record, which nobody writes to any more."""
+        """From a method's own record, which nobody writes to any more.
+
+        Args:
+            record: what the method's step returned.
+            labels: (B,), where they are known.
+
+        Returns:
+            One batch's by-products.
+        """
         attack = record.attack
         return cls(
             losses=record.losses,
@@ -78,14 +90,15 @@ class Observation:
             start_logits=attack.logits if attack else None,
             attack_gradient=attack.gradient if attack else None,
             update_gradient=record.update_gradient,
+            measures=record.measures,
         )
 
-    @property
+    @cached_property
     def known(self) -> tuple[str, ...]:
         """Names of the by-products at hand."""
-        return tuple(field.name for field in fields(self) if getattr(self, field.name) is not None)
+        return tuple(name for name in BY_PRODUCTS if getattr(self, name) is not None)
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Batch size; 1 where only the mean loss is known."""
         return next((len(getattr(self, name)) for name in self.known if name != "loss"), 1)
@@ -96,46 +109,100 @@ class Observation:
         return sum(getattr(self, name).nbytes for name in self.known)
 
 
-def observed_signals(steps: Sequence[Sequence[Observation]]) -> list[dict[str, float]]:
-    """Means of the free signals for some steps at once, each of one or several batches (gradient accumulation).
+BY_PRODUCTS = tuple(field.name for field in fields(Observation) if field.name != "measures")
+"""Names that the parameters of a step signal may have."""
 
-    Takes no pass through the network and one transfer from its device. Samples whose value is nan are left out, except
-    from `train_loss`, where nan must show; a signal that no batch of a step allows is missing.
+
+def step_signals() -> list[SignalInfo]:
+    """The signals that the by-products of a training step allow, by name: free, and of no other parameters."""
+    free = (info for _, info in sorted(SIGNALS.items()) if info.cost == FREE)
+    return [info for info in free if all(name in BY_PRODUCTS for name in info.inputs)]
+
+
+def sample_values(observations: Sequence[Observation]) -> dict[str, Tensor]:
+    """Every step signal that the by-products allow, one value per sample.
+
+    >>> found = sample_values([Observation(delta=torch.tensor([[3.0, 4.0]])), Observation(delta=torch.zeros(1, 2))])
+    >>> found["perturbation_norm"]
+    tensor([5., 0.])
+
+    Args:
+        observations: batches, at least one, of which the same by-products are known.
+
+    Returns:
+        (samples of all batches,) by signal name.
+    """
+    known = observations[0].known
+    joined: dict[str, Tensor] = {
+        name: torch.cat([getattr(observation, name) for observation in observations])
+        for name in known
+        if name != "loss"
+    }
+    if "losses" not in joined and {"logits", "labels"} <= joined.keys():
+        joined["losses"] = F.cross_entropy(joined["logits"].float(), joined["labels"], reduction="none")
+    values = {
+        info.name: info.function(**{name: joined[name] for name in info.inputs}).float()
+        for info in step_signals()
+        if all(name in joined for name in info.inputs)
+    }
+    if "loss" in known and "losses" not in joined:
+        means: list[Any] = [observation.loss for observation in observations]
+        values["train_loss"] = torch.cat([m.expand(o.size) for m, o in zip(means, observations, strict=True)]).float()
+    return values
+
+
+def observed_signals(steps: Sequence[Sequence[Observation]]) -> list[dict[str, float]]:
+    """Means of the step signals for some steps at once, and the method's own measures.
+
+    Takes no pass through the network and one transfer from its device; several steps cost little more than one, since
+    on small networks it is the number of operations that counts. Samples whose value is nan are left out, except from
+    `train_loss`, where nan must show; a signal that no batch of a step allows is missing.
+
+    >>> observed_signals([[Observation(losses=torch.tensor([1.0, 3.0]))], []])
+    [{'train_loss': 2.0}, {}]
+
+    Args:
+        steps: for each step its batches: one, or several under gradient accumulation.
 
     Returns:
         For each step, a value by signal name.
     """
-    groups: dict[tuple[str, ...], list[tuple[int, Observation]]] = {}
+    alike: dict[tuple[tuple[str, ...], int], list[tuple[int, Observation]]] = {}
+    owners: list[tuple[int, str]] = []
+    totals: list[Tensor] = []  # rows of a sum and a count, one per owner
     for position, observations in enumerate(steps):
         for observation in observations:
-            groups.setdefault(observation.known, []).append((position, observation))
-    owners: list[tuple[int, str]] = []
-    totals: list[Tensor] = []  # (signals, 2) for each batch: sum and count
-    for known, members in groups.items():
-        together = {name: [getattr(observation, name) for _, observation in members] for name in known}
-        values = _per_sample(together, [observation.size for _, observation in members])
-        if not values:
-            continue
-        table = torch.stack(list(values.values())).float()
-        counts = ~table.isnan()
-        if "train_loss" in values:
-            counts[list(values).index("train_loss")] = True
-        summed = torch.stack([table.where(counts, 0), counts.float()])
-        batches = summed.split([observation.size for _, observation in members], 2)
-        for (position, _), batch in zip(members, batches, strict=True):
-            totals.append(batch.sum(2).T)
-            owners.extend((position, name) for name in values)
+            alike.setdefault((observation.known, observation.size), []).append((position, observation))
+    for members in alike.values():
+        positions = [position for position, _ in members]
+        values = sample_values([observation for _, observation in members])
+        if values:
+            owners += [(position, name) for name, position in product(values, positions)]
+            totals.append(_sums_and_counts(values, len(members)))
+    for position, observations in enumerate(steps):
+        for observation in observations:
+            for name, measure in observation.measures.items():
+                owners.append((position, name))
+                totals.append(torch.stack([measure.float(), torch.ones_like(measure, dtype=torch.float32)]).view(1, 2))
     found: list[dict[str, float]] = [{} for _ in steps]
-    if not totals:
-        return found
-    sums: dict[tuple[int, str], tuple[float, float]] = {}
-    table = torch.cat([total.to(totals[0].device) for total in totals])  # a mean loss may come from elsewhere
-    for owner, (total, count) in zip(owners, table.tolist(), strict=True):
-        before = sums.get(owner, (0.0, 0.0))
-        sums[owner] = before[0] + total, before[1] + count
-    for (position, name), (total, count) in sums.items():
-        found[position][name] = total / count if count else torch.nan
+    if totals:
+        rows = {owner: row for row, owner in enumerate(dict.fromkeys(owners))}
+        table = torch.cat([total.to(totals[0].device) for total in totals]).cpu()  # a mean loss may come from elsewhere
+        if len(rows) < len(owners):  # several batches of one step
+            table = torch.zeros(len(rows), 2).index_add_(0, torch.tensor([rows[owner] for owner in owners]), table)
+        for (position, name), value in zip(rows, (table[:, 0] / table[:, 1]).tolist(), strict=True):
+            found[position][name] = value
     return found
+
+
+def _sums_and_counts(values: Mapping[str, Tensor], batches: int) -> Tensor:
+    """Sum and count of the known values of each signal in each batch of one size, (signals * batches, 2)."""
+    table = torch.stack(list(values.values())).view(len(values), batches, -1)
+    sums, counts = table.nansum(2), table.isnan().logical_not().sum(2)
+    if "train_loss" in values:
+        row = list(values).index("train_loss")
+        sums[row], counts[row] = table[row].sum(1), table.shape[2]
+    return torch.stack([sums, counts.to(sums)], 2).flatten(0, 1)
 
 
 def means(steps: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -146,21 +213,3 @@ def means(steps: Sequence[Mapping[str, float]]) -> dict[str, float]:
             if not math.isnan(value):
                 values.setdefault(name, []).append(value)
     return {name: sum(known) / len(known) for name, known in values.items()}
-
-
-def _per_sample(together: dict[str, list[Tensor]], sizes: list[int]) -> dict[str, Tensor]:
-    """Every signal that the by-products of some batches allow, one value per sample of them all."""
-    joined: dict[str, Any] = {name: torch.cat(parts) for name, parts in together.items() if name != "loss"}
-    values: dict[str, Tensor] = {}
-    if "losses" not in joined and {"logits", "labels"} <= joined.keys():
-        joined["losses"] = F.cross_entropy(joined["logits"].float(), joined["labels"], reduction="none")
-    if "losses" in joined:
-        values["train_loss"] = joined["losses"]
-    elif "loss" in together:
-        values["train_loss"] = torch.cat([loss.expand(n) for loss, n in zip(together["loss"], sizes, strict=True)])
-    if {"logits", "labels"} <= joined.keys():
-        values["train_accuracy"] = (joined["logits"].argmax(1) == joined["labels"]).float()
-    for name, needed in NEEDS.items():
-        if all(part in joined for part in needed):
-            values[name] = STEP_SIGNALS[name](*(joined[part] for part in needed))
-    return values

@@ -1,115 +1,231 @@
 """Step signals: computed from the by-products of a training step, they cost no pass through the network.
 
-They are per-sample values (B,), so that a caller may average, weight or plot them. A sample that says nothing (a zero
-gradient) gives nan.
+Each takes by-products by their names in `observation.Observation` and gives one value per sample, (B,), so that a
+caller may average, weight or plot them. A sample that says nothing (a zero gradient) gives nan.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import torch
 from torch import Tensor
 
-from cotoolkit.methods.base import StepRecord
-from cotoolkit.signals.registry import FREE, signal
-from cotoolkit.signals.vectors import cosine, lengths
+from cotoolkit.signals.registry import SHARE, signal
+from cotoolkit.signals.vectors import lengths, paired_cosines
 
 
-@signal(cost=FREE, at_break="falls", source="PertAlign: SORA, ICML 2026 (read in its code)")
+@signal(
+    title="training loss",
+    unit="nats",
+    at_break="falls",
+    source="ours: a hypothesis that `cotoolkit bench-alarm` tests",
+)
+def train_loss(losses: Tensor) -> Tensor:
+    """The cross-entropy that was trained on.
+
+    >>> import torch
+    >>> train_loss(torch.tensor([0.5, 2.0]))
+    tensor([0.5000, 2.0000])
+
+    Args:
+        losses: (B,), in nats.
+
+    Returns:
+        (B,), the same.
+    """
+    return losses
+
+
+@signal(
+    title="training accuracy",
+    unit=SHARE,
+    at_break="rises",
+    source="ours: a hypothesis that `cotoolkit bench-alarm` tests",
+)
+def train_accuracy(logits: Tensor, labels: Tensor) -> Tensor:
+    """1 where a sample that was trained on is classified correctly, else 0.
+
+    >>> import torch
+    >>> train_accuracy(torch.tensor([[1.0, 0.0], [1.0, 0.0]]), torch.tensor([0, 1]))
+    tensor([1., 0.])
+
+    Args:
+        logits: (B, classes), of the forward pass that was trained on.
+        labels: (B,).
+
+    Returns:
+        (B,), 0 or 1.
+    """
+    return (logits.argmax(1) == labels).float()
+
+
+@signal(title="PertAlign", unit="cosine", at_break="falls", source="PertAlign: SORA, ICML 2026 (read in its code)")
 def pert_align(attack_gradient: Tensor, update_gradient: Tensor) -> Tensor:
-    """Cosine between the gradient the attack stepped along and the input gradient of the update, (B, ...) -> (B,)."""
-    return cosine(attack_gradient, update_gradient)
+    """Cosine between the gradient the attack stepped along and the input gradient of the update.
+
+    >>> import torch
+    >>> pert_align(torch.tensor([[1.0, 0.0], [0.0, 0.0]]), torch.tensor([[-2.0, 0.0], [1.0, 0.0]]))
+    tensor([-1., nan])
+
+    Args:
+        attack_gradient: (B, ...).
+        update_gradient: (B, ...).
+
+    Returns:
+        (B,), in [-1, 1]; nan where one of the two is zero.
+    """
+    return paired_cosines(attack_gradient, update_gradient)
 
 
-@signal(cost=FREE, at_break="falls", source="linearity coefficient lambda: SORA, ICML 2026 (read in its code)")
+@signal(
+    title="linearity λ", at_break="falls", source="linearity coefficient lambda: SORA, ICML 2026 (read in its code)"
+)
 def linearity(attack_gradient: Tensor, update_gradient: Tensor) -> Tensor:
-    """<sign g, g'> / |g|_1: how much of the slope that a sign step expects is left at its end, (B, ...) -> (B,).
+    """<sign g, g'> / |g|_1: how much of the slope that a sign step expects is left at its end.
 
-    1 where the loss is linear along the step; nan where g is zero. Both gradients must have the same scale.
+    >>> import torch
+    >>> linearity(torch.tensor([[1.0, -3.0]]), torch.tensor([[0.5, -1.5]]))
+    tensor([0.5000])
+
+    Args:
+        attack_gradient: (B, ...), g, of the summed loss.
+        update_gradient: (B, ...), g', of the summed loss.
+
+    Returns:
+        (B,): 1 where the loss is linear along the step; nan where g is zero.
     """
     attack, update = attack_gradient.flatten(1), update_gradient.flatten(1)
     return (attack.sign() * update).sum(1) / attack.abs().sum(1)
 
 
-@signal(cost=FREE, at_break="rises", source="abnormal adversarial examples: AAER, NeurIPS 2023 (read in its code)")
+@signal(
+    title="abnormal examples",
+    unit=SHARE,
+    at_break="rises",
+    source="abnormal adversarial examples: AAER, NeurIPS 2023 (read in its code)",
+)
 def abnormal_example(start_losses: Tensor, losses: Tensor) -> Tensor:
-    """1 where the attack lowered the sample's loss instead of raising it, else 0. Two (B,) -> (B,)."""
+    """1 where the attack lowered the sample's loss instead of raising it, else 0.
+
+    >>> import torch
+    >>> abnormal_example(torch.tensor([1.0, 1.0]), torch.tensor([0.5, 2.0]))
+    tensor([1., 0.])
+
+    Args:
+        start_losses: (B,), where the attack started.
+        losses: (B,), where it ended.
+
+    Returns:
+        (B,), 0 or 1.
+    """
     return (losses < start_losses).float()
 
 
-@signal(cost=FREE, at_break="falls", source="logged by GradAlign's code, NeurIPS 2020")
+@signal(title="perturbation", unit="l2 norm", at_break="falls", source="logged by GradAlign's code, NeurIPS 2020")
 def perturbation_norm(delta: Tensor) -> Tensor:
-    """l2 length of the perturbation, in pixel units, (B, ...) -> (B,). Clamps and zero gradients shorten it."""
+    """Length of the perturbation; clamps and zero gradients shorten it.
+
+    >>> import torch
+    >>> perturbation_norm(torch.tensor([[3.0, 4.0]]))
+    tensor([5.])
+
+    Args:
+        delta: (B, ...), in [0, 1] pixel units.
+
+    Returns:
+        (B,), l2 lengths in pixel units.
+    """
     return lengths(delta)
 
 
-@signal(cost=FREE, at_break="rises", source="growth before CO: Sub-AT 2022, ATAS 2022 (abstracts)")
+@signal(
+    title="input gradient",
+    unit="l2 norm",
+    log=True,
+    at_break="rises",
+    source="growth before CO: Sub-AT 2022, ATAS 2022 (abstracts)",
+)
 def gradient_norm(attack_gradient: Tensor) -> Tensor:
-    """l2 length of the attack's input gradient, (B, ...) -> (B,)."""
+    """Length of the attack's input gradient.
+
+    >>> import torch
+    >>> gradient_norm(torch.tensor([[3.0, 4.0]]))
+    tensor([5.])
+
+    Args:
+        attack_gradient: (B, ...), of the summed loss, per pixel unit.
+
+    Returns:
+        (B,), l2 lengths.
+    """
     return lengths(attack_gradient)
 
 
-@signal(cost=FREE, at_break="falls", source="the loss pair of AAER, NeurIPS 2023; as a signal of its own, ours")
+@signal(
+    title="attack gain",
+    unit="nats",
+    at_break="falls",
+    source="the loss pair of AAER, NeurIPS 2023; as a signal of its own, ours",
+)
 def attack_gain(start_losses: Tensor, losses: Tensor) -> Tensor:
-    """How much the attack raised each sample's loss, two (B,) -> (B,). Negative where it is an abnormal example."""
+    """How much the attack raised each sample's loss.
+
+    >>> import torch
+    >>> attack_gain(torch.tensor([1.0, 3.0]), torch.tensor([2.5, 1.0]))
+    tensor([ 1.5000, -2.0000])
+
+    Args:
+        start_losses: (B,), where the attack started, in nats.
+        losses: (B,), where it ended.
+
+    Returns:
+        (B,), in nats; negative where it is an abnormal example.
+    """
     return losses - start_losses
 
 
-@signal(cost=FREE, at_break="rises", source="squared logit change: AAER, NeurIPS 2023 (read in its code)")
+@signal(
+    title="logit change",
+    unit="squared l2 norm",
+    log=True,
+    at_break="rises",
+    source="squared logit change: AAER, NeurIPS 2023 (read in its code)",
+)
 def logit_change(start_logits: Tensor, logits: Tensor) -> Tensor:
-    """Squared l2 distance between the logits at the attack's start and at its end, two (B, classes) -> (B,)."""
+    """Squared distance between the logits at the attack's start and at its end.
+
+    >>> import torch
+    >>> logit_change(torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, -4.0]]))
+    tensor([25.])
+
+    Args:
+        start_logits: (B, classes).
+        logits: (B, classes).
+
+    Returns:
+        (B,), squared l2 distances.
+    """
     return (logits.float() - start_logits.float()).square().sum(1)
 
 
-@signal(cost=FREE, at_break="falls", source="gradient concentration: lp-FGSM, 2025 (abstract; the formula is ours)")
+@signal(
+    title="participation ratio of the input gradient",
+    unit=SHARE,
+    at_break="falls",
+    source="gradient concentration: lp-FGSM, 2025 (abstract; the formula is ours)",
+)
 def participation_ratio(attack_gradient: Tensor) -> Tensor:
-    """|g|_1^2 / (d |g|_2^2): share of the pixels that carry the gradient, (B, ...) -> (B,), in [1 / d, 1].
+    """|g|_1^2 / (d |g|_2^2): share of the pixels that carry the gradient.
 
-    1 where all entries are equally large; nan where g is zero. The paper's own choice of the ratio is not confirmed.
+    1 where all entries are equally large. The paper's own choice of the ratio is not confirmed.
+
+    >>> import torch
+    >>> participation_ratio(torch.tensor([[1.0, -1.0, 0.0, 0.0], [2.0, 2.0, -2.0, 2.0]]))
+    tensor([0.5000, 1.0000])
+
+    Args:
+        attack_gradient: (B, ...), with d entries per sample.
+
+    Returns:
+        (B,), in [1 / d, 1]; nan where g is zero.
     """
     flat = attack_gradient.flatten(1)
     return (flat.abs().sum(1) / lengths(flat)).square() / flat.shape[1]
-
-
-def step_signals(records: Sequence[StepRecord], labels: Sequence[Tensor]) -> list[dict[str, float]]:
-    """Batch means of every step signal the records allow, plus training loss and accuracy, for some steps at once.
-
-    The measures of the method's own follow as they are.
-
-    Takes no pass through the network and one transfer from its device; several steps cost little more than one, since
-    on small networks it is the number of operations that counts. Samples whose value is nan are left out; a signal that
-    a step does not allow is nan.
-
-    Args:
-        records: by-products of steps of one method on batches of one size.
-        labels: (B,) for each.
-    """
-    losses = torch.cat([record.losses for record in records])
-    correct = torch.cat([record.logits for record in records]).argmax(1) == torch.cat(list(labels))
-    values = {"train_loss": losses, "train_accuracy": correct.float()}
-    deltas = [record.delta for record in records if record.delta is not None]
-    attacks = [record.attack for record in records if record.attack is not None]
-    if deltas:
-        values["perturbation_norm"] = perturbation_norm(torch.cat(deltas))
-    if attacks:
-        gradient = torch.cat([attack.gradient for attack in attacks])
-        values["gradient_norm"] = gradient_norm(gradient)
-        start_losses = torch.cat([attack.losses for attack in attacks])
-        values["abnormal_example"] = abnormal_example(start_losses, losses)
-        values["attack_gain"] = attack_gain(start_losses, losses)
-        start_logits = torch.cat([attack.logits for attack in attacks])
-        values["logit_change"] = logit_change(start_logits, torch.cat([record.logits for record in records]))
-        values["participation_ratio"] = participation_ratio(gradient)
-        updates = [record.update_gradient for record in records]
-        if any(update is not None for update in updates):
-            unknown = torch.full_like(attacks[0].gradient, torch.nan)
-            update = torch.cat([unknown if update is None else update for update in updates])
-            values["pert_align"] = pert_align(gradient, update)
-            values["linearity"] = linearity(gradient, update)
-    table = torch.stack(list(values.values())).view(len(values), len(records), -1)
-    means = table.nanmean(2)
-    means[0] = table[0].mean(1)  # a loss that is nan must show, not be left out
-    own = {name: torch.stack([record.measures[name] for record in records]) for name in records[0].measures}
-    rows = torch.stack([*means, *(column.to(means) for column in own.values())])
-    return [dict(zip([*values, *own], column, strict=True)) for column in rows.T.tolist()]

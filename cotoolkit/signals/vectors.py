@@ -6,8 +6,16 @@ import torch
 from torch import Tensor
 
 
-def cosine(first: Tensor, second: Tensor) -> Tensor:
-    """Cosines of paired rows; 0 / 0 makes the nan of a pair with a zero vector."""
+def paired_cosines(first: Tensor, second: Tensor) -> Tensor:
+    """Cosines of paired samples' vectors; 0 / 0 makes the nan of a pair with a zero vector.
+
+    Args:
+        first: (B, ...).
+        second: (B, ...).
+
+    Returns:
+        (B,), in [-1, 1] or nan.
+    """
     return (first * second).flatten(1).sum(1) / (lengths(first) * lengths(second))
 
 

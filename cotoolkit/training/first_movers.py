@@ -67,7 +67,7 @@ def first_movements(metrics: Metrics, breakpoint_iteration: int) -> dict[str, in
         The iteration of each signal that moved, by name, the earliest first.
     """
     found: dict[str, int] = {}
-    for name, info in SIGNALS.items():
+    for name, info in sorted(SIGNALS.items()):
         if info.at_break is None:
             continue
         iterations, values = metrics.series(name)

@@ -26,11 +26,11 @@ from cotoolkit.methods import Batch, StepRecord
 from cotoolkit.models.initial_weights import load_initial
 from cotoolkit.monitor.core import Event
 from cotoolkit.monitor.replay import ReplayMonitor
-from cotoolkit.monitor.step_buffer import TOGETHER
+from cotoolkit.monitor.step_buffer import MAX_BUFFERED_STEPS
 from cotoolkit.optimizers import Updates
 from cotoolkit.runs.checkpoints import network
 from cotoolkit.runs.folder import RunFolder
-from cotoolkit.signals import step_signals
+from cotoolkit.signals import Observation, observed_signals
 from cotoolkit.training.preparation import as_trained, settle_memory_format
 from cotoolkit.training.recorder import Recorder
 from cotoolkit.training.snapshot import Snapshot
@@ -190,7 +190,7 @@ class Trainer:
             self._save_kept(recorder)
             scheduled = self.config.monitor.scheduled(self.iteration) or self.iteration == self.total
             epoch_ends = self.iteration % len(self.batches) == 0
-            if scheduled or epoch_ends or len(steps) == TOGETHER:
+            if scheduled or epoch_ends or len(steps) == MAX_BUFFERED_STEPS:
                 finite, signal = self._record_signals(recorder, steps)
                 steps.clear()
                 if not finite:
@@ -205,7 +205,7 @@ class Trainer:
     def _record_signals(self, recorder: Recorder, steps: list[tuple[StepRecord, Tensor]]) -> tuple[bool, str | None]:
         """Record the signals of the latest steps; whether their losses are finite, and which signal warns, if any."""
         finite, warning = True, None
-        signals = step_signals([record for record, _ in steps], [labels for _, labels in steps])
+        signals = observed_signals([[Observation.of_record(*step)] for step in steps])
         for iteration, values in enumerate(signals, start=self.iteration - len(steps) + 1):
             shared = all_reduce_mean(values, self.device)
             # nan: not traced in this step, or no sample of the batch had a gradient.

@@ -39,7 +39,7 @@ STUDIES = across_breakpoint_studies()
 SOURCE = "ours: hypothesis [H]; not known to be in the paper"
 
 
-def perturbation_spectra(folder: RunFolder) -> pd.DataFrame:
+def attack_spectra(folder: RunFolder) -> pd.DataFrame:
     """One row per state of the run and coefficient: state, p, q, energy.
 
     Energy is the mean over test images and channels of DCT(delta)^2 / epsilon^2, delta being FGSM's.
@@ -57,7 +57,7 @@ def perturbation_spectra(folder: RunFolder) -> pd.DataFrame:
 
 def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per state, seed and coefficient."""
-    return across_breakpoint(SETUPS[scale], runner, perturbation_spectra).assign(scale=scale)
+    return across_breakpoint(SETUPS[scale], runner, attack_spectra).assign(scale=scale)
 
 
 def radial(data: pd.DataFrame) -> pd.DataFrame:

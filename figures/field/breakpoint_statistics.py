@@ -22,12 +22,9 @@ from cotoolkit.core.seeding import generator
 from cotoolkit.evaluation.protocol import evaluate
 from cotoolkit.runs.checkpoints import Points, evaluation_points, trained_series
 from cotoolkit.runs.folder import RunFolder
-from cotoolkit.signals import (
-    boundary_distortion,
-    gradient_alignment,
-    perturbation_alignment,
-    smallest_fooling_fraction,
-)
+from cotoolkit.signals.local import gradient_alignment
+from cotoolkit.signals.perturbation import perturbation_alignment
+from cotoolkit.signals.segment import boundary_distortion, smallest_fooling_fraction
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
 from figures.co_features.setups.setup import SETUPS, Setup

@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimTable, claim
-from analyses.early_warning.rules import PUBLISHED, series
+from analyses.early_warning.rules import PUBLISHED, statistic_series
 from cotoolkit.monitor.early_warning import Level
 from cotoolkit.plotting.style import BLUE, GREY, PAGE, VERMILION
 from figures.elements import mark_breakpoint, new_figure, seed_band
@@ -68,7 +68,7 @@ def alarms(data: pd.DataFrame, arm: str) -> dict[int, list[int]]:
     found = {}
     for seed in sorted(data["seed"].unique().tolist()):
         known = trace(data, arm, seed, RULE.signal)
-        found[seed] = series(known, RULE.signal, RULE.direction, RULE.statistic).alarms(RULE.threshold)
+        found[seed] = statistic_series(known, RULE.signal, RULE.direction, RULE.statistic).alarms(RULE.threshold)
     return found
 
 

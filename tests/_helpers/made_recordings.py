@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 
 from analyses.early_warning.break_dates import judge_truth
-from analyses.early_warning.recording import Recording
-from analyses.early_warning.runs import Run
+from analyses.early_warning.recording import Recording, Run
 from cotoolkit.config import RunConfig
 
 

@@ -13,7 +13,8 @@ from cotoolkit.attacks.gradient import attack_mode, holds, input_gradient
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.diagnosis.measurements import Segment
 from cotoolkit.diagnosis.measuring.statistics import mean_of, quartiles, rate_of
-from cotoolkit.signals import abnormal_example, boundary_distortion, smallest_fooling_fraction
+from cotoolkit.signals.segment import boundary_distortion, smallest_fooling_fraction
+from cotoolkit.signals.step import abnormal_example
 
 
 class FgsmSweep(NamedTuple):

@@ -16,24 +16,11 @@ from cotoolkit.diagnosis.findings import Finding, handled
 from cotoolkit.diagnosis.measurements import PerturbationSpectrum, Signal, Surface
 from cotoolkit.diagnosis.measuring.fgsm_segment import FgsmSweep, along
 from cotoolkit.diagnosis.measuring.statistics import mean_of, quartiles
-from cotoolkit.signals import (
-    SIGNALS,
-    abnormal_example,
-    attack_gain,
-    bilinear_error,
-    gradient_alignment,
-    gradient_norm,
-    input_curvature,
-    linearity,
-    logit_change,
-    participation_ratio,
-    pert_align,
-    perturbation_alignment,
-    perturbation_norm,
-    perturbation_spectrum,
-    taylor_residual,
-    top_hessian_eigenvalue,
-)
+from cotoolkit.signals import SIGNALS, Observation
+from cotoolkit.signals.curvature import top_hessian_eigenvalue
+from cotoolkit.signals.local import bilinear_error, gradient_alignment, input_curvature, taylor_residual
+from cotoolkit.signals.observation import sample_values
+from cotoolkit.signals.perturbation import perturbation_alignment, perturbation_spectrum
 
 POSITIONS = {"noise": 1, "chord": 2, "pgd": 3, "hessian": 4, "across": 5, "spectrum": 6}
 """Sources of randomness of this file, by position of the label `diagnosis`."""
@@ -84,23 +71,28 @@ def signals(
         _, (other_losses, mixed_losses) = along(
             model, images, labels, threat, [other, (1 - per_image) * noise + per_image * other]
         )
+    at_step = Observation(
+        losses=end.losses,
+        start_losses=found.losses,
+        logits=end.logits,
+        start_logits=found.logits,
+        labels=labels,
+        delta=fgsm_delta,
+        attack_gradient=found.gradient,
+        update_gradient=end.gradient,
+    )
+    free = sample_values([at_step])
+    del free["train_loss"], free["train_accuracy"]  # nothing is trained here
     values = {
-        gradient_alignment: gradient_alignment(found.gradient, noisy.gradient),
-        pert_align: pert_align(found.gradient, end.gradient),
-        linearity: linearity(found.gradient, end.gradient),
-        perturbation_alignment: perturbation_alignment(fgsm_delta, pgd_delta),
-        taylor_residual: taylor_residual(found.losses, noisy.losses, found.gradient, noise),
-        bilinear_error: bilinear_error(noisy.losses, other_losses, mixed_losses, share),
-        input_curvature: input_curvature(found.gradient, ahead.gradient),
-        top_hessian_eigenvalue: eigenvalues,
-        abnormal_example: abnormal_example(found.losses, end.losses),
-        attack_gain: attack_gain(found.losses, end.losses),
-        logit_change: logit_change(found.logits, end.logits),
-        gradient_norm: gradient_norm(found.gradient),
-        participation_ratio: participation_ratio(found.gradient),
-        perturbation_norm: perturbation_norm(fgsm_delta),
+        "gradient_alignment": gradient_alignment(found.gradient, noisy.gradient),
+        "perturbation_alignment": perturbation_alignment(fgsm_delta, pgd_delta),
+        "taylor_residual": taylor_residual(found.losses, noisy.losses, found.gradient, noise),
+        "bilinear_error": bilinear_error(noisy.losses, other_losses, mixed_losses, share),
+        "input_curvature": input_curvature(found.gradient, ahead.gradient),
+        "top_hessian_eigenvalue": eigenvalues,
+        **free,
     }
-    return tuple(_signal(function.__name__, value) for function, value in values.items())
+    return tuple(_signal(name, value) for name, value in values.items())
 
 
 def _signal(name: str, values: Tensor) -> Signal:

@@ -9,7 +9,8 @@ from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.diagnosis.measurements import Masking
 from cotoolkit.diagnosis.measuring.fgsm_segment import FgsmSweep
 from cotoolkit.diagnosis.measuring.statistics import quartiles, rate_of
-from cotoolkit.signals import gradient_norm, logit_spread, zero_gradient
+from cotoolkit.signals.masking import logit_spread, zero_gradient
+from cotoolkit.signals.step import gradient_norm
 
 RUNS = 5
 """Repeated outputs of one image, as AutoAttack takes."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from cotoolkit.diagnosis.measurements import AccuracyRegain, AttackComparison, Mean, Rate
 from cotoolkit.evaluation.intervals import bootstrap_mean, sign_test
 from cotoolkit.evaluation.protocol import Accuracy
-from cotoolkit.signals import regained_accuracy
+from cotoolkit.signals.masking import regained_accuracy
 
 
 def rate_of(hits: Tensor) -> Rate:

@@ -11,7 +11,8 @@ from cotoolkit.attacks.gradient import attack_mode, fgsm, input_gradient, pgd
 from cotoolkit.config import RunConfig
 from cotoolkit.core.seeding import generator
 from cotoolkit.runs.checkpoints import Points
-from cotoolkit.signals import perturbation_alignment, top_hessian_eigenvalue
+from cotoolkit.signals.curvature import top_hessian_eigenvalue
+from cotoolkit.signals.perturbation import perturbation_alignment
 from interventions.projection import feature_coefficients, feature_share
 
 

@@ -14,15 +14,15 @@ def dated(broken, iterations=300):
 
 
 @pytest.mark.parametrize("at", [1, 17, 150, 290])
-def test_a_collapse_is_dated_to_the_iteration(at):
+def test_a_breakpoint_is_dated_to_the_iteration(at):
     found = judged(breaks_at(at))
-    assert (found.kind, found.first, found.sustained) == ("collapse", at, at)
+    assert (found.kind, found.first, found.sustained) == ("breakpoint", at, at)
     assert (found.best, found.recovered) == (0.5, False)
 
 
-def test_a_collapse_that_lasts_a_window_may_recover():
+def test_a_breakpoint_that_lasts_a_window_may_recover():
     found = judged(lambda i: 0.0 if 100 <= i <= 100 + WINDOW else 0.5)
-    assert (found.kind, found.first, found.sustained, found.recovered) == ("collapse", 100, 100, True)
+    assert (found.kind, found.first, found.sustained, found.recovered) == ("breakpoint", 100, 100, True)
 
 
 def test_a_dip_that_does_not_last_is_unclear():
@@ -82,10 +82,10 @@ def test_nothing_is_undated_without_a_break_that_lasts():
 def test_half_of_the_best_counts_not_of_the_last():
     # 0.6, then 0.4 for long, then 0.25: below half of 0.6, not below half of 0.4.
     found = judged(lambda i: 0.6 if i < 100 else 0.4 if i < 200 else 0.25)
-    assert (found.kind, found.first, found.best) == ("collapse", 200, 0.6)
+    assert (found.kind, found.first, found.best) == ("breakpoint", 200, 0.6)
 
 
-def test_without_a_gap_to_fgsm_it_is_no_collapse():
+def test_without_a_gap_to_fgsm_it_is_no_breakpoint():
     assert judged(breaks_at(100), fgsm=breaks_at(100, 0.6, 0.1)).kind == "gradual"
 
 

@@ -2,12 +2,12 @@ import math
 
 import pytest
 
-from analyses.early_warning.calibrate import COMBINED, WARNING, benchmark, cost, splits, thresholds
-from analyses.early_warning.dates import Dates
-from analyses.early_warning.rules import REFRACTORY, Series, series
-from analyses.early_warning.score import Outcome
+from analyses.early_warning.break_dates import Dates
+from analyses.early_warning.calibrate import COMBINED, WARNING, benchmark, rule_cost, splits, thresholds
+from analyses.early_warning.rules import REFRACTORY, Series, statistic_series
+from analyses.early_warning.score import RuleOutcome
 from analyses.early_warning.simulation import watch
-from analyses.early_warning.tables import rule_table, run_table, setting_table
+from analyses.early_warning.tables import recorded_run_table, rule_table, setting_table
 from cotoolkit.monitor.early_warning import Level
 from tests._helpers.made_recordings import breaks_at, recording, run, surge
 
@@ -38,7 +38,9 @@ def test_splits_part_the_runs_by_seed_and_by_setting():
     for part in found:
         assert {id(r) for r in part.calibration} | {id(r) for r in part.test} == {id(r) for r in runs}
         assert not {id(r) for r in part.calibration} & {id(r) for r in part.test}
-        assert {r.truth.kind for r in part.calibration} == {r.truth.kind for r in part.test} == {"collapse", "healthy"}
+        assert (
+            {r.truth.kind for r in part.calibration} == {r.truth.kind for r in part.test} == {"breakpoint", "healthy"}
+        )
     by_seed, by_setting = found[0], found[2]
     assert not {r.seed for r in by_seed.calibration} & {r.seed for r in by_seed.test}
     assert not {r.setting for r in by_setting.calibration} & {r.setting for r in by_setting.test}
@@ -70,23 +72,27 @@ def test_the_combined_detector_confirms_after_the_break(rows):
 def test_tables_have_a_row_for_each(rows):
     runs = made_runs()
     assert len(rule_table(rows)) == len(rows)
-    assert setting_table(runs)[["setting", "runs", "collapse", "healthy"]].to_numpy().tolist() == [
+    assert setting_table(runs)[["setting", "runs", "breakpoint", "healthy"]].to_numpy().tolist() == [
         ["one", 4, 4, 0],
         ["two", 4, 4, 0],
         ["three", 4, 0, 4],
         ["four", 4, 0, 4],
     ]
-    table = run_table(runs, [watch(one) for one in runs])
+    table = recorded_run_table(runs, [watch(one) for one in runs])
     assert table.loc[table["setting"] == "one", "first"].tolist() == [150, 151, 152, 153]
     assert table.loc[table["setting"] == "one", "engine_first"].dropna().tolist() == [150, 152]
     assert table.loc[table["setting"] == "one", "engine_detected"].dropna().tolist() == [160, 162]
 
 
 def test_cost_counts_misses_and_false_alarms_but_nothing_unclear():
-    outcomes = [Outcome("collapse", 4, 1, 1), Outcome("collapse", None, None, 0), Outcome("healthy", None, None, 1)]
-    assert cost(outcomes) == (pytest.approx(1 / 2 + 2 / 3), 4.0)
-    assert cost([*outcomes, Outcome("unclear", None, None, 9)]) == cost(outcomes)
-    assert cost([Outcome("collapse", None, None, 0)]) == (1.0, math.inf)
+    outcomes = [
+        RuleOutcome("breakpoint", 4, 1, 1),
+        RuleOutcome("breakpoint", None, None, 0),
+        RuleOutcome("healthy", None, None, 1),
+    ]
+    assert rule_cost(outcomes) == (pytest.approx(1 / 2 + 2 / 3), 4.0)
+    assert rule_cost([*outcomes, RuleOutcome("unclear", None, None, 9)]) == rule_cost(outcomes)
+    assert rule_cost([RuleOutcome("breakpoint", None, None, 0)]) == (1.0, math.inf)
 
 
 def test_thresholds_ignore_what_is_not_finite():
@@ -104,6 +110,6 @@ def test_alarms_close_together_are_one():
 
 def test_series_leave_missing_values_out_and_turn_what_falls_around():
     trace = recording(0.5, iterations=4, pert_align=lambda i: math.nan if i == 2 else i).trace
-    found = series(trace, "pert_align", "falls", Level(1.0))
+    found = statistic_series(trace, "pert_align", "falls", Level(1.0))
     assert found == Series([1, 3, 4], [-1.0, -3.0, -4.0])
-    assert series(trace, "unknown", "rises", Level(1.0)) == Series([], [])
+    assert statistic_series(trace, "unknown", "rises", Level(1.0)) == Series([], [])

@@ -6,13 +6,11 @@ import pandas as pd
 import pytest
 
 from analyses.early_warning import recording
-from analyses.early_warning.break_dates import EVERY, crossings, undated
+from analyses.early_warning.break_dates import EVERY, Dates, RecordedWeights, crossings, engine_dates, undated
 from analyses.early_warning.calibrate import benchmark
-from analyses.early_warning.dates import Dates, Recorded, engine_dates
-from analyses.early_warning.page import report_of
+from analyses.early_warning.page import benchmark_report
 from analyses.early_warning.plan import DIGITS, SETTINGS, configs
-from analyses.early_warning.recording import record
-from analyses.early_warning.runs import _record, read, record_all
+from analyses.early_warning.recording import _record, read, record, record_all
 from analyses.early_warning.simulation import watch
 from cotoolkit.config import RunConfig
 from cotoolkit.core.errors import RunError
@@ -32,7 +30,7 @@ TINY = {
     "monitor": {"points": 40, "steps": 3, "trace_every": 1},
 }
 
-COLLAPSING = {
+BREAKING = {
     **DIGITS,
     "intervention": {"name": "inject", "carrier": "paired", "beta": 0.15},
     "epochs": 13,
@@ -49,10 +47,10 @@ def tiny():
 
 
 @pytest.fixture(scope="module")
-def collapsed():
+def broken():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recording, "TRUTH_POINTS", 60)
-        return record(RunConfig.parse(COLLAPSING))
+        return record(RunConfig.parse(BREAKING))
 
 
 def dates_of(folder):
@@ -71,20 +69,20 @@ def test_recording_trains_as_a_run_does(tiny, tmp_path):
     assert len(tiny.trace) == tiny.iterations == 32
 
 
-def test_a_recorded_break_has_the_dates_of_the_engine(collapsed, tmp_path):
-    folder = run(RunConfig.parse(COLLAPSING), tmp_path, device="cpu")
+def test_a_recorded_break_has_the_dates_of_the_engine(broken, tmp_path):
+    folder = run(RunConfig.parse(BREAKING), tmp_path, device="cpu")
     assert folder.result()["verdict"] == "catastrophic overfitting"
-    assert collapsed.dates is not None
-    assert collapsed.dates == dates_of(folder)
+    assert broken.dates is not None
+    assert broken.dates == dates_of(folder)
 
 
 def test_dates_are_those_of_the_engine_under_another_schedule_and_other_thresholds(tmp_path):
     monitor = {"interval": 45, "trace_every": 1, "drop": 0.8, "gap": 0.1}
-    config = RunConfig.parse({**COLLAPSING, "monitor": monitor})
+    config = RunConfig.parse({**BREAKING, "monitor": monitor})
     trainer = Trainer(config, device="cpu")
     weights = [recording._copied(trainer.module)]
     signals = recording._train(trainer, weights)
-    recorded = Recorded(weights, copy.deepcopy(trainer.module), trainer.probe)
+    recorded = RecordedWeights(weights, copy.deepcopy(trainer.module), trainer.probe)
     found = engine_dates(recorded, config.monitor, signals, epoch=20, total=260)
     assert found is not None
     assert found == dates_of(run(config, tmp_path, device="cpu"))
@@ -95,15 +93,15 @@ def test_without_a_break_there_are_no_dates(tiny, tmp_path):
     assert dates_of(run(RunConfig.parse({**TINY, "evaluation": ["clean"]}), tmp_path, device="cpu")) is None
 
 
-def test_the_truth_is_dated_to_the_iteration(collapsed):
-    found = crossings(collapsed.truth)
-    assert undated(collapsed.truth) == set()
-    last = len(collapsed.trace)
+def test_the_truth_is_dated_to_the_iteration(broken):
+    found = crossings(broken.truth)
+    assert undated(broken.truth) == set()
+    last = len(broken.trace)
     around = {*range(found.first - WINDOW, min(last, found.sustained + WINDOW) + 1)}
-    assert around <= {*collapsed.truth["iteration"]}
-    assert {*range(0, last, EVERY), last} <= {*collapsed.truth["iteration"]}
+    assert around <= {*broken.truth["iteration"]}
+    assert {*range(0, last, EVERY), last} <= {*broken.truth["iteration"]}
     # Both see the same network break, on other points.
-    assert abs(found.sustained - collapsed.dates.sustained) < 40
+    assert abs(found.sustained - broken.dates.sustained) < 40
 
 
 def test_what_is_recorded_when(tiny):
@@ -130,7 +128,7 @@ def test_a_run_that_diverges_ends_there():
 
 def test_recordings_are_read_back_and_not_made_again(tiny, tmp_path, monkeypatch):
     config = RunConfig.parse(TINY)
-    monkeypatch.setattr("analyses.early_warning.runs.record", lambda config, download: tiny)
+    monkeypatch.setattr("analyses.early_warning.recording.record", lambda config, download: tiny)
     _record("tiny", config.to_data(), str(tmp_path), False)
     (found,) = record_all([("tiny", config)], tmp_path, jobs=1)  # a second process would not see the patch
     assert (found.setting, found.seed, found.config) == ("tiny", 0, config)
@@ -141,7 +139,7 @@ def test_recordings_are_read_back_and_not_made_again(tiny, tmp_path, monkeypatch
 
 def test_dates_are_read_back(tiny, tmp_path, monkeypatch):
     config, dates = RunConfig.parse(TINY), Dates(20, 22, 18, 24, 32)
-    monkeypatch.setattr("analyses.early_warning.runs.record", lambda config, download: tiny._replace(dates=dates))
+    monkeypatch.setattr("analyses.early_warning.recording.record", lambda config, download: tiny._replace(dates=dates))
     _record("tiny", config.to_data(), str(tmp_path), False)
     assert read(tmp_path, config).recording.dates == dates
 
@@ -149,7 +147,7 @@ def test_dates_are_read_back(tiny, tmp_path, monkeypatch):
 @pytest.mark.parametrize("facts", ["[]", "{}", "null", '{"dates": {"first": 1}}', '{"dates": 3}', "drop"])
 def test_a_recording_without_dates_is_one_line(facts, tiny, tmp_path, monkeypatch):
     config = RunConfig.parse(TINY)
-    monkeypatch.setattr("analyses.early_warning.runs.record", lambda config, download: tiny)
+    monkeypatch.setattr("analyses.early_warning.recording.record", lambda config, download: tiny)
     _record("tiny", config.to_data(), str(tmp_path), False)
     (path,) = tmp_path.glob("*.json")
     if facts == "drop":
@@ -188,12 +186,12 @@ def test_the_page_says_what_was_reached(tmp_path):
         for setting, at in (("one", 150), ("two", 999))
         for seed in range(2)
     ]
-    report = report_of(runs, [watch(one) for one in runs], benchmark(runs))
+    report = benchmark_report(runs, [watch(one) for one in runs], benchmark(runs))
     page = write_report(report, tmp_path).read_text()
-    assert "4 seeded runs: 2 collapse, 2 healthy" in page
+    assert "4 seeded runs: 2 breakpoint, 2 healthy" in page
     assert "aim: at most 10 iterations; reached" in page
-    assert "The engine dates 100.0% of the collapses. Its first crossing is off by 0 [0, 0] iterations" in page
+    assert "The engine dates 100.0% of the breakpoints. Its first crossing is off by 0 [0, 0] iterations" in page
     assert (tmp_path / "dating.csv").exists()
-    assert "Missed are 0 of the 2 collapses that last" in page
+    assert "Missed are 0 of the 2 breakpoints that last" in page
     assert (tmp_path / "rules.png").exists()
     assert (tmp_path / "example.svg").exists()

@@ -5,12 +5,12 @@ import math
 import pytest
 import torch
 
-from analyses.early_warning.dates import TRACED
+from analyses.early_warning.break_dates import traced_signals
 from analyses.early_warning.simulation import watch
 from cotoolkit.monitor.config import MonitorConfig
 from cotoolkit.monitor.early_warning import Alarm
 from cotoolkit.monitor.monitor import BreakpointMonitor
-from cotoolkit.monitor.step_buffer import TOGETHER
+from cotoolkit.monitor.step_buffer import MAX_BUFFERED_STEPS
 from tests._helpers.loops import Clock
 from tests._helpers.made_recordings import breaks_at, run, surge
 from tests._helpers.scripted import result
@@ -27,11 +27,11 @@ class Recorded(BreakpointMonitor):
 
     @property
     def _enough(self):
-        return len(self.unread) >= TOGETHER
+        return len(self.unread) >= MAX_BUFFERED_STEPS
 
     def _close_step(self):
         self.iteration += 1
-        skipped = TRACED if self.iteration % self.config.trace_every else ()
+        skipped = traced_signals() if self.iteration % self.config.trace_every else ()
         self.unread.append((self.iteration, {k: v for k, v in self.rows[self.iteration].items() if k not in skipped}))
 
     def _signals(self):
@@ -56,14 +56,14 @@ def test_the_recorded_detector_decides_as_the_monitor(at, signal):
         kind: [event.detected for event in monitor.events if event.kind == kind] for kind in ("warning", "breakpoint")
     }
     assert found.warnings == kinds["warning"]
-    assert found.breaks == kinds["breakpoint"]
+    assert found.confirmed == kinds["breakpoint"]
     assert bool(found.warnings) == bool(signal)
 
 
 def test_without_signals_the_schedule_finds_the_break():
     one = run(pgd=breaks_at(133))
     scheduled = [i for i in range(1, 301) if MonitorConfig().scheduled(i)]
-    assert watch(one).breaks == [next(i for i in scheduled if i >= 133)]
+    assert watch(one).confirmed == [next(i for i in scheduled if i >= 133)]
     assert watch(one).probes == len(scheduled)
 
 
@@ -73,7 +73,7 @@ def test_a_probe_is_looked_up_where_one_was_recorded():
     trace.loc[trace["iteration"] % 16 != 0, "probe_pgd"] = math.nan
     found = watch(one)
     assert found.warnings[0] == 136
-    assert found.breaks == [144]
+    assert found.confirmed == [144]
 
 
 def test_other_rules_may_be_given():

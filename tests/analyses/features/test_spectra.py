@@ -10,9 +10,9 @@ from scipy.fft import dctn
 from analyses.features.spectra import (
     band_shares,
     energy_entropy,
+    energy_participation_ratio,
     gini,
     high_frequency_share,
-    participation_ratio,
     shell_shares,
 )
 from interventions.frequency import idct2
@@ -74,7 +74,7 @@ CONCENTRATION = [  # values, participation ratio, entropy, gini
 @pytest.mark.parametrize(("values", "ratio", "entropy", "inequality"), CONCENTRATION)
 def test_concentration_by_hand_at_any_scale(values, ratio, entropy, inequality, scale):
     batch = torch.tensor([values]) * scale
-    assert participation_ratio(batch).item() == pytest.approx(ratio)
+    assert energy_participation_ratio(batch).item() == pytest.approx(ratio)
     assert energy_entropy(batch).item() == pytest.approx(entropy)
     assert gini(batch).item() == pytest.approx(inequality, abs=1e-12)
 
@@ -89,5 +89,5 @@ def test_gini_is_the_mean_difference_over_twice_the_mean(seed):
 
 def test_zeros_give_nan():
     zeros = torch.zeros(2, 1, 4, 4)
-    for statistic in (participation_ratio, energy_entropy, gini, high_frequency_share, shell_shares):
+    for statistic in (energy_participation_ratio, energy_entropy, gini, high_frequency_share, shell_shares):
         assert statistic(zeros).isnan().all()

@@ -27,7 +27,7 @@ def test_a_run_that_broke(tmp_path):
     assert report.lead == (
         "Catastrophic overfitting.\n\n"
         "Robustness broke at iteration 240, for good at 242 (interval of uncertainty 235 to 246); the alarm came at "
-        "252. The first free signal to move was abnormal examples (share of the batch), at iteration 232.\n\n"
+        "252. The first free signal to move was abnormal examples (share), at iteration 232.\n\n"
         "Accuracy on the test set, with 95 % intervals: clean 90.0% (88.0% to 92.0%), PGD-3 5.0% (3.0% to 7.0%)."
     )
     assert names(report) == ["timeline", "evaluation", "moved_first", "events", "settings"]
@@ -88,13 +88,13 @@ def test_panels_leave_out_what_is_not_finite_and_spread_wide_signals():
     panels = panels_of(pd.DataFrame(rows, columns=["iteration", "signal", "value"]))
     assert [panel.title for panel in panels] == [
         "accuracy on the probe's held-out points",
-        "training loss",
-        "linearity λ",
         "input gradient (l2 norm), log scale",
+        "linearity λ",
+        "training loss (nats)",
         "new signal",
     ]
-    assert [panel.log for panel in panels] == [False, False, False, True, False]
-    assert panels[1].series["train_loss"]["iteration"].tolist() == [0]
+    assert [panel.log for panel in panels] == [False, True, False, False, False]
+    assert panels[3].series["train_loss"]["iteration"].tolist() == [0]
 
 
 def test_the_chart_has_every_value_at_its_iteration(tmp_path):
@@ -102,7 +102,7 @@ def test_the_chart_has_every_value_at_its_iteration(tmp_path):
     metrics = folder.metrics()
     chart = section(run_report(folder), "timeline").chart
     assert len(chart.data) == metrics["signal"].nunique()
-    loss = next(trace for trace in chart.data if trace.name == "training loss")
+    loss = next(trace for trace in chart.data if trace.name == "training loss (nats)")
     expected = metrics[metrics["signal"] == "train_loss"]
     assert list(loss.x) == expected["iteration"].tolist() == list(range(1, ITERATIONS + 1))
     assert list(loss.y) == expected["value"].tolist()

@@ -9,20 +9,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cotoolkit.signals import (
-    SIGNALS,
-    bilinear_error,
-    boundary_distortion,
-    input_curvature,
-    logit_spread,
-    perturbation_alignment,
-    perturbation_spectrum,
-    regained_accuracy,
-    smallest_fooling_fraction,
-    taylor_residual,
-    top_hessian_eigenvalue,
-    zero_gradient,
-)
+from cotoolkit.signals import SIGNALS
+from cotoolkit.signals.curvature import top_hessian_eigenvalue
+from cotoolkit.signals.local import bilinear_error, input_curvature, taylor_residual
+from cotoolkit.signals.masking import logit_spread, regained_accuracy, zero_gradient
+from cotoolkit.signals.perturbation import perturbation_alignment, perturbation_spectrum
+from cotoolkit.signals.segment import boundary_distortion, smallest_fooling_fraction
 
 
 def rows(*values):

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -7,8 +8,8 @@ import torch.nn.functional as F
 from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.methods import StepRecord
-from cotoolkit.signals import SIGNALS, step_signals
-from cotoolkit.signals.observation import STEP_SIGNALS, Observation, means, observed_signals
+from cotoolkit.signals import SIGNALS, observation
+from cotoolkit.signals.observation import Observation, means, observed_signals, step_signals
 
 
 def tensors(size, seed=0, classes=5):
@@ -31,35 +32,49 @@ def tensors(size, seed=0, classes=5):
     }
 
 
-def test_every_step_signal_is_known_and_free():
-    assert len(STEP_SIGNALS) >= 8
-    assert all(SIGNALS[name].cost == (0, 0, 0) for name in STEP_SIGNALS)
-    everything = observed_signals([[Observation(**tensors(4))]])[0]
-    assert everything.keys() == STEP_SIGNALS.keys() | {"train_loss", "train_accuracy"}
+def record_of(given):
+    return StepRecord(
+        given["losses"],
+        given["logits"],
+        given["delta"],
+        AttackResult(given["delta"], given["attack_gradient"], given["start_logits"], given["start_losses"]),
+        given["update_gradient"],
+    )
 
 
-def test_the_same_values_as_from_a_record():
+def test_every_step_signal_is_found():
+    names = {info.name for info in step_signals()}
+    assert len(names) >= 10
+    assert observed_signals([[Observation(**tensors(4))]])[0].keys() == names
+
+
+def test_the_same_values_from_a_record():
     given = [tensors(6, seed) for seed in range(3)]
-    records = [
-        StepRecord(
-            t["losses"],
-            t["logits"],
-            t["delta"],
-            AttackResult(t["delta"], t["attack_gradient"], t["start_logits"], t["start_losses"]),
-            t["update_gradient"],
-        )
-        for t in given
-    ]
-    labels = [t["labels"] for t in given]
-    expected = step_signals(records, labels)
-    for loose in (
-        [[Observation(**t)] for t in given],
-        [[Observation.of_record(record, y)] for record, y in zip(records, labels, strict=True)],
-    ):
-        found = observed_signals(loose)
-        for ours, theirs in zip(found, expected, strict=True):
-            assert ours == pytest.approx({name: theirs[name] for name in ours}, rel=1e-5)
-        assert all("pert_align" in values for values in found)
+    from_records = [[Observation.of_record(record_of(t), t["labels"])] for t in given]
+    assert observed_signals(from_records) == observed_signals([[Observation(**t)] for t in given])
+
+
+def test_the_mean_of_each_signal_is_that_of_its_function():
+    given = [tensors(6, seed) for seed in range(3)]
+    for values, t in zip(observed_signals([[Observation(**t)] for t in given]), given, strict=True):
+        for info in step_signals():
+            expected = info.function(*(t[name] for name in info.inputs)).nanmean().item()
+            assert values[info.name] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_measures_of_a_method_join():
+    records = [replace(record_of(tensors(4)), measures={"penalty": torch.tensor(value)}) for value in (0.25, math.nan)]
+    first, second = observed_signals([[Observation.of_record(record, None)] for record in records])
+    assert first["penalty"] == 0.25
+    assert math.isnan(second["penalty"])
+
+
+def test_the_order_of_registration_changes_nothing(monkeypatch):
+    expected = observed_signals([[Observation(**tensors(4))]])[0]
+    turned = dict(reversed(SIGNALS.items()))
+    monkeypatch.setattr(observation, "SIGNALS", turned)
+    found = observed_signals([[Observation(**tensors(4))]])[0]
+    assert list(found.items()) == list(expected.items())
 
 
 def test_micro_batches_weigh_by_their_size():
@@ -84,7 +99,7 @@ def test_steps_may_differ_in_what_they_have():
     found = observed_signals([[Observation(loss=loss)], [], [Observation(**tensors(3))]])
     assert found[0] == {"train_loss": 0.5}
     assert found[1] == {}
-    assert len(found[2]) == len(STEP_SIGNALS) + 2
+    assert len(found[2]) == len(step_signals())
 
 
 def test_losses_come_from_logits_and_labels():

@@ -4,11 +4,11 @@ from scipy import fft
 from torch import nn
 
 from cotoolkit.runs.checkpoints import evaluation_points, trained
-from figures.co_features.spectra import perturbation_spectra, radial
+from figures.co_features.spectra import attack_spectra, radial
 
 
 def test_spectra_hold_all_the_energy(folder):
-    found = perturbation_spectra(folder)
+    found = attack_spectra(folder)
     points, model = evaluation_points(folder.config()), trained(folder)
     images = points.images.clone().requires_grad_()
     nn.functional.cross_entropy(model(images), points.labels, reduction="sum").backward()
