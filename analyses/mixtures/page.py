@@ -134,7 +134,7 @@ def _shown(layers: list[str]) -> list[str]:
 
 def _by_network(table: pd.DataFrame, names: list[str]) -> Figure:
     """A point per network, in their order, with their names."""
-    figure, axes = plots.statistic_series(
+    figure, axes = plots.checkpoint_series(
         table, {name: float(place) for place, name in enumerate(names)}, _measured(table, MAIN[:6])
     )
     for axis in axes:

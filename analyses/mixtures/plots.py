@@ -98,7 +98,7 @@ def cosine_histograms(pairs: Mapping[str, tuple[Tensor, Tensor]], seed: int = 0)
     return figure, axes
 
 
-def statistic_series(table: pd.DataFrame, positions: Mapping[str, float], statistics: Sequence[str]) -> Drawn:
+def checkpoint_series(table: pd.DataFrame, positions: Mapping[str, float], statistics: Sequence[str]) -> Drawn:
     """Statistics over checkpoints, a panel for each, a line per layer; dotted in the same colour: the null.
 
     Tables of several seeds, put under each other with a column `seed`, give a thin line per seed and their mean.
