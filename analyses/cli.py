@@ -95,7 +95,7 @@ def compare_with_purification(
         ConfigError: other than two networks, the same one twice, or networks of different beginnings.
     """
     from analyses.core.networks import compare_runs
-    from analyses.mixtures.definition_page import purification_report
+    from analyses.mixtures.purification_page import purification_report
 
     if len(networks) != 2:
         raise ConfigError(f"purification takes two networks, CLEAN and ROBUST, or none, not {len(networks)}")
@@ -116,10 +116,6 @@ def compare_with_purification(
 
 
 STUDIES = {
-    "across-break": (
-        "breakpoint_mixtures",
-        "What happens to weight mixtures when single-step training breaks?",
-    ),
     "holistic": (
         "holistic_robust",
         "Holistic Robust training: robust overfitting, poison, certificates; does it delay the break?",

@@ -94,16 +94,18 @@ def page_of(
 
 def _lead(study: PlannedStudy[Any], findings: Findings[Any]) -> str:
     """The answer, from the verdicts alone."""
-    results = [result for found in findings.claims.values() for result in found]
-    counts = Counter(result.verdict for result in results)
+    results = [(question, result) for question, found in findings.claims.items() for result in found]
+    counts = Counter(result.verdict for _, result in results)
+    asked = Counter(result.claim.key for _, result in results)
     lines = [
         f"{counts['holds']} of {len(results)} claims hold, {counts['fails']} fail, {counts['undecided']} are undecided."
     ]
-    for result in results:
+    for question, result in results:
         if result.claim.key in study.headlines:
             value = f"{result.found}" if result.found.n else "not measured"
             statement = f"{result.claim.statement[0].upper()}{result.claim.statement[1:]}"
-            lines.append(f"{statement}: {result.verdict} ({value}).")
+            of = f" {question}:" if asked[result.claim.key] > 1 else ""  # asked of several groups
+            lines.append(f"{statement}:{of} {result.verdict} ({value}).")
     return "\n".join(lines)
 
 

@@ -44,6 +44,11 @@ class StudyCommand(NamedTuple):
 
 
 STUDIES = {
+    "across-break": StudyCommand(
+        "What happens to weight mixtures when single-step training breaks?",
+        "analyses.breakpoint_mixtures.study",
+        ("across_break", "across_break_layers", "across_break_grafts"),
+    ),
     "local-ball": StudyCommand(
         "Local-ball training (reconstructed): at equal cost, its controls, the radius that averts the break.",
         "analyses.local_ball.study",

@@ -9,13 +9,13 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from analyses.features.attributions.agreement import cosine
+from analyses.features.attributions.agreement import map_cosine
 from analyses.features.filters import first_filters, lineage_cosine
 from analyses.features.layers import hidden_layers
 from analyses.features.maximisation import choose_units, maximise, stability, total_variation
 from analyses.features.spectra import high_frequency_share
 from analyses.mixtures.edits import graft, random_control, unedited
-from analyses.mixtures.statistics.change import angles
+from analyses.mixtures.statistics.change import unit_angles
 from analyses.mixtures.units.hidden_units import live_units, units_of, with_units
 from cotoolkit.attacks.gradient import pgd
 from cotoolkit.attacks.threat_model import ThreatModel
@@ -81,7 +81,7 @@ def _angles(networks: Mapping[str, nn.Module]) -> Rows:
         for first, second in pairs:
             a, b = units[first][layer].weight, units[second][layer].weight
             keep = live_units(a, b)
-            found = angles(a[keep], b[keep])
+            found = unit_angles(a[keep], b[keep])
             statistics = {
                 "mean": float(found.mean()),
                 "median": float(found.median()),
@@ -159,7 +159,7 @@ def towards_class(delta: Tensor, images: Tensor, labels: Tensor, turned: Tensor,
     """
     means = torch.stack([images[labels == c].mean(0) for c in range(classes)])
     way = (means[turned] - means[labels]).flatten(1)
-    return cosine(delta.flatten(1), way)
+    return map_cosine(delta.flatten(1), way)
 
 
 def _patches(networks: Mapping[str, nn.Module], points: Points) -> Rows:

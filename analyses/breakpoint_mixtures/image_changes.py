@@ -17,23 +17,28 @@ SIZE = 8 / 255
 """Root mean square change per entry: small, so that few ReLUs switch."""
 
 
-def carriers(points: Points) -> Tensor:
+def paired_carriers(points: Points) -> Tensor:
     """The paired carrier of every class. (classes, C, H, W)."""
     channels, height, width = points.images.shape[1:]
     return Paired().vectors(points.classes, (channels, height, width), torch.float32, points.images.device)
 
 
-def changes(points: Points, seed: int) -> dict[str, Tensor]:
+def changed_images(points: Points, seed: int) -> dict[str, Tensor]:
     """Changed images by the name of the change; all changes have one l2 norm.
 
     "carrier" adds the paired carrier of the label; "scrambled" the same with random signs of its DCT coefficients, one
     draw for all classes, so that its spectrum and the relations between classes stay; "low", "mid" and "high" add noise
     in one band of spatial frequencies.
 
-    Shapes: (B, C, H, W) each.
+    Args:
+        points: B test images with labels.
+        seed: of the signs and the noise.
+
+    Returns:
+        (B, C, H, W) each.
     """
     images, draws = points.images, generator(seed, "probe", 2)
-    vectors = carriers(points)
+    vectors = paired_carriers(points)
     signs = (torch.randint(0, 2, vectors.shape[1:], generator=draws) * 2.0 - 1).to(images)
     changed = {"carrier": vectors[points.labels], "scrambled": idct2(dct2(vectors) * signs)[points.labels]}
     height, width = images.shape[-2:]

@@ -11,27 +11,27 @@ import torch
 from torch import Tensor, nn
 
 from analyses.core.statistics import CONFIDENCE
-from analyses.features.maximisation import default_radius
-from analyses.features.measure import (
+from analyses.features.layers import hidden_layers, weight_layers
+from analyses.features.maximisation import choose_units, default_radius
+from analyses.features.observed import (
+    DEFAULT_EFFORT,
+    ComparedNetwork,
     Effort,
-    Values,
-    attribution_values,
-    chosen_units,
-    filter_values,
-    gradient_values,
-    make_maps,
-    maximisation_values,
+    ImageSetting,
+    ObservedNetwork,
+    maximised_units,
 )
+from analyses.features.table_statistics import COMPUTED, OF_FILTERS, OF_IMAGES, OF_UNITS
 from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.attacks.threat_model import Box, ThreatModel
 from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ConfigError, ModelError
 
+Values = dict[tuple[str, str], Tensor]
+"""(layer, statistic) -> one value per image or unit. The layer of a statistic of the whole network is ""."""
+
 RESAMPLES = 2000
 """Bootstrap samples behind every interval."""
-
-NULLS = ("direction_share_null",)
-"""Statistics that are computed, not measured: no interval, n = 0."""
 
 
 def feature_table(
@@ -46,18 +46,13 @@ def feature_table(
     seed: int = 0,
     box: Box = "box_then_eps",
     radius: float | None = None,
-    path_steps: int = 50,
-    shap_samples: int = 10,
-    units: int = 8,
-    starts: int = 4,
-    ascent_steps: int = 30,
+    effort: Effort = DEFAULT_EFFORT,
 ) -> pd.DataFrame:
     """All feature statistics of all models, on the same images, from the same starts and random numbers.
 
-    Attributions explain the logit of the true class; for a comparison of what models rest right decisions on, give
-    images that all of them classify correctly (`classified_correctly`). Units for activation maximisation are chosen
-    in the clean model and taken at the same index in all others, which makes them kin only where all models started
-    from the same initial weights. Models are not changed.
+    Attributions explain the logit of the true class: give images that all models classify correctly
+    (`classified_correctly`). Units for maximisation are chosen in the clean model and taken at the same index in all
+    others, which are their kin only if all models started from the same weights. Models are not changed.
 
     Args:
         models: by name, of one architecture; each from images to logits, on any device.
@@ -70,47 +65,42 @@ def feature_table(
         seed: of gradient SHAP, of the randomised layer, and of the bootstrap.
         box: how FGSM is clipped to [0, 1] (see `threat_model.Box`); maximisation keeps to [0, 1] unless "none".
         radius: l2 radius of maximisation; None means `default_radius`.
-        path_steps: points on each path of integrated gradients, at first; more where completeness asks for them.
-        shap_samples: random points per image of gradient SHAP.
-        units: per layer, for maximisation in the first, middle and last hidden layer.
-        starts: the first so many images are where maximisation starts.
-        ascent_steps: of maximisation.
+        effort: how much is computed.
 
     Returns:
         Columns model, layer ("" for the whole network), statistic (a key of `STATISTICS`), value, low, high, n. The
-        value is the mean over the n images or units for which the statistic exists, low and high its 95 % percentile
-        bootstrap interval over them, drawn alike for all models: nan for n below 2, which stands for no spread of
-        training seeds.
+        value is the mean over the n images or units for which it exists, low and high its 95 % percentile bootstrap
+        interval over them, drawn alike for all models: nan for n below 2. It says nothing of the spread over seeds.
 
     Raises:
         ConfigError: names, images, labels or directions that do not fit.
         ModelError: models of different architectures, or without a hidden layer.
     """
     _check(models, images, labels, clean, robust)
-    effort = Effort(path_steps, shap_samples, units, starts, ascent_steps)
-    threat = ThreatModel(epsilon, "linf", box)
+    setting = ImageSetting(images, labels, ThreatModel(epsilon, "linf", box), directions, effort, seed)
+    references = {role: ObservedNetwork(models[name], setting) for role, name in (("clean", clean), ("robust", robust))}
+    known = {clean: references["clean"], robust: references["robust"]}
+    chosen = _chosen_units(models[clean], images, effort)
     radius = default_radius(images[0]) if radius is None else radius
-    references = {
-        role: make_maps(models[name], images, labels, effort, seed)
-        for role, name in (("clean", clean), ("robust", robust))
-    }
-    chosen = chosen_units(models[clean], images, effort)
     tables = []
     for name, model in models.items():
-        known = {clean: references["clean"], robust: references["robust"]}
-        maps = known[name] if name in known else make_maps(model, images, labels, effort, seed)
-        values = {
-            **gradient_values(model, images, labels, threat, maps, references, directions),
-            **attribution_values(model, images, labels, maps, references, seed),
-            **filter_values(model, images[0], maps, references),
-            **maximisation_values(model, images, chosen, radius, effort, box=box != "none"),
-        }
+        own = known.get(name) or ObservedNetwork(model, setting)
+        values = _values(ComparedNetwork(own, references), chosen, radius)
         tables.append(_summary(name, values, seed))
     return pd.concat(tables, ignore_index=True)
 
 
 def classified_correctly(models: Mapping[str, nn.Module], images: Tensor, labels: Tensor) -> Tensor:
-    """Which images every one of the models classifies correctly. (N, C, H, W), (N,) -> bool (N,), on the CPU."""
+    """Which images every one of the models classifies correctly.
+
+    Args:
+        models: by name, each from images to logits.
+        images: (N, C, H, W).
+        labels: (N,).
+
+    Returns:
+        bool (N,), on the CPU.
+    """
     right = torch.ones(len(images), dtype=torch.bool)
     for model in models.values():
         with torch.no_grad(), attack_mode(model, "eval"):
@@ -134,13 +124,35 @@ def _check(models: Mapping[str, nn.Module], images: Tensor, labels: Tensor, clea
             raise ModelError(f"model {name!r} is not of the architecture of {clean!r}: their parameters differ")
 
 
+def _chosen_units(model: nn.Module, images: Tensor, effort: Effort) -> dict[str, list[int]]:
+    """Units of the first, middle and last hidden layer, by the fixed rule of `choose_units`."""
+    return {layer: choose_units(model, layer, images, effort.units) for layer in hidden_layers(model, images[0])}
+
+
+def _values(network: ComparedNetwork, units: Mapping[str, list[int]], radius: float) -> Values:
+    """All statistics of one network."""
+    model, setting = network.own.model, network.own.setting
+    found: Values = {}
+    for name, statistic in OF_IMAGES.items():
+        values = statistic.compute(network)
+        if values is not None:
+            found["", name] = values
+    first = weight_layers(model, setting.images[0])[0]
+    found |= {(first, name): of_filters.compute(network) for name, of_filters in OF_FILTERS.items()}
+    box = setting.threat.box != "none"
+    for layer, chosen in units.items():
+        maximised = maximised_units(model, layer, chosen, setting.images, radius, setting.effort, box=box)
+        found |= {(layer, name): of_units.compute(maximised) for name, of_units in OF_UNITS.items()}
+    return found
+
+
 def _summary(model: str, values: Values, seed: int) -> pd.DataFrame:
     """One row per statistic; resamples are shared by all statistics of as many values."""
     rows = []
     for (layer, statistic), one in values.items():
         known = one.double().cpu().numpy()
         known = np.where(np.isfinite(known), known, np.nan)
-        n = 0 if statistic in NULLS else int(np.isfinite(known).sum())
+        n = 0 if statistic in COMPUTED else int(np.isfinite(known).sum())
         value = float(np.nanmean(known)) if np.isfinite(known).any() else np.nan
         low, high = _interval(known, seed) if n >= 2 else (np.nan, np.nan)
         rows.append((model, layer, statistic, value, low, high, n))

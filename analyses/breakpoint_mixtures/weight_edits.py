@@ -1,4 +1,4 @@
-"""Is the change of the weights across the break its cause? Parts of it, put into the network before it.
+"""Is the change of the weights across the breakpoint the cause of catastrophic overfitting? Parts of it, put in before.
 
 Each edit has a control that changes every layer as much, with the same spectrum, in random directions
 (`analyses.mixtures.edits.random_control`).
@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import pandas as pd
 from torch import Tensor, nn
 
-from analyses.breakpoint_mixtures.arms import AFTER, BEFORE
-from analyses.breakpoint_mixtures.checkpoints import Networks
+from analyses.breakpoint_mixtures.networks import SeedNetworks
+from analyses.breakpoint_mixtures.plan import AFTER, BEFORE
 from analyses.mixtures.edits import graft, random_control, remove_direction, unedited
 from analyses.mixtures.statistics.directions import common_direction
 from analyses.mixtures.units.hidden_units import live_units, units_of
@@ -21,7 +21,7 @@ from cotoolkit.evaluation.protocol import evaluate
 from cotoolkit.runs.checkpoints import Points, training_images
 
 RANKS = (1, 2, 4, 8, 16)
-"""Of each layer's change across the break, kept in a graft."""
+"""Of each layer's change across the breakpoint, kept in a graft."""
 
 FULL = 10**6
 """A rank beyond that of any layer: the whole change."""
@@ -29,20 +29,23 @@ FULL = 10**6
 PROTOCOLS = ("clean", "fgsm", "pgd-10")
 
 
-def edit_table(networks: Networks, config: RunConfig, points: Points, seed: int) -> pd.DataFrame:
+def edit_table(networks: SeedNetworks, config: RunConfig, points: Points, seed: int) -> pd.DataFrame:
     """Accuracies after edits. Columns: model (the one edited), layer ("" for all), statistic, value.
 
-    Statistics are PROTOCOL_EDIT: `graft_R` puts the best rank R approximation of each layer's change across the break
-    into the network before it, `graft_full` the whole change of all weight matrices (biases stay), with a layer's name
-    that of this layer alone; `remove_clean_u1` takes the clean network's common direction out of all units of the
-    broken network. `_random` is the control, `none` is no edit. Batch norm, where there is any, is estimated anew on
-    training images, also for `none`. Empty where the offsets compared were not kept.
+    Statistics are PROTOCOL_EDIT: `graft_R` puts the best rank R approximation of each layer's change across the
+    breakpoint into the network before it, `graft_full` the whole change of all weight matrices (biases stay), with a
+    layer's name that of this layer alone; `remove_clean_u1` takes the clean network's common direction out of all units
+    of the broken network. `_random` is the control, `none` is no edit. Batch norm, where there is any, is estimated
+    anew on training images, also for `none`. Empty where the offsets compared were not kept.
 
     Args:
-        networks: of one world and seed.
+        networks: of one seed.
         config: of its FGSM run.
         points: test images.
         seed: of the controls.
+
+    Returns:
+        Accuracies in [0, 1].
     """
     before, after = networks.at("fgsm", BEFORE), networks.at("fgsm", AFTER)
     images = training_images(config)
@@ -83,5 +86,5 @@ def _removals(after: nn.Module, clean: nn.Module, name: str, seed: int, images: 
     yield name, "", "remove_clean_u1_random", random_control(after, removed, seed, images)
 
 
-def _name(networks: Networks, offset: int) -> str:
+def _name(networks: SeedNetworks, offset: int) -> str:
     return next(n for n, place in networks.places.items() if (place.arm, place.offset) == ("fgsm", offset))

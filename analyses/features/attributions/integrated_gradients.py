@@ -55,6 +55,9 @@ def integrated_gradients(
         baseline: see `Baseline`.
         steps: points on each part of the path, at least 1.
 
+    Returns:
+        The maps, and how complete they are.
+
     Raises:
         ConfigError: no step.
 
@@ -63,7 +66,7 @@ def integrated_gradients(
     if steps < 1:
         raise ConfigError(f"steps={steps}: an attribution takes at least 1 step")
     images, targets = images.detach().to(device_of(model)), targets.to(device_of(model))
-    start, expected = baselines(images, baseline), _difference(model, images, targets, baseline)
+    start, expected = baseline_images(images, baseline), _difference(model, images, targets, baseline)
     scale = expected.abs().mean()
     maps, gap = torch.zeros_like(images), torch.full_like(expected, torch.inf)
     used = torch.zeros_like(targets, dtype=torch.int64)
@@ -86,15 +89,31 @@ def completeness_gap(
     f is the target's logit, b the baseline. Integrated gradients are exact but for the quadrature. Relative to the
     mean, since a single image's f(x) - f(b) may be near zero; nan if the mean is zero.
 
-    Shapes: (B, C, H, W), (B,), (B, C, H, W) -> (B,), float64, on the model's device.
+    Args:
+        model: maps images to logits.
+        images: (B, C, H, W).
+        targets: (B,), the class whose logit is explained.
+        maps: (B, C, H, W), attributions.
+        baseline: see `Baseline`.
+
+    Returns:
+        (B,), float64, from 0, on the model's device.
     """
     expected = _difference(model, images.to(device_of(model)), targets.to(device_of(model)), baseline)
     gap = (maps.to(expected.device).double().flatten(1).sum(1) - expected).abs()
     return gap / expected.abs().mean()
 
 
-def baselines(images: Tensor, kind: Baseline) -> Tensor:
-    """The baseline of each image, of the same shape. Shapes: (B, C, H, W) -> (B, C, H, W)."""
+def baseline_images(images: Tensor, kind: Baseline) -> Tensor:
+    """The baseline of each image, of the same shape.
+
+    Args:
+        images: (B, C, H, W).
+        kind: see `Baseline`.
+
+    Returns:
+        (B, C, H, W).
+    """
     if kind == "zero":
         return torch.zeros_like(images)
     sigma = min(images.shape[-2:]) / 8
@@ -114,6 +133,6 @@ def _quadrature(model: nn.Module, images: Tensor, start: Tensor, targets: Tensor
 
 def _difference(model: nn.Module, images: Tensor, targets: Tensor, baseline: Baseline) -> Tensor:
     with torch.no_grad(), attack_mode(model, "eval"):
-        logits = [model(points).double() for points in (images, baselines(images, baseline))]
+        logits = [model(points).double() for points in (images, baseline_images(images, baseline))]
     difference: Tensor = logits[0] - logits[1]
     return difference.gather(1, targets[:, None])[:, 0]

@@ -6,7 +6,7 @@ import pandas as pd
 from torch import nn
 
 from analyses.core.networks import Compared, facts
-from analyses.mixtures.definition import definition
+from analyses.mixtures.purification import purification_items
 from analyses.mixtures.statistics.sparse import learn_atoms
 from analyses.mixtures.units.hidden_units import live_units, units_of
 from cotoolkit.evaluation.protocol import evaluate
@@ -22,6 +22,9 @@ def purification_report(compared: Compared, other_robust: str | None, control: s
         other_robust: name of another robust network from the same start, whose units make the dictionary of item 3.
         control: name of the clean network trained on for as long as the robust one.
         seed: of nulls and controls.
+
+    Returns:
+        The report; it takes robust accuracies of every layer's edits.
     """
     config = compared.config
     data = evaluation_points(config, compared.device)
@@ -34,7 +37,7 @@ def purification_report(compared: Compared, other_robust: str | None, control: s
     def accuracy(model: nn.Module) -> float:
         return evaluate(model, data.images, data.labels, config.threat, "pgd-10", seed=config.seed).accuracy.value
 
-    table = definition(
+    table = purification_items(
         compared.models[compared.start],
         compared.models[compared.clean],
         compared.models[compared.robust],
@@ -60,6 +63,6 @@ def purification_report(compared: Compared, other_robust: str | None, control: s
 
 def _all(holds: pd.Series) -> str:
     known = [value for value in holds if value is not None]
-    if any(value is False or value == False for value in known):  # noqa: E712
+    if not all(known):
         return "fails"
     return "holds" if len(known) == len(holds) else "open"

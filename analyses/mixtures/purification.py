@@ -1,6 +1,17 @@
 """Is the robust network a purification of the clean one? Five items, told apart, layer by layer.
 
-All thresholds are our choice [M]. Without items 4 (causal) and 5 (control) "purified" only describes.
+1. `angle`: at least 80 % of the live units are turned by less than 45 degrees from clean to robust, and the median
+   angle is below that from start to clean.
+2. `shared_removal`: the removed parts v_i / ||w_i|| have at least 3 times the energy in one direction that randomly
+   turned ones have, and the energy of the units along it falls by at least half.
+3. `sparser`: the codes of the robust units have a larger Hoyer sparsity in a dictionary made of neither network,
+   with a 95 % bootstrap interval over units above 0.
+4. `causal`: putting the removed shared part back into this layer of the robust network loses at least half of the
+   robust accuracy gained, a random direction of equal norm less than a tenth. With images, all these accuracies are
+   of networks whose batch norm was estimated on them, so that none is put down to that.
+5. `control`: as much training on clean images fails item 2 or item 3.
+
+All thresholds are our choice [M]. Without the items causal and control, "purified" only describes.
 """
 
 from __future__ import annotations
@@ -15,7 +26,7 @@ from torch import Tensor, nn
 
 from analyses.core.statistics import bootstrap
 from analyses.mixtures.edits import put_back_parts, random_control, unedited
-from analyses.mixtures.statistics.change import angles, hoyer, split
+from analyses.mixtures.statistics.change import hoyer, split_by_reference, unit_angles
 from analyses.mixtures.statistics.directions import energy_share, random_grams, removed_direction, top_share
 from analyses.mixtures.statistics.sparse import penalised_code
 from analyses.mixtures.units.firing import firing_units
@@ -39,7 +50,7 @@ MEASURES: tuple[tuple[Item, str, str], ...] = (
 """Item, measure and what it needs, of every layer's rows in their order."""
 
 
-def definition(
+def purification_items(
     start: nn.Module,
     clean: nn.Module,
     robust: nn.Module,
@@ -51,17 +62,6 @@ def definition(
     seed: int = 0,
 ) -> pd.DataFrame:
     """The five items for a triple of networks whose units are paired by training: start -> clean -> robust.
-
-    1. `angle`: at least 80 % of the live units are turned by less than 45 degrees from clean to robust, and the median
-       angle is below that from start to clean.
-    2. `shared_removal`: the removed parts v_i / ||w_i|| have at least 3 times the energy in one direction that randomly
-       turned ones have, and the energy of the units along it falls by at least half.
-    3. `sparser`: the codes of the robust units have a larger Hoyer sparsity in a dictionary made of neither network,
-       with a 95 % bootstrap interval over units above 0.
-    4. `causal`: putting the removed shared part back into this layer of the robust network loses at least half of the
-       robust accuracy gained, a random direction of equal norm less than a tenth. With images, all these accuracies are
-       of networks whose batch norm was estimated on them, so that none is put down to that.
-    5. `control`: as much training on clean images fails item 2 or item 3.
 
     Args:
         start: initial network (W0).
@@ -95,14 +95,11 @@ def definition(
         weights = {name: layers[layer].weight[fires] for name, layers in units.items()}
         found = [OPEN] * len(MEASURES)
         if all((live_units(units[name][layer].weight) & firing[name][layer]).any() for name in ("clean", "robust")):
-            live = live_units(weights["clean"], weights["robust"])
-            removed = split(weights["clean"][live], weights["robust"][live]).rest_per_length
+            removed = _shared_part(weights["clean"], weights["robust"])
             basis = None if atoms is None else atoms.get(layer)
             found = [
-                *_angle(weights["start"], weights["clean"], weights["robust"]),
-                *_shared_removal(weights["clean"], weights["robust"], seed),
-                _sparser(weights["clean"], weights["robust"], basis, seed),
-                *_causal(clean, robust, {layer: removed_direction(removed)}, accuracy, reached, images, seed),
+                *_of_weights(weights, basis, seed),
+                *_causal(clean, robust, {layer: removed}, accuracy, reached, images, seed),
                 _control(weights, basis, seed),
             ]
         for (item, measure, needed), (value, holds) in zip(MEASURES, found, strict=True):
@@ -110,19 +107,33 @@ def definition(
     return pd.DataFrame(rows, columns=["layer", "item", "measure", "value", "needed", "holds"])
 
 
+def _of_weights(weights: Mapping[str, Tensor], atoms: Tensor | None, seed: int) -> Iterator[Finding]:
+    """Items 1 to 3, which need no pass through a network."""
+    clean, robust = weights["clean"], weights["robust"]
+    yield from _angle(weights["start"], clean, robust)
+    yield from _shared_removal(clean, robust, seed)
+    yield _sparser(clean, robust, atoms, seed)
+
+
+def _shared_part(clean: Tensor, robust: Tensor) -> Tensor:
+    """The direction that the removed parts of live units share."""
+    live = live_units(clean, robust)
+    return removed_direction(split_by_reference(clean[live], robust[live]).rest_per_length)
+
+
 def _angle(start: Tensor, clean: Tensor, robust: Tensor) -> Iterator[Finding]:
     live = live_units(clean, robust)
-    turned = angles(clean[live], robust[live])
+    turned = unit_angles(clean[live], robust[live])
     share = float((turned < 45).float().mean())
     yield share, share >= 0.8
-    further = float(turned.quantile(0.5) - angles(start[live], clean[live]).quantile(0.5))
+    further = float(turned.quantile(0.5) - unit_angles(start[live], clean[live]).quantile(0.5))
     yield further, further < 0
 
 
 def _shared_removal(clean: Tensor, other: Tensor, seed: int) -> Iterator[Finding]:
     live = live_units(clean, other)
     clean, other = clean[live], other[live]
-    removed = split(clean, other).rest_per_length
+    removed = split_by_reference(clean, other).rest_per_length
     top = top_share(removed, random_grams(len(clean), clean.shape[1], torch.Generator().manual_seed(seed)))
     over = top.share / top.null
     yield over, over >= 3

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from analyses.mixtures import definition
+from analyses.mixtures import purification_items
 from analyses.mixtures.edits import put_back_parts
 from cotoolkit.core.errors import ModelError
 from tests._helpers.planted_mixtures import planted, random_rows
@@ -39,7 +39,7 @@ def held(table):
 
 def test_a_planted_purification_meets_all_five():
     same = network(WORLD.units + 0.05 * random_rows(2, 48, 64) / 8)
-    found = definition(START, CLEAN, ROBUST, atoms=ATOMS, accuracy=robust_accuracy, control=same)
+    found = purification_items(START, CLEAN, ROBUST, atoms=ATOMS, accuracy=robust_accuracy, control=same)
     assert held(found) == dict.fromkeys(("angle", "shared_removal", "sparser", "causal", "control"), True)
     assert list(found.columns) == ["layer", "item", "measure", "value", "needed", "holds"]
     assert set(found["layer"]) == {"0"}
@@ -52,14 +52,14 @@ def test_a_planted_purification_meets_all_five():
 
 
 def test_items_without_what_they_need_are_open():
-    found = definition(START, CLEAN, ROBUST)
+    found = purification_items(START, CLEAN, ROBUST)
     assert held(found) == {"angle": True, "shared_removal": True, "sparser": None, "causal": None, "control": None}
     assert found.loc[found["holds"].isna(), "value"].isna().all()
 
 
 def test_more_clean_training_is_no_purification():
     further = network(WORLD.units + 0.3 * random_rows(3, 48, 64) / 8)
-    found = definition(START, CLEAN, further, atoms=ATOMS, accuracy=robust_accuracy)
+    found = purification_items(START, CLEAN, further, atoms=ATOMS, accuracy=robust_accuracy)
     assert held(found)["angle"]
     assert not held(found)["shared_removal"]
     assert not held(found)["sparser"]
@@ -67,14 +67,14 @@ def test_more_clean_training_is_no_purification():
 
 def test_a_new_network_fails_the_angle():
     other = network(random_rows(4, 48, 64))
-    found = definition(START, CLEAN, other)
+    found = purification_items(START, CLEAN, other)
     assert not held(found)["angle"]
 
 
 def test_a_control_that_purifies_as_well_fails_item_five():
-    found = definition(START, CLEAN, ROBUST, atoms=ATOMS, control=ROBUST)
+    found = purification_items(START, CLEAN, ROBUST, atoms=ATOMS, control=ROBUST)
     assert held(found)["control"] is False
-    unknown = definition(START, CLEAN, ROBUST, control=ROBUST)  # item 3 might still tell them apart
+    unknown = purification_items(START, CLEAN, ROBUST, control=ROBUST)  # item 3 might still tell them apart
     assert held(unknown)["control"] is None
 
 
@@ -85,7 +85,7 @@ def test_no_gain_in_robust_accuracy_holds_nothing(of_robust):
             return 0.5
         return of_robust if torch.equal(model[0].weight, ROBUST[0].weight) else 0.0
 
-    found = definition(START, CLEAN, ROBUST, accuracy=accuracy)
+    found = purification_items(START, CLEAN, ROBUST, accuracy=accuracy)
     found = found.set_index("item").loc["causal"]
     assert not found["holds"].any()
     assert all(math.isnan(value) for value in found["value"])
@@ -93,7 +93,7 @@ def test_no_gain_in_robust_accuracy_holds_nothing(of_robust):
 
 def test_accuracy_is_asked_of_the_two_networks_the_edit_and_its_controls():
     asked = []
-    definition(START, CLEAN, ROBUST, accuracy=lambda model: asked.append(model) or float(len(asked)))
+    purification_items(START, CLEAN, ROBUST, accuracy=lambda model: asked.append(model) or float(len(asked)))
     assert len(asked) == 2 + 4
     assert [model[0].weight.tolist() for model in asked[:2]] == [CLEAN[0].weight.tolist(), ROBUST[0].weight.tolist()]
     mixed = put_back_parts(ROBUST, CLEAN, ["0"])[0].weight.detach()
@@ -115,7 +115,7 @@ def test_units_that_never_fire_do_not_count():
     start = nn.Sequential(nn.Linear(64, 48), nn.ReLU())
     share = "share of units turned by less than 45 degrees"
     for images, expected in ((None, 28 / 48), (random_rows(5, 100, 64), 1)):
-        found = definition(start, *networks, images=images).set_index("measure")["value"]
+        found = purification_items(start, *networks, images=images).set_index("measure")["value"]
         assert found[share] == pytest.approx(expected)
 
 
@@ -134,7 +134,7 @@ def test_a_layer_that_training_left_alone_loses_nothing_by_batch_norm():
 
     clean, robust = normed(WORLD.units, 0.0), normed(WORLD.pure, 1.0)
     robust[1].running_mean.fill_(5.0)  # as training left it, not what the images give
-    found = definition(
+    found = purification_items(
         normed(random_rows(1, 48, 64), 0.0),
         clean,
         robust,
@@ -154,7 +154,7 @@ def test_dead_units_do_not_set_the_direction_put_back():
         model = nn.Sequential(nn.Linear(64, 68, bias=False))
         model[0].weight.data = torch.cat([rows, dead])
         networks.append(model)
-    found = definition(*networks, accuracy=lambda model: robust_accuracy(nn.Sequential(live_part(model))))
+    found = purification_items(*networks, accuracy=lambda model: robust_accuracy(nn.Sequential(live_part(model))))
     assert causal(found)[0] == pytest.approx(1, abs=0.03)
 
 
@@ -168,7 +168,7 @@ def live_part(model):
 def test_a_layer_without_a_live_unit_is_open(dead):
     networks = [CLEAN, ROBUST]
     networks[dead] = network(torch.zeros(48, 64))
-    found = definition(START, *networks, atoms=ATOMS, accuracy=robust_accuracy, control=CLEAN)
+    found = purification_items(START, *networks, atoms=ATOMS, accuracy=robust_accuracy, control=CLEAN)
     assert found["holds"].isna().all()
     assert found["value"].isna().all()
     assert len(found) == 8
@@ -176,10 +176,10 @@ def test_a_layer_without_a_live_unit_is_open(dead):
 
 def test_codes_that_are_all_empty_leave_item_three_open():
     apart = torch.eye(65)[:, :64]  # no atom but the last, and that one is zero
-    found = definition(START, CLEAN, ROBUST, atoms={"0": apart[64:]})
+    found = purification_items(START, CLEAN, ROBUST, atoms={"0": apart[64:]})
     assert held(found)["sparser"] is None
 
 
 def test_networks_must_be_alike():
     with pytest.raises(ModelError, match="layer 0: 48 units x 64 weights in start, 3 units x 64 weights in robust"):
-        definition(START, CLEAN, nn.Sequential(nn.Linear(64, 3)))
+        purification_items(START, CLEAN, nn.Sequential(nn.Linear(64, 3)))

@@ -6,7 +6,6 @@ from torchvision.models import VisionTransformer
 
 from analyses.core.statistics import bootstrap
 from analyses.features import STATISTICS, classified_correctly, feature_table
-from analyses.features.compare import _interval
 from analyses.features.gradients import (
     direction_share,
     fgsm_perturbations,
@@ -14,13 +13,15 @@ from analyses.features.gradients import (
     own_direction_cosine,
 )
 from analyses.features.maximisation import total_variation
-from analyses.features.measure import Effort, maximisation_values
+from analyses.features.observed import Effort, maximised_units
 from analyses.features.spectra import high_frequency_share
+from analyses.features.table import _interval
+from analyses.features.table_statistics import OF_UNITS
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.errors import ConfigError, ModelError
 from tests._helpers.toys import conv_net, fingerprint, linear
 
-CHEAP = {"path_steps": 10, "shap_samples": 3, "units": 4, "starts": 2, "ascent_steps": 4}
+CHEAP = {"effort": Effort(path_steps=10, shap_samples=3, units=4, starts=2, ascent_steps=4)}
 
 
 def data(count=12):
@@ -122,14 +123,15 @@ def test_maximisation_of_linear_units_by_hand():
     weight = torch.randn(3, 1, 6, 6, generator=generator)
     images = torch.rand(9, 1, 6, 6, generator=generator)
     effort = Effort(path_steps=1, shap_samples=1, units=2, starts=2, ascent_steps=5)
-    found = maximisation_values(linear(weight), images, {"1": [2, 0]}, 0.7, effort, box=False)
+    units = maximised_units(linear(weight), "1", [2, 0], images, 0.7, effort, box=False)
+    found = {name: statistic.compute(units) for name, statistic in OF_UNITS.items()}
     own = weight[[2, 0]]
     length, spread = own.flatten(1).norm(dim=1), (images.flatten(1) @ own.flatten(1).T).std(dim=0)
-    torch.testing.assert_close(found["1", "maximised_gain"], 0.7 * length / spread)
-    torch.testing.assert_close(found["1", "maximised_total_variation"], total_variation(own) * 0.7 / length)
-    shares = found["1", "maximised_high_frequency_share"]
+    torch.testing.assert_close(found["maximised_gain"], 0.7 * length / spread)
+    torch.testing.assert_close(found["maximised_total_variation"], total_variation(own) * 0.7 / length)
+    shares = found["maximised_high_frequency_share"]
     torch.testing.assert_close(shares, high_frequency_share(own), atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(found["1", "maximised_stability"], torch.ones(2, dtype=torch.float64))
+    torch.testing.assert_close(found["maximised_stability"], torch.ones(2, dtype=torch.float64))
 
 
 def test_images_that_all_models_know():
