@@ -63,6 +63,15 @@ class Trainer:
         config: what to train.
         device: "auto" takes a GPU if there is one; of several processes each names its own.
         download: let torchvision fetch missing data.
+
+    Attributes:
+        iteration: updates done.
+        total: updates of the whole run.
+        module: the network itself.
+        model: what the passes of training go through: the network in its precision, shared by all processes.
+
+    Raises:
+        ConfigError: the configuration cannot be trained here.
     """
 
     def __init__(self, config: RunConfig, *, device: Device | torch.device = "auto", download: bool = False) -> None:
@@ -100,7 +109,14 @@ class Trainer:
     # --------------------------------------------------------------------------------------------------- one iteration
 
     def step(self, *, trace: bool = True) -> tuple[StepRecord, Tensor]:
-        """Train on the next batch; returns the step's record and the labels it saw."""
+        """Train on the next batch.
+
+        Args:
+            trace: whether the record is to hold the update's input gradient.
+
+        Returns:
+            The step's record, and the labels (B,) it saw.
+        """
         config, done = self.config, self.iteration
         images, labels, indices = self.batches.batch(done)
         rank, world = self.rank, self.world

@@ -1,0 +1,84 @@
+"""The how-tos work as printed: each file is put where its first line says, and nothing else is touched."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("cotoolkit", "interventions", "analyses", "figures")
+
+
+def block(page: str) -> str:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "howto" / f"{page}.md").read_text(), re.DOTALL)
+    return code
+
+
+FILES = {page: block(page) for page in ("add_a_method", "add_a_signal", "add_an_intervention", "add_a_figure")}
+PLACES = {page: code.partition("\n")[0].removeprefix("# ") for page, code in FILES.items()}
+
+USE = """
+import doctest, importlib
+from cotoolkit import RunConfig, run
+from figures.catalogue import find_recipes
+
+for name in {modules}:
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
+config = RunConfig.parse({{
+    "data": {{"name": "digits", "train_size": 200, "test_size": 40}},
+    "model": {{"name": "small_cnn", "width": 4}},
+    "method": {{"name": "fgsm_smoothed", "smoothing": 0.2}},
+    "intervention": {{"name": "border", "strength": "8/255"}},
+    "epochs": 1, "monitor": {{"interval": 0, "points": 20, "steps": 1}}, "evaluation": ["clean"],
+}})
+metrics = run(config, "runs").metrics()
+assert "logit_margin" in set(metrics["signal"]), set(metrics["signal"])
+(recipe,) = find_recipes("field/warmup")
+assert len(recipe.at("smoke")[0].runs()) == 15
+"""
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory):
+    """A copy of the sources with the files of the how-tos, and nothing else changed."""
+    root = tmp_path_factory.mktemp("extended")
+    for package in PACKAGES:
+        ignored = shutil.ignore_patterns("__pycache__", "gallery")
+        shutil.copytree(ROOT / package, root / package, ignore=ignored)
+    for page, place in PLACES.items():
+        assert not (root / place).exists()
+        (root / place).write_text(FILES[page])
+    return root
+
+
+def test_method_signal_intervention_and_figure_are_one_file_each(extended, tmp_path):
+    modules = [place.removesuffix(".py").replace("/", ".") for place in PLACES.values()]
+    environment = {**os.environ, "PYTHONPATH": str(extended)}
+    done = subprocess.run(
+        [sys.executable, "-c", USE.format(modules=modules)],
+        capture_output=True, text=True, env=environment, cwd=tmp_path, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_new_method_counts_its_passes(extended):
+    """As the page promises, the test of every method takes it in."""
+    shutil.copytree(ROOT / "tests", extended / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    words = ["-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-k", "fgsm_smoothed"]
+    done = subprocess.run(
+        [sys.executable, *words, "--rootdir", str(extended), "tests/cotoolkit/methods/test_every_method.py"],
+        capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(extended)}, cwd=extended, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout
+
+
+def test_the_study_of_the_page_is_valid():
+    names: dict[str, object] = {}
+    exec(block("add_a_study"), names)
+    plan = names["PLANS"]["smoke"]
+    assert len(plan.study().runs()) == 10
