@@ -83,7 +83,7 @@ def signals(
     return tuple(_signal(name, value) for name, value in values.items())
 
 
-def _free_signals(found: InputGradient, end: InputGradient, delta: Tensor, labels: Tensor) -> dict[str, Tensor]:
+def _free_signals(found: FgsmSweep, end: InputGradient, delta: Tensor, labels: Tensor) -> dict[str, Tensor]:
     """What a training step at these points would say for free."""
     at_step = Observation(
         losses=end.losses,
