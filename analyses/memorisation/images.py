@@ -25,7 +25,7 @@ MODELS_PER_ESTIMATE = 16
 """Models per estimate where estimates from disjoint groups of models are compared."""
 
 
-class Halves(NamedTuple):
+class TrainedHalves(NamedTuple):
     """What networks trained on halves get right.
 
     Attributes:
@@ -95,14 +95,14 @@ def estimate_tables(plan: MemorisationPlan, setting: str, runner: StudyRunner) -
 
 def _halves(
     plan: MemorisationPlan, setting: str, kind: Kind, radii: Mapping[str, float], runner: StudyRunner
-) -> Halves:
+) -> TrainedHalves:
     name = "halves" if kind == "standard" else "robust halves"
     runs = list(plan.runs([f"{setting} {name}"]))
     table = runner.measure([measurement(run, kind, correct_images, radii=dict(radii), train=True) for run in runs])
     return halves_of([run.config for run in runs], table, ["clean", *radii])
 
 
-def halves_of(configs: Sequence[RunConfig], table: pd.DataFrame, events: Collection[str]) -> Halves:
+def halves_of(configs: Sequence[RunConfig], table: pd.DataFrame, events: Collection[str]) -> TrainedHalves:
     """From the measures of halves to matrices.
 
     Args:
@@ -124,7 +124,7 @@ def halves_of(configs: Sequence[RunConfig], table: pd.DataFrame, events: Collect
     for part in ("train", "test"):
         rows = table[table["part"] == part].sort_values(["seed", "index"])
         parts[part] = {event: rows[event].to_numpy(dtype=bool).reshape(len(configs), -1) for event in events}
-    return Halves(np.stack(masks), parts["train"], parts["test"])
+    return TrainedHalves(np.stack(masks), parts["train"], parts["test"])
 
 
 def _image_table(config: RunConfig, found: Mapping[str, Memorisation], *, planted: bool) -> pd.DataFrame:
@@ -141,7 +141,7 @@ def _image_table(config: RunConfig, found: Mapping[str, Memorisation], *, plante
     return table
 
 
-def _table_of_tests(config: RunConfig, half: Halves, *, planted: bool) -> pd.DataFrame:
+def _table_of_tests(config: RunConfig, half: TrainedHalves, *, planted: bool) -> pd.DataFrame:
     """Label, share of standard halves that get the image right, and whether it counts as typical.
 
     On planted data typical means common and atypical rare; elsewhere easy and hard stand in.
@@ -161,7 +161,7 @@ def _table_of_tests(config: RunConfig, half: Halves, *, planted: bool) -> pd.Dat
     return table
 
 
-def _rare_areas(half: Halves, images: pd.DataFrame) -> list[float]:
+def _rare_areas(half: TrainedHalves, images: pd.DataFrame) -> list[float]:
     """How well memorisation finds the planted rare images, estimated from disjoint groups of models."""
     if "truth" not in images:
         return []

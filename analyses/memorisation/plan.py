@@ -145,14 +145,15 @@ def setting_groups(
     """
     plain = {"evaluation": ["clean"], **settings, **standard, "method": "standard"}
     robust = {"evaluation": ["clean"], **settings, **adversarial}
-    whole = {"all": {"keep": evenly(plain, images, LOOKS)}}
+    half: dict[str, ConfigData] = {"half": {}}
     groups = {
-        f"{name} halves": HalvesGroup(why=why, settings=plain, seeds=tuple(range(halves)), arms={"half": {}}),
-        f"{name} standard": ArmGroup(settings=plain, seeds=tuple(range(max(seeds, 1))), arms=whole),
+        f"{name} halves": HalvesGroup(why=why, settings=plain, seeds=tuple(range(halves)), arms=half),
+        f"{name} standard": ArmGroup(
+            settings=plain, seeds=tuple(range(max(seeds, 1))), arms={"all": {"keep": evenly(plain, images, LOOKS)}}
+        ),
     }
     if robust_halves:
-        numbers = tuple(range(robust_halves))
-        groups[f"{name} robust halves"] = HalvesGroup(settings=robust, seeds=numbers, arms={"half": {}})
+        groups[f"{name} robust halves"] = HalvesGroup(settings=robust, seeds=tuple(range(robust_halves)), arms=half)
     if seeds:
         keep = evenly(robust, images, 2)
         noise = {"intervention": {"name": "label_noise", "rate": NOISE}, "keep": keep}
@@ -189,12 +190,10 @@ _SMALL: ConfigData = {
 }
 
 _CIFAR100: ConfigData = {
+    **_SMALL,
     "data": {"name": "cifar100", "train_size": 10000, "test_size": 2000, "holdout": 500, "split": 0, "augment": "none"},
     "model": {"name": "small_cnn", "width": 16},
     "batch_size": 128,
-    "learning_rate": 0.1,
-    "weight_decay": 0,
-    "monitor": {"interval": 0, "points": 128},
 }
 
 _FASHION, _PGD = {"name": "fashion_mnist", "holdout": 500, "split": 0}, {"name": "pgd", "steps": 2}

@@ -36,7 +36,7 @@ KINDS = {
 BINS = 18
 """Of histograms on [0, 1], as those of the published values."""
 
-STEPS = (-1.0, 0.05, 0.15, 0.25, 0.5, 0.75, 1.0)
+STEPS = [-1.0, 0.05, 0.15, 0.25, 0.5, 0.75, 1.01]
 """Edges of the groups of images whose accuracy is shown."""
 
 
@@ -71,17 +71,14 @@ def estimate_table(findings: Findings[MemorisationPlan]) -> pd.DataFrame:
 
 def _histogram(images: pd.DataFrame, kind: str) -> Iterator[dict[str, Any]]:
     values = images[f"mem_{kind}"].clip(0, 1)
-    places = np.minimum((values.dropna() * BINS).astype(int), BINS - 1)
-    errors = images[f"se_{kind}"].groupby(places).mean()
-    for place, count in places.value_counts().sort_index().items():
-        low = place / BINS
-        yield {"part": "histogram", "place": low, "images": count, "error": errors[place]}
+    bins = np.minimum(np.floor(values * BINS), BINS - 1)
+    for place, errors in images[f"se_{kind}"].groupby(bins):
+        yield {"part": "histogram", "place": place / BINS, "images": len(errors), "error": errors.mean()}
 
 
 def _by_memorisation(images: pd.DataFrame, kind: str) -> Iterator[dict[str, Any]]:
-    memory = images["mem_standard_clean"]
-    steps = np.clip(np.digitize(memory, STEPS) - 1, 0, len(STEPS) - 2)
-    for _, group in images[memory.notna()].groupby(steps[memory.notna()]):
+    steps = pd.cut(images["mem_standard_clean"], STEPS, right=False, labels=False)
+    for _, group in images.groupby(steps):
         means = {arm: group[f"{arm}_{kind}"].mean() for arm in ("seen", "unseen")}
         yield {"part": "accuracy", "place": group["mem_standard_clean"].mean(), "images": len(group), **means}
 
