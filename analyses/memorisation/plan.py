@@ -67,7 +67,7 @@ class MemorisationPlan(Plan):
             for name, count in seeds.items()
         }
         radii = {setting: own for setting, own in self.radii.items() if f"{setting} standard" in groups}
-        without = self.breaks_without if self.breaks_without in radii else None
+        without = self.breaks_without if self.breaks_without in radii and BREAKING in groups else None
         return self.model_copy(update={"groups": groups, "radii": radii, "breaks_without": without})
 
     def seeds(self, setting: str) -> tuple[int, ...]:

@@ -41,3 +41,5 @@ def test_a_part_keeps_what_belongs_to_its_groups():
     assert len(list(part.runs())) == 4 + 1 + 5 * 2
     assert list(part.radii) == ["planted"]
     assert part.breaks_without is None
+    assert PLANS["smoke"].part({"digits standard": 1}).breaks_without is None
+    assert PLANS["smoke"].part({"digits standard": 1, BREAKING: 1}).breaks_without == "digits"
