@@ -59,6 +59,11 @@ STUDIES = {
         "analyses.local_ball.study",
         ("local_ball",),
     ),
+    "memorisation": StudyCommand(
+        "Memorisation and BAT-style training: what atypical samples buy, whom they harm, and flags.",
+        "analyses.memorisation.study",
+        ("benign_at",),
+    ),
 }
 """By the word of their command."""
 
