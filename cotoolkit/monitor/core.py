@@ -1,4 +1,4 @@
-"""What every monitor does: it watches free signals for an early warning, judges probes, and tells events.
+"""What every monitor does: it watches free signals for an early warning, decides on probes, and tells events.
 
 How a breakpoint is dated, and what training may go back to, is up to the loop that is watched. In the engine's own
 trainer iterations are replayed (`replay`); in anybody's loop there are copies of recent weights (`monitor`).
@@ -27,8 +27,8 @@ class Breakpoint(NamedTuple):
     """A dated loss of robustness. What dates it looks at some iterations, or at all (`dating`).
 
     Attributes:
-        iteration: the first crossing: the first weights seen broken, after the last ones seen intact.
-        sustained: the crossing that lasts: from here on all weights that were looked at are broken. None where none
+        iteration: the first crossing: the first weights seen without robustness, after the last ones seen with it.
+        sustained: the crossing that lasts: from here on no weights that were looked at are robust. None where none
             lasts.
         earliest: the first iteration that may have been the first crossing; it is `iteration` at latest.
         latest: the last iteration that may have been the lasting crossing.
@@ -54,7 +54,7 @@ class Event:
 
     Attributes:
         kind: "warning": the free signals gave cause for a probe, whatever it found; "breakpoint": a probe found
-            robustness broken; "recovered": a later probe found it back.
+            robustness lost; "recovered": a later probe found it back.
         iteration: when; of a breakpoint, the first crossing.
         detected: the iteration at which the monitor said so.
         probe: accuracies at `detected`.
@@ -81,14 +81,14 @@ class Event:
             return f"iteration {self.iteration}: robustness is back ({found})"
         span = f"{self.earliest} to " if self.earliest != self.iteration else ""
         last = f", for good by {self.sustained}" if self.sustained not in (None, self.iteration) else ""
-        return f"iteration {span}{self.iteration}: robustness broke{last}, seen at {self.detected} ({found})"
+        return f"iteration {span}{self.iteration}: robustness was lost{last}, seen at {self.detected} ({found})"
 
 
 class MonitorCore(ABC, Generic[R]):
     """Criterion, early warning and events of one training run; `R` is what training can go back to.
 
     Args:
-        config: when to probe, and what counts as broken.
+        config: when to probe, and what counts as robustness lost.
         classes: number of classes.
 
     Attributes:
@@ -107,7 +107,7 @@ class MonitorCore(ABC, Generic[R]):
 
     @property
     def broken(self) -> bool:
-        """Whether robustness is broken now."""
+        """Whether robustness is lost now."""
         return self.criterion.broken_at is not None
 
     @property

@@ -56,9 +56,9 @@ class BreakpointMonitor(StepBuffer, MonitorCore[RestorePoint]):
         norm: of the threat model.
         box: see `threat_model.Box`; "none" for images that leave [0, 1].
         mean: for a model that takes normalised input: the mean per channel that it was made with, in [0, 1] units.
-        std: likewise.
+        std: the standard deviation per channel that it was made with, in [0, 1] units; with `mean`.
         bounds: range of the model's input and of `points`, where it is not [0, 1] and there is no mean.
-        config: when to probe, and what counts as broken; by default as in a run of the engine.
+        config: when to probe, and what counts as robustness lost; by default as in a run of the engine.
         optimizer: whose state a rescue rolls back with the weights. Its learning rate stays as it is.
         method: what `attack` does until a rescue.
         on: actions by event, such as `{"breakpoint": [Save("folder"), Rescue()]}`, done in order.
@@ -181,7 +181,7 @@ class BreakpointMonitor(StepBuffer, MonitorCore[RestorePoint]):
         return watched.to_input(pixels + attacked.delta)
 
     def probe(self) -> ProbeResult:
-        """Probe all points now, whatever the schedule says, and judge the result; for the end of a loop."""
+        """Probe all points now, whatever the schedule says, and decide on the result; for the end of a loop."""
         return self._probe_now(self._read_signals(), scheduled=True)
 
     def rescue(self, method: AttackMethod | None) -> None:
@@ -241,7 +241,7 @@ class BreakpointMonitor(StepBuffer, MonitorCore[RestorePoint]):
         self.events = [Event(**{**event, "probe": ProbeResult(**event["probe"])}) for event in state["events"]]
 
     def _read_signals(self) -> str | None:
-        """Compute and log the signals of the latest iterations; the name of one that raises the alarm."""
+        """Compute and log the signals of the latest iterations; the name of one that warns."""
         raised = None
         for iteration, signals in self._signals():
             shared = all_reduce_mean(signals, device_of(self.network))
@@ -250,7 +250,7 @@ class BreakpointMonitor(StepBuffer, MonitorCore[RestorePoint]):
         return raised
 
     def _probe_now(self, raised: str | None, *, scheduled: bool) -> ProbeResult:
-        """Probe, judge, tell and act."""
+        """Probe, decide, tell and act."""
         alarmed = raised is not None
         self.last_probe = result = self._measure(enough=self.enough(scheduled=scheduled, alarmed=alarmed))
         if result.complete:

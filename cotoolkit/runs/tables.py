@@ -80,7 +80,7 @@ def run_table(folders: Iterable[RunFolder]) -> pd.DataFrame:
 
 
 def configured_table(runs: Iterable[tuple[RunFolder, RunConfig]]) -> pd.DataFrame:
-    """As `run_table`, for runs whose configurations are known."""
+    """The table of `run_table`, for runs whose configurations are known."""
     import pandas as pd
 
     rows = [({"run": f.path.name}, settings_of(config), result_of(f)) for f, config in runs]
