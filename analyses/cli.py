@@ -24,7 +24,7 @@ app = typer.Typer(no_args_is_help=True, help="Questions asked of runs: tables, p
 
 Networks = Annotated[
     list[str],
-    typer.Argument(metavar="RUN[:CHECKPOINT]...", help="Networks to compare; one RUN that broke: all it has."),
+    typer.Argument(metavar="RUN[:CHECKPOINT]...", help="Networks to compare; one RUN with a breakpoint: all it has."),
 ]
 Clean = Annotated[str | None, typer.Option(help="The clean reference; by default the first network.")]
 Robust = Annotated[str | None, typer.Option(help="The robust reference; by default the last network.")]
@@ -116,10 +116,6 @@ def compare_with_purification(
 
 
 STUDIES = {
-    "holistic": (
-        "holistic_robust",
-        "Holistic Robust training: robust overfitting, poison, certificates; does it delay the break?",
-    ),
     "memorisation": (
         "memorisation",
         "Memorisation and BAT-style training: what atypical samples buy, whom they harm, and flags.",

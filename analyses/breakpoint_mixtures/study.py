@@ -36,12 +36,12 @@ def collect_breakpoint_mixtures(plan: BreakpointPlan, runner: StudyRunner) -> Ta
         (`analyses.breakpoint_mixtures.measures`) of the others; their "changes" across the breakpoint by statistic.
 
     Raises:
-        ConfigError: no FGSM run broke, or none of the seeds can be used.
+        ConfigError: no FGSM run has a breakpoint, or none of the seeds can be used.
         RunError: a run failed, or a measuring process died.
     """
     breakpoints = plan.breakpoints(runner.train(plan.first_round()))
     if breakpoints["breakpoint"].isna().all():
-        raise ConfigError("no FGSM run broke: there is no breakpoint to look across")
+        raise ConfigError("no FGSM run has a breakpoint to look across")
     runner.train(plan.second_round(breakpoints))
     used: list[BrokenSeed] = []
     reasons = []

@@ -1,4 +1,4 @@
-"""The combined detector on a recorded run: free signals raise the alarm, a probe confirms the breakpoint.
+"""The combined detector on a recorded run: free signals give the warning, a probe confirms the breakpoint.
 
 The decisions are those of `BreakpointMonitor`: the same `Alarm`, `BreakpointCriterion` and schedule. What is taken
 from the recording is what the network would have answered, on all of the probe's points.
@@ -22,7 +22,7 @@ class Detections(NamedTuple):
     """What the detector did in a run.
 
     Attributes:
-        warnings: iterations at which free signals raised the alarm while robustness was not known to be broken.
+        warnings: iterations at which free signals warned while robustness was not known to be lost.
         confirmed: iterations at which a probe confirmed a break.
         probes: how many were taken.
     """
@@ -37,7 +37,7 @@ def watch(run: Run, rules: Sequence[Rule] | None = None) -> Detections:
 
     Args:
         run: recorded.
-        rules: of the alarm; None means the default ones.
+        rules: of the early warning; None means the default ones.
     """
     config = run.config.monitor
     criterion, alarm = BreakpointCriterion(config, CLASSES), Alarm() if rules is None else Alarm(rules)
