@@ -1,7 +1,7 @@
 """Who trains in the study across the breakpoint, on which data, and which of their iterations are kept.
 
-Two rounds. The first trains single-step FGSM and finds out when each run has its breakpoint. The second trains all arms, FGSM
-again among them, from the same start and over the same batches, and keeps their weights at the same iterations around
+Two rounds. The first trains single-step FGSM and dates its breakpoints. The second trains all arms, FGSM again
+among them, from the same start and over the same batches, and keeps their weights at the same iterations around
 that breakpoint.
 """
 

@@ -102,7 +102,8 @@ def undated(table: pd.DataFrame) -> set[int]:
 def judge_truth(table: pd.DataFrame, *, diverged: bool) -> RunTruth:
     """Name a run's outcome.
 
-    Robustness is lost at an iteration if PGD accuracy is below half of its best so far and FGSM accuracy more than `GAP` above it.
+    Robustness is lost at an iteration if PGD accuracy is below half of its best so far and FGSM accuracy more than
+    `GAP` above it.
     A breakpoint counts if it lasts (`Crossings`). Healthy: no such iteration at all, and by the end at most a fifth
     of the best is lost (both are medians over `SMOOTH`). Gradual: more is lost without a breakpoint. Diverged: the loss
     or the weights are no longer finite, or clean accuracy ends near chance.

@@ -46,8 +46,8 @@ def _rule_sections(rules: pd.DataFrame) -> list[Section]:
         Section(
             "rules",
             "How late, how often wrong",
-            "Each rule's delay from the first crossing of the true breakpoint to its first warning: dot and line are the "
-            "median and its 95 % interval, the tick is the delay within which 90 % of those found are found. "
+            "Each rule's delay from the first crossing of the true breakpoint to its first warning: dot and line are "
+            "the median and its 95 % interval, the tick is the delay within which 90 % of those found are found. "
             "The circle is the median delay from the crossing that lasts. On the right: the share of breakpoints "
             "without a warning (missed), and false alarms per healthy run. Thresholds of ours were fixed on half "
             "of the seeds and scored on the other half, both ways; published ones are their authors'.",

@@ -162,7 +162,7 @@ DEFAULT_RULES: tuple[Rule, ...] = (
 thresholds were chosen on runs with seeds 0 and 1 of that benchmark."""
 
 
-class Alarm:
+class EarlyWarning:
     """Streams the free signals of every step; says when one gives cause for a probe at once, and which.
 
     Args:

@@ -23,7 +23,7 @@ Start = tuple[int, Any]
 class ReplayMonitor(MonitorCore[Start]):
     """Decides when to probe, and when robustness was lost.
 
-    The engine can replay, so it takes no warning for evidence: `on_probe` is called without `alarmed`.
+    The engine can replay, so it takes no warning for evidence: `on_probe` is called without `warned`.
 
     Args:
         trainer: is moved about for dating, and left in the state it came in.
@@ -48,7 +48,7 @@ class ReplayMonitor(MonitorCore[Start]):
         """What a resumed run needs, as JSON data; the good snapshot is kept beside it by the trainer."""
         return {
             **self.criterion.state(),
-            "alarm": self.alarm.state(),
+            "alarm": self.early_warning.state(),
             "good_iteration": self.good[0] if self.good else None,
         }
 
@@ -60,13 +60,13 @@ class ReplayMonitor(MonitorCore[Start]):
             good: the snapshot that belongs to its `good_iteration`.
         """
         self.criterion.load_state(state)
-        self.alarm.load_state(state["alarm"])
+        self.early_warning.load_state(state["alarm"])
         self.good = None if state["good_iteration"] is None else (state["good_iteration"], good)
 
-    def _date(self, iteration: int, result: ProbeResult, alarmed: bool) -> Breakpoint:
+    def _date(self, iteration: int, result: ProbeResult, warned: bool) -> Breakpoint:
         good = self.good or self._start
         assert good is not None  # `begin` was called
         return date(self.trainer, self.criterion, good, iteration, result)
 
-    def _keep_good(self, iteration: int, result: ProbeResult, alarmed: bool) -> None:
+    def _keep_good(self, iteration: int, result: ProbeResult, warned: bool) -> None:
         self.good, self._start = (iteration, self.trainer.snapshot()), None
