@@ -22,7 +22,7 @@ app = typer.Typer(no_args_is_help=True, help="Questions asked of runs: tables, p
 
 Networks = Annotated[
     list[str],
-    typer.Argument(metavar="RUN[:CHECKPOINT]...", help="Networks to compare; one RUN that broke: all it has."),
+    typer.Argument(metavar="RUN[:CHECKPOINT]...", help="Networks to compare; one RUN with a breakpoint: all it has."),
 ]
 Clean = Annotated[str | None, typer.Option(help="The clean reference; by default the first network.")]
 Robust = Annotated[str | None, typer.Option(help="The robust reference; by default the last network.")]
