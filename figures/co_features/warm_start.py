@@ -23,7 +23,7 @@ from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
 from figures.co_features.setups.grid_points import GridPoint, GridRuns, grid_table
 from figures.co_features.setups.setup import SETUPS, Setup, setup_of
-from figures.elements import category_axis, mark_breakpoint, new_figure, percent, seed_points
+from figures.elements import category_axis, mark_breakpoint, new_figure, percent, seed_lines, seed_points
 from figures.recipe import Recipe
 
 LOOKS = {
@@ -72,10 +72,8 @@ def draw(data: pd.DataFrame) -> Figure:
     figure, (course, end) = new_figure(PAGE, 2.5, 1, 2, sharey=True, width_ratios=(2, 1))
     for place, (arm, (name, colour, line)) in enumerate(LOOKS.items()):
         rows = data[data["arm"] == arm]
-        for index, (_, run) in enumerate(rows.groupby("seed")):
-            if line:
-                label = name if index == 0 else None
-                course.plot(run["iteration"], run["probe"], color=colour, ls=line, lw=1, label=label)
+        if line:
+            seed_lines(course, rows, "iteration", "probe", colour=colour, ls=line, lw=1, label=name)
         seed_points(end, place, rows.drop_duplicates("seed")["robust"].tolist(), colour)
     breaks = sorted(data.loc[data["arm"] == "warm", "breakpoint"].dropna().unique())
     for broke in breaks:
