@@ -8,9 +8,6 @@ import pytest
 from analyses.cli import STUDIES
 from cotoolkit.training.run import run
 from tests._helpers.small import small
-from tests.cotoolkit.cli.test_main import cli
-
-__all__ = ["cli"]
 
 
 @pytest.fixture
