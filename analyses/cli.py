@@ -1,18 +1,18 @@
-"""`cotoolkit analyse`: questions asked of runs, and of the theory's world. Tables, pictures and an HTML page."""
+"""`cotoolkit analyse`: questions asked of runs. Tables, pictures and an HTML page."""
 
 from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from analyses.core.progress import live_runner
-from cotoolkit.cli.display import console, say
-from cotoolkit.cli.training import Download, Jobs, Root, resumable
+from cotoolkit.cli.display import say
+from cotoolkit.cli.training import Download, Jobs, Root
 from cotoolkit.core.device import Device, available
 from cotoolkit.core.errors import ConfigError
 
@@ -71,29 +71,31 @@ def features(
     write_page(features_report(compared, points, seed), out or root / "analyses" / _slug("features", networks))
 
 
-@app.command()
-def purification(
-    networks: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[CLEAN ROBUST]", help="Two networks; none runs the theory's own world."),
-    ] = None,
-    dictionary: Annotated[str | None, typer.Option(help="Another robust network, for the test of sparsity.")] = None,
-    control: Annotated[str | None, typer.Option(help="The clean network trained on for as long.")] = None,
-    scale: StudyScale = "smoke",
-    root: Root = Path("runs"),
-    out: Out = None,
-    device: Device = "auto",
-    seed: Seed = 0,
+def compare_with_purification(
+    networks: Sequence[str],
+    dictionary: str | None,
+    control: str | None,
+    root: Path,
+    out: Path | None,
+    device: Device,
+    seed: int,
 ) -> None:
-    """Feature purification. Without networks: train the theory's world and check its predictions.
+    """Is a robust network a purification of the clean one that it was trained from? Five items, layer by layer.
 
-    With two: is ROBUST a purification of CLEAN, from which it was trained? Five items, layer by layer.
+    Args:
+        networks: CLEAN and ROBUST.
+        dictionary: another robust network, for the test of sparsity.
+        control: the clean network trained on for as long.
+        root: folder of runs.
+        out: folder of the page; None names it by the networks.
+        device: for the measures.
+        seed: of random nulls.
+
+    Raises:
+        ConfigError: other than two networks, the same one twice, or networks of different beginnings.
     """
-    if not networks:
-        _theory(scale, out or root / "analyses" / f"purification-{scale}", device)
-        return
     from analyses.core.networks import compare_runs
-    from analyses.mixtures.definition_page import purification_report
+    from analyses.mixtures.purification_page import purification_report
 
     if len(networks) != 2:
         raise ConfigError(f"purification takes two networks, CLEAN and ROBUST, or none, not {len(networks)}")
@@ -114,10 +116,6 @@ def purification(
 
 
 STUDIES = {
-    "across-break": (
-        "breakpoint_mixtures",
-        "What happens to weight mixtures when single-step training breaks?",
-    ),
     "holistic": (
         "holistic_robust",
         "Holistic Robust training: robust overfitting, poison, certificates; does it delay the break?",
@@ -156,7 +154,7 @@ for _name, (_package, _question) in STUDIES.items():
     _add_study(_name, _package, _question)
 
 
-def _slug(name: str, words: list[str]) -> str:
+def _slug(name: str, words: Sequence[str]) -> str:
     """A folder name that tells comparisons apart."""
     return "-".join([name, *(re.sub(r"[^\w.]+", "_", Path(word).name) for word in words)])[:120]
 
@@ -176,22 +174,3 @@ def say_claims(results: Iterable[ClaimResult]) -> None:
     for result in results:
         sign = ">" if result.claim.side == "above" else "<"
         say(f"  {result.verdict:<9} {result.claim.key}: {result.found} (expected {sign} {result.claim.threshold:g})")
-
-
-def _theory(scale: Literal["smoke", "laptop"], folder: Path, device: Device) -> None:
-    from analyses.purification.experiment import run_experiment
-    from analyses.purification.page import theory_report
-    from analyses.purification.predictions import judge
-
-    on = available(device)
-    with resumable(), console.status("starting") as status:
-
-        def report(text: str) -> None:
-            status.update(text)
-            if not console.is_terminal:
-                say(text)
-
-        tables = run_experiment(scale, folder / "settings", on, report)
-    results = judge(tables)
-    say_claims(results)
-    write_page(theory_report(tables, results, scale, on), folder)

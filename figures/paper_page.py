@@ -87,23 +87,25 @@ def page_of(
         study.title,
         f"{_lead(study, findings)}\n\n{study.caveat}",
         sections,
-        {**_plan_facts(findings), **_provenance_facts(making), "verdicts": VERDICTS, "tags": _tags()},
+        {**findings.plan.facts, **_provenance_facts(making), "verdicts": VERDICTS, "tags": _tags()},
         {**data, **findings.tables, "claims": everything},
     )
 
 
 def _lead(study: PlannedStudy[Any], findings: Findings[Any]) -> str:
     """The answer, from the verdicts alone."""
-    results = [result for found in findings.claims.values() for result in found]
-    counts = Counter(result.verdict for result in results)
+    results = [(question, result) for question, found in findings.claims.items() for result in found]
+    counts = Counter(result.verdict for _, result in results)
+    asked = Counter(result.claim.key for _, result in results)
     lines = [
         f"{counts['holds']} of {len(results)} claims hold, {counts['fails']} fail, {counts['undecided']} are undecided."
     ]
-    for result in results:
+    for question, result in results:
         if result.claim.key in study.headlines:
             value = f"{result.found}" if result.found.n else "not measured"
             statement = f"{result.claim.statement[0].upper()}{result.claim.statement[1:]}"
-            lines.append(f"{statement}: {result.verdict} ({value}).")
+            of = f" {question}:" if asked[result.claim.key] > 1 else ""  # asked of several groups
+            lines.append(f"{statement}:{of} {result.verdict} ({value}).")
     return "\n".join(lines)
 
 
@@ -111,7 +113,7 @@ def _figure(recipe: Recipe, data: pd.DataFrame) -> Section:
     with mpl.rc_context(PAPER_STYLE):
         figure = recipe.draw(data)
     results = recipe.claims(data)
-    table = verdict_table(results)[list(COLUMNS)] if results else None
+    table = _shown(results) if results else None
     return Section(_file(recipe), recipe.shows, f"{recipe.item}.", figure, recipe.shows, table)
 
 
@@ -119,8 +121,14 @@ def _claims(found: Mapping[str, Sequence[ClaimResult]]) -> Iterator[Section]:
     for question, results in found.items():
         if results:
             name = f"claims-{question.replace(' ', '-')}"
-            table, alternative = verdict_table(results)[list(COLUMNS)], "Mean, interval, threshold and verdict"
+            table, alternative = _shown(results), "Mean, interval, threshold and verdict"
             yield Section(name, f"All claims of the study: {question}", "", forest(results)[0], alternative, table)
+
+
+def _shown(results: Sequence[ClaimResult]) -> pd.DataFrame:
+    table = verdict_table(results)
+    trend = ("trend_per_doubling", "heading") if table["trend_per_doubling"].notna().any() else ()
+    return table[[*COLUMNS, *trend]]
 
 
 def _tags() -> str:
@@ -129,15 +137,6 @@ def _tags() -> str:
 
 def _file(recipe: Recipe) -> str:
     return recipe.name.partition("/")[2]
-
-
-def _plan_facts(findings: Findings[Any]) -> dict[str, str]:
-    plan = findings.plan
-    facts = {"question": plan.question, "scale": plan.scale}
-    for name, group in plan.groups.items():
-        seeds = ", ".join(map(str, group.seeds))
-        facts[name] = f"{len(group.arms)} arms, seeds {seeds}" + (f"; {group.why}" if group.why else "")
-    return facts
 
 
 def _provenance_facts(making: Provenance) -> dict[str, str]:

@@ -26,10 +26,12 @@ class StudyRecipes(Generic[P]):
     Attributes:
         study: what trains and measures.
         plans: what the gallery's figures train, by scale; smaller than the study's own where that is dear.
+        first_arms: those that train first, where it depends on them how the others train; None means all.
     """
 
     study: PlannedStudy[P]
     plans: Mapping[Scale, P]
+    first_arms: Collection[str] | None = None
 
     def recipe(
         self,
@@ -63,5 +65,5 @@ class StudyRecipes(Generic[P]):
             return table(self.study.run(self.plans[scale], runner))
 
         chosen = {scale: plan for scale, plan in self.plans.items() if set(groups or ()) <= set(plan.groups)}
-        studies = {scale: (plan.study(groups),) for scale, plan in chosen.items()}
+        studies = {scale: (plan.study(groups, self.first_arms),) for scale, plan in chosen.items()}
         return Recipe(name, shows, item, studies, collect, draw, claims, compare, table)

@@ -1,4 +1,4 @@
-"""The how-tos of docs/howto work as printed: each file is put where its first line says, and nothing else is touched."""
+"""The how-tos work as printed: each file is put where its first line says, and nothing else is touched."""
 
 import os
 import re
@@ -68,21 +68,9 @@ def test_method_signal_intervention_and_figure_are_one_file_each(extended, tmp_p
 def test_the_new_method_counts_its_passes(extended):
     """As the page promises, the test of every method takes it in."""
     shutil.copytree(ROOT / "tests", extended / "tests", ignore=shutil.ignore_patterns("__pycache__"))
-    words = [
-        "-m",
-        "pytest",
-        "-q",
-        "-n",
-        "0",
-        "-p",
-        "no:cacheprovider",
-        "-k",
-        "fgsm_smoothed",
-        "--rootdir",
-        str(extended),
-    ]
+    words = ["-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-k", "fgsm_smoothed"]
     done = subprocess.run(
-        [sys.executable, *words, "tests/cotoolkit/methods/test_every_method.py"],
+        [sys.executable, *words, "--rootdir", str(extended), "tests/cotoolkit/methods/test_every_method.py"],
         capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(extended)}, cwd=extended, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout

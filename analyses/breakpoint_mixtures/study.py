@@ -1,20 +1,17 @@
-"""The study from beginning to end: two rounds of training, the measures, the answers and their page."""
+"""The study from beginning to end: two rounds of training, and the measures of the seeds that can be used."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pandas as pd
 
-from analyses.breakpoint_mixtures.answers import answers
-from analyses.breakpoint_mixtures.arms import AFTER, BEFORE, PLANS, Plan, breaks_of
-from analyses.breakpoint_mixtures.checkpoints import arms_of
-from analyses.breakpoint_mixtures.measure import Unit
-from analyses.core.claims import ClaimResult
-from analyses.core.plan import at_scale
+from analyses.breakpoint_mixtures.claims import judge_breakpoint_mixtures
+from analyses.breakpoint_mixtures.measures import SeedMeasurement
+from analyses.breakpoint_mixtures.plan import AFTER, BEFORE, PLANS, BreakpointPlan, BrokenSeed
+from analyses.breakpoint_mixtures.results import by_group, statistic_changes
 from analyses.core.runner import StudyRunner
+from analyses.core.study import PlannedStudy, Tables
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.runs.tables import COLLAPSED
 
@@ -22,84 +19,93 @@ ROBUST = frozenset({"robust", "robust overfitting", "recovered"})
 NOT_DIVERGED = ROBUST | {"not robust", COLLAPSED}
 NOT_COLLAPSED = ROBUST | {"not robust"}
 
-
-class Findings(NamedTuple):
-    """What the study found.
-
-    Attributes:
-        plan: what was asked.
-        breaks: breakpoints of the first round, one row per world and seed, and why a seed is left out, if it is.
-        measures: of all units (`analyses.breakpoint_mixtures.measure`).
-        facts: versions and device of the runs.
-    """
-
-    plan: Plan
-    breaks: pd.DataFrame
-    measures: pd.DataFrame
-    facts: dict[str, str]
-
-    @property
-    def worlds(self) -> list[str]:
-        """The worlds in which at least one FGSM run broke."""
-        return [world.name for world in self.plan.worlds if world.name in set(self.measures["world"])]
-
-    def claims(self) -> dict[str, list[ClaimResult]]:
-        """The claims of every world."""
-        return {world: answers(self.measures, world) for world in self.worlds}
+NEEDED = {"standard": NOT_DIVERGED, "fgsm": NOT_DIVERGED, "n_fgsm": NOT_COLLAPSED, "pgd": ROBUST}
+"""Verdicts with which the runs that the measures refer to may end: the standard one trained to the end, the PGD one
+robust, and the N-FGSM one, the control, without catastrophic overfitting."""
 
 
-def run_study(scale: str, runner: StudyRunner) -> Findings:
-    """The study at a scale; errors as `run_plan`."""
-    return run_plan(at_scale(PLANS, scale), runner)
-
-
-def run_plan(plan: Plan, runner: StudyRunner) -> Findings:
-    """Train, find the breaks, train again with kept iterations, measure. What is done already is not done again.
+def collect_breakpoint_mixtures(plan: BreakpointPlan, runner: StudyRunner) -> Tables:
+    """Train, find the breakpoints, train again with kept iterations, measure.
 
     Args:
-        plan: what to do.
-        runner: where to do it.
+        plan: the study.
+        runner: where to train and measure.
+
+    Returns:
+        "breakpoints" of the first round, one row per group and seed, with why a seed is left out, if it is; "measures"
+        (`analyses.breakpoint_mixtures.measures`) of the others; their "changes" across the breakpoint by statistic.
 
     Raises:
-        ConfigError: no FGSM run broke.
-        RunError: a run failed.
+        ConfigError: no FGSM run broke, or none of the seeds can be used.
+        RunError: a run failed, or a measuring process died.
     """
-    breaks = breaks_of(plan, runner.train(plan.first_round()))
-    second = runner.train(plan.second_round(breaks))
-    breaks["left_out"] = [why_left_out(plan, runner.root, row) for row in breaks.to_dict("records")]
-    broken = breaks[breaks["left_out"] == ""]
-    if broken.empty:
-        raise ConfigError(f"no seed can be used: {'; '.join(breaks['left_out'].unique())}")
-    units = [
-        Unit(plan, row["world"], int(row["seed"]), int(row["breakpoint"]), int(row["iterations"]))
-        for row in broken.to_dict("records")
-    ]
-    return Findings(plan, breaks, runner.measure(units), runner.facts(second))
+    breakpoints = plan.breakpoints(runner.train(plan.first_round()))
+    if breakpoints["breakpoint"].isna().all():
+        raise ConfigError("no FGSM run broke: there is no breakpoint to look across")
+    runner.train(plan.second_round(breakpoints))
+    used: list[BrokenSeed] = []
+    reasons = []
+    for row in breakpoints.to_dict("records"):
+        if pd.isna(row["breakpoint"]):
+            reasons.append(f"FGSM did not break ({row['verdict']})")
+            continue
+        one = BrokenSeed(row["group"], int(row["seed"]), int(row["breakpoint"]), int(row["iterations"]))
+        reasons.append(why_left_out(plan, runner.root, one))
+        used += [one] if not reasons[-1] else []
+    if not used:
+        raise ConfigError(f"no seed can be used: {'; '.join(dict.fromkeys(reasons))}")
+    measures = runner.measure([SeedMeasurement(plan, one) for one in used])
+    changes = [statistic_changes(results).assign(group=group) for group, results in by_group(measures).items()]
+    return {
+        "breakpoints": breakpoints.assign(left_out=reasons),
+        "measures": measures,
+        "changes": pd.concat(changes, ignore_index=True),
+    }
 
 
-def why_left_out(plan: Plan, root: Path | str, row: Mapping[Any, Any]) -> str:
-    """Why a seed cannot be used, in words; nothing if it can.
-
-    A seed needs a break, and the networks that the measures refer to: the standard one trained to the end, the PGD one
-    robust, and an N-FGSM one, the control, that did not collapse; and all iterations that are compared.
+def why_left_out(plan: BreakpointPlan, root: Path, broken: BrokenSeed) -> str:
+    """Why a seed cannot be used: an offset that is compared, or a network that the measures refer to, is missing.
 
     Args:
         plan: the study.
         root: folder of runs.
-        row: of the table of breaks.
+        broken: the seed.
+
+    Returns:
+        The reason in words, nothing if it can be used.
+
+    Raises:
+        RunError: a run of the second round is missing.
     """
-    if pd.isna(row["breakpoint"]):
-        return f"FGSM did not break ({row['verdict']})"
-    breakpoint_iteration, last = int(row["breakpoint"]), int(row["iterations"])
-    if not 0 < breakpoint_iteration + BEFORE < breakpoint_iteration + AFTER < last:
-        return f"iterations {BEFORE:+d} to {AFTER:+d} around the break are not all within training"
-    runs = arms_of(plan, root, row["world"], int(row["seed"]), breakpoint_iteration, last)
-    needed = {"standard": NOT_DIVERGED, "fgsm": NOT_DIVERGED, "n_fgsm": NOT_COLLAPSED, "pgd": ROBUST}
-    for arm, verdicts in needed.items():
+    if not broken.has(BEFORE, AFTER):
+        return f"iterations {BEFORE:+d} to {AFTER:+d} around the breakpoint are not all within training"
+    runs = plan.folders(root, broken)
+    for arm, verdicts in NEEDED.items():
         verdict = runs[arm].result()["verdict"]
         if verdict not in verdicts:
             return f"{arm} ended as {verdict}"
     again = runs["fgsm"].result()["breakpoint"]
-    if again is None or again["iteration"] != breakpoint_iteration:
+    if again is None or again["iteration"] != broken.breakpoint:
         return "FGSM did not break at the same iteration again: training is not deterministic here"
     return ""
+
+
+STUDY = PlannedStudy(
+    title="Weight mixtures across the breakpoint",
+    plans=PLANS,
+    collect=collect_breakpoint_mixtures,
+    judge=judge_breakpoint_mixtures,
+    headlines=(
+        "falls_dense_lineage",
+        "returns_dense_lineage",
+        "more_than_chance_dense_lineage",
+        "low_rank",
+        "signature",
+        "high_frequencies",
+        "carrier_in_gradients",
+    ),
+    caveat=f"Compared are iterations {BEFORE:+d} and {AFTER:+d} around the breakpoint. All networks of a seed start "
+    "from the same weights and see the same batches in the same order. Dense share and atoms are counted against the "
+    "finished PGD network of the same start; clean u₁ is the common direction of the finished standard one. Thresholds "
+    "are ours. In the natural group no feature was injected: what is said of carriers there is a placebo.",
+)

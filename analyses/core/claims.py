@@ -22,6 +22,9 @@ Verdict = Literal["holds", "fails", "undecided"]
 N = TypeVar("N")
 """What the numbers of a table of claims are read from: a data frame, or a reader of several."""
 
+Measured = ArrayLike | Mapping[int, Sequence[float]]
+"""One number per seed, or that by size."""
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -85,12 +88,13 @@ class ClaimRow(Generic[N]):
 
     Attributes:
         claim: the claim.
-        value: its measure, one number per seed; nan for a seed without one.
+        value: its measure, one number per seed; nan for a seed without one. If sizes are compared, that by size: the
+            largest is judged, with the trend over all.
         needs: the arms whose runs it compares; without one of them it is not asked.
     """
 
     claim: Claim
-    value: Callable[[N], ArrayLike]
+    value: Callable[[N], Measured]
     needs: frozenset[str] = frozenset()
 
 
@@ -99,7 +103,7 @@ def claim(
     statement: str,
     measure: str,
     *,
-    value: Callable[[N], ArrayLike],
+    value: Callable[[N], Measured],
     above: float | None = None,
     below: float | None = None,
     null: float = 0.0,
@@ -175,9 +179,13 @@ def judge_claims(
     results = []
     for row in rows:
         if arms is None or row.needs <= set(arms):
-            values = row.value(numbers)
-            if not only_known or np.isfinite(np.asarray(values, dtype=float)).any():
-                results.append(check(_worded(row.claim, words), values))
+            values, worded = row.value(numbers), _worded(row.claim, words)
+            if isinstance(values, Mapping):
+                result = check(worded, values[max(values)], values)
+            else:
+                result = check(worded, values)
+            if result.found.n or not only_known:
+                results.append(result)
     return results
 
 

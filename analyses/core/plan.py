@@ -101,6 +101,15 @@ class Plan(BaseModel):
     groups: dict[str, ArmGroup]
     offsets: tuple[int, ...] = ()
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """What it asks of whom, for people."""
+        facts = {"question": self.question, "scale": self.scale}
+        for name, group in self.groups.items():
+            seeds = ", ".join(map(str, group.seeds))
+            facts[name] = f"{len(group.arms)} arms, seeds {seeds}" + (f"; {group.why}" if group.why else "")
+        return facts
+
     def runs(self, groups: Collection[str] | None = None, arms: Collection[str] | None = None) -> Iterator[PlannedRun]:
         """Its runs in order.
 

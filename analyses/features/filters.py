@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from analyses.features.attributions.agreement import cosine
+from analyses.features.attributions.agreement import map_cosine
 from analyses.features.layers import find_layer, weight_layers
 from cotoolkit.core.errors import ModelError
 
@@ -55,9 +55,14 @@ def lineage_cosine(first: Tensor, second: Tensor) -> Tensor:
     the other. Unrelated random filters of n entries have the mean sqrt(2 / (pi n)): 0.27 for 3 x 3, 0.15 for
     3 x 3 x 3.
 
-    Shapes: twice (units, C, h, w) -> (units,).
+    Args:
+        first: (units, C, h, w).
+        second: the same shape.
+
+    Returns:
+        (units,).
 
     Raises:
         ConfigError: filters of different shapes.
     """
-    return cosine(first, second).abs()
+    return map_cosine(first, second).abs()

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from analyses.features.attributions.agreement import cosine
+from analyses.features.attributions.agreement import map_cosine
 from cotoolkit.attacks import gradient as attacks
 from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.attacks.threat_model import ThreatModel
@@ -30,7 +30,13 @@ class DirectionShare(NamedTuple):
 def input_gradients(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     """Gradient of each image's cross-entropy with respect to the image, in evaluation mode.
 
-    Shapes: (B, C, H, W), (B,) -> (B, C, H, W), on the model's device.
+    Args:
+        model: maps images to logits.
+        images: (B, C, H, W).
+        labels: (B,).
+
+    Returns:
+        (B, C, H, W), on the model's device.
     """
     device = device_of(model)
     with attack_mode(model, "eval"):
@@ -38,7 +44,17 @@ def input_gradients(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
 
 
 def fgsm_perturbations(model: nn.Module, images: Tensor, labels: Tensor, threat: ThreatModel) -> Tensor:
-    """What FGSM adds to each image, in evaluation mode. (B, C, H, W), (B,) -> (B, C, H, W), on the model's device."""
+    """What FGSM adds to each image, in evaluation mode.
+
+    Args:
+        model: maps images to logits.
+        images: (B, C, H, W).
+        labels: (B,).
+        threat: radius, norm and box.
+
+    Returns:
+        (B, C, H, W), in the images' units, on the model's device.
+    """
     device = device_of(model)
     return attacks.fgsm(model, images.to(device), labels.to(device), threat, bn_mode="eval").delta
 
@@ -49,6 +65,9 @@ def direction_share(vectors: Tensor, directions: Tensor) -> DirectionShare:
     Args:
         vectors: (B, C, H, W).
         directions: (n, C, H, W), such as a carrier's vectors; their span has their numerical rank.
+
+    Returns:
+        The shares, (B,), and their null.
 
     Raises:
         ConfigError: no direction but zeros, or another image shape.
@@ -67,10 +86,19 @@ def own_direction_cosine(vectors: Tensor, directions: Tensor, labels: Tensor) ->
     An attack that cancels an injected feature has a negative one. A random vector: mean 0, standard deviation
     1 / sqrt(entries). nan for zeros.
 
-    Shapes: (B, C, H, W), (classes, C, H, W), (B,) -> (B,).
+    Args:
+        vectors: (B, C, H, W).
+        directions: (classes, C, H, W).
+        labels: (B,).
+
+    Returns:
+        (B,).
+
+    Raises:
+        ConfigError: directions of another image shape.
     """
     _same_image(vectors, directions)
-    return cosine(vectors, directions[labels.to(directions.device)])
+    return map_cosine(vectors, directions[labels.to(directions.device)])
 
 
 def _same_image(vectors: Tensor, directions: Tensor) -> None:

@@ -17,6 +17,13 @@ from cotoolkit.core.errors import ModelError
 def find_layer(model: nn.Module, name: str) -> nn.Module:
     """The module of that name, as `named_modules` names it.
 
+    Args:
+        model: any network.
+        name: of the module.
+
+    Returns:
+        The module.
+
     Raises:
         ModelError: no such module.
     """
@@ -32,6 +39,13 @@ def layer_output(model: nn.Module, name: str) -> Iterator[Callable[[], Tensor]]:
     """Inside the block, the function that it gives returns what the layer put out in the latest forward pass.
 
     A copy of the output, still in the graph: an activation that works in place would overwrite the output itself.
+
+    Args:
+        model: any network.
+        name: of the layer.
+
+    Returns:
+        A context manager, whose value is the function.
 
     Raises:
         ModelError: no such layer, or, from the function, one that did not run or puts out no tensor.
@@ -59,6 +73,9 @@ def weight_layers(model: nn.Module, image: Tensor) -> list[str]:
     Args:
         model: maps images to logits.
         image: (C, H, W), any image that the model takes.
+
+    Returns:
+        Module names.
     """
     passed: list[str] = []
 
@@ -78,6 +95,13 @@ def weight_layers(model: nn.Module, image: Tensor) -> list[str]:
 
 def hidden_layers(model: nn.Module, image: Tensor) -> list[str]:
     """First, middle and last of the `weight_layers` but the one that gives the logits; fewer if it has fewer.
+
+    Args:
+        model: maps images to logits.
+        image: (C, H, W), any image that the model takes.
+
+    Returns:
+        One to three module names.
 
     Raises:
         ModelError: no convolution or linear layer before the last.

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from analyses.features.attributions.agreement import cosine
+from analyses.features.attributions.agreement import map_cosine
 from analyses.features.layers import layer_output
 from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.attacks.threat_model import ThreatModel
@@ -57,7 +57,16 @@ def default_radius(image: Tensor) -> float:
 
 
 def activations(model: nn.Module, layer: str, images: Tensor, position: Position = "centre") -> Tensor:
-    """Activations of all units of a layer, on the model's device. Shapes: (B, C, H, W) -> (B, units).
+    """Activations of all units of a layer, on the model's device.
+
+    Args:
+        model: maps images to logits.
+        layer: name of a module.
+        images: (B, C, H, W).
+        position: see `Position`.
+
+    Returns:
+        (B, units).
 
     Raises:
         ModelError: no such layer, or its output is none of (B, units), (B, tokens, units), (B, units, H, W).
@@ -74,6 +83,13 @@ def choose_units(
 
     The middle ones are nearest to the median in the order of variance. With an odd count the first half is the larger
     one; a layer with fewer units gives all of them.
+
+    Args:
+        model: maps images to logits.
+        layer: name of a module.
+        images: (B, C, H, W).
+        count: how many units.
+        position: see `Position`.
 
     Returns:
         Unit indices, by falling variance.
@@ -112,6 +128,9 @@ def maximise(
         steps: gradient steps, at least 1.
         position: see `Position`.
         box: also keep the images in [0, 1]; starts are then expected there.
+
+    Returns:
+        Images, starts and gains, on the model's device.
 
     Raises:
         ConfigError: no start, no unit, a unit that the layer lacks, no step, or a radius that is not positive.
@@ -162,6 +181,9 @@ def maximise_from_noise(
         position: see `Position`.
         seed: of the noise and the shifts; the numbers do not depend on the device.
 
+    Returns:
+        Images, starts and gains, on the model's device.
+
     Raises:
         ConfigError, ModelError: as `maximise`.
     """
@@ -198,7 +220,7 @@ def stability(changes: Tensor) -> Tensor:
     Shapes: (U, S, C, H, W) -> (U,).
     """
     first, second = torch.combinations(torch.arange(changes.shape[1], device=changes.device)).T
-    pairs = cosine(changes[:, first].flatten(0, 1), changes[:, second].flatten(0, 1))
+    pairs = map_cosine(changes[:, first].flatten(0, 1), changes[:, second].flatten(0, 1))
     return pairs.abs().reshape(len(changes), -1).mean(1)
 
 

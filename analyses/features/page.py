@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
+import pandas as pd
 from torch import Tensor, nn
 
 from analyses.core.networks import Compared, by_model, facts
+from analyses.core.statistic_registry import explained
 from analyses.features import plots
 from analyses.features.attributions.attribution import attribute
-from analyses.features.attributions.path import integrated_gradients
-from analyses.features.compare import classified_correctly, feature_table
+from analyses.features.attributions.integrated_gradients import integrated_gradients
 from analyses.features.filters import first_filters
-from analyses.features.glossary import METHODS
 from analyses.features.layers import hidden_layers
 from analyses.features.maximisation import choose_units, default_radius, maximise
+from analyses.features.observed import METHODS
+from analyses.features.table import classified_correctly, feature_table
+from analyses.features.table_statistics import STATISTICS
 from cotoolkit.pages import Report, Section
 from cotoolkit.runs.checkpoints import evaluation_points
 
@@ -37,7 +40,16 @@ MAIN = (
 
 
 def features_report(compared: Compared, points: int = 100, seed: int = 0) -> Report:
-    """Filters, maximising images, attributions and input gradients."""
+    """Filters, maximising images, attributions and input gradients.
+
+    Args:
+        compared: the networks.
+        points: test images; those that all trained networks classify correctly count, if there are ten.
+        seed: of random numbers and the bootstrap.
+
+    Returns:
+        The report, with the whole table and the meaning of all statistics as its data.
+    """
     data = evaluation_points(compared.config, compared.device).first(points)
     trained = {name: model for name, model in compared.models.items() if name != compared.start}
     right = classified_correctly(trained, data.images, data.labels)
@@ -53,13 +65,9 @@ def features_report(compared: Compared, points: int = 100, seed: int = 0) -> Rep
         seed=seed,
     )
     pair = {"clean": compared.models[compared.clean], "robust": compared.models[compared.robust]}
+    box = compared.config.box != "none"
     sections = [
-        Section(
-            "features",
-            "What the networks look for, in numbers",
-            "Means over images, units and layers.",
-            table=by_model(table, MAIN),
-        ),
+        *_numbers(table),
         Section(
             "filters",
             "First-layer filters",
@@ -67,8 +75,7 @@ def features_report(compared: Compared, points: int = 100, seed: int = 0) -> Rep
             plots.filter_figure({name: first_filters(model, images[0]) for name, model in pair.items()})[0],
             "Filters of the first layer and their spectra, clean and robust",
         ),
-        *(_maximisation(pair, layer, images, compared.config.box != "none") for layer in hidden_layers(
-            pair["clean"], images[0])),
+        *(_maximisation(pair, layer, images, box) for layer in hidden_layers(pair["clean"], images[0])),
         _attributions(pair, images, labels, seed),
         Section(
             "frequencies",
@@ -77,13 +84,32 @@ def features_report(compared: Compared, points: int = 100, seed: int = 0) -> Rep
             plots.frequency_figure(table)[0],
             "Frequency shares of the input gradient by network",
         ),
-    ]  # fmt: skip
+    ]
     lead = (
         f"{len(compared.models)} networks on {len(images)} test images"
         f"{', all of which the trained ones classify correctly' if right.sum() >= 10 else ''}; "
         f"clean reference: {compared.clean}; robust reference: {compared.robust}."
     )
-    return Report("Features", lead, sections, facts(compared, seed), {"feature_table": table})
+    tables = {"feature_table": table, "statistics": explained(STATISTICS, STATISTICS)}
+    return Report("Features", lead, sections, facts(compared, seed), tables)
+
+
+def _numbers(table: pd.DataFrame) -> list[Section]:
+    return [
+        Section(
+            "features",
+            "What the networks look for, in numbers",
+            "Means over images, units and layers.",
+            table=by_model(table, MAIN),
+        ),
+        Section(
+            "meanings",
+            "What these statistics are",
+            "Expectations are for a step from a clean to a robust network. They are ours, or, where a text names the "
+            "paper, recalled from Allen-Zhu and Li (arXiv 2005.10190).",
+            table=explained(STATISTICS, MAIN),
+        ),
+    ]
 
 
 def _maximisation(pair: Mapping[str, nn.Module], layer: str, images: Tensor, box: bool) -> Section:

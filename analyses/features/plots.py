@@ -37,6 +37,9 @@ def filter_figure(filters: Mapping[str, Tensor], units: Sequence[int] | None = N
         filters: by model name, each (units, C, h, w), as `first_filters` gives them.
         units: which to draw; None draws the first sixteen.
 
+    Returns:
+        The figure and its axes: the filters row by row, then the spectra.
+
     Raises:
         ConfigError: no filters, filters of different shapes, or of neither 1 nor 3 channels.
     """
@@ -84,6 +87,9 @@ def maximisation_figure(
         units: their indices, for the titles; U of them.
         start: which start to show.
 
+    Returns:
+        The figure and its axes, row by row.
+
     Raises:
         ConfigError: nothing to draw, other numbers of units, or images of neither 1 nor 3 channels.
     """
@@ -123,6 +129,9 @@ def attribution_figure(images: Tensor, maps: Mapping[tuple[str, str], Tensor]) -
         images: (B, C, H, W).
         maps: by (method, model), each (B, C, H, W), in the order of the columns.
 
+    Returns:
+        The figure and its axes, row by row.
+
     Raises:
         ConfigError: nothing to draw, maps of another shape, or images of neither 1 nor 3 channels.
     """
@@ -155,6 +164,9 @@ def frequency_figure(
         table: of `feature_table`.
         of: "input_gradient" or "fgsm".
         order: model names from left to right; None takes them as the table does.
+
+    Returns:
+        The figure and its axis.
 
     Raises:
         ConfigError: the table has no such statistic, or lacks a model.

@@ -32,7 +32,12 @@ def shell_shares(images: Tensor, shape: Shape = "square") -> Tensor:
     Shell k holds the coefficients (p, q), in half-cycles per image, whose radius, rounded down, is k: max(p, q) for
     square shells, sqrt(p^2 + q^2) for radial ones. An image of zeros gives nan.
 
-    Shapes: (B, C, H, W) -> (B, shells); max(H, W) square shells.
+    Args:
+        images: (B, C, H, W).
+        shape: of the shells.
+
+    Returns:
+        (B, shells), each row sums to 1; max(H, W) square shells.
     """
     height, width = images.shape[-2:]
     shell = frequency_radius(height, width, shape=shape, device=images.device).floor().long().flatten()

@@ -8,20 +8,19 @@ Tags: [S] stated in a text of the authors that was read, [R] recalled, not check
 confidence; [D] derived; [M] our choice; [P] seen in a small pilot of ours.
 """
 
-from analyses.mixtures.compare import mixture_table
-from analyses.mixtures.definition import definition
 from analyses.mixtures.edits import graft, put_back_mean, put_back_parts, random_control, remove_direction
-from analyses.mixtures.glossary import STATISTICS
+from analyses.mixtures.purification import purification_items
 from analyses.mixtures.statistics.sensitivity import gain, second_moments, sensitivity
-from analyses.mixtures.units.hidden_units import Units, units_of
+from analyses.mixtures.table import STATISTICS, mixture_table
+from analyses.mixtures.units.hidden_units import LayerUnits, units_of
 
 __all__ = [
     "STATISTICS",
-    "Units",
-    "definition",
+    "LayerUnits",
     "gain",
     "graft",
     "mixture_table",
+    "purification_items",
     "put_back_mean",
     "put_back_parts",
     "random_control",

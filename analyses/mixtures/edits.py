@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from analyses.mixtures.statistics.change import split
+from analyses.mixtures.statistics.change import split_by_reference
 from analyses.mixtures.statistics.directions import coefficients
 from analyses.mixtures.units.hidden_units import check_same_layers, units_of, with_units
 from cotoolkit.attacks.gradient import attack_mode
@@ -33,6 +33,9 @@ def remove_direction(
         directions: layer name -> u, (n_in,) of length 1.
         share: how much of it, 1 for all.
         images: (B, ...), to estimate batch norm anew.
+
+    Returns:
+        The edited copy.
     """
     rows = _rows(model)
     changed = {name: _get(rows, name) - share * torch.outer(rows[name] @ u, u) for name, u in directions.items()}
@@ -49,6 +52,9 @@ def put_back_mean(
         mixed: the network whose mixture is put back, the clean one (w).
         directions: layer name -> u, (n_in,) of length 1.
         images: (B, ...), to estimate batch norm anew.
+
+    Returns:
+        The edited copy.
     """
     rows, source = _same_rows(model, mixed)
     changed = {}
@@ -66,18 +72,21 @@ def put_back_parts(
 ) -> nn.Module:
     """Give each unit back the part of its ancestor that it lost: w'_i + v_i, or only the part of v_i along a direction.
 
-    v_i = w_i - beta_i w'_i (`split`), with units paired by index.
+    v_i = w_i - beta_i w'_i (`split_by_reference`), with units paired by index.
 
     Args:
         model: the network to change, the robust one (w').
         mixed: the network it was trained from, the clean one (w).
         layers: layers in which to put v_i back; or layer name -> u, (n_in,) of length 1, to put back <v_i, u> u.
         images: (B, ...), to estimate batch norm anew.
+
+    Returns:
+        The edited copy.
     """
     rows, source = _same_rows(model, mixed)
     changed = {}
     for name in layers:
-        part = split(_get(source, name), rows[name]).rest
+        part = split_by_reference(_get(source, name), rows[name]).rest
         if isinstance(layers, Mapping):
             part = torch.outer(part @ layers[name], layers[name])
         changed[name] = rows[name] + part
@@ -97,6 +106,12 @@ def graft(
         rank: r >= 1, of each layer's matrix of units.
         layers: which layers; None for all.
         images: (B, ...), to estimate batch norm anew.
+
+    Returns:
+        The edited copy.
+
+    Raises:
+        ConfigError: a rank below 1.
     """
     if rank < 1:
         raise ConfigError(f"rank={rank}: a graft has at least rank 1")
@@ -120,6 +135,9 @@ def random_control(model: nn.Module, edited: nn.Module, seed: int, images: Tenso
         edited: the network after it.
         seed: of the random directions.
         images: (B, ...), to estimate batch norm anew.
+
+    Returns:
+        The edited copy.
     """
     rows, target = _same_rows(model, edited)
     generator = torch.Generator().manual_seed(seed)
@@ -136,7 +154,15 @@ def random_control(model: nn.Module, edited: nn.Module, seed: int, images: Tenso
 
 
 def unedited(model: nn.Module, images: Tensor | None = None) -> nn.Module:
-    """A copy with nothing changed but batch norm estimated anew, as after every edit: what edits are compared with."""
+    """A copy with nothing changed but batch norm estimated anew, as after every edit: what edits are compared with.
+
+    Args:
+        model: any network.
+        images: (B, ...), to estimate batch norm anew.
+
+    Returns:
+        The copy.
+    """
     return _edited(model, {}, images)
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from analyses.core.networks import Compared, by_model, facts
+from analyses.core.statistic_registry import explained
 from analyses.mixtures import plots
-from analyses.mixtures.compare import mixture_table
+from analyses.mixtures.table import STATISTICS, mixture_table
 from analyses.mixtures.units.hidden_units import unit_length, units_of
 from cotoolkit.pages import Report, Section
 from cotoolkit.runs.checkpoints import evaluation_points
@@ -33,7 +36,15 @@ MAIN = (
 
 
 def mixtures_report(compared: Compared, seed: int = 0) -> Report:
-    """Weight mixtures, layer by layer."""
+    """Weight mixtures, layer by layer.
+
+    Args:
+        compared: the networks.
+        seed: of the nulls and the dictionaries.
+
+    Returns:
+        The report, with the whole table and the meaning of all statistics as its data.
+    """
     table = mixture_table(
         compared.models,
         start=compared.start,
@@ -44,25 +55,15 @@ def mixtures_report(compared: Compared, seed: int = 0) -> Report:
     )
     units = {name: _weights(model) for name, model in compared.models.items()}
     layers = _shown(list(units[compared.robust]))
-    roles = {"clean": compared.clean, "robust": compared.robust}
-    if compared.start is not None:
-        roles = {"start": compared.start, **roles}
-    pairs = [("clean", "robust"), ("start", "clean"), ("start", "robust"), ("clean", "clean")]
-    pairs = [pair for pair in pairs if set(pair) <= set(roles)]
-
-    def between(layer: str) -> dict[str, tuple[Tensor, Tensor]]:
-        return {f"{a} and {b}": (units[roles[a]][layer], units[roles[b]][layer]) for a, b in pairs}
-
     clean, robust = units[compared.clean], units[compared.robust]
     both = {layer: (clean[layer], robust[layer]) for layer in layers}
     sections = [
+        Section("mixtures", "Mixtures by network", "Means over layers.", table=by_model(table, MAIN)),
         Section(
-            "mixtures",
-            "Mixtures by network",
-            "Means over layers. Dense share: the energy of a unit that the robust reference does not explain, paired "
-            "by index (lineage), by the best match, or by the best atom of a dictionary learned from the robust units. "
-            "u₁: the direction that units have in common.",
-            table=by_model(table, MAIN),
+            "meanings",
+            "What these statistics are",
+            "Expectations are for purification, from a clean to a robust network.",
+            table=explained(STATISTICS, MAIN),
         ),
         Section(
             "layers",
@@ -71,17 +72,7 @@ def mixtures_report(compared: Compared, seed: int = 0) -> Report:
             _by_network(table, list(compared.models)),
             "Six statistics of mixture by network and layer",
         ),
-        *(
-            Section(
-                f"cosines-{layer}",
-                f"Cosines between units: layer {layer}",
-                "Above, units are paired by index, which means kinship for networks from the same start; below, by the "
-                "best one-to-one match.",
-                plots.cosine_maps(between(layer))[0],
-                f"Heat maps of cosines between units of layer {layer}",
-            )
-            for layer in layers
-        ),
+        *(_cosines(compared, units, layer) for layer in layers),
         Section(
             "histograms",
             "Clean and robust units: how alike",
@@ -96,25 +87,39 @@ def mixtures_report(compared: Compared, seed: int = 0) -> Report:
             plots.mixture_histograms(both)[0],
             "Histograms of the coefficient along the clean units' common direction",
         ),
-        *(
-            Section(
-                f"spectrum-{layer}",
-                f"Spectrum: layer {layer}",
-                "Of unit-normalised weights, and of the change from the clean to the robust network.",
-                plots.spectra(
-                    {
-                        "clean": unit_length(clean[layer]),
-                        "robust": unit_length(robust[layer]),
-                        "robust less clean": robust[layer] - clean[layer],
-                    }
-                )[0],
-                f"Share of energy by singular direction of layer {layer}",
-            )
-            for layer in layers
-        ),
+        *(_spectrum(layer, *pair) for layer, pair in both.items()),
     ]
     lead = f"{len(compared.models)} networks; clean reference: {compared.clean}; robust reference: {compared.robust}."
-    return Report("Weight mixtures", lead, sections, facts(compared, seed), {"mixture_table": table})
+    data = {"mixture_table": table, "statistics": explained(STATISTICS, STATISTICS)}
+    return Report("Weight mixtures", lead, sections, facts(compared, seed), data)
+
+
+def _cosines(compared: Compared, units: Mapping[str, Mapping[str, Tensor]], layer: str) -> Section:
+    roles = {"clean": compared.clean, "robust": compared.robust}
+    if compared.start is not None:
+        roles["start"] = compared.start
+    pairs = [("clean", "robust"), ("start", "clean"), ("start", "robust"), ("clean", "clean")]
+    weights = {role: units[name][layer] for role, name in roles.items()}
+    between = {f"{a} and {b}": (weights[a], weights[b]) for a, b in pairs if {a, b} <= set(roles)}
+    return Section(
+        f"cosines-{layer}",
+        f"Cosines between units: layer {layer}",
+        "Above, units are paired by index, which means kinship for networks from the same start; below, by the best "
+        "one-to-one match.",
+        plots.cosine_maps(between)[0],
+        f"Heat maps of cosines between units of layer {layer}",
+    )
+
+
+def _spectrum(layer: str, clean: Tensor, robust: Tensor) -> Section:
+    matrices = {"clean": unit_length(clean), "robust": unit_length(robust), "robust less clean": robust - clean}
+    return Section(
+        f"spectrum-{layer}",
+        f"Spectrum: layer {layer}",
+        "Of unit-normalised weights, and of the change from the clean to the robust network.",
+        plots.weight_spectra(matrices)[0],
+        f"Share of energy by singular direction of layer {layer}",
+    )
 
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:
@@ -129,7 +134,7 @@ def _shown(layers: list[str]) -> list[str]:
 
 def _by_network(table: pd.DataFrame, names: list[str]) -> Figure:
     """A point per network, in their order, with their names."""
-    figure, axes = plots.series(
+    figure, axes = plots.checkpoint_series(
         table, {name: float(place) for place, name in enumerate(names)}, _measured(table, MAIN[:6])
     )
     for axis in axes:

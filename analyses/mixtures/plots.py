@@ -27,7 +27,7 @@ from analyses.mixtures.statistics.matching import (
     matched_null,
     random_cosine,
 )
-from analyses.mixtures.statistics.spectrum import energies, spectrum
+from analyses.mixtures.statistics.spectrum import energies, weight_spectrum
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.plotting.style import STYLE
 
@@ -71,6 +71,9 @@ def cosine_histograms(pairs: Mapping[str, tuple[Tensor, Tensor]], seed: int = 0)
     Args:
         pairs: title -> two weights of the same shape.
         seed: of the shuffled coordinates of the matched null.
+
+    Returns:
+        The figure and its axes, one per pair.
     """
     bins = np.linspace(0, 1, 31)
     with _panels(len(pairs), width=3.4, height=2.9) as (figure, axes):
@@ -95,7 +98,7 @@ def cosine_histograms(pairs: Mapping[str, tuple[Tensor, Tensor]], seed: int = 0)
     return figure, axes
 
 
-def series(table: pd.DataFrame, positions: Mapping[str, float], statistics: Sequence[str]) -> Drawn:
+def checkpoint_series(table: pd.DataFrame, positions: Mapping[str, float], statistics: Sequence[str]) -> Drawn:
     """Statistics over checkpoints, a panel for each, a line per layer; dotted in the same colour: the null.
 
     Tables of several seeds, put under each other with a column `seed`, give a thin line per seed and their mean.
@@ -104,6 +107,9 @@ def series(table: pd.DataFrame, positions: Mapping[str, float], statistics: Sequ
         table: of `mixture_table`.
         positions: model name -> where it stands, such as its iteration; other models are left out.
         statistics: which, of `STATISTICS`.
+
+    Returns:
+        The figure and its axes, one per statistic.
 
     Raises:
         ConfigError: a statistic, or all positions, that the table lacks.
@@ -184,12 +190,15 @@ def mixture_histograms(layers: Mapping[str, tuple[Tensor, Tensor]]) -> Drawn:
     return figure, axes
 
 
-def spectra(matrices: Mapping[str, Tensor], seed: int = 0) -> Drawn:
+def weight_spectra(matrices: Mapping[str, Tensor], seed: int = 0) -> Drawn:
     """Share of the energy in each singular direction, a line per matrix, with a random matrix of the first one's shape.
 
     Args:
         matrices: label -> weights, or changes of weights; unit-normalise weights before.
         seed: of the random matrix.
+
+    Returns:
+        The figure and its axis.
     """
     shape = next(iter(matrices.values())).shape
     random = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
@@ -205,7 +214,7 @@ def spectra(matrices: Mapping[str, Tensor], seed: int = 0) -> Drawn:
                 marker=None if is_random else MARKERS[index % len(MARKERS)],
                 markevery=max(1, len(share) // 12),
                 ms=4,
-                label=f"{label} (effective rank {spectrum(matrix).effective_rank:.1f})",
+                label=f"{label} (effective rank {weight_spectrum(matrix).effective_rank:.1f})",
             )
         axes[0].set(yscale="log", xlabel="singular direction", ylabel="share of the energy")
         axes[0].legend(frameon=False)

@@ -1,13 +1,25 @@
 """Feature purification in the world of its theory: data with a known dictionary, a two-layer network, its claims.
 
 After Allen-Zhu & Li, arXiv 2005.10190, "Feature Purification: How Adversarial Training Performs Robust Deep Learning".
-`run_experiment` gives tables, `judge` claims checked on them, `plots` the figures.
+`STUDY` is the experiment that `cotoolkit analyse purification` runs; `run_setting` gives the tables of one setting.
 """
 
-from analyses.purification.experiment import run_experiment, run_setting
-from analyses.purification.predictions import judge
-from analyses.purification.setting import Scale, Setting, settings
-from analyses.purification.tables import Tables
-from analyses.purification.world import SparseCoding, World
+from analyses.purification.claims import CLAIMS
+from analyses.purification.plan import PLANS, SyntheticSetting, TheoryPlan
+from analyses.purification.results import TheoryResults
+from analyses.purification.study import STUDY, run_setting
+from analyses.purification.synthetic_world.synthetic_data import SparseCoding, SyntheticWorld
+from analyses.purification.tables import TheoryTables
 
-__all__ = ["Scale", "Setting", "SparseCoding", "Tables", "World", "judge", "run_experiment", "run_setting", "settings"]
+__all__ = [
+    "CLAIMS",
+    "PLANS",
+    "STUDY",
+    "SparseCoding",
+    "SyntheticSetting",
+    "SyntheticWorld",
+    "TheoryPlan",
+    "TheoryResults",
+    "TheoryTables",
+    "run_setting",
+]

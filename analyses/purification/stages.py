@@ -9,14 +9,14 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from analyses.purification.attack import Attack
-from analyses.purification.baselines import Baseline, baselines, train_baselines
-from analyses.purification.coefficients import unit_statistics, units
-from analyses.purification.network import SymmetricNet
-from analyses.purification.robustness import PGD_STEPS, Probe, accuracy, pgd_accuracy
-from analyses.purification.setting import Setting
-from analyses.purification.training import initial_weights, products, train
-from analyses.purification.world import World, generators
+from analyses.purification.measures.coefficients import unit_statistics, units
+from analyses.purification.measures.robustness import PGD_STEPS, JudgedPoints, accuracy, pgd_accuracy
+from analyses.purification.plan import SyntheticSetting
+from analyses.purification.synthetic_world.ball_attack import BallAttack
+from analyses.purification.synthetic_world.baselines import Baseline, train_baselines, untrained_baselines
+from analyses.purification.synthetic_world.network import SymmetricNet
+from analyses.purification.synthetic_world.synthetic_data import SyntheticWorld, generators
+from analyses.purification.synthetic_world.training import initial_weights, products, train_networks
 
 MOMENTS = 12
 """How often a phase is looked at for its time course."""
@@ -27,11 +27,9 @@ COURSE_POINTS = 1000
 FIRST, AFTER, SECOND = 0, 1, 2
 """Streams of samples: of clean training, of all that follows it, and of the second network."""
 
-Report = Callable[[str], None]
-
 
 @dataclass(frozen=True)
-class Moment:
+class CourseMoment:
     """One look at a phase of training.
 
     Attributes:
@@ -62,39 +60,42 @@ class Stages:
         course: what was seen on the way of `clean` and `fgm`.
     """
 
-    setting: Setting
+    setting: SyntheticSetting
     seeds: Sequence[int]
-    world: World
+    world: SyntheticWorld
     weights: dict[str, Tensor] = field(default_factory=dict)
     models: dict[str, Baseline] = field(default_factory=dict)
     products: dict[str, int] = field(default_factory=dict)
-    course: list[Moment] = field(default_factory=list)
-
-    def title(self, doing: str) -> str:
-        """What is being done, and to which setting and seeds."""
-        return f"{self.setting.name}, seed {', '.join(map(str, self.seeds))}: {doing}"
+    course: list[CourseMoment] = field(default_factory=list)
 
     def net(self, stage: str) -> SymmetricNet:
         """The network of a stage, with the bias that clean training ends with."""
         return self.setting.net(self.weights[stage])
 
 
-def train_stages(setting: Setting, seeds: Sequence[int], device: str, report: Report) -> Stages:
+def train_stages(setting: SyntheticSetting, seeds: Sequence[int], device: str) -> Stages:
     """Train everything a setting asks for.
 
     A seed's world, weights and samples depend on that seed alone, not on which seeds run beside it. Stages that are
     compared with each other see the same samples.
+
+    Args:
+        setting: what to train.
+        seeds: whose networks are trained side by side.
+        device: as torch names it.
+
+    Returns:
+        The weights of all stages, and what was seen on the way.
     """
-    world = World.draw(setting.coding, seeds, device)
+    world = SyntheticWorld.draw(setting.coding, seeds, device)
     first = initial_weights(seeds, setting.m, setting.d, device=device)
     stages = Stages(setting, seeds, world, {"initial": first})
     w = stages.weights
-    fgm = Attack("l2", setting.radius)
+    fgm = BallAttack("l2", setting.radius)
 
-    def stage(name: str, start: str, steps: int, attack: Attack | None = None, stream: int = AFTER) -> None:
-        report(stages.title(f"training {name}"))
+    def stage(name: str, start: str, steps: int, attack: BallAttack | None = None, stream: int = AFTER) -> None:
         stages.products[name] = steps * products(attack)
-        w[name] = train(
+        w[name] = train_networks(
             w[start],
             world,
             generators(seeds, "order", stream, device),
@@ -106,31 +107,30 @@ def train_stages(setting: Setting, seeds: Sequence[int], device: str, report: Re
             watch=_watcher(stages, name, steps, probe) if name in ("clean", "fgm") else None,
         )
 
-    probe = Probe.draw(world, COURSE_POINTS, generators(seeds, "probe", 0, device))
+    probe = JudgedPoints.draw(world, COURSE_POINTS, generators(seeds, "probe", 0, device))
     stage("clean", "initial", setting.clean_steps, stream=FIRST)
     stage("fgm", "clean", setting.adversarial_steps, fgm)
     if setting.full:
         w["second_initial"] = initial_weights(seeds, setting.m, setting.d, draw=2, device=device)
         stage("second", "second_initial", setting.clean_steps, stream=SECOND)
         stage("clean_on", "clean", setting.adversarial_steps)
-        stage("linf", "clean", setting.adversarial_steps, Attack("linf", setting.linf_radius))
-        stage("pgd", "clean", setting.short_steps, Attack("l2", setting.radius, PGD_STEPS))
+        stage("linf", "clean", setting.adversarial_steps, BallAttack("linf", setting.linf_radius))
+        stage("pgd", "clean", setting.short_steps, BallAttack("l2", setting.radius, PGD_STEPS))
         stage("scratch", "initial", setting.clean_steps, fgm, stream=FIRST)
-        _train_models(stages, device, report)
+        _train_models(stages, device)
     return stages
 
 
-def _train_models(stages: Stages, device: str, report: Report) -> None:
+def _train_models(stages: Stages, device: str) -> None:
     setting, world = stages.setting, stages.world
 
     def samples(stream: int) -> list[torch.Generator]:
         return generators(stages.seeds, "order", stream, device)
 
-    report(stages.title("training low-complexity models"))
     learn = partial(train_baselines, world=world, steps=setting.model_steps, batch=setting.batch)
-    clean = learn(baselines(world, stages.weights["initial"]), randoms=samples(FIRST))
+    clean = learn(untrained_baselines(world, stages.weights["initial"]), randoms=samples(FIRST))
     longer = learn(clean, randoms=samples(AFTER))
-    robust = learn(clean, randoms=samples(AFTER), attack=Attack("l2", setting.radius))
+    robust = learn(clean, randoms=samples(AFTER), attack=BallAttack("l2", setting.radius))
     stages.models = {
         name + way: model
         for way, models in {"": clean, "+on": longer, "+at": robust}.items()
@@ -138,7 +138,7 @@ def _train_models(stages: Stages, device: str, report: Report) -> None:
     }
 
 
-def _watcher(stages: Stages, phase: str, steps: int, probe: Probe) -> Callable[[int, Tensor], None]:
+def _watcher(stages: Stages, phase: str, steps: int, probe: JudgedPoints) -> Callable[[int, Tensor], None]:
     setting = stages.setting
     every = max(steps // MOMENTS, 1)
 
@@ -152,6 +152,6 @@ def _watcher(stages: Stages, phase: str, steps: int, probe: Probe) -> Callable[[
         seen = unit_statistics(units(weights, stages.world), setting.k)
         statistics = {name: seen[name] for name in ("alpha", "mixture", "epsilon")}
         statistics |= {"accuracy": accuracy(net, probe), "pgd": pgd_accuracy(net, probe, setting.radius)}
-        stages.course.append(Moment(phase, step, statistics))
+        stages.course.append(CourseMoment(phase, step, statistics))
 
     return look

@@ -11,21 +11,24 @@ Each begins with the columns setting, role, d and k.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 
 import pandas as pd
 import torch
 from torch import Tensor
 
-from analyses.purification.attack import Attack, Scorer
-from analyses.purification.coefficients import Units, unit_statistics, units
-from analyses.purification.edits import edit_statistics, transfer_statistics
-from analyses.purification.movement import angles, initial_statistics, movement_statistics, purification_ratio
-from analyses.purification.network import SymmetricNet
-from analyses.purification.robustness import (
+from analyses.purification.measures.coefficients import DictionaryUnits, unit_statistics, units
+from analyses.purification.measures.edits import edit_statistics, transfer_statistics
+from analyses.purification.measures.movement import (
+    initial_statistics,
+    movement_statistics,
+    purification_ratio,
+    unit_angles,
+)
+from analyses.purification.measures.robustness import (
     MULTIPLES,
-    Probe,
+    JudgedPoints,
     accuracy,
     contents,
     curves,
@@ -35,7 +38,9 @@ from analyses.purification.robustness import (
     pgd_accuracy,
 )
 from analyses.purification.stages import Stages
-from analyses.purification.world import World
+from analyses.purification.synthetic_world.ball_attack import BallAttack, Scorer
+from analyses.purification.synthetic_world.network import SymmetricNet
+from analyses.purification.synthetic_world.synthetic_data import SyntheticWorld
 
 SHOWN_QUANTILES = (0.9, 0.5, 0.1)
 """Units whose coefficients are kept: at these quantiles of |alpha| among the pure units of the clean net."""
@@ -47,7 +52,7 @@ Statistics = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Tables:
+class TheoryTables:
     """The tables of one setting, or of several, one below the other."""
 
     scalars: pd.DataFrame
@@ -61,15 +66,34 @@ class Tables:
         """Of the tables."""
         return [field.name for field in fields(cls)]
 
+    def stacked(self) -> pd.DataFrame:
+        """All in one table, told apart by the column `table`; truth values as 0 and 1."""
+        named: list[pd.DataFrame] = []
+        for name in self.names():
+            frame: pd.DataFrame = getattr(self, name)
+            named.append(frame.astype(dict.fromkeys(frame.select_dtypes("bool"), int)).assign(table=name))
+        return pd.concat(named, ignore_index=True)
+
     @classmethod
-    def joined(cls, parts: Sequence[Tables]) -> Tables:
-        """Tables of several settings, one below the other."""
-        columns = {name: [getattr(part, name) for part in parts] for name in cls.names()}
-        return cls(**{name: pd.concat(frames, ignore_index=True) for name, frames in columns.items()})
+    def unstacked(cls, data: pd.DataFrame) -> TheoryTables:
+        """From what `stacked` gives, also from a part of its rows, and back from CSV."""
+        parts = {}
+        for name in cls.names():
+            rows = data[data["table"] == name].drop(columns="table").dropna(axis="columns", how="all")
+            parts[name] = rows.astype(dict.fromkeys({"seed", "unit", "atom"} & set(rows), int)).reset_index(drop=True)
+        return cls(**parts)
 
 
-def tables(stages: Stages, probe: Probe) -> Tables:
-    """Everything worth knowing of trained stages, judged on fresh points."""
+def theory_tables(stages: Stages, probe: JudgedPoints) -> TheoryTables:
+    """Everything worth knowing of trained stages.
+
+    Args:
+        stages: what training left behind.
+        probe: fresh points to judge on.
+
+    Returns:
+        The tables of one setting.
+    """
     setting, seeds = stages.setting, stages.seeds
     found = {stage: units(w, stages.world) for stage, w in stages.weights.items() if not stage.endswith("initial")}
     scalars = [
@@ -96,10 +120,12 @@ def tables(stages: Stages, probe: Probe) -> Tables:
         frame.insert(1, "role", setting.role)
         frame.insert(2, "d", setting.d)
         frame.insert(3, "k", setting.k)
-    return Tables(**frames)
+    return TheoryTables(**frames)
 
 
-def _statistics(stages: Stages, found: Mapping[str, Units], probe: Probe) -> Iterator[tuple[str, Statistics]]:
+def _statistics(
+    stages: Stages, found: Mapping[str, DictionaryUnits], probe: JudgedPoints
+) -> Iterator[tuple[str, Statistics]]:
     setting, world, w = stages.setting, stages.world, stages.weights
     alive = found["clean"].alive
     for stage, taken_apart in found.items():
@@ -132,7 +158,7 @@ def _statistics(stages: Stages, found: Mapping[str, Units], probe: Probe) -> Ite
         yield name, _robustness(model, probe, setting.radius)
 
 
-def _robustness(net: Scorer, probe: Probe, radius: float) -> Statistics:
+def _robustness(net: Scorer, probe: JudgedPoints, radius: float) -> Statistics:
     return {
         "accuracy_clean": accuracy(net, probe),
         "accuracy_universal": moved_accuracy(net, probe, "universal", radius),
@@ -142,15 +168,15 @@ def _robustness(net: Scorer, probe: Probe, radius: float) -> Statistics:
     }
 
 
-def _contents(net: SymmetricNet, probe: Probe, world: World, radius: float) -> Statistics:
+def _contents(net: SymmetricNet, probe: JudgedPoints, world: SyntheticWorld, radius: float) -> Statistics:
     parts = [
-        contents(Attack("l2", radius).perturb(net.input_gradient, part.batch.x, part.batch.y), part.batch, world)
+        contents(BallAttack("l2", radius).perturb(net.input_gradient, part.batch.x, part.batch.y), part.batch, world)
         for part in probe.blocks()
     ]
     return {name: torch.stack([part[name] for part in parts]).mean(0) for name in parts[0]}
 
 
-def _curves(stages: Stages, probe: Probe) -> Iterator[dict[str, object]]:
+def _curves(stages: Stages, probe: JudgedPoints) -> Iterator[dict[str, object]]:
     radius = stages.setting.radius
     for stage in BEFORE_AFTER:
         for attack, values in curves(stages.net(stage), probe, [radius * multiple for multiple in MULTIPLES]).items():
@@ -160,7 +186,7 @@ def _curves(stages: Stages, probe: Probe) -> Iterator[dict[str, object]]:
                     yield {**place, "seed": seed, "accuracy": value}
 
 
-def _neurons(stages: Stages, found: Mapping[str, Units]) -> pd.DataFrame:
+def _neurons(stages: Stages, found: Mapping[str, DictionaryUnits]) -> pd.DataFrame:
     """Of the first seed; ratio and angle compare a unit of this stage with itself after clean training."""
     clean = stages.weights["clean"][0]
     frames = []
@@ -178,14 +204,14 @@ def _neurons(stages: Stages, found: Mapping[str, Units]) -> pd.DataFrame:
             "alive_clean": found["clean"].alive[0].cpu().numpy(),
             "pure_clean": found["clean"].pure[0].cpu().numpy(),
             "ratio": purification_ratio(clean, weights).cpu().numpy(),
-            "angle_clean": angles(clean, weights).cpu().numpy(),
-            "angle_initial": angles(stages.weights["initial"][0], weights).cpu().numpy(),
+            "angle_clean": unit_angles(clean, weights).cpu().numpy(),
+            "angle_initial": unit_angles(stages.weights["initial"][0], weights).cpu().numpy(),
         }
         frames.append(pd.DataFrame(columns).assign(stage=stage).rename_axis("unit").reset_index())
     return pd.concat(frames, ignore_index=True)
 
 
-def _coefficients(stages: Stages, found: Mapping[str, Units]) -> pd.DataFrame:
+def _coefficients(stages: Stages, found: Mapping[str, DictionaryUnits]) -> pd.DataFrame:
     clean = found["clean"]
     pure = clean.pure[0].nonzero().squeeze(1)
     ranked = pure[clean.alpha[0][pure].abs().argsort()].tolist()

@@ -10,7 +10,7 @@ NOT_REPRODUCED: tuple[NotReproduced, ...] = (
     NotReproduced(
         "across_break at scale smoke",
         "two rounds of six arms and the measures of all their checkpoints take far more than the three minutes that a "
-        "figure may cost there; the gallery of the studies has it, made by `cotoolkit analyse across-break`",
+        "figure may cost there; `cotoolkit analyse across-break` makes it",
     ),
     NotReproduced(
         "Cartoon of a pure feature and its dense mixture",

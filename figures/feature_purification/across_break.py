@@ -1,107 +1,91 @@
-"""Purification across the break: do mixtures fall while FGSM training is robust, and come back when it breaks?
-
-A question of ours that neither paper asks; study, measures and claims are those of `breakpoint_mixtures`. There is no
-plan at scale smoke: its seven runs a seed and their measures would take more time than all other figures of this paper.
-"""
+"""Purification across the breakpoint: do mixtures fall while FGSM training is robust, and come back when it breaks?"""
 
 from __future__ import annotations
 
-import dataclasses
-
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analyses.breakpoint_mixtures.answers import answers
-from analyses.breakpoint_mixtures.arms import AFTER, BEFORE, PLANS
-from analyses.breakpoint_mixtures.lookup import MIXTURES, Lookup
-from analyses.breakpoint_mixtures.plots import PANELS, TICKS
-from analyses.breakpoint_mixtures.study import run_plan
-from analyses.core.claims import ClaimResult
-from analyses.core.runner import StudyRunner
+from analyses.breakpoint_mixtures.plan import AFTER, BEFORE
+from analyses.breakpoint_mixtures.results import MIXTURES, BreakpointResults
 from cotoolkit.plotting.style import METHOD_STYLES, PAGE
-from cotoolkit.studies.scale import Scale
-from cotoolkit.studies.study import Study
 from figures.elements import mark_breakpoint, new_figure, seed_band
-from figures.recipe import Recipe
-
-STUDIES: dict[Scale, tuple[Study, ...]] = {"laptop": (PLANS["laptop"].first_round(),)}
-"""The first round; the second depends on where its runs break."""
-
-EDITS = ("none", "graft_4", "graft_4_random", "graft_full", "remove_clean_u1")
-
-USED = frozenset(
-    [
-        *PANELS,
-        *MIXTURES,
-        ("gain", "gain_carrier"),
-        ("gain", "gain_scrambled"),
-        *(("edit", f"{protocol}_{edit}") for protocol in ("pgd-10", "fgsm") for edit in EDITS),
-    ]
+from figures.feature_purification.across_break_data import (
+    RECIPES_OF,
+    claims_of_groups,
+    has_statistic,
+    results_by_group,
+    table_of_measures,
 )
-"""Part and statistic of what is drawn or claimed."""
+
+PANELS = {
+    ("accuracy", "pgd-10"): "PGD-10 accuracy",
+    ("mixtures", "dense_lineage"): "dense share of units",
+    ("mixtures", "energy_own_u1"): "energy along own u₁",
+    ("mixtures", "energy_clean_u1"): "energy along clean u₁",
+    ("features", "input_gradient_high_share"): "gradient, high frequencies",
+    ("features", "input_gradient_direction_share"): "gradient in carriers' span",
+}
+
+ARMS = ("fgsm", "n_fgsm", "gradalign", "pgd", "standard")
+
+TICKS = (-128, -16, -4, 0, 4, 16, 64)
+
+GAINS = (("gain", "gain_carrier"), ("gain", "gain_scrambled"))
+
+EDITS = tuple(
+    ("edit", f"{protocol}_{edit}")
+    for protocol in ("pgd-10", "fgsm")
+    for edit in ("none", "graft_4", "graft_4_random", "graft_full", "remove_clean_u1")
+)
 
 
-def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
-    """What is used of the study's measures."""
-    return used(run_plan(PLANS[scale], runner).measures).assign(scale=scale)
-
-
-def used(measures: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `USED`; of edits those of all layers together, of gains those at the two offsets compared."""
-    chosen = pd.MultiIndex.from_frame(measures[["part", "statistic"]]).isin(list(USED))
-    whole = (measures["part"] != "edit") | (measures["layer"] == "")
-    compared = (measures["part"] != "gain") | measures["offset"].isin([BEFORE, AFTER])
-    columns = ["world", "seed", "arm", "offset", "part", "layer", "statistic", "value"]
-    return measures.loc[chosen & whole & compared, columns].reset_index(drop=True)
-
-
-def _read(data: pd.DataFrame) -> pd.DataFrame:
-    """As the study has it: "no layer" is an empty text, which CSV files lose."""
-    return data.assign(layer=data["layer"].astype(object).where(data["layer"].notna(), ""))
+def _used(measures: pd.DataFrame) -> pd.Series[bool]:
+    """What is drawn or claimed; of edits those of all layers together, of gains those at the two offsets compared."""
+    edits = has_statistic(measures, EDITS) & (measures["layer"] == "")
+    gains = has_statistic(measures, GAINS) & measures["offset"].isin([BEFORE, AFTER])
+    return has_statistic(measures, [*PANELS, *MIXTURES]) | edits | gains
 
 
 def draw(data: pd.DataFrame) -> Figure:
-    """Statistics of five arms against iterations since the break of FGSM; linear within 4 iterations of it."""
-    measures = _read(data)
-    look = Lookup(measures, measures["world"].iloc[0])
-    figure, axes = new_figure(PAGE, 3.9, 2, 3, sharex=True)
-    for axis, ((part, statistic), title) in zip(axes.flat, PANELS.items(), strict=True):
-        for arm in ("fgsm", "n_fgsm", "gradalign", "pgd", "standard"):
-            label, colour, line = METHOD_STYLES[arm]
-            offsets = sorted(look.rows(arm, part, statistic)["offset"].dropna().unique())
-            rows = [look.at(arm, int(offset), part, statistic).rename(offset) for offset in offsets]
-            shown = (
-                pd.concat(rows, axis=1).melt(var_name="offset") if rows else pd.DataFrame(columns=["offset", "value"])
-            )
-            seed_band(axis, shown, "offset", "value", colour=colour, line=line, marker=".", label=label)
-        mark_breakpoint(axis, 0, named=False)
-        axis.set_xscale("symlog", linthresh=4)
-        axis.set_xticks(TICKS, [str(tick) for tick in TICKS])
-        axis.minorticks_off()
-        axis.set(title=title)
-    for axis in axes[1]:
+    """Statistics of five arms against iterations since the breakpoint of FGSM; linear within 4 iterations of it."""
+    found = results_by_group(data)
+    figure, axes = new_figure(PAGE, 3.9 * len(found), 2 * len(found), 3, sharex=True, squeeze=False)
+    for index, (group, results) in enumerate(found.items()):
+        rows = axes[2 * index : 2 * index + 2]
+        for axis, ((part, statistic), title) in zip(rows.flat, PANELS.items(), strict=True):
+            _course(axis, results, part, statistic)
+            axis.set(title=title)
+        for axis in rows[:, 0]:
+            axis.set(ylabel="share" if len(found) == 1 else f"{group}: share")
+    for axis in axes[-1]:
         axis.set(xlabel="iterations since the break")
-    for axis in axes[:, 0]:
-        axis.set(ylabel="share")
     figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """The study's own."""
-    measures = _read(data)
-    return [
-        dataclasses.replace(found, claim=dataclasses.replace(found.claim, source="ours: conjecture [M]"))
-        for found in answers(measures, measures["world"].iloc[0])
-    ]
+def _course(axis: Axes, results: BreakpointResults, part: str, statistic: str) -> None:
+    for arm in ARMS:
+        label, colour, line = METHOD_STYLES[arm]
+        offsets = sorted(results.rows(arm, part, statistic)["offset"].dropna().unique())
+        rows = [results.at(arm, int(offset), part, statistic).rename(offset) for offset in offsets]
+        shown = (
+            pd.concat(rows, axis=1).melt(var_name="offset")
+            if rows
+            else pd.DataFrame(columns=["offset", "value"], dtype=float)
+        )
+        seed_band(axis, shown, "offset", "value", colour=colour, line=line, marker=".", label=label)
+    mark_breakpoint(axis, 0, named=False)
+    axis.set_xscale("symlog", linthresh=4)
+    axis.set_xticks(TICKS, [str(tick) for tick in TICKS])
+    axis.minorticks_off()
 
 
-RECIPE = Recipe(
-    name="feature_purification/across_break",
+RECIPE = RECIPES_OF.recipe(
+    "feature_purification/across_break",
     shows="Weight mixtures, input gradients and robustness of five methods around the break of FGSM training",
     item="ours: purification across the break",
-    studies=STUDIES,
-    collect=collect,
+    table=table_of_measures(_used),
     draw=draw,
-    claims=claims,
+    claims=claims_of_groups(),
 )

@@ -11,15 +11,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.claims import ClaimTable, claim
 from analyses.core.runner import StudyRunner
 from cotoolkit.plotting.style import BLUE, GREEN, GREY, PAGE, VERMILION
 from cotoolkit.studies.scale import Scale
 from figures.elements import category_axis, new_figure, seed_points, zero_line
-from figures.feature_purification.deep import STUDIES, part_of
+from figures.feature_purification.experiments.deep_networks import STUDIES, part_of
+from figures.feature_purification.experiments.deep_results import DeepResults
 from figures.recipe import Recipe
-
-SOURCE = "paper [S]: talk abstracts, ordering; threshold ours"
 
 PAIRS = {
     "start-clean": ("w₀, w", VERMILION, "o"),
@@ -34,19 +33,13 @@ def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     return part_of(scale, runner, "angles")
 
 
-def by_layer(data: pd.DataFrame, pair: str, statistic: str = "median") -> pd.DataFrame:
-    """Rows are seeds, columns layers in their order."""
-    rows = data[(data["pair"] == pair) & (data["statistic"] == statistic)]
-    table = rows.pivot_table(index="seed", columns="layer", values="value")
-    return table[list(rows["layer"].unique())]
-
-
 def draw(data: pd.DataFrame) -> Figure:
     """Median angle of a layer's units for each pair of networks; dotted: the angle of random vectors' mean |cos|."""
+    deep = DeepResults(data)
     entries = data.groupby("layer", sort=False)["entries"].first()
     figure, axis = new_figure(PAGE, 2.6)
     for index, (pair, (label, colour, marker)) in enumerate(PAIRS.items()):
-        table = by_layer(data, pair)
+        table = deep.angles_by_layer(pair)
         for place, layer in enumerate(table.columns):
             shown = label if place == 0 else ""
             seed_points(axis, place + 0.2 * (index - 1.5), table[layer].tolist(), colour, marker=marker, label=shown)
@@ -61,49 +54,40 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """Each a mean over layers."""
-    angle = {pair: by_layer(data, pair).mean(axis=1) for pair in (*PAIRS, "start-scratch")}
-    return [
-        check(
-            Claim(
-                "order", "purifying turns units less than learning did", "median angle (w, w′) less (w0, w), degrees",
-                "below", -10.0, 0.0, SOURCE,
-            ),
-            angle["clean-robust"] - angle["start-clean"],
+CLAIMS: ClaimTable[DeepResults] = ClaimTable(
+    rows=(
+        claim(
+            "order", "purifying turns units less than learning did", "median angle (w, w′) less (w0, w), degrees",
+            value=lambda deep: deep.angle("clean-robust") - deep.angle("start-clean"), below=-10.0,
+            source="paper [S]: talk abstracts, ordering; threshold ours",
         ),
-        check(
-            Claim(
-                "far", "clean training ends far from the start", "median angle (w0, w), degrees", "above", 60.0, 0.0,
-                "paper [S]: nearly zero correlation; threshold ours",
-            ),
-            angle["start-clean"],
+        claim(
+            "far", "clean training ends far from the start", "median angle (w0, w), degrees",
+            value=lambda deep: deep.angle("start-clean"), above=60.0,
+            source="paper [S]: nearly zero correlation; threshold ours",
         ),
-        check(
-            Claim(
-                "kept", "most of most units is kept: w = βw′ + v with ‖βw′‖ > ‖v‖",
-                "share of units with (w, w′) below 45°", "above", 0.5, 0.0, "paper [S]: talk form; threshold ours",
-            ),
-            by_layer(data, "clean-robust", "within_45").mean(axis=1),
+        claim(
+            "kept", "most of most units is kept: w = βw′ + v with ‖βw′‖ > ‖v‖",
+            "share of units with (w, w′) below 45°",
+            value=lambda deep: deep.angles_by_layer("clean-robust", "within_45").mean(axis=1), above=0.5,
+            source="paper [S]: talk form; threshold ours",
         ),
-        check(
-            Claim(
-                "not_drift", "adversarial training turns units more than clean training for as long",
-                "median angle (w, w′) less (w, w after more clean training), degrees", "above", 5.0, 0.0,
-                "ours: control [M]",
-            ),
-            angle["clean-robust"] - angle["clean-longer"],
+        claim(
+            "not_drift", "adversarial training turns units more than clean training for as long",
+            "median angle (w, w′) less (w, w after more clean training), degrees",
+            value=lambda deep: deep.angle("clean-robust") - deep.angle("clean-longer"), above=5.0,
+            source="ours: control [M]",
         ),
-        check(
-            Claim(
-                "global", "adversarial training from the start leads as far from it as clean training",
-                "|median angle (w0, adversarial from w0) less (w0, w)|, degrees", "below", 10.0, 0.0,
-                "ours: recollected [R-low], global purification",
-            ),
-            (angle["start-scratch"] - angle["start-clean"]).abs(),
+        claim(
+            "global", "adversarial training from the start leads as far from it as clean training",
+            "|median angle (w0, adversarial from w0) less (w0, w)|, degrees",
+            value=lambda deep: (deep.angle("start-scratch") - deep.angle("start-clean")).abs(), below=10.0,
+            source="ours: recollected [R-low], global purification",
         ),
-    ]  # fmt: skip
-
+    ),
+    read=DeepResults,
+)  # fmt: skip
+"""Each a mean over layers."""
 
 RECIPE = Recipe(
     name="feature_purification/angles",
@@ -112,5 +96,5 @@ RECIPE = Recipe(
     studies=STUDIES,
     collect=collect,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

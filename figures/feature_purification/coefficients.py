@@ -9,23 +9,17 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import ClaimResult
-from analyses.core.runner import StudyRunner
-from analyses.purification.tables import SHOWN_QUANTILES
+from analyses.core.study import Findings
+from analyses.purification.plan import TheoryPlan
+from analyses.purification.tables import SHOWN_QUANTILES, TheoryTables
 from cotoolkit.plotting.style import PAGE
-from cotoolkit.studies.scale import Scale
 from figures.elements import new_figure
-from figures.feature_purification.theory import STAGES, STUDIES, collect_largest, judged, tables_of
-from figures.recipe import Recipe
-
-KEYS = (
-    "P2-pure", "P2-coverage", "P3-sign", "P3-density", "P3-accumulated", "P8-mixture", "P8-feature", "P8-participation",
-)  # fmt: skip
+from figures.feature_purification.experiments.synthetic_world import RECIPES_OF, STAGES, largest_setting, theory_claims
 
 
-def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
+def _used(findings: Findings[TheoryPlan]) -> pd.DataFrame:
     """Coefficients of three units and the mixture of all pure ones, of the first seed, with the scalars of all."""
-    data = collect_largest(scale, runner, "coefficients", "neurons")
+    data = largest_setting("scalars", "course", "coefficients", "neurons")(findings)
     others = (data["table"] == "neurons") & ~(data["stage"].isin(list(STAGES)) & (data["pure"] == 1))
     dropped = ["norm", "alive", "top", "alpha", "mixture", "mass", "density", "participation", "residual_norm"]
     unused = [*dropped, "alive_clean", "pure_clean", "ratio", "angle_clean", "angle_initial"]
@@ -34,7 +28,7 @@ def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
 
 def draw(data: pd.DataFrame) -> Figure:
     """Sorted sizes of three units' coefficients, and the mixtures of all pure units."""
-    tables = tables_of(data)
+    tables = TheoryTables.unstacked(data)
     figure, axes = new_figure(PAGE, 2.1, 1, len(SHOWN_QUANTILES) + 1)
     for axis, quantile in zip(axes, SHOWN_QUANTILES, strict=False):
         for stage, (label, colour, line) in STAGES.items():
@@ -60,17 +54,16 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """One atom, a dense mixture, which purification removes."""
-    return judged(data, KEYS)
+CLAIMS = theory_claims(
+    "P2-pure", "P2-coverage", "P3-sign", "P3-density", "P3-accumulated", "P8-mixture", "P8-feature", "P8-participation",
+)  # fmt: skip
+"""One atom, a dense mixture, which purification removes."""
 
-
-RECIPE = Recipe(
-    name="feature_purification/coefficients",
+RECIPE = RECIPES_OF.recipe(
+    "feature_purification/coefficients",
     shows="A unit is one atom and a dense mixture; FGM training removes the mixture",
     item="P2, P3, P8; in place of the recollected cartoon",
-    studies=STUDIES,
-    collect=collect,
+    table=_used,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

@@ -10,11 +10,12 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.claims import ClaimTable, claim
 from analyses.core.runner import StudyRunner
 from cotoolkit.studies.scale import Scale
-from figures.feature_purification.deep import STUDIES, part_of, values
-from figures.feature_purification.pictures import picture_rows
+from figures.feature_purification.experiments.deep_networks import STUDIES, part_of
+from figures.feature_purification.experiments.deep_results import DeepResults
+from figures.feature_purification.experiments.image_grid import image_grid
 from figures.recipe import Recipe
 
 SHOWN = 16
@@ -28,40 +29,34 @@ def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
 def draw(data: pd.DataFrame) -> Figure:
     """The same units, clean above robust; each filter has its own scale, grey is 0."""
     rows = {"clean, w": "clean", "robust, w′": "robust"}
-    return picture_rows(data, "filters", rows, SHOWN, height=1.1)
+    return image_grid(data, "filters", rows, SHOWN, height=1.1)
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """The filters stay kin and get smoother."""
+RECOLLECTED = "ours: hypothesis, recollected [R-high]"
 
-    def of(statistic: str, network: str) -> pd.Series:
-        return values(data, "filter_statistics", statistic, network=network)
-
-    recollected = "ours: hypothesis, recollected [R-high]"
-    return [
-        check(
-            Claim(
-                "kin", "a robust filter is recognisably the clean one", "mean |cos| of a unit's filters, w and w′",
-                "above", 0.7, 0.39, recollected,
-            ),
-            of("lineage_cosine", "robust"),
+CLAIMS: ClaimTable[DeepResults] = ClaimTable(
+    rows=(
+        claim(
+            "kin", "a robust filter is recognisably the clean one", "mean |cos| of a unit's filters, w and w′",
+            value=lambda deep: deep.of("filter_statistics", "lineage_cosine", network="robust"),
+            above=0.7, null=0.39, source=RECOLLECTED,
         ),
-        check(
-            Claim(
-                "smoother", "robust filters vary less from pixel to pixel than the clean ones",
-                "mean total variation of filters of length 1, w′ less w", "below", 0.0, 0.0, recollected,
-            ),
-            of("variation", "robust") - of("variation", "clean"),
+        claim(
+            "smoother", "robust filters vary less from pixel to pixel than the clean ones",
+            "mean total variation of filters of length 1, w′ less w",
+            value=lambda deep: deep.robust_less("clean", "filter_statistics", "variation"),
+            below=0.0, source=RECOLLECTED,
         ),
-        check(
-            Claim(
-                "not_drift", "clean training for as long does not do that",
-                "mean total variation, w′ less w after more clean training", "below", 0.0, 0.0, "ours: control [M]",
-            ),
-            of("variation", "robust") - of("variation", "longer"),
+        claim(
+            "not_drift", "clean training for as long does not do that",
+            "mean total variation, w′ less w after more clean training",
+            value=lambda deep: deep.robust_less("longer", "filter_statistics", "variation"),
+            below=0.0, source="ours: control [M]",
         ),
-    ]  # fmt: skip
-
+    ),
+    read=DeepResults,
+)  # fmt: skip
+"""The filters stay kin and get smoother."""
 
 RECIPE = Recipe(
     name="feature_purification/filters",
@@ -70,5 +65,5 @@ RECIPE = Recipe(
     studies=STUDIES,
     collect=collect,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

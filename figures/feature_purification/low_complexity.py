@@ -9,29 +9,19 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import ClaimResult
-from analyses.core.runner import StudyRunner
-from analyses.purification.baselines import NAMES
+from analyses.purification.synthetic_world.baselines import NAMES
+from analyses.purification.tables import TheoryTables
 from cotoolkit.plotting.style import PAGE
-from cotoolkit.studies.scale import Scale
 from figures.elements import category_axis, new_figure, percent, seed_points
-from figures.feature_purification.theory import STAGES, STUDIES, collect_largest, judged, tables_of
-from figures.recipe import Recipe
-
-KEYS = (*(f"P14-{name.replace('_', '-')}" for name in NAMES), "P14-best")
+from figures.feature_purification.experiments.synthetic_world import RECIPES_OF, STAGES, largest_setting, theory_claims
 
 MODELS = {"network": ("clean_on", "fgm"), **{name: (f"{name}+on", f"{name}+at") for name in NAMES}}
 """By model: its stages after training on clean, and after training on with FGM."""
 
 
-def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
-    """Scalars of the largest setting."""
-    return collect_largest(scale, runner)
-
-
 def draw(data: pd.DataFrame) -> Figure:
     """Clean and PGD accuracy of each model, trained on clean and with FGM."""
-    scalars = tables_of(data).scalars
+    scalars = TheoryTables.unstacked(data).scalars
     figure, axes = new_figure(PAGE, 2.5, 1, 2, sharey=True)
     for axis, measure in zip(axes, ("clean", "pgd"), strict=True):
         for way, (label, (_, colour, _), marker) in enumerate(
@@ -49,17 +39,14 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """FGM training does nothing for them, and none reaches the network."""
-    return judged(data, KEYS)
+CLAIMS = theory_claims(*(f"P14-{name.replace('_', '-')}" for name in NAMES), "P14-best")
+"""FGM training does nothing for them, and none reaches the network."""
 
-
-RECIPE = Recipe(
-    name="feature_purification/low_complexity",
+RECIPE = RECIPES_OF.recipe(
+    "feature_purification/low_complexity",
     shows="FGM training makes the network robust, but no linear, polynomial or tangent-kernel model",
     item="P14; for the recollected comparison of feature learning with the neural tangent kernel",
-    studies=STUDIES,
-    collect=collect,
+    table=largest_setting("scalars", "course"),
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

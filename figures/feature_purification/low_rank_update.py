@@ -12,12 +12,14 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.claims import ClaimTable, claim
 from analyses.core.runner import StudyRunner
 from cotoolkit.plotting.style import BLUE, COLUMN, GREEN, GREY, ORANGE
 from cotoolkit.studies.scale import Scale
 from figures.elements import new_figure, percent, seed_band
-from figures.feature_purification.deep import RANKS, STUDIES, part_of, values
+from figures.feature_purification.experiments.deep_measures import RANKS
+from figures.feature_purification.experiments.deep_networks import STUDIES, part_of
+from figures.feature_purification.experiments.deep_results import DeepResults
 from figures.recipe import Recipe
 
 KINDS = {
@@ -44,7 +46,7 @@ def draw(data: pd.DataFrame) -> Figure:
     for kind, (label, colour, line, marker) in KINDS.items():
         shown = placed[placed["network"] == kind]
         seed_band(axis, shown, "place", "value", colour=colour, line=line, marker=marker, label=label)
-    robust = values(data, "accuracies", "pgd-10", network="robust")
+    robust = DeepResults(data).of("accuracies", "pgd-10", network="robust")
     axis.axhline(robust.mean(), color=GREEN, lw=1, ls="--", label="w′ itself")
     axis.set_xticks(range(len(order)), ["0", *map(str, RANKS), "full"])
     axis.set(xlabel="rank of each layer's update w′ − w")
@@ -53,34 +55,35 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """A low rank wins back most, random directions nothing; biases matter."""
+def _gain(deep: DeepResults, network: str, rank: int) -> pd.Series:
+    """Share of the robust network's gain in PGD accuracy that an update of some rank gives, by seed."""
+    clean = deep.of("accuracies", "pgd-10", network="clean")
+    own = deep.of("ranks", "pgd-10", network=network, rank=rank)
+    return (own - clean) / deep.robust_less("clean", "accuracies", "pgd-10")
 
-    def gain(network: str, rank: int) -> pd.Series:
-        clean = values(data, "accuracies", "pgd-10", network="clean")
-        own = values(data, "ranks", "pgd-10", network=network, rank=rank)
-        return (own - clean) / (values(data, "accuracies", "pgd-10", network="robust") - clean)
 
-    post_hoc = "ours: post-hoc version [M]; that low-rank updates do is in the paper's version 4 [S], their rank is not"
-    return [
-        check(
-            Claim("low_rank", f"rank {LOW} of the update gives half of the robustness",
-                  "share of the gain in PGD accuracy", "above", 0.5, 0.0, post_hoc),
-            gain("update", LOW),
+CLAIMS: ClaimTable[DeepResults] = ClaimTable(
+    rows=(
+        claim(
+            "low_rank", f"rank {LOW} of the update gives half of the robustness", "share of the gain in PGD accuracy",
+            value=lambda deep: _gain(deep, "update", LOW), above=0.5,
+            source="ours: post-hoc version [M]; that low-rank updates do is in the paper's version 4 [S], "
+            "their rank is not",
         ),
-        check(
-            Claim("biases", "the update of the weights without that of the biases gives less than half",
-                  "share of the gain in PGD accuracy, full rank", "below", 0.5, 0.0,
-                  "ours: found in the first version of this figure, so no test of a prediction"),
-            gain("clean biases", -1),
+        claim(
+            "biases", "the update of the weights without that of the biases gives less than half",
+            "share of the gain in PGD accuracy, full rank",
+            value=lambda deep: _gain(deep, "clean biases", -1), below=0.5,
+            source="ours: found in the first version of this figure, so no test of a prediction",
         ),
-        check(
-            Claim("random", f"rank {LOW} in random directions gives nothing", "share of the gain in PGD accuracy",
-                  "below", 0.1, 0.0, "ours: control [M]"),
-            gain("random", LOW),
+        claim(
+            "random", f"rank {LOW} in random directions gives nothing", "share of the gain in PGD accuracy",
+            value=lambda deep: _gain(deep, "random", LOW), below=0.1, source="ours: control [M]",
         ),
-    ]  # fmt: skip
-
+    ),
+    read=DeepResults,
+)  # fmt: skip
+"""A low rank wins back most, random directions nothing; biases matter."""
 
 RECIPE = Recipe(
     name="feature_purification/low_rank_update",
@@ -89,5 +92,5 @@ RECIPE = Recipe(
     studies=STUDIES,
     collect=collect,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

@@ -9,11 +9,13 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.claims import ClaimTable, claim
 from analyses.core.runner import StudyRunner
 from cotoolkit.studies.scale import Scale
-from figures.feature_purification.deep import STUDIES, UNITS, part_of, values
-from figures.feature_purification.pictures import picture_rows
+from figures.feature_purification.experiments.deep_measures import UNITS
+from figures.feature_purification.experiments.deep_networks import STUDIES, part_of
+from figures.feature_purification.experiments.deep_results import DeepResults
+from figures.feature_purification.experiments.image_grid import image_grid
 from figures.recipe import Recipe
 
 ROWS = {"clean, w": "clean", "robust, w′": "robust", "longer clean": "longer"}
@@ -29,38 +31,35 @@ def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
 
 def draw(data: pd.DataFrame) -> Figure:
     """What was added to grey, the same units in each row; red is brighter, blue is darker."""
-    return picture_rows(data, "maximising", ROWS, UNITS, height=3.4)
+    return image_grid(data, "maximising", ROWS, UNITS, height=3.4)
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """Robust features are less noise-like, and the same from wherever one starts."""
+RECOLLECTED = "ours: hypothesis, recollected [R-med]"
 
-    def less(statistic: str, other: str) -> pd.Series:
-        def of(network: str) -> pd.Series:
-            return values(data, "maximising", statistic, network=network)
+HIGH = "share of energy above half the Nyquist frequency"
 
-        return of("robust") - of(other)
-
-    recollected = "ours: hypothesis, recollected [R-med]"
-    high = "share of energy above half the Nyquist frequency"
-    return [
-        check(
-            Claim("smoother", "robust units look for less fine structure", f"{high}, w′ less w", "below", 0.0, 0.0,
-                  recollected),
-            less("high_frequency", "clean"),
+CLAIMS: ClaimTable[DeepResults] = ClaimTable(
+    rows=(
+        claim(
+            "smoother", "robust units look for less fine structure", f"{HIGH}, w′ less w",
+            value=lambda deep: deep.robust_less("clean", "maximising", "high_frequency"),
+            below=0.0, source=RECOLLECTED,
         ),
-        check(
-            Claim("stable", "and for the same from every start", "mean |cos| of changes from four images, w′ less w",
-                  "above", 0.0, 0.0, recollected),
-            less("stability", "clean"),
+        claim(
+            "stable", "and for the same from every start", "mean |cos| of changes from four images, w′ less w",
+            value=lambda deep: deep.robust_less("clean", "maximising", "stability"),
+            above=0.0, source=RECOLLECTED,
         ),
-        check(
-            Claim("not_drift", "clean training for as long does not do that",
-                  f"{high}, w′ less w after more clean training", "below", 0.0, 0.0, "ours: control [M]"),
-            less("high_frequency", "longer"),
+        claim(
+            "not_drift", "clean training for as long does not do that",
+            f"{HIGH}, w′ less w after more clean training",
+            value=lambda deep: deep.robust_less("longer", "maximising", "high_frequency"),
+            below=0.0, source="ours: control [M]",
         ),
-    ]  # fmt: skip
-
+    ),
+    read=DeepResults,
+)  # fmt: skip
+"""Robust features are less noise-like, and the same from wherever one starts."""
 
 RECIPE = Recipe(
     name="feature_purification/maximising_images",
@@ -69,5 +68,5 @@ RECIPE = Recipe(
     studies=STUDIES,
     collect=collect,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

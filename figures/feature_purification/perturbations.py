@@ -9,11 +9,13 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.claims import ClaimTable, claim
 from analyses.core.runner import StudyRunner
 from cotoolkit.studies.scale import Scale
-from figures.feature_purification.deep import SHOWN, STUDIES, part_of, values
-from figures.feature_purification.pictures import picture_rows
+from figures.feature_purification.experiments.deep_measures import SHOWN
+from figures.feature_purification.experiments.deep_networks import STUDIES, part_of
+from figures.feature_purification.experiments.deep_results import DeepResults
+from figures.feature_purification.experiments.image_grid import image_grid
 from figures.recipe import Recipe
 
 ROWS = {"image": "image", "clean, w": "clean", "robust, w′": "robust", "longer clean": "longer"}
@@ -29,43 +31,40 @@ def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
 
 def draw(data: pd.DataFrame) -> Figure:
     """Perturbations below their images; red is brighter, blue is darker."""
-    return picture_rows(data, "perturbations", ROWS, SHOWN, height=4.4, plain="image")
+    return image_grid(data, "perturbations", ROWS, SHOWN, height=4.4, plain="image")
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """Less fine structure, more of a class; and that the network is robust at all."""
+RECOLLECTED = "ours: hypothesis, recollected [R-med]"
 
-    def less(part: str, statistic: str, other: str) -> pd.Series:
-        def of(network: str) -> pd.Series:
-            return values(data, part, statistic, network=network)
-
-        return of("robust") - of(other)
-
-    recollected = "ours: hypothesis, recollected [R-med]"
-    return [
-        check(
-            Claim("robust", "adversarial training from clean weights makes robust", "PGD-10 accuracy, w′ less w",
-                  "above", 0.1, 0.0, "ours: condition of all deep figures"),
-            less("accuracies", "pgd-10", "clean"),
+CLAIMS: ClaimTable[DeepResults] = ClaimTable(
+    rows=(
+        claim(
+            "robust", "adversarial training from clean weights makes robust", "PGD-10 accuracy, w′ less w",
+            value=lambda deep: deep.robust_less("clean", "accuracies", "pgd-10"),
+            above=0.1, source="ours: condition of all deep figures",
         ),
-        check(
-            Claim("smoother", "perturbations of the robust network are less noise-like",
-                  "share of energy above half the Nyquist frequency, w′ less w", "below", 0.0, 0.0, recollected),
-            less("perturbations", "high_frequency", "clean"),
+        claim(
+            "smoother", "perturbations of the robust network are less noise-like",
+            "share of energy above half the Nyquist frequency, w′ less w",
+            value=lambda deep: deep.robust_less("clean", "perturbations", "high_frequency"),
+            below=0.0, source=RECOLLECTED,
         ),
-        check(
-            Claim("feature_like", "and lead more towards the other class",
-                  "mean cosine with the difference of class means, w′ less w", "above", 0.0, 0.0, recollected),
-            less("perturbations", "towards_class", "clean"),
+        claim(
+            "feature_like", "and lead more towards the other class",
+            "mean cosine with the difference of class means, w′ less w",
+            value=lambda deep: deep.robust_less("clean", "perturbations", "towards_class"),
+            above=0.0, source=RECOLLECTED,
         ),
-        check(
-            Claim("not_drift", "clean training for as long does not do that",
-                  "mean cosine with the difference of class means, w′ less w after more clean training", "above", 0.0,
-                  0.0, "ours: control [M]"),
-            less("perturbations", "towards_class", "longer"),
+        claim(
+            "not_drift", "clean training for as long does not do that",
+            "mean cosine with the difference of class means, w′ less w after more clean training",
+            value=lambda deep: deep.robust_less("longer", "perturbations", "towards_class"),
+            above=0.0, source="ours: control [M]",
         ),
-    ]  # fmt: skip
-
+    ),
+    read=DeepResults,
+)  # fmt: skip
+"""Less fine structure, more of a class; and that the network is robust at all."""
 
 RECIPE = Recipe(
     name="feature_purification/perturbations",
@@ -74,5 +73,5 @@ RECIPE = Recipe(
     studies=STUDIES,
     collect=collect,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

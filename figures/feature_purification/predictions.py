@@ -12,27 +12,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimResult, Verdict
-from analyses.core.runner import StudyRunner
 from cotoolkit.plotting.style import BLUE, GREEN, GREY, PAGE, VERMILION
-from cotoolkit.studies.scale import Scale
 from figures.elements import new_figure
-from figures.feature_purification.theory import STUDIES, collect_theory, judged
-from figures.recipe import Recipe
+from figures.feature_purification.experiments.synthetic_world import RECIPES_OF, every_setting, theory_claims
 from figures.records.record import VERDICTS
 
 MARKS: dict[Verdict, tuple[str, str]] = {"holds": ("o", BLUE), "fails": ("X", VERMILION), "undecided": ("D", GREY)}
 
 
-def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
-    """Scalars and time courses of all settings."""
-    data = collect_theory(scale, runner)
-    rows = data[data["table"].isin(["scalars", "course"])]
-    return rows.dropna(axis="columns", how="all").reset_index(drop=True)
+CLAIMS = theory_claims()
+"""All."""
 
 
 def draw(data: pd.DataFrame) -> Figure:
     """A row per prediction on an axis of its own: mean, interval, threshold (bar) and the side that is claimed."""
-    results = judged(data)
+    results = CLAIMS(data)
     figure, axis = new_figure(PAGE, 0.19 * len(results) + 0.9)
     for row, result in enumerate(results):
         _draw_row(axis, row, result)
@@ -65,12 +59,11 @@ def _draw_row(axis: Axes, row: int, result: ClaimResult) -> None:
     axis.text(1.09, row, f"{found}, {sign} {claim.threshold:g}", va="center", fontsize=6.5)
 
 
-RECIPE = Recipe(
-    name="feature_purification/predictions",
+RECIPE = RECIPES_OF.recipe(
+    "feature_purification/predictions",
     shows="The theory's predictions in the theory's own world: which hold at finite size",
     item="Theorems as predictions P1-P16 of the spec",
-    studies=STUDIES,
-    collect=collect,
+    table=every_setting("scalars", "course"),
     draw=draw,
-    claims=judged,
+    claims=CLAIMS,
 )

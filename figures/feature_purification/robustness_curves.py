@@ -5,27 +5,17 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import ClaimResult
-from analyses.core.runner import StudyRunner
+from analyses.purification.tables import TheoryTables
 from cotoolkit.plotting.style import GREY, PAGE
-from cotoolkit.studies.scale import Scale
 from figures.elements import new_figure, percent, seed_band
-from figures.feature_purification.theory import STAGES, STUDIES, collect_largest, judged, tables_of
-from figures.recipe import Recipe
-
-KEYS = ("P6-loss", "P6-universal", "P6-random", "P11-recovery", "P11-gap", "Q-radius")
+from figures.feature_purification.experiments.synthetic_world import RECIPES_OF, STAGES, largest_setting, theory_claims
 
 ATTACKS = {"pgd": "PGD", "universal": "one direction, −y D_w", "random": "random direction"}
 
 
-def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
-    """Curves and scalars of the largest setting."""
-    return collect_largest(scale, runner, "curves")
-
-
 def draw(data: pd.DataFrame) -> Figure:
     """A panel per perturbation."""
-    curves = tables_of(data).curves
+    curves = TheoryTables.unstacked(data).curves
     radius = curves.loc[curves["multiple"] == 1, "radius"].iloc[0]
     figure, axes = new_figure(PAGE, 2.2, 1, len(ATTACKS), sharey=True)
     for axis, (attack, title) in zip(axes, ATTACKS.items(), strict=True):
@@ -41,17 +31,14 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """The clean network breaks, along one direction, and the purified one does not."""
-    return judged(data, KEYS)
+CLAIMS = theory_claims("P6-loss", "P6-universal", "P6-random", "P11-recovery", "P11-gap", "Q-radius")
+"""The clean network breaks, along one direction, and the purified one does not."""
 
-
-RECIPE = Recipe(
-    name="feature_purification/robustness_curves",
+RECIPE = RECIPES_OF.recipe(
+    "feature_purification/robustness_curves",
     shows="One direction per label breaks the clean network; FGM training takes part of that back",
     item="P6, P11",
-    studies=STUDIES,
-    collect=collect,
+    table=largest_setting("scalars", "course", "curves"),
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

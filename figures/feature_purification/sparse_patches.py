@@ -11,12 +11,14 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.claims import ClaimTable, claim
 from analyses.core.runner import StudyRunner
 from cotoolkit.plotting.style import BLUE, COLUMN, GREY, VERMILION
 from cotoolkit.studies.scale import Scale
 from figures.elements import new_figure, percent, seed_band
-from figures.feature_purification.deep import ATOMS, STUDIES, part_of, values
+from figures.feature_purification.experiments.deep_measures import ATOMS
+from figures.feature_purification.experiments.deep_networks import STUDIES, part_of
+from figures.feature_purification.experiments.deep_results import DeepResults
 from figures.recipe import Recipe
 
 NETWORKS = {
@@ -54,26 +56,28 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """Robust filters need fewer atoms."""
+def _explained(deep: DeepResults, network: str) -> pd.Series:
+    return deep.of("patches", "explained", network=network, rank=FEW)
 
-    def of(network: str) -> pd.Series:
-        return values(data, "patches", "explained", network=network, rank=FEW)
 
-    return [
-        check(
-            Claim("robust", "robust filters explain more of a patch with as few atoms",
-                  f"explained energy with {FEW} filters, w′ less w", "above", 0.0, 0.0,
-                  "ours: hypothesis, recollected [R-med]"),
-            of("robust") - of("clean"),
+CLAIMS: ClaimTable[DeepResults] = ClaimTable(
+    rows=(
+        claim(
+            "robust", "robust filters explain more of a patch with as few atoms",
+            f"explained energy with {FEW} filters, w′ less w",
+            value=lambda deep: _explained(deep, "robust") - _explained(deep, "clean"),
+            above=0.0, source="ours: hypothesis, recollected [R-med]",
         ),
-        check(
-            Claim("trained", "trained filters explain more than random ones",
-                  f"explained energy with {FEW} filters, w less w0", "above", 0.0, 0.0, "ours: control [M]"),
-            of("clean") - of("start"),
+        claim(
+            "trained", "trained filters explain more than random ones",
+            f"explained energy with {FEW} filters, w less w0",
+            value=lambda deep: _explained(deep, "clean") - _explained(deep, "start"),
+            above=0.0, source="ours: control [M]",
         ),
-    ]  # fmt: skip
-
+    ),
+    read=DeepResults,
+)  # fmt: skip
+"""Robust filters need fewer atoms."""
 
 RECIPE = Recipe(
     name="feature_purification/sparse_patches",
@@ -82,5 +86,5 @@ RECIPE = Recipe(
     studies=STUDIES,
     collect=collect,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

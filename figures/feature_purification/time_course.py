@@ -6,15 +6,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import ClaimResult
-from analyses.core.runner import StudyRunner
+from analyses.purification.tables import TheoryTables
 from cotoolkit.plotting.style import BLUE, GREY, PAGE, PURPLE, VERMILION
-from cotoolkit.studies.scale import Scale
 from figures.elements import new_figure, percent, seed_band
-from figures.feature_purification.theory import STUDIES, collect_largest, judged, tables_of
-from figures.recipe import Recipe
-
-KEYS = ("P12-mixture", "P12-recovery", "Q-course")
+from figures.feature_purification.experiments.synthetic_world import RECIPES_OF, largest_setting, theory_claims
 
 PANELS = {
     "size": (("alpha", "feature α", BLUE, "-"), ("mixture", "mixture αε", VERMILION, "--")),
@@ -23,14 +18,9 @@ PANELS = {
 }
 
 
-def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
-    """Courses and scalars of the largest setting."""
-    return collect_largest(scale, runner)
-
-
 def draw(data: pd.DataFrame) -> Figure:
     """Against steps; FGM training is shaded."""
-    course = tables_of(data).course
+    course = TheoryTables.unstacked(data).course
     start = course.loc[course["phase"] == "clean", "step"].max()
     course = course.assign(at=course["step"] + np.where(course["phase"] == "fgm", start, 0))
     course = course[course["at"] > 0]  # untrained units have nothing yet to be taken apart
@@ -50,17 +40,14 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """Only adversarial training purifies, and robustness does not come before."""
-    return judged(data, KEYS)
+CLAIMS = theory_claims("P12-mixture", "P12-recovery", "Q-course")
+"""Only adversarial training purifies, and robustness does not come before."""
 
-
-RECIPE = Recipe(
-    name="feature_purification/time_course",
+RECIPE = RECIPES_OF.recipe(
+    "feature_purification/time_course",
     shows="Mixtures grow with the features in clean training; FGM training shrinks them as robustness rises",
     item="P12; scaling experiment 4 of the spec",
-    studies=STUDIES,
-    collect=collect,
+    table=largest_setting("scalars", "course"),
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from analyses.breakpoint_mixtures.arms import AFTER, BEFORE
+from analyses.breakpoint_mixtures.plan import AFTER, BEFORE
 from analyses.core.measurement import RunMeasurement
 from analyses.core.runner import StudyRunner
 from cotoolkit.attacks.gradient import attack_mode, fgsm, holds, input_gradient, pgd

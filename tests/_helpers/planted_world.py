@@ -2,7 +2,7 @@
 
 import torch
 
-from analyses.purification.world import SparseCoding, World
+from analyses.purification.synthetic_world.synthetic_data import SparseCoding, SyntheticWorld
 
 
 def planted(alpha, epsilon, d=24, copies=2, seeds=2, noise=0.0):
@@ -10,7 +10,7 @@ def planted(alpha, epsilon, d=24, copies=2, seeds=2, noise=0.0):
 
     Returns the world, the weights (S, copies * d, d), and the coefficients they were made of.
     """
-    world = World.draw(SparseCoding(d, 4), range(seeds))
+    world = SyntheticWorld.draw(SparseCoding(d, 4), range(seeds))
     atoms = torch.arange(d).repeat(copies)
     own = torch.nn.functional.one_hot(atoms, d).float()
     signs = world.signs[:, None, :]

@@ -7,18 +7,23 @@ import pandas as pd
 import pytest
 import torch
 
-from analyses.breakpoint_mixtures.answers import answers
-from analyses.purification.predictions import judge
-from analyses.purification.tables import Tables
-from figures.feature_purification.across_break import claims as across_break_claims
-from figures.feature_purification.across_break import used
-from figures.feature_purification.angles import by_layer
-from figures.feature_purification.deep import towards_class
-from figures.feature_purification.low_rank_update import claims as low_rank_claims
-from figures.feature_purification.patches import explained_energy, patches_of
-from figures.feature_purification.theory import judged, source_of, stacked, tables_of
+from analyses.core.study import Findings
+from analyses.purification.claims import CLAIMS
+from analyses.purification.study import judge_theory
+from analyses.purification.tables import TheoryTables
+from figures.catalogue import find_recipes
+from figures.feature_purification.experiments.deep_measures import towards_class
+from figures.feature_purification.experiments.deep_results import DeepResults
+from figures.feature_purification.experiments.patches import explained_energy, patches_of
+from figures.feature_purification.experiments.synthetic_world import source_of, theory_claims
+from figures.feature_purification.low_rank_update import CLAIMS as LOW_RANK_CLAIMS
+from figures.records.files import as_stored
+from figures.study_commands import THEORY
+from tests._helpers.tiny_theory import PLAN, tiny_tables
 
-GALLERY = "figures/gallery/purification_smoke_{}.parquet"
+__all__ = ["tiny_tables"]
+
+STORED = "figures/gallery/feature_purification/predictions/smoke/data.csv"
 
 
 def test_whose_a_prediction_is():
@@ -32,29 +37,74 @@ def test_whose_a_prediction_is():
 
 
 def test_tables_come_back_from_csv():
-    tables = Tables(
+    tables = TheoryTables(
         scalars=pd.DataFrame({"setting": "a", "seed": [0, 1], "stage": "clean", "statistic": "x", "value": [0.1, 0.2]}),
         neurons=pd.DataFrame({"setting": "a", "unit": [0, 1], "pure": [True, False], "stage": "clean"}),
         coefficients=pd.DataFrame({"setting": "a", "unit": [3], "atom": [4], "coefficient": [0.5]}),
         curves=pd.DataFrame({"setting": "a", "seed": [0], "radius": [0.1], "accuracy": [0.9]}),
         course=pd.DataFrame({"setting": "a", "seed": [1], "phase": "fgm", "step": [10], "value": [0.3]}),
     )
-    text = stacked(tables).to_csv(index=False)
-    again = tables_of(pd.read_csv(io.StringIO(text)))
+    text = tables.stacked().to_csv(index=False)
+    again = TheoryTables.unstacked(pd.read_csv(io.StringIO(text)))
     pd.testing.assert_frame_equal(again.scalars, tables.scalars, check_dtype=False)
     assert again.neurons["pure"].tolist() == [1, 0]
     assert again.coefficients.iloc[0].to_dict() == {"setting": "a", "unit": 3, "atom": 4, "coefficient": 0.5}
 
 
-def test_judged_says_what_the_analysis_says_but_for_the_source():
-    frames = {name: pd.read_parquet(GALLERY.format(name)) for name in ("scalars", "course")}
-    others = {name: pd.DataFrame({"setting": ["d100"], "seed": [0]}) for name in ("neurons", "coefficients", "curves")}
-    tables = Tables(**frames, **others)
-    expected, found = judge(tables), judged(stacked(tables))
+def test_the_recipes_claims_say_what_the_analysis_says_but_for_the_source():
+    data = pd.read_csv(STORED)
+    expected, found = CLAIMS(data), theory_claims()(data)
     assert [r.claim.key for r in found] == [r.claim.key for r in expected]
     assert [r.verdict for r in found] == [r.verdict for r in expected]
     assert {r.claim.source.split()[0] for r in found} == {"paper", "ours:"}
-    assert [r.claim.key for r in judged(stacked(tables), ["P8-mixture"])] == ["P8-mixture"]
+    assert [r.claim.key for r in theory_claims("P8-mixture")(data)] == ["P8-mixture"]
+
+
+@pytest.fixture(scope="module")
+def findings(tiny_tables):
+    tables = {"theory": tiny_tables.stacked()}
+    return Findings(PLAN, tables, judge_theory(PLAN, tables))
+
+
+@pytest.fixture
+def drawn(findings):
+    """Axes with data of a figure of the theory, by name."""
+
+    def of(name):
+        (recipe,) = find_recipes(name)
+        data = as_stored(recipe.of_findings(findings))
+        assert recipe.claims(data)
+        return [axis for axis in recipe.draw(data).axes if axis.has_data()]
+
+    return of
+
+
+@pytest.mark.parametrize(("name", "panels"), list(zip(THEORY.figures, (1, 4, 3, 3, 2, 2), strict=True)))
+def test_figures_of_the_theory_show_an_experiment(name, panels, drawn):
+    assert len(drawn(name)) == panels
+
+
+def test_curves_are_means_over_seeds(tiny_tables, drawn):
+    curves = tiny_tables.curves
+    rows = curves[(curves["setting"] == "tiny") & (curves["attack"] == "pgd") & (curves["stage"] == "fgm")]
+    (line,) = (line for line in drawn("robustness_curves")[0].lines if line.get_label() == "then FGM training")
+    np.testing.assert_allclose(line.get_ydata(), rows.groupby("radius")["accuracy"].mean())
+
+
+def test_coefficients_fall_from_the_top_one(drawn):
+    for axis in drawn("feature_purification/coefficients")[:-1]:
+        for line in axis.lines:
+            heights = line.get_ydata()
+            assert heights[0] == 1
+            assert (np.diff(heights) <= 0).all()
+
+
+def test_ratios_are_those_of_living_units(tiny_tables, drawn):
+    units = tiny_tables.neurons[(tiny_tables.neurons["setting"] == "tiny") & (tiny_tables.neurons["stage"] == "fgm")]
+    left, _ = drawn("purification_ratios")
+    assert np.nanmax(left.lines[0].get_xdata()[1:]) == pytest.approx(
+        units.loc[units["alive_clean"] == 1, "ratio"].max()
+    )
 
 
 def test_patches_are_centred_and_of_length_one():
@@ -93,7 +143,7 @@ def test_layers_keep_their_order():
             "value": [1.0, 2.0, 3.0, 4.0],
         }
     )  # fmt: skip
-    table = by_layer(data, "clean-robust")
+    table = DeepResults(data).angles_by_layer("clean-robust")
     assert table.columns.tolist() == ["z", "a"]
     assert table["a"].tolist() == [2.0, 4.0]
 
@@ -106,16 +156,5 @@ def test_low_rank_gain_is_counted_from_clean_to_robust():
     whole = pd.DataFrame([("clean", 0.1), ("robust", 0.7)] * 3, columns=["network", "value"]).assign(
         part="accuracies", statistic="pgd-10", seed=np.repeat([0, 1, 2], 2)
     )
-    found = {r.claim.key: r.found.mean for r in low_rank_claims(pd.concat([ranks, whole]))}
+    found = {r.claim.key: r.found.mean for r in LOW_RANK_CLAIMS(pd.concat([ranks, whole]))}
     assert found == {"low_rank": pytest.approx(0.5), "biases": pytest.approx(0.25), "random": pytest.approx(0.0)}
-
-
-def test_across_the_break_keeps_what_its_claims_read():
-    measures = pd.read_parquet("figures/gallery/across_break_smoke_measures.parquet")
-    induced = measures[measures["world"] == "induced"]
-    text = used(induced).to_csv(index=False)
-    again = pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=[""])
-    for own, theirs in zip(across_break_claims(again), answers(induced, "induced"), strict=True):
-        assert own.claim.key == theirs.claim.key
-        assert own.claim.source.startswith("ours: ")
-        assert own.found == pytest.approx(theirs.found, nan_ok=True)

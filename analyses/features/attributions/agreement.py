@@ -14,22 +14,42 @@ from torch import Tensor
 from cotoolkit.core.errors import ConfigError
 
 
-def cosine(first: Tensor, second: Tensor) -> Tensor:
+def map_cosine(first: Tensor, second: Tensor) -> Tensor:
     """Cosine between two batches of maps, in [-1, 1]; nan where a map is zero.
 
-    Independent random maps of n entries have mean 0 and standard deviation 1 / sqrt(n). Shapes: twice (B, ...) -> (B,).
+    Independent random maps of n entries have mean 0 and standard deviation 1 / sqrt(n).
+
+    Args:
+        first: (B, ...).
+        second: the same shape.
+
+    Returns:
+        (B,), float64.
+
+    Raises:
+        ConfigError: maps of different shapes.
     """
     a, b = _pair(first, second)
     return (_unit(a) * _unit(b)).sum(1).clamp(-1, 1)
 
 
-def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
+def map_rank_correlation(first: Tensor, second: Tensor) -> Tensor:
     """Spearman's rank correlation between two batches of maps, in [-1, 1]; ties share their mean rank.
 
-    nan where a map is constant. Independent maps: mean 0. Shapes: twice (B, ...) -> (B,).
+    nan where a map is constant. Independent maps: mean 0.
+
+    Args:
+        first: (B, ...).
+        second: the same shape.
+
+    Returns:
+        (B,), float64.
+
+    Raises:
+        ConfigError: maps of different shapes.
     """
     a, b = (torch.from_numpy(rankdata(maps.cpu().numpy(), axis=1)) for maps in _pair(first, second))
-    return cosine(a - a.mean(1, keepdim=True), b - b.mean(1, keepdim=True)).to(first.device)
+    return map_cosine(a - a.mean(1, keepdim=True), b - b.mean(1, keepdim=True)).to(first.device)
 
 
 def top_overlap(first: Tensor, second: Tensor, share: float = 0.1) -> Tensor:

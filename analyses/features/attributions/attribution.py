@@ -14,7 +14,7 @@ import torch
 from captum.attr import GradientShap, InputXGradient, Saliency
 from torch import Tensor, nn
 
-from analyses.features.attributions.path import ROWS, Baseline, integrated_gradients
+from analyses.features.attributions.integrated_gradients import ROWS, Baseline, integrated_gradients
 from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ConfigError
@@ -24,7 +24,7 @@ Method = Literal["integrated_gradients", "saliency", "gradient_shap", "input_x_g
 """How pixels are credited with the logit f.
 
 - `integrated_gradients`: (x - b) times the mean gradient on the way from a baseline b to x (Sundararajan et al., ICML
-  2017), to a stated gap (see `analyses.features.attributions.path`). The map sums to f(x) - f(b).
+  2017), to a stated gap (see `analyses.features.attributions.integrated_gradients`). The map sums to f(x) - f(b).
 - `saliency`: |df / dx| (Simonyan et al., 2014).
 - `gradient_shap`: the mean of (x - b) df / dx at random points between x and random baselines b, drawn from all images
   of the call (Lundberg & Lee, NIPS 2017; captum, without added noise).

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from analyses.features.attributions.agreement import rank_correlation
+from analyses.features.attributions.agreement import map_rank_correlation
 from analyses.features.attributions.attribution import Method, attribute
-from analyses.features.attributions.path import Baseline, baselines
+from analyses.features.attributions.integrated_gradients import Baseline, baseline_images
 from analyses.features.layers import find_layer, weight_layers
 from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.core.device import device_of
@@ -47,6 +47,9 @@ def randomised_correlation(
 
     Returns:
         (B,), in [-1, 1], on the model's device.
+
+    Raises:
+        ModelError: the model has no convolution and no linear layer.
     """
     other = copy.deepcopy(model)
     names = weight_layers(other, images[0])
@@ -57,7 +60,7 @@ def randomised_correlation(
         assert isinstance(layer, nn.Conv2d | nn.Linear)  # `weight_layers` names no others
         layer.reset_parameters()
     first, second = (attribute(network, images, targets, method, seed=seed) for network in (model, other))
-    return rank_correlation(first, second)
+    return map_rank_correlation(first, second)
 
 
 def deletion_insertion(
@@ -75,13 +78,16 @@ def deletion_insertion(
         baseline: what stands in for removed pixels.
         steps: into how many equal parts the pixels are divided; 2 * (steps + 1) forward passes.
 
+    Returns:
+        Both areas, each (B,), on the model's device.
+
     Raises:
         ConfigError: no step.
     """
     if steps < 1:
         raise ConfigError(f"steps={steps}: deletion and insertion take at least 1 step")
     images, maps = images.to(device_of(model)), maps.to(device_of(model))
-    empty = baselines(images, baseline)
+    empty = baseline_images(images, baseline)
     order = maps.sum(1).flatten(1).argsort(dim=1, descending=True, stable=True)
     rank = order.argsort(dim=1).reshape(-1, 1, *maps.shape[-2:])
     pixels = images.shape[-2] * images.shape[-1]

@@ -15,7 +15,7 @@ RANDOM_ENTRIES = 0.4446
 """Of independent Gaussian entries: E[x^2]^2 / E[x^4], and the share of entries with the largest 90 % of the energy."""
 
 
-class Split(NamedTuple):
+class ReferenceSplit(NamedTuple):
     """Units as multiples of a reference plus a rest: w_i = beta_i r_i + v_i, v_i orthogonal to r_i.
 
     Attributes:
@@ -37,7 +37,7 @@ class Split(NamedTuple):
         return unit_length(self.rest) * explained.clamp(min=0).sqrt()[:, None]
 
 
-def split(units: Tensor, reference: Tensor) -> Split:
+def split_by_reference(units: Tensor, reference: Tensor) -> ReferenceSplit:
     """Write each unit as a multiple of its reference and a rest.
 
     With clean units and their robust descendants as reference this is the principle of feature purification as its
@@ -47,6 +47,9 @@ def split(units: Tensor, reference: Tensor) -> Split:
     Args:
         units: (n_units, n_in).
         reference: the same shape: lineage, matched units, or the best atom of a dictionary.
+
+    Returns:
+        Multiples, rests and how large these are, unit by unit.
     """
     direction = unit_length(reference)
     along = (units * direction).sum(1)
@@ -56,15 +59,20 @@ def split(units: Tensor, reference: Tensor) -> Split:
     energy, dense = along.square(), rest.square().sum(1)
     total = energy + dense
     pure = torch.where(total > 0, energy / total, torch.zeros_like(total))
-    return Split(beta, rest, dense.sqrt() / along.abs(), pure)
+    return ReferenceSplit(beta, rest, dense.sqrt() / along.abs(), pure)
 
 
-def angles(first: Tensor, second: Tensor) -> Tensor:
+def unit_angles(first: Tensor, second: Tensor) -> Tensor:
     """Angle between each unit and the unit of the same index, in degrees; 90 where either is zero.
 
     Kept with its sign: w and -w are 180 degrees apart. By the half-angle formula, which is exact near 0, too.
 
-    Shapes: two (n_units, n_in) -> (n_units,), in [0, 180].
+    Args:
+        first: (n_units, n_in).
+        second: the same shape.
+
+    Returns:
+        (n_units,), degrees in [0, 180].
     """
     first, second = unit_length(first), unit_length(second)
     found = 2 * torch.atan2((first - second).norm(dim=1), (first + second).norm(dim=1)).rad2deg()
@@ -72,7 +80,15 @@ def angles(first: Tensor, second: Tensor) -> Tensor:
 
 
 def relative_size(change: Tensor, start: Tensor) -> float:
-    """Frobenius norm of the change over that of where it started. Shapes: two (n_units, n_in) -> a number >= 0."""
+    """Frobenius norm of the change over that of where it started.
+
+    Args:
+        change: (n_units, n_in).
+        start: the same shape.
+
+    Returns:
+        A number from 0.
+    """
     return float(change.norm() / start.norm())
 
 
@@ -100,6 +116,13 @@ def entries_with(change: Tensor, energy: float = 0.9) -> float:
     """Smallest share of the entries that carries this share of the energy, in (0, 1]; nan where nothing changed.
 
     Up to a millionth, so that round-off does not decide where equal entries carry it exactly.
+
+    Args:
+        change: (n_units, n_in).
+        energy: the share that is asked for, in (0, 1].
+
+    Returns:
+        A share of the entries.
     """
     carried = change.flatten().square().sort(descending=True).values.cpu().double().cumsum(0)
     if carried[-1] == 0:

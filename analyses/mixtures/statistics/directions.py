@@ -49,7 +49,12 @@ def removed_direction(removed: Tensor) -> Tensor:
 def signed_direction(removed: Tensor, signs: Tensor) -> Tensor:
     """u3: the direction of sum_i c_i v_i, with c_i the sign of the unit's outgoing weight to a logit difference.
 
-    Shapes: (n_units, n_in), (n_units,) -> (n_in,), length 1; zeros where the sum is zero.
+    Args:
+        removed: v, (n_units, n_in).
+        signs: c, (n_units,).
+
+    Returns:
+        (n_in,), of length 1; zeros where the sum is zero.
     """
     return unit_length(signs.to(removed) @ removed)
 
@@ -57,7 +62,12 @@ def signed_direction(removed: Tensor, signs: Tensor) -> Tensor:
 def coefficients(units: Tensor, direction: Tensor) -> Tensor:
     """<w_i / ||w_i||, u>: how much of a direction each unit carries.
 
-    Shapes: (n_units, n_in), (n_in,) of length 1 -> (n_units,), in [-1, 1].
+    Args:
+        units: (n_units, n_in).
+        direction: u, (n_in,), of length 1.
+
+    Returns:
+        (n_units,), in [-1, 1].
     """
     return unit_length(units) @ direction
 
@@ -65,13 +75,26 @@ def coefficients(units: Tensor, direction: Tensor) -> Tensor:
 def energy_share(units: Tensor, direction: Tensor) -> float:
     """S_u: mean energy of unit-normalised units along a direction, in [0, 1]; random units have 1 / n_in.
 
-    Shapes: (n_units, n_in), (n_in,) of length 1.
+    Args:
+        units: (n_units, n_in).
+        direction: (n_in,), of length 1.
+
+    Returns:
+        A share.
     """
     return float(coefficients(units, direction).square().mean())
 
 
 def same_sign(units: Tensor, direction: Tensor) -> float:
-    """Share of units on the larger side of a direction, in [0.5, 1]."""
+    """Share of units on the larger side of a direction, in [0.5, 1].
+
+    Args:
+        units: (n_units, n_in).
+        direction: (n_in,), of length 1.
+
+    Returns:
+        A share.
+    """
     positive = float((coefficients(units, direction) > 0).float().mean())
     return max(positive, 1 - positive)
 
@@ -93,6 +116,12 @@ def random_grams(n_units: int, n_in: int, generator: torch.Generator, draws: int
 
     Scaled by the lengths of rows they are the inner products of rows turned in random directions, each its own.
 
+    Args:
+        n_units: rows of a draw.
+        n_in: entries of a row.
+        generator: CPU generator of the rows.
+        draws: how many.
+
     Returns:
         (draws, n_units, n_units), on the CPU.
     """
@@ -106,6 +135,9 @@ def top_share(rows: Tensor, grams: Tensor) -> TopShare:
     Args:
         rows: (n, n_in), of any lengths.
         grams: (draws, n, n), of `random_grams`.
+
+    Returns:
+        Share, null and their difference in standard deviations; all nan for rows of zeros.
     """
     rows = rows.cpu().double()
     lengths = rows.norm(dim=1)

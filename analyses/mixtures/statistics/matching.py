@@ -15,7 +15,12 @@ from analyses.mixtures.units.hidden_units import unit_length
 def cosines(first: Tensor, second: Tensor) -> Tensor:
     """Cosine of every unit of one network with every unit of the other.
 
-    Shapes: (a, n_in), (b, n_in) -> (a, b), in [-1, 1]; 0 for units of length zero.
+    Args:
+        first: (a, n_in).
+        second: (b, n_in).
+
+    Returns:
+        (a, b), in [-1, 1]; 0 for units of length zero.
     """
     return (unit_length(first) @ unit_length(second).T).clamp(-1, 1)
 
@@ -23,7 +28,12 @@ def cosines(first: Tensor, second: Tensor) -> Tensor:
 def lineage_cosines(first: Tensor, second: Tensor) -> Tensor:
     """Cosine of each unit with the unit of the same index, of which it is the descendant if training started there.
 
-    Shapes: two (n_units, n_in) -> (n_units,), in [-1, 1].
+    Args:
+        first: (n_units, n_in).
+        second: the same shape.
+
+    Returns:
+        (n_units,), in [-1, 1].
     """
     return (unit_length(first) * unit_length(second)).sum(1).clamp(-1, 1)
 
@@ -45,9 +55,17 @@ def match(first: Tensor, second: Tensor, *, signs: bool = True) -> Tensor:
 
 
 def matched_cosines(first: Tensor, second: Tensor, *, signs: bool = True) -> Tensor:
-    """|cosine| (or the cosine, without `signs`) of each unit with its match. Shapes: two (n_units, n_in) -> (n_units,).
+    """|cosine| (or the cosine, without `signs`) of each unit with its match.
 
     Matching picks the best, so that even unrelated networks are above 0: compare with `matched_null`.
+
+    Args:
+        first: (n_units, n_in).
+        second: the same shape.
+        signs: as in `match`.
+
+    Returns:
+        (n_units,).
     """
     found = lineage_cosines(first, second[match(first, second, signs=signs)])
     return found.abs() if signs else found
@@ -72,7 +90,15 @@ def matched_null(
 
 
 def shuffled(rows: Tensor, generator: torch.Generator) -> Tensor:
-    """Each row with its entries in a random order of its own. Shapes: (n, d) -> (n, d)."""
+    """Each row with its entries in a random order of its own.
+
+    Args:
+        rows: (n, d).
+        generator: CPU generator of the orders.
+
+    Returns:
+        (n, d).
+    """
     order = torch.rand(rows.shape, generator=generator).argsort(dim=1, stable=True).to(rows.device)
     return rows.gather(1, order)
 
@@ -93,6 +119,13 @@ def random_angles_below(n_in: int, degrees: float) -> float:
 
     >>> round(random_angles_below(3, 60), 12)  # on the sphere the cosine is uniform
     0.25
+
+    Args:
+        n_in: dimensions.
+        degrees: the limit.
+
+    Returns:
+        A share.
     """
     half = (n_in - 1) / 2
     return float(betainc(half, half, (1 - math.cos(math.radians(degrees))) / 2))
@@ -103,6 +136,13 @@ def random_angle_quantile(n_in: int, q: float) -> float:
 
     >>> round(random_angle_quantile(3, 0.25), 12)
     60.0
+
+    Args:
+        n_in: dimensions.
+        q: in (0, 1).
+
+    Returns:
+        Degrees.
     """
     half = (n_in - 1) / 2
     return math.degrees(math.acos(1 - 2 * float(betaincinv(half, half, q))))

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from analyses.mixtures.units.hidden_units import Units, unit_length, units_of
+from analyses.mixtures.units.hidden_units import LayerUnits, unit_length, units_of
 from analyses.mixtures.units.layer_inputs import layer_inputs
 from cotoolkit.core.errors import ConfigError
 
@@ -95,8 +95,16 @@ def sensitivity(model: nn.Module, images: Tensor, perturbed: Tensor, *, batch_si
     return gains(units, second_moments(model, images, perturbed, batch_size=batch_size))
 
 
-def gains(units: Mapping[str, Units], moments: Mapping[str, Tensor]) -> dict[str, float]:
-    """The gain of every layer that is in both, the order that of the units."""
+def gains(units: Mapping[str, LayerUnits], moments: Mapping[str, Tensor]) -> dict[str, float]:
+    """The gain of every layer that is in both, the order that of the units.
+
+    Args:
+        units: by layer.
+        moments: of `second_moments`, by layer.
+
+    Returns:
+        Layer name -> gain (see there).
+    """
     return {name: gain(layer.weight, moments[name]) for name, layer in units.items() if name in moments}
 
 

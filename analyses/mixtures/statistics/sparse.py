@@ -65,6 +65,9 @@ def sparsity(units: Tensor, atoms: Tensor) -> Sparsity:
     Args:
         units: (n_units, n_in), none of them zero.
         atoms: (n_atoms, n_in), of the reference: its units, or `learn_atoms` of them.
+
+    Returns:
+        Numbers of each unit coded, and of the layer.
     """
     scored = units[_evenly_spaced(len(units))]
     l0, reached = atoms_needed(scored, atoms)
@@ -112,7 +115,13 @@ def atoms_needed(units: Tensor, atoms: Tensor, error: float = ERROR) -> tuple[Te
 def penalised_code(units: Tensor, atoms: Tensor, penalty: float = PENALTY) -> Tensor:
     """Coefficients c that minimise ||w - c A||^2 / 2 + penalty |c|_1 for units and atoms of length 1 (the lasso).
 
-    Shapes: (n_units, n_in), (n_atoms, n_in) -> (n_units, n_atoms).
+    Args:
+        units: (n_units, n_in).
+        atoms: (n_atoms, n_in).
+        penalty: weight of the L1 norm.
+
+    Returns:
+        (n_units, n_atoms).
     """
     rows, directions = _numpy(unit_length(units)), _numpy(unit_length(atoms))
     with _quietly():
@@ -160,7 +169,12 @@ def atom_match(first: Tensor, second: Tensor) -> float:
 
     Between dictionaries from several seeds: below 0.7 do not interpret single atoms [M].
 
-    Shapes: (a, n_in), (b, n_in) -> a number in [0, 1].
+    Args:
+        first: (a, n_in).
+        second: (b, n_in).
+
+    Returns:
+        A number in [0, 1].
     """
     return float(cosines(first, second).abs().max(1).values.mean())
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 
-class Spectrum(NamedTuple):
+class WeightSpectrum(NamedTuple):
     """Numbers of a matrix with singular values sigma_i and p_i = sigma_i^2 / sum sigma^2; nan for a matrix of zeros.
 
     Attributes:
@@ -37,12 +37,12 @@ def energies(matrix: Tensor) -> Tensor:
     return shares
 
 
-def spectrum(matrix: Tensor) -> Spectrum:
+def weight_spectrum(matrix: Tensor) -> WeightSpectrum:
     """Shapes: (n_units, n_in) -> four numbers."""
     return _numbers(energies(matrix))
 
 
-def deflated_spectrum(matrix: Tensor) -> Spectrum:
+def deflated_spectrum(matrix: Tensor) -> WeightSpectrum:
     """Of the matrix less its best approximation of rank 1. Shapes: (n_units, n_in).
 
     nan for a matrix of rank 1: what rounding leaves of it says nothing.
@@ -53,8 +53,8 @@ def deflated_spectrum(matrix: Tensor) -> Spectrum:
     return _numbers(rest / rest.sum() if rest.sum() > rounding * len(rest) else rest[:0])
 
 
-def _numbers(p: Tensor) -> Spectrum:
+def _numbers(p: Tensor) -> WeightSpectrum:
     if len(p) == 0:
-        return Spectrum(*[float("nan")] * 4)
+        return WeightSpectrum(*[float("nan")] * 4)
     entropy = torch.special.entr(p).sum()
-    return Spectrum(float(1 / p[0]), float(entropy.exp()), float(1 / p.square().sum()), float(p[0]))
+    return WeightSpectrum(float(1 / p[0]), float(entropy.exp()), float(1 / p.square().sum()), float(p[0]))

@@ -9,14 +9,14 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.hooks import RemovableHandle
 
-from analyses.mixtures.units.hidden_units import Units
-from analyses.mixtures.units.tracing import Conv, Returned, Source, hooked
+from analyses.mixtures.units.hidden_units import LayerUnits
+from analyses.mixtures.units.tracing import Conv, Returned, ReturningLayer, hooked
 
 SILENT = 1e-3
 """A unit that fires on fewer positions than this is dead [M]."""
 
 
-def firing_units(model: nn.Module, units: Mapping[str, Units], images: Tensor | None) -> dict[str, Tensor]:
+def firing_units(model: nn.Module, units: Mapping[str, LayerUnits], images: Tensor | None) -> dict[str, Tensor]:
     """Which units fire on at least 0.1 % of positions; all of a layer where that is not known.
 
     Args:
@@ -62,7 +62,7 @@ def firing_rates(model: nn.Module, images: Tensor, *, batch_size: int = 500) -> 
 
     def hook(name: str, module: nn.Module) -> RemovableHandle | None:
         if isinstance(module, nn.Linear | Conv):
-            source = Source(name or "model", module)
+            source = ReturningLayer(name or "model", module)
             return module.register_forward_hook(lambda _m, _i, output: returned.add(source, output))
         if isinstance(module, _BatchNorm):
             return module.register_forward_hook(lambda _, inputs, output: pass_on(inputs[0], output))

@@ -15,14 +15,14 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.hooks import RemovableHandle
 
-from analyses.mixtures.units.tracing import Conv, Returned, Source, hooked
+from analyses.mixtures.units.tracing import Conv, Returned, ReturningLayer, hooked
 from cotoolkit.core.errors import ModelError
 
 Kind = Literal["linear", "conv", "grouped", "depthwise", "query", "key", "value", "out"]
 
 
 @dataclass(frozen=True)
-class Units:
+class LayerUnits:
     """The units of one layer.
 
     Attributes:
@@ -37,7 +37,7 @@ class Units:
     weight: Tensor
 
 
-def units_of(model: nn.Module, fold: Tensor | None = None) -> dict[str, Units]:
+def units_of(model: nn.Module, fold: Tensor | None = None) -> dict[str, LayerUnits]:
     """The units of every linear, convolution and attention layer, in the order of the modules.
 
     Transposed convolutions and embeddings have no rows in this sense and are left out.
@@ -46,6 +46,9 @@ def units_of(model: nn.Module, fold: Tensor | None = None) -> dict[str, Units]:
         model: any network; it is not changed, and the units are copies.
         fold: a few images, to fold batch norm into the layers: a BatchNorm that reads the very output of a layer in a
             pass over them scales its units by gamma / sqrt(variance + e). None leaves the weights as they are.
+
+    Returns:
+        Layer name -> units.
 
     Raises:
         ModelError: the network has no such layer, or weights that are not finite.
@@ -61,7 +64,7 @@ def units_of(model: nn.Module, fold: Tensor | None = None) -> dict[str, Units]:
             rows *= _scale(norms[name])[:, None].to(rows)
         if not rows.isfinite().all():
             raise ModelError(f"layer {name}: some weights are not finite; the training diverged")
-        found[name] = Units(name, kind, rows)
+        found[name] = LayerUnits(name, kind, rows)
     return found
 
 
@@ -71,6 +74,9 @@ def with_units(model: nn.Module, weights: Mapping[str, Tensor]) -> nn.Module:
     Args:
         model: any network.
         weights: layer name -> (n_units, n_in), as `units_of` gives them without folding.
+
+    Returns:
+        The copy.
 
     Raises:
         ModelError: a layer that the network lacks, a matrix of another shape, or weights that cannot be set on their
@@ -89,7 +95,9 @@ def with_units(model: nn.Module, weights: Mapping[str, Tensor]) -> nn.Module:
     return changed
 
 
-def check_same_layers(first: Mapping[str, Units], second: Mapping[str, Units], names: tuple[str, str]) -> None:
+def check_same_layers(
+    first: Mapping[str, LayerUnits], second: Mapping[str, LayerUnits], names: tuple[str, str]
+) -> None:
     """Two networks can be compared unit by unit only if they have the same layers.
 
     Args:
@@ -130,12 +138,19 @@ def batch_norm_after(model: nn.Module, images: Tensor) -> dict[str, _BatchNorm]:
 
     It follows where it is given the very tensor that the layer returned, not changed in place since. A layer that runs
     several times counts only if the same BatchNorm follows each time.
+
+    Args:
+        model: any network.
+        images: (B, ...), a few.
+
+    Returns:
+        Layer name -> the BatchNorm.
     """
     returned = Returned()
     calls: dict[str, int] = {}
     followers: dict[str, list[_BatchNorm]] = {}
 
-    def saw_output(source: Source, output: Tensor) -> None:
+    def saw_output(source: ReturningLayer, output: Tensor) -> None:
         returned.add(source, output)
         calls[source.name] = calls.get(source.name, 0) + 1
 
@@ -146,7 +161,7 @@ def batch_norm_after(model: nn.Module, images: Tensor) -> dict[str, _BatchNorm]:
 
     def hook(name: str, module: nn.Module) -> RemovableHandle | None:
         if isinstance(module, nn.Linear | Conv):
-            source = Source(name or "model", module)
+            source = ReturningLayer(name or "model", module)
             return module.register_forward_hook(lambda _m, _i, output: saw_output(source, output))
         if isinstance(module, _BatchNorm) and module.running_var is not None:
             return module.register_forward_pre_hook(lambda norm, inputs: saw_input(norm, inputs[0]))

@@ -62,7 +62,12 @@ def layer_inputs(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
 def patches(conv: Conv, inputs: Tensor) -> Tensor:
     """The patches a convolution multiplies its kernels with, with its stride, padding, dilation and groups.
 
-    Shapes: (B, channels, *grid) -> (groups, B * positions, n_in), n_in as in `units_of`.
+    Args:
+        conv: the convolution.
+        inputs: (B, channels, *grid).
+
+    Returns:
+        (groups, B * positions, n_in), n_in as in `units_of`.
     """
     dimensions = len(conv.kernel_size)
     mode = "constant" if conv.padding_mode == "zeros" else conv.padding_mode

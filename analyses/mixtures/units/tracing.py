@@ -15,7 +15,7 @@ from cotoolkit.attacks.gradient import attack_mode
 Conv = nn.Conv1d | nn.Conv2d | nn.Conv3d
 
 
-class Source(NamedTuple):
+class ReturningLayer(NamedTuple):
     """A layer that returned a tensor.
 
     Attributes:
@@ -38,13 +38,19 @@ class Returned:
     """
 
     def __init__(self) -> None:
-        self._tensors: list[tuple[Tensor, int, Source]] = []  # kept alive, so that no other tensor takes their place
+        # kept alive, so that no other tensor takes their place
+        self._tensors: list[tuple[Tensor, int, ReturningLayer]] = []
 
-    def add(self, source: Source, output: Tensor) -> None:
-        """Note that this layer, or a module that hands its output on, returned this tensor."""
+    def add(self, source: ReturningLayer, output: Tensor) -> None:
+        """Note that this layer, or a module that hands its output on, returned this tensor.
+
+        Args:
+            source: the layer.
+            output: what it returned.
+        """
         self._tensors.append((output, output._version, source))
 
-    def source(self, given: Tensor) -> Source | None:
+    def source(self, given: Tensor) -> ReturningLayer | None:
         """The layer that a tensor comes from."""
         for output, version, source in self._tensors:
             if output is given and given._version == version:
@@ -65,6 +71,9 @@ def hooked(model: nn.Module, hook: Callable[[str, nn.Module], RemovableHandle | 
     Args:
         model: any network.
         hook: given each module's name and the module, puts a hook on it, or does not.
+
+    Returns:
+        The context manager.
     """
     handles: list[RemovableHandle] = []
     try:

@@ -7,18 +7,26 @@ import pytest
 import torch
 
 from analyses.breakpoint_mixtures import study
-from analyses.breakpoint_mixtures.answers import answers
-from analyses.breakpoint_mixtures.arms import AFTER, BEFORE, METHODS, OFFSETS, SHUFFLED, Plan, World
-from analyses.breakpoint_mixtures.changes import changes
-from analyses.breakpoint_mixtures.checkpoints import NORM_MATCHED, OTHERS, load_networks
-from analyses.breakpoint_mixtures.measure import Unit
-from analyses.breakpoint_mixtures.page import report_of
-from analyses.breakpoint_mixtures.study import run_plan, why_left_out
+from analyses.breakpoint_mixtures.image_changes import changed_images
+from analyses.breakpoint_mixtures.measures import SeedMeasurement
+from analyses.breakpoint_mixtures.networks import NORM_MATCHED, OTHERS, load_networks
+from analyses.breakpoint_mixtures.plan import (
+    AFTER,
+    BEFORE,
+    METHODS,
+    OFFSETS,
+    SHUFFLED,
+    BreakpointPlan,
+    BrokenSeed,
+    group_with_arms,
+)
+from analyses.breakpoint_mixtures.study import STUDY, why_left_out
 from analyses.core.runner import RunCallbacks, StudyRunner
-from cotoolkit.core.errors import RunError
-from cotoolkit.pages import write_report
+from cotoolkit.core.errors import ConfigError, RunError
 from cotoolkit.runs.checkpoints import evaluation_points
 from cotoolkit.training.run import run
+from tests._helpers.breakpoint_measures import measures
+from tests._helpers.runners import InProcessRunner
 from tests._helpers.small import SMALL
 
 BREAK, LAST = 34, 100
@@ -30,30 +38,63 @@ SETTINGS = {
     "monitor": {"interval": 1000, "points": 20, "steps": 1, "trace_every": 8},
     "intervention": {"name": "inject", "carrier": "paired", "beta": 0.1},
 }
-PLAN = Plan(scale="custom", worlds=(World(name="w", why="declared", settings=SETTINGS, seeds=(0,)),), points=16)
-UNIT = Unit(PLAN, "w", 0, BREAK, LAST)
+
+
+def plan_with(settings, seeds):
+    groups = {"g": group_with_arms("declared", settings, seeds)}
+    return BreakpointPlan(name="across-break", question="", scale="custom", groups=groups, points=16)
+
+
+PLAN = plan_with(SETTINGS, seeds=(0, 1))
+BROKEN = BrokenSeed("g", 0, BREAK, LAST)
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("runs")
-    breaks = pd.DataFrame([{"world": "w", "seed": 0, "breakpoint": BREAK, "iterations": LAST}])
-    for config in PLAN.second_round(breaks).runs():
+    breakpoints = pd.DataFrame([{"group": "g", "seed": 0, "breakpoint": BREAK, "iterations": LAST}])
+    for config in PLAN.second_round(breakpoints).runs():
         run(config, root, device="cpu")
     return root
 
 
+class DeclaredRunner(InProcessRunner):
+    """Says of seed 0 that it broke, and of no other, and that the hand-made measures were taken."""
+
+    def train(self, study):
+        rows = [{"run": run.name, "breakpoint": BREAK if run.seed == 0 else None} for run in PLAN.runs(arms=["fgsm"])]
+        return pd.DataFrame(rows).assign(iterations=LAST, verdict="robust")
+
+    def measure(self, wanted):
+        assert wanted == [SeedMeasurement(PLAN, BROKEN)]
+        return measures()
+
+
 def test_seeds_that_cannot_be_used_are_named(root):
-    row = {"world": "w", "seed": 0, "breakpoint": BREAK, "iterations": LAST, "verdict": ""}
-    assert why_left_out(PLAN, root, row) == "pgd ended as not robust"  # after a hundred iterations
-    assert why_left_out(PLAN, root, {**row, "breakpoint": 20}) == (
-        "iterations -32 to +64 around the break are not all within training"
+    assert why_left_out(PLAN, root, BROKEN) == "pgd ended as not robust"  # after a hundred iterations
+    assert why_left_out(PLAN, root, BROKEN._replace(breakpoint=20)) == (
+        "iterations -32 to +64 around the breakpoint are not all within training"
     )
-    assert why_left_out(PLAN, root, {**row, "breakpoint": pd.NA, "verdict": "robust"}) == "FGSM did not break (robust)"
+
+
+def test_seeds_that_are_used_are_measured_and_judged(root, monkeypatch):
+    runner = DeclaredRunner(root=root, folder=root)
+    with pytest.raises(
+        ConfigError, match=r"no seed can be used: pgd ended as not robust; FGSM did not break \(robust\)"
+    ):
+        STUDY.run(PLAN, runner)
+    monkeypatch.setattr(study, "why_left_out", lambda *given: "")
+    found = STUDY.run(PLAN, runner)
+    assert found.tables["breakpoints"]["left_out"].tolist() == ["", "FGSM did not break (robust)"]
+    assert set(found.tables) == {"breakpoints", "measures", "changes"}
+    assert set(found.claims) == {"g"}
+    monkeypatch.setattr("tests.analyses.breakpoint_mixtures.test_study.BREAK", None)
+    with pytest.raises(ConfigError, match="no FGSM run broke"):
+        STUDY.run(PLAN, runner)
 
 
 def test_networks_stand_at_the_same_iterations(root):
-    networks = load_networks(PLAN, root, "w", 0, BREAK, LAST)
+    networks = load_networks(PLAN, root, BROKEN)
     arms = {place.arm for place in networks.places.values()}
     assert arms == {"start", *METHODS, SHUFFLED, NORM_MATCHED}
     offsets = {place.offset for place in networks.places.values() if place.arm == "fgsm"}
@@ -72,24 +113,25 @@ def test_networks_stand_at_the_same_iterations(root):
 
 
 def test_changes_of_the_images_have_one_norm():
-    points = evaluation_points(PLAN.config("w", "fgsm", 0)).first(12)
-    found = changes(points, seed=0)
+    points = evaluation_points(PLAN.groups["g"].config("fgsm", 0)).first(12)
+    found = changed_images(points, seed=0)
     norms = [(images - points.images).flatten(1).norm(dim=1) for images in found.values()]
     for norm in norms:
         assert torch.allclose(norm, norms[0], rtol=1e-3)
-    again = changes(points, seed=0)
+    again = changed_images(points, seed=0)
     assert all(torch.equal(found[name], again[name]) for name in found)
 
 
-def test_everything_is_measured_kept_and_shown(root, tmp_path):
+def test_everything_is_measured_and_kept(root, tmp_path):
     ended = []
     runner = StudyRunner(root, tmp_path, jobs=1, callbacks=RunCallbacks(on_measured=lambda *what: ended.append(what)))
-    table = runner.measure([UNIT])
-    assert ended == [("w, seed 0", 1, 1)]
+    wanted = [SeedMeasurement(PLAN, BROKEN)]
+    table = runner.measure(wanted)
+    assert ended == [("g, seed 0", 1, 1)]
     assert set(table["part"]) == {"mixtures", "features", "gain", "accuracy", "edit"}
     for part, rows in table.groupby("part"):
         assert rows["value"].notna().mean() > 0.8, part
-    known = {result.claim.key: result for result in answers(table, "w")}
+    known = {result.claim.key: result for result in STUDY.judge(PLAN, {"measures": table})["g"]}
     in_shares = {
         "fast",
         "mixture_keeps_pace",
@@ -99,19 +141,12 @@ def test_everything_is_measured_kept_and_shown(root, tmp_path):
         "removal_restores",
     }
     assert {key for key, result in known.items() if result.found.n == 0} <= in_shares  # of a fall there need not be
-    same = runner.measure([UNIT])
+    same = runner.measure(wanted)
     assert len(ended) == 1  # what is there is read
     assert same.equals(table)
-    breaks = pd.DataFrame([{"world": "w", "seed": 0, "breakpoint": BREAK, "iterations": LAST}])
-    page = write_report(report_of(study.Findings(PLAN, breaks, same, {})), tmp_path / "out")
-    names = {file.name for file in page.parent.iterdir()}
-    assert {"report.html", "courses.png", "layers.svg", "grafts.png", "claims-w.csv", "measures.parquet"} <= names
-    text = page.read_text()
-    assert "W world, seeds 1" in text
 
 
 def test_a_study_whose_runs_fail_says_why_in_one_line(tmp_path):
-    settings = {**SETTINGS, "data": {"name": "folder:nowhere"}, "model": {"name": "mlp"}}
-    plan = Plan(scale="custom", worlds=(World(name="w", why="", settings=settings, seeds=(0,)),))
+    plan = plan_with({**SETTINGS, "data": {"name": "folder:nowhere"}, "model": {"name": "mlp"}}, seeds=(0,))
     with pytest.raises(RunError, match=r"^1 of 1 runs failed; \S+: .*nowhere"):
-        run_plan(plan, StudyRunner(tmp_path, tmp_path / "out", jobs=1, device="cpu"))
+        STUDY.run(plan, StudyRunner(tmp_path, tmp_path / "out", jobs=1, device="cpu"))

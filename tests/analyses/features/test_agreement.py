@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
-from analyses.features.attributions.agreement import cosine, rank_correlation, top_overlap
+from analyses.features.attributions.agreement import map_cosine, map_rank_correlation, top_overlap
 from cotoolkit.core.errors import ConfigError
 
 
@@ -18,10 +18,10 @@ def random_maps(seed, count=5):
 def test_a_map_agrees_with_itself_and_its_multiples(seed):
     maps = random_maps(seed)
     ones = pytest.approx(np.ones(5))
-    assert cosine(maps, 2e-25 * maps).numpy() == ones
-    assert rank_correlation(maps, 3 * maps).numpy() == ones
+    assert map_cosine(maps, 2e-25 * maps).numpy() == ones
+    assert map_rank_correlation(maps, 3 * maps).numpy() == ones
     assert top_overlap(maps, -maps).numpy() == ones
-    assert cosine(maps, -maps).numpy() == pytest.approx(-np.ones(5))
+    assert map_cosine(maps, -maps).numpy() == pytest.approx(-np.ones(5))
 
 
 @settings(max_examples=25, deadline=None)
@@ -29,12 +29,12 @@ def test_a_map_agrees_with_itself_and_its_multiples(seed):
 def test_rank_correlation_is_scipys_with_ties(seed):
     a, b = (random_maps(seed + i).mul(2).round() for i in (0, 1))
     expected = [spearmanr(x.flatten(), y.flatten()).statistic for x, y in zip(a, b, strict=True)]
-    np.testing.assert_allclose(rank_correlation(a, b), expected, atol=1e-12)
+    np.testing.assert_allclose(map_rank_correlation(a, b), expected, atol=1e-12)
 
 
 def test_independent_maps_are_at_the_null():
     a, b = random_maps(0, 4000), random_maps(1, 4000)
-    for score in (cosine, rank_correlation):
+    for score in (map_cosine, map_rank_correlation):
         assert score(a, b).mean().item() == pytest.approx(0, abs=0.01)
         assert score(a, b).std().item() == pytest.approx(1 / 6, rel=0.05)
     assert top_overlap(a, b, 0.25).mean().item() == pytest.approx(0.25, abs=0.01)
@@ -60,12 +60,12 @@ def test_ties_for_the_last_places_share_them_whatever_the_order_of_entries():
 
 def test_zero_maps_give_nan():
     a, b = random_maps(0), torch.zeros(5, 1, 6, 6)
-    for score in (cosine, rank_correlation, top_overlap):
+    for score in (map_cosine, map_rank_correlation, top_overlap):
         assert score(a, b).isnan().all()
 
 
 def test_what_cannot_be_compared_is_refused():
     with pytest.raises(ConfigError, match="cannot be compared"):
-        cosine(torch.ones(2, 3), torch.ones(2, 4))
+        map_cosine(torch.ones(2, 3), torch.ones(2, 4))
     with pytest.raises(ConfigError, match=r"share=0"):
         top_overlap(torch.ones(2, 3), torch.ones(2, 3), 0)

@@ -6,7 +6,13 @@ from hypothesis import strategies as st
 
 from analyses.features.attributions.attribution import attribute
 from analyses.features.attributions.faithfulness import deletion_insertion, randomised_correlation
-from analyses.features.attributions.path import MOST_PARTS, TOLERANCE, baselines, completeness_gap, integrated_gradients
+from analyses.features.attributions.integrated_gradients import (
+    MOST_PARTS,
+    TOLERANCE,
+    baseline_images,
+    completeness_gap,
+    integrated_gradients,
+)
 from cotoolkit.core.errors import ConfigError, ModelError
 from tests._helpers.toys import Quadratic, conv_net, fingerprint, linear
 
@@ -26,7 +32,7 @@ def test_a_linear_models_maps_by_hand(seed):
     torch.testing.assert_close(attribute(model, images, labels, "saliency"), own.abs())
     torch.testing.assert_close(attribute(model, images, labels, "input_x_gradient"), own * images)
     for baseline in ("zero", "blurred"):
-        start = baselines(images, baseline)
+        start = baseline_images(images, baseline)
         maps = attribute(model, images, labels, baseline=baseline)
         torch.testing.assert_close(maps, own * (images - start), atol=1e-6, rtol=1e-5)
         assert completeness_gap(model, images, labels, maps, baseline).max() < 1e-5
@@ -48,7 +54,7 @@ def test_a_quadratic_models_maps_by_hand():
     torch.testing.assert_close(attribute(model, images, labels, "saliency"), (2 * weight * images).abs())
     torch.testing.assert_close(attribute(model, images, labels, "input_x_gradient"), 2 * weight * images.square())
     torch.testing.assert_close(attribute(model, images, labels), weight * images.square(), atol=1e-6, rtol=1e-5)
-    blurred = baselines(images, "blurred")
+    blurred = baseline_images(images, "blurred")
     maps = attribute(model, images, labels, baseline="blurred")
     torch.testing.assert_close(maps, weight * (images.square() - blurred.square()), atol=1e-6, rtol=1e-5)
     assert attribute(model, images, 1 - labels, "saliency").count_nonzero() == 0  # the other logit is constant
@@ -100,8 +106,8 @@ def test_parts_of_a_batch_change_nothing_and_the_seed_decides(method, monkeypatc
     if method == "gradient_shap":
         assert not torch.equal(whole, attribute(model, images, labels, method, steps=5, seed=4))
     else:
-        for module in ("attribution", "path"):
-            monkeypatch.setattr(f"analyses.features.{module}.ROWS", 10)
+        for module in ("attribution", "integrated_gradients"):
+            monkeypatch.setattr(f"analyses.features.attributions.{module}.ROWS", 10)
         torch.testing.assert_close(attribute(model, images, labels, method, steps=5), whole)
 
 

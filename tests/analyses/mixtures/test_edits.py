@@ -6,7 +6,7 @@ from torch import nn
 
 from analyses.mixtures import graft, put_back_mean, put_back_parts, random_control, remove_direction, units_of
 from analyses.mixtures.edits import reestimate_batch_norm
-from analyses.mixtures.statistics.change import split
+from analyses.mixtures.statistics.change import split_by_reference
 from analyses.mixtures.statistics.directions import coefficients
 from analyses.mixtures.units.hidden_units import unit_length
 from cotoolkit.core.errors import ConfigError, ModelError
@@ -73,7 +73,7 @@ def test_put_back_mean_adds_the_mean_coefficient(models):
 def test_put_back_parts_gives_each_unit_its_own(models):
     robust, clean = models
     edited = put_back_parts(robust, clean, ["0"])
-    rest = split(weight(clean), weight(robust)).rest
+    rest = split_by_reference(weight(clean), weight(robust)).rest
     assert torch.allclose(weight(edited) - weight(robust), rest, atol=1e-6)
     u = direction(4, 18)
     along = put_back_parts(robust, clean, {"0": u})

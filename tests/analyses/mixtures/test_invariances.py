@@ -5,7 +5,14 @@ import math
 import pytest
 import torch
 
-from analyses.mixtures.statistics.change import angles, entries_with, hoyer, participation, relative_size, split
+from analyses.mixtures.statistics.change import (
+    entries_with,
+    hoyer,
+    participation,
+    relative_size,
+    split_by_reference,
+    unit_angles,
+)
 from analyses.mixtures.statistics.matching import (
     cosines,
     lineage_cosines,
@@ -14,7 +21,7 @@ from analyses.mixtures.statistics.matching import (
     random_cosine,
     shuffled,
 )
-from analyses.mixtures.statistics.spectrum import deflated_spectrum, spectrum
+from analyses.mixtures.statistics.spectrum import deflated_spectrum, weight_spectrum
 from tests._helpers.planted_mixtures import random_rows
 
 
@@ -44,8 +51,8 @@ def test_flipped_units_match_only_up_to_sign():
 
 def test_scaled_units_have_no_angle_and_no_mixture():
     rows = random_rows(5, 30, 200)
-    parts = split(3 * rows, rows)
-    assert angles(3 * rows, rows).max() < 1e-4
+    parts = split_by_reference(3 * rows, rows)
+    assert unit_angles(3 * rows, rows).max() < 1e-4
     assert parts.ratio.max() < 1e-6
     assert parts.beta.tolist() == pytest.approx([3] * 30)
     assert parts.pure.tolist() == pytest.approx([1] * 30)
@@ -54,7 +61,7 @@ def test_scaled_units_have_no_angle_and_no_mixture():
 def test_rotated_units_keep_their_spectrum_and_lose_their_angles():
     rows = random_rows(6, 64, 300)
     turned = rows @ torch.linalg.qr(random_rows(7, 300, 300)).Q
-    assert spectrum(turned) == pytest.approx(spectrum(rows), rel=1e-4)
+    assert weight_spectrum(turned) == pytest.approx(weight_spectrum(rows), rel=1e-4)
     assert deflated_spectrum(turned) == pytest.approx(deflated_spectrum(rows), rel=1e-4)
     assert lineage_cosines(turned, rows).abs().mean() == pytest.approx(random_cosine(300), abs=0.02)
 
@@ -68,13 +75,13 @@ def test_a_matrix_of_rank_one_has_no_deflated_spectrum():
 
 def test_units_of_zeros_are_at_right_angles_and_have_no_ratio():
     first, second = torch.tensor([[0.0, 0], [0, 0], [1, 0]]), torch.tensor([[0.0, 0], [1, 0], [0, 0]])
-    assert angles(first, second).tolist() == [90, 90, 90]
-    assert split(first, second).ratio.isnan().tolist() == [True, True, False]
+    assert unit_angles(first, second).tolist() == [90, 90, 90]
+    assert split_by_reference(first, second).ratio.isnan().tolist() == [True, True, False]
 
 
 def test_split_by_hand():
     # (3, 4) on (2, 0): beta 1.5, rest (0, 4), ratio 4 / 3; (1, 0) on (-1, 0): no rest; zero reference: all rest
-    parts = split(
+    parts = split_by_reference(
         torch.tensor([[3.0, 4.0], [1.0, 0.0], [0.0, 2.0]]), torch.tensor([[2.0, 0.0], [-1.0, 0.0], [0.0, 0.0]])
     )
     assert parts.beta.tolist() == pytest.approx([1.5, -1, 0])
@@ -86,25 +93,25 @@ def test_split_by_hand():
 
 def test_ratio_is_the_tangent_of_the_angle():
     first, second = random_rows(8, 40, 10), random_rows(9, 40, 10)
-    tangent = angles(first, second).deg2rad().tan().abs()
-    assert split(first, second).ratio.tolist() == pytest.approx(tangent.tolist(), rel=1e-3)
+    tangent = unit_angles(first, second).deg2rad().tan().abs()
+    assert split_by_reference(first, second).ratio.tolist() == pytest.approx(tangent.tolist(), rel=1e-3)
 
 
 def test_angles_by_hand():
     first = torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [0.0, 0.0]])
     second = torch.tensor([[0.0, 2.0], [-3.0, 0.0], [1.0, 1.0], [1.0, 0.0]])
-    assert angles(first, second).tolist() == pytest.approx([90, 180, 45, 90])
+    assert unit_angles(first, second).tolist() == pytest.approx([90, 180, 45, 90])
     small = torch.tensor([[1.0, 1e-4]])
-    assert float(angles(torch.tensor([[1.0, 0.0]]), small)) == pytest.approx(math.degrees(1e-4), rel=1e-3)
+    assert float(unit_angles(torch.tensor([[1.0, 0.0]]), small)) == pytest.approx(math.degrees(1e-4), rel=1e-3)
 
 
 def test_spectrum_by_hand():
     # singular values 2, 1, 1: p = 4/6, 1/6, 1/6
-    found = spectrum(torch.diag(torch.tensor([1.0, 2.0, -1.0])))
+    found = weight_spectrum(torch.diag(torch.tensor([1.0, 2.0, -1.0])))
     entropy = -(4 / 6 * math.log(4 / 6) + 2 / 6 * math.log(1 / 6))
     assert found == pytest.approx((1.5, math.exp(entropy), 2, 4 / 6))
     assert deflated_spectrum(torch.diag(torch.tensor([1.0, 2.0, -1.0]))) == pytest.approx((2, 2, 2, 0.5))
-    assert math.isnan(spectrum(torch.zeros(3, 3)).effective_rank)
+    assert math.isnan(weight_spectrum(torch.zeros(3, 3)).effective_rank)
 
 
 def test_size_and_density_by_hand():

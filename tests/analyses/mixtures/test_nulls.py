@@ -8,10 +8,10 @@ from scipy import stats
 from analyses.mixtures.statistics.change import (
     RANDOM_ENTRIES,
     RANDOM_PARTICIPATION,
-    angles,
     entries_with,
     participation,
-    split,
+    split_by_reference,
+    unit_angles,
 )
 from analyses.mixtures.statistics.directions import (
     common_direction,
@@ -39,7 +39,7 @@ def test_cosines_of_random_units(n_in):
     found = lineage_cosines(first, second).abs()
     assert found.mean() == pytest.approx(random_cosine(n_in), abs=4 * float(found.std()) / 4000**0.5)
     assert random_cosine(n_in) == pytest.approx((2 / (np.pi * n_in)) ** 0.5, rel=0.5 / n_in)
-    turned = angles(first, second)
+    turned = unit_angles(first, second)
     assert turned.mean() == pytest.approx(90, abs=4 * float(turned.std()) / 4000**0.5)
     assert turned.quantile(0.1) == pytest.approx(random_angle_quantile(n_in, 0.1), abs=1)
     assert float((turned < 80).float().mean()) == pytest.approx(random_angles_below(n_in, 80), abs=0.03)
@@ -105,4 +105,6 @@ def test_density_of_a_gaussian_change():
 
 
 def test_random_units_are_explained_by_one_over_n():
-    assert split(random_rows(9, 5000, 25), random_rows(10, 5000, 25)).pure.mean() == pytest.approx(1 / 25, rel=0.1)
+    assert split_by_reference(random_rows(9, 5000, 25), random_rows(10, 5000, 25)).pure.mean() == pytest.approx(
+        1 / 25, rel=0.1
+    )

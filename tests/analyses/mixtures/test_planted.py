@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from analyses.mixtures import mixture_table
-from analyses.mixtures.statistics.change import split
+from analyses.mixtures.statistics.change import split_by_reference
 from analyses.mixtures.statistics.directions import (
     coefficients,
     common_direction,
@@ -26,7 +26,7 @@ def test_direction_and_size_of_a_planted_mixture(seed):
     u1 = common_direction(world.units)
     assert float(u1 @ world.mixture) > 0.995
     assert float(common_direction(-world.units) @ world.mixture) < -0.995
-    parts = split(world.units, world.pure)
+    parts = split_by_reference(world.units, world.pure)
     # <v_i, u> = e (1 - 1/d) / |u off the feature|: v_i is e * mixture less its part along M_j(i)
     assert (parts.rest @ world.mixture).mean() == pytest.approx(world.e * (1 - 1 / 64), abs=0.01)
     assert float(removed_direction(parts.rest_per_length) @ world.mixture) > 0.995
@@ -55,7 +55,7 @@ def test_atoms_that_repeat_span_no_more_whatever_their_round_off():
 
 def test_the_removed_parts_share_one_direction_far_beyond_chance():
     world = planted(3)
-    parts = split(world.units, world.pure).rest_per_length
+    parts = split_by_reference(world.units, world.pure).rest_per_length
     found = top_share(parts, random_grams(48, 64, torch.Generator().manual_seed(0)))
     assert found.share > 0.9
     assert found.share > 3 * found.null

@@ -59,7 +59,7 @@ def test_mixture_histogram_shows_the_coefficients():
 
 
 def test_series_draws_the_mean_over_seeds_in_order():
-    _, axes = plots.series(table(), {"late": 20, "early": 10}, ["angle_clean", "off_diagonal"])
+    _, axes = plots.checkpoint_series(table(), {"late": 20, "early": 10}, ["angle_clean", "off_diagonal"])
     assert [axis.get_title() for axis in axes] == ["angle_clean", "off_diagonal"]
     means = [line for line in axes[0].lines if line.get_marker() == "o" and len(line.get_xdata())]
     assert means[0].get_xdata().tolist() == [10, 20]
@@ -68,19 +68,19 @@ def test_series_draws_the_mean_over_seeds_in_order():
 
 def test_series_of_what_is_not_there_is_said_in_a_line():
     with pytest.raises(ConfigError, match="no statistic angle_start"):
-        plots.series(table(), {"late": 1}, ["angle_start"])
+        plots.checkpoint_series(table(), {"late": 1}, ["angle_start"])
     with pytest.raises(ConfigError, match="no model last"):
-        plots.series(table(), {"last": 1}, ["angle_clean"])
+        plots.checkpoint_series(table(), {"last": 1}, ["angle_clean"])
 
 
 def test_spectra_sum_to_one_beside_a_random_one():
-    _, axes = plots.spectra({"clean": WORLD.units, "robust": WORLD.pure})
+    _, axes = plots.weight_spectra({"clean": WORLD.units, "robust": WORLD.pure})
     assert [line.get_label().split(" (")[0] for line in axes[0].lines] == ["clean", "robust", "random"]
     assert all(np.sum(line.get_ydata()) == pytest.approx(1, abs=1e-5) for line in axes[0].lines)
 
 
 def test_more_spectra_than_colours_can_be_drawn():
-    _, axes = plots.spectra({str(index): WORLD.pure for index in range(12)})
+    _, axes = plots.weight_spectra({str(index): WORLD.pure for index in range(12)})
     assert len(axes[0].lines) == 13
 
 

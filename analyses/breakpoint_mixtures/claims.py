@@ -1,0 +1,150 @@
+"""The claims: do mixtures fall while training is robust, do they come back at the breakpoint, how, and where?
+
+Nobody has answered these questions before; the statements below are conjectures [M], each with the alternative that a
+failed claim supports. Numbers are per seed, then means with 95 % t intervals over seeds. A statistic without a layer is
+the mean over layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from analyses.breakpoint_mixtures.networks import NORM_MATCHED
+from analyses.breakpoint_mixtures.plan import AFTER, BEFORE, BreakpointPlan
+from analyses.breakpoint_mixtures.results import MIXTURE, MIXTURES, BreakpointResults, by_group
+from analyses.core.claims import ClaimResult, ClaimRow, claim, judge_claims
+from analyses.core.study import Tables
+
+_SIBLING = "the PGD network is a sibling of both"
+_FALLS = {
+    "dense_lineage": "before the break FGSM's units are closer to the finished PGD network's than standard ones are at "
+    f"the same iteration ({_SIBLING}); alternative: single-step training never purifies",
+    "dense_dictionary": "before the break FGSM's units are closer to single atoms of the finished PGD network than "
+    f"standard ones are ({_SIBLING})",
+    "energy_clean_u1": "before the break FGSM's units have less of the finished standard network's common direction "
+    "than standard ones have at the same iteration (it descends from these: the comparison favours the claim)",
+    "energy_own_u1": "before the break FGSM's units have less in common than standard ones have at the same iteration "
+    "(no reference network)",
+}
+_OURS = "[M] ours"
+_SHARE = "share of the fall in PGD accuracy"
+_ACROSS = "change across the break, FGSM less N-FGSM"
+
+
+def _of_mixture(part: str, statistic: str, name: str) -> tuple[ClaimRow[BreakpointResults], ...]:
+    """What is claimed of each measure of mixture."""
+    return (
+        claim(
+            f"falls_{statistic}", _FALLS[statistic], f"{name}: FGSM before the break less standard",
+            below=0.0, source=_OURS, value=lambda n: n.less("fgsm", BEFORE, "standard", BEFORE, part, statistic),
+        ),
+        claim(
+            f"returns_{statistic}", "mixture comes back at the break; alternative: the break is no re-mixing",
+            f"{name}: {_ACROSS}",
+            above=0.0, source=_OURS, value=lambda n: n.excess(part, statistic),
+        ),
+        claim(
+            f"more_than_chance_{statistic}",
+            "the break adds more mixture than a random change of the same size and spectrum",
+            f"{name}: FGSM after the break less the norm-matched control",
+            above=0.0, source=_OURS, value=lambda n: n.less("fgsm", AFTER, NORM_MATCHED, AFTER, part, statistic),
+        ),
+    )  # fmt: skip
+
+
+def _signature(n: BreakpointResults) -> pd.Series[float]:
+    edits = ("graft_4", "none", "graft_4_random")
+    grafted, before, random = (n.at("fgsm", BEFORE, "edit", f"fgsm_{edit}", "") for edit in edits)
+    return grafted - np.maximum(before, random)
+
+
+def _apart(n: BreakpointResults) -> pd.Series[float]:
+    apart = n.half_time("rises", *MIXTURE) - n.half_time("falls", "accuracy", "pgd-10")
+    return apart.abs().where(n.fall().notna())
+
+
+ROWS: tuple[ClaimRow[BreakpointResults], ...] = (
+    *(row for (part, statistic), name in MIXTURES.items() for row in _of_mixture(part, statistic, name)),
+    claim(
+        "fast", "PGD accuracy goes from a quarter to three quarters of its fall within 32 iterations", "iterations",
+        below=32.0, null=float(AFTER - BEFORE), source=_OURS,
+        value=lambda n: n.duration("falls", "accuracy", "pgd-10").where(n.fall().notna()),
+    ),
+    claim(
+        "mixture_keeps_pace",
+        "mixture comes back when robustness goes; alternative: it precedes, follows, or has no part in it",
+        f"{MIXTURES[MIXTURE]}: half-time apart from that of PGD accuracy, iterations, where both move",
+        below=16.0, source=_OURS, value=_apart,
+    ),
+    claim(
+        "high_frequencies", "at the break the input gradient moves to high spatial frequencies",
+        f"high-frequency share of the input gradient: {_ACROSS}",
+        above=0.0, source=_OURS, value=lambda n: n.excess("features", "input_gradient_high_share"),
+    ),
+    claim(
+        "carrier_in_gradients",
+        "at the break the input gradient turns towards the span of the carriers (in the natural world, where "
+        "none was injected, this is the placebo)",
+        f"share of the input gradient in the span of the carriers: {_ACROSS}",
+        above=0.0, source=_OURS, value=lambda n: n.excess("features", "input_gradient_direction_share"),
+    ),
+    claim(
+        "carrier_in_weights",
+        "at the break the units turn towards what the carriers do to their inputs, more than towards what "
+        "carriers with scrambled signs do, which have the same spectrum",
+        f"gain for the carrier less that for the scrambled one: {_ACROSS}",
+        above=0.0, source=_OURS, value=lambda n: n.excess("gain", "gain_carrier") - n.excess("gain", "gain_scrambled"),
+    ),
+    claim(
+        "low_rank",
+        "the best rank 4 of each layer's change across the break (of 8 to 64 directions) reproduces at least "
+        "half of the collapse; alternative: the change is spread over many directions", _SHARE,
+        above=0.5, source=_OURS, value=lambda n: n.collapse_by("graft_4"),
+    ),
+    claim(
+        "random_graft_harmless",
+        "the same amount of change in random directions reproduces less than a tenth of it", _SHARE,
+        below=0.1, source=_OURS, value=lambda n: n.collapse_by("graft_4_random"),
+    ),
+    claim(
+        "signature",
+        "the rank 4 change makes FGSM accuracy jump, as the break does, and more than random directions do",
+        "FGSM accuracy with the rank 4 change less the larger of those without it and with random directions",
+        above=0.0, source=_OURS, value=_signature,
+    ),
+    claim(
+        "weights_carry_it", "the whole change of the weight matrices reproduces at least half of the collapse", _SHARE,
+        above=0.5, source=_OURS, value=lambda n: n.collapse_by("graft_full"),
+    ),
+    claim(
+        "removal_restores",
+        "taking the clean network's common direction out of the broken network brings back at least half of "
+        "the robustness; alternative: the break is carried by other directions", f"{_SHARE} undone",
+        above=0.5, source=_OURS, value=lambda n: n.recovery_by("remove_clean_u1"),
+    ),
+    claim(
+        "labels_matter",
+        "training on shuffled labels leaves less energy along the finished standard network's common direction "
+        "than standard training, which that network descends from",
+        "energy along that direction: shuffled less standard, at the iteration of the break",
+        below=0.0, source=_OURS,
+        value=lambda n: n.less("shuffled", BEFORE, "standard", BEFORE, "mixtures", "energy_clean_u1"),
+    ),
+)  # fmt: skip
+"""What is claimed of every group."""
+
+
+def judge_breakpoint_mixtures(plan: BreakpointPlan, tables: Tables) -> Mapping[str, list[ClaimResult]]:
+    """All claims, about each group in which FGSM training broke.
+
+    Args:
+        plan: the study.
+        tables: "measures".
+
+    Returns:
+        Results by group.
+    """
+    return {group: judge_claims(ROWS, results) for group, results in by_group(tables["measures"]).items()}

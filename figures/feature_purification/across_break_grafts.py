@@ -1,0 +1,79 @@
+"""What of the weights' change across the breakpoint is enough: its best low-rank part, put into the network before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analyses.breakpoint_mixtures.plan import AFTER, BEFORE
+from analyses.breakpoint_mixtures.results import BreakpointResults
+from analyses.breakpoint_mixtures.weight_edits import RANKS
+from analyses.core.statistics import estimate
+from cotoolkit.plotting.style import BLUE, PAGE, VERMILION
+from figures.elements import new_figure, percent
+from figures.feature_purification.across_break_data import (
+    RECIPES_OF,
+    claims_of_groups,
+    has_statistic,
+    results_by_group,
+    table_of_measures,
+)
+
+GRAFTS = ("none", *(f"graft_{rank}" for rank in RANKS), "graft_full")
+
+LABELS = ("0", *map(str, RANKS), "all")
+"""Ranks of the grafts."""
+
+PROTOCOLS = {"fgsm": ("FGSM", VERMILION), "pgd-10": ("PGD", BLUE)}
+
+CHANGES = {"": ("the break's", "-", "o"), "_random": ("random", ":", "s")}
+"""By the end of an edit's name: whose change it is, its line and its marker."""
+
+
+def _used(measures: pd.DataFrame) -> pd.Series[bool]:
+    """Edits of all layers together, and the accuracies between which they lie."""
+    names = [*GRAFTS, *(f"{graft}_random" for graft in GRAFTS), "remove_clean_u1"]
+    edits = has_statistic(measures, [("edit", f"{protocol}_{name}") for protocol in PROTOCOLS for name in names])
+    own = (measures["arm"] == "fgsm") & measures["offset"].isin([BEFORE, AFTER]) & (measures["layer"] == "")
+    return own & (edits | has_statistic(measures, [("accuracy", protocol) for protocol in PROTOCOLS]))
+
+
+def draw(data: pd.DataFrame) -> Figure:
+    """FGSM and PGD accuracy of the network before the break with part of the change put in, and as much at random."""
+    found = results_by_group(data)
+    figure, axes = new_figure(PAGE if len(found) > 1 else 4.2, 2.9, 1, len(found), squeeze=False, sharey=True)
+    for axis, (group, results) in zip(axes[0], found.items(), strict=True):
+        for protocol in PROTOCOLS:
+            _accuracies(axis, results, protocol)
+        axis.set_xticks(range(len(LABELS)), LABELS)
+        axis.set(xlabel="rank of the change put into each layer", title=group if len(found) > 1 else "")
+        percent(axis)
+    percent(axes[0][0], "accuracy")
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2 * len(found))
+    return figure
+
+
+def _accuracies(axis: Axes, results: BreakpointResults, protocol: str) -> None:
+    """With grafts as lines; of the broken network as a thin line across."""
+    name, colour = PROTOCOLS[protocol]
+    for end, (whose, line, marker) in CHANGES.items():
+        edits = [graft if graft == "none" else f"{graft}{end}" for graft in GRAFTS]
+        found = [estimate(results.at("fgsm", BEFORE, "edit", f"{protocol}_{edit}", "")) for edit in edits]
+        means = [one.mean for one in found]
+        reach = [[one.mean - one.low for one in found], [one.high - one.mean for one in found]]
+        look: dict[str, Any] = {"ls": line, "marker": marker, "color": colour, "label": f"{name}, {whose} change"}
+        axis.errorbar(range(len(edits)), means, yerr=reach, capsize=2, **look)
+    axis.axhline(results.at("fgsm", AFTER, "accuracy", protocol).mean(), color=colour, lw=0.7, alpha=0.6)
+
+
+RECIPE = RECIPES_OF.recipe(
+    "feature_purification/across_break_grafts",
+    shows="Accuracy with low-rank parts of the change across the break put into the network before it; thin: after it",
+    item="ours: purification across the break, cause",
+    table=table_of_measures(_used),
+    draw=draw,
+    claims=claims_of_groups("low_rank", "random_graft_harmless", "signature", "weights_carry_it", "removal_restores"),
+)

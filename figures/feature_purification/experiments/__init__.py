@@ -1,0 +1,1 @@
+"""What the recipes of this paper share: the networks they train, what is measured of them, and grids of images."""

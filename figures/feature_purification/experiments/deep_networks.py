@@ -1,0 +1,165 @@
+"""Deep networks before and after adversarial training: which runs are trained, and measured all at once.
+
+By seed four runs on the data as they are, in the setup of co_features: standard training (w, from w0); from its last
+weights PGD training (w', the "local" purification of the paper's talks [S]) and, as control, standard training for as
+long; and PGD training from w0 ("global"), which co_features has too. Architectures, radii and schedules of the paper's
+experiments were not found; networks, data and rates are ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from typing_extensions import override
+
+from analyses.core.measurement import Measurement
+from analyses.core.runner import StudyRunner
+from cotoolkit.config import RunConfig
+from cotoolkit.runs.checkpoints import evaluation_points, trained, trained_series, training_images
+from cotoolkit.runs.folder import RunFolder
+from cotoolkit.studies.overrides import apply
+from cotoolkit.studies.scale import Scale
+from cotoolkit.studies.study import Study
+from figures.co_features.setups.setup import SETUPS, Settings, Setup
+from figures.feature_purification.experiments.deep_measures import (
+    ATOMS,
+    PIXEL_CHANGE,
+    POINTS,
+    RANKS,
+    SHOWN,
+    STEPS,
+    UNITS,
+    measured,
+)
+
+SLOWER = 0.5
+"""Learning rate of training on from finished weights, in units of the first (ours)."""
+
+
+def clean_arm(setup: Setup) -> Settings:
+    """Standard training, from w0 to w."""
+    return setup.arm(0.0, method="standard", keep=(0,))
+
+
+def from_scratch_arm(setup: Setup) -> Settings:
+    """PGD training from w0."""
+    return setup.arm(0.0, method=setup.pgd)
+
+
+def later_arms(setup: Setup, root: Path, seed: int) -> dict[str, Settings]:
+    """What starts from w: "robust" (PGD training) and "longer" (standard training).
+
+    Args:
+        setup: settings of all arms.
+        root: folder of the runs.
+        seed: of the run that ends with w.
+
+    Returns:
+        Settings by name.
+    """
+    start = RunFolder.of(root, setup.config(clean_arm(setup), seed)).checkpoint_path("last")
+    rate = SLOWER * float(setup.base["learning_rate"])
+    given: dict[str, Any] = {"initial": str(start), "learning_rate": rate}
+    return {
+        "robust": setup.arm(0.0, method=setup.pgd, **given),
+        "longer": setup.arm(0.0, method="standard", **given),
+    }
+
+
+def _first_study(setup: Setup) -> Study:
+    return setup.study("purification-clean", [clean_arm(setup), from_scratch_arm(setup)])
+
+
+STUDIES: dict[Scale, tuple[Study, ...]] = {scale: (_first_study(setup),) for scale, setup in SETUPS.items()}
+"""What starts from w0; the rest starts from what these leave."""
+
+
+def collect_deep(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
+    """Train and measure.
+
+    Args:
+        scale: names the setup.
+        runner: where to train and measure.
+
+    Returns:
+        Columns seed, part and those of the part (see `measured`), scale.
+
+    Raises:
+        RunError: a run failed, or a measuring process died.
+    """
+    setup = SETUPS[scale]
+    for study in STUDIES[scale]:
+        runner.train(study)
+    for seed in setup.seeds:
+        arms = later_arms(setup, runner.root, seed).values()
+        runner.train(setup.study(f"purification-from-clean-{seed}", arms, [seed]))
+    return runner.measure([Family(scale, seed, str(runner.root)) for seed in setup.seeds]).assign(scale=scale)
+
+
+def part_of(scale: Scale, runner: StudyRunner, *parts: str, first_seed: Sequence[str] = ()) -> pd.DataFrame:
+    """Some parts of the measures, and of some the first seed alone: pictures are shown of one.
+
+    Args:
+        scale: names the setup.
+        runner: where to train and measure.
+        *parts: of all seeds.
+        first_seed: parts of the first seed.
+
+    Returns:
+        Their rows of what `collect_deep` returns.
+    """
+    data = collect_deep(scale, runner)
+    shown = data["part"].isin(list(first_seed)) & (data["seed"] == data["seed"].min())
+    rows: pd.DataFrame = data[data["part"].isin(list(parts)) | shown]
+    return rows.dropna(axis="columns", how="all").reset_index(drop=True)
+
+
+@dataclass(frozen=True)
+class Family(Measurement):
+    """The four runs of a seed.
+
+    Attributes:
+        scale: names the setup.
+        seed: of all four.
+        root: of the runs: w is named with its path in the configuration of those that start from it.
+    """
+
+    scale: Scale
+    seed: int
+    root: str
+
+    @property
+    @override
+    def title(self) -> str:
+        return f"purification {self.scale} seed {self.seed}"
+
+    @property
+    @override
+    def protocol(self) -> list[Any]:
+        return ["figures.purification.deep", 2, RANKS, ATOMS, POINTS, SHOWN, UNITS, STEPS, PIXEL_CHANGE, self.seed]
+
+    @property
+    def configs(self) -> dict[str, RunConfig]:
+        """Of the runs, by network."""
+        setup = SETUPS[self.scale]
+        arms = {"clean": clean_arm(setup), "scratch": from_scratch_arm(setup)}
+        arms |= later_arms(setup, Path(self.root), self.seed)
+        return {name: RunConfig.parse(apply(setup.base, {**arm, "seed": self.seed})) for name, arm in arms.items()}
+
+    @override
+    def runs(self, root: Path) -> Sequence[RunFolder]:
+        return [RunFolder.of(root, config) for config in self.configs.values()]
+
+    @override
+    def measure(self, root: Path) -> pd.DataFrame:
+        folders = dict(zip(self.configs, self.runs(root), strict=True))
+        start, clean = trained_series(folders["clean"], [0, "last"])
+        networks = {"start": start, "clean": clean}
+        networks |= {name: trained(folder) for name, folder in folders.items() if name != "clean"}
+        config = self.configs["robust"]
+        points = evaluation_points(config).first(POINTS)
+        return measured(networks, points, config, training_images(config)).assign(seed=self.seed)
