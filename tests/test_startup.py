@@ -219,7 +219,7 @@ print(config.title, config.optimizer.name, config.intervention.carrier.name)
 
 def test_a_part_of_any_kind_is_one_new_file_that_is_listed_at_once(tmp_path):
     for package in ("cotoolkit", "interventions"):
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / package, tmp_path / package)
     assert "torch" not in fresh(COMMAND, "methods", root=tmp_path)[1]
     for path, code in NEW_ENTRIES.items():
         (tmp_path / path).write_text(code)
