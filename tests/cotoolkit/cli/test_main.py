@@ -124,6 +124,7 @@ def test_train_from_a_file_and_diverge(cli, tmp_path):
     assert cli("train", "--config", "c.yaml")[0] == 2
 
 
+@pytest.mark.slow
 def test_a_study_runs_shows_and_fails_with_code_1(cli, tmp_path):
     words = [*TINY, "method=[fgsm,n_fgsm]", "--jobs", "1", "--name", "two", "--scale", "smoke"]
     code, out, _ = cli("study", "run", *words)

@@ -19,9 +19,12 @@ from tests._helpers.measured import diagnosis
 from tests._helpers.small import small
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None or DRIVER is None, reason="Debian's packages chromium and chromium-driver are not installed"
-)
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        CHROMIUM is None or DRIVER is None, reason="Debian's packages chromium and chromium-driver are not installed"
+    ),
+]
 
 BREAK = 240
 

@@ -187,6 +187,7 @@ def compare(plain, trained, function, tolerance):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["softmax", "percent", "a tiny share", "log-probabilities"])
 def test_the_accuracy_under_all_attacks_does_not_depend_on_a_softmax(name, plain, confident):
     function = {**SOFTMAX, **LOGITS}[name]
@@ -195,6 +196,7 @@ def test_the_accuracy_under_all_attacks_does_not_depend_on_a_softmax(name, plain
     assert any("probabilities" in finding.text for finding in found.findings) == (name != "log-probabilities")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("whose", "name"), [("standard", "sigmoid"), ("robust", "sigmoid"), ("overfitted", "sigmoid, in percent")]
 )
@@ -204,6 +206,7 @@ def test_nor_on_sigmoids(whose, name, plain, request):
     assert found.protocol.link == "log-odds"
 
 
+@pytest.mark.slow
 def test_without_the_link_sigmoids_hide_what_there_is(plain, overfitted, monkeypatch):
     """The tests above could not fail if it did not."""
     expected = plain("overfitted")
