@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,43 @@ def seed_band(axis: Axes, data: pd.DataFrame, x: str, y: str, *, colour: str, li
     mean, low, high = over.mean(), over.min(), over.max()
     axis.plot(mean.index, mean, color=colour, ls=line, **look)
     axis.fill_between(mean.index, low, high, color=colour, alpha=0.15, lw=0)
+
+
+def seed_bands(
+    axis: Axes, data: pd.DataFrame, by: str, looks: Mapping[str, Sequence[Any]], x: str, y: str, **look: Any
+) -> None:
+    """A band for each value of a column, as `seed_band` draws it; values without rows are left out.
+
+    Args:
+        axis: where.
+        data: one row per value, x and seed.
+        by: column that tells the bands apart.
+        looks: label, colour, line and perhaps marker, by value.
+        x: column.
+        y: column.
+        **look: further settings of all lines.
+    """
+    for value, (label, colour, line, *marker) in looks.items():
+        rows = data[data[by] == value]
+        if len(rows):
+            own = {"marker": marker[0]} if marker else {}
+            seed_band(axis, rows, x, y, colour=colour, line=line, label=label, **own, **look)
+
+
+def seed_lines(axis: Axes, data: pd.DataFrame, x: str, y: str, *, colour: str, label: str, **look: Any) -> None:
+    """A line per seed: means over seeds that break at different times would show no break.
+
+    Args:
+        axis: where.
+        data: one row per x and seed.
+        x: column.
+        y: column.
+        colour: of all lines.
+        label: for the legend, of all lines together.
+        **look: further settings of the lines.
+    """
+    for index, (_, run) in enumerate(data.groupby("seed")):
+        axis.plot(run[x], run[y], color=colour, label=None if index else label, **look)
 
 
 def seed_points(

@@ -31,8 +31,8 @@ def assert_found(monitor):
     assert event.detected - event.earliest < 40
     before, after = monitor.bracket
     assert before.iteration + 1 == event.earliest
-    assert not monitor.criterion.is_broken(monitor._measure(before.weights), alarmed=True)  # robust before ...
-    assert monitor.criterion.is_broken(monitor._measure(after.weights), alarmed=True)  # ... and broken after
+    assert not monitor.criterion.is_broken(monitor._measure(before.weights), warned=True)  # robust before ...
+    assert monitor.criterion.is_broken(monitor._measure(after.weights), warned=True)  # ... and broken after
 
 
 @pytest.mark.slow

@@ -25,7 +25,7 @@ class ArmGroup(BaseModel):
     """Arms that train over the same settings, each with every seed.
 
     Attributes:
-        why: why these settings, for people, such as what breaks training there.
+        why: why these settings, for people, such as what makes training overfit catastrophically there.
         settings: what all arms share.
         seeds: of every arm.
         arms: what each arm puts over the settings, by its name.
@@ -170,7 +170,7 @@ class Plan(BaseModel):
         return names.join(own.loc[names["run"]].reset_index(drop=True))
 
     def breakpoints(self, table: pd.DataFrame, arm: str = "fgsm") -> pd.DataFrame:
-        """When the runs of an arm broke.
+        """The breakpoints of the runs of an arm.
 
         Args:
             table: one row per run.

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from analyses.features.attributions.agreement import map_cosine
 from cotoolkit.attacks import gradient as attacks
 from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.attacks.threat_model import ThreatModel
@@ -78,27 +77,6 @@ def direction_share(vectors: Tensor, directions: Tensor) -> DirectionShare:
     rank = len(span_basis(directions))
     largest = vectors.flatten(1).abs().amax(1).view(-1, 1, 1, 1)  # the squares of tiny gradients would vanish
     return DirectionShare(feature_share(vectors.double() / largest, directions), rank / vectors[0].numel())
-
-
-def own_direction_cosine(vectors: Tensor, directions: Tensor, labels: Tensor) -> Tensor:
-    """Cosine of each gradient or perturbation with the direction of its own label, in [-1, 1].
-
-    An attack that cancels an injected feature has a negative one. A random vector: mean 0, standard deviation
-    1 / sqrt(entries). nan for zeros.
-
-    Args:
-        vectors: (B, C, H, W).
-        directions: (classes, C, H, W).
-        labels: (B,).
-
-    Returns:
-        (B,).
-
-    Raises:
-        ConfigError: directions of another image shape.
-    """
-    _same_image(vectors, directions)
-    return map_cosine(vectors, directions[labels.to(directions.device)])
 
 
 def _same_image(vectors: Tensor, directions: Tensor) -> None:

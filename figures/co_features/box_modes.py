@@ -15,19 +15,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimTable, claim
-from analyses.core.runner import StudyRunner
 from cotoolkit.plotting.style import CYCLE, DASHES, MARKERS, PAGE
-from cotoolkit.studies.scale import Scale
 from figures.co_features.setups.grid_points import (
     GridPoint,
+    GridRuns,
     boxed,
     broken_runs,
     few_betas,
-    grid_study,
-    grid_table,
     lines,
 )
-from figures.co_features.setups.setup import SETUPS, Setup, setup_of
+from figures.co_features.setups.setup import Setup, setup_of
 from figures.elements import category_axis, new_figure, percent, seed_band, seed_points, zero_line
 from figures.recipe import Recipe
 
@@ -53,13 +50,7 @@ def _grid(setup: Setup) -> list[GridPoint]:
     return found
 
 
-STUDIES = {scale: (grid_study(setup, "box-modes", _grid(setup), setup.more_seeds),) for scale, setup in SETUPS.items()}
-
-
-def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
-    """One row per order, strength and seed."""
-    setup = SETUPS[scale]
-    return grid_table(runner, setup, STUDIES[scale][0], _grid(setup), setup.more_seeds)
+RUNS = GridRuns("box-modes", _grid, many_seeds=True)
 
 
 def draw(data: pd.DataFrame) -> Figure:
@@ -193,8 +184,8 @@ RECIPE = Recipe(
     name="co_features/box_modes",
     shows="Open question: does the window of broken strengths move when the ε-ball is respected?",
     item="Box modes (1.4 and open point 3 of the spec); ours",
-    studies=STUDIES,
-    collect=collect,
+    studies=RUNS.studies,
+    collect=RUNS.collect,
     draw=draw,
     claims=CLAIMS,
 )

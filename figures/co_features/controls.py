@@ -18,8 +18,8 @@ from analyses.core.runner import StudyRunner
 from cotoolkit.data import apply_intervention, load
 from cotoolkit.plotting.style import BLUE, GREEN, GREY, MARKERS, ORANGE, PAGE, PURPLE, VERMILION
 from cotoolkit.studies.scale import Scale
-from figures.co_features.setups.grid_points import GridPoint, grid_study, grid_table
-from figures.co_features.setups.setup import SETUPS, Settings, Setup, inject, setup_of
+from figures.co_features.setups.grid_points import GridPoint, GridRuns
+from figures.co_features.setups.setup import Settings, Setup, inject, setup_of
 from figures.elements import category_axis, new_figure, percent, seed_points
 from figures.recipe import Recipe
 from interventions.carriers import CARRIERS
@@ -69,7 +69,7 @@ def _grid(setup: Setup) -> list[GridPoint]:
     ]
 
 
-STUDIES = {scale: (grid_study(setup, "controls", _grid(setup)),) for scale, setup in SETUPS.items()}
+RUNS = GridRuns("controls", _grid)
 
 
 def matched_filter_snr(images: Tensor, vectors: Tensor) -> float:
@@ -106,14 +106,15 @@ def matched_betas(setup: Setup) -> dict[str, float]:
     return {name: float(f"{setup.beta * snr['sign'] / snr[name]:.3g}") for name in MATCHED}
 
 
+def _matched_grid(setup: Setup) -> list[GridPoint]:
+    betas = matched_betas(setup)
+    return [_cell(setup, f"{name} matched", {**inject(betas[name]), "carrier": CARRIER[name]}) for name in MATCHED]
+
+
 def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per arm and seed; the matched arms are trained here, as their strengths depend on the data."""
-    setup = SETUPS[scale]
-    table = grid_table(runner, setup, STUDIES[scale][0], _grid(setup))
-    betas = matched_betas(setup)
-    matched = [_cell(setup, f"{name} matched", {**inject(betas[name]), "carrier": CARRIER[name]}) for name in MATCHED]
-    more = grid_table(runner, setup, grid_study(setup, "controls-matched", matched), matched)
-    return pd.concat([table, more], ignore_index=True)
+    runs = RUNS, GridRuns("controls-matched", _matched_grid)
+    return pd.concat([grid.collect(scale, runner) for grid in runs], ignore_index=True)
 
 
 def draw(data: pd.DataFrame) -> Figure:
@@ -196,7 +197,7 @@ RECIPE = Recipe(
     name="co_features/controls",
     shows="Causal controls: which property of the feature breaks FGSM training",
     item="Controls that the design lacks (section 5 of the spec, a to f); ours",
-    studies=STUDIES,
+    studies=RUNS.studies,
     collect=collect,
     draw=draw,
     claims=CLAIMS,

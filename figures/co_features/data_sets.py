@@ -11,13 +11,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimRow, ClaimTable, claim
-from analyses.core.runner import StudyRunner
 from cotoolkit.data.sources.planted import RADIUS
 from cotoolkit.plotting.style import METHOD_STYLES, PAGE
-from cotoolkit.studies.scale import Scale
-from cotoolkit.studies.study import Study
-from figures.co_features.setups.grid_points import GridPoint, grid_study, grid_table
-from figures.co_features.setups.setup import SETUPS, Settings, Setup
+from figures.co_features.setups.grid_points import GridPoint, GridRuns
+from figures.co_features.setups.setup import Settings, Setup
 from figures.elements import category_axis, new_figure, percent, seed_points
 from figures.recipe import Recipe
 
@@ -38,15 +35,7 @@ def _grid(setup: Setup) -> list[GridPoint]:
     return found
 
 
-STUDIES: dict[Scale, tuple[Study, ...]] = {
-    "smoke": (grid_study(SETUPS["smoke"], "data-sets", _grid(SETUPS["smoke"])),),
-}
-
-
-def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
-    """One row per data set, with and without the feature, and seed."""
-    setup = SETUPS[scale]
-    return grid_table(runner, setup, STUDIES[scale][0], _grid(setup))
+RUNS = GridRuns("data-sets", _grid, ("smoke",))
 
 
 def draw(data: pd.DataFrame) -> Figure:
@@ -91,8 +80,8 @@ RECIPE = Recipe(
     name="co_features/data_sets",
     shows="The same induction on other data and image sizes",
     item="Other data sets and image sizes (recollected, appendix)",
-    studies=STUDIES,
-    collect=collect,
+    studies=RUNS.studies,
+    collect=RUNS.collect,
     draw=draw,
     claims=CLAIMS,
 )

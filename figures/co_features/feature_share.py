@@ -20,7 +20,7 @@ from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
 from figures.co_features.setups.around_breakpoint import beside_breakpoint, kept_study, run_courses
 from figures.co_features.setups.setup import SETUPS
-from figures.elements import mark_breakpoint, new_figure, percent, zero_line
+from figures.elements import mark_breakpoint, new_figure, percent, seed_lines, zero_line
 from figures.recipe import Recipe
 
 STUDIES: dict[Scale, tuple[Study, ...]] = {scale: (kept_study(setup),) for scale, setup in SETUPS.items()}
@@ -68,9 +68,8 @@ def draw(data: pd.DataFrame) -> Figure:
 
 def _lines(axis: Axes, runs: pd.DataFrame, part: str) -> None:
     for attack, label, colour, line in (("fgsm", "FGSM step", VERMILION, "-"), ("pgd", "PGD-10", BLUE, "--")):
-        for index, (_, run) in enumerate(runs.groupby("seed")):
-            named = f"perturbation of {label}" if index == 0 else None
-            axis.plot(run["iteration"], run[f"{attack}_{part}"], color=colour, ls=line, lw=0.9, label=named)
+        named = f"perturbation of {label}"
+        seed_lines(axis, runs, "iteration", f"{attack}_{part}", colour=colour, ls=line, lw=0.9, label=named)
 
 
 class _Results(NamedTuple):

@@ -13,11 +13,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimTable, claim
-from analyses.core.runner import StudyRunner
 from cotoolkit.plotting.style import METHOD_STYLES, PAGE
-from cotoolkit.studies.scale import Scale
-from figures.co_features.setups.grid_points import GridPoint, grid_study, grid_table, lines
-from figures.co_features.setups.setup import SETUPS, Setup, inject
+from figures.co_features.setups.grid_points import GridPoint, GridRuns, lines
+from figures.co_features.setups.setup import Setup, inject
 from figures.elements import new_figure, percent, seed_band
 from figures.recipe import Recipe
 
@@ -45,13 +43,7 @@ def _grid(setup: Setup) -> list[GridPoint]:
     return found
 
 
-STUDIES = {scale: (grid_study(setup, "l2", _grid(setup)),) for scale, setup in SETUPS.items()}
-
-
-def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
-    """One row per method, strength and seed."""
-    setup = SETUPS[scale]
-    return grid_table(runner, setup, STUDIES[scale][0], _grid(setup))
+RUNS = GridRuns("l2", _grid)
 
 
 def draw(data: pd.DataFrame) -> Figure:
@@ -103,8 +95,8 @@ RECIPE = Recipe(
     name="co_features/l2",
     shows="The same induction with l2 perturbations and features of Euclidean norm 1",
     item="Other norms (recollected, appendix)",
-    studies=STUDIES,
-    collect=collect,
+    studies=RUNS.studies,
+    collect=RUNS.collect,
     draw=draw,
     claims=CLAIMS,
 )

@@ -14,11 +14,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimTable, claim
-from analyses.core.runner import StudyRunner
 from cotoolkit.plotting.style import BLUE, ORANGE, PAGE, VERMILION
 from cotoolkit.studies.scale import Scale
-from figures.co_features.setups.grid_points import GridPoint, grid_study, grid_table
-from figures.co_features.setups.setup import SETUPS, Settings, Setup
+from figures.co_features.setups.grid_points import GridPoint, GridRuns
+from figures.co_features.setups.setup import Settings, Setup
 from figures.elements import new_figure, percent, seed_band
 from figures.recipe import Recipe
 
@@ -62,13 +61,7 @@ def _grid(setup: Setup) -> list[GridPoint]:
     return found
 
 
-STUDIES = {scale: (grid_study(SETUPS[scale], "low-pass", _grid(SETUPS[scale])),) for scale in BREAKING}
-
-
-def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
-    """One row per method, filter, bandwidth and seed."""
-    setup = SETUPS[scale]
-    return grid_table(runner, setup, STUDIES[scale][0], _grid(setup))
+RUNS = GridRuns("low-pass", _grid, tuple(BREAKING))
 
 
 def draw(data: pd.DataFrame) -> Figure:
@@ -146,8 +139,8 @@ RECIPE = Recipe(
     name="co_features/low_pass",
     shows="Low-pass filters before the network, where FGSM training breaks without a feature",
     item="Low-pass bandwidths (recollected, P11), square and as released",
-    studies=STUDIES,
-    collect=collect,
+    studies=RUNS.studies,
+    collect=RUNS.collect,
     draw=draw,
     claims=CLAIMS,
 )

@@ -12,11 +12,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimTable, claim
-from analyses.core.runner import StudyRunner
 from cotoolkit.plotting.style import BLUE, GREEN, MARKERS, ORANGE, PAGE, PURPLE, SKY, VERMILION
-from cotoolkit.studies.scale import Scale
-from figures.co_features.setups.grid_points import GridPoint, few_betas, grid_study, grid_table, lines
-from figures.co_features.setups.setup import SETUPS, Setup, setup_of
+from figures.co_features.setups.grid_points import GridPoint, GridRuns, few_betas, lines
+from figures.co_features.setups.setup import Setup, setup_of
 from figures.elements import category_axis, new_figure, percent, seed_band, seed_points
 from figures.recipe import Recipe
 
@@ -53,13 +51,7 @@ def _grid(setup: Setup) -> list[GridPoint]:
     return found
 
 
-STUDIES = {scale: (grid_study(setup, "methods", _grid(setup)),) for scale, setup in SETUPS.items()}
-
-
-def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
-    """One row per arm, strength and seed."""
-    setup = SETUPS[scale]
-    return grid_table(runner, setup, STUDIES[scale][0], _grid(setup))
+RUNS = GridRuns("methods", _grid)
 
 
 def draw(data: pd.DataFrame) -> Figure:
@@ -140,8 +132,8 @@ RECIPE = Recipe(
     name="co_features/methods",
     shows="PGD, N-FGSM and GradAlign on the data that break FGSM training",
     item="Other adversarial training methods (recollected, P5 and P6)",
-    studies=STUDIES,
-    collect=collect,
+    studies=RUNS.studies,
+    collect=RUNS.collect,
     draw=draw,
     claims=CLAIMS,
 )

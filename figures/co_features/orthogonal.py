@@ -24,11 +24,10 @@ from cotoolkit.plotting.style import CYCLE, DASHES, MARKERS, PAGE
 from cotoolkit.studies.scale import Scale
 from figures.co_features.setups.grid_points import (
     GridPoint,
+    GridRuns,
     boxed,
     broken_runs,
     few_betas,
-    grid_study,
-    grid_table,
     lines,
 )
 from figures.co_features.setups.setup import SETUPS, Settings, Setup, setup_of
@@ -60,7 +59,7 @@ def _grid(setup: Setup) -> list[GridPoint]:
     return found
 
 
-STUDIES = {scale: (grid_study(setup, "orthogonal", _grid(setup), setup.more_seeds),) for scale, setup in SETUPS.items()}
+RUNS = GridRuns("orthogonal", _grid, many_seeds=True)
 
 
 def removed_energy(images: Tensor, projected: Tensor) -> float:
@@ -79,7 +78,7 @@ def removed_energy(images: Tensor, projected: Tensor) -> float:
 def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per projector, strength and seed; `removed` is the projector's share of the test set's pixel energy."""
     setup = SETUPS[scale]
-    table = grid_table(runner, setup, STUDIES[scale][0], _grid(setup), setup.more_seeds)
+    table = RUNS.collect(scale, runner)
     config = setup.config(setup.arm(0.0), 0)
     test = load(config.data, config.seed).test
     plain, *_ = apply_intervention(test, config.intervention, config.seed, torch.device("cpu"), train=False)
@@ -205,7 +204,7 @@ RECIPE = Recipe(
     name="co_features/orthogonal",
     shows="Open question: does catastrophic overfitting need what the images hold in the feature's span?",
     item="Orthogonal features (recollected, P10), with a correct and with the released projector",
-    studies=STUDIES,
+    studies=RUNS.studies,
     collect=collect,
     draw=draw,
     claims=CLAIMS,

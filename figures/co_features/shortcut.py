@@ -21,7 +21,7 @@ from analyses.core.runner import StudyRunner
 from cotoolkit.data import apply_intervention, load
 from cotoolkit.plotting.style import BLUE, GREY, PAGE, VERMILION
 from cotoolkit.studies.scale import Scale
-from figures.co_features.setups.grid_points import GridPoint, grid_study, grid_table
+from figures.co_features.setups.grid_points import GridPoint, GridRuns
 from figures.co_features.setups.setup import SETUPS, Settings, Setup, setup_of
 from figures.elements import category_axis, new_figure, percent, seed_band, seed_points
 from figures.recipe import Recipe
@@ -106,7 +106,7 @@ def _grid(setup: Setup) -> list[GridPoint]:
     ]
 
 
-STUDIES = {scale: (grid_study(setup, "shortcut", _grid(setup)),) for scale, setup in SETUPS.items()}
+RUNS = GridRuns("shortcut", _grid)
 
 
 def _linear_rows(setup: Setup) -> pd.DataFrame:
@@ -140,8 +140,9 @@ def _flat(images: Tensor) -> NDArray[np.float64]:
 def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per arm (and strength of the linear one) and seed."""
     setup = SETUPS[scale]
-    trained = grid_table(runner, setup, STUDIES[scale][0], _grid(setup))
-    return pd.concat([_linear_rows(setup), trained], ignore_index=True).assign(epsilon=setup.epsilon)
+    return pd.concat([_linear_rows(setup), RUNS.collect(scale, runner)], ignore_index=True).assign(
+        epsilon=setup.epsilon
+    )
 
 
 def draw(data: pd.DataFrame) -> Figure:
@@ -217,7 +218,7 @@ RECIPE = Recipe(
     name="co_features/shortcut",
     shows="The feature helps plain classification but does not give robustness alone",
     item="P2 and P3 (abstract), with the linear baseline of the spec (2.3)",
-    studies=STUDIES,
+    studies=RUNS.studies,
     collect=collect,
     draw=draw,
     claims=CLAIMS,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimRow, ClaimTable, claim
@@ -18,7 +17,7 @@ from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
 from figures.co_features.setups.around_breakpoint import beside_breakpoint, kept_study, run_courses
 from figures.co_features.setups.setup import SETUPS
-from figures.elements import mark_breakpoint, new_figure, percent, seed_band
+from figures.elements import mark_breakpoint, new_figure, percent, seed_band, seed_lines
 from figures.recipe import Recipe
 
 ARMS = {
@@ -47,7 +46,7 @@ def draw(data: pd.DataFrame) -> Figure:
         of_arm = data[data["arm"] == arm]
         for measure, label, line in (("clean", "clean", ":"), ("fgsm", "under FGSM", "-"), ("pgd", "PGD-10", "--")):
             colour = {"clean": GREY, "fgsm": VERMILION, "pgd": BLUE}[measure]
-            _by_seed(axis, of_arm, measure, colour, line, label)
+            seed_lines(axis, of_arm, "iteration", measure, colour=colour, ls=line, lw=0.9, label=label)
         percent(axis, "accuracy")
         axis.set(
             title=f"{title}, with the feature", xlabel="iteration", ylim=(-0.03, 1.13), yticks=np.arange(0, 1.1, 0.2)
@@ -56,7 +55,7 @@ def draw(data: pd.DataFrame) -> Figure:
     for arm, (label, colour, line) in ARMS.items():
         of_arm = data[(data["arm"] == arm) & (data["curvature"] > 0)]
         if arm == "fgsm_with":
-            _by_seed(axes[2], of_arm, "curvature", colour, line, label)
+            seed_lines(axes[2], of_arm, "iteration", "curvature", colour=colour, ls=line, lw=0.9, label=label)
         else:
             seed_band(axes[2], of_arm, "iteration", "curvature", colour=colour, line=line, label=label)
     axes[2].set(title="curvature", xlabel="iteration", ylabel="top eigenvalue of the Hessian", yscale="log")
@@ -67,12 +66,6 @@ def draw(data: pd.DataFrame) -> Figure:
         for index, one in enumerate(breaks):
             mark_breakpoint(axis, one, named=index == len(breaks) - 1)
     return figure
-
-
-def _by_seed(axis: Axes, data: pd.DataFrame, measure: str, colour: str, line: str, label: str) -> None:
-    """One line per seed: means over seeds that break at different times would show no break."""
-    for index, (_, run) in enumerate(data.groupby("seed")):
-        axis.plot(run["iteration"], run[measure], color=colour, ls=line, lw=0.9, label=label if index == 0 else None)
 
 
 def _ratio(data: pd.DataFrame, arm: str, side: str, other: str, other_side: str) -> np.ndarray:

@@ -21,9 +21,9 @@ from cotoolkit.plotting.style import BLUE, ORANGE, PAGE, VERMILION
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
-from figures.co_features.setups.grid_points import GridPoint, grid_study, grid_table
+from figures.co_features.setups.grid_points import GridPoint, GridRuns, grid_table
 from figures.co_features.setups.setup import SETUPS, Setup, setup_of
-from figures.elements import category_axis, mark_breakpoint, new_figure, percent, seed_points
+from figures.elements import category_axis, mark_breakpoint, new_figure, percent, seed_lines, seed_points
 from figures.recipe import Recipe
 
 LOOKS = {
@@ -38,7 +38,7 @@ def _grid(setup: Setup) -> list[GridPoint]:
     return [GridPoint({"arm": "cold"}, setup.arm()), GridPoint({"arm": "pgd"}, setup.arm(method=setup.pgd))]
 
 
-STUDIES = {scale: (grid_study(setup, "warm-start-first", _grid(setup)),) for scale, setup in SETUPS.items()}
+RUNS = GridRuns("warm-start-first", _grid)
 
 
 def _warm(setup: Setup, root: Path, seed: int) -> GridPoint:
@@ -58,9 +58,9 @@ def _course(root: Path, setup: Setup, point: GridPoint, seed: int) -> pd.DataFra
 def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per arm, seed and watched iteration; what came of the run (robust, breakpoint) stands in each."""
     setup, points = SETUPS[scale], _grid(SETUPS[scale])
-    ends = [grid_table(runner, setup, STUDIES[scale][0], points)]
+    ends = [RUNS.collect(scale, runner)]
     warm = {seed: _warm(setup, runner.root, seed) for seed in setup.seeds}
-    grids = tuple(grid for seed, point in warm.items() for grid in grid_study(setup, "", [point], [seed]).grids)
+    grids = tuple(grid for seed, point in warm.items() for grid in setup.study("", [point.settings], [seed]).grids)
     study = Study(name="warm-start", scale=scale, base=setup.base, grids=grids)
     ends += [grid_table(runner, setup, study, [point], [seed]) for seed, point in warm.items()]
     courses = [_course(runner.root, setup, point, seed) for seed in setup.seeds for point in (*points, warm[seed])]
@@ -72,10 +72,8 @@ def draw(data: pd.DataFrame) -> Figure:
     figure, (course, end) = new_figure(PAGE, 2.5, 1, 2, sharey=True, width_ratios=(2, 1))
     for place, (arm, (name, colour, line)) in enumerate(LOOKS.items()):
         rows = data[data["arm"] == arm]
-        for index, (_, run) in enumerate(rows.groupby("seed")):
-            if line:
-                label = name if index == 0 else None
-                course.plot(run["iteration"], run["probe"], color=colour, ls=line, lw=1, label=label)
+        if line:
+            seed_lines(course, rows, "iteration", "probe", colour=colour, ls=line, lw=1, label=name)
         seed_points(end, place, rows.drop_duplicates("seed")["robust"].tolist(), colour)
     breaks = sorted(data.loc[data["arm"] == "warm", "breakpoint"].dropna().unique())
     for broke in breaks:
@@ -124,7 +122,7 @@ RECIPE = Recipe(
     name="co_features/warm_start",
     shows="FGSM training from a robust solution: does it keep it?",
     item="Warm start (recollected, P12)",
-    studies=STUDIES,
+    studies=RUNS.studies,
     collect=collect,
     draw=draw,
     claims=CLAIMS,

@@ -16,7 +16,7 @@ from analyses.core.claims import ClaimTable, claim
 from analyses.core.runner import StudyRunner
 from cotoolkit.plotting.style import BLUE, COLUMN, GREEN, GREY, ORANGE
 from cotoolkit.studies.scale import Scale
-from figures.elements import new_figure, percent, seed_band
+from figures.elements import new_figure, percent, seed_bands
 from figures.feature_purification.experiments.deep_measures import RANKS
 from figures.feature_purification.experiments.deep_networks import STUDIES, part_of
 from figures.feature_purification.experiments.deep_results import DeepResults
@@ -43,9 +43,7 @@ def draw(data: pd.DataFrame) -> Figure:
     figure, axis = new_figure(COLUMN, 2.4)
     rows = data[(data["part"] == "ranks") & (data["statistic"] == "pgd-10")]
     placed = rows.assign(place=rows["rank"].map({rank: place for place, rank in enumerate(order)}))
-    for kind, (label, colour, line, marker) in KINDS.items():
-        shown = placed[placed["network"] == kind]
-        seed_band(axis, shown, "place", "value", colour=colour, line=line, marker=marker, label=label)
+    seed_bands(axis, placed, "network", KINDS, "place", "value")
     robust = DeepResults(data).of("accuracies", "pgd-10", network="robust")
     axis.axhline(robust.mean(), color=GREEN, lw=1, ls="--", label="w′ itself")
     axis.set_xticks(range(len(order)), ["0", *map(str, RANKS), "full"])

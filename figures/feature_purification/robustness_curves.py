@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from analyses.purification.tables import TheoryTables
 from cotoolkit.plotting.style import GREY, PAGE
-from figures.elements import new_figure, percent, seed_band
+from figures.elements import new_figure, percent, seed_bands
 from figures.feature_purification.experiments.synthetic_world import RECIPES_OF, STAGES, largest_setting, theory_claims
 
 ATTACKS = {"pgd": "PGD", "universal": "one direction, −y D_w", "random": "random direction"}
@@ -19,9 +19,8 @@ def draw(data: pd.DataFrame) -> Figure:
     radius = curves.loc[curves["multiple"] == 1, "radius"].iloc[0]
     figure, axes = new_figure(PAGE, 2.2, 1, len(ATTACKS), sharey=True)
     for axis, (attack, title) in zip(axes, ATTACKS.items(), strict=True):
-        for stage, (label, colour, line) in STAGES.items():
-            rows = curves[(curves["attack"] == attack) & (curves["stage"] == stage)]
-            seed_band(axis, rows, "radius", "accuracy", colour=colour, line=line, marker="o", ms=2.5, label=label)
+        rows = curves[curves["attack"] == attack]
+        seed_bands(axis, rows, "stage", STAGES, "radius", "accuracy", marker="o", ms=2.5)
         axis.axvline(radius, color=GREY, lw=0.7)
         axis.set(title=title, xlabel="l2 radius τ", ylim=(0, 1.03))
         percent(axis)

@@ -15,7 +15,7 @@ from analyses.core.claims import ClaimTable, claim
 from analyses.core.runner import StudyRunner
 from cotoolkit.plotting.style import BLUE, COLUMN, GREY, VERMILION
 from cotoolkit.studies.scale import Scale
-from figures.elements import new_figure, percent, seed_band
+from figures.elements import new_figure, percent, seed_bands
 from figures.feature_purification.experiments.deep_measures import ATOMS
 from figures.feature_purification.experiments.deep_networks import STUDIES, part_of
 from figures.feature_purification.experiments.deep_results import DeepResults
@@ -39,17 +39,7 @@ def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
 def draw(data: pd.DataFrame) -> Figure:
     """Against the number of filters."""
     figure, axis = new_figure(COLUMN, 2.3)
-    for network, (label, colour, line, marker) in NETWORKS.items():
-        seed_band(
-            axis,
-            data[data["network"] == network],
-            "rank",
-            "value",
-            colour=colour,
-            line=line,
-            marker=marker,
-            label=label,
-        )
+    seed_bands(axis, data, "network", NETWORKS, "rank", "value")
     axis.set(xlabel="filters per patch", xticks=list(ATOMS))
     percent(axis, "energy of patches explained")
     axis.legend(loc="lower right")

@@ -8,13 +8,13 @@ from matplotlib.figure import Figure
 
 from analyses.purification.tables import TheoryTables
 from cotoolkit.plotting.style import BLUE, GREY, PAGE, PURPLE, VERMILION
-from figures.elements import new_figure, percent, seed_band
+from figures.elements import new_figure, percent, seed_bands
 from figures.feature_purification.experiments.synthetic_world import RECIPES_OF, largest_setting, theory_claims
 
 PANELS = {
-    "size": (("alpha", "feature α", BLUE, "-"), ("mixture", "mixture αε", VERMILION, "--")),
-    "ratio": (("epsilon", "ε = mixture / feature", PURPLE, "-"),),
-    "accuracy": (("accuracy", "clean", GREY, ":"), ("pgd", "PGD", BLUE, "-")),
+    "size": {"alpha": ("feature α", BLUE, "-"), "mixture": ("mixture αε", VERMILION, "--")},
+    "ratio": {"epsilon": ("ε = mixture / feature", PURPLE, "-")},
+    "accuracy": {"accuracy": ("clean", GREY, ":"), "pgd": ("PGD", BLUE, "-")},
 }
 
 
@@ -26,9 +26,7 @@ def draw(data: pd.DataFrame) -> Figure:
     course = course[course["at"] > 0]  # untrained units have nothing yet to be taken apart
     figure, axes = new_figure(PAGE, 2.1, 1, 3, sharex=True)
     for axis, (name, lines) in zip(axes, PANELS.items(), strict=True):
-        for statistic, label, colour, line in lines:
-            rows = course[course["statistic"] == statistic]
-            seed_band(axis, rows, "at", "value", colour=colour, line=line, label=label)
+        seed_bands(axis, course, "statistic", lines, "at", "value")
         axis.axvspan(start, course["at"].max(), color=GREY, alpha=0.13, lw=0)
         axis.set(xlabel="step", title=name)
         axis.legend(loc="best")

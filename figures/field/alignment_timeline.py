@@ -14,18 +14,18 @@ from matplotlib.figure import Figure
 from analyses.core.claims import ClaimTable, claim
 from analyses.core.statistics import estimate
 from cotoolkit.plotting.style import BLUE, GREEN, GREY, PAGE, VERMILION
-from figures.elements import mark_breakpoint, new_figure, percent, seed_band
+from figures.elements import mark_breakpoint, new_figure, percent, seed_bands
 from figures.field.breakpoint_statistics import STUDIES, aligned, before_after, collect_statistics, spacing_of
 from figures.recipe import Comparison, Recipe
 
 SOURCE = "repository [R]: GradAlign, figure 4"
 
 PANELS = {
-    "accuracy": (("clean", "clean", GREY, ":"), ("fgsm", "FGSM", VERMILION, "-"), ("pgd", "PGD-10", BLUE, "--")),
-    "cosine": (
-        ("gradient_alignment", "∇ at x and at x + noise", GREEN, "-"),
-        ("perturbation_alignment", "δ of FGSM and of PGD-10", BLUE, "--"),
-    ),
+    "accuracy": {"clean": ("clean", GREY, ":"), "fgsm": ("FGSM", VERMILION, "-"), "pgd": ("PGD-10", BLUE, "--")},
+    "cosine": {
+        "gradient_alignment": ("∇ at x and at x + noise", GREEN, "-"),
+        "perturbation_alignment": ("δ of FGSM and of PGD-10", BLUE, "--"),
+    },
 }
 
 
@@ -38,10 +38,8 @@ def draw(data: pd.DataFrame) -> Figure:
     ):
         for row, (kind, lines) in enumerate(PANELS.items()):
             axis = axes[row][column]
-            shown = aligned(data, [name for name, *_ in lines], spacing)
-            for name, label, colour, line in lines:
-                chosen = shown[(shown["arm"] == arm) & (shown["statistic"] == name)]
-                seed_band(axis, chosen, "offset", "value", colour=colour, line=line, label=label)
+            shown = aligned(data, list(lines), spacing)
+            seed_bands(axis, shown[shown["arm"] == arm], "statistic", lines, "offset", "value")
             if arm == "breaks":
                 mark_breakpoint(axis, 0, named=row == 1)
             if kind == "accuracy":

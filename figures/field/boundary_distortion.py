@@ -10,17 +10,19 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimTable, claim
-from cotoolkit.plotting.style import BLUE, GREY, PAGE, VERMILION
-from figures.elements import mark_breakpoint, new_figure, percent, seed_band
-from figures.field.breakpoint_statistics import STUDIES, aligned, before_after, collect_statistics, spacing_of
+from cotoolkit.plotting.style import GREY, PAGE
+from figures.elements import mark_breakpoint, new_figure, percent, seed_bands
+from figures.field.breakpoint_statistics import (
+    ARM_LOOKS,
+    STUDIES,
+    aligned,
+    before_after,
+    collect_statistics,
+    spacing_of,
+)
 from figures.recipe import Recipe
 
 SOURCE = "repository [R]: Kim et al. 2021, notebook"
-
-ARMS = (
-    ("breaks", "FGSM, injected feature", VERMILION, "-"),
-    ("intact", "FGSM, data as they are", BLUE, "--"),
-)
 
 
 def draw(data: pd.DataFrame) -> Figure:
@@ -29,9 +31,7 @@ def draw(data: pd.DataFrame) -> Figure:
     shown = aligned(data, ("distortion", "fooling_fraction", "pgd"), spacing_of(data))
     titles = ("wrong between two right ends", "smallest fooling fraction", "PGD-10 accuracy")
     for axis, statistic, title in zip(axes, ("distortion", "fooling_fraction", "pgd"), titles, strict=True):
-        for arm, label, colour, line in ARMS:
-            rows = shown[(shown["statistic"] == statistic) & (shown["arm"] == arm)]
-            seed_band(axis, rows, "offset", "value", colour=colour, line=line, label=label)
+        seed_bands(axis, shown[shown["statistic"] == statistic], "arm", ARM_LOOKS, "offset", "value")
         mark_breakpoint(axis, 0, named=axis is axes[2])
         axis.set(
             title=title, xlabel="iterations since the break", ylim=(-0.02, None if statistic == "distortion" else 1.05)

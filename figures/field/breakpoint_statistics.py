@@ -1,6 +1,6 @@
 """What the field's figures measure around the break: one look at a run's kept weights that they all share.
 
-The runs are those of co_features (`figures.co_features.setup`): FGSM training on data with the injected feature, which
+The runs are those of co_features (`figures.co_features.setups`): FGSM training on data with the injected feature, which
 breaks, and on the data as they are, which does not.
 """
 
@@ -20,6 +20,7 @@ from cotoolkit.attacks.gradient import attack_mode, fgsm, holds, input_gradient,
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.seeding import generator
 from cotoolkit.evaluation.protocol import evaluate
+from cotoolkit.plotting.style import BLUE, VERMILION
 from cotoolkit.runs.checkpoints import Points, evaluation_points, trained_series
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.signals.local import gradient_alignment
@@ -31,6 +32,12 @@ from figures.co_features.setups.setup import SETUPS, Setup
 
 ARMS = {"breaks": None, "intact": 0.0}
 """Arms and their strength of the injection; None is the setup's, at which FGSM training breaks."""
+
+ARM_LOOKS = {
+    "breaks": ("FGSM, injected feature", VERMILION, "-"),
+    "intact": ("FGSM, data as they are", BLUE, "--"),
+}
+"""How the arms are written, their colours, their lines."""
 
 FRACTIONS, FEW_FRACTIONS, STEPS = 100, 3, 10
 """Of the segment to the FGSM example: for boundary distortion and for the smallest fooling fraction, as Kim et al.; and

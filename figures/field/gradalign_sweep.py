@@ -20,7 +20,7 @@ from cotoolkit.plotting.style import BLUE, COLUMN, GREEN, GREY, ORANGE, PAGE, PU
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
 from figures.co_features.setups.setup import SETUPS
-from figures.elements import new_figure, percent, seed_band
+from figures.elements import new_figure, percent, seed_bands
 from figures.recipe import Comparison, Recipe, table_of
 
 SOURCE = "repository [R]: GradAlign, figure 8"
@@ -106,10 +106,7 @@ def draw(data: pd.DataFrame) -> Figure:
     """Clean and robust accuracy against the radius: means and ranges over seeds."""
     figure, axes = new_figure(PAGE, COLUMN * 0.8, 1, 2, sharex=True, sharey=True)
     for axis, measure, title in zip(axes, ("robust", "clean"), ("PGD accuracy", "clean accuracy"), strict=True):
-        for method, (label, colour, line, marker) in SERIES.items():
-            rows = data[data["method"] == method].dropna(subset=[measure])
-            if len(rows):
-                seed_band(axis, rows, "epsilon", measure, colour=colour, line=line, marker=marker, label=label)
+        seed_bands(axis, data.dropna(subset=[measure]), "method", SERIES, "epsilon", measure)
         percent(axis)
         axis.xaxis.set_major_locator(MaxNLocator(4))
         axis.set(title=title, xlabel="radius ε, share of the pixel range", ylim=(-0.03, 1.03))

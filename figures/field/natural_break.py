@@ -19,7 +19,7 @@ from cotoolkit.plotting.style import BLUE, PAGE, VERMILION
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
-from figures.elements import mark_breakpoint, new_figure, percent
+from figures.elements import mark_breakpoint, new_figure, percent, seed_lines
 from figures.recipe import Recipe, table_of
 
 EPOCHS = 30
@@ -105,11 +105,9 @@ def draw(data: pd.DataFrame) -> Figure:
     breaks = statistic(data, "iteration")
     for axis, (width, radius) in zip(axes, RADII.items(), strict=True):
         for signal, label, colour in ATTACKS:
-            rows = statistic(data, signal)
-            for number, (_, run) in enumerate(rows[rows["width"] == width].groupby("seed")):
-                line = "-" if signal == "probe_fgsm" else "--"
-                axis.plot(run["iteration"] / steps, run["value"], line, color=colour, lw=0.8, alpha=0.8,
-                          label=None if number else label)  # fmt: skip
+            rows = statistic(data[data["width"] == width], signal).assign(epoch=lambda rows: rows["iteration"] / steps)
+            line = "-" if signal == "probe_fgsm" else "--"
+            seed_lines(axis, rows, "epoch", "value", colour=colour, label=label, ls=line, lw=0.8, alpha=0.8)
         for at in breaks.loc[breaks["width"] == width, "value"]:
             mark_breakpoint(axis, at / steps, named=False)
         axis.set(title=f"{width} filters, ε = {radius}", xlabel="epoch", xlim=(0, EPOCHS), ylim=(-0.02, 1.02))

@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 from analyses.core.claims import ClaimTable, claim
 from analyses.early_warning.rules import PUBLISHED, statistic_series
 from cotoolkit.monitor.early_warning import Level
-from cotoolkit.plotting.style import BLUE, GREY, PAGE, VERMILION
-from figures.elements import mark_breakpoint, new_figure, seed_band
-from figures.field.breakpoint_statistics import STUDIES, aligned, breakpoints, collect_statistics
+from cotoolkit.plotting.style import GREY, PAGE, VERMILION
+from figures.elements import mark_breakpoint, new_figure, seed_bands
+from figures.field.breakpoint_statistics import ARM_LOOKS, STUDIES, aligned, breakpoints, collect_statistics
 from figures.recipe import Recipe
 
 SOURCE = "ours: hypothesis on a signal that was read in SORA's code"
@@ -32,11 +32,6 @@ NEAR = 16
 
 FULL_STEP = 0.98
 """Coefficient up from which SORA takes the full step; the mean over steps has the weight 0.05 for the newest."""
-
-ARMS = (
-    ("breaks", "FGSM, injected feature", VERMILION, "-"),
-    ("intact", "FGSM, data as they are", BLUE, "--"),
-)
 
 
 def trace(data: pd.DataFrame, arm: str, seed: int, signal: str) -> pd.DataFrame:
@@ -80,9 +75,7 @@ def draw(data: pd.DataFrame) -> Figure:
     for axis, signal, title in zip(
         axes, ("pert_align", "linearity"), ("PertAlign", "linearity coefficient λ"), strict=True
     ):
-        for arm, label, colour, line in ARMS:
-            rows = shown[(shown["statistic"] == signal) & (shown["arm"] == arm)]
-            seed_band(axis, rows, "offset", "value", colour=colour, line=line, label=label)
+        seed_bands(axis, shown[shown["statistic"] == signal], "arm", ARM_LOOKS, "offset", "value")
         mark_breakpoint(axis, 0)
         axis.set(title=title, xlabel="iterations since the break")
     first = [fired[0] - at[seed] for seed, fired in alarms(data, "breaks").items() if fired and seed in at]

@@ -13,7 +13,7 @@ from analyses.local_ball.claims import ROWS
 from analyses.local_ball.plan import AFTER, BEFORE
 from analyses.local_ball.results import LocalBallResults
 from cotoolkit.plotting.style import CYCLE, DASHES, GREEN, MARKERS, PAGE, VERMILION
-from figures.elements import mark_breakpoint, new_figure, percent, seed_band
+from figures.elements import mark_breakpoint, new_figure, percent, seed_band, seed_bands
 from figures.local_ball.data import RECIPES_OF, local_ball_claims, local_ball_table
 
 PLOTTED_OFFSETS = (-64, BEFORE, AFTER, 64)
@@ -46,12 +46,11 @@ def draw(data: pd.DataFrame) -> Figure:
         seed_band(left, rows, "place", "value", **look)
     left.set(xlabel="place t along the step (0: image, 1: FGSM's end)", ylabel="mean loss (nats)", ylim=(0, None))
     left.legend(title="iterations since the break", title_fontsize=7, ncols=2)
-    for statistic, label, colour, line, marker in (
-        ("interior_share", "share that peaks inside", VERMILION, "-", "o"),
-        ("needed_median", "median of 1 − t*", GREEN, "--", "s"),
-    ):
-        rows = around[around["statistic"] == statistic]
-        seed_band(right, rows, "offset", "value", colour=colour, line=line, marker=marker, label=label)
+    looks = {
+        "interior_share": ("share that peaks inside", VERMILION, "-", "o"),
+        "needed_median": ("median of 1 − t*", GREEN, "--", "s"),
+    }
+    seed_bands(right, around, "statistic", looks, "offset", "value")
     mark_breakpoint(right, 0)
     percent(right, "share of images, or of the step")
     right.set(xlabel="iterations since the break", ylim=(-0.03, 1.06))

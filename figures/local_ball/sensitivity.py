@@ -13,7 +13,7 @@ from analyses.core.claims import ClaimRow, claim
 from analyses.local_ball.plan import RHO
 from analyses.local_ball.results import LocalBallResults
 from cotoolkit.plotting.style import BLUE, GREEN, ORANGE, PAGE, PURPLE, VERMILION
-from figures.elements import new_figure, seed_band
+from figures.elements import new_figure, seed_bands
 from figures.local_ball.data import RECIPES_OF, local_ball_claims, local_ball_table
 
 ARMS = {
@@ -51,10 +51,7 @@ def draw(data: pd.DataFrame) -> Figure:
     """Both kinds of points; the line marks the radius of training."""
     figure, axes = new_figure(PAGE, 2.7, 1, 2, sharey=True)
     for axis, (statistic, title) in zip(axes, KINDS.items(), strict=True):
-        for arm, (label, colour, line, marker) in ARMS.items():
-            rows = data[(data["statistic"] == statistic) & (data["arm"] == arm)]
-            if len(rows):
-                seed_band(axis, rows, "place", "value", colour=colour, line=line, marker=marker, label=label)
+        seed_bands(axis, data[data["statistic"] == statistic], "arm", ARMS, "place", "value")
         axis.axvline(RHO, color="black", lw=0.7, ls=":")
         places = sorted(data["place"].dropna().unique())
         axis.set(xscale="log", yscale="log", title=title, xlabel="radius of the ball (units of ε; dotted: trained)")

@@ -1,12 +1,10 @@
 """`cotoolkit analyse` on tiny runs."""
 
-import importlib
 import shutil
 
 import pandas as pd
 import pytest
 
-from analyses.cli import STUDIES
 from cotoolkit.training.run import run
 from tests._helpers.small import small
 
@@ -58,13 +56,6 @@ def test_purification_of_networks_reports_five_items(cli, runs, tmp_path):
     verdicts = pd.read_csv(tmp_path / "p" / "verdicts.csv")
     assert list(verdicts.columns) == ["layer", "angle", "shared_removal", "sparser", "causal", "control"]
     assert set(verdicts.drop(columns="layer").to_numpy().ravel()) <= {"holds", "fails", "open"}
-
-
-@pytest.mark.parametrize("name", STUDIES)
-def test_every_study_has_its_package(name):
-    package, _ = STUDIES[name]
-    assert callable(importlib.import_module(f"analyses.{package}.study").run_study)
-    assert callable(importlib.import_module(f"analyses.{package}.page").report_of)
 
 
 @pytest.mark.parametrize(

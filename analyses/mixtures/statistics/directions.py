@@ -46,19 +46,6 @@ def removed_direction(removed: Tensor) -> Tensor:
     return _top_direction(removed)
 
 
-def signed_direction(removed: Tensor, signs: Tensor) -> Tensor:
-    """u3: the direction of sum_i c_i v_i, with c_i the sign of the unit's outgoing weight to a logit difference.
-
-    Args:
-        removed: v, (n_units, n_in).
-        signs: c, (n_units,).
-
-    Returns:
-        (n_in,), of length 1; zeros where the sum is zero.
-    """
-    return unit_length(signs.to(removed) @ removed)
-
-
 def coefficients(units: Tensor, direction: Tensor) -> Tensor:
     """<w_i / ||w_i||, u>: how much of a direction each unit carries.
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 
-from analyses.mixtures.units.hidden_units import LayerUnits, unit_length, units_of
+from analyses.mixtures.units.hidden_units import LayerUnits, units_of
 from analyses.mixtures.units.layer_inputs import layer_inputs
 from cotoolkit.core.errors import ConfigError
 
@@ -106,34 +105,6 @@ def gains(units: Mapping[str, LayerUnits], moments: Mapping[str, Tensor]) -> dic
         Layer name -> gain (see there).
     """
     return {name: gain(layer.weight, moments[name]) for name, layer in units.items() if name in moments}
-
-
-def label_directions(model: nn.Module, images: Tensor, labels: Tensor, layer: str) -> Tensor:
-    """u4: where the mean input of a layer moves with the class: E[x | y = c] - E[x], to length 1.
-
-    At the first layer the input is the image, or a patch of it. Deeper ones are the means of what the network makes of
-    the images, not the gradients of a margin.
-
-    Args:
-        model: any network; its state is untouched.
-        images: (B, ...), all in one pass.
-        labels: (B,).
-        layer: a linear layer or a convolution with one group of channels, called once a pass.
-
-    Returns:
-        (classes, n_in), for the classes present, in order.
-
-    Raises:
-        ConfigError: the pass over the images shows no input of that layer.
-    """
-    device = next(model.parameters()).device
-    seen = layer_inputs(model, images.to(device))
-    if layer not in seen:
-        raise ConfigError(f"no input of a layer {layer} was seen; choose from {', '.join(seen)}")
-    means = seen[layer][0].unflatten(0, (len(images), -1)).mean(1)
-    present = labels.to(device).unique()
-    by_class = torch.stack([means[labels.to(device) == label].mean(0) for label in present])
-    return unit_length(by_class - means.mean(0))
 
 
 def _shape(images: Tensor) -> str:

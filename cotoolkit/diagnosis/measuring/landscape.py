@@ -200,7 +200,7 @@ def perturbation_spectra(fgsm_delta: Tensor, pgd_delta: Tensor, seed: int) -> Pe
 
     Args:
         fgsm_delta: (N, C, H, W).
-        pgd_delta: likewise.
+        pgd_delta: (N, C, H, W).
         seed: of the signs.
 
     Returns:

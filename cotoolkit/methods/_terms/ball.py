@@ -70,25 +70,3 @@ def local_ball(images: Tensor, centres: Tensor, radius: float, threat: ThreatMod
         low = torch.maximum(low, centres.clamp(max=0))
         high = torch.minimum(high, centres.clamp(min=1))
     return Ball(low, high)
-
-
-def project_local(
-    points: Tensor, images: Tensor, centres: Tensor, radius: float, threat: ThreatModel, *, clipped: bool
-) -> Tensor:
-    """The nearest points of the local ball.
-
-    Args:
-        points: (B, C, H, W).
-        images: as for `local_ball`.
-        centres: as for `local_ball`.
-        radius: as for `local_ball`.
-        threat: as for `local_ball`.
-        clipped: as for `local_ball`.
-
-    Returns:
-        (B, C, H, W), in the ball.
-
-    Raises:
-        ConfigError: the threat is not linf.
-    """
-    return local_ball(images, centres, radius, threat, clipped=clipped).project(points)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import pandas as pd
 
 from analyses.core.runner import StudyRunner
 from cotoolkit.runs.folder import RunFolder
+from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
-from figures.co_features.setups.setup import Settings, Setup
+from figures.co_features.setups.setup import SETUPS, Settings, Setup
 
 BROKEN = 0.5
 """Share of the robust accuracy without the feature below which a run counts as broken (ours: the paper's rule is
@@ -29,23 +30,51 @@ class GridPoint(NamedTuple):
     settings: Settings
 
 
-def grid_study(setup: Setup, name: str, points: Iterable[GridPoint], seeds: Sequence[int] | None = None) -> Study:
-    """The runs of some points with each seed (by default the setup's `seeds`).
+class GridRuns(NamedTuple):
+    """The runs behind a figure.
 
-    Args:
-        setup: that they are points of.
+    Attributes:
         name: of the study.
-        points: whose runs.
-        seeds: None means those of the setup.
-
-    Returns:
-        The study.
+        points: those of a setup.
+        scales: of the figure.
+        many_seeds: train each point with the setup's `more_seeds`.
     """
-    return setup.study(name, [point.settings for point in points], seeds)
+
+    name: str
+    points: Callable[[Setup], list[GridPoint]]
+    scales: tuple[Scale, ...] = tuple(SETUPS)
+    many_seeds: bool = False
+
+    @property
+    def studies(self) -> dict[Scale, tuple[Study, ...]]:
+        """What is trained, by scale."""
+        return {scale: (self._study(SETUPS[scale]),) for scale in self.scales}
+
+    def collect(self, scale: Scale, runner: StudyRunner) -> pd.DataFrame:
+        """Train the runs of a scale; the table of `grid_table`, a row per point and seed.
+
+        Args:
+            scale: one of `scales`.
+            runner: where to train.
+
+        Returns:
+            The table.
+
+        Raises:
+            RunError: a run failed.
+        """
+        setup = SETUPS[scale]
+        return grid_table(runner, setup, self._study(setup), self.points(setup), self._seeds(setup))
+
+    def _study(self, setup: Setup) -> Study:
+        return setup.study(self.name, [point.settings for point in self.points(setup)], self._seeds(setup))
+
+    def _seeds(self, setup: Setup) -> tuple[int, ...]:
+        return setup.more_seeds if self.many_seeds else setup.seeds
 
 
 def grid_table(
-    runner: StudyRunner, setup: Setup, study: Study, points: Iterable[GridPoint], seeds: Sequence[int] | None = None
+    runner: StudyRunner, setup: Setup, study: Study, points: Iterable[GridPoint], seeds: Iterable[int]
 ) -> pd.DataFrame:
     """Train a study of points: one row per point and seed, with its label, accuracies in [0, 1], breakpoint and scale.
 
@@ -56,7 +85,7 @@ def grid_table(
         setup: that they are points of.
         study: with the runs of the points.
         points: rows of the table.
-        seeds: None means those of the setup.
+        seeds: of each point.
 
     Returns:
         The table.
@@ -67,7 +96,7 @@ def grid_table(
     runs = runner.train(study).set_index("run")
     rows = []
     for point in points:
-        for seed in setup.seeds if seeds is None else seeds:
+        for seed in seeds:
             run = runs.loc[RunFolder.of(runner.root, setup.config(point.settings, seed)).path.name]
             accuracies = {"clean": run["clean"], "fgsm": run["fgsm"], "robust": run[setup.accuracy]}
             rows.append({**point.label, "seed": seed, **accuracies, "breakpoint": run["breakpoint"]})

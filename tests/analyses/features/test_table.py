@@ -10,7 +10,6 @@ from analyses.features.gradients import (
     direction_share,
     fgsm_perturbations,
     input_gradients,
-    own_direction_cosine,
 )
 from analyses.features.maximisation import total_variation
 from analyses.features.observed import Effort, maximised_units
@@ -157,8 +156,6 @@ def test_gradients_and_perturbations_of_a_linear_model_by_hand():
     share = direction_share(torch.tensor([[3.0, 4.0], [1e-30, 0.0]]).view(2, 1, 1, 2), axis)
     assert share.share.tolist() == pytest.approx([9 / 25, 1])
     assert share.null == 0.5  # two parallel directions of two entries have rank 1
-    cosines = own_direction_cosine(delta, torch.tensor([[1.0, 0.0], [1.0, 1.0]]).view(2, 1, 1, 2), labels)
-    assert cosines.tolist() == pytest.approx([-(0.5**0.5), 0])
 
 
 def test_random_vectors_have_the_null_share_in_a_span():

@@ -1,9 +1,8 @@
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
 
-from analyses.mixtures.statistics.sensitivity import gain, gains, label_directions, second_moments, sensitivity
+from analyses.mixtures.statistics.sensitivity import gain, gains, second_moments, sensitivity
 from analyses.mixtures.units.hidden_units import units_of
 from analyses.mixtures.units.layer_inputs import layer_inputs, patches
 from cotoolkit.core.errors import ConfigError
@@ -130,16 +129,3 @@ def test_nothing_of_the_model_is_touched():
 def test_images_must_be_paired():
     with pytest.raises(ConfigError, match="differ in shape: 2 x 3, 1 x 3"):
         sensitivity(nn.Linear(3, 1), torch.zeros(2, 3), torch.zeros(1, 3))
-
-
-def test_label_directions_by_hand():
-    images = torch.tensor([[0.0, 0.0], [2.0, 0.0], [1.0, 3.0]])
-    # means: class 0 (1, 0), class 4 (1, 3), all (1, 1)
-    found = label_directions(nn.Linear(2, 2), images, torch.tensor([0, 0, 4]), "model")
-    assert found.tolist() == [[0, -1], [0, 1]]
-    conv, pictures, labels = nn.Conv2d(1, 2, 3), torch.rand(6, 1, 5, 5), torch.tensor([0, 1, 0, 1, 1, 0])
-    windows = F.unfold(pictures, 3).mean(2)
-    expected = F.normalize(windows[labels == 1].mean(0) - windows.mean(0), dim=0)
-    assert torch.allclose(label_directions(conv, pictures, labels, "model")[1], expected, atol=1e-5)
-    with pytest.raises(ConfigError, match="no input of a layer 7"):
-        label_directions(conv, pictures, labels, "7")

@@ -8,7 +8,7 @@ from hypothesis import settings
 
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.methods._terms.ball import local_ball, project_local
+from cotoolkit.methods._terms.ball import local_ball
 
 
 def test_golden_projection():
@@ -17,9 +17,9 @@ def test_golden_projection():
     adversary = torch.tensor([0.6, 0.0, 1.0, 0.4]).view(1, 1, 2, 2)
     raw = adversary + torch.tensor([0.2, 0.03, -0.2, -0.01]).view(1, 1, 2, 2)
     threat = ThreatModel(0.1)
-    clipped = project_local(raw, x, adversary, 0.05, threat, clipped=True)
+    clipped = local_ball(x, adversary, 0.05, threat, clipped=True).project(raw)
     torch.testing.assert_close(clipped.flatten(), torch.tensor([0.6, 0.03, 0.95, 0.4]))
-    free = project_local(raw, x, adversary, 0.05, threat, clipped=False)
+    free = local_ball(x, adversary, 0.05, threat, clipped=False).project(raw)
     torch.testing.assert_close(free.flatten(), torch.tensor([0.65, 0.03, 0.95, 0.39]))
 
 

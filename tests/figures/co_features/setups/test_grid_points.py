@@ -23,7 +23,7 @@ def test_strengths_are_those_of_figure_1() -> None:
 
 @pytest.mark.parametrize("module", [orthogonal, box_modes, methods, controls, shortcut])
 def test_plain_cells_share_the_runs_of_figure_1(module) -> None:  # type: ignore[no-untyped-def]
-    ours = {run.identity for study in module.STUDIES["smoke"] for run in study.runs()}
+    ours = {run.identity for study in module.RECIPE.studies["smoke"] for run in study.runs()}
     plain = SMOKE.arm(method=SMOKE.pgd) if module is shortcut else SMOKE.arm(0.0)
     assert SMOKE.config(plain, 0).identity in ours
 
