@@ -50,17 +50,8 @@ def from_scratch_arm(setup: Setup) -> Settings:
     return setup.arm(0.0, method=setup.pgd)
 
 
-def later_arms(setup: Setup, root: Path, seed: int) -> dict[str, Settings]:
-    """What starts from w: "robust" (PGD training) and "longer" (standard training).
-
-    Args:
-        setup: settings of all arms.
-        root: folder of the runs.
-        seed: of the run that ends with w.
-
-    Returns:
-        Settings by name.
-    """
+def _later_arms(setup: Setup, root: Path, seed: int) -> dict[str, Settings]:
+    """What starts from w: "robust" (PGD training) and "longer" (standard training)."""
     start = RunFolder.of(root, setup.config(clean_arm(setup), seed)).checkpoint_path("last")
     rate = SLOWER * float(setup.base["learning_rate"])
     given: dict[str, Any] = {"initial": str(start), "learning_rate": rate}
@@ -95,7 +86,7 @@ def collect_deep(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     for study in STUDIES[scale]:
         runner.train(study)
     for seed in setup.seeds:
-        arms = later_arms(setup, runner.root, seed).values()
+        arms = _later_arms(setup, runner.root, seed).values()
         runner.train(setup.study(f"purification-from-clean-{seed}", arms, [seed]))
     return runner.measure([Family(scale, seed, str(runner.root)) for seed in setup.seeds]).assign(scale=scale)
 
@@ -147,7 +138,7 @@ class Family(Measurement):
         """Of the runs, by network."""
         setup = SETUPS[self.scale]
         arms = {"clean": clean_arm(setup), "scratch": from_scratch_arm(setup)}
-        arms |= later_arms(setup, Path(self.root), self.seed)
+        arms |= _later_arms(setup, Path(self.root), self.seed)
         return {name: RunConfig.parse(apply(setup.base, {**arm, "seed": self.seed})) for name, arm in arms.items()}
 
     @override
