@@ -44,7 +44,8 @@ for width in (4, 16):
     with fork_global_rng(0, "layers"):
         trainer.advance(6)
     images, labels, _ = trainer.batches.batch(0)
-    first, last = trainer.module.eval(), copy.deepcopy(trainer.module).double().to(memory_format=torch.contiguous_format)
+    first = trainer.module.eval()
+    last = copy.deepcopy(first).double().to(memory_format=torch.contiguous_format)
     found, expected = (
         torch.autograd.grad(F.cross_entropy(network(x), labels), list(network.parameters()))
         for network, x in (
