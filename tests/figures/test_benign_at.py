@@ -13,7 +13,7 @@ from cotoolkit.runs.checkpoints import trained
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.overrides import apply
 from cotoolkit.training.run import run
-from figures.benign_at import atypical_benefit, course, flagged, memorisation, trade_off
+from figures.benign_at import course, finding_a, flagged, memorisation, trade_off
 from figures.benign_at.data import BREAK_PLANS, ESTIMATES, PLANTED_PLAN
 from figures.records.files import as_stored
 
@@ -125,5 +125,5 @@ def test_where_dependence_is_unknown_all_hard_images_are_shown():
         for seed in range(3)
         for event in ("clean", "robust", "robust_small")
     ]
-    figure = atypical_benefit.draw(pd.DataFrame(rows))
+    figure = finding_a.draw(pd.DataFrame(rows))
     assert [axis.get_title() for axis in figure.axes] == ["test images: hard, whatever is left out"]
