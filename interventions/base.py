@@ -61,9 +61,9 @@ class Intervention(Registered, ABC):
         Raises:
             InterventionError: images, labels, generator or number of classes are missing or do not fit.
         """
-        check_images(images)
+        _check_images(images)
         if labels is not None:
-            check_labels(labels, len(images), self.class_count(classes))
+            _check_labels(labels, len(images), self.class_count(classes))
         elif self.needs_labels:
             raise InterventionError(f"{self.name} needs labels")
         if self.random and generator is None:
@@ -126,29 +126,16 @@ def _full_precision(device: torch.device) -> AbstractContextManager[object]:
     return nullcontext()
 
 
-def check_images(images: Tensor) -> None:
-    """Refuse anything but floating (B, C, H, W).
-
-    Raises:
-        InterventionError: in one line.
-    """
+def _check_images(images: Tensor) -> None:
+    """Refuse anything but floating (B, C, H, W)."""
     if images.ndim != 4:
         raise InterventionError(f"images must be (B, C, H, W), not {tuple(images.shape)}")
     if not images.is_floating_point():
         raise InterventionError(f"images must be floating, in [0, 1], not {images.dtype}; divide pixel levels by 255")
 
 
-def check_labels(labels: Tensor, images: int, classes: int | None) -> None:
-    """Refuse anything but one integer label per image.
-
-    Args:
-        labels: what was given.
-        images: how many images there are.
-        classes: labels run from 0 to `classes` - 1; None leaves them unbounded.
-
-    Raises:
-        InterventionError: in one line.
-    """
+def _check_labels(labels: Tensor, images: int, classes: int | None) -> None:
+    """Refuse anything but one integer label per image."""
     if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
         raise InterventionError(f"labels must be integers, not {labels.dtype}")
     if labels.shape != (images,):

@@ -172,20 +172,11 @@ class BreakpointResults:
         none = self.at("fgsm", AFTER, "edit", "pgd-10_none", "")
         return (self.at("fgsm", AFTER, "edit", f"pgd-10_{edit}", "") - none) / self.fall()
 
-    def time_of(self, share: float, direction: Direction, part: str, statistic: str) -> pd.Series[float]:
+    def _time_of(self, share: float, direction: Direction, part: str, statistic: str) -> pd.Series[float]:
         """Iterations after the breakpoint (below 0: before it) at which a share of FGSM's jump has happened for good.
 
         Where the way from `BEFORE` to `AFTER` last crosses that share, interpolated between the measured offsets. nan
         where the statistic does not go in that direction.
-
-        Args:
-            share: of the jump, in (0, 1).
-            direction: in which the statistic goes.
-            part: of the table.
-            statistic: its name.
-
-        Returns:
-            Iterations by seed.
         """
         rows = self.rows("fgsm", part, statistic)
         rows = rows[rows["offset"].between(BEFORE, AFTER)]
@@ -209,7 +200,7 @@ class BreakpointResults:
         Returns:
             Iterations by seed.
         """
-        return self.time_of(0.5, direction, part, statistic)
+        return self._time_of(0.5, direction, part, statistic)
 
     def duration(self, direction: Direction, part: str, statistic: str) -> pd.Series[float]:
         """Iterations from a quarter to three quarters of FGSM's jump.
@@ -222,7 +213,7 @@ class BreakpointResults:
         Returns:
             Iterations by seed.
         """
-        return self.time_of(0.75, direction, part, statistic) - self.time_of(0.25, direction, part, statistic)
+        return self._time_of(0.75, direction, part, statistic) - self._time_of(0.25, direction, part, statistic)
 
 
 def statistic_changes(results: BreakpointResults) -> pd.DataFrame:

@@ -24,20 +24,11 @@ NEEDED = {"standard": NOT_DIVERGED, "fgsm": NOT_DIVERGED, "n_fgsm": NOT_OVERFITT
 robust, and the N-FGSM one, the control, without catastrophic overfitting."""
 
 
-def collect_breakpoint_mixtures(plan: BreakpointPlan, runner: StudyRunner) -> Tables:
+def _collect(plan: BreakpointPlan, runner: StudyRunner) -> Tables:
     """Train, find the breakpoints, train again with kept iterations, measure.
 
-    Args:
-        plan: the study.
-        runner: where to train and measure.
-
-    Returns:
-        "breakpoints" of the first round, one row per group and seed, with why a seed is left out, if it is; "measures"
-        (`analyses.breakpoint_mixtures.measures`) of the others; their "changes" across the breakpoint by statistic.
-
-    Raises:
-        ConfigError: no FGSM run has a breakpoint, or none of the seeds can be used.
-        RunError: a run failed, or a measuring process died.
+    Tables: "breakpoints" of the first round, one row per group and seed, with why a seed is left out, if it is;
+    "measures" (`analyses.breakpoint_mixtures.measures`) of the others; their "changes" by statistic.
     """
     breakpoints = plan.breakpoints(runner.train(plan.first_round()))
     if breakpoints["breakpoint"].isna().all():
@@ -93,7 +84,7 @@ def why_left_out(plan: BreakpointPlan, root: Path, broken: BrokenSeed) -> str:
 STUDY = PlannedStudy(
     title="Weight mixtures across the breakpoint",
     plans=PLANS,
-    collect=collect_breakpoint_mixtures,
+    collect=_collect,
     judge=judge_breakpoint_mixtures,
     headlines=(
         "falls_dense_lineage",

@@ -169,17 +169,9 @@ class Plan(BaseModel):
         names = pd.DataFrame(wanted, columns=["group", "arm", "seed", "run"])
         return names.join(own.loc[names["run"]].reset_index(drop=True))
 
-    def breakpoints(self, table: pd.DataFrame, arm: str = "fgsm") -> pd.DataFrame:
-        """The breakpoints of the runs of an arm.
-
-        Args:
-            table: one row per run.
-            arm: its name.
-
-        Returns:
-            Columns group, seed, breakpoint (missing where there is none), iterations, verdict, run.
-        """
-        return self.labelled(table, [arm])[["group", "seed", "breakpoint", "iterations", "verdict", "run"]]
+    def breakpoints(self, table: pd.DataFrame) -> pd.DataFrame:
+        """When the runs of FGSM broke: group, seed, breakpoint (missing if none), iterations, verdict, run."""
+        return self.labelled(table, ["fgsm"])[["group", "seed", "breakpoint", "iterations", "verdict", "run"]]
 
     def _study(self, name: str, configs: Sequence[RunConfig]) -> Study:
         grids = tuple({field: (value,) for field, value in config.to_data().items()} for config in configs)

@@ -162,12 +162,11 @@ def score(outcomes: Sequence[RuleOutcome], seed: int = 0) -> Score:
     )
 
 
-def score_dating(runs: Sequence[Run], seed: int = 0) -> list[Dating]:
+def score_dating(runs: Sequence[Run]) -> list[Dating]:
     """Hold the engine's first crossings against the truth's, and its lasting ones.
 
     Args:
         runs: recorded; those without a breakpoint count for nothing.
-        seed: of the bootstrap.
     """
     broken = [run for run in runs if run.truth.kind == "breakpoint"]
     pairs = [(run.recording.dates, run.truth) for run in broken if run.recording.dates is not None]
@@ -182,9 +181,9 @@ def score_dating(runs: Sequence[Run], seed: int = 0) -> list[Dating]:
                 date,
                 len(broken),
                 wilson_share(len(pairs), len(broken)),
-                _percentile(errors, 50, seed),
-                _percentile(sizes, 50, seed),
-                _percentile(sizes, 90, seed),
+                _percentile(errors, 50, 0),
+                _percentile(sizes, 50, 0),
+                _percentile(sizes, 90, 0),
                 wilson_share(covered, len(pairs)),
             )
         )

@@ -181,6 +181,6 @@ def peak(losses: Tensor) -> Tensor:
     return fractions.flip(0)[largest.flip(0).float().argmax(0)]
 
 
-def ball_of(images: Tensor, adversaries: Tensor, rho: float, threat: ThreatModel, *, clipped: bool = True) -> Ball:
+def ball_of(images: Tensor, adversaries: Tensor, rho: float, threat: ThreatModel) -> Ball:
     """The ball of radius rho * epsilon around the adversaries."""
-    return local_ball(images, adversaries, rho * threat.epsilon, threat, clipped=clipped)
+    return local_ball(images, adversaries, rho * threat.epsilon, threat, clipped=True)

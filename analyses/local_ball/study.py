@@ -17,18 +17,10 @@ MEASURE = ("arm", "seed", "offset", "statistic", "place", "value")
 """Columns of the measures (`analyses.local_ball.measures`)."""
 
 
-def collect_local_ball(plan: LocalBallPlan, runner: StudyRunner) -> Tables:
+def _collect(plan: LocalBallPlan, runner: StudyRunner) -> Tables:
     """Train both rounds and measure the runs.
 
-    Args:
-        plan: the study.
-        runner: where to train and measure.
-
-    Returns:
-        "outcomes", one row per arm and seed (`outcomes.outcomes`, `with_attacks`), and "measures" (`MEASURE`).
-
-    Raises:
-        RunError: a run failed, or a measuring process died.
+    Tables: "outcomes", one row per arm and seed (`outcomes.outcomes`, `with_attacks`), and "measures" (`MEASURE`).
     """
     table = runner.train(plan.study())
     found = outcomes(plan, table)
@@ -62,7 +54,7 @@ def _of_network(plan: LocalBallPlan, run: PlannedRun) -> list[RunMeasurement]:
 STUDY = PlannedStudy(
     title="Local-ball training (reconstructed)",
     plans=PLANS,
-    collect=collect_local_ball,
+    collect=_collect,
     judge=judge_local_ball,
     headlines=(
         "above_pgd",

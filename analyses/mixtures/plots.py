@@ -65,20 +65,12 @@ def cosine_maps(pairs: Mapping[str, tuple[Tensor, Tensor]]) -> Drawn:
     return figure, list(grid.flat)
 
 
-def cosine_histograms(pairs: Mapping[str, tuple[Tensor, Tensor]], seed: int = 0) -> Drawn:
-    """|Cosine| of units with those of the same index, and with their match, a panel per pair, with both nulls.
-
-    Args:
-        pairs: title -> two weights of the same shape.
-        seed: of the shuffled coordinates of the matched null.
-
-    Returns:
-        The figure and its axes, one per pair.
-    """
+def cosine_histograms(pairs: Mapping[str, tuple[Tensor, Tensor]]) -> Drawn:
+    """|Cosine| of units with those of the same index, and with their match, a panel per pair, with both nulls."""
     bins = np.linspace(0, 1, 31)
     with _panels(len(pairs), width=3.4, height=2.9) as (figure, axes):
         for axis, (title, (first, second)) in zip(axes, pairs.items(), strict=True):
-            null = matched_null(first, second, torch.Generator().manual_seed(seed), draws=20).cpu().flatten()
+            null = matched_null(first, second, torch.Generator().manual_seed(0), draws=20).cpu().flatten()
             axis.stairs(
                 _shares(lineage_cosines(first, second).abs(), bins), bins, fill=True, color=COLOURS[0], alpha=0.55
             )
@@ -190,18 +182,17 @@ def mixture_histograms(layers: Mapping[str, tuple[Tensor, Tensor]]) -> Drawn:
     return figure, axes
 
 
-def weight_spectra(matrices: Mapping[str, Tensor], seed: int = 0) -> Drawn:
+def weight_spectra(matrices: Mapping[str, Tensor]) -> Drawn:
     """Share of the energy in each singular direction, a line per matrix, with a random matrix of the first one's shape.
 
     Args:
         matrices: label -> weights, or changes of weights; unit-normalise weights before.
-        seed: of the random matrix.
 
     Returns:
         The figure and its axis.
     """
     shape = next(iter(matrices.values())).shape
-    random = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    random = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     with _panels(1, width=5.2, height=3.4) as (figure, axes):
         for index, (label, matrix) in enumerate([*matrices.items(), ("random", random)]):
             share = energies(matrix).cpu()

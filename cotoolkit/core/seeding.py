@@ -77,7 +77,7 @@ def seed_layers(seed: int) -> None:
 
 
 @contextlib.contextmanager
-def fork_global_rng(seed: int, label: Label, position: int = 0) -> Iterator[None]:
+def fork_global_rng(seed: int, label: Label) -> Iterator[None]:
     """Seed torch's global generators inside the block and give them back untouched after it.
 
     For code that can only draw from the global generators: the initialisers of layers, dropout.
@@ -85,12 +85,11 @@ def fork_global_rng(seed: int, label: Label, position: int = 0) -> Iterator[None
     Args:
         seed: the run's.
         label: of the source.
-        position: an epoch or iteration, or 0.
 
     Yields:
         Nothing.
     """
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     with torch.random.fork_rng(devices=devices):
-        seed_layers(derive(seed, label, position))
+        seed_layers(derive(seed, label))
         yield

@@ -158,30 +158,19 @@ def evaluate(
         for first in range(0, len(images), batch_size):
             part = slice(first, first + batch_size)
             draws = generator(seed, "evaluation", first)
-            correct[part], count = surviving(model, images[part], labels[part], threat, protocol, draws)
+            correct[part], count = _surviving(model, images[part], labels[part], threat, protocol, draws)
             gradients += count
     return Evaluation(Accuracy.of(correct), correct, gradients, protocol.card(threat))
 
 
-def surviving(
+def _surviving(
     model: nn.Module, images: Tensor, labels: Tensor, threat: ThreatModel, protocol: Protocol, draws: torch.Generator
 ) -> tuple[Tensor, int]:
-    """Which points no iterate of the attack fools, and how many input gradients that took.
+    """Which points no iterate of the attack fools, (B,) bool, and how many input gradients that took, per point.
 
     Early freezing: the forward pass of a gradient step also shows which points are fooled already; they leave the batch
     for good. The starts of all points are drawn whether frozen or not, so each point sees the starts it would see in
     the full loop.
-
-    Args:
-        model: logits out, in the mode in which it is attacked.
-        images: (B, C, H, W).
-        labels: (B,).
-        threat: ball and box.
-        protocol: the attack.
-        draws: of the random starts.
-
-    Returns:
-        (B,) bool, and the gradients counted per point.
     """
     if protocol.last_only:
         alive = torch.arange(len(labels), device=labels.device)

@@ -38,22 +38,12 @@ def build_model(spec: Any, shape: Shape, classes: int, seed: int, normalise: str
         network = parsed.build(shape, classes)
         if normalise != "none":
             network = Normalised(network, statistics_for(normalise, shape[0]))
-        check_output(network, shape, classes, str(parsed))
+        _check_output(network, shape, classes, str(parsed))
     return network
 
 
-def check_output(network: nn.Module, shape: Shape, classes: int, name: str) -> None:
-    """Send two black images through the network in evaluation mode, which leaves its batch-norm statistics alone.
-
-    Args:
-        network: on the CPU.
-        shape: (C, H, W) of the images.
-        classes: number of classes.
-        name: of the network, for messages.
-
-    Raises:
-        ModelError: it fails on them, or returns anything but logits (2, classes).
-    """
+def _check_output(network: nn.Module, shape: Shape, classes: int, name: str) -> None:
+    """Send two black images through the network in evaluation mode, which leaves its batch-norm statistics alone."""
     modes = {module: module.training for module in network.modules()}
     network.eval()
     try:

@@ -116,19 +116,18 @@ def untrained(config: RunConfig) -> nn.Module:
     return network(config, test.shape, test.classes).eval()
 
 
-def training_images(config: RunConfig, points: int = 1000, device: torch.device | str = "cpu") -> Tensor:
-    """The first training images as a run's model sees them, without augmentation, to estimate batch norm on.
+def training_images(config: RunConfig, device: torch.device | str = "cpu") -> Tensor:
+    """The first 1,000 training images as a run's model sees them, without augmentation, to estimate batch norm on.
 
     Args:
         config: of the run.
-        points: images at most.
         device: where to put them.
 
     Returns:
-        (N, C, H, W) float32 in [0, 1], or beyond if the run's intervention leaves it; N up to `points`.
+        (N, C, H, W) float32 in [0, 1], or beyond if the run's intervention leaves it; N up to 1,000.
     """
     train = load(config.data, config.seed).train
-    few = train.pick(torch.arange(min(points, len(train))))
+    few = train.pick(torch.arange(min(1000, len(train))))
     return apply_intervention(few, config.intervention, config.seed, device, train=False)[0]
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -23,6 +22,7 @@ from figures.co_features.setups.grid_points import (
     broken_runs,
     few_betas,
     lines,
+    window,
 )
 from figures.co_features.setups.setup import Setup, setup_of
 from figures.elements import category_axis, new_figure, percent, seed_band, seed_points, zero_line
@@ -77,18 +77,6 @@ def draw(data: pd.DataFrame) -> Figure:
     percent(change)
     change.set(title="robust, less no box (points)", xlabel="strength of the feature, β / ε")
     return figure
-
-
-def window(found: pd.DataFrame) -> pd.DataFrame:
-    """Edges of the window by seed: columns start and end, the least and the greatest broken strength; nan if none.
-
-    Args:
-        found: which runs are broken; rows are seeds, columns strengths.
-    """
-    strengths = np.array(found.columns, dtype=float)
-    inside = [strengths[row] if row.any() else np.array([np.nan]) for row in found.to_numpy()]
-    edges = {"start": [row.min() for row in inside], "end": [row.max() for row in inside]}
-    return pd.DataFrame(edges, index=found.index)
 
 
 class _Results(NamedTuple):

@@ -23,6 +23,7 @@ from cotoolkit.data.image_set import as_float
 from cotoolkit.plotting.style import BLUE, GREEN, PAGE, VERMILION
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
+from figures.co_features.setups.perturbation_measures import removed_energy
 from figures.elements import category_axis, new_figure, percent, seed_band, seed_points
 from figures.recipe import Comparison, Recipe
 from interventions.carriers import Paired
@@ -89,19 +90,6 @@ def outside(images: Tensor, margin: float = 0.0) -> tuple[float, float]:
     return float(over.float().mean()), float(over.flatten(1).any(1).float().mean())
 
 
-def removed(before: Tensor, after: Tensor) -> float:
-    """Share of the images' energy that a change takes away: 1 - |after|^2 / |before|^2, over all images.
-
-    Args:
-        before: images, (B, C, H, W).
-        after: the same, changed.
-
-    Returns:
-        The share, at most 1.
-    """
-    return 1 - float(after.double().square().sum() / before.double().square().sum())
-
-
 def contrast_kept(images: Tensor, filtered: Tensor) -> float:
     """Share of the energy about each image's and channel's own mean that a filter keeps, over all images.
 
@@ -131,7 +119,7 @@ def _of_test(images: Tensor, labels: Tensor, plan: CalibrationPlan) -> Iterator[
         yield f"entries_forced_{epsilon:.6g}", beta, entries
         yield f"images_forced_{epsilon:.6g}", beta, whole
     for name, projector in (("correct", Project(Paired())), ("released", ReleasedProject(Paired()))):
-        yield f"removed_{name}", 0.0, removed(images, projector(images, classes=10)[0])
+        yield f"removed_{name}", 0.0, removed_energy(images, projector(images, classes=10)[0])
     for bandwidth in plan.bandwidths:
         yield "kept_square", bandwidth, contrast_kept(images, LowPass(bandwidth)(images)[0])
         yield "kept_rows", bandwidth, contrast_kept(images, ReleasedRowLowPass(bandwidth)(images)[0])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple, cast
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -15,6 +14,7 @@ from analyses.core.statistics import estimate
 from cotoolkit.plotting.style import CYCLE, DASHES, MARKERS, PAGE
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
+from figures.co_features.setups.grid_points import window
 from figures.co_features.setups.setup import SETUPS, Setup, setup_of
 from figures.elements import new_figure, percent, seed_band
 from figures.recipe import Comparison, Recipe, table_of
@@ -148,15 +148,13 @@ CLAIMS: ClaimTable[_Results] = ClaimTable(
 def compare(data: pd.DataFrame) -> list[Comparison]:
     """Where the window begins and ends, in units of the radius."""
     setup, robust = setup_of(data), _cells(data)
-    found = robust[setup.epsilon] < DEAD
-    betas = np.array(found.columns, dtype=float) / setup.epsilon
-    first = [betas[row].min() if row.any() else np.nan for row in found.to_numpy()]
-    last = [betas[row].max() if row.any() else np.nan for row in found.to_numpy()]
-    remark = f"grid of {len(betas)} strengths at scale {setup.scale}; other data and network than the paper's"
+    found = pd.DataFrame(robust[setup.epsilon]) < DEAD
+    edges = window(found) / setup.epsilon
+    remark = f"grid of {found.shape[1]} strengths at scale {setup.scale}; other data and network than the paper's"
     source = "[F] Figure 1, derived from digitised values"
     return [
-        Comparison("smallest broken β/ε", "1.5 (ε 4/255), 1.33 (ε 6/255)", source, estimate(first), remark),
-        Comparison("largest broken β/ε", "2 (ε 4/255), 2.2 (ε 6/255)", source, estimate(last), remark),
+        Comparison("smallest broken β/ε", "1.5 (ε 4/255), 1.33 (ε 6/255)", source, estimate(edges["start"]), remark),
+        Comparison("largest broken β/ε", "2 (ε 4/255), 2.2 (ε 6/255)", source, estimate(edges["end"]), remark),
     ]
 
 

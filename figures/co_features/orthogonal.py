@@ -15,7 +15,6 @@ from typing import NamedTuple
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from analyses.core.claims import ClaimRow, ClaimTable, claim
 from analyses.core.runner import StudyRunner
@@ -30,6 +29,7 @@ from figures.co_features.setups.grid_points import (
     few_betas,
     lines,
 )
+from figures.co_features.setups.perturbation_measures import removed_energy
 from figures.co_features.setups.setup import SETUPS, Settings, Setup, setup_of
 from figures.elements import new_figure, percent, seed_band
 from figures.recipe import Recipe
@@ -60,19 +60,6 @@ def _grid(setup: Setup) -> list[GridPoint]:
 
 
 RUNS = GridRuns("orthogonal", _grid, many_seeds=True)
-
-
-def removed_energy(images: Tensor, projected: Tensor) -> float:
-    """Share of the sum of squared pixels that is gone, in [0, 1]; (N, C, H, W) twice.
-
-    Args:
-        images: (N, C, H, W).
-        projected: the same, projected.
-
-    Returns:
-        The share.
-    """
-    return 1 - float(projected.double().square().sum() / images.double().square().sum())
 
 
 def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:

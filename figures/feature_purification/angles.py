@@ -12,11 +12,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimTable, claim
-from analyses.core.runner import StudyRunner
 from cotoolkit.plotting.style import BLUE, GREEN, GREY, PAGE, VERMILION
-from cotoolkit.studies.scale import Scale
 from figures.elements import category_axis, new_figure, seed_points, zero_line
-from figures.feature_purification.experiments.deep_networks import STUDIES, part_of
+from figures.feature_purification.experiments.deep_networks import STUDIES, measured_parts
 from figures.feature_purification.experiments.deep_results import DeepResults
 from figures.recipe import Recipe
 
@@ -26,11 +24,6 @@ PAIRS = {
     "clean-robust": ("w, w′", GREEN, "^"),
     "clean-longer": ("w, w after as much clean training", GREY, "D"),
 }
-
-
-def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
-    """Statistics of the angles by layer and pair."""
-    return part_of(scale, runner, "angles")
 
 
 def draw(data: pd.DataFrame) -> Figure:
@@ -94,7 +87,7 @@ RECIPE = Recipe(
     shows="Adversarial training from clean weights turns units less than clean training had",
     item="recollected table of angles θ(w0, w), θ(w0, w′), θ(w, w′) by layer; P9 in deep networks",
     studies=STUDIES,
-    collect=collect,
+    collect=measured_parts("angles"),
     draw=draw,
     claims=CLAIMS,
 )

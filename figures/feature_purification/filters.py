@@ -11,19 +11,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimTable, claim
-from analyses.core.runner import StudyRunner
-from cotoolkit.studies.scale import Scale
-from figures.feature_purification.experiments.deep_networks import STUDIES, part_of
+from figures.feature_purification.experiments.deep_networks import STUDIES, measured_parts
 from figures.feature_purification.experiments.deep_results import DeepResults
 from figures.feature_purification.experiments.image_grid import image_grid
 from figures.recipe import Recipe
 
 SHOWN = 16
-
-
-def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
-    """Filters of the first seed, and statistics of all."""
-    return part_of(scale, runner, "filter_statistics", first_seed=["filters"])
 
 
 def draw(data: pd.DataFrame) -> Figure:
@@ -63,7 +56,7 @@ RECIPE = Recipe(
     shows="First-layer filters before and after adversarial training from clean weights",
     item="recollected figure of first-layer filters",
     studies=STUDIES,
-    collect=collect,
+    collect=measured_parts("filter_statistics", "filters"),
     draw=draw,
     claims=CLAIMS,
 )

@@ -13,12 +13,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimTable, claim
-from analyses.core.runner import StudyRunner
 from cotoolkit.plotting.style import BLUE, COLUMN, GREEN, GREY, ORANGE
-from cotoolkit.studies.scale import Scale
 from figures.elements import new_figure, percent, seed_bands
 from figures.feature_purification.experiments.deep_measures import RANKS
-from figures.feature_purification.experiments.deep_networks import STUDIES, part_of
+from figures.feature_purification.experiments.deep_networks import STUDIES, measured_parts
 from figures.feature_purification.experiments.deep_results import DeepResults
 from figures.recipe import Recipe
 
@@ -30,11 +28,6 @@ KINDS = {
 
 LOW = 4
 """Rank that counts as low in the claims; the layers have 16 to 64 units at scale smoke."""
-
-
-def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
-    """PGD accuracy by rank, and of the robust network itself."""
-    return part_of(scale, runner, "ranks", "accuracies")
 
 
 def draw(data: pd.DataFrame) -> Figure:
@@ -88,7 +81,7 @@ RECIPE = Recipe(
     shows="How much robustness a low-rank part of adversarial training's update carries",
     item="version 4: adversarial training with low-rank updates",
     studies=STUDIES,
-    collect=collect,
+    collect=measured_parts("ranks", "accuracies"),
     draw=draw,
     claims=CLAIMS,
 )

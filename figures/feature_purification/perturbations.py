@@ -10,23 +10,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimTable, claim
-from analyses.core.runner import StudyRunner
-from cotoolkit.studies.scale import Scale
 from figures.feature_purification.experiments.deep_measures import SHOWN
-from figures.feature_purification.experiments.deep_networks import STUDIES, part_of
+from figures.feature_purification.experiments.deep_networks import STUDIES, measured_parts
 from figures.feature_purification.experiments.deep_results import DeepResults
 from figures.feature_purification.experiments.image_grid import image_grid
 from figures.recipe import Recipe
 
 ROWS = {"image": "image", "clean, w": "clean", "robust, w′": "robust", "longer clean": "longer"}
-
-
-def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
-    """Images of the first seed, and statistics of all."""
-    data = part_of(scale, runner, "perturbations", "accuracies")
-    chosen = (data["statistic"] != "pixel") | (data["seed"] == data["seed"].min())
-    rows: pd.DataFrame = data[chosen]
-    return rows.reset_index(drop=True)
 
 
 def draw(data: pd.DataFrame) -> Figure:
@@ -71,7 +61,7 @@ RECIPE = Recipe(
     shows="Adversarial perturbations of a clean network and of the robust one that came of it",
     item="recollected figure of perturbations; P13 in deep networks",
     studies=STUDIES,
-    collect=collect,
+    collect=measured_parts("perturbations", "accuracies"),
     draw=draw,
     claims=CLAIMS,
 )

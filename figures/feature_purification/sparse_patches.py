@@ -12,12 +12,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimTable, claim
-from analyses.core.runner import StudyRunner
 from cotoolkit.plotting.style import BLUE, COLUMN, GREY, VERMILION
-from cotoolkit.studies.scale import Scale
 from figures.elements import new_figure, percent, seed_bands
 from figures.feature_purification.experiments.deep_measures import ATOMS
-from figures.feature_purification.experiments.deep_networks import STUDIES, part_of
+from figures.feature_purification.experiments.deep_networks import STUDIES, measured_parts
 from figures.feature_purification.experiments.deep_results import DeepResults
 from figures.recipe import Recipe
 
@@ -29,11 +27,6 @@ NETWORKS = {
 
 FEW = 2
 """Filters a patch may be written with in the claims."""
-
-
-def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
-    """Explained energy by network and number of filters."""
-    return part_of(scale, runner, "patches")
 
 
 def draw(data: pd.DataFrame) -> Figure:
@@ -74,7 +67,7 @@ RECIPE = Recipe(
     shows="How much of an image patch a few first-layer filters explain, before and after adversarial training",
     item="recollected figure of sparse reconstruction",
     studies=STUDIES,
-    collect=collect,
+    collect=measured_parts("patches"),
     draw=draw,
     claims=CLAIMS,
 )

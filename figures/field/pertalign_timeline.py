@@ -93,20 +93,19 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def means_around(data: pd.DataFrame, signal: str, arm: str = "breaks") -> pd.DataFrame:
+def means_around(data: pd.DataFrame, signal: str) -> pd.DataFrame:
     """Means of a signal over the iterations just before and just behind the break; a row per seed that broke.
 
     Args:
         data: the table of the figure.
         signal: "pert_align" or "linearity".
-        arm: "breaks" or "intact".
 
     Returns:
         Columns before and after; the index is the seed.
     """
     found = {}
     for seed, at in breakpoints(data).items():
-        known = trace(data, arm, seed, signal)
+        known = trace(data, "breaks", seed, signal)
         away = known["iteration"] - at
         before, after = away.between(-NEAR - 4, -5), away.between(5, NEAR + 4)
         found[seed] = {"before": known.loc[before, signal].mean(), "after": known.loc[after, signal].mean()}

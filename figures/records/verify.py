@@ -69,27 +69,15 @@ def _of_recipe(recipe: Recipe, gallery: Path) -> Iterator[str]:
         yield f"{recipe.name}: not made at scale smoke; run `cotoolkit figures make {recipe.name}`"
     for scale in made:
         try:
-            yield from check_figure(recipe, scale, gallery)
+            yield from _check_figure(recipe, scale, gallery)
         except RunError as error:
             yield str(error)
         except Exception as failure:  # a damaged table breaks a recipe in its own way; the other figures go on
             yield f"{folder_of(gallery, recipe.name, scale) / DATA}: cannot be judged: {describe(failure)}"
 
 
-def check_figure(recipe: Recipe, scale: Scale, gallery: Path) -> Iterator[str]:
-    """What is wrong with one stored figure.
-
-    Args:
-        recipe: of the figure.
-        scale: its size.
-        gallery: folder of all figures.
-
-    Returns:
-        A line per problem.
-
-    Raises:
-        RunError: its table or its record cannot be read.
-    """
+def _check_figure(recipe: Recipe, scale: Scale, gallery: Path) -> Iterator[str]:
+    """What is wrong with one stored figure, a line per problem."""
     folder = folder_of(gallery, recipe.name, scale)
     record = read_record(folder)
     if (record.figure, record.scale) != (recipe.name, scale):

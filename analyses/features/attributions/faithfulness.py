@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from analyses.features.attributions.agreement import map_rank_correlation
 from analyses.features.attributions.attribution import Method, attribute
-from analyses.features.attributions.integrated_gradients import Baseline, baseline_images
 from analyses.features.layers import find_layer, weight_layers
 from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.core.device import device_of
@@ -63,19 +62,16 @@ def randomised_correlation(
     return map_rank_correlation(first, second)
 
 
-def deletion_insertion(
-    model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor, baseline: Baseline = "zero", steps: int = 16
-) -> Curves:
+def deletion_insertion(model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor, steps: int = 16) -> Curves:
     """Areas under the deletion and the insertion curve (Petsiuk et al., BMVC 2018), by the trapezium rule.
 
-    Pixels go in the order of their credit, most positive first, all channels of a pixel at once.
+    Pixels go to black in the order of their credit, most positive first, all channels of a pixel at once.
 
     Args:
         model: maps images to logits.
         images: (B, C, H, W).
         targets: (B,), the class whose softmax probability is followed.
         maps: (B, C, H, W), attributions; credit is their sum over channels.
-        baseline: what stands in for removed pixels.
         steps: into how many equal parts the pixels are divided; 2 * (steps + 1) forward passes.
 
     Returns:
@@ -87,7 +83,7 @@ def deletion_insertion(
     if steps < 1:
         raise ConfigError(f"steps={steps}: deletion and insertion take at least 1 step")
     images, maps = images.to(device_of(model)), maps.to(device_of(model))
-    empty = baseline_images(images, baseline)
+    empty = torch.zeros_like(images)
     order = maps.sum(1).flatten(1).argsort(dim=1, descending=True, stable=True)
     rank = order.argsort(dim=1).reshape(-1, 1, *maps.shape[-2:])
     pixels = images.shape[-2] * images.shape[-1]

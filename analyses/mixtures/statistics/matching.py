@@ -71,22 +71,19 @@ def matched_cosines(first: Tensor, second: Tensor, *, signs: bool = True) -> Ten
     return found.abs() if signs else found
 
 
-def matched_null(
-    first: Tensor, second: Tensor, generator: torch.Generator, *, signs: bool = True, draws: int = 3
-) -> Tensor:
+def matched_null(first: Tensor, second: Tensor, generator: torch.Generator, *, draws: int = 3) -> Tensor:
     """Matched cosines of units that share nothing but their entries: coordinates shuffled within each unit of `first`.
 
     Args:
         first: (n_units, n_in).
         second: the same shape.
         generator: CPU generator of the shuffles.
-        signs: as in `match`.
         draws: shuffles.
 
     Returns:
         (draws, n_units).
     """
-    return torch.stack([matched_cosines(shuffled(first, generator), second, signs=signs) for _ in range(draws)])
+    return torch.stack([matched_cosines(shuffled(first, generator), second) for _ in range(draws)])
 
 
 def shuffled(rows: Tensor, generator: torch.Generator) -> Tensor:

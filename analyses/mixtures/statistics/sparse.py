@@ -89,43 +89,41 @@ def sparsity(units: Tensor, atoms: Tensor) -> Sparsity:
     )
 
 
-def atoms_needed(units: Tensor, atoms: Tensor, error: float = ERROR) -> tuple[Tensor, Tensor]:
-    """Number of atoms that orthogonal matching pursuit takes until at most `error` of a unit's energy is missing.
+def atoms_needed(units: Tensor, atoms: Tensor) -> tuple[Tensor, Tensor]:
+    """Number of atoms that orthogonal matching pursuit takes until at most `ERROR` of a unit's energy is missing.
 
     Args:
         units: (n_units, n_in).
         atoms: (n_atoms, n_in).
-        error: squared error, as a share of the unit's energy.
 
     Returns:
         The numbers, float (n_units,), and whether the error was reached; where all atoms together do not, the number is
         that of all atoms.
     """
     rows, directions = unit_length(units), unit_length(atoms)
-    reached = _missing_from_span(rows, directions) <= error - 1e-4  # short of the edge, where rounding would decide
+    reached = _missing_from_span(rows, directions) <= ERROR - 1e-4  # short of the edge, where rounding would decide
     counts = torch.full((len(units),), float(len(atoms)), device=units.device)
     if reached.any():
         targets, basis = _numpy(rows[reached]), _numpy(directions)
         energy = (targets**2).sum(1)
-        code = orthogonal_mp_gram(basis @ basis.T, basis @ targets.T, tol=error, norms_squared=energy)
+        code = orthogonal_mp_gram(basis @ basis.T, basis @ targets.T, tol=ERROR, norms_squared=energy)
         counts[reached] = torch.from_numpy((code.reshape(len(atoms), -1) != 0).sum(0)).to(counts)
     return counts, reached
 
 
-def penalised_code(units: Tensor, atoms: Tensor, penalty: float = PENALTY) -> Tensor:
-    """Coefficients c that minimise ||w - c A||^2 / 2 + penalty |c|_1 for units and atoms of length 1 (the lasso).
+def penalised_code(units: Tensor, atoms: Tensor) -> Tensor:
+    """Coefficients c that minimise ||w - c A||^2 / 2 + `PENALTY` |c|_1 for units and atoms of length 1 (the lasso).
 
     Args:
         units: (n_units, n_in).
         atoms: (n_atoms, n_in).
-        penalty: weight of the L1 norm.
 
     Returns:
         (n_units, n_atoms).
     """
     rows, directions = _numpy(unit_length(units)), _numpy(unit_length(atoms))
     with _quietly():
-        code = sparse_encode(rows, directions, algorithm="lasso_cd", alpha=penalty, max_iter=2000)
+        code = sparse_encode(rows, directions, algorithm="lasso_cd", alpha=PENALTY, max_iter=2000)
     return torch.from_numpy(code).to(units)
 
 

@@ -170,14 +170,13 @@ def curves(net: SymmetricNet, probe: JudgedPoints, radii: Sequence[float]) -> di
     return {"pgd": pgd, **{name: _mean(right) for name, right in found.items()}}
 
 
-def half_radius(net: SymmetricNet, probe: JudgedPoints, high: float, halvings: int = 12) -> Tensor:
-    """The l2 radius at which FGM leaves half of the points right, by bisection.
+def half_radius(net: SymmetricNet, probe: JudgedPoints, high: float) -> Tensor:
+    """The l2 radius at which FGM leaves half of the points right, by 12 bisections.
 
     Args:
         net: S networks.
         probe: the points.
         high: the search starts with [0, high].
-        halvings: of that interval.
 
     Returns:
         The radius, (S,).
@@ -188,7 +187,7 @@ def half_radius(net: SymmetricNet, probe: JudgedPoints, high: float, halvings: i
     for part in probe.blocks():
         u = net.preactivations(part.batch.x)
         moves.append((u, net.preactivations(ascent(net.gates(u) @ net.weights, part.batch.y, "l2")), part.batch.y))
-    for _ in range(halvings):
+    for _ in range(12):
         middle = (low + top) / 2
         right = _mean([net.output(u + middle[:, None, None] * shift) * y > 0 for u, shift, y in moves])
         low, top = torch.where(right > 0.5, middle, low), torch.where(right > 0.5, top, middle)

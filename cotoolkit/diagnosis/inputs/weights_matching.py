@@ -271,5 +271,5 @@ def _misfit(source: str, names: Mapping[str, Tensor], model: nn.Module, classes:
     )
 
 
-def _few(names: list[str], most: int = 3) -> str:
-    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

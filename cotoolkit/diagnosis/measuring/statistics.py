@@ -70,7 +70,7 @@ def accuracy_regain(strengths: Sequence[float], correct: Tensor) -> AccuracyRega
         rise=float(regained[strong]),
         low=gained.low - lost.high,
         high=gained.high - lost.low,
-        p_value=more_often(correct[weak], correct[strong]),
+        p_value=_more_often(correct[weak], correct[strong]),
     )
 
 
@@ -92,20 +92,12 @@ def compare_attacks(challenger: str, champion: str, held_challenger: Tensor, hel
         only_challenger=int((held_champion & ~held_challenger).sum()),
         only_champion=int((held_challenger & ~held_champion).sum()),
         unfooled=int(held_champion.sum()),
-        p_value=more_often(held_challenger, held_champion),
+        p_value=_more_often(held_challenger, held_champion),
     )
 
 
-def more_often(fewer: Tensor, more: Tensor) -> float:
-    """One-sided p-value that `more` is true more often than `fewer`, on the points where the two differ; 1 if none.
-
-    Args:
-        fewer: (N,) bool.
-        more: (N,) bool, of the same points.
-
-    Returns:
-        In [0, 1].
-    """
+def _more_often(fewer: Tensor, more: Tensor) -> float:
+    """One-sided p-value that `more` is true more often than `fewer`, on the points where the two differ; 1 if none."""
     return sign_test(int((more & ~fewer).sum()), int((fewer & ~more).sum()))
 
 

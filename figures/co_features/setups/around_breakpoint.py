@@ -178,16 +178,8 @@ def beside_breakpoint(data: pd.DataFrame, arm: str, measure: str, side: str) -> 
     return found.sort_values("seed")[measure].to_numpy(dtype=float)
 
 
-def broken_arms(setup: Setup, methods: Sequence[str]) -> dict[str, Settings]:
-    """Arms with the feature, by method: "fgsm" and perhaps "pgd".
-
-    Args:
-        setup: whose arms.
-        methods: "fgsm", and perhaps "pgd".
-
-    Returns:
-        Settings by method.
-    """
+def _broken_arms(setup: Setup, methods: Sequence[str]) -> dict[str, Settings]:
+    """Arms with the feature, by method: "fgsm" and perhaps "pgd"."""
     return {method: setup.arm(method=setup.pgd if method == "pgd" else method) for method in methods}
 
 
@@ -210,7 +202,7 @@ def across_breakpoint(
     Raises:
         RunError: there is none.
     """
-    arms = broken_arms(setup, methods)
+    arms = _broken_arms(setup, methods)
     table = table_of(runner, [setup.study("across-break", arms.values())])
     broke = table.assign(broke=table["breakpoint"].notna()).pivot(index="seed", columns="method", values="broke")
     fit = broke["fgsm"] & ~broke.drop(columns="fgsm").any(axis=1)
@@ -228,5 +220,5 @@ def across_breakpoint(
 def across_breakpoint_studies(methods: Sequence[str] = ("fgsm", "pgd")) -> dict[Scale, tuple[Study, ...]]:
     """The runs of `across_break`, by scale."""
     return {
-        scale: (setup.study("across-break", broken_arms(setup, methods).values()),) for scale, setup in SETUPS.items()
+        scale: (setup.study("across-break", _broken_arms(setup, methods).values()),) for scale, setup in SETUPS.items()
     }

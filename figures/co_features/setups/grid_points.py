@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from analyses.core.runner import StudyRunner
@@ -156,3 +157,15 @@ def broken_runs(robust: pd.DataFrame, without: pd.Series) -> pd.DataFrame:
         Truth values in the shape of `robust`.
     """
     return robust.lt(BROKEN * without, axis=0)
+
+
+def window(found: pd.DataFrame) -> pd.DataFrame:
+    """Edges of the window by seed: columns start and end, the least and the greatest broken strength; nan if none.
+
+    Args:
+        found: which runs are broken; rows are seeds, columns strengths.
+    """
+    strengths = np.array(found.columns, dtype=float)
+    inside = [strengths[row] if row.any() else np.array([np.nan]) for row in found.to_numpy()]
+    edges = {"start": [row.min() for row in inside], "end": [row.max() for row in inside]}
+    return pd.DataFrame(edges, index=found.index)

@@ -118,3 +118,16 @@ def hidden_on_the_way(correct: Tensor, end: int) -> float:
         The share, in [0, 1].
     """
     return float((correct[end] & ~correct[:end].all(0)).double().mean())
+
+
+def removed_energy(before: Tensor, after: Tensor) -> float:
+    """Share of the images' energy that a change takes away: 1 - |after|^2 / |before|^2, over all images.
+
+    Args:
+        before: images, (B, C, H, W).
+        after: the same, changed.
+
+    Returns:
+        The share, at most 1.
+    """
+    return 1 - float(after.double().square().sum() / before.double().square().sum())

@@ -8,7 +8,7 @@ experiments were not found; networks, data and rates are ours.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,17 +50,8 @@ def from_scratch_arm(setup: Setup) -> Settings:
     return setup.arm(0.0, method=setup.pgd)
 
 
-def later_arms(setup: Setup, root: Path, seed: int) -> dict[str, Settings]:
-    """What starts from w: "robust" (PGD training) and "longer" (standard training).
-
-    Args:
-        setup: settings of all arms.
-        root: folder of the runs.
-        seed: of the run that ends with w.
-
-    Returns:
-        Settings by name.
-    """
+def _later_arms(setup: Setup, root: Path, seed: int) -> dict[str, Settings]:
+    """What starts from w: "robust" (PGD training) and "longer" (standard training)."""
     start = RunFolder.of(root, setup.config(clean_arm(setup), seed)).checkpoint_path("last")
     rate = SLOWER * float(setup.base["learning_rate"])
     given: dict[str, Any] = {"initial": str(start), "learning_rate": rate}
@@ -78,44 +69,29 @@ STUDIES: dict[Scale, tuple[Study, ...]] = {scale: (_first_study(setup),) for sca
 """What starts from w0; the rest starts from what these leave."""
 
 
-def collect_deep(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
-    """Train and measure.
+def measured_parts(*parts: str) -> Callable[[Scale, StudyRunner], pd.DataFrame]:
+    """Trains and measures, for some parts of the measures; pictures are kept of the first seed alone.
 
     Args:
-        scale: names the setup.
-        runner: where to train and measure.
+        *parts: those wanted.
 
     Returns:
-        Columns seed, part and those of the part (see `measured`), scale.
-
-    Raises:
-        RunError: a run failed, or a measuring process died.
+        The `collect` of a recipe. Columns of its table are seed, part and those of the parts (see `measured`), scale.
     """
-    setup = SETUPS[scale]
-    for study in STUDIES[scale]:
-        runner.train(study)
-    for seed in setup.seeds:
-        arms = later_arms(setup, runner.root, seed).values()
-        runner.train(setup.study(f"purification-from-clean-{seed}", arms, [seed]))
-    return runner.measure([Family(scale, seed, str(runner.root)) for seed in setup.seeds]).assign(scale=scale)
 
+    def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
+        setup = SETUPS[scale]
+        for study in STUDIES[scale]:
+            runner.train(study)
+        for seed in setup.seeds:
+            arms = _later_arms(setup, runner.root, seed).values()
+            runner.train(setup.study(f"purification-from-clean-{seed}", arms, [seed]))
+        data = runner.measure([Family(scale, seed, str(runner.root)) for seed in setup.seeds]).assign(scale=scale)
+        shown = (data["statistic"] != "pixel") | (data["seed"] == data["seed"].min())
+        rows: pd.DataFrame = data[data["part"].isin(parts) & shown]
+        return rows.dropna(axis="columns", how="all").reset_index(drop=True)
 
-def part_of(scale: Scale, runner: StudyRunner, *parts: str, first_seed: Sequence[str] = ()) -> pd.DataFrame:
-    """Some parts of the measures, and of some the first seed alone: pictures are shown of one.
-
-    Args:
-        scale: names the setup.
-        runner: where to train and measure.
-        *parts: of all seeds.
-        first_seed: parts of the first seed.
-
-    Returns:
-        Their rows of what `collect_deep` returns.
-    """
-    data = collect_deep(scale, runner)
-    shown = data["part"].isin(list(first_seed)) & (data["seed"] == data["seed"].min())
-    rows: pd.DataFrame = data[data["part"].isin(list(parts)) | shown]
-    return rows.dropna(axis="columns", how="all").reset_index(drop=True)
+    return collect
 
 
 @dataclass(frozen=True)
@@ -147,7 +123,7 @@ class Family(Measurement):
         """Of the runs, by network."""
         setup = SETUPS[self.scale]
         arms = {"clean": clean_arm(setup), "scratch": from_scratch_arm(setup)}
-        arms |= later_arms(setup, Path(self.root), self.seed)
+        arms |= _later_arms(setup, Path(self.root), self.seed)
         return {name: RunConfig.parse(apply(setup.base, {**arm, "seed": self.seed})) for name, arm in arms.items()}
 
     @override

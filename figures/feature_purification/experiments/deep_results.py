@@ -13,7 +13,7 @@ class DeepResults:
     """Measures of the networks of all seeds.
 
     Attributes:
-        data: as `collect_deep` gives it, or parts of that.
+        data: as `measured_parts` gives it.
     """
 
     data: pd.DataFrame

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from cotoolkit.plotting.style import PAGE
+from figures.elements import new_figure
 
 SIGNED = "RdBu_r"
 """Colours of weights and changes: white is 0."""
@@ -21,7 +22,7 @@ def image_grid(
     """A grid of pictures: a row per network, a column per unit or image.
 
     Args:
-        data: of `collect_deep`.
+        data: of `measured_parts`.
         part: which pictures.
         rows: title of a row -> its network.
         count: pictures in a row.
@@ -31,8 +32,7 @@ def image_grid(
     Returns:
         The figure.
     """
-    figure = Figure(figsize=(PAGE, height), layout="constrained")
-    axes = np.atleast_2d(figure.subplots(len(rows), count))
+    figure, axes = new_figure(PAGE, height, len(rows), count, squeeze=False)
     for line, (title, network) in zip(axes, rows.items(), strict=True):
         for index, axis in enumerate(line):
             shown = _picture(data, part, network, index)

@@ -1,11 +1,8 @@
 from __future__ import annotations
 
-import numpy as np
-import pandas as pd
 import torch
 
 from cotoolkit.attacks.threat_model import ThreatModel
-from figures.co_features.box_modes import window
 
 
 def test_the_two_orders_of_the_box_agree_up_to_beta_epsilon_and_not_beyond() -> None:
@@ -18,10 +15,3 @@ def test_the_two_orders_of_the_box_agree_up_to_beta_epsilon_and_not_beyond() -> 
             ThreatModel(0.25, box=box).project(images, delta) for box in ("box_then_eps", "eps_then_box")
         )
         assert torch.allclose(sound, released, atol=1e-6) == equal
-
-
-def test_window_edges() -> None:
-    found = pd.DataFrame([[False, True, True], [False, False, False]], index=[3, 4], columns=[0.1, 0.2, 0.4])
-    edges = window(found)
-    assert edges.loc[[3]].to_numpy().tolist() == [[0.2, 0.4]]
-    assert np.isnan(edges.loc[[4]].to_numpy()).all()

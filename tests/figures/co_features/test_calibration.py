@@ -6,14 +6,15 @@ from analyses.core.runner import StudyRunner
 from cotoolkit.core.errors import DataError
 from cotoolkit.runs.folder import RunFolder
 from figures.co_features import calibration
-from figures.co_features.calibration import contrast_kept, outside, removed
+from figures.co_features.calibration import contrast_kept, outside
+from figures.co_features.setups.perturbation_measures import removed_energy
 
 
 def test_overshoot_energy_and_contrast_by_hand():
     images = torch.tensor([[[[-0.2, 0.5], [1.05, 1.0]]], [[[0.0, 0.5], [0.5, 1.0]]]])
     assert outside(images) == (2 / 8, 1 / 2)
     assert outside(images, 0.1) == (1 / 8, 1 / 2)
-    assert removed(torch.full((1, 1, 2, 2), 2.0), torch.ones(1, 1, 2, 2)) == pytest.approx(0.75)
+    assert removed_energy(torch.full((1, 1, 2, 2), 2.0), torch.ones(1, 1, 2, 2)) == pytest.approx(0.75)
     wave = torch.tensor([[[[1.0, -1.0], [1.0, -1.0]]]])
     assert contrast_kept(wave + 5, wave / 2) == pytest.approx(0.25)
 

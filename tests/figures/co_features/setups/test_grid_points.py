@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from figures.co_features import box_modes, controls, methods, orthogonal, shortcut
-from figures.co_features.setups.grid_points import boxed, broken_runs, few_betas
+from figures.co_features.setups.grid_points import boxed, broken_runs, few_betas, window
 from figures.co_features.setups.setup import SETUPS
 
 SMOKE = SETUPS["smoke"]
@@ -31,3 +32,10 @@ def test_plain_cells_share_the_runs_of_figure_1(module) -> None:  # type: ignore
 def test_the_worlds_own_box_is_not_set_again() -> None:
     assert boxed(SMOKE, "none") == {}
     assert boxed(SMOKE, "box_then_eps") == {"box": "box_then_eps"}
+
+
+def test_window_edges() -> None:
+    found = pd.DataFrame([[False, True, True], [False, False, False]], index=[3, 4], columns=[0.1, 0.2, 0.4])
+    edges = window(found)
+    assert edges.loc[[3]].to_numpy().tolist() == [[0.2, 0.4]]
+    assert np.isnan(edges.loc[[4]].to_numpy()).all()

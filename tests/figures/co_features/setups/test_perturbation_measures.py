@@ -7,6 +7,7 @@ from figures.co_features.setups.perturbation_measures import (
     curvature,
     hidden_on_the_way,
     perturbation_share,
+    removed_energy,
     second_step,
 )
 from interventions.carriers import Paired
@@ -63,3 +64,8 @@ def test_hidden_images_are_right_at_the_end_and_wrong_before():
     )
     assert hidden_on_the_way(correct, end=2) == 0.5  # the second and the third
     assert hidden_on_the_way(correct, end=1) == 0.0
+
+
+def test_removed_energy_by_hand() -> None:
+    images = torch.tensor([3.0, 4.0]).view(1, 1, 1, 2)
+    assert removed_energy(images, torch.tensor([3.0, 0.0]).view(1, 1, 1, 2)) == pytest.approx(16 / 25)

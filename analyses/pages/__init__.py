@@ -1,1 +1,0 @@
-"""Reports of single runs and of studies, for `cotoolkit report`."""
