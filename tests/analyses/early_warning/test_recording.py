@@ -36,7 +36,7 @@ BREAKING = {
     "intervention": {"name": "inject", "carrier": "paired", "beta": 0.15},
     "epochs": 13,
     "schedule": {"kind": "constant", "epsilon_warmup": 8},
-    "monitor": {"interval": 40, "points": 60},
+    "monitor": {"interval": 40},
     "evaluation": ["clean"],
 }
 """FGSM on injected digits, 260 iterations."""
