@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from analyses.core.progress import live_runner
 from cotoolkit.cli.display import say
-from cotoolkit.cli.training import Download, Jobs, Root
+from cotoolkit.cli.training import Root
 from cotoolkit.core.device import Device, available
 from cotoolkit.core.errors import ConfigError
 
@@ -24,7 +22,7 @@ app = typer.Typer(no_args_is_help=True, help="Questions asked of runs: tables, p
 
 Networks = Annotated[
     list[str],
-    typer.Argument(metavar="RUN[:CHECKPOINT]...", help="Networks to compare; one RUN that broke: all it has."),
+    typer.Argument(metavar="RUN[:CHECKPOINT]...", help="Networks to compare; one RUN with a breakpoint: all it has."),
 ]
 Clean = Annotated[str | None, typer.Option(help="The clean reference; by default the first network.")]
 Robust = Annotated[str | None, typer.Option(help="The robust reference; by default the last network.")]
@@ -113,45 +111,6 @@ def compare_with_purification(
         seed,
     )
     write_page(report, out or root / "analyses" / _slug("purification", networks))
-
-
-STUDIES = {
-    "holistic": (
-        "holistic_robust",
-        "Holistic Robust training: robust overfitting, poison, certificates; does it delay the break?",
-    ),
-    "memorisation": (
-        "memorisation",
-        "Memorisation and BAT-style training: what atypical samples buy, whom they harm, and flags.",
-    ),
-}
-"""Studies from training to the answer: the package of `analyses` has `study.run_study` and `page.report_of`."""
-
-
-def _add_study(name: str, package: str, question: str) -> None:
-    def command(
-        scale: StudyScale = "smoke",
-        root: Root = Path("runs"),
-        out: Out = None,
-        jobs: Jobs = None,
-        device: Device = "auto",
-        fresh: MeasureAgain = False,
-        download: Download = False,
-    ) -> None:
-        study, page = (importlib.import_module(f"analyses.{package}.{part}") for part in ("study", "page"))
-        folder = out or root / "analyses" / f"{name}-{scale}"
-        with live_runner(root, folder, jobs, device, fresh, download) as runner:
-            found = study.run_study(scale, runner)
-        for part, results in found.claims().items():
-            say(f"{part}:")
-            say_claims(results)
-        write_page(page.report_of(found), folder)
-
-    app.command(name, help=f"{question} A study, from training to the answer.")(command)
-
-
-for _name, (_package, _question) in STUDIES.items():
-    _add_study(_name, _package, _question)
 
 
 def _slug(name: str, words: Sequence[str]) -> str:

@@ -5,7 +5,7 @@
 1. FGSM step of PreActResNet-18 at batch 128 against the naive step (attack by `loss.backward()` with parameter
    gradients, NCHW), in turn, so that a machine whose speed drifts changes both.
 2. The monitor's share of training time on the demo's network, at default settings, in turn with and without it.
-3. Gradient evaluations of PGD-50-10 on a fully collapsed network, early freezing against the full loop: a count.
+3. Gradient evaluations of PGD-50-10 after catastrophic overfitting, early freezing against the full loop: a count.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def monitor_overhead(repeats: int) -> None:
 
 
 def early_freezing() -> None:
-    """Gradients that early freezing saves on a network trained into collapse by the demo's setting."""
+    """Gradients that early freezing saves on a network that overfits catastrophically by the demo's setting."""
     torch.set_num_threads(1)
     config = demo_study().runs()[-3]
     trainer = Trainer(config, device="cpu")
@@ -130,7 +130,7 @@ def early_freezing() -> None:
     found = evaluate(trainer.module, images, labels, config.threat, protocol)
     full = len(labels) * protocol.steps * protocol.restarts
     print(
-        f"PGD-50-10 on a collapsed network (robust accuracy {found.accuracy.value:.1%}): "
+        f"PGD-50-10 after catastrophic overfitting (robust accuracy {found.accuracy.value:.1%}): "
         f"{found.gradient_evaluations} input gradients instead of {full}, "
         f"{full / found.gradient_evaluations:.0f}x fewer"
     )

@@ -21,14 +21,14 @@ ACCUMULATED = 2
 
 
 def digits() -> tuple[torch.Tensor, torch.Tensor]:
-    """8x8 images (1797, 1, 8, 8) with an injected feature that FGSM collapses on, in random order, and labels."""
+    """8x8 images (1797, 1, 8, 8) with an injected feature that induces CO, in random order, and labels."""
     order = torch.randperm(1797, generator=torch.Generator().manual_seed(0))
     images = torch.tensor(load_digits().images, dtype=torch.float32).unsqueeze(1)[order] / 16
     return Inject("paired", beta=0.15)(images, torch.tensor(load_digits().target)[order], classes=10)
 
 
 def main(seed: int = 0, epochs: int = 20) -> BreakpointMonitor:
-    """Train until robustness breaks."""
+    """Train until robustness is lost."""
     fabric = Fabric(accelerator="auto", devices=1, precision="bf16-mixed")
     images, labels = digits()
     torch.manual_seed(seed)

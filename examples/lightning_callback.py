@@ -1,4 +1,4 @@
-"""The monitor as a callback of PyTorch Lightning: FGSM training collapses, and the trainer stops.
+"""The monitor as a callback of PyTorch Lightning: FGSM training overfits catastrophically, and the trainer stops.
 
 pip install 'cotoolkit[lightning]'
 python examples/lightning_callback.py
@@ -23,7 +23,7 @@ EPSILON = 0.25
 
 
 def digits() -> tuple[Tensor, Tensor]:
-    """8x8 images (1797, 1, 8, 8) with an injected feature that FGSM collapses on, in random order, and labels."""
+    """8x8 images (1797, 1, 8, 8) with an injected feature that induces CO, in random order, and labels."""
     order = torch.randperm(1797, generator=torch.Generator().manual_seed(0))
     images = torch.tensor(load_digits().images, dtype=torch.float32).unsqueeze(1)[order] / 16
     return Inject("paired", beta=0.15)(images, torch.tensor(load_digits().target)[order], classes=10)
@@ -53,7 +53,7 @@ class FastTraining(pl.LightningModule):
 
 
 def main(seed: int = 0, epochs: int = 20) -> BreakpointCallback:
-    """Train until robustness breaks."""
+    """Train until robustness is lost."""
     images, labels = digits()
     torch.manual_seed(seed)
     loader = DataLoader(TensorDataset(images[:1400], labels[:1400]), batch_size=64, shuffle=True, drop_last=True)

@@ -26,14 +26,14 @@ from interventions import Inject
 
 
 def digits() -> tuple[torch.Tensor, torch.Tensor]:
-    """8x8 images (1797, 1, 8, 8) with an injected feature that FGSM collapses on, in random order, and labels."""
+    """8x8 images (1797, 1, 8, 8) with an injected feature that induces CO, in random order, and labels."""
     order = torch.randperm(1797, generator=torch.Generator().manual_seed(0))
     images = torch.tensor(load_digits().images, dtype=torch.float32).unsqueeze(1)[order] / 16
     return Inject("paired", beta=0.15)(images, torch.tensor(load_digits().target)[order], classes=10)
 
 
 def main(folder: str = "logs", seed: int = 0, epochs: int = 20) -> BreakpointMonitor:
-    """Train until robustness breaks; logs and the weights before and after go to the folder."""
+    """Train until robustness is lost; logs and the weights before and after go to the folder."""
     images, labels = digits()
     torch.manual_seed(seed)
     loader = DataLoader(TensorDataset(images[:1400], labels[:1400]), batch_size=64, shuffle=True, drop_last=True)

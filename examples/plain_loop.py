@@ -1,8 +1,8 @@
-"""The monitor in a plain PyTorch loop: FGSM training collapses, and is stopped there.
+"""The monitor in a plain PyTorch loop: FGSM training overfits catastrophically, and is stopped there.
 
     python examples/plain_loop.py
 
-Digits with an injected feature that FGSM training collapses on (Ortiz-Jimenez et al., TMLR 2023).
+Digits with an injected feature that makes FGSM training do so (Ortiz-Jimenez et al., TMLR 2023).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def digits() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def main(seed: int = 0) -> BreakpointMonitor:
-    """Train until robustness breaks."""
+    """Train until robustness is lost."""
     images, labels = digits()
     torch.manual_seed(seed)
     loader = DataLoader(TensorDataset(images[:1400], labels[:1400]), batch_size=64, shuffle=True, drop_last=True)
@@ -58,7 +58,7 @@ def main(seed: int = 0) -> BreakpointMonitor:
                 images=x,
                 adversarial=adversarial,
             )
-            if monitor.broken:  # the monitor has logged the break
+            if monitor.broken:  # the monitor has logged the breakpoint
                 return monitor
     return monitor
 

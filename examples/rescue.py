@@ -22,7 +22,7 @@ EPSILON = 0.25
 
 
 def digits() -> tuple[torch.Tensor, torch.Tensor]:
-    """8x8 images (1797, 1, 8, 8) with an injected feature that FGSM collapses on, in random order, and labels."""
+    """8x8 images (1797, 1, 8, 8) with an injected feature that induces CO, in random order, and labels."""
     order = torch.randperm(1797, generator=torch.Generator().manual_seed(0))
     images = torch.tensor(load_digits().images, dtype=torch.float32).unsqueeze(1)[order] / 16
     return Inject("paired", beta=0.15)(images, torch.tensor(load_digits().target)[order], classes=10)
@@ -53,7 +53,7 @@ def train(seed: int, *, rescue: bool, epochs: int) -> tuple[BreakpointMonitor, f
             losses.mean().backward()
             optimizer.step()
             monitor.step(losses=losses, adversarial=adversarial)
-            if monitor.should_stop:  # a break for which no method was left
+            if monitor.should_stop:  # a breakpoint for which no method was left
                 break
     found = evaluate(model, images[1597:], labels[1597:], ThreatModel(EPSILON, box="none"), "pgd-50", seed=1)
     return monitor, found.accuracy.value
@@ -64,8 +64,8 @@ def main(seed: int = 0, epochs: int = 16) -> dict[str, float]:
     robust = {}
     for name, rescue in (("without rescue", False), ("with rescue", True)):
         monitor, robust[name] = train(seed, rescue=rescue, epochs=epochs)
-        breaks = [event.iteration for event in monitor.events if event.kind == "breakpoint"]
-        print(f"seed {seed}, {name}: PGD-50 {robust[name]:.1%}, breaks {breaks}, trained on by {monitor.method}")
+        dated = [event.iteration for event in monitor.events if event.kind == "breakpoint"]
+        print(f"seed {seed}, {name}: PGD-50 {robust[name]:.1%}, breakpoints {dated}, trained on by {monitor.method}")
     return robust
 
 

@@ -49,10 +49,20 @@ STUDIES = {
         "analyses.breakpoint_mixtures.study",
         ("across_break", "across_break_layers", "across_break_grafts"),
     ),
+    "holistic": StudyCommand(
+        "Holistic Robust training: robust overfitting, poison, certificates; does it delay the break?",
+        "analyses.holistic_robust.study",
+        ("holistic_robust",),
+    ),
     "local-ball": StudyCommand(
         "Local-ball training (reconstructed): at equal cost, its controls, the radius that averts the break.",
         "analyses.local_ball.study",
         ("local_ball",),
+    ),
+    "memorisation": StudyCommand(
+        "Memorisation and BAT-style training: what atypical samples buy, whom they harm, and flags.",
+        "analyses.memorisation.study",
+        ("benign_at",),
     ),
 }
 """By the word of their command."""

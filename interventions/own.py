@@ -40,6 +40,15 @@ class OwnIntervention(Intervention):
     ) -> tuple[Tensor, Tensor | None]:
         """What the function returns.
 
+        Args:
+            images: (B, C, H, W).
+            labels: (B,).
+            generator: not used; the function draws for itself if it draws.
+            classes: not used.
+
+        Returns:
+            Images (B, C, H, W), in the dtype and on the device of those given, and the labels as they came.
+
         Raises:
             ConfigError: there is no such function.
             InterventionError: it fails, or returns something else than as many images of the same shape.

@@ -1,6 +1,7 @@
 import os
 import sys
 
+import pytest
 import torch
 
 # Several tests start processes that import the same modules: let them keep the compiled ones.
@@ -9,3 +10,20 @@ sys.dont_write_bytecode = False
 
 # One thread: two gain nothing on networks of this size, and on a busy machine they wait for each other.
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys, tmp_path):
+    """Runs a command in an empty folder; gives exit code, standard output and standard error."""
+    from cotoolkit.cli import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["cotoolkit", *words])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        captured = capsys.readouterr()
+        return exit_.value.code or 0, captured.out, captured.err
+
+    return call

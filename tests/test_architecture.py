@@ -105,13 +105,7 @@ def test_packages_form_no_circle():
 
 def test_files_form_no_circle():
     """A circle of two files is one file, or a third that both rest on."""
-    graph = {name: set() for name in SOURCES}
-    for name, tree in TREES.items():
-        inner = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module]
-        for node in inner:
-            full = {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
-            others = full & set(SOURCES) - {name}
-            graph[name] |= {one for one in others if SOURCES[one].name != "__init__.py"}
+    graph = {name: {one for one in imports(name) if SOURCES[one].name != "__init__.py"} for name in SOURCES}
     done: set[str] = set()
 
     def visit(name: str, path: tuple[str, ...]) -> None:
@@ -190,7 +184,5 @@ def test_a_public_name_stands_once():
 
 
 def test_tests_mirror_the_packages():
-    for folder in (ROOT / "tests").rglob("*"):
-        parts = folder.relative_to(ROOT / "tests").parts
-        if folder.is_dir() and not {"__pycache__", "_helpers"} & set(parts):
-            assert (ROOT.joinpath(*parts)).is_dir(), f"{folder}: no package {'/'.join(parts)}"
+    for folder in {path.parent.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("*.py")}:
+        assert folder.parts[:1] == ("_helpers",) or (ROOT / folder).is_dir(), f"tests/{folder}: no package {folder}"

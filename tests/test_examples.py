@@ -31,10 +31,11 @@ def assert_found(monitor):
     assert event.detected - event.earliest < 40
     before, after = monitor.bracket
     assert before.iteration + 1 == event.earliest
-    assert not monitor.criterion.is_broken(monitor._measure(before.weights), alarmed=True)  # robust before ...
-    assert monitor.criterion.is_broken(monitor._measure(after.weights), alarmed=True)  # ... and broken after
+    assert not monitor.criterion.is_broken(monitor._measure(before.weights), warned=True)  # robust before ...
+    assert monitor.criterion.is_broken(monitor._measure(after.weights), warned=True)  # ... and broken after
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options"),
     [("plain_loop", {}), ("fabric_bf16_accumulation", {}), ("accelerate_bf16_accumulation", {"cpu": True})],
@@ -45,12 +46,14 @@ def test_the_collapse_is_found(name, options):
     assert monitor.broken
 
 
+@pytest.mark.slow
 def test_the_lightning_callback_stops_the_trainer():
     callback = example("lightning_callback")["main"]()
     assert_found(callback.monitor)
     assert callback.monitor.should_stop
 
 
+@pytest.mark.slow
 def test_a_rescue_keeps_what_would_be_lost(capsys):
     robust = example("rescue")["main"](epochs=13)  # it breaks in the tenth or eleventh
     assert robust["without rescue"] < 0.1
@@ -58,6 +61,7 @@ def test_a_rescue_keeps_what_would_be_lost(capsys):
     assert "trained on by NFGSM" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_logs_tell_the_story(tmp_path):
     monitor = example("loggers")["main"](str(tmp_path))
     assert_found(monitor)
@@ -75,6 +79,7 @@ def test_logs_tell_the_story(tmp_path):
     assert all(torch.equal(value, after[name]) for name, value in monitor.bracket[1].weights.items())
 
 
+@pytest.mark.slow
 def test_the_figure_of_ones_own_is_made(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
     (recipe,) = find_recipes(str(EXAMPLES / "stripes.py"))

@@ -22,7 +22,8 @@ FILES = {page: block(page) for page in ("add_a_method", "add_a_signal", "add_an_
 PLACES = {page: code.partition("\n")[0].removeprefix("# ") for page, code in FILES.items()}
 
 USE = """
-import doctest, importlib
+import doctest, importlib, sys
+import pytest
 from cotoolkit import RunConfig, run
 from figures.catalogue import find_recipes
 
@@ -35,45 +36,31 @@ config = RunConfig.parse({{
     "intervention": {{"name": "border", "strength": "8/255"}},
     "epochs": 1, "monitor": {{"interval": 0, "points": 20, "steps": 1}}, "evaluation": ["clean"],
 }})
-metrics = run(config, "runs").metrics()
+metrics = run(config, sys.argv[1]).metrics()
 assert "logit_margin" in set(metrics["signal"]), set(metrics["signal"])
 (recipe,) = find_recipes("field/warmup")
 assert len(recipe.at("smoke")[0].runs()) == 15
+
+# As the page of methods promises, the test of every method takes it in.
+words = ["-q", "-n", "0", "-p", "no:cacheprovider", "-k", "fgsm_smoothed", "--rootdir", "."]
+assert pytest.main([*words, "tests/cotoolkit/methods/test_every_method.py"]) == 0
 """
 
 
-@pytest.fixture(scope="module")
-def extended(tmp_path_factory):
-    """A copy of the sources with the files of the how-tos, and nothing else changed."""
-    root = tmp_path_factory.mktemp("extended")
-    for package in PACKAGES:
-        ignored = shutil.ignore_patterns("__pycache__", "gallery")
-        shutil.copytree(ROOT / package, root / package, ignore=ignored)
+@pytest.mark.slow
+def test_method_signal_intervention_and_figure_are_one_file_each(tmp_path):
+    """In a copy of the sources with the files of the how-tos, and nothing else changed."""
+    for package in (*PACKAGES, "tests"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("gallery"))
     for page, place in PLACES.items():
-        assert not (root / place).exists()
-        (root / place).write_text(FILES[page])
-    return root
-
-
-def test_method_signal_intervention_and_figure_are_one_file_each(extended, tmp_path):
+        assert not (tmp_path / place).exists()
+        (tmp_path / place).write_text(FILES[page])
     modules = [place.removesuffix(".py").replace("/", ".") for place in PLACES.values()]
-    environment = {**os.environ, "PYTHONPATH": str(extended)}
     done = subprocess.run(
-        [sys.executable, "-c", USE.format(modules=modules)],
-        capture_output=True, text=True, env=environment, cwd=tmp_path, check=False,
+        [sys.executable, "-c", USE.format(modules=modules), str(tmp_path / "runs")],
+        capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(tmp_path)}, cwd=tmp_path, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-
-
-def test_the_new_method_counts_its_passes(extended):
-    """As the page promises, the test of every method takes it in."""
-    shutil.copytree(ROOT / "tests", extended / "tests", ignore=shutil.ignore_patterns("__pycache__"))
-    words = ["-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-k", "fgsm_smoothed"]
-    done = subprocess.run(
-        [sys.executable, *words, "--rootdir", str(extended), "tests/cotoolkit/methods/test_every_method.py"],
-        capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(extended)}, cwd=extended, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
 
 

@@ -1,7 +1,7 @@
 """Who trains in the study across the breakpoint, on which data, and which of their iterations are kept.
 
-Two rounds. The first trains single-step FGSM and finds out when each run breaks. The second trains all arms, FGSM
-again among them, from the same start and over the same batches, and keeps their weights at the same iterations around
+Two rounds. The first trains single-step FGSM and dates its breakpoints. The second trains all arms, FGSM again
+among them, from the same start and over the same batches, and keeps their weights at the same iterations around
 that breakpoint.
 """
 
@@ -19,7 +19,7 @@ from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.study import Study
 
 NEAR = tuple(range(-4, 9))
-"""Offsets from the breakpoint, in iterations, at which every iteration counts. The first broken iteration is 0."""
+"""Offsets from the breakpoint, in iterations, at which every iteration counts. The breakpoint is 0."""
 
 OFFSETS = (-128, -64, -32, -16, -8, *NEAR, 16, 32, 64, 128)
 """All offsets from the breakpoint that are kept."""
@@ -45,12 +45,12 @@ SHUFFLED = "shuffled"
 
 
 class BrokenSeed(NamedTuple):
-    """The runs of one seed of a group, whose FGSM run broke.
+    """The runs of one seed of a group, whose FGSM run has a breakpoint.
 
     Attributes:
         group: name of the settings.
         seed: of all its runs.
-        breakpoint: first iteration at which FGSM training is broken.
+        breakpoint: that of the FGSM run.
         last: iterations of all runs.
     """
 
@@ -79,7 +79,7 @@ class BreakpointPlan(Plan):
         return self.study(arms=("fgsm",))
 
     def second_round(self, breakpoints: pd.DataFrame) -> Study:
-        """All arms of the seeds that broke, with the iterations to keep."""
+        """All arms of the seeds with a breakpoint, with the iterations to keep."""
         return self.around_breakpoints(breakpoints, (*METHODS, SHUFFLED))
 
     @override

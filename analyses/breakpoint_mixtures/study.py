@@ -13,13 +13,13 @@ from analyses.breakpoint_mixtures.results import by_group, statistic_changes
 from analyses.core.runner import StudyRunner
 from analyses.core.study import PlannedStudy, Tables
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.runs.tables import COLLAPSED
+from cotoolkit.runs.tables import CATASTROPHIC_OVERFITTING
 
 ROBUST = frozenset({"robust", "robust overfitting", "recovered"})
-NOT_DIVERGED = ROBUST | {"not robust", COLLAPSED}
-NOT_COLLAPSED = ROBUST | {"not robust"}
+NOT_DIVERGED = ROBUST | {"not robust", CATASTROPHIC_OVERFITTING}
+NOT_OVERFITTED = ROBUST | {"not robust"}
 
-NEEDED = {"standard": NOT_DIVERGED, "fgsm": NOT_DIVERGED, "n_fgsm": NOT_COLLAPSED, "pgd": ROBUST}
+NEEDED = {"standard": NOT_DIVERGED, "fgsm": NOT_DIVERGED, "n_fgsm": NOT_OVERFITTED, "pgd": ROBUST}
 """Verdicts with which the runs that the measures refer to may end: the standard one trained to the end, the PGD one
 robust, and the N-FGSM one, the control, without catastrophic overfitting."""
 
@@ -32,7 +32,7 @@ def _collect(plan: BreakpointPlan, runner: StudyRunner) -> Tables:
     """
     breakpoints = plan.breakpoints(runner.train(plan.first_round()))
     if breakpoints["breakpoint"].isna().all():
-        raise ConfigError("no FGSM run broke: there is no breakpoint to look across")
+        raise ConfigError("no FGSM run has a breakpoint to look across")
     runner.train(plan.second_round(breakpoints))
     used: list[BrokenSeed] = []
     reasons = []

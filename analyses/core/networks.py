@@ -67,7 +67,7 @@ def compare_runs(
     if len(words) == 1 and ":" not in words[0]:
         return _series(find_run(root, words[0]), device)
     if len(words) < 2:
-        raise ConfigError("give at least two networks to compare, RUN or RUN:CHECKPOINT; or one RUN that broke")
+        raise ConfigError("give at least two networks to compare, RUN or RUN:CHECKPOINT; or one RUN with a breakpoint")
     found = {word: _find(root, word) for word in words}
     configs = [folder.config() for folder, _ in found.values()]
     names = _names([(config, checkpoint) for config, (_, checkpoint) in zip(configs, found.values(), strict=True)])

@@ -25,7 +25,7 @@ class ArmGroup(BaseModel):
     """Arms that train over the same settings, each with every seed.
 
     Attributes:
-        why: why these settings, for people, such as what breaks training there.
+        why: why these settings, for people, such as what makes training overfit catastrophically there.
         settings: what all arms share.
         seeds: of every arm.
         arms: what each arm puts over the settings, by its name.
@@ -170,7 +170,7 @@ class Plan(BaseModel):
         return names.join(own.loc[names["run"]].reset_index(drop=True))
 
     def breakpoints(self, table: pd.DataFrame) -> pd.DataFrame:
-        """When the runs of FGSM broke: group, seed, breakpoint (missing if none), iterations, verdict, run."""
+        """The breakpoints of FGSM's runs: group, seed, breakpoint (missing if none), iterations, verdict, run."""
         return self.labelled(table, ["fgsm"])[["group", "seed", "breakpoint", "iterations", "verdict", "run"]]
 
     def _study(self, name: str, configs: Sequence[RunConfig]) -> Study:

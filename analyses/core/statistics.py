@@ -76,26 +76,6 @@ def slope(x: ArrayLike, y: ArrayLike) -> Estimate:
     return Estimate(float(line.slope), float(line.slope - reach), float(line.slope + reach), n)
 
 
-def equivalence(values: ArrayLike, margin: float) -> float:
-    """P value of two one-sided t tests that the mean lies within +-margin; nan from fewer than two values.
-
-    Small where the mean is shown to be that close to 0: the larger of the two p values (Schuirmann, 1987). At the level
-    0.05 it agrees with the 90 % interval lying within the margin.
-
-    >>> equivalence([0.1, -0.1, 0.05, -0.05], 1.0) < 0.001, equivalence([2.0, 2.1, 1.9], 1.0) > 0.99
-    (True, True)
-    """
-    known = np.asarray(values, dtype=float)
-    known = known[np.isfinite(known)]
-    if len(known) < 2:
-        return float("nan")
-    if np.ptp(known) == 0:
-        return float(abs(known[0]) >= margin)
-    above = stats.ttest_1samp(known, -margin, alternative="greater").pvalue
-    below = stats.ttest_1samp(known, margin, alternative="less").pvalue
-    return float(max(above, below))
-
-
 def rank_correlation(x: ArrayLike, y: ArrayLike) -> Estimate:
     """Spearman's rank correlation and its interval by Fisher's z (Bonett & Wright, 2000); nan values are left out.
 

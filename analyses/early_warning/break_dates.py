@@ -1,4 +1,4 @@
-"""When a run truly broke, by its dense evaluation alone, and when the engine says that it did.
+"""When a run truly lost its robustness, by its dense evaluation alone, and when the engine says that it did.
 
 Both have two dates of a breakpoint (`monitor.dating`): the first crossing, and the crossing that lasts. The engine's
 own monitor is fed with the recording, and replays the weights that were kept.
@@ -42,8 +42,8 @@ class Crossings(NamedTuple):
     """The two dates of a breakpoint that lasts.
 
     Attributes:
-        first: the first broken iteration with no `WINDOW` intact ones in a row between it and `sustained`.
-        sustained: the first iteration that is broken together with the `WINDOW` that follow, or with all to the end.
+        first: the first iteration without robustness, with no `WINDOW` robust ones in a row between it and `sustained`.
+        sustained: the first iteration without robustness, as are the `WINDOW` that follow, or with all to the end.
     """
 
     first: int
@@ -102,8 +102,9 @@ def undated(table: pd.DataFrame) -> set[int]:
 def judge_truth(table: pd.DataFrame, *, diverged: bool) -> RunTruth:
     """Name a run's outcome.
 
-    An iteration is broken if PGD accuracy is below half of its best so far and FGSM accuracy more than `GAP` above it.
-    A breakpoint counts if it lasts (`Crossings`). Healthy: no broken iteration at all, and by the end at most a fifth
+    Robustness is lost at an iteration if PGD accuracy is below half of its best so far and FGSM accuracy more than
+    `GAP` above it.
+    A breakpoint counts if it lasts (`Crossings`). Healthy: no such iteration at all, and by the end at most a fifth
     of the best is lost (both are medians over `SMOOTH`). Gradual: more is lost without a breakpoint. Diverged: the loss
     or the weights are no longer finite, or clean accuracy ends near chance.
 
@@ -127,7 +128,7 @@ def judge_truth(table: pd.DataFrame, *, diverged: bool) -> RunTruth:
 
 
 def _each(table: pd.DataFrame) -> pd.DataFrame:
-    """A row per iteration, with the best PGD accuracy so far and whether robustness is broken.
+    """A row per iteration, with the best PGD accuracy so far and whether robustness is lost.
 
     An iteration that was not evaluated counts as the last one before it that was.
     """

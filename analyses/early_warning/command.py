@@ -1,4 +1,4 @@
-"""`cotoolkit bench-alarm`: how good the alarm is, measured on many runs with a known truth."""
+"""`cotoolkit bench-alarm`: how good the early warning is, measured on many runs with a known truth."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def bench_alarm(
     jobs: Jobs = None,
     download: Download = False,
 ) -> None:
-    """How good is the alarm? Trains 159 small runs, dates their breakpoints, and scores every rule. An hour or two.
+    """How good is the early warning? Trains 159 small runs, dates their breakpoints, scores every rule. 1 to 2 hours.
 
     A benchmark that was interrupted goes on with the same command; recordings that are there are not made again.
     """

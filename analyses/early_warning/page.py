@@ -1,4 +1,4 @@
-"""The report of the alarm benchmark: how the combined detector did against its aims, then every rule."""
+"""The report of the benchmark of the early warning: how the combined detector did against its aims, then every rule."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def benchmark_report(runs: Sequence[Run], watched: Sequence[Detections], rows: S
     """
     rules = rule_table(rows)
     return Report(
-        title="How good is the alarm?",
+        title="How good is the early warning?",
         lead=_lead(runs, watched, rows),
         sections=[*_rule_sections(rules), *_example_section(runs, watched), *_run_sections(runs, watched)],
         facts=_facts(runs),
@@ -46,10 +46,10 @@ def _rule_sections(rules: pd.DataFrame) -> list[Section]:
         Section(
             "rules",
             "How late, how often wrong",
-            "Each rule's delay from the first crossing of the true breakpoint to its first alarm: dot and line are the "
-            "median and its 95 % interval, the tick is the delay within which 90 % of those found are found. "
+            "Each rule's delay from the first crossing of the true breakpoint to its first warning: dot and line are "
+            "the median and its 95 % interval, the tick is the delay within which 90 % of those found are found. "
             "The circle is the median delay from the crossing that lasts. On the right: the share of breakpoints "
-            "without an alarm (missed), and alarms per healthy run (false). Thresholds of ours were fixed on half "
+            "without a warning (missed), and false alarms per healthy run. Thresholds of ours were fixed on half "
             "of the seeds and scored on the other half, both ways; published ones are their authors'.",
             delays(shown)[0],
             "Median and 90 % delay of every rule, with misses and false alarms",
@@ -111,7 +111,7 @@ def _lead(runs: Sequence[Run], watched: Sequence[Detections], rows: Sequence[Row
             "The combined detector, with the thresholds it is shipped with: " + "; ".join(aims) + ". 90 % of the "
             f"breakpoints it finds are confirmed by iteration {score.first.ninety.value:+.0f}. Since the crossing that "
             f"lasts the median delay is {score.sustained.median}. {_missed(runs, watched)} "
-            f"Runs that lose robustness otherwise raise {score.other_false} confirmed alarms each.",
+            f"Runs that lose robustness otherwise raise {score.other_false} confirmed warnings each.",
             f"Its warning, from free signals alone, comes first in {warning.lead.value:.0%} of the runs with a "
             f"breakpoint (median {warning.first.median.value:+.0f} iterations), with {warning.false} false warnings "
             "per healthy run. With thresholds fitted on the other half of the seeds, median delay, misses and false "
@@ -200,7 +200,7 @@ def _facts(runs: Sequence[Run]) -> Mapping[str, str]:
         "scale": "smoke and laptop: small networks on scikit-learn digits and 2,500 images of Fashion-MNIST",
         "truth": f"PGD-{TRUTH.steps}, step {TRUTH.step_size:g} ε, one start, {TRUTH_POINTS} test points; a breakpoint: "
         f"PGD accuracy below half of its best with FGSM more than {GAP:g} above, {WINDOW} iterations on end",
-        "false": f"any alarm of a run without a breakpoint, and those more than {HORIZON} iterations before one",
+        "false": f"any warning in a run without a breakpoint, and those more than {HORIZON} iterations before one",
         "combined detector": rules,
         "seeds": f"0 to {max(run.seed for run in runs)}",
         "intervals": "95 %: Wilson for shares, exact Poisson for rates, bootstrap over runs for delays",

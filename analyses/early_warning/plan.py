@@ -1,4 +1,4 @@
-"""The runs of the alarm benchmark: settings with a breakpoint, that stay healthy, and that lose robustness otherwise.
+"""The runs of the benchmark: with a breakpoint, healthy ones, and those that lose robustness otherwise.
 
 What a setting is *meant* to do decides nothing: each run is filed by its own truth (`break_dates.judge_truth`).
 """

@@ -1,4 +1,4 @@
-"""Pictures of the alarm benchmark: how late each rule is, and what it costs in misses and false alarms."""
+"""Pictures of the benchmark: how late each rule is, and what it costs in misses and false alarms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is recorded of a run for the alarm benchmark: every signal at every iteration, and the truth apart from them.
+"""What is recorded of a run for the benchmark: every signal at every iteration, and the truth apart from them.
 
 The signals are those a monitor could have: free ones from each step, and a probe of few held-out points. The truth is
 a dense PGD evaluation that no monitor sees: other points (the test set), other random starts, more and smaller steps.
@@ -56,8 +56,9 @@ and `dating.WINDOW` before and after; networks that oscillate would have dozens.
 iteration is, wherever that lies, so that the truth is dated to the iteration."""
 
 NEAR = 64
-"""Iterations before and after such a fall in which the probe is taken every `NEAR_EVERY` iterations. A probe that an
-alarm calls for is looked up at the next iteration that has one: a recorded detector is a little later than a real one.
+"""Iterations before and after such a fall in which the probe is taken every `NEAR_EVERY` iterations. A probe that
+a warning calls for is looked up at the next iteration that has one, so a recorded detector is a little later than a
+real one.
 """
 
 NEAR_EVERY = 4
@@ -75,7 +76,7 @@ class Recording(NamedTuple):
     Attributes:
         trace: one row per iteration, a column per signal; nan where a signal was not taken.
         truth: columns iteration, clean, fgsm, pgd: accuracies on the truth's points after that many updates, at every
-            `EVERY` iterations and the last, and around breaks at each.
+            `EVERY` iterations and the last, and around breakpoints at each.
         dates: of the engine for the first breakpoint it finds, if any.
         iterations: as configured; the trace of a run that diverged has fewer.
     """

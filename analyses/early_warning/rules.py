@@ -67,7 +67,7 @@ class Series(NamedTuple):
 
 
 def statistic_series(trace: pd.DataFrame, signal: str, direction: Direction, statistic: Statistic) -> Series:
-    """Stream a recorded signal through a fresh copy of a statistic, as the alarm does; missing values are left out.
+    """Stream a recorded signal through a fresh copy of a statistic, as the monitor does; missing values are left out.
 
     Args:
         trace: columns iteration and the signals; see `recording.Recording.trace`.

@@ -31,8 +31,8 @@ class RuleOutcome:
 
     Attributes:
         kind: of the run, see `break_dates.Kind`.
-        since_first: first alarm near the breakpoint minus its first crossing, in iterations; negative when
-            the alarm came first; None if there was none.
+        since_first: first warning near the breakpoint minus its first crossing, in iterations; negative when
+            the warning came first; None if there was none.
         since_sustained: likewise since the crossing that lasts.
         false: alarms with no breakpoint near: all of a run without one, else those more than `HORIZON` before it.
     """
@@ -74,10 +74,10 @@ class Score:
 
     Attributes:
         breakpoints: runs with a breakpoint.
-        missed: share of them without an alarm from `HORIZON` before the breakpoint on; Wilson interval.
+        missed: share of them without a warning from `HORIZON` before the breakpoint on; Wilson interval.
         first: delay since the first crossing.
         sustained: delay since the crossing that lasts.
-        lead: share of breakpoints with an alarm before the first crossing; Wilson interval.
+        lead: share of breakpoints with a warning before the first crossing; Wilson interval.
         healthy: runs that stayed healthy.
         false: false alarms per healthy run; exact Poisson interval.
         other: runs that lost robustness gradually or diverged.

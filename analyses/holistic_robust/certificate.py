@@ -89,7 +89,7 @@ LAWS: dict[str, tuple[float, Law]] = {
 """Laws on [0, 1] by name: their mean, and how to draw from them."""
 
 
-def coverage(
+def simulated_coverage(
     repetitions: int, points: Sequence[int] = (50, 500), deltas: Sequence[float] = (0.05, 0.2), seed: int = 0
 ) -> pd.DataFrame:
     """How often the bound is violated in simulation; it is where the implied radius of the true mean exceeds r.

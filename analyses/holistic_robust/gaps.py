@@ -107,7 +107,7 @@ def dispersion(robust: ArrayLike, clean: ArrayLike) -> float:
     return float(np.asarray(robust, dtype=float).std()) / spread if spread > 0 else float("nan")
 
 
-class Halves(NamedTuple):
+class HalvesGap(NamedTuple):
     """G8: what chance alone does to a mean over held-out images.
 
     Attributes:
@@ -119,9 +119,9 @@ class Halves(NamedTuple):
     expected: float
 
 
-def halves(losses: ArrayLike, seed: int = 0) -> Halves:
+def halves_gap(losses: ArrayLike, seed: int = 0) -> HalvesGap:
     """G8: the losses on held-out images, cut in two at random; at least 4 of them."""
     shuffled = np.random.default_rng(seed).permutation(np.asarray(losses, dtype=float))
     size = len(shuffled) // 2
     difference = shuffled[:size].mean() - shuffled[size : 2 * size].mean()
-    return Halves(float(difference), float(np.sqrt(2 * shuffled.var(ddof=1) / size)))
+    return HalvesGap(float(difference), float(np.sqrt(2 * shuffled.var(ddof=1) / size)))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
+from analyses.core.plan import ArmGroup
 from analyses.core.statistics import estimate, slope
 from analyses.core.survival import log_rank
 from analyses.holistic_robust.certificate import certify
@@ -18,83 +18,102 @@ from analyses.holistic_robust.gaps import (
     best_minus_last,
     dispersion,
     gap,
-    halves,
+    halves_gap,
     implied_radius,
     nominal_margin,
 )
-from analyses.holistic_robust.settings import Onset, Overfitting, Poisoned, hr_name
+from analyses.holistic_robust.plan import PLAIN, WRONG_LABELS
+from cotoolkit.config import RunConfig
 from cotoolkit.evaluation.protocol import Accuracy
+from cotoolkit.methods import HolisticRobust
 from cotoolkit.methods._terms.worst_case import worst_case
 from cotoolkit.runs.folder import RunFolder
 
 DELTA = 0.05
 """Error probability of the certificates."""
 
+AROUND = 120
+"""Iterations on either side of a breakpoint that courses of weights show."""
 
-def gap_table(losses: pd.DataFrame, plan: Overfitting) -> pd.DataFrame:
-    """The diagnostics of robust overfitting over training: one row per arm, seed and iteration.
 
-    Columns: arm, share, r (nan for standard training), seed, iteration, train_accuracy and test_accuracy (robust),
-    test_clean_accuracy, train_robust and test_robust (mean losses), G1, G2, G3 (times epsilon), G5 (bound `CLIP`; for
-    standard training of the clean losses), G5_other (bound `OTHER_CLIP`), n_G5, G7_train, G7_test, G8, G8_expected.
+def gap_table(losses: pd.DataFrame, group: ArmGroup) -> pd.DataFrame:
+    """The diagnostics of robust overfitting over training.
+
+    Args:
+        losses: of the runs (`losses_over_training`), with arm and seed.
+        group: that they belong to.
+
+    Returns:
+        One row per arm, seed and iteration: arm, share (of the training data), r (nan for standard training), seed,
+        iteration, train_accuracy and test_accuracy (robust), test_clean_accuracy, train_robust and test_robust (mean
+        losses), G1, G2, G3 (times epsilon), G5 (bound `CLIP`; for standard training of the clean losses), G5_other
+        (bound `OTHER_CLIP`), n_G5 (times the training images), G7_train, G7_test, G8, G8_expected.
     """
-    arms = [
-        (plan.name(share, r), share, np.nan if r is None else r) for share in plan.shares for r in (None, *plan.radii)
-    ]
-    epsilon = plan.config(arms[0][0], plan.seeds[0]).epsilon
     rows = []
-    for arm, share, r in arms:
+    for arm in group.arms:
+        config = group.config(arm, group.seeds[0])
         own = losses[losses["arm"] == arm]
-        looks = own[["seed", "iteration"]].drop_duplicates().itertuples(index=False)
-        for seed, iteration in sorted((int(look[0]), int(look[1])) for look in looks):
-            group = own[(own["seed"] == seed) & (own["iteration"] == iteration)]
-            train, test = (group[group["split"] == split] for split in ("train", "test"))
-            # Standard training's own loss is the clean one.
-            used = "clean" if np.isnan(r) else "robust"
-            split = halves(test["robust"], seed)
-            radius, other = (
-                float(implied_radius(train[used].clip(upper=bound), test[used].clip(upper=bound).mean(), bound))
-                for bound in (CLIP, OTHER_CLIP)
-            )
-            rows.append(
-                {
-                    "arm": arm,
-                    "share": share,
-                    "r": r,
-                    "seed": seed,
-                    "iteration": iteration,
-                    "train_accuracy": train["survived"].mean(),
-                    "test_accuracy": test["survived"].mean(),
-                    "test_clean_accuracy": test["correct"].mean(),
-                    "train_robust": train["robust"].mean(),
-                    "test_robust": test["robust"].mean(),
-                    "G1": gap(train["robust"], test["robust"]),
-                    "G2": gap(train["clean"], test["clean"]),
-                    "G3": epsilon * gap(train["gradient"], test["gradient"]),
-                    "G5": radius,
-                    "G5_other": other,
-                    "n_G5": radius * plan.train_size * share,
-                    "G7_train": dispersion(train["robust"], train["clean"]),
-                    "G7_test": dispersion(test["robust"], test["clean"]),
-                    "G8": split.difference,
-                    "G8_expected": split.expected,
-                }
-            )
+        for _, look in own.groupby(["seed", "iteration"]):
+            seed, iteration = (int(look[column].iloc[0]) for column in ("seed", "iteration"))
+            found = _gaps(look, config, seed)
+            rows.append({"arm": arm, **_share_and_r(config), "seed": seed, "iteration": iteration, **found})
     return pd.DataFrame(rows)
 
 
-def end_table(losses: pd.DataFrame, gaps: pd.DataFrame) -> pd.DataFrame:
-    """The finished networks of the first part: one row per arm and seed.
+def _share_and_r(config: RunConfig) -> dict[str, float]:
+    subset, method = config.data.subset, config.method
+    r = method.r if isinstance(method, HolisticRobust) else np.nan
+    return {"share": 1.0 if subset is None else subset.share, "r": r}
 
-    Columns: those of `gap_table` at the last iteration; G3_slope (of G1 - G2 on G3 over training); G4; G6 (nominal
-    bound with the training's r and W = `CLIP`, less the test mean), G6_seen (W the largest training loss, as a batch
-    maximum is); loss_certificate and error_certificate (from one half of the test images, cross-entropy clipped at
-    `CLIP` and 0/1 loss), and loss_held and error_held (the means over the other half, which they should not be below);
-    certified_points and certified_mean (of the first half's clipped losses), train_points.
+
+def _gaps(look: pd.DataFrame, config: RunConfig, seed: int) -> dict[str, float]:
+    """The diagnostics of one network."""
+    train, test = (look[look["split"] == split] for split in ("train", "test"))
+    # Standard training's own loss is the clean one.
+    used = "robust" if isinstance(config.method, HolisticRobust) else "clean"
+    split = halves_gap(test["robust"], seed)
+    radius, other = (
+        float(implied_radius(train[used].clip(upper=bound), test[used].clip(upper=bound).mean(), bound))
+        for bound in (CLIP, OTHER_CLIP)
+    )
+    assert config.data.train_size is not None  # the plan sets it
+    images = config.data.train_size * _share_and_r(config)["share"]
+    return {
+        "train_accuracy": train["survived"].mean(),
+        "test_accuracy": test["survived"].mean(),
+        "test_clean_accuracy": test["correct"].mean(),
+        "train_robust": train["robust"].mean(),
+        "test_robust": test["robust"].mean(),
+        "G1": gap(train["robust"], test["robust"]),
+        "G2": gap(train["clean"], test["clean"]),
+        "G3": config.epsilon * gap(train["gradient"], test["gradient"]),
+        "G5": radius,
+        "G5_other": other,
+        "n_G5": radius * images,
+        "G7_train": dispersion(train["robust"], train["clean"]),
+        "G7_test": dispersion(test["robust"], test["clean"]),
+        "G8": split.difference,
+        "G8_expected": split.expected,
+    }
+
+
+def end_table(losses: pd.DataFrame, gaps: pd.DataFrame) -> pd.DataFrame:
+    """The finished networks of the group "overfitting".
+
+    Args:
+        losses: of its runs, with arm and seed.
+        gaps: what `gap_table` returns, iterations in order.
+
+    Returns:
+        One row per arm and seed: the columns of `gap_table` at the last iteration; G3_slope (of G1 - G2 on G3 over
+        training); G4; G6 (nominal bound with the training's r and W = `CLIP`, less the test mean), G6_seen (W the
+        largest training loss, as a batch maximum is); train_points; of a certificate from one half of the test images
+        its certified_points and certified_mean; loss_certificate and error_certificate (cross-entropy clipped at
+        `CLIP` and 0/1 loss), and loss_held and error_held (means over the other half, which they should not be below).
     """
     rows = []
     for (arm, seed), course in gaps.groupby(["arm", "seed"], sort=False):
-        last = course.sort_values("iteration").iloc[-1].to_dict()
+        last = course.iloc[-1].to_dict()
         own = losses[(losses["arm"] == arm) & (losses["seed"] == seed) & (losses["iteration"] == last["iteration"])]
         train, test = (own[own["split"] == split].reset_index() for split in ("train", "test"))
         r = 0.0 if np.isnan(last["r"]) else last["r"]
@@ -105,7 +124,7 @@ def end_table(losses: pd.DataFrame, gaps: pd.DataFrame) -> pd.DataFrame:
             {
                 **last,
                 "G3_slope": slope(course["G3"], course["G1"] - course["G2"]).mean,
-                "G4": best_minus_last(course.sort_values("iteration")["test_accuracy"]),
+                "G4": best_minus_last(course["test_accuracy"]),
                 "G6": nominal_margin(train["robust"], test["robust"], r, 0.0, CLIP),
                 "G6_seen": worst_case(torch.tensor(train["robust"].clip(upper=seen).to_numpy()), r).value.item()
                 - test["robust"].clip(upper=CLIP).mean(),
@@ -121,26 +140,27 @@ def end_table(losses: pd.DataFrame, gaps: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def poison_table(losses: pd.DataFrame, plan: Poisoned, batch: int) -> pd.DataFrame:
-    """Wrong labels: one row per arm and seed, of the finished network.
-
-    Columns: arm, seed, clean_accuracy and accuracy (robust) on test data, memorised (share of the wrong labels that the
-    network gives on the images), poison_share, and poison_weight: what share of HR's weight lies on the wrong labels,
-    with the arm's r and alpha or, for the other arms, with alpha alone at the share of poison.
+def poison_table(losses: pd.DataFrame, group: ArmGroup) -> pd.DataFrame:
+    """The networks that were trained on wrong labels.
 
     Args:
-        losses: of the part.
-        plan: what was trained.
-        batch: images that are weighed together.
+        losses: of the finished networks (`losses_over_training`), with arm and seed.
+        group: that they belong to.
+
+    Returns:
+        One row per arm and seed: arm, seed, clean_accuracy and accuracy (robust) on test data, memorised (share of the
+        wrong labels that the network gives on the images), poison_share, and poison_weight: what share of HR's weight
+        lies on wrong labels, with the arm's r and alpha or, for the other arms, with alpha alone at the share of wrong
+        labels.
     """
-    laws = {hr_name(plan.r, 0): (plan.r, 0.0)} | {hr_name(0, alpha): (0.0, alpha) for alpha in plan.alphas if alpha}
     rows = []
     for (arm, seed), own in losses.groupby(["arm", "seed"], sort=False):
+        config = group.config(str(arm), group.seeds[0])
         train, test = (own[own["split"] == split] for split in ("train", "test"))
-        whole = len(train) // batch * batch
-        values = torch.tensor(train["robust"].to_numpy()[:whole]).view(-1, batch)
-        wrong = torch.tensor(train["poisoned"].to_numpy()[:whole]).view(-1, batch).double()
-        weights = worst_case(values, *laws.get(str(arm), (0.0, plan.share))).folded(values)
+        batches = len(train) // config.batch_size * config.batch_size
+        values = torch.tensor(train["robust"].to_numpy()[:batches]).view(-1, config.batch_size)
+        wrong = torch.tensor(train["poisoned"].to_numpy()[:batches]).view(-1, config.batch_size).double()
+        weights = worst_case(values, *_law(config)).folded(values)
         rows.append(
             {
                 "arm": arm,
@@ -155,53 +175,56 @@ def poison_table(losses: pd.DataFrame, plan: Poisoned, batch: int) -> pd.DataFra
     return pd.DataFrame(rows)
 
 
-def onset_table(runs: pd.DataFrame, losses: pd.DataFrame, plan: Onset) -> pd.DataFrame:
-    """When single-step training broke: one row per arm and seed.
+def _law(config: RunConfig) -> tuple[float, float]:
+    """(r, alpha) that weigh the losses of a network trained on wrong labels."""
+    method = config.method
+    if isinstance(method, HolisticRobust) and (method.r or method.alpha):
+        return method.r, method.alpha
+    return 0.0, WRONG_LABELS
 
-    Columns: arm, seed, verdict, broke, time (iteration of the break, or of the end of training: then censored),
-    iterations, clean, fgsm and pgd-50 (test accuracies), value_fgsm (worst case over the training images' FGSM losses,
-    with the matched r), mean_robust (plain mean of their robust losses), run.
+
+def single_step_onsets(runs: pd.DataFrame, losses: pd.DataFrame, matched: tuple[float, float]) -> pd.DataFrame:
+    """When single-step training broke.
+
+    Args:
+        runs: of the group "onset" (`Plan.labelled`).
+        losses: of their finished networks, with arm and seed.
+        matched: (r, alpha) of the worst case.
+
+    Returns:
+        One row per arm and seed: arm, seed, verdict, broke, time (iteration of the breakpoint, or of the end of
+        training: then censored), iterations, clean, fgsm and pgd-50 (test accuracies), value_fgsm (worst case over the
+        training images' FGSM losses), mean_robust (plain mean of their robust losses), run.
     """
+    train = losses[losses["split"] == "train"].groupby(["arm", "seed"])
+    means = train["robust"].mean().rename("mean_robust")
+    values = train["fgsm"].apply(lambda own: worst_case(torch.tensor(own.to_numpy()), *matched).value.item())
+    measured = pd.concat([values.rename("value_fgsm"), means], axis=1)
+    broke = runs["breakpoint"].notna()
+    found = runs.assign(broke=broke, time=runs["breakpoint"].where(broke, runs["iterations"]).astype(int))
+    columns = ["arm", "seed", "verdict", "broke", "time", "iterations", "clean", "fgsm", "pgd-50"]
+    joined = found.join(measured, on=["arm", "seed"])
+    return joined.reindex(columns=[*columns, "value_fgsm", "mean_robust", "run"])
+
+
+def arm_table(onsets: pd.DataFrame, matched: str) -> pd.DataFrame:
+    """How many runs of each arm broke, when, and how the arm differs from the HR arm that its controls match.
+
+    Args:
+        onsets: what `single_step_onsets` returns.
+        matched: name of that HR arm.
+
+    Returns:
+        One row per arm: arm, runs, broke, not_robust (ended so without a breakpoint: training that learns too little to
+        lose anything), share that broke with low and high (Wilson), onset with onset_low and onset_high (mean over
+        seeds of the breakpoint's iteration; training that does not break counts to its end), log_rank_p (against the
+        matched arm; nan for itself), clean and pgd-50 (mean test accuracies).
+    """
+    reference = onsets[onsets["arm"] == matched]
     rows = []
-    for arm in plan.arms():
-        for seed in plan.seeds:
-            config = plan.config(arm, seed)
-            found = runs[runs["run"] == f"{config.title}-{config.identity}"].iloc[0]
-            broke = bool(pd.notna(found["breakpoint"]))
-            own = losses[(losses["arm"] == arm) & (losses["seed"] == seed) & (losses["split"] == "train")]
-            value = worst_case(torch.tensor(own["fgsm"].to_numpy()), *plan.matched).value.item() if len(own) else np.nan
-            rows.append(
-                {
-                    "arm": arm,
-                    "seed": seed,
-                    "verdict": found["verdict"],
-                    "broke": broke,
-                    "time": int(found["breakpoint"] if broke else found["iterations"]),
-                    "iterations": int(found["iterations"]),
-                    **{name: found.get(name, np.nan) for name in ("clean", "fgsm", "pgd-50")},
-                    "value_fgsm": value,
-                    "mean_robust": own["robust"].mean(),
-                    "run": found["run"],
-                }
-            )
-    return pd.DataFrame(rows)
-
-
-def arm_table(onsets: pd.DataFrame, plan: Onset) -> pd.DataFrame:
-    """The arms of the third part: how many runs broke, when, and how the arm differs from the matched HR arm.
-
-    Columns: arm, runs, broke, not_robust (ended so without a break: training that learns too little to lose anything),
-    share that broke with low and high (Wilson), onset with onset_low and onset_high (mean over seeds
-    of the iteration of the break; training that does not break counts to its end), log_rank_p (against the matched HR
-    arm), clean and pgd-50 (mean test accuracies).
-    """
-    matched = onsets[onsets["arm"] == hr_name(*plan.matched)]
-    rows: list[dict[str, Any]] = []
     for arm, own in onsets.groupby("arm", sort=False):
-        share = Accuracy.of(torch.tensor(own["broke"].to_numpy()))
-        onset = estimate(own["time"])
-        same = arm == hr_name(*plan.matched)
-        p = np.nan if same else log_rank(own["time"], own["broke"], matched["time"], matched["broke"])
+        share, onset = Accuracy.of(torch.tensor(own["broke"].to_numpy())), estimate(own["time"])
+        p = log_rank(own["time"], own["broke"], reference["time"], reference["broke"])
         rows.append(
             {
                 "arm": arm,
@@ -214,7 +237,7 @@ def arm_table(onsets: pd.DataFrame, plan: Onset) -> pd.DataFrame:
                 "onset": onset.mean,
                 "onset_low": onset.low,
                 "onset_high": onset.high,
-                "log_rank_p": p,
+                "log_rank_p": np.nan if arm == matched else p,
                 "clean": own["clean"].mean(),
                 "pgd-50": own["pgd-50"].mean(),
             }
@@ -222,23 +245,22 @@ def arm_table(onsets: pd.DataFrame, plan: Onset) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def weight_courses(onsets: pd.DataFrame, root: Path, arms: list[str], around: int = 120) -> pd.DataFrame:
-    """Weight on abnormal samples around the break, of arms that record it.
+def weight_courses(onsets: pd.DataFrame, root: Path) -> pd.DataFrame:
+    """Weight on abnormal samples around the breakpoint, of the arms with HR weights that broke, FGSM among them.
 
     Args:
-        onsets: see `onset_table`.
+        onsets: what `single_step_onsets` returns.
         root: folder of runs.
-        arms: which; runs that did not break are left out.
-        around: iterations on either side.
 
     Returns:
-        Columns arm, seed, offset (iterations since the break), signal, value.
+        Columns arm, seed, offset (iterations since the breakpoint, up to `AROUND`), signal, value.
     """
     signals = ["abnormal_weight", "abnormal_share", "ess"]
     tables = [pd.DataFrame({"arm": [], "seed": [], "offset": [], "signal": [], "value": []})]
-    for row in onsets[onsets["broke"] & onsets["arm"].isin(arms)].to_dict("records"):
+    weighed = onsets["arm"].str.startswith("HR ") | (onsets["arm"] == PLAIN)
+    for row in onsets[onsets["broke"] & weighed].to_dict("records"):
         metrics = RunFolder(root / row["run"]).metrics()
         metrics = metrics[metrics["signal"].isin(signals)].assign(offset=metrics["iteration"] - row["time"])
-        near = metrics[metrics["offset"].abs() <= around]
+        near = metrics[metrics["offset"].abs() <= AROUND]
         tables.append(near[["offset", "signal", "value"]].assign(arm=row["arm"], seed=row["seed"]))
     return pd.concat(tables, ignore_index=True)

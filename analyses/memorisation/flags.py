@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from analyses.memorisation.sets import Marks
-
-Floats = NDArray[np.float64]
+from analyses.memorisation.image_groups import Floats, Marks
 
 
-def area(scores: Floats, positive: Marks) -> float:
+def area_under_curve(scores: Floats, positive: Marks) -> float:
     """Area under the curve of scores for finding the positive; ties count half; nan without both kinds.
 
-    >>> area(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True]))
+    >>> area_under_curve(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True]))
     0.75
     """
     n, m = int(positive.sum()), int((~positive).sum())
@@ -40,7 +37,7 @@ def jaccard(first: Marks, second: Marks) -> tuple[float, float]:
     return float((first & second).sum() / (first | second).sum()), common / (a + b - common)
 
 
-def found(flagged: Marks, wanted: Marks) -> tuple[float, float]:
+def recall_and_precision(flagged: Marks, wanted: Marks) -> tuple[float, float]:
     """Recall and precision of flags for a set; nan where undefined."""
     hits = (flagged & wanted).sum()
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -48,16 +45,17 @@ def found(flagged: Marks, wanted: Marks) -> tuple[float, float]:
 
 
 def flag_table(looks: pd.DataFrame, images: pd.DataFrame, thresholds: tuple[float, ...]) -> pd.DataFrame:
-    """One row per seed and threshold of memorisation; stability against the next seed's flags.
-
-    Columns: seed, threshold, flagged_halfway and flagged (shares), enrichment (flags at the end), area (confidence
-    halfway, for memorisation above the threshold), jaccard, jaccard_random, and on planted data harmful and benign,
-    shares of these that are flagged at the end.
+    """Do flags find memorised images, and the same ones with the next seed?
 
     Args:
-        looks: `Looks` of adversarial references, at half of training and at its end.
-        images: what `image_table` gives.
+        looks: `image_looks` of adversarial training on the whole set, at half of training and at its end.
+        images: one row per training image (`analyses.memorisation.images`).
         thresholds: of memorisation (standard, clean).
+
+    Returns:
+        One row per seed and threshold: seed, threshold, flagged_halfway and flagged (shares), enrichment (flags at the
+        end), area (confidence halfway, for memorisation above the threshold), jaccard, jaccard_random, and on planted
+        data harmful, benign and common, the shares of these that are flagged at the end.
     """
     halfway, last = sorted(looks["iteration"].unique())
     seeds = sorted(int(seed) for seed in looks["seed"].unique())
@@ -75,7 +73,7 @@ def flag_table(looks: pd.DataFrame, images: pd.DataFrame, thresholds: tuple[floa
                 "flagged_halfway": _flagged(run, halfway).mean(),
                 "flagged": ends[seed].mean(),
                 "enrichment": enrichment(ends[seed], positive),
-                "area": area(_at(run, halfway)["confidence"].to_numpy(dtype=float), positive),
+                "area": area_under_curve(_at(run, halfway)["confidence"].to_numpy(dtype=float), positive),
                 "jaccard": overlap,
                 "jaccard_random": by_chance,
             }
@@ -86,12 +84,20 @@ def flag_table(looks: pd.DataFrame, images: pd.DataFrame, thresholds: tuple[floa
 
 
 def noise_table(looks: pd.DataFrame) -> pd.DataFrame:
-    """Recall and precision of flags for wrong labels, by seed and checkpoint (`Looks` of runs with label noise)."""
+    """Do flags find wrong labels?
+
+    Args:
+        looks: `image_looks` of runs with label noise.
+
+    Returns:
+        One row per seed and checkpoint: seed, iteration, recall, precision, by_chance (share of wrong labels), area
+        (under the curve of the confidence), flagged (share).
+    """
     rows = []
     for (seed, iteration), run in looks.groupby(["seed", "iteration"]):
         flagged = run["flagged"].to_numpy(dtype=bool)
         wrong = (run["label"] != run["true_label"]).to_numpy()
-        recall, precision = found(flagged, wrong)
+        recall, precision = recall_and_precision(flagged, wrong)
         rows.append(
             {
                 "seed": seed,
@@ -99,7 +105,7 @@ def noise_table(looks: pd.DataFrame) -> pd.DataFrame:
                 "recall": recall,
                 "precision": precision,
                 "by_chance": wrong.mean(),
-                "area": area(run["confidence"].to_numpy(), wrong),
+                "area": area_under_curve(run["confidence"].to_numpy(), wrong),
                 "flagged": flagged.mean(),
             }
         )

@@ -1,28 +1,31 @@
-"""One row per training image and per test image: what the halves say of each, with proxies, flags and planted truth."""
+"""One row per training image and per test image: what the halves say of each, with flags and planted truth."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from analyses.core.statistics import rank_correlation
-from analyses.memorisation.arms import Arm
+from analyses.core.measurement import RunMeasurement
+from analyses.core.plan import PlannedRun
+from analyses.core.runner import StudyRunner
 from analyses.memorisation.estimators import Memorisation, group_influence, memorisation
-from analyses.memorisation.measure import whole
-from analyses.memorisation.proxies import forgetting, inconsistency, variance
-from analyses.memorisation.sets import Marks, atypical, easy_and_hard
-from analyses.memorisation.settings import World
+from analyses.memorisation.flags import area_under_curve
+from analyses.memorisation.image_groups import Marks, above_threshold, easy_and_hard
+from analyses.memorisation.measures import correct_images, image_looks, uncut_data
+from analyses.memorisation.plan import Kind, MemorisationPlan
+from analyses.memorisation.rank_correlations import rank_correlation_table
+from cotoolkit.config import RunConfig
 from cotoolkit.data import planted_truth
 from cotoolkit.data.sources.planted import KINDS
 
-PROXIES = ("early_loss", "forgetting", "inconsistency", "variance")
+MODELS_PER_ESTIMATE = 16
+"""Models per estimate where estimates from disjoint groups of models are compared."""
 
 
-class Halves(NamedTuple):
+class TrainedHalves(NamedTuple):
     """What networks trained on halves get right.
 
     Attributes:
@@ -36,63 +39,118 @@ class Halves(NamedTuple):
     test: dict[str, Marks]
 
 
-def collect(arms: Sequence[Arm], table: pd.DataFrame, events: Sequence[str]) -> Halves:
+def measurement(run: PlannedRun, kind: Kind, function: Any, **given: Any) -> RunMeasurement:
+    """A measurement whose table says which run it is of: columns kind, arm and seed.
+
+    Args:
+        run: of the plan.
+        kind: of its training.
+        function: of `analyses.memorisation.measures`.
+        **given: further arguments of the function.
+
+    Returns:
+        The measurement.
+    """
+    return RunMeasurement(run.config, function, {"kind": kind, "arm": run.arm, "seed": run.seed}, given)
+
+
+def estimate_tables(plan: MemorisationPlan, setting: str, runner: StudyRunner) -> dict[str, pd.DataFrame]:
+    """What the trained halves of a setting say.
+
+    Args:
+        plan: the study.
+        setting: of its settings.
+        runner: that trained them.
+
+    Returns:
+        "images" (one row per training image), "tests" (one row per test image), "rank_correlations", "influence" (of an
+        atypical image on the number of right test images: columns event, pair of models, value), and "rare_area" (area
+        under the curve of memorisation for finding the planted rare images, by disjoint group of models).
+    """
+    half = _halves(plan, setting, "standard", {}, runner)
+    found = {"standard_clean": memorisation(half.mask, half.train["clean"])}
+    robust = None
+    if f"{setting} robust halves" in plan.groups:
+        robust = _halves(plan, setting, "adversarial", plan.radii[setting], runner)
+        found |= {f"adversarial_{event}": memorisation(robust.mask, right) for event, right in robust.train.items()}
+    reference = next(plan.runs([f"{setting} standard"]))
+    looks = runner.measure([measurement(reference, "standard", image_looks)])
+    planted = plan.planted(setting)
+    images = _image_table(reference.config, found, planted=planted)
+    proxies, correlations = rank_correlation_table(half.mask, half.train["clean"], looks, images)
+    atypical = images["atypical"].to_numpy(dtype=bool)
+    influence = [
+        {"event": event, "pair": pair, "value": value}
+        for event, right in (robust.test if robust else {}).items()
+        for pair, value in enumerate(group_influence(robust.mask, right, atypical) if robust else ())
+    ]
+    return {
+        "images": images.join(proxies),
+        "tests": _table_of_tests(reference.config, half, planted=planted),
+        "rank_correlations": correlations,
+        "influence": pd.DataFrame(influence, columns=["event", "pair", "value"]),
+        "rare_area": pd.DataFrame({"area": _rare_areas(half, images)}),
+    }
+
+
+def _halves(
+    plan: MemorisationPlan, setting: str, kind: Kind, radii: Mapping[str, float], runner: StudyRunner
+) -> TrainedHalves:
+    name = "halves" if kind == "standard" else "robust halves"
+    runs = list(plan.runs([f"{setting} {name}"]))
+    table = runner.measure([measurement(run, kind, correct_images, radii=dict(radii), train=True) for run in runs])
+    return halves_of([run.config for run in runs], table, ["clean", *radii])
+
+
+def halves_of(configs: Sequence[RunConfig], table: pd.DataFrame, events: Collection[str]) -> TrainedHalves:
     """From the measures of halves to matrices.
 
     Args:
-        arms: halves, in order.
-        table: measures of `Correct`, with the training images.
-        events: its columns.
+        configs: of the runs, in the order of their seeds.
+        table: `correct_images` of them, with the training images.
+        events: its columns of bool.
+
+    Returns:
+        The matrices, a row per run.
     """
-    count = len(whole(arms[0].config).train)
+    count = len(uncut_data(configs[0]).train)
     masks = []
-    for arm in arms:
-        subset, split = arm.config.data.subset, arm.config.data.split
+    for config in configs:
+        subset, split = config.data.subset, config.data.split
         assert subset is not None
         assert split is not None
         masks.append(subset.members(count, split).numpy())
     parts: dict[str, dict[str, Marks]] = {}
     for part in ("train", "test"):
         rows = table[table["part"] == part].sort_values(["seed", "index"])
-        parts[part] = {event: rows[event].to_numpy(dtype=bool).reshape(len(arms), -1) for event in events}
-    return Halves(np.stack(masks), parts["train"], parts["test"])
+        parts[part] = {event: rows[event].to_numpy(dtype=bool).reshape(len(configs), -1) for event in events}
+    return TrainedHalves(np.stack(masks), parts["train"], parts["test"])
 
 
-def memorised(halves: Halves) -> dict[str, Memorisation]:
-    """Memorisation by event."""
-    return {event: memorisation(halves.mask, correct) for event, correct in halves.train.items()}
-
-
-def image_table(world: World, arm: Arm, found: dict[str, Memorisation]) -> pd.DataFrame:
-    """One row per training image: label, planted truth, memorisation of each kind with its standard error and arms.
-
-    Args:
-        world: the world.
-        arm: any of its runs.
-        found: memorisation by name, "standard_clean" among them.
-    """
-    data = whole(arm.config).train
-    table = pd.DataFrame({"world": world.name, "index": np.arange(len(data)), "label": data.labels.numpy()})
-    if world.planted:
+def _image_table(config: RunConfig, found: Mapping[str, Memorisation], *, planted: bool) -> pd.DataFrame:
+    """Label, planted truth, memorisation of each kind with its standard error and arms; whether it is atypical."""
+    data = uncut_data(config).train
+    table = pd.DataFrame({"index": np.arange(len(data)), "label": data.labels.numpy()})
+    if planted:
         truth = planted_truth(data.images)
         table["truth"], table["cluster"] = np.array(KINDS)[truth.kind], truth.cluster
     for name, one in found.items():
         table[f"mem_{name}"], table[f"se_{name}"] = one.values, one.errors
         table[f"seen_{name}"], table[f"unseen_{name}"] = one.seen, one.unseen
-    table["atypical"] = table["truth"] != "common" if world.planted else atypical(found["standard_clean"].values)
+    table["atypical"] = table["truth"] != "common" if planted else above_threshold(found["standard_clean"].values)
     return table
 
 
-def test_table(world: World, arm: Arm, halves: Halves) -> pd.DataFrame:
-    """One row per test image: label, share of standard halves that get it right, and whether it counts as typical.
+def _table_of_tests(config: RunConfig, half: TrainedHalves, *, planted: bool) -> pd.DataFrame:
+    """Label, share of standard halves that get the image right, and whether it counts as typical.
 
     On planted data typical means common and atypical rare; elsewhere easy and hard stand in.
     """
-    data = whole(arm.config).test
-    shares = halves.test["clean"].mean(0)
-    table = pd.DataFrame({"world": world.name, "index": np.arange(len(data)), "label": data.labels.numpy()})
+    data = uncut_data(config).test
+    shares = half.test["clean"].mean(0)
+    table = pd.DataFrame({"index": np.arange(len(data)), "label": data.labels.numpy()})
     table["share"] = shares
-    if world.planted:
+    if planted:
         truth = planted_truth(data.images)
         table["truth"], table["cluster"] = np.array(KINDS)[truth.kind], truth.cluster
         table["typical"], table["atypical"] = truth.of_kind("common"), ~truth.of_kind("common")
@@ -103,46 +161,13 @@ def test_table(world: World, arm: Arm, halves: Halves) -> pd.DataFrame:
     return table
 
 
-def proxy_table(world: World, halves: Halves, looks: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
-    """Rank correlation of each proxy with memorisation (standard, clean).
-
-    Consistency and variance come from the second half of the models, and so compare with memorisation by the first.
-
-    Args:
-        world: the world.
-        halves: of standard networks.
-        looks: `Looks` of a standard reference run at its checkpoints.
-        images: what `image_table` gives; the proxies are put in.
-    """
-    course = looks.sort_values(["iteration", "index"])
-    first = course[course["iteration"] == course["iteration"].min()]
-    count = len(halves.mask)
-    cut = count // 4 * 2  # whole pairs
-    correct = halves.train["clean"]
-    images["early_loss"] = first["loss"].to_numpy()
-    images["forgetting"] = forgetting(course["correct"].to_numpy().reshape(-1, len(images)))
-    images["inconsistency"] = inconsistency(halves.mask[cut:], correct[cut:])
-    images["variance"] = variance(correct[cut:])
-    apart = memorisation(halves.mask[:cut], correct[:cut]).values
-    rows = []
-    for proxy in PROXIES:
-        models = proxy in ("inconsistency", "variance")
-        target = apart if models else images["mem_standard_clean"]
-        found = rank_correlation(images[proxy], target)
-        rows.append(
-            {
-                "world": world.name,
-                "proxy": proxy,
-                "rank_correlation": found.mean,
-                "low": found.low,
-                "high": found.high,
-                "images": found.n,
-                "estimate_from": f"{cut if models else count} models",
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def influences(halves: Halves, members: Marks, events: Sequence[str]) -> dict[str, NDArray[np.float64]]:
-    """Group influence on the test set by event, one value per pair of models."""
-    return {event: group_influence(halves.mask, halves.test[event], members) for event in events}
+def _rare_areas(half: TrainedHalves, images: pd.DataFrame) -> list[float]:
+    """How well memorisation finds the planted rare images, estimated from disjoint groups of models."""
+    if "truth" not in images:
+        return []
+    rare = (images["truth"] != "common").to_numpy()
+    found = []
+    for first in range(0, len(half.mask) - MODELS_PER_ESTIMATE + 1, MODELS_PER_ESTIMATE):
+        part = slice(first, first + MODELS_PER_ESTIMATE)
+        found.append(area_under_curve(memorisation(half.mask[part], half.train["clean"][part]).values, rare))
+    return found

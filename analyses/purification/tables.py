@@ -24,7 +24,7 @@ from analyses.purification.measures.movement import (
     initial_statistics,
     movement_statistics,
     purification_ratio,
-    unit_angles,
+    turning_angles,
 )
 from analyses.purification.measures.robustness import (
     MULTIPLES,
@@ -204,8 +204,8 @@ def _neurons(stages: Stages, found: Mapping[str, DictionaryUnits]) -> pd.DataFra
             "alive_clean": found["clean"].alive[0].cpu().numpy(),
             "pure_clean": found["clean"].pure[0].cpu().numpy(),
             "ratio": purification_ratio(clean, weights).cpu().numpy(),
-            "angle_clean": unit_angles(clean, weights).cpu().numpy(),
-            "angle_initial": unit_angles(stages.weights["initial"][0], weights).cpu().numpy(),
+            "angle_clean": turning_angles(clean, weights).cpu().numpy(),
+            "angle_initial": turning_angles(stages.weights["initial"][0], weights).cpu().numpy(),
         }
         frames.append(pd.DataFrame(columns).assign(stage=stage).rename_axis("unit").reset_index())
     return pd.concat(frames, ignore_index=True)

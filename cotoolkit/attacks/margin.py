@@ -91,7 +91,7 @@ def margin_card(steps: int, draws: int) -> dict[str, Any]:
 
     Args:
         steps: as `margin_attack` takes them.
-        draws: likewise.
+        draws: as `margin_attack` takes them.
 
     Returns:
         The fields of a protocol card that are this attack's own.

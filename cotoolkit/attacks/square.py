@@ -85,8 +85,8 @@ def square_side(query: int, queries: int, height: int, width: int) -> int:
     Args:
         query: from 0.
         queries: how many there are.
-        height: of the image, in pixels.
-        width: likewise.
+        height: of the images, in pixels.
+        width: of the images, in pixels.
 
     Returns:
         Pixels, from 1 to the image's shorter side.

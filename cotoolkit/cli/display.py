@@ -33,7 +33,12 @@ errors = Console(stderr=True)
 
 
 def say(text: str, style: str | None = None) -> None:
-    """Print a line as it is: brackets in it are not markup."""
+    """Print a line as it is: brackets in it are not markup.
+
+    Args:
+        text: the line.
+        style: of rich, such as "bold"; None is plain.
+    """
     console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -141,7 +146,15 @@ def label(config: RunConfig) -> str:
 
 
 def result_table(table: pd.DataFrame, *, title: str | None = None) -> Table:
-    """Accuracies, breakpoint and verdict, one row per run; columns that say the same of all runs are left out."""
+    """Accuracies, breakpoint and verdict, one row per run; columns that say the same of all runs are left out.
+
+    Args:
+        table: of `cotoolkit.runs.tables.run_table`.
+        title: above it.
+
+    Returns:
+        The table, ready to print; accuracies in per cent.
+    """
     from cotoolkit.runs.tables import varying
 
     settings = ["method", *(name for name in varying(table) if name not in ("seed", "method"))]

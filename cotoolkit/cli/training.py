@@ -203,12 +203,12 @@ def _show(study: Study, root: Path, table: pd.DataFrame, *, anew: bool = False) 
 
 def conclusion(table: pd.DataFrame) -> str:
     """The verdicts counted, per kind of run."""
-    from cotoolkit.runs.tables import COLLAPSED
+    from cotoolkit.runs.tables import CATASTROPHIC_OVERFITTING
 
     lines = []
     for (method, epsilon, beta), runs in table.groupby(["method", "epsilon", "beta"], sort=False):
         done = runs[runs["verdict"] != ""]
-        overfitted = int((done["verdict"] == COLLAPSED).sum())
+        overfitted = int((done["verdict"] == CATASTROPHIC_OVERFITTING).sum())
         lines.append(
             f"  {method}, ε {epsilon:.4g}, β {beta:.4g}: catastrophic overfitting in {overfitted} of {len(done)} runs"
         )

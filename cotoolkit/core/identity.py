@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 T = TypeVar("T")
 
 LARGEST_DENOMINATOR = 255
-"""Of the fractions that rounding knows: pixel levels among them, and thirds, sevenths, ... as shares are given."""
+"""The largest one of the fractions that rounding knows: pixel levels, thirds, sevenths and the like."""
 
 
 def nearest(number: float) -> float:

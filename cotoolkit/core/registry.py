@@ -23,7 +23,7 @@ T = TypeVar("T")
 C = TypeVar("C", bound=type)
 
 STRICT = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
-"""pydantic configuration of every registered dataclass: an unknown field is an error, not silence."""
+"""Configuration, for pydantic, of every registered dataclass: an unknown field is an error, not silence."""
 
 
 def load_entries(package: str) -> None:

@@ -48,7 +48,7 @@ def read_marks(name: str) -> Tensor:
 
 
 def marks_of(name: str, images: int) -> Tensor:
-    """As `read_marks`, for a training set of that many images.
+    """The marks of a stamped file, checked against the size of the training set.
 
     Args:
         name: PATH#DIGEST.
@@ -58,7 +58,7 @@ def marks_of(name: str, images: int) -> Tensor:
         (images,) bool.
 
     Raises:
-        ConfigError: also where their number differs.
+        ConfigError: as `read_marks`, or their number differs.
     """
     marks = read_marks(name)
     if len(marks) != images:

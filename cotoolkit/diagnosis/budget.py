@@ -32,16 +32,16 @@ class Budget(BaseModel):
         radius_steps: PGD steps at each of those radii.
         steps: PGD steps on all points.
         step_grid: numbers of PGD steps of the sweep at epsilon.
-        strong_steps: PGD steps of the strongest attack, each of epsilon / 4 ...
-        restarts: ... and its random starts.
+        strong_steps: PGD steps of the strongest attack, of size epsilon / 4.
+        restarts: random starts of the strongest attack.
         margin_steps: PGD steps on the logit margin.
-        smoothed_steps: PGD steps along smoothed gradients ...
-        smoothed_draws: ... each averaged over that many draws of noise.
+        smoothed_steps: PGD steps along smoothed gradients.
+        smoothed_draws: draws of noise that each smoothed gradient averages over.
         queries: of the black-box attack.
         segment: samples between an image and its FGSM example, a multiple of 3.
         hessian_points: images whose top Hessian eigenvalue is found.
-        surface_points: images behind the loss surface ...
-        surface: ... and its samples in each direction.
+        surface_points: images behind the loss surface.
+        surface: samples of the loss surface in each direction.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

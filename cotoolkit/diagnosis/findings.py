@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 Kind = Literal["handled", "warning"]
-"""`handled`: dealt with, the numbers mean what they say. `warning`: the numbers may not, the reader has to judge."""
+"""`handled`: dealt with, the numbers mean what they say. `warning`: the numbers may not, the reader has to decide."""
 
 
 class Finding(BaseModel):
@@ -30,5 +30,5 @@ def handled(text: str) -> Finding:
 
 
 def warning(text: str) -> Finding:
-    """A trap that the reader has to judge."""
+    """A trap that the reader has to decide about."""
     return Finding(kind="warning", text=text)

@@ -88,9 +88,9 @@ class Segment(SchemaPart):
     Attributes:
         fractions: of the FGSM perturbation, from 0 to 2.
         accuracy: share of points classified correctly there.
-        median_loss: cross-entropy there, median over points ...
-        lower_loss: ... lower quartile ...
-        upper_loss: ... and upper quartile.
+        median_loss: cross-entropy there, median over points.
+        lower_loss: cross-entropy there, lower quartile over points.
+        upper_loss: cross-entropy there, upper quartile over points.
         boundary_distortion: of the points correct at 0 and at 1, the share that is wrong between; null if none is.
         distorted: the same number of points, as a share of all.
         abnormal: share of points whose loss is lower at 1 than at 0: the step that should raise it lowers it.
@@ -115,7 +115,7 @@ class Surface(SchemaPart):
         along: fractions of the FGSM perturbation.
         across: fractions of the random perturbation.
         loss: median cross-entropy over points, a row per `across`, a column per `along`.
-        accuracy: share of points classified correctly, likewise.
+        accuracy: share of points classified correctly, a row per `across`, a column per `along`.
         points: images behind each value.
     """
 
@@ -130,9 +130,9 @@ class PerturbationSpectrum(SchemaPart):
     """Shares of energy by frequency shell of the DCT, of perturbations at epsilon; null where all are zero.
 
     Attributes:
-        fgsm: by shell, from the lowest frequency.
-        pgd: likewise.
-        noise: what random signs would have.
+        fgsm: of the FGSM perturbation, by shell, from the lowest frequency.
+        pgd: of the PGD perturbation, by shell.
+        noise: what random signs would have, by shell.
     """
 
     fgsm: tuple[float, ...] | None
@@ -144,12 +144,12 @@ class AccuracyRegain(SchemaPart):
     """The largest rise of accuracy from a weaker to a stronger attack of one sweep; both 0 where it only falls.
 
     Attributes:
-        weak: strength (multiples of epsilon, or steps) at which accuracy is lowest ...
-        strong: ... and the greater strength at which it is higher again.
+        weak: strength (multiples of epsilon, or steps) at which accuracy is lowest.
+        strong: the greater strength at which it is higher again.
         accuracy: at `strong`.
-        rise: difference of the two accuracies ...
-        low: ... lower end of its interval, from the 95 % intervals of the shares that only one of the two fools ...
-        high: ... and upper end.
+        rise: difference of the two accuracies, in [0, 1].
+        low: lower end of the interval of `rise`, from the 95 % intervals of the shares that only one of the two fools.
+        high: upper end of that interval.
         p_value: of a sign test on the points that only one of the two fools, one-sided.
     """
 

@@ -194,7 +194,7 @@ class Diagnosis(SchemaPart):
     environment: Environment
 
     def to_json(self) -> str:
-        """As the text of `diagnosis.json`."""
+        """The text of `diagnosis.json`."""
         return self.model_dump_json(indent=1)
 
     @classmethod

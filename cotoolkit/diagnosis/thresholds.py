@@ -20,7 +20,7 @@ RISE = 0.1
 """A rise of accuracy from a weaker to a stronger attack that counts, if significant (ours; Kim et al. count any)."""
 
 FAR_RISE = 0.2
-"""The same where the peak is not at epsilon, and so decides alone (ours)."""
+"""Rise of FGSM accuracy with the radius that decides alone, where its peak is not at epsilon (ours)."""
 
 DISTORTED = 0.1
 """Share of points between whose correct ends something is wrong that counts (ours; Kim et al. count any)."""

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 NORMAL_QUANTILE = 1.959963984540054
-"""Of the standard normal distribution, at 0.975."""
+"""Quantile of the standard normal distribution at 0.975, for 95 % intervals."""
 
 RESAMPLES = 1000
-"""Of the bootstrap."""
+"""Draws of the bootstrap."""
 
 
 def wilson(hits: int, points: int) -> tuple[float, float]:

@@ -23,7 +23,7 @@ MORE = 4
 
 
 Bounds = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
-"""Of clean, FGSM and PGD accuracy, (low, high) each."""
+"""Type of the bounds of clean, FGSM and PGD accuracy: (low, high) each, in [0, 1]."""
 
 
 @dataclass(frozen=True)

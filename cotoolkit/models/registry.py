@@ -11,7 +11,7 @@ from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.registry import Registered, Registry
 
 Shape = tuple[int, int, int]
-"""(channels, height, width) of one image."""
+"""Type of the shape of one image: (channels, height, width)."""
 
 
 class ModelSpec(Registered):

@@ -60,7 +60,7 @@ def input_statistics(
 
     Args:
         mean: per channel, or one for all, in [0, 1] pixel units; with `std`.
-        std: likewise.
+        std: per channel, or one for all, in [0, 1] pixel units; with `mean`.
         bounds: range of the network's input, instead of mean and std.
 
     Returns:

@@ -1,1 +1,1 @@
-"""Watching a training run: probes, the criterion of a breakpoint, early warnings, and dating to the iteration."""
+"""Watching a training run: probes, the criterion of a breakpoint, the early warning, and dating to the iteration."""

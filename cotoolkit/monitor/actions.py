@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import Any, Protocol, get_args
 
 from cotoolkit.core.distributed import rank_and_world
 from cotoolkit.core.errors import ConfigError
@@ -14,10 +14,22 @@ from cotoolkit.methods import NFGSM, AttackMethod
 from cotoolkit.monitor.core import Event, EventKind
 from cotoolkit.monitor.weight_history import WeightSnapshot
 
-if TYPE_CHECKING:
-    from cotoolkit.monitor.monitor import BreakpointMonitor
+Action = Callable[[Any, Event], None]
+"""Called with the `BreakpointMonitor` and the event."""
 
-Action = Callable[["BreakpointMonitor", Event], None]
+
+class ActedOn(Protocol):
+    """What the actions of this file ask of a `BreakpointMonitor`, whose docstrings explain it."""
+
+    should_stop: bool
+    rescues: int
+    bracket: tuple[WeightSnapshot, WeightSnapshot] | None
+
+    def snapshot(self) -> WeightSnapshot:
+        """The present weights."""
+
+    def rescue(self, method: AttackMethod | None) -> None:
+        """Roll back, and go on with a method."""
 
 
 def actions_by_event(on: Mapping[EventKind, Action | Sequence[Action]]) -> dict[EventKind, list[Action]]:
@@ -38,7 +50,7 @@ def actions_by_event(on: Mapping[EventKind, Action | Sequence[Action]]) -> dict[
     return {kind: [do] if callable(do) else list(do) for kind, do in on.items()}
 
 
-def stop(monitor: BreakpointMonitor, event: Event) -> None:
+def stop(monitor: ActedOn, event: Event) -> None:
     """Set `monitor.should_stop`, which the loop reads.
 
     Args:
@@ -62,7 +74,7 @@ class Save:
 
     folder: Path | str
 
-    def __call__(self, monitor: BreakpointMonitor, event: Event) -> None:
+    def __call__(self, monitor: ActedOn, event: Event) -> None:
         """Do it."""
         if rank_and_world()[0] != 0:
             return
@@ -92,7 +104,7 @@ class Rescue:
 
     methods: tuple[AttackMethod, ...] = (NFGSM(), NFGSM(k=3.0), NFGSM(k=4.0))
 
-    def __call__(self, monitor: BreakpointMonitor, event: Event) -> None:
+    def __call__(self, monitor: ActedOn, event: Event) -> None:
         """Do it."""
         if monitor.rescues < len(self.methods):
             monitor.rescue(self.methods[monitor.rescues])

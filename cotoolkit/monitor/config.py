@@ -21,10 +21,10 @@ class MonitorConfig:
         interval: iterations between scheduled probes after the early ones (`EARLIEST_PROBE`); 0 probes only at the end.
         points: fixed held-out points of the probe.
         steps: PGD steps of the probe, of size epsilon / 4, from one uniform start.
-        drop: robustness is broken when PGD accuracy is below this share of its best so far (ours; after the proposal
-            "half its running maximum") ...
-        gap: ... and FGSM accuracy exceeds it by this much (ours; no threshold is published). What is enough under an
-            alarm, and where FGSM accuracy exceeds the clean one, see `BreakpointCriterion.is_broken`.
+        drop: robustness is lost when PGD accuracy is below this share of its best so far (ours; after the proposal
+            "half its running maximum"), and FGSM accuracy exceeds it by `gap`.
+        gap: difference of accuracies, in [0, 1] (ours; no threshold is published). What is enough after an early
+            warning, and where FGSM accuracy exceeds the clean one, see `BreakpointCriterion.is_broken`.
         trace_every: iterations between values of PertAlign and linearity, which need the input gradient of the update.
             That costs next to nothing on a ResNet and 4 to 5 % of a step on a network as small as the demo's, hence 2.
             The other free signals are taken at every iteration.

@@ -1,4 +1,4 @@
-"""What every monitor does: it watches free signals for an early warning, judges probes, and tells events.
+"""What every monitor does: it watches free signals for an early warning, decides on probes, and tells events.
 
 How a breakpoint is dated, and what training may go back to, is up to the loop that is watched. In the engine's own
 trainer iterations are replayed (`replay`); in anybody's loop there are copies of recent weights (`monitor`).
@@ -15,7 +15,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 from cotoolkit.evaluation.probe import Enough, ProbeResult
 from cotoolkit.monitor.config import MonitorConfig
 from cotoolkit.monitor.criterion import BreakpointCriterion
-from cotoolkit.monitor.early_warning import Alarm
+from cotoolkit.monitor.early_warning import EarlyWarning
 
 EventKind = Literal["warning", "breakpoint", "recovered"]
 
@@ -27,8 +27,8 @@ class Breakpoint(NamedTuple):
     """A dated loss of robustness. What dates it looks at some iterations, or at all (`dating`).
 
     Attributes:
-        iteration: the first crossing: the first weights seen broken, after the last ones seen intact.
-        sustained: the crossing that lasts: from here on all weights that were looked at are broken. None where none
+        iteration: the first crossing: the first weights seen without robustness, after the last ones seen with it.
+        sustained: the crossing that lasts: from here on no weights that were looked at are robust. None where none
             lasts.
         earliest: the first iteration that may have been the first crossing; it is `iteration` at latest.
         latest: the last iteration that may have been the lasting crossing.
@@ -54,7 +54,7 @@ class Event:
 
     Attributes:
         kind: "warning": the free signals gave cause for a probe, whatever it found; "breakpoint": a probe found
-            robustness broken; "recovered": a later probe found it back.
+            robustness lost; "recovered": a later probe found it back.
         iteration: when; of a breakpoint, the first crossing.
         detected: the iteration at which the monitor said so.
         probe: accuracies at `detected`.
@@ -81,19 +81,19 @@ class Event:
             return f"iteration {self.iteration}: robustness is back ({found})"
         span = f"{self.earliest} to " if self.earliest != self.iteration else ""
         last = f", for good by {self.sustained}" if self.sustained not in (None, self.iteration) else ""
-        return f"iteration {span}{self.iteration}: robustness broke{last}, seen at {self.detected} ({found})"
+        return f"iteration {span}{self.iteration}: robustness was lost{last}, seen at {self.detected} ({found})"
 
 
 class MonitorCore(ABC, Generic[R]):
     """Criterion, early warning and events of one training run; `R` is what training can go back to.
 
     Args:
-        config: when to probe, and what counts as broken.
+        config: when to probe, and what counts as robustness lost.
         classes: number of classes.
 
     Attributes:
         criterion: what the probes said so far.
-        alarm: what the free signals said so far.
+        early_warning: what the free signals said so far.
         good: what the last good probe left to go back to; None before the first one.
         events: all that this monitor has told.
     """
@@ -101,13 +101,13 @@ class MonitorCore(ABC, Generic[R]):
     def __init__(self, config: MonitorConfig, classes: int) -> None:
         self.config = config
         self.criterion = BreakpointCriterion(config, classes)
-        self.alarm = Alarm()
+        self.early_warning = EarlyWarning()
         self.good: R | None = None
         self.events: list[Event] = []
 
     @property
     def broken(self) -> bool:
-        """Whether robustness is broken now."""
+        """Whether robustness is lost now."""
         return self.criterion.broken_at is not None
 
     @property
@@ -124,42 +124,42 @@ class MonitorCore(ABC, Generic[R]):
         Returns:
             The signal that gives cause for a probe at once, or None.
         """
-        raised = self.alarm.update(signals)
+        raised = self.early_warning.update(signals)
         return None if self.broken or self.good is None else raised
 
-    def enough(self, *, scheduled: bool, alarmed: bool = False) -> Enough | None:
+    def enough(self, *, scheduled: bool, warned: bool = False) -> Enough | None:
         """When the coming probe may end early.
 
         Args:
             scheduled: the schedule asks how robust the network is, which takes all points; a warning asks for one
                 decision.
-            alarmed: as in `on_probe`.
+            warned: as in `on_probe`.
 
         Returns:
             Whether a result on some of the points will do; None if it never does.
         """
-        return None if scheduled else partial(self.criterion.decided, alarmed=alarmed)
+        return None if scheduled else partial(self.criterion.decided, warned=warned)
 
-    def on_probe(self, iteration: int, result: ProbeResult, *, alarmed: bool = False) -> Breakpoint | None:
+    def on_probe(self, iteration: int, result: ProbeResult, *, warned: bool = False) -> Breakpoint | None:
         """Take in a probe of the present network; date a breakpoint, and tell what happened.
 
         Args:
             iteration: of the network probed.
             result: of the probe.
-            alarmed: a warning counts as evidence, see `BreakpointCriterion.is_broken`.
+            warned: a warning counts as evidence, see `BreakpointCriterion.is_broken`.
 
         Returns:
             The breakpoint that was found, if any.
         """
-        finding = self.criterion.update(iteration, result, alarmed=alarmed)
+        finding = self.criterion.update(iteration, result, warned=warned)
         if finding == "breaks":
-            found = self._date(iteration, result, alarmed)
+            found = self._date(iteration, result, warned)
             self.criterion.record_breakpoint(found.iteration)
             dates = {name: getattr(found, name) for name in ("earliest", "sustained", "latest")}
             self.tell(Event("breakpoint", found.iteration, iteration, result, **dates))
             return found
         if finding != "broken":
-            self._keep_good(iteration, result, alarmed)
+            self._keep_good(iteration, result, warned)
         if finding == "recovers":
             self.tell(Event("recovered", iteration, iteration, result))
         return None
@@ -169,9 +169,9 @@ class MonitorCore(ABC, Generic[R]):
         self.events.append(event)
 
     @abstractmethod
-    def _date(self, iteration: int, result: ProbeResult, alarmed: bool) -> Breakpoint:
+    def _date(self, iteration: int, result: ProbeResult, warned: bool) -> Breakpoint:
         """Date the breakpoint that a probe has found; the arguments are those of `on_probe`."""
 
     @abstractmethod
-    def _keep_good(self, iteration: int, result: ProbeResult, alarmed: bool) -> None:
+    def _keep_good(self, iteration: int, result: ProbeResult, warned: bool) -> None:
         """Keep what training can go back to, if the probed network is worth it."""

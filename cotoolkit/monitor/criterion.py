@@ -1,4 +1,4 @@
-"""The criterion: what counts as robust, broken and recovered, from the probes of one training run.
+"""The criterion: what counts as robust, as robustness lost and as recovered, from the probes of one training run.
 
 Iterations count updates: iteration t is the model after t optimiser steps.
 """
@@ -34,7 +34,7 @@ class BreakpointCriterion:
         best: the best PGD accuracy of a probe of all points so far.
         best_iteration: of that probe; 0 before the first one.
         best_robust: the points that it found robust.
-        broken_at: the breakpoint, while robustness is broken.
+        broken_at: the breakpoint, while robustness is lost.
         breakpoints: how many there were.
     """
 
@@ -50,46 +50,46 @@ class BreakpointCriterion:
 
     @property
     def threshold(self) -> float:
-        """PGD accuracy below which robustness may be broken."""
+        """PGD accuracy below which robustness may be lost."""
         return self.config.drop * self.best
 
-    def is_broken(self, result: ProbeResult, *, alarmed: bool = False) -> bool:
+    def is_broken(self, result: ProbeResult, *, warned: bool = False) -> bool:
         """Whether robustness is lost, and one step does not see it.
 
         Either PGD accuracy fell below `drop` of its best while FGSM accuracy stayed `gap` above it. Or PGD accuracy is
         below `drop` of FGSM accuracy and `gap` below it, and FGSM accuracy exceeds the clean one by `gap`: an attack
-        that helps the network says so by itself, also of a network that no probe has found robust. Under an alarm of
-        the free signals the second needs no such excess: the alarm says that something happened just now. (So in
-        `cotoolkit.monitor.monitor`; the engine, which can replay, takes no alarm for evidence.)
+        that helps the network says so by itself, also of a network that no probe has found robust. After an
+        early warning the second needs no such excess: the warning says that something happened just now. (So in
+        `cotoolkit.monitor.monitor`; the engine, which can replay, takes no warning for evidence.)
 
         Args:
             result: of a probe.
-            alarmed: an alarm of the free signals called for it.
+            warned: an early warning called for it.
 
         Returns:
             Whether it is lost.
         """
-        return self._is_broken(result.clean, result.fgsm, result.pgd, alarmed)
+        return self._is_broken(result.clean, result.fgsm, result.pgd, warned)
 
     def may_be_broken(self, result: ProbeResult) -> bool:
         """Whether the probe's 95 % intervals leave room for a loss of robustness."""
         low, high = zip(*result.intervals(), strict=True)
-        return self._is_broken(low[0], high[1], low[2], alarmed=False)
+        return self._is_broken(low[0], high[1], low[2], warned=False)
 
     def surely_broken(self, result: ProbeResult) -> bool:
         """Whether the probe's 95 % intervals leave room for nothing else."""
         low, high = zip(*result.intervals(), strict=True)
-        return self._is_broken(high[0], low[1], high[2], alarmed=False)
+        return self._is_broken(high[0], low[1], high[2], warned=False)
 
-    def decided(self, result: ProbeResult, *, alarmed: bool = False) -> bool:
+    def decided(self, result: ProbeResult, *, warned: bool = False) -> bool:
         """Whether a probe of some of its points says already what all points would say of robustness.
 
         Before a breakpoint it is to say whether this is one (`is_broken`), after one whether robustness is still lost.
-        Each look errs with probability 3 * `EARLY_ERROR` at most. A recovery is judged on all points.
+        Each look errs with probability 3 * `EARLY_ERROR` at most. A recovery is decided on all points.
 
         Args:
             result: of a probe of some points.
-            alarmed: as in `is_broken`.
+            warned: as in `is_broken`.
 
         Returns:
             Whether more points would say nothing new.
@@ -97,14 +97,14 @@ class BreakpointCriterion:
         low, high = zip(*result.bounds(EARLY_ERROR), strict=True)
         if self.broken_at is not None:
             return not self._recovers(low[1], high[2])
-        # The less clean and PGD and the more FGSM accuracy, the rather it is broken: the ends bound all between them.
+        # The less clean and PGD and the more FGSM accuracy, the rather it is lost: the ends bound all between them.
         least, most = (high[0], low[1], high[2]), (low[0], high[1], low[2])
-        return self._is_broken(*least, alarmed) == self._is_broken(*most, alarmed)
+        return self._is_broken(*least, warned) == self._is_broken(*most, warned)
 
-    def _is_broken(self, clean: float, fgsm: float, pgd: float, alarmed: bool) -> bool:
+    def _is_broken(self, clean: float, fgsm: float, pgd: float, warned: bool) -> bool:
         lost = self.best >= self.floor and pgd < self.threshold and fgsm - pgd > self.config.gap
         helped = fgsm - clean > self.config.gap
-        return lost or ((helped or alarmed) and self._resists_one_step(fgsm, pgd))
+        return lost or ((helped or warned) and self._resists_one_step(fgsm, pgd))
 
     def _resists_one_step(self, fgsm: float, pgd: float) -> bool:
         return pgd < self.config.drop * fgsm and fgsm - pgd > self.config.gap
@@ -114,13 +114,13 @@ class BreakpointCriterion:
         back = pgd >= min(1.5 * self.config.drop, 1.0) * self.best
         return back and not self._resists_one_step(fgsm, pgd)
 
-    def update(self, iteration: int, result: ProbeResult, *, alarmed: bool = False) -> Finding:
+    def update(self, iteration: int, result: ProbeResult, *, warned: bool = False) -> Finding:
         """Take in a probe.
 
         Args:
             iteration: of the network probed.
             result: of the probe.
-            alarmed: as in `is_broken`.
+            warned: as in `is_broken`.
 
         Returns:
             What it says. After "breaks" the caller dates the breakpoint and calls `record_breakpoint`.
@@ -130,19 +130,19 @@ class BreakpointCriterion:
                 return "broken"
             self.broken_at = None
             return "recovers"
-        if self.is_broken(result, alarmed=alarmed):
+        if self.is_broken(result, warned=warned):
             return "breaks"
         if result.complete and result.pgd > self.best:  # the best of many small samples would be too good
             self.best, self.best_iteration, self.best_robust = result.pgd, iteration, result.robust
         return "intact"
 
     def record_breakpoint(self, iteration: int) -> None:
-        """Robustness broke at this iteration."""
+        """Note that robustness was lost at this iteration."""
         self.broken_at = iteration
         self.breakpoints += 1
 
     def clear_breakpoint(self) -> None:
-        """The network was put back to weights from before the breakpoint."""
+        """Note that the network was put back to weights from before the breakpoint."""
         self.broken_at = None
 
     def verdict(self, last: ProbeResult, train: ProbeResult) -> Verdict:

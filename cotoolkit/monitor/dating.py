@@ -1,4 +1,4 @@
-"""From a probe that found robustness broken back to the iteration of the breakpoint, by replaying the run.
+"""From a probe that found robustness lost back to the iteration of the breakpoint, by replaying the run.
 
 Accuracy near the threshold goes up and down from one iteration to the next, so there is not one crossing. Bisection
 finds one of them; around it every iteration is probed, and the first crossing, the one that lasts, and an interval that
@@ -14,8 +14,8 @@ from cotoolkit.monitor.core import Breakpoint
 from cotoolkit.monitor.criterion import BreakpointCriterion
 
 WINDOW = 16
-"""Iterations in a row that have to be intact before a crossing for it to be the first, and broken after one for it to
-last (ours)."""
+"""Iterations in a row that have to be robust before a crossing for it to be the first, and not robust after one for it
+to last (ours)."""
 
 
 class Replayable(Protocol):
@@ -41,7 +41,7 @@ class Replayable(Protocol):
 
 
 class Past:
-    """The iterations between the last good probe and a broken one, each probed once at most.
+    """The iterations between the last good probe and one that found robustness lost, each probed once at most.
 
     Args:
         trainer: is moved about.
@@ -94,7 +94,7 @@ class Past:
         """Bisect an interval of iterations at whose end a condition holds.
 
         Args:
-            condition: judges a probe.
+            condition: says of a probe whether it holds.
             low: before the interval.
             high: its end.
             width: of the interval that is wanted, at most.
@@ -119,20 +119,20 @@ def date(
 
     Args:
         trainer: at iteration `detected`.
-        criterion: says what is broken.
+        criterion: says at which probes robustness is lost.
         good: the iteration of the last good probe, and the snapshot there.
-        detected: the iteration of the probe that found robustness broken.
+        detected: the iteration of the probe that found robustness lost.
         result: that probe.
 
     Returns:
         The dates, with the trainer's snapshots one iteration before `iteration`, and at `sustained` or `detected`.
-        `iteration` is the first iteration that the probe finds broken after `WINDOW` that it finds intact (or as many
-        as there are since the last good probe). From `sustained` on every probe finds it broken, of the `WINDOW`
-        iterations that follow (or of all to the end of the run), and of those probed from there to `detected`. It is
-        None where no such crossing begins by `WINDOW` iterations after `detected`; so up to twice as many beyond it are
-        probed, and `sustained` and `latest` may lie there. `earliest` is the first iteration at which the 95 %
-        intervals of the probe's accuracies leave room for a breakpoint. `latest` is the first one from `sustained` on
-        at which they leave room for nothing else; if there is none, the last one that was looked at.
+        `iteration` is the first iteration that the probe finds without robustness after `WINDOW` that it finds with it
+        (or as many as there are since the last good probe). From `sustained` on every probe finds it lost, of the
+        `WINDOW` iterations that follow (or of all to the end of the run), and of those probed from there to
+        `detected`. It is None where no such crossing begins by `WINDOW` iterations after `detected`; so up to twice as
+        many beyond it are probed, and `sustained` and `latest` may lie there. `earliest` is the first iteration at
+        which the 95 % intervals of the probe's accuracies leave room for a breakpoint. `latest` is the first one from
+        `sustained` on at which they leave room for nothing else; if there is none, the last one that was looked at.
     """
     past = Past(trainer, good, detected, result, criterion.decided)
 

@@ -1,4 +1,4 @@
-"""The alarm: what the free signals of the training steps say, before any probe is spent.
+"""The early warning: what the free signals of the training steps say, before any probe is spent.
 
 A rule follows one signal through a statistic, which grows as the signal becomes suspicious, up to a threshold. The
 published rules are here beside ours; `cotoolkit bench-alarm` measures them all.
@@ -97,7 +97,7 @@ class Sigmas:
     """How many standard deviations a value is above the mean of all before it: ELLE-A's rule for the bilinear error.
 
     Args:
-        least: values before the first judgement (ours).
+        least: values before the first answer (ours).
     """
 
     least: int = 32
@@ -140,7 +140,7 @@ class Rule:
 
     Attributes:
         signal: its name, as in `signals.SIGNALS` or a column of a run's metrics.
-        direction: which way it moves when robustness breaks; what falls enters its statistic with the other sign.
+        direction: which way it moves at a breakpoint; what falls enters its statistic with the other sign.
         statistic: in the state before any value.
         threshold: at and beyond which the statistic is suspicious.
     """
@@ -152,7 +152,7 @@ class Rule:
 
 
 PAUSE = 8
-"""Steps after an alarm before the next one: a probe that finds nothing is repeated so often while suspicion lasts."""
+"""Steps after a warning before the next one: a probe that finds nothing is repeated so often while suspicion lasts."""
 
 DEFAULT_RULES: tuple[Rule, ...] = (
     Rule("abnormal_example", "rises", Shift(fast=0.3, slow=0.02), 0.1),
@@ -162,12 +162,12 @@ DEFAULT_RULES: tuple[Rule, ...] = (
 thresholds were chosen on runs with seeds 0 and 1 of that benchmark."""
 
 
-class Alarm:
+class EarlyWarning:
     """Streams the free signals of every step; says when one gives cause for a probe at once, and which.
 
     Args:
         rules: any of which is cause enough.
-        pause: steps after an alarm during which no other is raised.
+        pause: steps after a warning during which no other is given.
     """
 
     def __init__(self, rules: Sequence[Rule] = DEFAULT_RULES, pause: int = PAUSE) -> None:
@@ -177,7 +177,7 @@ class Alarm:
         self.statistics = [copy.deepcopy(rule.statistic) for rule in self.rules]
 
     def update(self, signals: Mapping[str, float]) -> str | None:
-        """Take in one more step; the name of the signal that raises the alarm, or None. nan values are left out."""
+        """Take in one more step; the name of the signal that warns, or None. nan values are left out."""
         cause = None
         for rule, statistic in zip(self.rules, self.statistics, strict=True):
             value = signals.get(rule.signal, math.nan)

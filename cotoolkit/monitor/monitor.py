@@ -33,7 +33,7 @@ from cotoolkit.models.wrapped import Autocast, WrappedModel, input_statistics, u
 from cotoolkit.monitor.actions import Action, actions_by_event
 from cotoolkit.monitor.config import MonitorConfig
 from cotoolkit.monitor.core import Breakpoint, Event, EventKind, MonitorCore
-from cotoolkit.monitor.early_warning import Alarm
+from cotoolkit.monitor.early_warning import EarlyWarning
 from cotoolkit.monitor.loggers import MetricsLogger, MonitorLog
 from cotoolkit.monitor.step_buffer import StepBuffer
 from cotoolkit.monitor.weight_history import RestorePoint, WeightHistory, WeightSnapshot, weights_of
@@ -56,9 +56,9 @@ class BreakpointMonitor(StepBuffer, MonitorCore[RestorePoint]):
         norm: of the threat model.
         box: see `threat_model.Box`; "none" for images that leave [0, 1].
         mean: for a model that takes normalised input: the mean per channel that it was made with, in [0, 1] units.
-        std: likewise.
+        std: the standard deviation per channel that it was made with, in [0, 1] units; with `mean`.
         bounds: range of the model's input and of `points`, where it is not [0, 1] and there is no mean.
-        config: when to probe, and what counts as broken; by default as in a run of the engine.
+        config: when to probe, and what counts as robustness lost; by default as in a run of the engine.
         optimizer: whose state a rescue rolls back with the weights. Its learning rate stays as it is.
         method: what `attack` does until a rescue.
         on: actions by event, such as `{"breakpoint": [Save("folder"), Rescue()]}`, done in order.
@@ -181,7 +181,7 @@ class BreakpointMonitor(StepBuffer, MonitorCore[RestorePoint]):
         return watched.to_input(pixels + attacked.delta)
 
     def probe(self) -> ProbeResult:
-        """Probe all points now, whatever the schedule says, and judge the result; for the end of a loop."""
+        """Probe all points now, whatever the schedule says, and decide on the result; for the end of a loop."""
         return self._probe_now(self._read_signals(), scheduled=True)
 
     def rescue(self, method: AttackMethod | None) -> None:
@@ -198,7 +198,7 @@ class BreakpointMonitor(StepBuffer, MonitorCore[RestorePoint]):
         self.good.restore(self.network, self.optimizer)
         self._forget()  # by-products of the weights that are gone
         self.criterion.clear_breakpoint()
-        self.alarm = Alarm()
+        self.early_warning = EarlyWarning()
         self.history.restart(WeightSnapshot(self.iteration, self.good.snapshot.weights))
         self.method = method
         self.rescues += 1
@@ -220,7 +220,7 @@ class BreakpointMonitor(StepBuffer, MonitorCore[RestorePoint]):
             "should_stop": self.should_stop,
             "method": None if self.method is None else METHODS.dump(self.method),
             "judge": self.criterion.state(),
-            "alarm": self.alarm.state(),
+            "alarm": self.early_warning.state(),
             "good": None if self.good is None else self.good.state(),
             "events": [asdict(event) for event in self.events],
         }
@@ -233,7 +233,7 @@ class BreakpointMonitor(StepBuffer, MonitorCore[RestorePoint]):
         method = state["method"]
         self.method = None if method is None else cast("AttackMethod", METHODS.parse(method))
         self.criterion.load_state(state["judge"])
-        self.alarm.load_state(state["alarm"])
+        self.early_warning.load_state(state["alarm"])
         self.good = None if state["good"] is None else RestorePoint.of_state(state["good"])
         self.history = WeightHistory()
         self.bracket = self.last_probe = None
@@ -241,7 +241,7 @@ class BreakpointMonitor(StepBuffer, MonitorCore[RestorePoint]):
         self.events = [Event(**{**event, "probe": ProbeResult(**event["probe"])}) for event in state["events"]]
 
     def _read_signals(self) -> str | None:
-        """Compute and log the signals of the latest iterations; the name of one that raises the alarm."""
+        """Compute and log the signals of the latest iterations; the name of one that warns."""
         raised = None
         for iteration, signals in self._signals():
             shared = all_reduce_mean(signals, device_of(self.network))
@@ -250,9 +250,9 @@ class BreakpointMonitor(StepBuffer, MonitorCore[RestorePoint]):
         return raised
 
     def _probe_now(self, raised: str | None, *, scheduled: bool) -> ProbeResult:
-        """Probe, judge, tell and act."""
-        alarmed = raised is not None
-        self.last_probe = result = self._measure(enough=self.enough(scheduled=scheduled, alarmed=alarmed))
+        """Probe, decide, tell and act."""
+        warned = raised is not None
+        self.last_probe = result = self._measure(enough=self.enough(scheduled=scheduled, warned=warned))
         if result.complete:
             self._log.write(result.metrics(), self.iteration)
         if raised:
@@ -260,24 +260,24 @@ class BreakpointMonitor(StepBuffer, MonitorCore[RestorePoint]):
             self.tell(Event("warning", self.iteration, self.iteration, result, signal=raised))
             if self.rescues > rescues:  # by an action: the probe was of weights that are gone
                 return result
-        self.on_probe(self.iteration, result, alarmed=alarmed)
+        self.on_probe(self.iteration, result, warned=warned)
         return result
 
     @override
-    def _date(self, iteration: int, result: ProbeResult, alarmed: bool) -> Breakpoint:
-        enough = self.enough(scheduled=False, alarmed=alarmed)
+    def _date(self, iteration: int, result: ProbeResult, warned: bool) -> Breakpoint:
+        enough = self.enough(scheduled=False, warned=warned)
 
         def broken(past: WeightSnapshot) -> bool:
-            return self.criterion.is_broken(self._measure(past.weights, enough), alarmed=alarmed)
+            return self.criterion.is_broken(self._measure(past.weights, enough), warned=warned)
 
         found = self.history.date(self.snapshot(), broken)
         self.bracket = found.before, found.after
         return found
 
     @override
-    def _keep_good(self, iteration: int, result: ProbeResult, alarmed: bool) -> None:
+    def _keep_good(self, iteration: int, result: ProbeResult, warned: bool) -> None:
         # Weights under suspicion are nothing to go back to: catastrophic overfitting may have begun.
-        if result.pgd >= self.criterion.threshold and not alarmed:
+        if result.pgd >= self.criterion.threshold and not warned:
             self.good = RestorePoint.of(self.snapshot(), self.optimizer)
             self.history.restart(self.good.snapshot)
 

@@ -1,7 +1,7 @@
 """The engine's monitor: watches a run that can be replayed, and dates its breakpoint to the iteration.
 
 Free signals are read from every step. A probe (clean, FGSM and PGD accuracy and gradient alignment on fixed held-out
-points) runs at an interval, and at once when the alarm gives cause for it. When a probe finds robustness broken, the
+points) runs at an interval, and at once when the early warning calls for it. When a probe finds robustness lost, the
 monitor goes back to the last good snapshot, replays the iterations since, and dates the breakpoint (`dating`).
 
 For a training loop that cannot be replayed there is `cotoolkit.monitor.monitor`.
@@ -21,9 +21,9 @@ Start = tuple[int, Any]
 
 
 class ReplayMonitor(MonitorCore[Start]):
-    """Decides when to probe, and when robustness broke.
+    """Decides when to probe, and when robustness was lost.
 
-    The engine can replay, so it takes no alarm for evidence: `on_probe` is called without `alarmed`.
+    The engine can replay, so it takes no warning for evidence: `on_probe` is called without `warned`.
 
     Args:
         trainer: is moved about for dating, and left in the state it came in.
@@ -37,7 +37,7 @@ class ReplayMonitor(MonitorCore[Start]):
         self._start: Start | None = None
 
     def begin(self) -> None:
-        """Take in the state before the first iteration: a network may be broken at its first probe."""
+        """Take in the state before the first iteration: a network may have lost its robustness by its first probe."""
         self._start = 0, self.trainer.snapshot()
 
     def will_date(self, result: ProbeResult) -> bool:
@@ -48,7 +48,7 @@ class ReplayMonitor(MonitorCore[Start]):
         """What a resumed run needs, as JSON data; the good snapshot is kept beside it by the trainer."""
         return {
             **self.criterion.state(),
-            "alarm": self.alarm.state(),
+            "alarm": self.early_warning.state(),
             "good_iteration": self.good[0] if self.good else None,
         }
 
@@ -60,13 +60,13 @@ class ReplayMonitor(MonitorCore[Start]):
             good: the snapshot that belongs to its `good_iteration`.
         """
         self.criterion.load_state(state)
-        self.alarm.load_state(state["alarm"])
+        self.early_warning.load_state(state["alarm"])
         self.good = None if state["good_iteration"] is None else (state["good_iteration"], good)
 
-    def _date(self, iteration: int, result: ProbeResult, alarmed: bool) -> Breakpoint:
+    def _date(self, iteration: int, result: ProbeResult, warned: bool) -> Breakpoint:
         good = self.good or self._start
         assert good is not None  # `begin` was called
         return date(self.trainer, self.criterion, good, iteration, result)
 
-    def _keep_good(self, iteration: int, result: ProbeResult, alarmed: bool) -> None:
+    def _keep_good(self, iteration: int, result: ProbeResult, warned: bool) -> None:
         self.good, self._start = (iteration, self.trainer.snapshot()), None

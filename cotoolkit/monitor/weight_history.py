@@ -75,12 +75,12 @@ class WeightHistory:
         """Date a breakpoint as closely as the snapshots kept allow.
 
         Args:
-            present: the network now, which is broken.
-            broken: judges a snapshot; asked about each but the first one, which counts as intact.
+            present: the network now, whose robustness is lost.
+            broken: says of a snapshot whether its robustness is lost; asked about each but the first one, whose is not.
 
         Returns:
-            The dates, with the last intact snapshot before the first crossing, and the first of those that are all
-            broken. The two crossings lie between the snapshots.
+            The dates, with the last robust snapshot before the first crossing, and the first from which on none is
+            robust. The two crossings lie between the snapshots.
         """
         line = [kept for kept in self.snapshots if kept.iteration < present.iteration] + [present]
         states = [False, *map(broken, line[1:-1]), True]

@@ -20,7 +20,7 @@ Decay = Annotated[float, Ge(0), Lt(1)]
 """What a running mean keeps of itself from one step to the next."""
 
 State = dict[str, Tensor]
-"""Of one parameter: the tensors that its next update depends on, by name; empty before the first one."""
+"""Type of a parameter's state: the tensors that its next update depends on, by name; empty before the first one."""
 
 
 class ParameterGroup(NamedTuple):

@@ -10,7 +10,7 @@ COLOURS: list[str] = sns.color_palette("colorblind").as_hex()
 """Safe for colour-blind readers; the palette of the static pictures."""
 
 SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "star", "pentagon", "x")
-"""Markers that say the same as the colours."""
+"""Markers of the seeds of a kind of run, so that colour is not all that tells them apart."""
 
 GRID = "#e4e8ee"
 
@@ -37,6 +37,9 @@ def layout(height: int, **more: Any) -> dict[str, Any]:
     Args:
         height: in pixels; the width is the page's.
         more: further fields of the layout.
+
+    Returns:
+        Fields of plotly's layout.
     """
     return {
         "height": height,
@@ -55,7 +58,15 @@ def axis(**more: Any) -> dict[str, Any]:
 
 
 def heading(text: str, top: float) -> dict[str, Any]:
-    """An annotation above a panel whose upper edge is at `top`, in [0, 1] of the chart's height."""
+    """The title of a panel.
+
+    Args:
+        text: what it says.
+        top: upper edge of the panel, in [0, 1] of the chart's height.
+
+    Returns:
+        Fields of plotly's annotation.
+    """
     return {
         "text": text,
         "x": 0,
@@ -82,7 +93,15 @@ class Stack(NamedTuple):
 
     @classmethod
     def of(cls, heights: list[int], gap: int) -> Stack:
-        """Panels of given heights with a gap before each but the first."""
+        """Panels with a gap before each but the first.
+
+        Args:
+            heights: of the panels from the top one down, in pixels.
+            gap: in pixels.
+
+        Returns:
+            The stack, whose height is that of all panels and gaps.
+        """
         total = sum(heights) + gap * (len(heights) - 1)
         domains, top = [], total
         for height in heights:

@@ -1,4 +1,4 @@
-"""The report of one run: what came of it, when it broke, and what every signal did."""
+"""The report of one run: what came of it, its breakpoint, and what every signal did."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ def run_report(folder: RunFolder) -> Report:
 
     Args:
         folder: of a run that has at least a configuration.
+
+    Returns:
+        The report; sections without data are left out.
 
     Raises:
         RunError: a damaged file.
@@ -80,8 +83,8 @@ def _broke(found: Mapping[str, Any]) -> str:
     sustained = detail["sustained"]
     last = ", to and fro" if sustained is None else f", for good at {sustained}" if sustained > iteration else ""
     text = (
-        f"Robustness broke at iteration {iteration}{last} (interval of uncertainty {detail['earliest']} to "
-        f"{detail['latest']}); the alarm came at {detail['detected']}."
+        f"Robustness was lost at iteration {iteration}{last} (interval of uncertainty {detail['earliest']} to "
+        f"{detail['latest']}); a probe found it at {detail['detected']}."
     )
     if detail.get("moved_first"):
         name, moved = min(detail["moved_first"].items(), key=lambda item: item[1])
@@ -100,7 +103,7 @@ def _timeline(
     text = (
         "Accuracies are of probes on held-out training images, at some iterations; the other signals are batch means. "
         + (
-            "The black line is the breakpoint, the first iteration at which the probe finds robustness broken; the "
+            "The black line is the breakpoint, the first iteration at which the probe finds robustness lost; the "
             "grey band is its interval of uncertainty."
             if found
             else "No breakpoint was dated in this run."
@@ -162,7 +165,7 @@ def _moved_first(found: Mapping[str, Any]) -> Section:
             "signal": title_of(name),
             "moved at": moved,
             "iterations ahead": found["iteration"] - moved,
-            "at a break": SIGNALS[name].at_break if name in SIGNALS else "",
+            "at a breakpoint": SIGNALS[name].at_break if name in SIGNALS else "",
             "source": SIGNALS[name].source if name in SIGNALS else "",
         }
         for name, moved in sorted(found["detail"]["moved_first"].items(), key=lambda item: item[1])

@@ -28,7 +28,15 @@ OTHER_EVENT = ("dot", ":", COLOURS[3])
 
 
 def run_views(last: int, breakpoint_iteration: int | None) -> dict[str, tuple[float, float]]:
-    """Ranges of iterations worth going to; none without a breakpoint."""
+    """Ranges of iterations worth going to.
+
+    Args:
+        last: the run's last iteration.
+        breakpoint_iteration: of its first breakpoint; None if it has none.
+
+    Returns:
+        (first, last) iteration by the name of the view; empty without a breakpoint.
+    """
     if breakpoint_iteration is None:
         return {}
     close = (breakpoint_iteration - AROUND, breakpoint_iteration + AROUND)
@@ -42,6 +50,9 @@ def run_chart(panels: Sequence[Panel], events: Sequence[Mapping[str, Any]], last
         panels: at least one.
         events: of the run (`RunFolder.events`).
         last: the run's last iteration.
+
+    Returns:
+        The chart, one y axis per panel, from the top down.
     """
     stack = Stack.of([230, *[92] * (len(panels) - 1)], gap=30)
     chart = go.Figure(layout=layout(stack.height + 130, hovermode="x", hoversubplots="axis", hoverdistance=30))
@@ -68,7 +79,7 @@ def run_chart(panels: Sequence[Panel], events: Sequence[Mapping[str, Any]], last
 
 
 def run_pictures(panels: Sequence[Panel], events: Sequence[Mapping[str, Any]], last: int) -> list[Figure]:
-    """The same for print: on the left the whole run, on the right the iterations around its first breakpoint, if any.
+    """The timeline for print: on the left the whole run, on the right what is around its first breakpoint, if any.
 
     A picture has at most `A_PICTURE` panels, so that each fits a printed page at its own size.
 
@@ -76,6 +87,9 @@ def run_pictures(panels: Sequence[Panel], events: Sequence[Mapping[str, Any]], l
         panels: at least one.
         events: of the run (`RunFolder.events`).
         last: the run's last iteration.
+
+    Returns:
+        The pictures, the first panels first.
     """
     parts = -(-len(panels) // A_PICTURE)
     size = -(-len(panels) // parts)
@@ -83,7 +97,7 @@ def run_pictures(panels: Sequence[Panel], events: Sequence[Mapping[str, Any]], l
 
 
 def _picture(panels: Sequence[Panel], events: Sequence[Mapping[str, Any]], last: int) -> Figure:
-    ranges = list(run_views(last, _first_break(events)).values()) or [(0.0, float(last))]
+    ranges = list(run_views(last, _first_breakpoint(events)).values()) or [(0.0, float(last))]
     heights = [1.4 if len(panel.series) > 1 else 0.8 for panel in panels]
     with mpl.rc_context({**STYLE, "axes.titlesize": 8, "xtick.labelsize": 7, "ytick.labelsize": 7}):
         figure = Figure(figsize=(7.5, sum(heights) + 1.0), layout="constrained")
@@ -178,5 +192,5 @@ def _mark(axes: Axes, events: Sequence[Mapping[str, Any]]) -> None:
             axes.axvspan(event["detail"]["earliest"], event["detail"]["latest"], color="0.5", alpha=0.18, lw=0)
 
 
-def _first_break(events: Sequence[Mapping[str, Any]]) -> int | None:
+def _first_breakpoint(events: Sequence[Mapping[str, Any]]) -> int | None:
     return next((int(event["iteration"]) for event in events if event["kind"] == "breakpoint"), None)

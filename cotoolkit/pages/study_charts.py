@@ -9,13 +9,15 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from cotoolkit.pages.chart_style import COLOURS, SYMBOLS, Stack, axis, heading, layout
-from cotoolkit.plotting.columns import axis_name, kind_name, number
+from cotoolkit.plotting.columns import SHARE_OF_CO, axis_name, kind_name, number
 
 Scale = tuple[tuple[float, str], ...]
 
 BLUES: Scale = ((0, "#ffffff"), (1, "#6aaed6"))
+"""Colours of accuracies: darker means more, and dark text stays readable on all of it."""
+
 ORANGES: Scale = ((0, "#ffffff"), (1, "#f4a261"))
-"""Darker means more, whatever the colour, and dark text stays readable on all of it."""
+"""Colours of shares of seeds: darker means more, and dark text stays readable on all of it."""
 
 DRAWN = {"probe_fgsm": ("FGSM", "dash"), "probe_pgd": ("PGD", "solid")}
 
@@ -27,6 +29,9 @@ def runs_chart(table: pd.DataFrame, metrics: pd.DataFrame, by: Sequence[str]) ->
         table: one row per run (`cotoolkit.runs.tables.run_table`).
         metrics: one row per run, iteration and signal (`cotoolkit.runs.tables.metric_table`).
         by: columns of `table` that tell kinds of runs apart.
+
+    Returns:
+        The chart, one y axis per kind, from the top down.
     """
     kinds = list(table.groupby(list(by), dropna=False))
     most = max(len(runs) for _, runs in kinds)
@@ -41,8 +46,8 @@ def runs_chart(table: pd.DataFrame, metrics: pd.DataFrame, by: Sequence[str]) ->
         height = {"maxheight": (domain[1] - domain[0])}
         chart.update_layout({f"legend{suffix}": {**looks, **height}})
         chart.update_layout({f"yaxis{suffix}": axis(domain=domain, range=[-0.04, 1.04], tickformat=".0%", nticks=5)})
-        broken = int(runs["breakpoint"].notna().sum())
-        titles.append(heading(f"{kind_name(by, key)}: {broken} of {len(runs)} break", domain[1]))
+        dated = int(runs["breakpoint"].notna().sum())
+        titles.append(heading(f"{kind_name(by, key)}: breakpoint in {dated} of {len(runs)}", domain[1]))
         for position, (_, run) in enumerate(runs.iterrows()):
             chart.add_traces(_traces(run, lines, suffix, position))
     lowest = "y" if len(kinds) == 1 else f"y{len(kinds)}"
@@ -51,7 +56,9 @@ def runs_chart(table: pd.DataFrame, metrics: pd.DataFrame, by: Sequence[str]) ->
 
 
 def phase_chart(table: pd.DataFrame, *, x: str, y: str, by: str | None, accuracy: str) -> go.Figure:
-    """Heat maps over two settings: mean accuracy, and the share of seeds that collapsed; values stand in the cells.
+    """Heat maps over two settings: mean accuracy, and the share of seeds that overfit catastrophically.
+
+    Values stand in the cells.
 
     Args:
         table: one row per finished run.
@@ -59,11 +66,14 @@ def phase_chart(table: pd.DataFrame, *, x: str, y: str, by: str | None, accuracy
         y: column of the vertical axis.
         by: column with a pair of heat maps for each of its values; None draws one pair.
         accuracy: the evaluation protocol of the first map of each pair.
+
+    Returns:
+        The chart, one map below the other; shares in [0, 1].
     """
     done = table.assign(collapsed=table["collapsed"].astype(float))
     columns, rows = sorted(done[x].unique()), sorted(done[y].unique())
     kinds = [(str(kind), runs) for kind, runs in done.groupby(by)] if by else [("", done)]
-    measures = ((accuracy, f"{accuracy.upper()} accuracy, mean", BLUES), ("collapsed", "seeds collapsed", ORANGES))
+    measures = ((accuracy, f"{accuracy.upper()} accuracy, mean", BLUES), ("collapsed", SHARE_OF_CO, ORANGES))
     panels = [(kind, runs, *measure) for kind, runs in kinds for measure in measures]
     stack = Stack.of([36 * len(rows) + 10] * len(panels), gap=56)
     chart = go.Figure(

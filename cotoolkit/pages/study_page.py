@@ -1,4 +1,4 @@
-"""The report of a study: its question, verdicts counted, the runs, when each broke, and where in the grid."""
+"""The report of a study: its question, verdicts counted, the runs, and when and where robustness is lost."""
 
 from __future__ import annotations
 
@@ -28,6 +28,9 @@ def study_report(study: Study, root: Path | str) -> Report:
         study: what was asked.
         root: folder of run folders and studies.
 
+    Returns:
+        The report: runs, timelines, and a phase diagram where there is a PGD accuracy.
+
     Raises:
         RunError: no run of the study has been started, or a damaged file.
     """
@@ -52,7 +55,7 @@ def _lead(study: Study, table: pd.DataFrame, by: list[str]) -> str:
     unfinished = [f"{count} {state}" for state, count in Counter(table.loc[table["verdict"] == "", "state"]).items()]
     open_ones = [*unfinished, *([f"{missing} not started"] if missing else [])]
     kinds = [
-        f"{kind_name(by, key)}: {int(runs['breakpoint'].notna().sum())} of {len(runs)} broke"
+        f"{kind_name(by, key)}: breakpoint in {int(runs['breakpoint'].notna().sum())} of {len(runs)}"
         for key, runs in done.groupby(by, dropna=False)
     ]
     parts = [
@@ -75,7 +78,7 @@ def _runs(table: pd.DataFrame, by: list[str]) -> Section:
     return Section(
         "runs",
         "Runs",
-        "One row per run: the settings that vary, the first broken iteration with its interval of uncertainty, and "
+        "One row per run: the settings that vary, the breakpoint with its interval of uncertainty, and "
         "accuracies on the test set. The study's table has all settings and the intervals of the accuracies; cotoolkit "
         "report IDENTITY writes a run's own page.",
         table=shown,
@@ -89,7 +92,7 @@ def _timelines(table: pd.DataFrame, metrics: pd.DataFrame, by: list[str]) -> lis
     return [
         Section(
             "timeline" if len(parts) == 1 else f"timeline-{number}",
-            "When robustness breaks" + ("" if len(parts) == 1 else f" ({number} of {len(parts)})"),
+            "When robustness is lost" + ("" if len(parts) == 1 else f" ({number} of {len(parts)})"),
             "Accuracy of probes on held-out training images. Dashed: FGSM; solid: PGD; black vertical lines: "
             "breakpoints. In the interactive chart a click on a run's name in the legend hides or shows it, a double "
             "click shows it alone.",
@@ -110,11 +113,10 @@ def _phase(table: pd.DataFrame, study: Study) -> list[Section]:
     return [
         Section(
             "phase",
-            "Where robustness breaks",
-            "Means over the runs of a cell; empty cells have no run. Collapsed: the verdict is catastrophic "
-            "overfitting.",
+            "Where robustness is lost",
+            "Means over the runs of a cell; empty cells have no run. CO: the verdict is catastrophic overfitting.",
             phase_diagram(done, **axes._asdict(), accuracy=protocol)[0],
-            "Heat maps of mean PGD accuracy and of the share of runs that collapsed, values written in the cells",
+            "Heat maps of mean PGD accuracy and of the share of runs that overfit catastrophically, with values",
             chart=phase_chart(done, **axes._asdict(), accuracy=protocol),
         )
     ]

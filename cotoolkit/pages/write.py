@@ -93,7 +93,15 @@ class Report:
 
 
 def write_report(report: Report, folder: Path | str) -> Path:
-    """Write all files of a report; returns the page's path."""
+    """Write a report: its page, and beside it every picture (SVG, PNG) and every table (CSV, Parquet).
+
+    Args:
+        report: what it says.
+        folder: made if missing.
+
+    Returns:
+        Path of the page, `report.html`.
+    """
     folder = Path(folder)
     tables = {section.name: section.table for section in report.sections if section.table is not None}
     for name, table in {**report.data, **tables}.items():

@@ -11,6 +11,9 @@ import pandas as pd
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import format_number
 
+SHARE_OF_CO = "CO, share of seeds"
+"""Title of the column `collapsed`, averaged over runs; CO is catastrophic overfitting."""
+
 
 def require_columns(table: pd.DataFrame, columns: Sequence[str]) -> None:
     """Refuse a table that cannot be drawn.

@@ -1,4 +1,4 @@
-"""Where robustness breaks: heat maps over the grid of a study's settings."""
+"""Where robustness is lost: heat maps over the grid of a study's settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.plotting.columns import axis_name, number, require_columns
+from cotoolkit.plotting.columns import SHARE_OF_CO, axis_name, number, require_columns
 from cotoolkit.plotting.style import STYLE
 from cotoolkit.runs.tables import varying
 
@@ -27,7 +27,7 @@ class PhaseAxes(NamedTuple):
 def phase_diagram(
     table: pd.DataFrame, *, x: str = "beta", y: str = "epsilon", by: str | None = "method", accuracy: str = "pgd-50"
 ) -> tuple[Figure, list[Axes]]:
-    """Heat maps over a grid of settings: mean PGD accuracy, and the share of seeds that collapsed.
+    """Heat maps over a grid of settings: mean PGD accuracy, and the share of seeds that overfit catastrophically.
 
     Cells without a run stay empty. Both colour scales run from 0 to 1, so that pictures of different studies compare.
 
@@ -50,7 +50,7 @@ def phase_diagram(
         raise ConfigError("no finished run to draw")
     columns, rows = sorted(done[x].unique()), sorted(done[y].unique())
     kinds = list(done.groupby(by)) if by else [("", done)]
-    panels = ((accuracy, f"{accuracy.upper()} accuracy, mean", "cividis"), ("collapsed", "seeds collapsed", "rocket_r"))
+    panels = ((accuracy, f"{accuracy.upper()} accuracy, mean", "cividis"), ("collapsed", SHARE_OF_CO, "rocket_r"))
     with mpl.rc_context({**STYLE, "axes.grid": False}):
         size = (2 * (0.75 * len(columns) + 1.5), len(kinds) * (0.55 * len(rows) + 1.0) + 0.4)
         figure = Figure(figsize=size, layout="constrained")

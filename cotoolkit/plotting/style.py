@@ -46,7 +46,7 @@ PAPER_STYLE: dict[Any, Any] = {
     "pdf.fonttype": 42,  # embeds the fonts
     "svg.fonttype": "path",  # outlines them
 }
-"""The same for pictures that are printed: 8 pt type."""
+"""`STYLE` for pictures that are printed: 8 pt type."""
 
 COLUMN, PAGE = 3.3, 6.8
 """Widths in inches: of a paper's column, and of its page."""

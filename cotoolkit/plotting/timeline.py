@@ -1,4 +1,4 @@
-"""When robustness breaks: the course of a study's runs, with their breakpoints."""
+"""When robustness is lost: the course of a study's runs, with their breakpoints."""
 
 from __future__ import annotations
 
@@ -87,5 +87,5 @@ def _mark_breakpoint(axis: Axes, run: pd.Series) -> None:
 
 
 def _panel_title(by: Sequence[str], key: object, runs: pd.DataFrame) -> str:
-    broken = runs["breakpoint"].notna().sum()
-    return f"{kind_name(by, key)}\n{broken} of {len(runs)} break"
+    dated = runs["breakpoint"].notna().sum()
+    return f"{kind_name(by, key)}\nbreakpoint in {dated} of {len(runs)}"

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from cotoolkit.config import RunConfig
 
-COLLAPSED = "catastrophic overfitting"
+CATASTROPHIC_OVERFITTING = "catastrophic overfitting"
+"""The verdict of which the column `collapsed` says whether it was reached."""
 
 DATES = ("sustained", "earliest", "latest")
 """What a run knows of its breakpoint besides the iteration of the first crossing; see `core.Breakpoint`."""
@@ -58,7 +59,11 @@ def result_of(folder: RunFolder) -> dict[str, Any]:
         result = folder.result()
     except RunError:
         return {**row, "state": "failed"}
-    row |= {"verdict": result["verdict"], "collapsed": result["verdict"] == COLLAPSED, "seconds": result["seconds"]}
+    row |= {
+        "verdict": result["verdict"],
+        "collapsed": result["verdict"] == CATASTROPHIC_OVERFITTING,
+        "seconds": result["seconds"],
+    }
     row |= {"iterations": result["iterations"], "best_iteration": result["best_iteration"]}
     if result["breakpoint"]:
         detail = result["breakpoint"]["detail"]
@@ -80,7 +85,7 @@ def run_table(folders: Iterable[RunFolder]) -> pd.DataFrame:
 
 
 def configured_table(runs: Iterable[tuple[RunFolder, RunConfig]]) -> pd.DataFrame:
-    """As `run_table`, for runs whose configurations are known."""
+    """The table of `run_table`, for runs whose configurations are known."""
     import pandas as pd
 
     rows = [({"run": f.path.name}, settings_of(config), result_of(f)) for f, config in runs]

@@ -1,6 +1,6 @@
 """Whether the gradient can be trusted: signals of gradient masking, and of attacks that grow weaker when given more.
 
-None has a direction at the break of single-step training: they tell other failures of the attack from it.
+None has a direction at the breakpoint of single-step training: they tell other failures of the attack from it.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from interventions.frequency import dct2, frequency_radius
 def perturbation_alignment(fgsm_delta: Tensor, pgd_delta: Tensor) -> Tensor:
     """Cosine between the FGSM and the PGD-10 perturbation of a sample.
 
-    They saw it fall from 0.8 to 0.05 at the break. The cost is that of PGD-10; FGSM is its first gradient.
+    They saw it fall from 0.8 to 0.05 at the breakpoint. The cost is that of PGD-10; FGSM is its first gradient.
 
     >>> import torch
     >>> perturbation_alignment(torch.tensor([[1.0, 0.0]]), torch.tensor([[-2.0, 0.0]]))

@@ -1,4 +1,4 @@
-"""What is known about each signal, filed once: its name for people, its unit, its cost, and what it does at a break."""
+"""What is known about each signal, filed once: its title, its unit, its cost, and what it does at a breakpoint."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FREE = Cost(0, 0)
 
 @dataclass(frozen=True)
 class SignalInfo:
-    """What is known about a signal; tables, timelines, the alarm's benchmark and the diagnosis all read it here.
+    """What is known about a signal; tables, timelines, `bench-alarm` and the diagnosis all read it here.
 
     Attributes:
         name: as in tables and files: that of its function.

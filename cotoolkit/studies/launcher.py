@@ -154,7 +154,7 @@ def _cause(exits: Sequence[int | None]) -> str:
 
 
 _updates: multiprocessing.Queue[Update]
-"""Of a worker process: the way to the process that displays."""
+"""The way from a worker process to the process that displays."""
 
 
 def _prepare(updates: multiprocessing.Queue[Update]) -> None:

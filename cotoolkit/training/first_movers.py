@@ -14,10 +14,10 @@ GAP_STEPS = 50
 """Iterations between that window and the breakpoint, in which a signal may move ahead of it (ours)."""
 
 MIN_DEVIATIONS = 5.0
-"""Robust standard deviations that count as movement (ours) ..."""
+"""Robust standard deviations from the baseline that a value in movement has at least (ours)."""
 
 MIN_CONSECUTIVE = 3
-"""... when that many values in a row show it (ours)."""
+"""Values in a row at that distance that make a movement (ours)."""
 
 MIN_STD = 1e-3
 """Least standard deviation assumed, absolute and as a share of the median: rounding noise is no movement (ours)."""
@@ -34,7 +34,7 @@ def first_movement(
     Args:
         iterations: (N,), increasing.
         values: (N,), nan where unknown.
-        breakpoint_iteration: where robustness broke.
+        breakpoint_iteration: where robustness was lost.
         direction: which way the signal moves at a breakpoint.
 
     Returns:
@@ -61,7 +61,7 @@ def first_movements(metrics: Metrics, breakpoint_iteration: int) -> dict[str, in
 
     Args:
         metrics: of a run.
-        breakpoint_iteration: where robustness broke.
+        breakpoint_iteration: where robustness was lost.
 
     Returns:
         The iteration of each signal that moved, by name, the earliest first.

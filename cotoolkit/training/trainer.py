@@ -191,7 +191,7 @@ class Trainer:
         if not (finite and self._has_finite_weights()):
             self._finish(recorder, "diverged", {})
             return
-        if probe is None:  # resumed after the last iteration, which the monitor has judged already
+        if probe is None:  # resumed after the last iteration, which the monitor has decided on already
             probe = self.measure()
         report(Progress(self.iteration, self.total, probe, "evaluating"))
         verdict = self.monitor.criterion.verdict(probe, self.train_probe.measure(self.module))
@@ -232,7 +232,7 @@ class Trainer:
         return finite, warning
 
     def _probe(self, recorder: Recorder, signal: str | None, report: Report, *, scheduled: bool) -> ProbeResult:
-        """Probe, let the monitor judge, and record what it says."""
+        """Probe, let the monitor decide, and record what it says."""
         now, told = self.iteration, len(self.monitor.events)
         probe = self.measure(self.monitor.enough(scheduled=scheduled))
         recorder.add_probe(now, probe)

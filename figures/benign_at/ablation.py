@@ -10,15 +10,13 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import ClaimResult
-from analyses.core.runner import StudyRunner
-from analyses.memorisation.effects import Accuracies
+from analyses.core.study import Findings
+from analyses.memorisation.claims import CLAIMS as QUESTIONS
+from analyses.memorisation.plan import MemorisationPlan
+from analyses.memorisation.results import Accuracies
 from cotoolkit.plotting.style import BLUE, GREEN, GREY, ORANGE, PAGE
-from cotoolkit.studies.scale import Scale
-from figures.benign_at.plan import found, world_study
-from figures.benign_at.reading import PLAIN, control_claims
+from figures.benign_at.data import PLAIN, PLANTED_RECIPES, in_words, of_main_setting, planted_claims
 from figures.elements import category_axis, new_figure, percent, seed_points, zero_line
-from figures.recipe import Recipe
 
 ARMS = {
     "weights": ("α 4, β 0", GREEN, "o"),
@@ -30,14 +28,18 @@ ARMS = {
     "static": ("static flags", BLUE, "X"),
     "oracle": ("oracle", BLUE, "*"),
 }
-CLAIMS = ("c_permuted", "c_scaled", "c_opposite")
+
+_KEYS = ("c_permuted", "c_scaled", "c_opposite")
+
+CLAIMS = planted_claims(in_words(row for row in QUESTIONS["methods"] if row.claim.key in _KEYS))
+"""Is it the finding of harm that helps?"""
 
 
-def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
+def control_accuracies(findings: Findings[MemorisationPlan]) -> pd.DataFrame:
     """Accuracies on all test images; columns as `accuracy_table`."""
-    table = found(runner).accuracies
+    table = of_main_setting(findings, "accuracies")
     wanted = table["arm"].isin([PLAIN, *ARMS]) & (table["group"] == "all") & (table["kind"] == "adversarial")
-    return table[wanted & (table["event"] != "robust_small")].assign(scale=scale)
+    return table[wanted & (table["event"] != "robust_small")].assign(scale=findings.plan.scale)
 
 
 def draw(data: pd.DataFrame) -> Figure:
@@ -55,17 +57,11 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """Is it the finding of harm that helps?"""
-    return control_claims(data, CLAIMS)
-
-
-RECIPE = Recipe(
-    name="benign_at/ablation",
+RECIPE = PLANTED_RECIPES.recipe(
+    "benign_at/ablation",
     shows="BAT-style weights and discrimination loss, and controls that take the finding of harm away",
     item="T3 of our spec, with its controls",
-    studies={"smoke": world_study()},
-    collect=collect,
+    table=control_accuracies,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

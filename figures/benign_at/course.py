@@ -1,6 +1,6 @@
 """Accuracy over adversarial training, for typical and atypical images apart (F1 of the spec).
 
-The study trains at three quarters of the radius that it evaluates at (see `analyses.memorisation.settings`), so that
+The study trains at three quarters of the radius that it evaluates at (see `analyses.memorisation.plan`), so that
 "robust" asks for more than was trained; half the radius asks for less.
 """
 
@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.claims import ClaimTable, claim
 from analyses.core.measurement import RunMeasurement
 from analyses.core.runner import StudyRunner
+from analyses.memorisation.plan import evenly
 from cotoolkit.data import load, planted_truth
 from cotoolkit.data.image_set import as_float
 from cotoolkit.evaluation.protocol import evaluate
@@ -22,7 +23,7 @@ from cotoolkit.plotting.style import BLUE, PAGE, VERMILION
 from cotoolkit.runs.checkpoints import trained_series
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.scale import Scale
-from figures.benign_at.plan import WORLD, study, watched
+from figures.benign_at.data import PLANTED_PLAN, planted_plan
 from figures.elements import new_figure, percent, seed_band
 from figures.recipe import Recipe
 
@@ -31,24 +32,28 @@ GROUPS = {"typical": (BLUE, "s"), "atypical": (VERMILION, "o")}
 EVENTS = {"clean": "clean accuracy", "robust": "robust accuracy, at ε", "robust_small": "robust accuracy, at ε/2"}
 PARTS = {"train": "-", "test": "--"}
 
+_SETTINGS = PLANTED_PLAN.groups["planted adversarial"].settings
+COURSE_PLAN = planted_plan("course", {"watched": {"keep": evenly(_SETTINGS, 2000, 8)}})
+"""Plain adversarial training with weights kept over its course."""
 
-def accuracies(folder: RunFolder, radii: Mapping[str, float]) -> pd.DataFrame:
+
+def accuracy_course(run: RunFolder, *, radii: Mapping[str, float]) -> pd.DataFrame:
     """Accuracies at the kept iterations of a run on planted data, typical (common) and atypical (rare) images apart.
 
     Args:
-        folder: of the run.
-        radii: of the attack, by column.
+        run: a finished run.
+        radii: of the attack, by column, in the unit of the pixels.
 
     Returns:
         Columns iteration, part (train, test), group, clean, and one per radius.
     """
-    config = folder.config()
+    config = run.config()
     splits = load(config.data, config.seed)
     threat = config.threat
     attacks = {name: (threat.scaled(radius / threat.epsilon), PROTOCOL) for name, radius in radii.items()}
-    kept = folder.kept()
+    kept = run.kept()
     rows = []
-    for iteration, model in zip(kept, trained_series(folder, kept), strict=True):
+    for iteration, model in zip(kept, trained_series(run, kept), strict=True):
         for part, data in (("train", splits.train), ("test", splits.test)):
             images, common = as_float(data.images), planted_truth(data.images).of_kind("common")
             right = {
@@ -63,10 +68,10 @@ def accuracies(folder: RunFolder, radii: Mapping[str, float]) -> pd.DataFrame:
 
 def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per seed, iteration, part and group."""
-    arms = watched()
-    runner.train(study("watched", arms))
-    looks = [RunMeasurement(arm.config, accuracies, {"seed": arm.seed}, {"radii": WORLD.radii}) for arm in arms]
-    return runner.measure(looks).assign(scale=scale)
+    runner.train(COURSE_PLAN.study())
+    radii = PLANTED_PLAN.radii["planted"]
+    wanted = [RunMeasurement(r.config, accuracy_course, {"seed": r.seed}, {"radii": radii}) for r in COURSE_PLAN.runs()]
+    return runner.measure(wanted).assign(scale=scale)
 
 
 def draw(data: pd.DataFrame) -> Figure:
@@ -84,36 +89,43 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """Atypical images are fitted robustly, and stay fragile in the test set."""
-    last = data[data["iteration"] == data["iteration"].max()]
-    robust = last.pivot_table(index="seed", columns=["part", "group"], values="robust")
-    gap = robust["train"] - robust["test"]
-    source = "ours: F1 [R], after finding (a)"
-    return [
-        check(
-            Claim(
-                "fitted", "atypical training images are fitted robustly",
-                "robust accuracy on atypical training images at the end", "above", 0.5, 0.0, source,
-            ),
-            robust["train", "atypical"],
+def _gap(robust: pd.DataFrame) -> pd.Series[float]:
+    atypical, typical = (robust["train", group] - robust["test", group] for group in ("atypical", "typical"))
+    return atypical - typical
+
+
+def robust_at_the_end(data: pd.DataFrame) -> pd.DataFrame:
+    """Robust accuracy at the end of training: a row per seed, columns part and group."""
+    last: pd.DataFrame = data[data["iteration"] == data["iteration"].max()]
+    return last.pivot_table(index="seed", columns=["part", "group"], values="robust")
+
+
+_SOURCE = "ours: F1 [R], after finding (a)"
+
+CLAIMS = ClaimTable(
+    (
+        claim(
+            "fitted", "atypical training images are fitted robustly",
+            "robust accuracy on atypical training images at the end",
+            above=0.5, source=_SOURCE, value=lambda robust: robust["train", "atypical"],
         ),
-        check(
-            Claim(
-                "not_carried_over", "but it carries over to the test set less than for typical images",
-                "robust accuracy, training less test: atypical less typical", "above", 0.0, 0.0, source,
-            ),
-            gap["atypical"] - gap["typical"],
+        claim(
+            "not_carried_over", "but it carries over to the test set less than for typical images",
+            "robust accuracy, training less test: atypical less typical",
+            above=0.0, source=_SOURCE, value=_gap,
         ),
-    ]  # fmt: skip
+    ),
+    read=robust_at_the_end,
+)  # fmt: skip
+"""Atypical images are fitted robustly, and stay fragile in the test set."""
 
 
 RECIPE = Recipe(
     name="benign_at/course",
     shows="Clean and robust accuracy over adversarial training, of typical and of atypical images",
     item="F1 of our spec, on planted data",
-    studies={"smoke": (study("watched", watched()),)},
+    studies={"smoke": (COURSE_PLAN.study(),)},
     collect=collect,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

@@ -7,40 +7,46 @@ data: an existence proof, not evidence about photographs.
 
 from __future__ import annotations
 
-import dataclasses
-
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import ClaimResult
-from analyses.core.runner import StudyRunner
-from analyses.memorisation.answers import finding_a
-from analyses.memorisation.effects import Accuracies
-from analyses.memorisation.settings import MARGIN
+from analyses.core.study import Findings
+from analyses.memorisation.claims import CLAIMS as QUESTIONS
+from analyses.memorisation.plan import MemorisationPlan
+from analyses.memorisation.results import MARGIN, Accuracies
 from cotoolkit.plotting.style import BLUE, GREY, PAGE, VERMILION
-from cotoolkit.studies.scale import Scale
-from figures.benign_at.plan import found, world_study
-from figures.benign_at.reading import PLAIN, asked
+from figures.benign_at.data import PLAIN, PLANTED_RECIPES, in_words, of_main_setting, planted_claims
 from figures.elements import category_axis, new_figure, percent, seed_points, zero_line
-from figures.recipe import Recipe
 
 ARMS = {"without atypical": ("half of the atypical", VERMILION, "o"), "without typical": ("as many typical", BLUE, "s")}
 EVENTS = {"clean": "clean", "robust": "robust,\nat ε", "robust_small": "robust,\nat ε/2"}
 GROUPS = {"linked": "atypical, of the kinds left out", "unlinked": "atypical, of other kinds"}
+HARD = "hard, whatever is left out"
+"""Where it is not known which training images a test image depends on, and so nothing is unlinked."""
+
+_AT_HALF = dict.fromkeys(
+    ("a_robust_small_not_lost", "a_robust_small_not_gained", "a_robust_small_has_room"),
+    "ours: finding (a) at half the radius [R]",
+)
+
+CLAIMS = planted_claims(in_words(QUESTIONS["benefit"], _AT_HALF))
+"""Clean accuracy falls; robust accuracy is equivalent (two one-sided tests), where it has room to fall."""
 
 
-def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
+def benefit_accuracies(findings: Findings[MemorisationPlan]) -> pd.DataFrame:
     """Accuracies of the arms in question; columns as `accuracy_table`."""
-    table = found(runner).accuracies
+    table = of_main_setting(findings, "accuracies")
     wanted = table["arm"].isin([PLAIN, *ARMS]) & table["group"].isin(GROUPS) & (table["kind"] == "adversarial")
-    return table[wanted].assign(scale=scale)
+    return table[wanted].assign(scale=findings.plan.scale)
 
 
 def draw(data: pd.DataFrame) -> Figure:
     """Accuracy lost by leaving images out, by group of test images; the shade is the margin of equivalence."""
     read = Accuracies(data)
-    figure, axes = new_figure(PAGE, 2.6, 1, 2, sharey=True)
-    for axis, (group, title) in zip(axes, GROUPS.items(), strict=True):
+    groups = GROUPS if "unlinked" in set(data["group"]) else {"linked": HARD}
+    figure, axes = new_figure(PAGE, 2.6, 1, len(groups), sharey=True, squeeze=False)
+    axes = axes[0]
+    for axis, (group, title) in zip(axes, groups.items(), strict=True):
         axis.axhspan(-MARGIN, MARGIN, color=GREY, alpha=0.25, lw=0)
         zero_line(axis)
         for side, (arm, (name, colour, marker)) in enumerate(ARMS.items()):
@@ -59,23 +65,11 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """Clean accuracy falls; robust accuracy is equivalent (two one-sided tests), where it has room to fall."""
-    return [_at_half(result) if "small" in result.claim.key else result for result in asked(data, finding_a)]
-
-
-def _at_half(result: ClaimResult) -> ClaimResult:
-    """Half the radius is a question of ours."""
-    source = "ours: finding (a) at half the radius [R]"
-    return dataclasses.replace(result, claim=dataclasses.replace(result.claim, source=source))
-
-
-RECIPE = Recipe(
-    name="benign_at/finding_a",
+RECIPE = PLANTED_RECIPES.recipe(
+    "benign_at/finding_a",
     shows="What atypical training images buy on atypical test images: clean accuracy, and robust accuracy",
     item="F2 of our spec: finding (a) of the abstract",
-    studies={"smoke": world_study()},
-    collect=collect,
+    table=benefit_accuracies,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

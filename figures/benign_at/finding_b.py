@@ -7,21 +7,16 @@ planted data also exactly those known to harm, or not to.
 
 from __future__ import annotations
 
-import functools
-
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import ClaimResult
-from analyses.core.runner import StudyRunner
-from analyses.memorisation.answers import finding_b
-from analyses.memorisation.effects import Accuracies
+from analyses.core.study import Findings
+from analyses.memorisation.claims import CLAIMS as QUESTIONS
+from analyses.memorisation.plan import MemorisationPlan
+from analyses.memorisation.results import Accuracies
 from cotoolkit.plotting.style import BLUE, GREEN, GREY, MARKERS, ORANGE, PAGE, SKY, VERMILION
-from cotoolkit.studies.scale import Scale
-from figures.benign_at.plan import WORLD, found, world_study
-from figures.benign_at.reading import PLAIN, asked
+from figures.benign_at.data import PLAIN, PLANTED_RECIPES, in_words, of_main_setting, planted_claims
 from figures.elements import category_axis, new_figure, percent, seed_points, zero_line
-from figures.recipe import Recipe
 
 AGAINST = "without atypical"
 ARMS = {
@@ -34,41 +29,42 @@ ARMS = {
 }
 GROUPS = {"typical": "typical test images", "threatened": "those beside harmful ones"}
 
+# Whom flagged images threaten is known on planted data alone; that design is none of the paper's.
+CLAIMS = planted_claims(in_words(QUESTIONS["harm"], {"b_threatened": "ours: planted construction [R]"}))
+"""Do flagged images hurt, more than atypical ones do; and do the images that are known to?"""
 
-def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
+
+def harm_accuracies(findings: Findings[MemorisationPlan]) -> pd.DataFrame:
     """Accuracies of the arms in question; columns as `accuracy_table`."""
-    table = found(runner).accuracies
+    table = of_main_setting(findings, "accuracies")
     wanted = table["arm"].isin([*ARMS, AGAINST]) & table["group"].isin(GROUPS)
-    return table[wanted & table["event"].isin(["clean", "robust"])].assign(scale=scale)
+    return table[wanted & table["event"].isin(["clean", "robust"])].assign(scale=findings.plan.scale)
 
 
 def draw(data: pd.DataFrame) -> Figure:
     """Robust accuracy less that without random atypical images, by what is left out."""
     read = Accuracies(data)
-    figure, axes = new_figure(PAGE, 2.7, 1, 2)
-    for axis, (group, title) in zip(axes, GROUPS.items(), strict=True):
+    groups = {group: title for group, title in GROUPS.items() if group in set(data["group"])}
+    arms = {arm: look for arm, look in ARMS.items() if arm in set(data["arm"])}
+    figure, axes = new_figure(PAGE, 2.7, 1, len(groups), squeeze=False)
+    axes = axes[0]
+    for axis, (group, title) in zip(axes, groups.items(), strict=True):
         zero_line(axis)
-        for place, (arm, (_, colour)) in enumerate(ARMS.items()):
+        for place, (arm, (_, colour)) in enumerate(arms.items()):
             values = read.less("adversarial", arm, AGAINST, group, "robust")
             seed_points(axis, place, values.tolist(), colour, marker=MARKERS[place])
-        category_axis(axis, [name for name, _ in ARMS.values()], turned=True)
+        category_axis(axis, [name for name, _ in arms.values()], turned=True)
         axis.set(title=title, xlabel="training images left out")
         percent(axis)
     axes[0].set(ylabel="robust accuracy, less that\nwithout random atypical (points)")
     return figure
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """Do flagged images hurt, more than atypical ones do; and do the images that are known to?"""
-    return asked(data, functools.partial(finding_b, world=WORLD))
-
-
-RECIPE = Recipe(
-    name="benign_at/finding_b",
+RECIPE = PLANTED_RECIPES.recipe(
+    "benign_at/finding_b",
     shows="Robust accuracy on typical test images when flagged, atypical or typical images are left out",
     item="F3 of our spec: finding (b) of the abstract",
-    studies={"smoke": world_study()},
-    collect=collect,
+    table=harm_accuracies,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

@@ -11,28 +11,44 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import ClaimResult
-from analyses.core.runner import StudyRunner
-from analyses.memorisation.answers import flags_mean
-from analyses.memorisation.claim_list import ClaimList
-from analyses.memorisation.settings import T_MEM
+from analyses.core.claims import ClaimTable
+from analyses.core.study import Findings
+from analyses.memorisation.claims import CLAIMS as QUESTIONS
+from analyses.memorisation.image_groups import T_MEM
+from analyses.memorisation.plan import MemorisationPlan
+from analyses.memorisation.results import MemorisationResults
 from cotoolkit.data import DataConfig, load
 from cotoolkit.plotting.style import BLUE, GREEN, PAGE, VERMILION
-from cotoolkit.studies.scale import Scale
-from figures.benign_at.plan import WORLD, found, world_study
-from figures.benign_at.reading import sourced
+from figures.benign_at.data import PLANTED_RECIPES, in_words, of_main_setting
 from figures.elements import category_axis, percent, seed_points
-from figures.recipe import Recipe
 
 COLUMNS = 8
 """Images of a row."""
 
+KINDS = {
+    "harmful": (VERMILION, "o"), "benign": (GREEN, "^"), "common": (BLUE, "s"), "flagged": (BLUE, "o"),
+}  # fmt: skip
+"""Whose flagged share is shown, where it is known which image harms; elsewhere that of all, "flagged"."""
 
-def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
+
+def read_flagged(data: pd.DataFrame) -> MemorisationResults:
+    """The table as the study reads it."""
+    return MemorisationResults({kind: data[data["kind"] == kind] for kind in ("flags", "noise")})
+
+
+CLAIMS = ClaimTable(in_words(QUESTIONS["flags"]), read_flagged, only_known=True)
+"""Flags mean what they should."""
+
+
+def flagged_table(findings: Findings[MemorisationPlan]) -> pd.DataFrame:
     """Rows of kind pixel (of the images shown), flags (`flag_table`) and noise (`noise_table`)."""
-    tables = found(runner)
-    chosen = choose(tables.suspects, tables.images)
-    pixels = load(DataConfig.model_validate(WORLD.data), 0).train.images.numpy()
+    images, suspects, flags, noise = (
+        of_main_setting(findings, name) for name in ("images", "suspects", "flags", "noise")
+    )
+    chosen = choose_shown(suspects, images)
+    setting = next(iter(findings.plan.radii))
+    settings = findings.plan.groups[f"{setting} standard"].settings
+    pixels = load(DataConfig.model_validate(settings["data"]), 0).train.images.numpy()
     side = pixels.shape[-1]
     shown = [
         {**row, "kind": "pixel", "y": y, "x": x, "value": int(pixels[row["index"], 0, y, x])}
@@ -40,16 +56,19 @@ def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
         for y in range(side)
         for x in range(side)
     ]
-    parts = [pd.DataFrame(shown), tables.flags.assign(kind="flags"), tables.noise.assign(kind="noise")]
-    return pd.concat(parts, ignore_index=True).assign(scale=scale)
+    parts = [pd.DataFrame(shown), flags.assign(kind="flags"), noise.assign(kind="noise")]
+    return pd.concat(parts, ignore_index=True).assign(scale=findings.plan.scale)
 
 
-def choose(suspects: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
-    """Which images are shown: columns line (flagged, spared), place, index, label, taken_for, confidence.
+def choose_shown(suspects: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+    """Which images are shown.
 
     Args:
         suspects: looks at the end of training.
-        images: what `image_table` gives.
+        images: one row per training image.
+
+    Returns:
+        Columns line (flagged, spared), place, index, label, taken_for, confidence.
     """
     rows = suspects.merge(images[["index", "atypical"]], on="index")
     flagged = rows[rows["flagged"]].sort_values(["confidence", "index"], ascending=[False, True])
@@ -81,28 +100,21 @@ def draw(data: pd.DataFrame) -> Figure:
     left.suptitle("above: flagged, class → taken for, confidence;  below: atypical, not flagged")
     axis = right.subplots()
     shares = data[(data["kind"] == "flags") & np.isclose(data["threshold"], T_MEM)]
-    looks = (("harmful", VERMILION, "o"), ("benign", GREEN, "^"), ("common", BLUE, "s"))
-    for place, (kind, colour, marker) in enumerate(looks):
+    kinds = [kind for kind in KINDS if kind != "flagged" and kind in shares] or ["flagged"]
+    for place, kind in enumerate(kinds):
+        colour, marker = KINDS[kind]
         seed_points(axis, place, shares[kind].to_list(), colour, marker=marker)
-    category_axis(axis, [kind for kind, *_ in looks], turned=True)
+    category_axis(axis, kinds, turned=True)
     percent(axis, "flagged at the end")
     axis.set(ylim=(-0.03, 1.03))
     return figure
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """Flags mean what they should."""
-    found = ClaimList()
-    flags_mean(found, data[data["kind"] == "flags"], data[data["kind"] == "noise"])
-    return sourced(found.results)
-
-
-RECIPE = Recipe(
-    name="benign_at/flagged",
+RECIPE = PLANTED_RECIPES.recipe(
+    "benign_at/flagged",
     shows="Images that BAT-style training flags, and atypical ones that it spares",
     item="F4 of our spec, and its section 4.4; criterion reconstructed",
-    studies={"smoke": world_study()},
-    collect=collect,
+    table=flagged_table,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

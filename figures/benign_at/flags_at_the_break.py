@@ -9,16 +9,14 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import ClaimResult
-from analyses.core.runner import StudyRunner
-from analyses.memorisation.break_answers import dynamics_answers
-from analyses.memorisation.dynamics import run_dynamics
+from analyses.core.claims import ClaimTable
+from analyses.core.study import Findings
+from analyses.memorisation.claims import BREAKING_ROWS
+from analyses.memorisation.plan import MemorisationPlan
+from analyses.memorisation.results import BreakingResults
 from cotoolkit.plotting.style import BLUE, GREEN, GREY, ORANGE, PAGE, VERMILION
-from cotoolkit.studies.scale import Scale
-from figures.benign_at.plan import BREAKING, PLAN, break_study
-from figures.benign_at.reading import sourced
+from figures.benign_at.data import BREAK_RECIPES, in_words
 from figures.elements import category_axis, mark_breakpoint, new_figure, percent, seed_band, seed_points
-from figures.recipe import Recipe
 
 LINES = (
     ("flagged", "flagged, training attack", VERMILION, "-"),
@@ -32,10 +30,19 @@ REACH = 150
 """Iterations to either side of the break that are drawn."""
 
 
-def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
-    """Courses of the flags (kind "course"), then one row per run (kind "run"); see `run_dynamics`."""
-    course, onsets = run_dynamics(BREAKING[scale], runner, None)
-    return pd.concat([course.assign(part="course"), onsets.assign(part="run")], ignore_index=True).assign(scale=scale)
+def break_table(findings: Findings[MemorisationPlan]) -> pd.DataFrame:
+    """Courses of the flags (part "course"), then one row per run (part "run"); see `collect_memorisation`."""
+    parts = [findings.tables["course"].assign(part="course"), findings.tables["onsets"].assign(part="run")]
+    return pd.concat(parts, ignore_index=True).assign(scale=findings.plan.scale)
+
+
+def read_break(data: pd.DataFrame) -> BreakingResults:
+    """The table as the study reads it."""
+    return BreakingResults(data[data["part"] == "course"], data[data["part"] == "run"])
+
+
+CLAIMS = ClaimTable(in_words(BREAKING_ROWS), read_break, only_known=True)
+"""H- and H+, with controls."""
 
 
 def draw(data: pd.DataFrame) -> Figure:
@@ -68,18 +75,11 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """H- and H+, with controls."""
-    return sourced(dynamics_answers(data[data["part"] == "course"], data[data["part"] == "run"]))
-
-
-RECIPE = Recipe(
-    name="benign_at/flags_at_the_break",
+RECIPE = BREAK_RECIPES.recipe(
+    "benign_at/flags_at_the_break",
     shows="Whom BAT-style training flags across the break of FGSM training, and when each arm breaks",
     item="Section 5 of our spec; not in the paper, as far as was read",
-    # Which iterations the laptop runs keep depends on how many images its data have: known where these are.
-    studies={"smoke": (break_study(PLAN),), "laptop": ()},
-    collect=collect,
+    table=break_table,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

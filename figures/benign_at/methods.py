@@ -9,12 +9,11 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import ClaimResult
 from analyses.core.runner import StudyRunner
+from analyses.memorisation.claims import CLAIMS as QUESTIONS
 from cotoolkit.plotting.style import BLUE, GREEN, ORANGE, PAGE, PURPLE, SKY
 from cotoolkit.studies.scale import Scale
-from figures.benign_at.plan import found, knob_accuracies, knob_arms, study, world_study
-from figures.benign_at.reading import PLAIN, control_claims
+from figures.benign_at.data import PLAIN, PLANTED_PLAN, in_words, knob_plan, planted_claims, with_knobs
 from figures.elements import category_axis, new_figure, percent, seed_points
 from figures.recipe import Recipe
 
@@ -26,13 +25,16 @@ ARMS = {
     "weights + discrimination": ("BAT-style + D", ORANGE, "P"),
 }
 EVENTS = {"clean": "clean accuracy", "robust": "robust accuracy, at ε", "robust_small": "robust accuracy, at ε/2"}
-CLAIMS = ("c_robust", "c_clean", "c_both_clean", "c_both_robust", "c_dom")
+
+_KEYS = ("c_robust", "c_clean", "c_both_clean", "c_both_robust", "c_dom")
+
+CLAIMS = planted_claims(in_words(row for row in QUESTIONS["methods"] if row.claim.key in _KEYS))
+"""The better trade-off, at one strength."""
 
 
 def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """Accuracies on all test images; columns as `accuracy_table`."""
-    tables = found(runner)
-    table = pd.concat([tables.accuracies, knob_accuracies(runner, tables.tests)], ignore_index=True)
+    table = with_knobs(runner)
     wanted = table["arm"].isin(ARMS) & (table["group"] == "all") & (table["kind"] == "adversarial")
     return table[wanted].assign(scale=scale)
 
@@ -50,17 +52,12 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """The better trade-off, at one strength."""
-    return control_claims(data, CLAIMS)
-
-
 RECIPE = Recipe(
     name="benign_at/methods",
     shows="Clean and robust accuracy of BAT-style training beside PGD-AT, TRADES and DOM-RE",
     item="T1 of our spec, on planted data; the paper's table could not be read",
-    studies={"smoke": (*world_study(), study("knobs", knob_arms()))},
+    studies={"smoke": (PLANTED_PLAN.study(), knob_plan().study())},
     collect=collect,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

@@ -9,14 +9,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.claims import ClaimRow, ClaimTable, claim
 from analyses.core.runner import StudyRunner
-from analyses.memorisation.settings import ALPHA
+from analyses.memorisation.plan import ALPHA
 from cotoolkit.data.sources.planted import RADIUS
 from cotoolkit.plotting.style import BLUE, COLUMN, GREEN, SKY
 from cotoolkit.studies.scale import Scale
-from figures.benign_at.plan import KNOBS, WORLD, found, knob_accuracies, knob_arms, study, world_study
-from figures.benign_at.reading import PLAIN
+from figures.benign_at.data import KNOBS, PLAIN, PLANTED_PLAN, knob_plan, with_knobs
 from figures.elements import new_figure, percent
 from figures.recipe import Recipe
 
@@ -30,12 +29,11 @@ CURVES = {
 
 def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per point of a curve and seed: knob, value, seed, clean, robust."""
-    tables = found(runner)
-    table = pd.concat([tables.accuracies, knob_accuracies(runner, tables.tests)], ignore_index=True)
+    table = with_knobs(runner)
     table = table[(table["group"] == "all") & (table["kind"] == "adversarial")]
     wide = table.pivot_table(index=["arm", "seed"], columns="event", values="accuracy").reset_index()
     places = [(arm, knob, value) for arm, (knob, value, _) in KNOBS.items()]
-    radius = float(WORLD.adversarial["epsilon"]) / RADIUS
+    radius = float(PLANTED_PLAN.groups["planted adversarial"].settings["epsilon"]) / RADIUS
     places += [(PLAIN, "alpha", 0.0), ("weights", "alpha", ALPHA), (PLAIN, "epsilon", radius)]
     points = pd.DataFrame(places, columns=["arm", "knob", "value"]).merge(wide, on="arm")
     return points[["knob", "value", "seed", "clean", "robust"]].assign(scale=scale)
@@ -73,27 +71,27 @@ def above_curve(data: pd.DataFrame, knob: str) -> pd.Series[float]:
     return pd.Series(found)
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """A better trade-off than moving the radius, and than TRADES."""
-    return [
-        check(
-            Claim(
-                f"above_{knob}", f"at equal clean accuracy BAT-style weights are more robust than {name}",
-                f"robust accuracy less that of the curve over {knob}, linear between its points", "above", 0.0, 0.0,
-                "ours: reconstructed [U], after the paper's better trade-off [P]",
-            ),
-            above_curve(data, knob),
-        )
-        for knob, name in (("epsilon", "PGD training at other radii"), ("beta", "TRADES"))
-    ]  # fmt: skip
+def _above(knob: str, name: str) -> ClaimRow[pd.DataFrame]:
+    return claim(
+        f"above_{knob}", f"at equal clean accuracy BAT-style weights are more robust than {name}",
+        f"robust accuracy less that of the curve over {knob}, linear between its points",
+        above=0.0, source="ours: reconstructed [U], after the paper's better trade-off [P]",
+        value=lambda data: above_curve(data, knob),
+    )  # fmt: skip
+
+
+CLAIMS = ClaimTable(
+    (_above("epsilon", "PGD training at other radii"), _above("beta", "TRADES")), read=lambda data: data
+)
+"""A better trade-off than moving the radius, and than TRADES."""
 
 
 RECIPE = Recipe(
     name="benign_at/trade_off",
     shows="Clean against robust accuracy as BAT-style alpha, TRADES beta, and the radius of training move",
     item="F5 of our spec, on planted data; the paper's curves could not be read",
-    studies={"smoke": (*world_study(), study("knobs", knob_arms()))},
+    studies={"smoke": (PLANTED_PLAN.study(), knob_plan().study())},
     collect=collect,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

@@ -1,6 +1,6 @@
 """What the field's figures measure around the break: one look at a run's kept weights that they all share.
 
-The runs are those of co_features (`figures.co_features.setup`): FGSM training on data with the injected feature, which
+The runs are those of co_features (`figures.co_features.setups`): FGSM training on data with the injected feature, which
 breaks, and on the data as they are, which does not.
 """
 

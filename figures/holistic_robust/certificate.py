@@ -11,12 +11,13 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import Claim, ClaimResult, check
+from analyses.core.claims import ClaimTable, claim
 from analyses.core.runner import StudyRunner
-from analyses.holistic_robust.certificate import by_size, coverage
+from analyses.holistic_robust.certificate import by_size, simulated_coverage
 from cotoolkit.plotting.style import CYCLE, MARKERS, PAGE
 from cotoolkit.studies.scale import Scale
 from figures.elements import new_figure, percent
+from figures.holistic_robust.data import DERIVED, rows_of
 from figures.recipe import Recipe
 
 REPETITIONS, SEEDS = 1000, (0, 1, 2)
@@ -25,8 +26,8 @@ ERRORS = (0.1, 0.5)
 
 
 def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
-    """Shares of violations by seed (kind "coverage", see `coverage`), then bounds by size (kind "size")."""
-    simulated = [coverage(REPETITIONS, seed=seed).assign(seed=seed, kind="coverage") for seed in SEEDS]
+    """Shares of violations by seed (kind "coverage", see `simulated_coverage`), then bounds by size (kind "size")."""
+    simulated = [simulated_coverage(REPETITIONS, seed=seed).assign(seed=seed, kind="coverage") for seed in SEEDS]
     sizes = [by_size(error, POINTS).assign(kind="size") for error in ERRORS]
     names = {"observed error": "observed"}
     return pd.concat([*simulated, *sizes], ignore_index=True).rename(columns=names).assign(scale=scale)
@@ -35,7 +36,7 @@ def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
 def draw(data: pd.DataFrame) -> Figure:
     """Violations by law beside their target, and the bound on an error by the number of points."""
     figure, (left, right) = new_figure(PAGE, 2.7, 1, 2)
-    shares = data[data["kind"] == "coverage"]
+    shares = rows_of(data, "coverage")
     means = shares.groupby(["law", "points", "delta"])[["violated", "bare_violated"]].mean().reset_index()
     names = []
     for place, row in enumerate(means.to_dict("records")):
@@ -49,7 +50,7 @@ def draw(data: pd.DataFrame) -> Figure:
     left.set(ylim=(len(names) - 0.5, -0.5))
     percent(left, "samples whose bound is below the mean", which="x")
     left.legend(loc="upper center", bbox_to_anchor=(0.3, 1.17), ncols=3, columnspacing=1, handletextpad=0.2)
-    for index, (error, rows) in enumerate(data[data["kind"] == "size"].groupby("observed")):
+    for index, (error, rows) in enumerate(rows_of(data, "size").groupby("observed")):
         look = {"color": CYCLE[index], "marker": MARKERS[index], "label": f"bound, {error:.0%} observed"}
         right.plot(rows["points"], rows["bound"], **look)
         right.axhline(error, color=CYCLE[index], lw=0.7, ls=":")
@@ -59,34 +60,32 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """Validity, and what the constant is for."""
-    shares = data[data["kind"] == "coverage"]
-    by_seed = shares.assign(over=shares["violated"] - shares["delta"]).groupby("seed")
-    source = "ours: derived [D]"
-    return [
-        check(
-            Claim(
-                "valid", "the certificate is violated no more often than allowed",
-                "largest share of violations less delta, over laws, sizes and levels", "below", 0.0, 0.0, source,
-            ),
-            by_seed["over"].max(),
+def _largest(number: pd.Series[float], data: pd.DataFrame) -> pd.Series[float]:
+    """By seed, over laws, sizes and levels."""
+    return number.groupby(data["seed"]).max()
+
+
+CLAIMS = ClaimTable(
+    (
+        claim(
+            "valid", "the certificate is violated no more often than allowed",
+            "largest share of violations less delta, over laws, sizes and levels",
+            below=0.0, source=DERIVED, value=lambda n: _largest(n["violated"] - n["delta"], n),
         ),
-        check(
-            Claim(
-                "conservative", "it is violated far less often than allowed: it is not tight",
-                "largest share of violations over delta", "below", 0.1, 1.0, source,
-            ),
-            (shares["violated"] / shares["delta"]).groupby(shares["seed"]).max(),
+        claim(
+            "conservative", "it is violated far less often than allowed: it is not tight",
+            "largest share of violations over delta",
+            below=0.1, null=1.0, source=DERIVED, value=lambda n: _largest(n["violated"] / n["delta"], n),
         ),
-        check(
-            Claim(
-                "bare_not_shown", "without the factor m + 1 nothing is proven, yet here it is not violated too often",
-                "largest share of violations with log(1/delta)/m less delta", "below", 0.0, 0.0, source,
-            ),
-            (shares["bare_violated"] - shares["delta"]).groupby(shares["seed"]).max(),
+        claim(
+            "bare_not_shown", "without the factor m + 1 nothing is proven, yet here it is not violated too often",
+            "largest share of violations with log(1/delta)/m less delta",
+            below=0.0, source=DERIVED, value=lambda n: _largest(n["bare_violated"] - n["delta"], n),
         ),
-    ]  # fmt: skip
+    ),
+    lambda data: rows_of(data, "coverage"),
+)  # fmt: skip
+"""Validity, and what the constant is for."""
 
 
 RECIPE = Recipe(
@@ -96,5 +95,5 @@ RECIPE = Recipe(
     studies={"smoke": ()},
     collect=collect,
     draw=draw,
-    claims=claims,
+    claims=CLAIMS,
 )

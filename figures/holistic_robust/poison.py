@@ -9,27 +9,18 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import ClaimResult
-from analyses.core.runner import StudyRunner
-from analyses.holistic_robust.answers import poison_claims
-from analyses.holistic_robust.settings import PLAIN
-from analyses.holistic_robust.study import losses_of
-from analyses.holistic_robust.tables import poison_table
+from analyses.core.study import Findings
+from analyses.holistic_robust.claims import POISON
+from analyses.holistic_robust.plan import PLAIN, HolisticPlan
+from analyses.holistic_robust.results import HolisticResults
 from cotoolkit.plotting.style import BLUE, GREEN, GREY, PAGE, VERMILION
-from cotoolkit.studies.scale import Scale
 from figures.elements import category_axis, new_figure, percent, seed_points
-from figures.holistic_robust.plan import PLANS, studies
-from figures.holistic_robust.sources import sourced
-from figures.recipe import Recipe
+from figures.holistic_robust.data import holistic_claims, recipes_of
 
 
-def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
-    """One row per arm and seed; see `poison_table`."""
-    plan = PLANS[scale]
-    assert plan.poisoned is not None
-    runs = runner.train(plan.study("poison"))
-    losses = losses_of(plan, "poison", runs, runner)
-    return poison_table(losses, plan.poisoned, int(plan.poisoned.settings["batch_size"])).assign(scale=scale)
+def poison_rows(findings: Findings[HolisticPlan]) -> pd.DataFrame:
+    """One row per arm and seed."""
+    return findings.tables["wrong_labels"].assign(scale=findings.plan.scale)
 
 
 def _look(arm: str) -> tuple[str, str]:
@@ -61,19 +52,11 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def claims(data: pd.DataFrame) -> list[ClaimResult]:
-    """Does alpha resist poison?"""
-    plan = PLANS[data["scale"].iloc[0]].poisoned
-    assert plan is not None
-    return sourced(poison_claims(data, plan))
-
-
-RECIPE = Recipe(
-    name="holistic_robust/poison",
+RECIPE = recipes_of("poison").recipe(
+    "holistic_robust/poison",
     shows="Training with wrong labels: HR with alpha, with r, and trimming, its opposite",
     item="6.1 of the paper (poison); its figures could not be read",
-    studies=studies("poison"),
-    collect=collect,
+    table=poison_rows,
     draw=draw,
-    claims=claims,
+    claims=holistic_claims(POISON, HolisticResults),
 )

@@ -17,7 +17,6 @@ from pydantic import ValidationError
 
 from cotoolkit.core.errors import RunError
 from cotoolkit.core.files import write_atomically
-from cotoolkit.plotting.style import PAPER_STYLE
 from cotoolkit.studies.scale import Scale
 from figures.records.record import FigureRecord, Provenance, stored_claims, stored_comparisons
 
@@ -149,6 +148,8 @@ def rendered(recipe: Recipe, data: pd.DataFrame, name: str) -> bytes:
         The content of the file.
     """
     import matplotlib as mpl
+
+    from cotoolkit.plotting.style import PAPER_STYLE
 
     kind = name.rpartition(".")[2]
     dates: dict[str, dict[str, Any]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}

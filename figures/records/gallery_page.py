@@ -35,8 +35,7 @@ seed; bars are 95 % intervals.
 A figure made by another version than {version} says so; [CHANGELOG.md](../CHANGELOG.md) lists the numbers that changed
 since.
 
-The [gallery of the studies](gallery/README.md) holds what `cotoolkit analyse`, `demo` and `bench-alarm` found at full
-length.
+`gallery` also holds what `cotoolkit demo` (`demo*`) and `cotoolkit bench-alarm` (`alarm_bench_*`) found.
 
 Tags in sources say how sure they are. P, F, D, T and H with a number, such as P12, name a prediction or a claim in the
 specification of the paper.

@@ -29,7 +29,10 @@ def _nested(value: Any) -> Any:
 
 
 Vectors = Annotated[tuple[tuple[tuple[tuple[float, ...], ...], ...], ...], BeforeValidator(_nested)]
-"""(classes, C, H, W) as nested tuples, so that the carrier stays JSON-able; taken from tensors and arrays as well."""
+"""Type of the vectors: (classes, C, H, W) as nested tuples, so that the carrier stays JSON-able.
+
+Tensors and arrays are taken as well.
+"""
 
 
 @CARRIERS.register("given")

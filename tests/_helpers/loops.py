@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from cotoolkit.monitor.config import MonitorConfig
-from cotoolkit.monitor.early_warning import Alarm, Rule, Shift
+from cotoolkit.monitor.early_warning import EarlyWarning, Rule, Shift
 from cotoolkit.monitor.monitor import BreakpointMonitor
 from tests._helpers.scripted import result
 
@@ -32,7 +32,7 @@ class Scripted(BreakpointMonitor):
     def __init__(self, model: Clock, pgd: Callable[[float], float], **options) -> None:
         points = torch.zeros(10, 1, 2, 2), torch.arange(10)
         super().__init__(model, points, epsilon=0.1, config=OFTEN, **options)
-        self.alarm = Alarm([QUICK])
+        self.early_warning = EarlyWarning([QUICK])
         self.pgd = pgd
         self.asked: list[float] = []
 

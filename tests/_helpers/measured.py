@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from cotoolkit.diagnosis.budget import BUDGETS
+from cotoolkit.diagnosis.findings import warning
+from cotoolkit.diagnosis.judging.verdict import reach_verdict
 from cotoolkit.diagnosis.measurements import (
     AccuracyRegain,
     AttackAccuracy,
@@ -19,6 +22,7 @@ from cotoolkit.diagnosis.measurements import (
     Surface,
 )
 from cotoolkit.diagnosis.measuring.statistics import rate_of
+from cotoolkit.diagnosis.schema import Diagnosis, DiagnosisProtocol, Environment
 
 EPSILON = 0.1
 
@@ -139,3 +143,27 @@ def measurements(
 
 def risen(strong: float, accuracy: float, by: float, *, half: float = 0.03, p: float = 1e-9) -> AccuracyRegain:
     return AccuracyRegain(weak=0.5, strong=strong, accuracy=accuracy, rise=by, low=by - half, high=by + half, p_value=p)
+
+
+def diagnosis() -> Diagnosis:
+    found = measurements()
+    return Diagnosis(
+        verdict=reach_verdict(found, EPSILON),
+        measurements=found,
+        findings=(warning("an example"),),
+        protocol=DiagnosisProtocol(
+            epsilon=EPSILON,
+            bounds=(0, 1),
+            seed=0,
+            budget=BUDGETS["quick"],
+            points=1000,
+            few=128,
+            shape=(1, 8, 8),
+            link="identity",
+            cards={"none": {"attack": "none"}},
+        ),
+        environment=Environment(
+            model="Net", parameters=3, data="digits", device="cpu", versions={"torch": "2"}, seconds=1.5,
+            forward_passes=10, backward_passes=5,
+        ),
+    )  # fmt: skip

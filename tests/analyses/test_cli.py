@@ -1,30 +1,35 @@
 """`cotoolkit analyse` on tiny runs."""
 
-import importlib
+import shutil
 
 import pandas as pd
 import pytest
 
-from analyses.cli import STUDIES
 from cotoolkit.training.run import run
 from tests._helpers.small import small
-from tests.cotoolkit.cli.test_main import cli
-
-__all__ = ["cli"]
 
 
-@pytest.fixture
-def runs(cli, tmp_path):
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
     """Standard training, PGD from its weights, standard on from its weights, and PGD from the start."""
-    root = tmp_path / "runs"
+    root = tmp_path_factory.mktemp("trained") / "runs"
     clean = run(small(method="standard"), root, device="cpu")
     start = str(clean.checkpoint_path("last"))
     folders = {"clean": clean, "other": run(small(method="pgd"), root, device="cpu")}
     folders["robust"] = run(small(method="pgd", initial=start), root, device="cpu")
     folders["control"] = run(small(method="standard", initial=start), root, device="cpu")
-    return {name: folder.path.name for name, folder in folders.items()}
+    return root, {name: folder.path.name for name, folder in folders.items()}
 
 
+@pytest.fixture
+def runs(cli, trained, tmp_path):
+    """Names of the trained runs, which stand where commands look for them."""
+    root, names = trained
+    shutil.copytree(root, tmp_path / "runs")
+    return names
+
+
+@pytest.mark.slow
 def test_mixtures_writes_tables_pictures_and_a_page(cli, runs, tmp_path):
     code, out, err = cli("analyse", "mixtures", runs["clean"], runs["other"], "--out", "m")
     assert code == 0, err
@@ -35,8 +40,9 @@ def test_mixtures_writes_tables_pictures_and_a_page(cli, runs, tmp_path):
     assert (tmp_path / "m" / "layers.svg").exists()
 
 
+@pytest.mark.slow
 def test_features_writes_tables_pictures_and_a_page(cli, runs, tmp_path):
-    code, _, err = cli("analyse", "features", runs["clean"], runs["other"], "--out", "f", "--points", "20")
+    code, _, err = cli("analyse", "features", runs["clean"], runs["other"], "--out", "f", "--points", "10")
     assert code == 0, err
     table = pd.read_csv(tmp_path / "f" / "feature_table.csv")
     assert {"input_gradient_high_share", "filter_high_frequency_share"} <= set(table["statistic"])
@@ -50,13 +56,6 @@ def test_purification_of_networks_reports_five_items(cli, runs, tmp_path):
     verdicts = pd.read_csv(tmp_path / "p" / "verdicts.csv")
     assert list(verdicts.columns) == ["layer", "angle", "shared_removal", "sparser", "causal", "control"]
     assert set(verdicts.drop(columns="layer").to_numpy().ravel()) <= {"holds", "fails", "open"}
-
-
-@pytest.mark.parametrize("name", STUDIES)
-def test_every_study_has_its_package(name):
-    package, _ = STUDIES[name]
-    assert callable(importlib.import_module(f"analyses.{package}.study").run_study)
-    assert callable(importlib.import_module(f"analyses.{package}.page").report_of)
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 import torch
 
-from analyses.memorisation.arms import breaking, controls, halves, references
-from analyses.memorisation.settings import PLANS as WHOLE
+from analyses.core.study import Findings
+from analyses.memorisation.plan import PLANS
 from cotoolkit.config import RunConfig
 from cotoolkit.data import load, planted_truth
 from cotoolkit.data.image_set import as_float
@@ -13,8 +13,9 @@ from cotoolkit.runs.checkpoints import trained
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.overrides import apply
 from cotoolkit.training.run import run
-from figures.benign_at import course, flagged, trade_off
-from figures.benign_at.plan import PLAN, WORLD, watched
+from figures.benign_at import course, finding_a, flagged, memorisation, trade_off
+from figures.benign_at.data import BREAK_PLANS, ESTIMATES, PLANTED_PLAN
+from figures.records.files import as_stored
 
 
 def test_a_point_above_a_curve():
@@ -39,14 +40,14 @@ def test_the_most_confident_flags_are_shown_and_atypical_images_without_a_flag()
         }
     )
     images = pd.DataFrame({"index": range(5), "atypical": [True, True, True, True, False]})
-    shown = flagged.choose(suspects, images)
+    shown = flagged.choose_shown(suspects, images)
     assert shown.groupby("line")["index"].apply(list).to_dict() == {"flagged": [1, 0], "spared": [2, 3]}
     assert shown["place"].tolist() == [0, 1, 0, 1]
 
 
 @pytest.fixture(scope="module")
 def short(tmp_path_factory) -> tuple[RunConfig, RunFolder]:
-    config = watched()[0].config
+    config = next(course.COURSE_PLAN.runs()).config
     config = RunConfig.parse(apply(config.to_data(), {"epochs": 1, "keep": (5, 10)}))
     root = tmp_path_factory.mktemp("runs")
     run(config, root, device="cpu")
@@ -55,7 +56,9 @@ def short(tmp_path_factory) -> tuple[RunConfig, RunFolder]:
 
 def test_accuracies_over_training(short):
     config, folder = short
-    found = course.accuracies(folder, WORLD.radii).set_index(["iteration", "part", "group"])
+    found = course.accuracy_course(folder, radii=PLANTED_PLAN.radii["planted"]).set_index(
+        ["iteration", "part", "group"]
+    )
     assert len(found) == 2 * 2 * 2
     test = load(config.data, config.seed).test
     with torch.no_grad():
@@ -67,14 +70,60 @@ def test_accuracies_over_training(short):
     assert (found["robust_small"] <= found["clean"]).all()
 
 
-def test_runs_are_those_of_the_analysis():
-    whole = WHOLE["smoke"]
-    world = whole.worlds[0]
+def test_runs_are_those_of_the_study():
+    def names(plan) -> set[str]:
+        return {run.config.identity for run in plan.runs()}
 
-    def names(arms) -> set[str]:
-        return {arm.config.identity for arm in arms}
+    for plan in (PLANTED_PLAN, ESTIMATES, BREAK_PLANS["smoke"]):
+        assert names(plan) < names(PLANS["smoke"])
+    assert names(BREAK_PLANS["laptop"]) < names(PLANS["laptop"])
 
-    assert names(halves(WORLD, "standard")) < names(halves(world, "standard"))
-    assert names(references(WORLD, "adversarial")) < names(references(world, "adversarial"))
-    assert names(controls(WORLD, {})) < names(controls(world, {}))
-    assert names(breaking(PLAN.dynamics, {})) < names(breaking(whole.dynamics, {}))
+
+@pytest.fixture
+def estimates() -> pd.DataFrame:
+    """Three images of digits, of which one is memorised, and two of a second setting."""
+    images = pd.DataFrame(
+        {
+            "setting": ["planted"] * 3 + ["digits"] * 2,
+            "mem_standard_clean": [-0.1, 0.2, 1.0, 0.0, 0.5],
+            "se_standard_clean": [0.1, 0.1, 0.0, 0.0, 0.1],
+            "seen_standard_clean": [0.8, 1.0, 1.0, 1.0, 0.5],
+            "unseen_standard_clean": [0.9, 0.8, 0.0, 1.0, 0.0],
+        }
+    )
+    influence = pd.DataFrame({"event": ["clean", "robust"] * 3, "pair": [0, 0, 1, 1, 2, 2], "value": [0.4, 0.1] * 3})
+    tables = {
+        "images": images,
+        "influence": influence.assign(setting="planted"),
+        "rare_area": pd.DataFrame({"setting": "planted", "area": [0.95, 0.96, 0.97]}),
+    }
+    return as_stored(memorisation.estimate_table(Findings(ESTIMATES, tables, {})))
+
+
+def test_images_are_counted_by_memorisation(estimates):
+    bars = estimates[(estimates["part"] == "histogram") & (estimates["setting"] == "planted")]
+    assert (bars["place"] * 18).round().tolist() == [0, 3, 17]
+    assert bars["images"].tolist() == [1, 1, 1]
+    assert bars["models"].tolist() == [64] * 3
+    steps = estimates[(estimates["part"] == "accuracy") & (estimates["setting"] == "planted")]
+    assert steps["place"].tolist() == pytest.approx([-0.1, 0.2, 1.0])
+    assert steps["unseen"].tolist() == pytest.approx([0.9, 0.8, 0.0])
+    memorisation.draw(estimates)
+
+
+def test_claims_about_memorisation(estimates):
+    found = {result.claim.key: result for result in memorisation.CLAIMS(estimates)}
+    assert found["rare_found"].found.mean == pytest.approx(0.96)
+    assert found["influence_clean"].found.mean == pytest.approx(0.4)
+    assert found["influence_less_robust"].found.mean == pytest.approx(0.3)
+
+
+def test_where_dependence_is_unknown_all_hard_images_are_shown():
+    rows = [
+        {"kind": "adversarial", "arm": arm, "seed": seed, "group": "linked", "event": event, "accuracy": accuracy}
+        for arm, accuracy in (("all", 0.5), ("without atypical", 0.4), ("without typical", 0.45))
+        for seed in range(3)
+        for event in ("clean", "robust", "robust_small")
+    ]
+    figure = finding_a.draw(pd.DataFrame(rows))
+    assert [axis.get_title() for axis in figure.axes] == ["test images: hard, whatever is left out"]

@@ -1,13 +1,13 @@
 """What the recipes on Holistic Robust training compute by themselves, and what they train."""
 
-import io
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from figures.holistic_robust import certificate, weights
-from figures.holistic_robust.plan import PLANS
+from analyses.core.study import Findings
+from figures.holistic_robust import bounds, certificate, onset, shares, survival, weights
+from figures.holistic_robust.data import GALLERY_PLANS
+from figures.records.files import as_stored
 
 
 def test_alpha_alone_moves_the_weight_of_the_smallest_losses_to_the_largest():
@@ -46,37 +46,93 @@ def test_the_certificate_is_judged_by_its_worst_case():
         for delta in (0.05, 0.2)
     ]
     rows[0] |= {"violated": 0.5}
-    results = {result.claim.key: result for result in certificate.claims(pd.DataFrame(rows))}
+    results = {result.claim.key: result for result in certificate.CLAIMS(pd.DataFrame(rows))}
     assert results["valid"].found.mean == pytest.approx((0.45 - 0.05 - 0.05) / 3)
     assert results["conservative"].found.mean == pytest.approx(10 / 3)
     assert results["bare_not_shown"].verdict == "holds"
 
 
-def test_a_part_trains_its_own_runs():
-    plan = PLANS["smoke"]
-    parts = {name: {run.identity for run in plan.study(name).runs()} for name in plan.parts()}
+def test_a_recipe_trains_its_own_part():
+    plan = GALLERY_PLANS["smoke"]
+    parts = {name: {run.identity for run in plan.part(name).study().runs()} for name in plan.groups}
     assert {name: len(runs) for name, runs in parts.items()} == {"overfitting": 9, "onset": 12, "poison": 12}
-    assert set.union(*parts.values()) == {run.identity for run in plan.study().runs()}
+    assert [run.identity for study in onset.RECIPE.at("smoke") for run in study.runs()] == list(
+        dict.fromkeys(run.config.identity for run in plan.runs(["onset"]))
+    )
+
+
+def onset_findings(broke=lambda seed: seed > 0) -> Findings:
+    """Seed 0 does not break; on the others HR breaks 10 iterations after FGSM and 10 before permuted weights."""
+    plan = GALLERY_PLANS["smoke"].part("onset")
+    rows = [
+        {"arm": run.arm, "seed": run.seed, "verdict": "", "broke": broke(run.seed), "iterations": 480}
+        | {"time": 100 + 10 * place + run.seed if broke(run.seed) else 480, "clean": 0.9, "pgd-50": 0.1}
+        | {"value_fgsm": 0.1, "mean_robust": 0.2 + 0.01 * run.seed}
+        for run in plan.runs()
+        for place in [list(plan.groups["onset"].arms).index(run.arm)]
+    ]
+    around = [
+        {"arm": "HR r=0.2", "seed": seed, "offset": -10.0, "signal": signal, "value": value}
+        for seed in range(3)
+        for signal, value in (("abnormal_weight", 0.1), ("abnormal_share", 0.3 + 0.01 * seed))
+    ]
+    return Findings(plan, {"onsets": pd.DataFrame(rows), "weights": pd.DataFrame(around)}, {})
 
 
 def test_breaks_are_read_from_the_stored_table():
-    from figures.holistic_robust import onset
-
-    plan = PLANS["smoke"].onset
-    rows = [
-        {"kind": "run", "arm": arm, "seed": seed, "broke": seed > 0, "time": 100 + 10 * place + seed, "value_fgsm": 0.1}
-        | {"mean_robust": 0.2 + 0.01 * seed}
-        for place, arm in enumerate(plan.arms())
-        for seed in plan.seeds
-    ]
-    weights_around = [
-        {"kind": "weight", "arm": "HR r=0.2", "seed": seed, "offset": -10.0, "signal": signal, "value": value}
-        for seed in plan.seeds
-        for signal, value in (("abnormal_weight", 0.1), ("abnormal_share", 0.3 + 0.01 * seed))
-    ]
-    text = pd.DataFrame([*rows, *weights_around]).assign(scale="smoke").to_csv(index=False)
-    found = {one.claim.key: one for one in onset.claims(pd.read_csv(io.StringIO(text)))}
-    assert found["delays_plain"].found.mean == pytest.approx(10)
-    assert found["delays_permuted"].found.mean == pytest.approx(-10)
+    found = {one.claim.key: one for one in onset.RECIPE.claims(as_stored(onset.RECIPE.of_findings(onset_findings())))}
+    assert found["delays_plain"].found.mean == pytest.approx(20 / 3)
+    assert found["delays_permuted"].found.mean == pytest.approx(-20 / 3)
     assert found["value_stops_bounding"].found.n == 2
+    assert found["abnormal_lose_weight"].found.mean == pytest.approx(-0.21)
+    assert "delays_inverse" not in found
     assert all(one.claim.source.startswith("ours") for one in found.values())
+
+
+def test_survival_curves_end_where_training_ends():
+    data = as_stored(survival.RECIPE.of_findings(onset_findings()))
+    figure = survival.draw(data)
+    figure.draw_without_rendering()
+    axes = figure.axes
+    assert [axis.get_title() for axis in axes] == ["controls of HR r=0.2", "more controls"]
+    for line in axes[0].lines:
+        assert line.get_xdata()[-1] == 480
+        assert line.get_ydata()[-1] == pytest.approx(1 / 3, abs=0.02)
+    assert figure.get_suptitle().startswith("What HR r=0.2 does to the break, in the words fixed before the runs: no")
+    never = as_stored(survival.RECIPE.of_findings(onset_findings(broke=lambda seed: False)))
+    survival.draw(never).draw_without_rendering()
+
+
+@pytest.fixture
+def ends() -> pd.DataFrame:
+    """The nominal bound of HR holds for all seeds, with the largest loss as W for some."""
+    rows = [
+        {"arm": f"{name}, {share:.0%}", "share": share, "r": r, "seed": seed, "G4": 0.1, "n_G5": 3.0}
+        | {"test_accuracy": 0.5, "train_robust": 0.4, "test_robust": 1.0, "G6": 0.5, "G6_seen": seed - 1.0, "G5": 0.1}
+        | {"loss_certificate": 2.0, "loss_held": 1.0, "error_certificate": 0.7, "error_held": 0.8}
+        | {"certified_points": 50, "certified_mean": 0.9, "train_points": 100}
+        for share in (0.25, 1.0)
+        for name, r in (("standard", None), ("AT", 0.0), ("HR r=0.05", 0.05), ("HR r=0.2", 0.2))
+        for seed in range(3)
+    ]
+    return as_stored(pd.DataFrame(rows).assign(kind="end", scale="laptop"))
+
+
+def test_bounds_are_marked_by_whether_they_hold_and_one_is_reported_in_full(ends):
+    figure = bounds.draw(ends)
+    figure.draw_without_rendering()
+    nominal, seen, certified, error = figure.axes
+    assert len(nominal.lines) == 6 + 1  # arms, and the line at 0
+    assert [axis.lines[0].get_marker() for axis in (nominal, seen, certified, error)] == ["o", "X", "o", "X"]
+    text = " ".join(figure.get_supxlabel().split())
+    assert "HR r=0.2, 25%, seed 0" in text
+    assert "the inner maximum is exact or over-estimated" in text
+
+
+def test_standard_training_is_drawn_where_its_own_loss_is_meant(ends):
+    figure = shares.draw(ends)
+    figure.draw_without_rendering()
+    radius, best, accuracy = figure.axes
+    labels = radius.get_legend_handles_labels()[1]
+    assert labels == ["AT", "HR, r = 0.2", "HR, r = 0.05", "standard (its clean losses)"]
+    assert len(best.lines) == len(accuracy.lines) == len(radius.lines) * 3 // 4

@@ -232,6 +232,7 @@ def test_a_default_device_set_by_the_user_is_no_danger(intervention, images, lab
     assert torch.equal(out, intervention(images, labels, seeded(), classes=10)[0])
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @every
 @pytest.mark.parametrize("generator_device", ["cpu", "cuda"])

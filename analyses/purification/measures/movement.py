@@ -14,7 +14,7 @@ from torch import Tensor
 from analyses.purification.synthetic_world.synthetic_data import SyntheticWorld
 
 
-def unit_angles(a: Tensor, b: Tensor) -> Tensor:
+def turning_angles(a: Tensor, b: Tensor) -> Tensor:
     """theta(a, b); D7.
 
     Args:
@@ -106,7 +106,7 @@ def initial_statistics(initial: Tensor, final: Tensor, alive: Tensor) -> dict[st
         By name, (S,) each.
     """
     return {
-        "angle_initial": _over(alive, unit_angles(initial, final)),
+        "angle_initial": _over(alive, turning_angles(initial, final)),
         "cosine_initial": _over(alive, torch.cosine_similarity(initial, final, dim=-1).abs()),
     }
 
@@ -126,7 +126,7 @@ def movement_statistics(clean: Tensor, final: Tensor, alive: Tensor, world: Synt
     Returns:
         By name, (S,) each.
     """
-    moved = unit_angles(clean, final)
+    moved = turning_angles(clean, final)
     ratio = purification_ratio(clean, final)
     removed = dense_spectrum(torch.where(alive[..., None], kept_and_removed(clean, final)[1], 0.0), world)
     update = dense_spectrum(final - clean, world)

@@ -35,7 +35,7 @@ class DiagnosedModel(nn.Module):
         network: the user's, or a float32 copy.
         bounds: (low, high) of the pixels that the network takes.
         mean: (C, 1, 1) or (1, 1, 1) in units of the bounds; None for no normalisation.
-        std: likewise.
+        std: (C, 1, 1) or (1, 1, 1) in units of the bounds; None for no normalisation.
         compiled: parts of the network are compiled; they are run as they were written, because compiled code has no
             second derivatives.
     """
@@ -94,7 +94,7 @@ def prepare_model(
         shape: (C, H, W) of the images.
         device: to measure on.
         mean: subtracted from the pixels, in units of the bounds.
-        std: by which the difference is divided, likewise.
+        std: by which the difference is divided, in units of the bounds.
         bounds: least and greatest value of a pixel before that.
         exact: `classes` is their number; otherwise it is a lower bound, and the model may have more.
 

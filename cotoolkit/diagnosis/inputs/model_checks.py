@@ -14,7 +14,7 @@ from cotoolkit.diagnosis.findings import Finding, warning
 
 
 def check_finite(network: nn.Module, source: str) -> None:
-    """Refuse a network that training has broken.
+    """Refuse a network with weights that are not finite.
 
     Infinite buffers are allowed where they are no statistics: attention masks are made of them.
 

@@ -105,7 +105,7 @@ def reaches(rate: Rate, threshold: float) -> Answer:
 
     Args:
         rate: the share.
-        threshold: likewise in [0, 1].
+        threshold: in [0, 1].
 
     Returns:
         Yes, no, or open where the points do not tell.

@@ -71,18 +71,6 @@ def signals(
         _, (other_losses, mixed_losses) = along(
             model, images, labels, threat, [other, (1 - per_image) * noise + per_image * other]
         )
-    at_step = Observation(
-        losses=end.losses,
-        start_losses=found.losses,
-        logits=end.logits,
-        start_logits=found.logits,
-        labels=labels,
-        delta=fgsm_delta,
-        attack_gradient=found.gradient,
-        update_gradient=end.gradient,
-    )
-    free = sample_values([at_step])
-    del free["train_loss"], free["train_accuracy"]  # nothing is trained here
     values = {
         "gradient_alignment": gradient_alignment(found.gradient, noisy.gradient),
         "perturbation_alignment": perturbation_alignment(fgsm_delta, pgd_delta),
@@ -90,9 +78,26 @@ def signals(
         "bilinear_error": bilinear_error(noisy.losses, other_losses, mixed_losses, share),
         "input_curvature": input_curvature(found.gradient, ahead.gradient),
         "top_hessian_eigenvalue": eigenvalues,
-        **free,
+        **_free_signals(found, end, fgsm_delta, labels),
     }
     return tuple(_signal(name, value) for name, value in values.items())
+
+
+def _free_signals(found: FgsmSweep, end: InputGradient, delta: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """What a training step at these points would say for free."""
+    at_step = Observation(
+        losses=end.losses,
+        start_losses=found.losses,
+        logits=end.logits,
+        start_logits=found.logits,
+        labels=labels,
+        delta=delta,
+        attack_gradient=found.gradient,
+        update_gradient=end.gradient,
+    )
+    free = sample_values([at_step])
+    del free["train_loss"], free["train_accuracy"]  # nothing is trained here
+    return free
 
 
 def _signal(name: str, values: Tensor) -> Signal:
@@ -195,7 +200,7 @@ def perturbation_spectra(fgsm_delta: Tensor, pgd_delta: Tensor, seed: int) -> Pe
 
     Args:
         fgsm_delta: (N, C, H, W).
-        pgd_delta: likewise.
+        pgd_delta: (N, C, H, W).
         seed: of the signs.
 
     Returns:

@@ -17,7 +17,7 @@ RUNS = 5
 
 
 def output_checks(model: nn.Module, images: Tensor, found: FgsmSweep) -> Masking:
-    """Whether outputs are random or broken, and gradients zero.
+    """Whether outputs are random or not finite, and gradients zero.
 
     Args:
         model: logits out.

@@ -81,7 +81,7 @@ def compare_attacks(challenger: str, champion: str, held_challenger: Tensor, hel
         challenger: name of the attack that is held against the other.
         champion: name of the other.
         held_challenger: (N,) bool, True where the challenger failed.
-        held_champion: (N,) bool, likewise.
+        held_champion: (N,) bool, True where the champion failed.
 
     Returns:
         Counts of points, and the p-value that the challenger is the stronger.

@@ -12,7 +12,7 @@ from torch import Tensor
 from cotoolkit.methods._terms.worst_case import effective_share, remove
 
 HALVINGS = 60
-"""Of the search for a temperature, over a factor of 10^12."""
+"""How often the search for a temperature halves its range, over a factor of 10^12."""
 
 
 def uniform(losses: Tensor) -> Tensor:

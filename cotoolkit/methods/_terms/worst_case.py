@@ -25,7 +25,7 @@ Order = Literal["lp_then_kl", "kl_then_lp"]
 """Which of the two steps the adversary takes first; see the module."""
 
 POINTS, ROUNDS = 16, 13
-"""Of the search for the root, in the logarithm of u: 15^13 parts of the bracket, each 1e-13 wide."""
+"""Points and rounds of the search for the root, in the logarithm of u: 15^13 parts of the bracket, each 1e-13 wide."""
 
 LOWEST = -160.0
 """Logarithm of the least u looked at. Below it the atoms under the worst loss have no weight in float64."""
@@ -85,7 +85,7 @@ def worst_case(
 
 
 def solve(losses: Tensor, r: float, alpha: float, bound: float | None, order: Order) -> WorstCase:
-    """As `worst_case`, on arguments known to be right: it never waits for the device.
+    """The worst case of `worst_case` for arguments known to be right, without waiting for the device.
 
     Losses that are not finite give weights or a value that are not; nothing is raised.
 
@@ -97,7 +97,7 @@ def solve(losses: Tensor, r: float, alpha: float, bound: float | None, order: Or
         order: which step comes first.
 
     Returns:
-        As `worst_case`.
+        The law that attains the worst case, row by row, and the worst case's value.
     """
     losses = losses.detach().double()
     worst = losses.amax(-1) if bound is None else torch.full_like(losses[..., 0], bound)

@@ -31,7 +31,15 @@ class MLP(ModelSpec):
 
     @override
     def build(self, shape: Shape, classes: int) -> nn.Module:
-        """The network for images of any shape."""
+        """The network for images of any shape.
+
+        Args:
+            shape: (C, H, W) of the images, any.
+            classes: number of classes.
+
+        Returns:
+            The network, in train mode: images (B, C, H, W) to logits (B, classes).
+        """
         layers: list[nn.Module] = [nn.Flatten()]
         for inputs, outputs in pairwise((prod(shape), *self.hidden)):
             layers += [nn.Linear(inputs, outputs), activation(self.activation)]

@@ -29,7 +29,18 @@ class OwnModel(ModelSpec):
 
     @override
     def build(self, shape: Shape, classes: int) -> nn.Module:
-        """What the function returns."""
+        """What the function returns.
+
+        Args:
+            shape: (C, H, W) of the images, which the function gets if it has a parameter `shape`.
+            classes: number of classes.
+
+        Returns:
+            The network; in the mode in which the function leaves it.
+
+        Raises:
+            ModelError: there is no such function, it fails, or it returns no module.
+        """
         function = import_callable(self.target, ModelError)
         offered = {"shape": shape, "classes": classes, "num_classes": classes}
         try:

@@ -81,5 +81,13 @@ class PreActResNet18(ModelSpec):
 
     @override
     def build(self, shape: Shape, classes: int) -> nn.Module:
-        """The network for images of any size and number of channels."""
+        """The network for images of any size and number of channels.
+
+        Args:
+            shape: (C, H, W) of the images, any.
+            classes: number of classes.
+
+        Returns:
+            The network, in train mode: images (B, C, H, W) to logits (B, classes).
+        """
         return PreActResNet(shape[0], classes, self.width, self.activation)

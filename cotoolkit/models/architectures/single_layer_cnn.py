@@ -40,7 +40,18 @@ class SingleLayerCNN(ModelSpec):
 
     @override
     def build(self, shape: Shape, classes: int) -> nn.Module:
-        """The network for images of any shape."""
+        """The network for images of any shape.
+
+        Args:
+            shape: (C, H, W) of the images, any.
+            classes: number of classes.
+
+        Returns:
+            The network, in train mode: images (B, C, H, W) to logits (B, classes).
+
+        Raises:
+            ModelError: the kernel is even, so that it cannot keep the size of the images.
+        """
         if self.kernel % 2 == 0:
             raise ModelError(
                 f"single_layer_cnn: a kernel of {self.kernel} cannot keep the images' size; choose an odd one"

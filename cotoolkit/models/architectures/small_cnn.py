@@ -33,7 +33,18 @@ class SmallCNN(ModelSpec):
 
     @override
     def build(self, shape: Shape, classes: int) -> nn.Module:
-        """The network for images of at least 2 x 2 pixels."""
+        """The network for images of at least 2 x 2 pixels.
+
+        Args:
+            shape: (C, H, W) of the images.
+            classes: number of classes.
+
+        Returns:
+            The network, in train mode: images (B, C, H, W) to logits (B, classes).
+
+        Raises:
+            ModelError: the images are smaller.
+        """
         channels, height, width = shape
         if min(height, width) < 2:
             raise ModelError(f"small_cnn needs images of at least 2 x 2 pixels; these have {height} x {width}")

@@ -28,7 +28,19 @@ class Torchvision(ModelSpec):
 
     @override
     def build(self, shape: Shape, classes: int) -> nn.Module:
-        """The network for 3-channel images; many of them were made for 224 x 224 and need at least 32 x 32."""
+        """The network for 3-channel images; many of them were made for 224 x 224 and need at least 32 x 32.
+
+        Args:
+            shape: (3, H, W) of the images.
+            classes: number of classes.
+
+        Returns:
+            The network, in train mode: images (B, C, H, W) to logits (B, classes).
+
+        Raises:
+            ModelError: torchvision has no such classifier, the images have not 3 channels, or the classifier has
+                auxiliary outputs in training.
+        """
         from torchvision import models
 
         known = models.list_models(module=models)

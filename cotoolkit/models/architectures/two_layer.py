@@ -30,5 +30,13 @@ class TwoLayer(ModelSpec):
 
     @override
     def build(self, shape: Shape, classes: int) -> nn.Module:
-        """The network for images of any shape."""
+        """The network for images of any shape.
+
+        Args:
+            shape: (C, H, W) of the images, any.
+            classes: number of classes.
+
+        Returns:
+            The network, in train mode: images (B, C, H, W) to logits (B, classes).
+        """
         return MLP(hidden=(self.width,), activation=self.activation).build(shape, classes)

@@ -67,7 +67,15 @@ class WideResNet(ModelSpec):
 
     @override
     def build(self, shape: Shape, classes: int) -> nn.Module:
-        """The network for images of any size and number of channels."""
+        """The network for images of any size and number of channels.
+
+        Args:
+            shape: (C, H, W) of the images, any.
+            classes: number of classes.
+
+        Returns:
+            The network, in train mode: images (B, C, H, W) to logits (B, classes).
+        """
         blocks, inputs = [], 16
         for stage in range(3):
             outputs = 16 * self.width * 2**stage

@@ -89,7 +89,7 @@ def test_seeds_that_are_used_are_measured_and_judged(root, monkeypatch):
     assert set(found.tables) == {"breakpoints", "measures", "changes"}
     assert set(found.claims) == {"g"}
     monkeypatch.setattr("tests.analyses.breakpoint_mixtures.test_study.BREAK", None)
-    with pytest.raises(ConfigError, match="no FGSM run broke"):
+    with pytest.raises(ConfigError, match="no FGSM run has a breakpoint"):
         STUDY.run(PLAN, runner)
 
 

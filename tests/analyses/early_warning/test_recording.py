@@ -14,6 +14,7 @@ from analyses.early_warning.recording import _record, read, record, record_all
 from analyses.early_warning.simulation import watch
 from cotoolkit.config import RunConfig
 from cotoolkit.core.errors import RunError
+from cotoolkit.evaluation.protocol import Protocol
 from cotoolkit.monitor.dating import WINDOW
 from cotoolkit.pages import write_report
 from cotoolkit.training.run import run
@@ -35,7 +36,7 @@ BREAKING = {
     "intervention": {"name": "inject", "carrier": "paired", "beta": 0.15},
     "epochs": 13,
     "schedule": {"kind": "constant", "epsilon_warmup": 8},
-    "monitor": {"interval": 40},
+    "monitor": {"interval": 40, "points": 60},
     "evaluation": ["clean"],
 }
 """FGSM on injected digits, 260 iterations."""
@@ -47,9 +48,23 @@ def tiny():
 
 
 @pytest.fixture(scope="module")
-def broken():
+def walked():
+    """The weights and signals of every iteration of `BREAKING`; no monitor has a say in them."""
+    trainer = Trainer(RunConfig.parse(BREAKING), device="cpu")
+    weights = [recording._copied(trainer.module)]
+    return weights, recording._train(trainer, weights)
+
+
+@pytest.fixture(scope="module")
+def broken(walked):
+    def train(trainer, weights):
+        weights[1:] = walked[0][1:]
+        return copy.deepcopy(walked[1])
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recording, "TRUTH_POINTS", 60)
+        patch.setattr(recording, "TRUTH", Protocol(steps=8, restarts=1, step_size=0.25))
+        patch.setattr(recording, "_train", train)
         return record(RunConfig.parse(BREAKING))
 
 
@@ -69,6 +84,7 @@ def test_recording_trains_as_a_run_does(tiny, tmp_path):
     assert len(tiny.trace) == tiny.iterations == 32
 
 
+@pytest.mark.slow
 def test_a_recorded_break_has_the_dates_of_the_engine(broken, tmp_path):
     folder = run(RunConfig.parse(BREAKING), tmp_path, device="cpu")
     assert folder.result()["verdict"] == "catastrophic overfitting"
@@ -76,12 +92,12 @@ def test_a_recorded_break_has_the_dates_of_the_engine(broken, tmp_path):
     assert broken.dates == dates_of(folder)
 
 
-def test_dates_are_those_of_the_engine_under_another_schedule_and_other_thresholds(tmp_path):
-    monitor = {"interval": 45, "trace_every": 1, "drop": 0.8, "gap": 0.1}
+@pytest.mark.slow
+def test_dates_are_those_of_the_engine_under_another_schedule_and_other_thresholds(walked, tmp_path):
+    monitor = {"interval": 45, "points": 60, "trace_every": 1, "drop": 0.8, "gap": 0.1}
     config = RunConfig.parse({**BREAKING, "monitor": monitor})
     trainer = Trainer(config, device="cpu")
-    weights = [recording._copied(trainer.module)]
-    signals = recording._train(trainer, weights)
+    weights, signals = walked
     recorded = RecordedWeights(weights, copy.deepcopy(trainer.module), trainer.probe)
     found = engine_dates(recorded, config.monitor, signals, epoch=20, total=260)
     assert found is not None
@@ -93,6 +109,7 @@ def test_without_a_break_there_are_no_dates(tiny, tmp_path):
     assert dates_of(run(RunConfig.parse({**TINY, "evaluation": ["clean"]}), tmp_path, device="cpu")) is None
 
 
+@pytest.mark.slow
 def test_the_truth_is_dated_to_the_iteration(broken):
     found = crossings(broken.truth)
     assert undated(broken.truth) == set()

@@ -8,7 +8,7 @@ import torch
 from analyses.early_warning.break_dates import traced_signals
 from analyses.early_warning.simulation import watch
 from cotoolkit.monitor.config import MonitorConfig
-from cotoolkit.monitor.early_warning import Alarm
+from cotoolkit.monitor.early_warning import EarlyWarning
 from cotoolkit.monitor.monitor import BreakpointMonitor
 from cotoolkit.monitor.step_buffer import MAX_BUFFERED_STEPS
 from tests._helpers.loops import Clock
@@ -79,4 +79,4 @@ def test_a_probe_is_looked_up_where_one_was_recorded():
 def test_other_rules_may_be_given():
     one = run(pgd=breaks_at(133), abnormal_example=surge(133))
     assert watch(one, []).warnings == []
-    assert Alarm([]).update({"abnormal_example": 1.0}) is None
+    assert EarlyWarning([]).update({"abnormal_example": 1.0}) is None

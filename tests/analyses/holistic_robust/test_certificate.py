@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from analyses.holistic_robust.certificate import by_size, certificate_radius, certify, coverage, reported
+from analyses.holistic_robust.certificate import by_size, certificate_radius, certify, reported, simulated_coverage
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_a_certificate_allows_for_poison():
 
 
 def test_coverage_holds_with_the_constant_and_not_always_without():
-    table = coverage(300)
+    table = simulated_coverage(300)
     assert (table["violated"] <= table["delta"]).all()
     assert table["violated"].max() <= 0.01  # 2000 repetitions gave at most 0.0005
     assert table["bare_violated"].max() > 0

@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.optimize import minimize_scalar
 
-from analyses.holistic_robust.gaps import best_minus_last, dispersion, gap, halves, implied_radius, nominal_margin
+from analyses.holistic_robust.gaps import best_minus_last, dispersion, gap, halves_gap, implied_radius, nominal_margin
 from cotoolkit.methods._terms.worst_case import worst_case
 
 
@@ -67,7 +67,7 @@ def test_the_others_by_hand():
 
 def test_halves_scatter_as_expected():
     draws = np.random.default_rng(0)
-    found = [halves(draws.exponential(size=400), seed) for seed in range(400)]
+    found = [halves_gap(draws.exponential(size=400), seed) for seed in range(400)]
     z = np.array([one.difference / one.expected for one in found])
     assert abs(z.mean()) < 0.2
     assert z.std() == pytest.approx(1, abs=0.12)

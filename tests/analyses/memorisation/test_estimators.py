@@ -2,11 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import bootstrap, norm
+from scipy.stats import norm
 
-from analyses.core.statistics import equivalence, estimate, rank_correlation
+from analyses.core.statistics import estimate
 from analyses.memorisation.estimators import group_influence, influence, memorisation, worst_error
-from analyses.memorisation.proxies import forgetting, inconsistency, variance
 
 MASK = np.array([[1, 1, 0], [1, 0, 1], [0, 1, 1], [1, 1, 1]], dtype=bool)  # benign_at.md, section 6
 TEST = np.array([[1, 0], [1, 1], [0, 0], [1, 1]], dtype=bool)
@@ -111,43 +110,3 @@ def test_shapes_are_checked():
         memorisation(MASK, TEST)
     with pytest.raises(ValueError, match="a row for each model"):
         influence(MASK, TEST[:3])
-
-
-def test_proxies_by_hand():
-    correct = np.array([[0, 1, 0, 1], [1, 0, 0, 1], [0, 1, 0, 1], [1, 0, 0, 1]], dtype=bool)
-    assert forgetting(correct).tolist() == [1, 2, 4, 0]
-    assert variance(correct).tolist() == [0.25, 0.25, 0, 0]
-    mask = np.array([[1, 1, 0, 1], [0, 1, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0]], dtype=bool)
-    assert inconsistency(mask, correct).tolist() == [0, 0, 1, 0]
-
-
-# --- the statistics that came with this analysis ----------------------------------------------------------------------
-
-
-def test_equivalence_agrees_with_the_90_percent_interval():
-    rng = np.random.default_rng(0)
-    for _ in range(50):
-        values = rng.normal(0.3, 1, 6)
-        mean, error = values.mean(), values.std(ddof=1) / np.sqrt(6)
-        reach = 2.015048 * error  # t quantile 0.95 at 5 degrees of freedom
-        inside = mean - reach > -1 and mean + reach < 1
-        assert (equivalence(values, 1.0) < 0.05) == inside
-    assert np.isnan(equivalence([0.1], 1))
-    assert equivalence([0.5, 0.5], 1) == 0
-    assert equivalence([2.0, 2.0], 1) == 1
-
-
-def test_rank_correlation_against_a_bootstrap():
-    rng = np.random.default_rng(3)
-    x = rng.normal(size=300)
-    y = x + rng.normal(size=300)
-    found = rank_correlation(x, y)
-
-    def spearman(a, b):
-        return rank_correlation(a, b).mean
-
-    other = bootstrap((x, y), spearman, paired=True, vectorized=False, n_resamples=400, rng=rng).confidence_interval
-    assert found.low == pytest.approx(other.low, abs=0.03)
-    assert found.high == pytest.approx(other.high, abs=0.03)
-    assert np.isnan(rank_correlation([1, 1, 1, 1], [1, 2, 3, 4]).mean)
-    assert rank_correlation([1, 2, 3, 4, np.nan], [2, 4, 6, 8, 0]).mean == 1

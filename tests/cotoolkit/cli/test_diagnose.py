@@ -6,9 +6,6 @@ import pytest
 import torch
 
 from tests._helpers.user_models import Mlp, digits
-from tests.cotoolkit.cli.test_main import cli
-
-__all__ = ["cli"]
 
 OWN = "tests._helpers.user_models"
 

@@ -1,4 +1,3 @@
-import sys
 from importlib.metadata import EntryPoint
 
 import pandas as pd
@@ -6,7 +5,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from cotoolkit.cli import app, main
+from cotoolkit.cli import app
 from cotoolkit.cli.display import LiveRuns, breakpoint_text, console, probe_text, result_table
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.training.run import run
@@ -23,21 +22,6 @@ TINY = [
     "monitor={interval: 5, points: 40, steps: 3}",
     "evaluation=(clean,pgd-50)",
 ]
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys, tmp_path):
-    """Runs a command in an empty folder; gives exit code, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["cotoolkit", *words])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        captured = capsys.readouterr()
-        return exit_.value.code or 0, captured.out, captured.err
-
-    return call
 
 
 BAD_INPUT = [
@@ -140,6 +124,7 @@ def test_train_from_a_file_and_diverge(cli, tmp_path):
     assert cli("train", "--config", "c.yaml")[0] == 2
 
 
+@pytest.mark.slow
 def test_a_study_runs_shows_and_fails_with_code_1(cli, tmp_path):
     words = [*TINY, "method=[fgsm,n_fgsm]", "--jobs", "1", "--name", "two", "--scale", "smoke"]
     code, out, _ = cli("study", "run", *words)

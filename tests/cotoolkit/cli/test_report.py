@@ -4,9 +4,6 @@ import pytest
 
 from cotoolkit.studies.study import find_study
 from tests._helpers.made_pages import made_run, made_study
-from tests.cotoolkit.cli.test_main import cli
-
-__all__ = ["cli"]
 
 
 def test_a_run_and_a_study_by_the_start_of_their_names(cli, tmp_path):

@@ -9,37 +9,12 @@ from cotoolkit.core.errors import ConfigError, DataError
 from cotoolkit.diagnosis import measurements as measured
 from cotoolkit.diagnosis import schema
 from cotoolkit.diagnosis.budget import BUDGETS, Budget, budget_of
-from cotoolkit.diagnosis.findings import Finding, warning
-from cotoolkit.diagnosis.judging.verdict import reach_verdict
+from cotoolkit.diagnosis.findings import Finding
 from cotoolkit.diagnosis.measurements import Rate
-from cotoolkit.diagnosis.schema import Diagnosis, DiagnosisProtocol, Environment
-from tests._helpers.measured import EPSILON, measurements
+from cotoolkit.diagnosis.schema import Diagnosis
+from tests._helpers.measured import diagnosis
 
 DOCS = Path(__file__).parents[3] / "docs" / "diagnosis.md"
-
-
-def diagnosis() -> Diagnosis:
-    found = measurements()
-    return Diagnosis(
-        verdict=reach_verdict(found, EPSILON),
-        measurements=found,
-        findings=(warning("an example"),),
-        protocol=DiagnosisProtocol(
-            epsilon=EPSILON,
-            bounds=(0, 1),
-            seed=0,
-            budget=BUDGETS["quick"],
-            points=1000,
-            few=128,
-            shape=(1, 8, 8),
-            link="identity",
-            cards={"none": {"attack": "none"}},
-        ),
-        environment=Environment(
-            model="Net", parameters=3, data="digits", device="cpu", versions={"torch": "2"}, seconds=1.5,
-            forward_passes=10, backward_passes=5,
-        ),
-    )  # fmt: skip
 
 
 def test_it_survives_the_way_through_json():

@@ -22,7 +22,7 @@ def test_events_are_logged_and_reach_their_actions_in_order(caplog):
     assert seen == ["warning", ("breakpoint", True)]
     assert monitor.should_stop
     assert "warning, pert_align looks like" in caplog.text
-    assert "robustness broke, seen at" in caplog.text
+    assert "robustness was lost, seen at" in caplog.text
 
 
 def test_weights_are_saved_before_and_after(tmp_path):

@@ -77,10 +77,10 @@ def test_under_an_alarm_resistance_to_one_step_alone_is_a_break():
     criterion = BreakpointCriterion(MonitorConfig(), classes=10)  # no probe has found it robust
     gap = result(pgd=0.3, fgsm=0.7)
     assert not criterion.is_broken(gap)
-    assert criterion.is_broken(gap, alarmed=True)
-    assert not criterion.is_broken(result(pgd=0.4, fgsm=0.7), alarmed=True)  # more than half of FGSM accuracy
-    assert not criterion.is_broken(result(pgd=0.05, fgsm=0.2), alarmed=True)  # a gap that a clean network has, too
-    assert criterion.update(100, gap, alarmed=True) == "breaks"
+    assert criterion.is_broken(gap, warned=True)
+    assert not criterion.is_broken(result(pgd=0.4, fgsm=0.7), warned=True)  # more than half of FGSM accuracy
+    assert not criterion.is_broken(result(pgd=0.05, fgsm=0.2), warned=True)  # a gap that a clean network has, too
+    assert criterion.update(100, gap, warned=True) == "breaks"
     criterion.record_breakpoint(100)
     assert criterion.update(150, gap) == "broken"
     assert criterion.update(200, result(pgd=0.5, fgsm=0.6)) == "recovers"

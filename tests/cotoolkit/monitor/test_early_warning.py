@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cotoolkit.monitor.early_warning import DEFAULT_RULES, PAUSE, Alarm, Level, QuarterShift, Rise, Rule, Shift, Sigmas
+from cotoolkit.monitor.early_warning import (
+    DEFAULT_RULES,
+    PAUSE,
+    EarlyWarning,
+    Level,
+    QuarterShift,
+    Rise,
+    Rule,
+    Shift,
+    Sigmas,
+)
 from cotoolkit.signals import SIGNALS
 
 STATISTICS = [Level(0.5), Shift(0.5, 0.25), QuarterShift(4), Sigmas(2), Rise()]
@@ -73,7 +83,7 @@ def test_rise_by_hand():
 
 
 def rising(threshold=0.5, **options):
-    return Alarm([Rule("loss", "rises", Level(1.0), threshold)], **options)
+    return EarlyWarning([Rule("loss", "rises", Level(1.0), threshold)], **options)
 
 
 def test_an_alarm_names_its_signal_and_then_pauses():
@@ -83,7 +93,7 @@ def test_an_alarm_names_its_signal_and_then_pauses():
 
 
 def test_what_falls_is_suspicious_when_it_is_low():
-    alarm = Alarm([Rule("pert_align", "falls", Level(1.0), -0.1)], pause=1)
+    alarm = EarlyWarning([Rule("pert_align", "falls", Level(1.0), -0.1)], pause=1)
     assert [alarm.update({"pert_align": value}) for value in (0.9, 0.1, 0.2)] == [None, "pert_align", None]
 
 
@@ -103,7 +113,7 @@ def test_two_alarms_share_no_history():
 @pytest.mark.parametrize("statistic", STATISTICS, ids=str)
 def test_a_restored_alarm_goes_on_alike(statistic):
     values = np.random.default_rng(1).normal(size=60).tolist()
-    whole, first, second = (Alarm([Rule("loss", "rises", statistic, 0.3)], pause=3) for _ in range(3))
+    whole, first, second = (EarlyWarning([Rule("loss", "rises", statistic, 0.3)], pause=3) for _ in range(3))
     expected = [whole.update({"loss": value}) for value in values]
     found = [first.update({"loss": value}) for value in values[:31]]
     state = first.state()
@@ -123,7 +133,7 @@ def test_the_default_alarm_hears_a_surge_and_sleeps_through_noise():
     draws = np.random.default_rng(2)
     quiet = [{"abnormal_example": x} for x in draws.binomial(64, 0.02, 400) / 64]
     surge = [{"abnormal_example": x} for x in draws.binomial(64, 0.4, 20) / 64]
-    alarm = Alarm()
+    alarm = EarlyWarning()
     assert not any(alarm.update(signals) for signals in quiet)
     found = [alarm.update(signals) for signals in surge]
     assert found.index("abnormal_example") <= 2

@@ -43,7 +43,7 @@ def test_the_first_crossing_and_the_lasting_one_are_told_apart():
     (event,) = monitor.events
     assert (event.earliest, event.iteration, event.sustained) == (65, 80, 112)
     assert [snapshot.iteration for snapshot in monitor.bracket] == [64, 112]
-    assert "iteration 65 to 80: robustness broke, for good by 112, seen at 128" in str(event)
+    assert "iteration 65 to 80: robustness was lost, for good by 112, seen at 128" in str(event)
 
 
 @pytest.mark.parametrize("truth", [1, 20, 31])
@@ -140,8 +140,12 @@ def test_the_alarm_goes_on_where_it_was():
     file.seek(0)
     second.network.load_state_dict(first.network.state_dict())
     second.load_state_dict(torch.load(file, weights_only=True))
-    assert second.alarm.state() == first.alarm.state() == json.loads(json.dumps(first.alarm.state()))
-    assert (second.alarm.waiting, second.alarm.statistics[0].count) == (PAUSE - 3, 66)
+    assert (
+        second.early_warning.state()
+        == first.early_warning.state()
+        == json.loads(json.dumps(first.early_warning.state()))
+    )
+    assert (second.early_warning.waiting, second.early_warning.statistics[0].count) == (PAUSE - 3, 66)
     train(second, 54, aligned(63))
     assert second.events == whole.events
     assert [event.iteration for event in whole.events][:2] == [66, 74]  # 8 steps after the first: 71, read at 74

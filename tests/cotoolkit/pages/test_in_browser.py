@@ -15,13 +15,16 @@ from cotoolkit.pages.run_page import run_report
 from cotoolkit.pages.study_page import study_report
 from cotoolkit.training.run import run
 from tests._helpers.made_pages import made_run, made_study
+from tests._helpers.measured import diagnosis
 from tests._helpers.small import small
-from tests.cotoolkit.diagnosis.test_schema import diagnosis
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None or DRIVER is None, reason="Debian's packages chromium and chromium-driver are not installed"
-)
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        CHROMIUM is None or DRIVER is None, reason="Debian's packages chromium and chromium-driver are not installed"
+    ),
+]
 
 BREAK = 240
 

@@ -26,8 +26,8 @@ def test_a_run_that_broke(tmp_path):
     assert report.title == "Run: digits, small_cnn, fgsm, ε 0.1, seed 0"
     assert report.lead == (
         "Catastrophic overfitting.\n\n"
-        "Robustness broke at iteration 240, for good at 242 (interval of uncertainty 235 to 246); the alarm came at "
-        "252. The first free signal to move was abnormal examples (share), at iteration 232.\n\n"
+        "Robustness was lost at iteration 240, for good at 242 (interval of uncertainty 235 to 246); a probe found it "
+        "at 252. The first free signal to move was abnormal examples (share), at iteration 232.\n\n"
         "Accuracy on the test set, with 95 % intervals: clean 90.0% (88.0% to 92.0%), PGD-3 5.0% (3.0% to 7.0%)."
     )
     assert names(report) == ["timeline", "evaluation", "moved_first", "events", "settings"]
@@ -114,7 +114,8 @@ def test_a_study(tmp_path):
     assert report.lead == (
         "Does a larger radius break FGSM?\n\n"
         "12 runs, scale custom: 8 robust, 3 catastrophic overfitting. Without a result: 1 failed.\n\n"
-        "fgsm, ε 0.1: 0 of 3 broke\nfgsm, ε 0.2: 3 of 3 broke\npgd, ε 0.1: 0 of 3 broke\npgd, ε 0.2: 0 of 2 broke"
+        "fgsm, ε 0.1: breakpoint in 0 of 3\nfgsm, ε 0.2: breakpoint in 3 of 3\n"
+        "pgd, ε 0.1: breakpoint in 0 of 3\npgd, ε 0.2: breakpoint in 0 of 2"
     )
     assert names(report) == ["runs", "timeline", "phase"]
     table = section(report, "runs").table

@@ -13,7 +13,7 @@ def test_phase_diagram_shows_means_and_shares_growing_upwards():
     table, _ = run_tables()
     table.loc[table["method"] == "pgd", "epsilon"] = 16 / 255
     _, axes = phase_diagram(table, by=None)
-    assert [axis.get_title() for axis in axes] == ["PGD-50 accuracy, mean", "seeds collapsed"]
+    assert [axis.get_title() for axis in axes] == ["PGD-50 accuracy, mean", "CO, share of seeds"]
     assert [label.get_text() for label in axes[0].get_yticklabels()] == ["16/255", "8/255"]
     assert annotations(axes[0]) == ["55%", "55%", "55%", "10%"]
     assert annotations(axes[1]) == ["0%", "0%", "0%", "50%"]

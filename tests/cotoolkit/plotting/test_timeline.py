@@ -9,8 +9,8 @@ def test_timeline_has_a_panel_per_setting_a_line_per_seed_and_marks_breaks():
     figure, axes = timeline(*run_tables())
     assert len(axes) == 4
     titles = [axis.get_title() for axis in axes]
-    assert titles[1] == "fgsm, ε 8/255, β 0.1\n2 of 2 break"
-    assert titles[0].endswith("0 of 2 break")
+    assert titles[1] == "fgsm, ε 8/255, β 0.1\nbreakpoint in 2 of 2"
+    assert titles[0].endswith("breakpoint in 0 of 2")
     broken, whole = axes[1], axes[2]
     drawn = [line for line in whole.lines if len(line.get_xdata()) == 3]
     assert len(drawn) == 4  # two seeds, two signals

@@ -69,6 +69,7 @@ def test_jobs_by_default():
     assert default_jobs("cpu") >= 1
 
 
+@pytest.mark.slow
 def test_a_crash_is_told_by_its_signal(tmp_path, capfd):
     aborting = study(grids=({"model": ("tests.cotoolkit.studies.test_study:aborting_model",)},))
     table = aborting.run(tmp_path, jobs=1, device="cpu")
@@ -78,6 +79,7 @@ def test_a_crash_is_told_by_its_signal(tmp_path, capfd):
     assert "in aborting_model" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_failures_are_listed_and_the_others_finish(tmp_path):
     models = (
         SMALL["model"],

@@ -3,6 +3,7 @@ import subprocess
 import sys
 import time
 
+import pytest
 import torch
 
 from cotoolkit.core.errors import RunInUse
@@ -12,6 +13,7 @@ from tests._helpers.small import small
 
 PROGRAM = """
 import sys, time
+import pytest
 import torch
 torch.set_num_threads(1)
 from cotoolkit.training import recorder
@@ -28,6 +30,7 @@ def start(config_file, root, pause):
     return subprocess.Popen([sys.executable, "-c", PROGRAM, str(config_file), str(root), str(pause)])
 
 
+@pytest.mark.slow
 def test_kill_9_at_any_moment_then_the_same_command_gives_the_same_bits(tmp_path):
     config = small(method="n_fgsm", epochs=12, data__augment="crop")
     config_file = tmp_path / "config.yaml"
@@ -68,6 +71,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_workers_die_with_a_killed_launcher(tmp_path):
     config = small(epochs=2000)
     (tmp_path / "config.yaml").write_text(config.to_yaml())

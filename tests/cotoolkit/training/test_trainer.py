@@ -175,6 +175,7 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path, monkeypatch, st
     assert all(same(folder.checkpoint(kept), whole.checkpoint(kept)) for kept in folder.kept())
 
 
+@pytest.mark.slow
 def test_a_break_is_dated_saved_and_survives_resuming(tmp_path, monkeypatch):
     # FGSM at this radius on injected digits collapses within 24 epochs (the demo's setting).
     from cotoolkit.studies.demo import demo_study
@@ -238,6 +239,7 @@ def test_mixed_precision_trains_and_attacks_in_float32(tmp_path):
     assert run(small(precision="bf16-mixed"), tmp_path, device="cpu").state == "done"
 
 
+@pytest.mark.slow
 def test_several_processes_train_like_one(tmp_path):
     one = weights(run(small(epochs=1), tmp_path / "one", device="cpu"))
     two = weights(run(small(epochs=1), tmp_path / "two", device="cpu", devices=2))

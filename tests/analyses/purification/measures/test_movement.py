@@ -8,7 +8,7 @@ from analyses.purification.measures.movement import (
     kept_and_removed,
     movement_statistics,
     purification_ratio,
-    unit_angles,
+    turning_angles,
 )
 from tests._helpers.planted_world import planted
 
@@ -27,14 +27,14 @@ def test_parts_add_up_and_are_orthogonal():
 
 def test_the_ratio_is_the_tangent_of_the_angle():
     old, new = pair(1)
-    expected = torch.tan(torch.deg2rad(unit_angles(old, new))).abs()
+    expected = torch.tan(torch.deg2rad(turning_angles(old, new))).abs()
     torch.testing.assert_close(purification_ratio(old, new), expected)
 
 
 def test_angles_by_hand():
     a = torch.tensor([[1.0, 0], [1, 0], [1, 0]])
     b = torch.tensor([[2.0, 0], [0, 3], [-1, 0]])
-    assert unit_angles(a, b).tolist() == pytest.approx([0, 90, 180], abs=0.05)
+    assert turning_angles(a, b).tolist() == pytest.approx([0, 90, 180], abs=0.05)
 
 
 def test_spectrum_is_that_of_numpy():
@@ -75,4 +75,4 @@ def test_only_chosen_units_count():
     alive = torch.zeros(2, 9, dtype=torch.bool)
     alive[:, 4] = True
     found = initial_statistics(old, new, alive)
-    torch.testing.assert_close(found["angle_initial"], unit_angles(old, new)[:, 4])
+    torch.testing.assert_close(found["angle_initial"], turning_angles(old, new)[:, 4])

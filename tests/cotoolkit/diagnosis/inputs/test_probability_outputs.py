@@ -1,6 +1,7 @@
 """Logits from probabilities: found where they are, their gradients those of the network without its last function."""
 
 import copy
+import functools
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch import nn
 from cotoolkit import diagnose
 from cotoolkit.attacks.gradient import input_gradient
 from cotoolkit.attacks.margin import margin_gradient
+from cotoolkit.diagnosis.budget import BUDGETS
 from cotoolkit.diagnosis.inputs.probability_outputs import Link, Linked, link_of, recovered
 from tests._helpers.networks import conv_net
 
@@ -148,46 +150,67 @@ def test_gradients_stay_finite_where_float32_saturates(name, scale):
 # --- whole diagnoses --------------------------------------------------------------------------------------------------
 
 
-def quick(model, trained, epsilon):
-    return diagnose(model, (trained.images, trained.labels), epsilon=epsilon, budget="quick", device="cpu")
+BUDGET = BUDGETS["quick"].model_copy(
+    update={"name": "test", "points": 64, "segment": 3, "hessian_points": 1, "surface_points": 1, "surface": 2}
+)
 
 
-def compare(model, function, trained, epsilon, tolerance):
+def diagnosed(model, trained):
+    data = (trained.images, trained.labels)
+    return diagnose(model, data, epsilon=trained.epsilon, budget=BUDGET, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def confident(standard):
+    """A network whose logits are five times as large, so that the probabilities of most points round to 0 and 1."""
+    return standard._replace(model=After(standard.model, lambda z: 5 * z), epsilon=0.12)
+
+
+@pytest.fixture(scope="module")
+def plain(request):
+    """Diagnoses of networks that give logits, by the names of their fixtures."""
+
+    @functools.cache
+    def of(name):
+        trained = request.getfixturevalue(name)
+        return diagnosed(trained.model, trained)
+
+    return of
+
+
+def compare(plain, trained, function, tolerance):
     """The same network with and without a function of its logits; returns the diagnosis of the first."""
-    plain, found = quick(model, trained, epsilon), quick(After(model, function), trained, epsilon)
+    found = diagnosed(After(trained.model, function), trained)
     assert abs(found.measurements.worst.value - plain.measurements.worst.value) <= tolerance
     assert found.measurements.clean == plain.measurements.clean
     assert found.verdict.label == plain.verdict.label
     return found
 
 
-@pytest.fixture(scope="module")
-def confident(standard):
-    """A network whose logits are five times as large, so that the probabilities of most points round to 0 and 1."""
-    return After(standard.model, lambda z: 5 * z)
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["softmax", "percent", "a tiny share", "log-probabilities"])
-def test_the_accuracy_under_all_attacks_does_not_depend_on_a_softmax(name, standard, confident):
-    found = compare(confident, {**SOFTMAX, **LOGITS}[name], standard, 0.12, tolerance=0.05)  # 3 of 64 points
+def test_the_accuracy_under_all_attacks_does_not_depend_on_a_softmax(name, plain, confident):
+    function = {**SOFTMAX, **LOGITS}[name]
+    found = compare(plain("confident"), confident, function, tolerance=0.05)  # 3 of 64 points
     assert found.protocol.link == ("identity" if name == "log-probabilities" else "log")
     assert any("probabilities" in finding.text for finding in found.findings) == (name != "log-probabilities")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("whose", "name"), [("standard", "sigmoid"), ("robust", "sigmoid"), ("overfitted", "sigmoid, in percent")]
 )
-def test_nor_on_sigmoids(whose, name, request):
+def test_nor_on_sigmoids(whose, name, plain, request):
     """Less exactly: a sigmoid of a logit above 17 rounds to 1 and has no gradient left."""
-    trained = request.getfixturevalue(whose)
-    found = compare(trained.model, SIGMOID[name], trained, trained.epsilon, tolerance=0.1)
+    found = compare(plain(whose), request.getfixturevalue(whose), SIGMOID[name], tolerance=0.1)
     assert found.protocol.link == "log-odds"
 
 
-def test_without_the_link_sigmoids_hide_what_there_is(overfitted, monkeypatch):
+@pytest.mark.slow
+def test_without_the_link_sigmoids_hide_what_there_is(plain, overfitted, monkeypatch):
     """The tests above could not fail if it did not."""
-    plain = quick(overfitted.model, overfitted, overfitted.epsilon)
+    expected = plain("overfitted")
     monkeypatch.setattr("cotoolkit.diagnosis.diagnose.link_of", lambda outputs: (Link("identity"), []))
-    hidden = quick(After(overfitted.model, SIGMOID["sigmoid"]), overfitted, overfitted.epsilon)
-    assert hidden.measurements.worst.value > plain.measurements.worst.value + 0.1
-    assert hidden.verdict.label != plain.verdict.label
+    hidden = diagnosed(After(overfitted.model, SIGMOID["sigmoid"]), overfitted)
+    assert hidden.measurements.worst.value > expected.measurements.worst.value + 0.1
+    assert hidden.verdict.label != expected.verdict.label

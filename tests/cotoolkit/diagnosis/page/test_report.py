@@ -9,8 +9,7 @@ import pytest
 from cotoolkit.diagnosis.judging.verdict import reach_verdict
 from cotoolkit.diagnosis.page import diagnosis_report, write_diagnosis
 from cotoolkit.diagnosis.schema import Diagnosis
-from tests._helpers.measured import EPSILON, measurements
-from tests.cotoolkit.diagnosis.test_schema import diagnosis
+from tests._helpers.measured import EPSILON, diagnosis, measurements
 
 FIGURES = (
     "attacks", "radius", "steps", "segment", "surface", "cosines", "spectrum", "duels", "classes"

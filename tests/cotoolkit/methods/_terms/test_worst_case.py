@@ -358,6 +358,7 @@ def test_it_never_looks_at_a_number(order, bound):
     assert found.folded(torch.empty(4, 128, device="meta")).device.type == "meta"
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @both
 def test_cuda_agrees_and_does_not_wait(order):

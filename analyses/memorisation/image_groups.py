@@ -1,0 +1,153 @@
+"""Groups of images: typical and atypical ones, and those that the study trains without, frozen with a checksum."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cotoolkit.core.digest import stamped
+from cotoolkit.core.files import write_atomically
+from cotoolkit.data.image_masks import KIND
+from cotoolkit.data.sources.planted import clusters
+
+Marks = NDArray[np.bool_]
+"""(N,), which of N images belong to a group."""
+
+Floats = NDArray[np.float64]
+
+T_MEM = 0.25
+"""Memorisation above which an image is atypical: the constant of the released high-influence lists [S]."""
+
+OTHER_T_MEM = (0.15, 0.5)
+"""Thresholds that conclusions are compared at [R]."""
+
+EASY, HARD = 0.9, (0.1, 0.7)
+"""Share of standard networks that get a test image right, from which on it is easy, and between which it is hard [R].
+Where pairwise influence cannot be had, these stand in for typical and atypical; below 0.1 an image is left out."""
+
+
+def freeze_marks(marks: Marks, path: Path) -> str:
+    """Write marks to a .npy file.
+
+    Args:
+        marks: (N,).
+        path: of the file.
+
+    Returns:
+        PATH#DIGEST, as configurations take it.
+    """
+    buffer = io.BytesIO()
+    np.save(buffer, np.asarray(marks, dtype=bool))
+    write_atomically(path, buffer.getvalue())
+    return stamped(str(path), KIND)
+
+
+def above_threshold(memorisation: Floats, threshold: float = T_MEM) -> Marks:
+    """Atypical images (N,): memorisation (N,) is above a threshold; where it is undefined, an image is typical."""
+    return np.nan_to_num(memorisation, nan=-1) > threshold
+
+
+def pick_random(candidates: Marks, count: int, seed: int) -> Marks:
+    """(N,): `count` random ones of the candidates (N,), or all if there are fewer."""
+    rows = np.flatnonzero(candidates)
+    chosen = np.random.default_rng(seed).permutation(rows)[:count]
+    return _marks(chosen, len(candidates))
+
+
+def highest(values: Floats, count: int) -> Marks:
+    """(N,): the `count` images of the highest values (N,), nan last; ties go to the lower index."""
+    order = np.argsort(-np.nan_to_num(values, nan=-np.inf), kind="stable")
+    return _marks(order[:count], len(values))
+
+
+def half_of_clusters(seed: int) -> NDArray[np.int64]:
+    """Numbers of a random half of the rare planted sub-clusters: an image whose twin stays would not be left out."""
+    truth = clusters().truth
+    rare = truth.cluster[~truth.of_kind("common")]
+    return np.sort(np.random.default_rng(seed).permutation(rare)[: len(rare) // 2])
+
+
+def easy_and_hard(shares: Floats) -> tuple[Marks, Marks]:
+    """Easy and hard test images, (M,) each, by the share (M,) of standard networks that get them right."""
+    return shares >= EASY, (shares >= HARD[0]) & (shares <= HARD[1])
+
+
+def left_out_groups(
+    images: pd.DataFrame, suspects: pd.DataFrame, seeds: Sequence[int], *, planted: bool
+) -> dict[tuple[str, int], Marks]:
+    """Which images are left out of training.
+
+    "without atypical" is a random half of the atypical ones, another for each seed; the other arms leave out as many:
+    random typical ones, the most confidently flagged ones of another seed's run, and the most memorised ones. On
+    planted data two more leave out those that are known to harm, and the other atypical ones.
+
+    Args:
+        images: one row per training image (`analyses.memorisation.images`).
+        suspects: looks at the end of adversarial training on the whole set, of all seeds.
+        seeds: of the runs.
+        planted: whether harm is known.
+
+    Returns:
+        (N,) by arm and seed.
+    """
+    atypical = images["atypical"].to_numpy(dtype=bool)
+    memory = images["mem_standard_clean"].to_numpy()
+    chosen: dict[tuple[str, int], Marks] = {}
+    for seed in seeds:
+        if planted:
+            half = np.isin(images["cluster"], half_of_clusters(seed))
+        else:
+            half = pick_random(atypical, int(atypical.sum()) // 2, seed)
+        count = int(half.sum())
+        other = next_seed(suspects, seed, seeds)
+        flagged = np.where(other["flagged"], other["confidence"], -np.inf)
+        chosen["without atypical", seed] = half
+        chosen["without typical", seed] = pick_random(~atypical, count, seed)
+        chosen["without flagged", seed] = highest(flagged, min(count, int(other["flagged"].sum())))
+        chosen["without most memorised", seed] = highest(memory, count)
+        if planted:
+            chosen["without harmful", seed] = (images["truth"] == "harmful").to_numpy()
+            chosen["without benign", seed] = (images["truth"] == "benign").to_numpy()
+    return chosen
+
+
+def next_seed(suspects: pd.DataFrame, seed: int, seeds: Sequence[int]) -> pd.DataFrame:
+    """The looks of the run of the next seed, the first after the last, in the order of the images."""
+    return suspects[suspects["seed"] == seeds[(seeds.index(seed) + 1) % len(seeds)]].sort_values("index")
+
+
+def groups_of_tests(tests: pd.DataFrame, seeds: Sequence[int], *, planted: bool) -> dict[tuple[str, int | None], Marks]:
+    """Groups of test images.
+
+    "linked" are atypical test images whose training partners "without atypical" leaves out, where that is known;
+    elsewhere all of them. "unlinked" are the other atypical ones.
+
+    Args:
+        tests: one row per test image (`analyses.memorisation.images`).
+        seeds: of the runs.
+        planted: whether training partners are known.
+
+    Returns:
+        (M,) by name, and by seed where the group is that of the images that the seed leaves out.
+    """
+    groups: dict[tuple[str, int | None], Marks] = {("all", None): np.ones(len(tests), dtype=bool)}
+    for name in ("typical", "atypical", "threatened"):
+        groups[name, None] = tests[name].to_numpy(dtype=bool)
+    for seed in seeds:
+        linked = groups["atypical", None]
+        if planted:
+            linked = linked & np.isin(tests["cluster"], half_of_clusters(seed))
+        groups["linked", seed] = linked
+        groups["unlinked", seed] = groups["atypical", None] & ~linked
+    return groups
+
+
+def _marks(rows: NDArray[np.int64], count: int) -> Marks:
+    marks = np.zeros(count, dtype=bool)
+    marks[rows] = True
+    return marks

@@ -1,0 +1,149 @@
+"""The study's tables, read by arm and seed: the numbers that its claims and pictures are made of."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analyses.core.study import Tables
+from analyses.memorisation.image_groups import T_MEM
+
+MARGIN = 0.01
+"""Equivalence margin of finding (a): one point of accuracy [R]."""
+
+Floats = NDArray[np.floating]
+
+
+class Accuracies:
+    """Reads accuracies off a table (`accuracy_table`), one value per seed."""
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        self._table = table.set_index(["kind", "arm", "group", "event", "seed"])["accuracy"].sort_index()
+
+    def of(self, kind: str, arm: str, group: str, event: str) -> pd.Series[float]:
+        """By seed; empty if there is none."""
+        try:
+            found: pd.Series[float] = self._table.loc[(kind, arm, group, event)]
+        except KeyError:
+            return pd.Series(dtype=float)
+        return found
+
+    def less(self, kind: str, arm: str, other: str, group: str, event: str) -> Floats:
+        """Accuracy with `arm` less that with `other`, by seeds that have both."""
+        difference = self.of(kind, arm, group, event) - self.of(kind, other, group, event)
+        return difference.dropna().to_numpy(dtype=float)
+
+
+class MemorisationResults:
+    """Reads the tables of one setting, of which some may be missing; what they do not hold is empty."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    @cached_property
+    def accuracies(self) -> Accuracies:
+        """By kind of training, arm, group of test images and event."""
+        return Accuracies(self._tables["accuracies"])
+
+    def lost(self, event: str, arm: str = "without atypical") -> Floats:
+        """Accuracy lost on linked test images by adversarial training without some images."""
+        return self.accuracies.less("adversarial", "all", arm, "linked", event)
+
+    def gained(self, arm: str, other: str, group: str = "typical", event: str = "robust") -> Floats:
+        """Accuracy of adversarial training on a group of test images: one arm less another."""
+        return self.accuracies.less("adversarial", arm, other, group, event)
+
+    def specific(self) -> Floats:
+        """Robust accuracy gained on typical images, less the clean accuracy that standard training gains."""
+        arms = "without flagged", "without atypical"
+        robust, clean = self.gained(*arms), self.accuracies.less("standard", *arms, "typical", "clean")
+        count = min(len(robust), len(clean))
+        return robust[:count] - clean[:count]
+
+    def influence(self, event: str) -> Floats:
+        """Of an atypical image on the number of right test images, by pair of halves."""
+        table = self._tables["influence"]
+        return np.asarray(table.loc[table["event"] == event, "value"], dtype=float)
+
+    def rare_area(self) -> Floats:
+        """Area under the curve of memorisation for finding planted rare images, by disjoint group of models."""
+        return np.asarray(self._tables["rare_area"]["area"], dtype=float)
+
+    def flags(self, column: str) -> Floats:
+        """Of the table of flags, by seed, for memorisation above `T_MEM`."""
+        flags = self._tables["flags"]
+        if column not in flags:
+            return np.array([])
+        return np.asarray(flags.loc[np.isclose(flags["threshold"].astype(float), T_MEM), column], dtype=float)
+
+    def noise(self, column: str) -> Floats:
+        """Of the table of label noise, by seed, at the end of training."""
+        noise = self._tables["noise"]
+        return np.asarray(noise.loc[noise["iteration"] == noise["iteration"].max(), column], dtype=float)
+
+
+class BreakingResults:
+    """Reads the tables of single-step training that breaks.
+
+    Args:
+        course: `flag_course` of the runs, with the columns arm and seed.
+        onsets: one row per run (`analyses.memorisation.study`).
+    """
+
+    def __init__(self, course: pd.DataFrame, onsets: pd.DataFrame) -> None:
+        self._course, self._onsets = course, onsets
+
+    def across(self, arm: str, reach: int) -> pd.DataFrame:
+        """Flags before and after each break of an arm: the looks nearest to `reach` iterations on either side of it.
+
+        Args:
+            arm: whose runs.
+            reach: iterations.
+
+        Returns:
+            Columns seed, before, after (shares flagged under the training attack), before_pgd, after_pgd, clean_error
+            (after); a row per run that broke at least `reach` after its first and before its last look.
+        """
+        rows = []
+        onsets = self._onsets
+        for run in onsets[(onsets["arm"] == arm) & onsets["onset"].notna()].to_dict("records"):
+            looks = self._course[(self._course["arm"] == arm) & (self._course["seed"] == run["seed"])]
+            looks = looks.sort_values("iteration")
+            places, onset = looks["iteration"].to_numpy(), run["onset"]
+            if onset - reach < places[0] or onset + reach > places[-1]:
+                continue
+            before, after = (looks.iloc[int(abs(places - place).argmin())] for place in (onset - reach, onset + reach))
+            rows.append(
+                {
+                    "seed": run["seed"],
+                    "before": before["flagged"],
+                    "after": after["flagged"],
+                    "before_pgd": before["flagged_pgd"],
+                    "after_pgd": after["flagged_pgd"],
+                    "clean_error": after["clean_error"],
+                }
+            )
+        return pd.DataFrame(rows, columns=["seed", "before", "after", "before_pgd", "after_pgd", "clean_error"])
+
+    def later(self, arm: str, other: str) -> Floats:
+        """Share of training until the break, one arm less another, by seed; without a break it is all of training."""
+        runs = self._onsets.assign(share=(self._onsets["onset"] / self._onsets["last"]).fillna(1.0))
+        share = runs.set_index(["arm", "seed"])["share"]
+        if not {arm, other} <= set(runs["arm"]):
+            return np.array([])
+        return np.asarray((share[arm] - share[other]).dropna(), dtype=float)
+
+    def alignment_gain(self, arm: str) -> Floats:
+        """Gradient alignment of an arm less that of the plain one, at the last look before the plain one breaks."""
+        found = []
+        plain = self._onsets[(self._onsets["arm"] == "plain") & self._onsets["onset"].notna()]
+        for run in plain.to_dict("records"):
+            looks = self._course[(self._course["seed"] == run["seed"]) & (self._course["iteration"] < run["onset"])]
+            by_arm = looks.pivot_table(index="iteration", columns="arm", values="alignment")
+            if arm in by_arm and len(by_arm.dropna(subset=[arm, "plain"])):
+                last = by_arm.dropna(subset=[arm, "plain"]).iloc[-1]
+                found.append(float(last[arm] - last["plain"]))
+        return np.array(found)
