@@ -33,7 +33,8 @@ class Poison(Intervention):
             keep their label. None draws one of the other classes for each.
 
     Raises:
-        InterventionError: when called without `classes` or with fewer than two, or with the target not among them.
+        InterventionError: when called without `classes` or with fewer than two, with the target not among them, or
+            with a target for a kind that keeps the labels.
     """
 
     needs_labels: ClassVar[bool] = True

@@ -75,14 +75,13 @@ def imports(name: str) -> set[str]:
 
 
 def test_nothing_imports_upward():
-    upward = [
+    refuse([
         f"{name} imports {other}"
         for name in SOURCES
         if name != "cotoolkit"  # whose public names are looked up when they are first used
         for other in imports(name)
         if height(other) > height(name)
-    ]
-    assert not upward
+    ])  # fmt: skip
 
 
 def test_packages_form_no_circle():
@@ -144,31 +143,39 @@ def is_table(tree: ast.Module) -> bool:
     return data > 0.9 * lines
 
 
+def refuse(found: list[str]) -> None:
+    """Fail with one line per finding."""
+    assert not found, "\n" + "\n".join(found)
+
+
 def test_files_are_short():
-    long = {
-        name: length
-        for name, path in SOURCES.items()
-        if (length := len(path.read_text(encoding="utf-8").splitlines())) > LONGEST_FILE and not is_table(TREES[name])
-    }
-    assert not long
+    lengths = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in SOURCES.items()}
+    refuse([
+        f"{SOURCES[name]}: {length} lines, at most {LONGEST_FILE}"
+        for name, length in lengths.items()
+        if length > LONGEST_FILE and not is_table(TREES[name])
+    ])  # fmt: skip
 
 
 def test_functions_are_short():
-    long = {
-        f"{name}.{node.name}": length
+    refuse([
+        f"{SOURCES[name]}:{node.lineno}: {node.name} has {length} lines, at most {LONGEST_FUNCTION}"
         for name, tree in TREES.items()
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (length := node.end_lineno - node.lineno + 1) > LONGEST_FUNCTION
-    }
-    assert not long
+    ])  # fmt: skip
 
 
 def test_folders_are_small():
     count = defaultdict(int)
     for path in SOURCES.values():
         count[path.parent.relative_to(ROOT).as_posix()] += 1
-    assert not {folder: n for folder, n in count.items() if n > LARGEST_FOLDER and folder not in ENTRIES}
+    refuse([
+        f"{folder}/: {n} files, at most {LARGEST_FOLDER}"
+        for folder, n in count.items()
+        if n > LARGEST_FOLDER and folder not in ENTRIES
+    ])  # fmt: skip
 
 
 def test_a_public_name_stands_once():
@@ -177,10 +184,9 @@ def test_a_public_name_stands_once():
         for node in tree.body:
             if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
                 homes[node.name].append(name)
-    twice = {word: names for word, names in homes.items() if len(names) > 1}
-    for word in RECIPE & set(twice):
-        assert all(name.startswith("figures.") for name in twice.pop(word)), word
-    assert not twice
+    for word in RECIPE & set(homes):
+        homes[word] = [name for name in homes[word] if not name.startswith("figures.")]
+    refuse([f"{word}: {', '.join(names)}" for word, names in homes.items() if len(names) > 1])
 
 
 def test_tests_mirror_the_packages():

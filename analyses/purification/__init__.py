@@ -2,6 +2,9 @@
 
 After Allen-Zhu & Li, arXiv 2005.10190, "Feature Purification: How Adversarial Training Performs Robust Deep Learning".
 `STUDY` is the experiment that `cotoolkit analyse purification` runs; `run_setting` gives the tables of one setting.
+
+Tags: [S] read in another text; [R-high], [R-med] recollected and not checked against the paper, with how sure that is;
+[D] derived by us; [M] our choice.
 """
 
 from analyses.purification.claims import CLAIMS

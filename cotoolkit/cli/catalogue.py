@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Column, Table
 
 from cotoolkit.cli import facts
@@ -21,7 +22,7 @@ def list_methods() -> None:
     shown = Table(Column("method", no_wrap=True), "forward", "backward", "what, settings, source", show_lines=True)
     for one in facts.method_entries():
         backward = f"{one.backward}, {one.double_backward} double" if one.double_backward else str(one.backward)
-        what = f"{one.summary}\n{one.settings}\n[dim]{one.source}[/dim]"
+        what = f"{escape(one.summary)}\n{escape(one.settings)}\n[dim]{escape(one.source)}[/dim]"
         shown.add_row(one.name, str(one.forward), backward, what)
     console.print(shown)
 
@@ -30,7 +31,7 @@ def list_datasets() -> None:
     """Data sets by name; besides these, folder:PATH and module:function."""
     shown = Table("data set", "what")
     for one in facts.entries("datasets"):
-        shown.add_row(one.name, one.summary)
+        shown.add_row(one.name, escape(one.summary))
     shown.add_row("folder:PATH", "Images in PATH/train/CLASS/ and PATH/test/CLASS/ (or val).")
     shown.add_row("module:function", "Your own: called with train=True and train=False.")
     console.print(shown)
@@ -85,7 +86,7 @@ def preview_intervention(
 def _table(title: str, kind: facts.Kind) -> Table:
     shown = Table(title, "settings", "what")
     for one in facts.entries(kind):
-        shown.add_row(one.name, one.settings, one.summary)
+        shown.add_row(one.name, escape(one.settings), escape(one.summary))
     return shown
 
 

@@ -56,6 +56,9 @@ class HolisticControl(Method):
         alpha: its share, and the share of drop and trim.
         order: its order.
         oracle: the stronger attack.
+
+    Raises:
+        ConfigError: at a step, if several processes train.
     """
 
     weights: Tilt = "permuted"

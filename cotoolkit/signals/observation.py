@@ -26,7 +26,7 @@ class Observation:
         loss: (), the mean loss, where the losses are not known.
         losses: (B,), the cross-entropy that was trained on.
         start_losses: (B,), the cross-entropy where the attack started.
-        logits: (B, classes), of the forward pass that was trained on.
+        logits: (B, classes), of the forward pass that was trained on: at images + delta.
         start_logits: (B, classes), where the attack started.
         labels: (B,).
         delta: (B, C, H, W), the perturbation trained on, in [0, 1] pixel units.
