@@ -170,7 +170,7 @@ class Plan(BaseModel):
         return names.join(own.loc[names["run"]].reset_index(drop=True))
 
     def breakpoints(self, table: pd.DataFrame) -> pd.DataFrame:
-        """When the runs of FGSM broke: group, seed, breakpoint (missing if none), iterations, verdict, run."""
+        """The breakpoints of FGSM's runs: group, seed, breakpoint (missing if none), iterations, verdict, run."""
         return self.labelled(table, ["fgsm"])[["group", "seed", "breakpoint", "iterations", "verdict", "run"]]
 
     def _study(self, name: str, configs: Sequence[RunConfig]) -> Study:

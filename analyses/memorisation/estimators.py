@@ -17,10 +17,6 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 
-ENOUGH_FOR_PAIRS = 1000
-"""Models below which influence on single test images must not be used (benign_at.md, 1.4): at a level of 0.15, false
-pairs outnumber true ones."""
-
 
 class Memorisation(NamedTuple):
     """Estimates for N training images.
@@ -30,30 +26,12 @@ class Memorisation(NamedTuple):
         errors: (N,), standard errors: of two independent shares.
         seen: (N,), share of the models that saw the image and get it right.
         unseen: (N,), of those that did not see it.
-        models: (N, 2), how many did not, and did.
-        undefined: images whose value is nan.
     """
 
     values: Floats
     errors: Floats
     seen: Floats
     unseen: Floats
-    models: NDArray[np.int64]
-    undefined: int
-
-
-class Influence(NamedTuple):
-    """Estimates for pairs of N training and M test images.
-
-    Attributes:
-        values: (N, M), in [-1, 1]; rows of nan where all models, or none, saw the image.
-        undefined: training images whose row is nan.
-        warning: why single pairs must not be used, or nothing if they may.
-    """
-
-    values: Floats
-    undefined: int
-    warning: str
 
 
 def memorisation(mask: ArrayLike, correct: ArrayLike) -> Memorisation:
@@ -70,28 +48,25 @@ def memorisation(mask: ArrayLike, correct: ArrayLike) -> Memorisation:
     with np.errstate(invalid="ignore", divide="ignore"):
         seen, unseen = (saw * right).sum(0) / inside, ((1 - saw) * right).sum(0) / outside
         errors = np.sqrt(seen * (1 - seen) / inside + unseen * (1 - unseen) / outside)
-    values = seen - unseen
-    models = np.stack([outside, inside], 1).astype(np.int64)
-    return Memorisation(values, errors, seen, unseen, models, int(np.isnan(values).sum()))
+    return Memorisation(seen - unseen, errors, seen, unseen)
 
 
-def influence(mask: ArrayLike, correct: ArrayLike) -> Influence:
+def influence(mask: ArrayLike, correct: ArrayLike) -> Floats:
     """infl[i, j] = P(right on test image j | saw i) - P(right on j | did not), as one matrix product for each arm.
+
+    Below about 1,000 models single pairs are mostly noise: use sums over groups.
 
     Args:
         mask: (K, N) bool, which training images each model saw.
         correct: (K, M) bool, which test images it gets right.
+
+    Returns:
+        (N, M), in [-1, 1]; rows of nan where all models, or none, saw the image.
     """
     saw, right = _checked(mask, correct)
     with np.errstate(invalid="ignore", divide="ignore"):
-        values = saw.T @ right / saw.sum(0)[:, None] - (1 - saw).T @ right / (1 - saw).sum(0)[:, None]
-    warning = ""
-    if len(saw) < ENOUGH_FOR_PAIRS:
-        warning = (
-            f"{len(saw)} models: influence on single test images is mostly noise below {ENOUGH_FOR_PAIRS}; "
-            "use sums over groups"
-        )
-    return Influence(values, int(np.isnan(values).any(1).sum()), warning)
+        found: Floats = saw.T @ right / saw.sum(0)[:, None] - (1 - saw).T @ right / (1 - saw).sum(0)[:, None]
+    return found
 
 
 def group_influence(mask: ArrayLike, correct: ArrayLike, members: ArrayLike) -> Floats:
@@ -116,7 +91,7 @@ def group_influence(mask: ArrayLike, correct: ArrayLike, members: ArrayLike) -> 
     totals = right.sum(1, keepdims=True)
 
     def value(kept: NDArray[np.bool_]) -> float:
-        return float(influence(saw[kept][:, chosen], totals[kept]).values.mean())
+        return float(influence(saw[kept][:, chosen], totals[kept]).mean())
 
     everything = np.ones(len(saw), dtype=bool)
     whole, without = value(everything), []

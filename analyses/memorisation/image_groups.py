@@ -47,9 +47,9 @@ def freeze_marks(marks: Marks, path: Path) -> str:
     return stamped(str(path), KIND)
 
 
-def above_threshold(memorisation: Floats, threshold: float = T_MEM) -> Marks:
-    """Atypical images (N,): memorisation (N,) is above a threshold; where it is undefined, an image is typical."""
-    return np.nan_to_num(memorisation, nan=-1) > threshold
+def above_threshold(memorisation: Floats) -> Marks:
+    """Atypical images (N,): memorisation (N,) is above `T_MEM`; where it is undefined, an image is typical."""
+    return np.nan_to_num(memorisation, nan=-1) > T_MEM
 
 
 def pick_random(candidates: Marks, count: int, seed: int) -> Marks:

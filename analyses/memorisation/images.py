@@ -99,20 +99,11 @@ def _halves(
     name = "halves" if kind == "standard" else "robust halves"
     runs = list(plan.runs([f"{setting} {name}"]))
     table = runner.measure([measurement(run, kind, correct_images, radii=dict(radii), train=True) for run in runs])
-    return halves_of([run.config for run in runs], table, ["clean", *radii])
+    return _halves_of([run.config for run in runs], table, ["clean", *radii])
 
 
-def halves_of(configs: Sequence[RunConfig], table: pd.DataFrame, events: Collection[str]) -> TrainedHalves:
-    """From the measures of halves to matrices.
-
-    Args:
-        configs: of the runs, in the order of their seeds.
-        table: `correct_images` of them, with the training images.
-        events: its columns of bool.
-
-    Returns:
-        The matrices, a row per run.
-    """
+def _halves_of(configs: Sequence[RunConfig], table: pd.DataFrame, events: Collection[str]) -> TrainedHalves:
+    """From the measures of halves, `correct_images` with the training images, to matrices: a row per run."""
     count = len(uncut_data(configs[0]).train)
     masks = []
     for config in configs:

@@ -75,7 +75,7 @@ def image_looks(run: RunFolder) -> pd.DataFrame:
     for iteration, model in zip(config.keep, trained_series(run, config.keep), strict=True):
         with torch.no_grad():
             clean = model(images)
-        attacked = training_attack(model, config, images, labels)
+        attacked = _training_attack(model, config, images, labels)
         logits = clean
         if attacked is not None:
             with torch.no_grad():
@@ -114,7 +114,7 @@ def flag_course(run: RunFolder, *, points: int) -> pd.DataFrame:
     images, labels = (part[:points] for part in everything)
     rows = []
     for iteration, model in zip(iterations, trained_series(run, iterations), strict=True):
-        weak = training_attack(model, config, images, labels)
+        weak = _training_attack(model, config, images, labels)
         assert weak is not None
         draws = generator(config.seed, "evaluation", 1)
         strong = pgd(model, images, labels, config.threat, generator=draws, steps=10, bn_mode="eval")
@@ -138,18 +138,8 @@ def flag_course(run: RunFolder, *, points: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def training_attack(model: nn.Module, config: RunConfig, images: Tensor, labels: Tensor) -> AttackResult | None:
-    """A run's training attack, at its full radius and in evaluation mode.
-
-    Args:
-        model: the network.
-        config: of the run.
-        images: (N, C, H, W), in [0, 1].
-        labels: (N,).
-
-    Returns:
-        What it did; None for standard training.
-    """
+def _training_attack(model: nn.Module, config: RunConfig, images: Tensor, labels: Tensor) -> AttackResult | None:
+    """A run's training attack, at its full radius and in evaluation mode; None for standard training."""
     inner = getattr(config.method, "inner", config.method)
     if not isinstance(inner, AttackMethod):
         return None

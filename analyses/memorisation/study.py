@@ -35,7 +35,7 @@ def collect_memorisation(plan: MemorisationPlan, runner: StudyRunner) -> Tables:
         DataError: the data of the first setting are missing.
         RunError: a run failed, or a measuring process died.
     """
-    plan, left_out = with_data(plan, download=runner.download)
+    plan, left_out = _with_data(plan, download=runner.download)
     runner.train(plan.study())
     found = {setting: estimate_tables(plan, setting, runner) for setting in plan.radii}
     groups = {}
@@ -56,19 +56,8 @@ def collect_memorisation(plan: MemorisationPlan, runner: StudyRunner) -> Tables:
     return joined | (_breaking_tables(plan, again, runner) if BREAKING in plan.groups else {})
 
 
-def with_data(plan: MemorisationPlan, *, download: bool) -> tuple[MemorisationPlan, pd.DataFrame]:
-    """The part of a plan whose data are there.
-
-    Args:
-        plan: the study.
-        download: fetch missing data.
-
-    Returns:
-        The part, and the settings left out: columns setting, why.
-
-    Raises:
-        DataError: the data of the first setting are missing.
-    """
+def _with_data(plan: MemorisationPlan, *, download: bool) -> tuple[MemorisationPlan, pd.DataFrame]:
+    """The part of a plan whose data are there, and the settings left out: columns setting, why."""
     missing: dict[str, str] = {}
     for place, setting in enumerate(plan.radii):
         try:
@@ -100,20 +89,15 @@ def _joined(found: dict[str, dict[str, pd.DataFrame]]) -> dict[str, pd.DataFrame
 def _breaking_tables(plan: MemorisationPlan, again: MemorisationPlan, runner: StudyRunner) -> dict[str, pd.DataFrame]:
     runs = [*plan.runs([BREAKING]), *again.runs([BREAKING])]
     wanted = [measurement(run, "adversarial", flag_course, points=plan.points) for run in runs]
-    onsets = pd.DataFrame([onset_row(run, RunFolder.of(runner.root, run.config)) for run in runs])
+    onsets = pd.DataFrame([_onset_row(run, RunFolder.of(runner.root, run.config)) for run in runs])
     return {"course": runner.measure(wanted), "onsets": onsets}
 
 
-def onset_row(run: PlannedRun, folder: RunFolder) -> dict[str, object]:
+def _onset_row(run: PlannedRun, folder: RunFolder) -> dict[str, object]:
     """When a run broke.
 
-    Args:
-        run: of the plan.
-        folder: its folder.
-
-    Returns:
-        arm, seed, onset (iteration; nan if it did not break), last (iterations), verdict, flagged_at_start (share of
-        the batches flagged in the first epoch with weights; nan without any), clean and pgd-10 (accuracies at the end).
+    Columns arm, seed, onset (iteration, nan if none), last (iterations), verdict, flagged_at_start (share of
+    the batches flagged in the first epoch with weights; nan without any), clean and pgd-10 (accuracies at the end).
     """
     result = folder.result()
     return {

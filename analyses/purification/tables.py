@@ -111,7 +111,7 @@ def theory_tables(stages: Stages, probe: JudgedPoints) -> TheoryTables:
     frames = {
         "scalars": pd.DataFrame(scalars),
         "neurons": _neurons(stages, found),
-        "coefficients": _coefficients(stages, found),
+        "coefficients": _coefficients(found),
         "curves": pd.DataFrame(_curves(stages, probe)),
         "course": pd.DataFrame(course),
     }
@@ -211,7 +211,7 @@ def _neurons(stages: Stages, found: Mapping[str, DictionaryUnits]) -> pd.DataFra
     return pd.concat(frames, ignore_index=True)
 
 
-def _coefficients(stages: Stages, found: Mapping[str, DictionaryUnits]) -> pd.DataFrame:
+def _coefficients(found: Mapping[str, DictionaryUnits]) -> pd.DataFrame:
     clean = found["clean"]
     pure = clean.pure[0].nonzero().squeeze(1)
     ranked = pure[clean.alpha[0][pure].abs().argsort()].tolist()

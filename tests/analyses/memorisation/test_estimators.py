@@ -20,25 +20,16 @@ def test_memorisation_of_the_worked_example():
 
 def test_influence_of_the_worked_example():
     found = influence(MASK, TEST)
-    np.testing.assert_allclose(found.values[:, 0], [1, -1 / 3, -1 / 3])
-    np.testing.assert_allclose(found.values[:, 1], [2 / 3, -2 / 3, 2 / 3])
-    assert found.undefined == 0
-    assert "below 1000" in found.warning
+    np.testing.assert_allclose(found[:, 0], [1, -1 / 3, -1 / 3])
+    np.testing.assert_allclose(found[:, 1], [2 / 3, -2 / 3, 2 / 3])
 
 
-def test_pairs_are_allowed_from_a_thousand_models_on():
-    mask = np.random.default_rng(0).random((1000, 3)) < 0.5
-    assert influence(mask, mask).warning == ""
-
-
-def test_an_empty_arm_is_undefined_and_counted():
+def test_an_empty_arm_is_undefined():
     mask = np.array([[1, 0, 1], [1, 0, 0]], dtype=bool)
     found = memorisation(mask, np.ones((2, 3), dtype=bool))
     assert np.isnan(found.values).tolist() == [True, True, False]
     assert np.isnan(found.errors).tolist() == [True, True, False]
-    assert found.undefined == 2
-    assert found.models.tolist() == [[0, 2], [2, 0], [1, 1]]
-    assert influence(mask, np.ones((2, 4), dtype=bool)).undefined == 2
+    assert np.isnan(influence(mask, np.ones((2, 4), dtype=bool))).any(1).sum() == 2
 
 
 @pytest.mark.parametrize(
@@ -72,7 +63,7 @@ def test_against_loops(models, count, tests, seed):
         assert -1 <= found.values[i] <= 1
         assert found.errors[i] == pytest.approx(np.sqrt(p * (1 - p) / saw.sum() + q * (1 - q) / (~saw).sum()))
         for j in range(tests):
-            assert pairs.values[i, j] == pytest.approx(test[saw, j].mean() - test[~saw, j].mean())
+            assert pairs[i, j] == pytest.approx(test[saw, j].mean() - test[~saw, j].mean())
 
 
 def halves(rng, pairs, count):
@@ -100,7 +91,7 @@ def test_group_influence_is_the_mean_of_the_pairs():
     rng = np.random.default_rng(2)
     mask, test = halves(rng, 8, 12), rng.random((16, 5)) < 0.5
     members = np.arange(12) < 4
-    expected = influence(mask, test).values[members].sum(1).mean()
+    expected = influence(mask, test)[members].sum(1).mean()
     assert group_influence(mask, test, members).mean() == pytest.approx(expected)
     assert np.isnan(group_influence(mask, test, np.zeros(12, dtype=bool))).all()
 
