@@ -137,7 +137,7 @@ def _read(data: pd.DataFrame) -> _Results:
     return _Results(at_best(data), *last)
 
 
-SOURCE = "Andriushchenko & Flammarion 2020, section 4 (that it breaks; radii and thresholds are ours)"
+SOURCE = "paper: Andriushchenko & Flammarion 2020, section 4 (that it breaks); radii and thresholds are ours"
 
 
 def _of_width(width: int) -> tuple[ClaimRow[_Results], ...]:

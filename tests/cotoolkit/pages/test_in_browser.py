@@ -221,7 +221,8 @@ def test_a_chart_has_no_button_that_uploads_it(see):
 def test_the_chart_of_a_trained_run_has_all_its_signals(see):
     browser = see("trained")
     names = set(browser.execute_script("return document.querySelector('#timeline .chart').data.map((t) => t.name)"))
-    assert {"PGD", "FGSM", "clean", "training loss (nats)", "PertAlign (cosine)", "gradient alignment (cosine)"} <= names
+    expected = {"PGD", "FGSM", "clean", "training loss (nats)", "PertAlign (cosine)", "gradient alignment (cosine)"}
+    assert expected <= names
 
 
 def test_tables_sort_by_number_and_by_text(see):
