@@ -75,11 +75,13 @@ def sensitivity(model: nn.Module, images: Tensor, perturbed: Tensor, *, batch_si
 
     To compare networks on equal inputs give `gain` the units of one and the `second_moments` of the other.
 
+    >>> import torch
     >>> layer = nn.Linear(2, 1, bias=False)
     >>> with torch.no_grad():
     ...     _ = layer.weight.copy_(torch.tensor([[3.0, 4.0]]))
-    >>> sensitivity(layer, torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]))  # 2 * (3 / 5) ** 2
-    {'model': 0.72...}
+    >>> found = sensitivity(layer, torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]))
+    >>> {name: round(gain, 6) for name, gain in found.items()}  # 2 * (3 / 5) ** 2
+    {'model': 0.72}
 
     Args:
         model: any network; its state is untouched.

@@ -12,7 +12,7 @@ def test_a_run_and_a_study_by_the_start_of_their_names(cli, tmp_path):
     run = made_run(root, seed=9, breaks_at=100)
     code, out, err = cli("report", run.path.name.rpartition("-")[2][:6])
     assert code == 0, err
-    assert "Robustness broke at iteration 100" in out
+    assert "Robustness was lost at iteration 100" in out
     page = (run.path / "report" / "report.html").read_text()
     assert "around the breakpoint" in page
     code, out, err = cli("report", "made")
