@@ -67,7 +67,7 @@ def test_layers_run_from_the_first_at_the_top_in_every_group():
 
 def test_the_page_names_the_group_of_a_verdict(tmp_path):
     found = findings(GROUPS[1])
-    shown = [(module.RECIPE, as_stored(module.RECIPE.of_findings(found))) for module in MODULES]
+    shown = [(across_break_layers.RECIPE, as_stored(across_break_layers.RECIPE.of_findings(found)))]
     made = Provenance(command="", runs=(), seeds=(), protocols={}, environment={}, training_seconds=0.0)
     page = write_report(page_of(STUDY, found, shown, made), tmp_path).read_text()
     assert "natural: holds (" in page
