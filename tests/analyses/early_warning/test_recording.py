@@ -14,7 +14,6 @@ from analyses.early_warning.recording import _record, read, record, record_all
 from analyses.early_warning.simulation import watch
 from cotoolkit.config import RunConfig
 from cotoolkit.core.errors import RunError
-from cotoolkit.evaluation.protocol import Protocol
 from cotoolkit.monitor.dating import WINDOW
 from cotoolkit.pages import write_report
 from cotoolkit.training.run import run
@@ -63,7 +62,6 @@ def broken(walked):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recording, "TRUTH_POINTS", 60)
-        patch.setattr(recording, "TRUTH", Protocol(steps=8, restarts=1, step_size=0.25))
         patch.setattr(recording, "_train", train)
         return record(RunConfig.parse(BREAKING))
 
@@ -94,7 +92,7 @@ def test_a_recorded_break_has_the_dates_of_the_engine(broken, tmp_path):
 
 @pytest.mark.slow
 def test_dates_are_those_of_the_engine_under_another_schedule_and_other_thresholds(walked, tmp_path):
-    monitor = {"interval": 45, "points": 60, "trace_every": 1, "drop": 0.8, "gap": 0.1}
+    monitor = {"interval": 45, "trace_every": 1, "drop": 0.8, "gap": 0.1}
     config = RunConfig.parse({**BREAKING, "monitor": monitor})
     trainer = Trainer(config, device="cpu")
     weights, signals = walked

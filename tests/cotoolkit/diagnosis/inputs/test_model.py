@@ -1,5 +1,6 @@
+"""Models that people bring are diagnosed as they are, and left as they were."""
+
 import copy
-from collections import OrderedDict
 
 import pytest
 import torch
@@ -7,47 +8,9 @@ from torch import nn
 
 from cotoolkit.attacks.gradient import attack_mode, input_gradient
 from cotoolkit.core.errors import ConfigError, ModelError
-from cotoolkit.diagnosis.inputs.model import prepare_model
 from cotoolkit.models import STATISTICS, Normalised
 from tests._helpers.formats import narrow
-
-SHAPE = (3, 8, 8)
-
-
-def net(classes=10):
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = nn.Sequential(
-            OrderedDict(
-                conv=nn.Conv2d(3, 4, 3),
-                norm=nn.BatchNorm2d(4),
-                act=nn.ReLU(inplace=True),
-                drop=nn.Dropout(0.5),
-                flat=nn.Flatten(),
-                head=nn.Linear(144, classes),
-            )
-        )
-        network(torch.rand(64, 3, 8, 8))  # running statistics of its own
-    return network.eval()
-
-
-def subject(model, **options):
-    options = {"classes": 10, "shape": SHAPE, "device": "cpu", **options}
-    return prepare_model(model, **options)
-
-
-def logits(model, images):
-    with attack_mode(model, "eval"), torch.no_grad():
-        return model(images)
-
-
-def images(count=16):
-    return torch.rand(count, *SHAPE, generator=torch.Generator().manual_seed(5))
-
-
-def texts(findings, kind=None):
-    return [finding.text for finding in findings if kind in (None, finding.kind)]
-
+from tests._helpers.prepared_models import SHAPE, images, logits, net, subject, texts
 
 # --- the function -----------------------------------------------------------------------------------------------------
 
@@ -175,162 +138,6 @@ def test_training_in_channels_last_with_an_unsafe_layer_is_a_warning():
     (text,) = texts(findings, "warning")
     assert "its layer 'shortcut' is a 1 x 1 convolution with stride 2 and 4 input channels" in text
     assert subject(net().to(memory_format=torch.channels_last))[1] == []
-
-
-# --- precision, device, wrappers --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-def test_other_precisions_are_copied_to_float32(dtype):
-    network = net().to(dtype)
-    found, findings = subject(network)
-    (text,) = texts(findings, "handled")
-    assert text.startswith("a copy of the model in float32 on cpu is diagnosed: its weights are ")
-    assert network.conv.weight.dtype == dtype
-    assert torch.equal(logits(found, images()), network.float()(images()))
-
-
-def test_mixed_precisions_are_named():
-    network = net()
-    network.head.half()
-    assert "float16 and float32" in texts(subject(network)[1])[0]
-
-
-def test_tensors_made_in_inference_mode_get_gradients():
-    with torch.inference_mode():
-        network = nn.Sequential(nn.Flatten(), nn.Linear(192, 10)).eval()
-    found, findings = subject(network)
-    assert "inference mode" in texts(findings)[0]
-    gradient = input_gradient(found, images(), torch.zeros(16, dtype=torch.int64)).gradient
-    assert gradient.abs().sum() > 0
-    with torch.inference_mode(), pytest.raises(ModelError, match="call the diagnosis outside that block"):
-        subject(net())
-
-
-def test_data_parallel_is_taken_off():
-    network = net()
-    found, findings = subject(nn.DataParallel(network))
-    assert found.network is network
-    assert texts(findings) == ["the model is wrapped (DataParallel); the network inside is diagnosed"]
-
-
-def test_compiled_networks_run_as_they_were_written():
-    def backend(graph, inputs):
-        raise AssertionError("must not be compiled")
-
-    network = net()
-    network.conv.compile(backend=backend)
-    network.head = torch.compile(network.head, backend=backend)
-    found, findings = subject(torch.compile(network, backend=backend))
-    assert found.network is network
-    assert "(OptimizedModule)" in texts(findings)[0]
-    assert "parts of the model are compiled" in texts(findings)[1]
-    assert torch.equal(logits(found, images()), net()(images()))
-
-
-class Attention(nn.Module):
-    """Two heads of attention over rows, by torch's kernels."""
-
-    def __init__(self):
-        super().__init__()
-        self.head = nn.Linear(192, 10)
-
-    def forward(self, x):
-        rows = x.reshape(-1, 2, 12, 8)
-        return self.head(nn.functional.scaled_dot_product_attention(rows, rows, rows).flatten(1))
-
-
-def test_attention_has_second_derivatives():
-    found, _ = subject(Attention().eval())
-    x = images().requires_grad_()
-    (gradient,) = torch.autograd.grad(found(x).logsumexp(1).sum(), x, create_graph=True)
-    (second,) = torch.autograd.grad(gradient.square().sum(), x)
-    assert second.abs().sum() > 0
-
-
-class Fabric(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self._original_module = net()
-
-    def forward(self, x):
-        raise AssertionError("the wrapper must not run")
-
-
-def test_fabric_is_taken_off():
-    assert "Fabric" in texts(subject(Fabric())[1])[0]
-
-
-class Autocast(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.inner = net()
-
-    def forward(self, x):
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            return self.inner(x).float()
-
-
-def test_half_precision_inside_is_a_warning():
-    (text,) = texts(subject(Autocast())[1], "warning")
-    assert "computes in half precision although its weights are float32" in text
-
-
-def test_autocast_of_the_caller_has_no_effect():
-    found, _ = subject(net())
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        got = logits(found, images())
-    assert torch.equal(got, net()(images()))
-
-
-class Uncopyable(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.inner = net().half()
-
-    def __deepcopy__(self, memo):
-        raise RuntimeError("no copies")
-
-    def forward(self, x):
-        return self.inner(x)
-
-
-def test_a_model_that_cannot_be_copied_is_told():
-    with pytest.raises(ModelError, match=r"its weights are float16, and it cannot be \(RuntimeError: no copies\)"):
-        subject(Uncopyable())
-
-
-# --- batch norm -------------------------------------------------------------------------------------------------------
-
-
-def with_norm(change):
-    network = net()
-    change(network.norm)
-    return network
-
-
-def no_statistics(norm):
-    norm.track_running_stats = False
-    norm.running_mean = norm.running_var = None
-
-
-NORMS = [
-    ("untracked", no_statistics, "'norm' has no running statistics"),
-    ("fresh", lambda norm: norm.reset_running_stats(), "'norm' has running statistics at their first values"),
-    ("dead", lambda norm: norm.running_var[:2].zero_(), "'norm' has channels of running variance 0"),
-]
-
-
-@pytest.mark.parametrize(("change", "message"), [case[1:] for case in NORMS], ids=[case[0] for case in NORMS])
-def test_batch_norm_traps_are_warnings(change, message):
-    (text,) = texts(subject(with_norm(change))[1], "warning")
-    assert message in text
-
-
-def test_many_layers_are_one_finding():
-    network = nn.Sequential(*(nn.BatchNorm2d(3) for _ in range(5)), nn.Flatten(), nn.Linear(192, 10))
-    (text,) = texts(subject(network.eval())[1])
-    assert text.startswith("5 batch norm layers (0, 1, 2, ...) have running statistics at their first values")
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
