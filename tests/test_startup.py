@@ -21,6 +21,7 @@ LISTINGS = (
     "--version",
     "train --help",
     "methods",
+    "signals",
     "models",
     "datasets",
     "interventions list",
@@ -157,6 +158,13 @@ from cotoolkit.data.sources.digits import Digits
 class DroppedInData(Digits):
     pass
 """,
+    "cotoolkit/signals/dropped_in.py": """
+from cotoolkit.signals.registry import signal
+
+@signal(title="a dropped-in signal [one, two]", at_break=None, source="a test")
+def dropped_in_signal(losses):
+    return losses
+""",
     "cotoolkit/optimizers/dropped_in.py": """
 from pydantic.dataclasses import dataclass
 from cotoolkit.core.registry import STRICT
@@ -199,7 +207,7 @@ from cotoolkit.cli.facts import FACTS, digests
 stored = FACTS.stored()["sources"]
 assert all(stored[package] != digests(package) for package in FACTS.packages.values())
 assert "torch" not in sys.modules
-for words in (["methods"], ["models"], ["datasets"], ["interventions", "list"]):
+for words in (["methods"], ["signals"], ["models"], ["datasets"], ["interventions", "list"]):
     sys.argv[1:] = words
     try:
         main()
@@ -224,7 +232,7 @@ def test_a_part_of_any_kind_is_one_new_file_that_is_listed_at_once(tmp_path):
     for path, code in NEW_ENTRIES.items():
         (tmp_path / path).write_text(code)
     *shown, configured = fresh(LISTED_AND_CONFIGURED, root=tmp_path)[0].splitlines()
-    for word in ("method", "strength=0.625", "model", "data", "change", "carrier"):
+    for word in ("method", "strength=0.625", "signal", "model", "data", "change", "carrier"):
         assert (word if "=" in word else f"dropped_in_{word}") in "\n".join(shown)
     assert configured.split() == [
         "dropped_in_data-dropped_in_model-dropped_in_method",

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from cotoolkit.cli.catalogue import interventions_commands, list_datasets, list_methods, list_models
+from cotoolkit.cli.catalogue import interventions_commands, list_datasets, list_methods, list_models, list_signals
 from cotoolkit.cli.diagnose import diagnose_command
 from cotoolkit.cli.display import say, say_warning
 from cotoolkit.cli.report import report_command
@@ -69,6 +69,7 @@ app.add_typer(study_commands, name="study")
 app.add_typer(runs_commands, name="runs")
 app.command("report")(report_command)
 app.command("methods")(list_methods)
+app.command("signals")(list_signals)
 app.add_typer(interventions_commands, name="interventions")
 app.command("datasets")(list_datasets)
 app.command("models")(list_models)

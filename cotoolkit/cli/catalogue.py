@@ -27,6 +27,16 @@ def list_methods() -> None:
     console.print(shown)
 
 
+def list_signals() -> None:
+    """Signals, with the passes that each takes beyond the training step, and what it does at a breakpoint."""
+    shown = Table("signal", "forward", "backward", "at a breakpoint", "what, unit, source", show_lines=True)
+    for one in facts.signal_entries():
+        backward = f"{one.backward}, {one.double_backward} double" if one.double_backward else str(one.backward)
+        what = f"{escape(one.title)}\n{escape(one.unit or 'a plain number')}\n[dim]{escape(one.source)}[/dim]"
+        shown.add_row(one.name, str(one.forward), backward, one.at_break or "-", what)
+    console.print(shown)
+
+
 def list_datasets() -> None:
     """Data sets by name; besides these, folder:PATH and module:function."""
     shown = Table("data set", "what")

@@ -46,6 +46,20 @@ class MethodEntry(RegistryEntry):
 
 
 @dataclass(frozen=True)
+class SignalEntry:
+    """A signal, with its passes beyond the training step; the other fields are as in `signals.registry.SignalInfo`."""
+
+    name: str
+    title: str
+    unit: str
+    at_break: str | None
+    source: str
+    forward: int
+    backward: int
+    double_backward: int
+
+
+@dataclass(frozen=True)
 class FactFile:
     """Facts of several kinds, in one file.
 
@@ -104,6 +118,11 @@ def method_entries() -> list[MethodEntry]:
     return [MethodEntry(**fact) for fact in FACTS.facts("methods")]
 
 
+def signal_entries() -> list[SignalEntry]:
+    """All signals, by cost and name."""
+    return [SignalEntry(**fact) for fact in FACTS.facts("signals")]
+
+
 def entries(kind: Kind) -> list[RegistryEntry]:
     """All registered classes of a kind, by name."""
     return [RegistryEntry(**fact) for fact in FACTS.facts(kind)]
@@ -112,6 +131,8 @@ def entries(kind: Kind) -> list[RegistryEntry]:
 def _asked(kind: str) -> list[dict[str, Any]]:
     if kind == "methods":
         return [asdict(method) for method in _methods()]
+    if kind == "signals":
+        return [asdict(signal) for signal in _signals()]
     registry = _registry(kind)
     return [asdict(_entry(name, registry[name])) for name in registry.names()]
 
@@ -141,6 +162,13 @@ def _methods() -> list[MethodEntry]:
     return found
 
 
+def _signals() -> list[SignalEntry]:
+    from cotoolkit.signals import SIGNALS
+
+    ordered = sorted(SIGNALS.values(), key=lambda info: (info.cost, info.name))
+    return [SignalEntry(info.name, info.title, info.unit, info.at_break, info.source, *info.cost) for info in ordered]
+
+
 def _entry(name: str, cls: Any) -> RegistryEntry:
     return RegistryEntry(name, " ".join((cls.__doc__ or "").split("\n\n")[0].split()), _settings(cls))
 
@@ -163,6 +191,7 @@ FACTS = FactFile(
     path=Path(__file__).with_name("facts.json"),
     packages={
         "methods": "cotoolkit.methods",
+        "signals": "cotoolkit.signals",
         "models": "cotoolkit.models",
         "datasets": "cotoolkit.data",
         "interventions": "interventions",
