@@ -29,11 +29,12 @@ def list_methods() -> None:
 
 def list_signals() -> None:
     """Signals, with the passes that each takes beyond the training step, and what it does at a breakpoint."""
-    shown = Table(Column("signal", no_wrap=True), "forward", "backward", "at a breakpoint", "what", show_lines=True)
+    shown = Table(Column("signal", no_wrap=True), "passes", "at a breakpoint", "what, unit, source", show_lines=True)
     for one in facts.signal_entries():
-        backward = f"{one.backward}, {one.double_backward} double" if one.double_backward else str(one.backward)
+        double = f"\n{one.double_backward} of them double" if one.double_backward else ""
+        passes = f"{one.forward} forward\n{one.backward} backward{double}" if one.forward else "free"
         what = f"{escape(one.title)}\n{escape(one.unit or 'a plain number')}\n[dim]{escape(one.source)}[/dim]"
-        shown.add_row(one.name, str(one.forward), backward, one.at_break or "-", what)
+        shown.add_row(one.name, passes, one.at_break or "-", what)
     console.print(shown)
 
 
