@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from cotoolkit.core.seeding import generator
-from cotoolkit.runs.checkpoints import Points
+from cotoolkit.data.points import Points
 from interventions.carriers import Paired
 from interventions.frequency import dct2, frequency_radius, idct2
 

@@ -28,8 +28,9 @@ from analyses.mixtures.statistics.sensitivity import gains, second_moments
 from analyses.mixtures.units.hidden_units import units_of
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.config import RunConfig
+from cotoolkit.data.points import Points
 from cotoolkit.evaluation.protocol import evaluate
-from cotoolkit.runs.checkpoints import Points, evaluation_points
+from cotoolkit.runs.checkpoints import evaluation_points
 from cotoolkit.runs.folder import RunFolder
 
 FORMAT = 4

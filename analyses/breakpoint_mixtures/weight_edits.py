@@ -17,8 +17,9 @@ from analyses.mixtures.edits import graft, random_control, remove_direction, une
 from analyses.mixtures.statistics.directions import common_direction
 from analyses.mixtures.units.hidden_units import live_units, units_of
 from cotoolkit.config import RunConfig
+from cotoolkit.data.points import Points
 from cotoolkit.evaluation.protocol import evaluate
-from cotoolkit.runs.checkpoints import Points, training_images
+from cotoolkit.runs.checkpoints import training_images
 
 RANKS = (1, 2, 4, 8, 16)
 """Of each layer's change across the breakpoint, kept in a graft."""

@@ -30,12 +30,13 @@ from analyses.early_warning.break_dates import (
     judge_truth,
     undated,
 )
-from cotoolkit.attacks.gradient import attack_mode, input_gradient
+from cotoolkit.attacks.gradient import input_gradient
 from cotoolkit.config import RunConfig
 from cotoolkit.core.errors import RunError
 from cotoolkit.core.files import write_atomically
 from cotoolkit.core.seeding import fork_global_rng, generator
 from cotoolkit.evaluation.protocol import Protocol, evaluate
+from cotoolkit.models.modes import attack_mode
 from cotoolkit.monitor.dating import WINDOW
 from cotoolkit.runs.environment import environment
 from cotoolkit.runs.tables import write_table

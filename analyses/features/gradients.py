@@ -7,10 +7,10 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from cotoolkit.attacks import gradient as attacks
-from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ConfigError
+from cotoolkit.models.modes import attack_mode
 from interventions.projection import feature_share, span_basis
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ModelError
+from cotoolkit.models.modes import attack_mode
 
 
 def find_layer(model: nn.Module, name: str) -> nn.Module:

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 
 from analyses.features.attributions.agreement import map_cosine
 from analyses.features.layers import layer_output
-from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ConfigError, ModelError
+from cotoolkit.models.modes import attack_mode
 
 Position = Literal["centre", "mean"]
 """Which activation of a unit: of a convolution at row H // 2 and column W // 2, of T tokens at token T // 2; or the

@@ -22,10 +22,10 @@ from analyses.features.observed import (
     maximised_units,
 )
 from analyses.features.table_statistics import COMPUTED, OF_FILTERS, OF_IMAGES, OF_UNITS
-from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.attacks.threat_model import Box, ThreatModel
 from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ConfigError, ModelError
+from cotoolkit.models.modes import attack_mode
 
 Values = dict[tuple[str, str], Tensor]
 """(layer, statistic) -> one value per image or unit. The layer of a statistic of the whole network is ""."""

@@ -8,10 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cotoolkit.attacks.gradient import attack_mode, holds, input_gradient
+from cotoolkit.attacks.gradient import holds, input_gradient
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.seeding import generator
 from cotoolkit.evaluation.protocol import named_protocol
+from cotoolkit.models.modes import attack_mode
 
 PROTOCOL = "pgd-20"
 """The attack: of `cotoolkit.evaluation.protocol`, one restart."""

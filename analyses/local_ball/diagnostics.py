@@ -12,11 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cotoolkit.attacks.gradient import attack_mode, input_gradient
+from cotoolkit.attacks.gradient import input_gradient
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.diagnosis.measuring.fgsm_segment import along
 from cotoolkit.methods._terms.ball import Ball, local_ball
 from cotoolkit.methods._terms.divergence import kl_divergence
+from cotoolkit.models.modes import attack_mode
 from cotoolkit.signals.local import gradient_alignment
 
 SEARCH_STEPS, SEARCH_RESTARTS = 20, 5

@@ -11,13 +11,13 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.attacks.margin import margin_attack
 from cotoolkit.attacks.square import square_attack
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.seeding import generator
+from cotoolkit.data.points import Points
 from cotoolkit.evaluation.protocol import evaluate
-from cotoolkit.runs.checkpoints import Points
+from cotoolkit.models.modes import attack_mode
 
 QUERIES, MARGIN_STEPS = 300, 50
 

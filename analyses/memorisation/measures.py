@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cotoolkit.attacks.gradient import AttackResult, attack_mode, input_gradient, pgd
+from cotoolkit.attacks.gradient import AttackResult, input_gradient, pgd
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.config import RunConfig
 from cotoolkit.core.seeding import generator
@@ -19,6 +19,7 @@ from cotoolkit.data.image_set import as_float
 from cotoolkit.evaluation.protocol import evaluate
 from cotoolkit.methods import AttackMethod, Batch
 from cotoolkit.methods._terms.suspicion import suspicion
+from cotoolkit.models.modes import attack_mode
 from cotoolkit.runs.checkpoints import trained, trained_series
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.signals.local import gradient_alignment

@@ -19,8 +19,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from analyses.mixtures.statistics.change import split_by_reference
 from analyses.mixtures.statistics.directions import coefficients
 from analyses.mixtures.units.hidden_units import check_same_layers, units_of, with_units
-from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.core.errors import ConfigError, ModelError
+from cotoolkit.models.modes import attack_mode
 
 
 def remove_direction(

@@ -7,24 +7,14 @@ early freezing, is in `cotoolkit.evaluation`.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from cotoolkit.attacks.threat_model import ThreatModel
-
-BatchNormMode = Literal["train", "eval"]
-"""How BatchNorm normalises during the attack: by the statistics of the attacked batch, or by the running ones.
-
-"train" is the default inside a training step, since the update that follows normalises by batch statistics too: attack
-and update then see the same function. In both modes the running statistics stay as they were. (The field's released
-code lets the attack pass update them a second time.)
-"""
+from cotoolkit.models.modes import BatchNormMode, attack_mode
 
 
 class AttackResult(NamedTuple):
@@ -51,39 +41,6 @@ class InputGradient(NamedTuple):
     gradient: Tensor
     logits: Tensor
     losses: Tensor
-
-
-@contextlib.contextmanager
-def attack_mode(model: nn.Module, bn_mode: BatchNormMode) -> Iterator[None]:
-    """Put the model into the mode an attack sees it in, and every module back as it was afterwards.
-
-    With "eval" the whole model is in eval mode. With "train" modules keep their mode, and BatchNorm layers that are
-    training use the batch's statistics without touching the running ones.
-
-    Args:
-        model: whose mode changes inside the block.
-        bn_mode: see `BatchNormMode`.
-
-    Returns:
-        A context manager.
-    """
-    if bn_mode == "eval":
-        training = {module: module.training for module in model.modules()}
-        model.eval()
-        try:
-            yield
-        finally:
-            for module, was_training in training.items():
-                module.training = was_training
-        return
-    tracking = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.training and m.track_running_stats]
-    for module in tracking:
-        module.track_running_stats = False
-    try:
-        yield
-    finally:
-        for module in tracking:
-            module.track_running_stats = True
 
 
 def input_gradient(model: nn.Module, images: Tensor, labels: Tensor, *, create_graph: bool = False) -> InputGradient:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from cotoolkit.attacks.gradient import attack_mode, holds
+from cotoolkit.attacks.gradient import holds
+from cotoolkit.models.modes import attack_mode
 
 
 @dataclass

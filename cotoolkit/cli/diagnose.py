@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from cotoolkit.data import ImageSet
-    from cotoolkit.diagnosis.findings import Finding
     from cotoolkit.diagnosis.schema import Diagnosis
+    from cotoolkit.intake.findings import Finding
     from cotoolkit.models.normalise import Statistics
 
 MARK = "diagnosis.json"
@@ -165,7 +165,7 @@ def _test_points(
     """The test images to measure on, in [0, 1], with the name that people gave."""
     from cotoolkit.data import ImageSet
     from cotoolkit.diagnosis.budget import BUDGETS
-    from cotoolkit.diagnosis.inputs.data import points_of
+    from cotoolkit.intake.points import points_of
 
     count = points if points is not None else BUDGETS[budget].points
     images, labels, classes = points_of(data, points=count, seed=seed, bounds=bounds, download=download)
@@ -177,9 +177,9 @@ def _network(
 ) -> tuple[nn.Module, list[Finding], Statistics | None]:
     """The network with its weights, what was met on the way, and a normalisation that the weights came with."""
     from cotoolkit.core.seeding import fork_global_rng
-    from cotoolkit.diagnosis.findings import warning
-    from cotoolkit.diagnosis.inputs.weights_file import load_weights
-    from cotoolkit.diagnosis.inputs.weights_matching import fit_weights
+    from cotoolkit.intake.findings import warning
+    from cotoolkit.intake.weights_file import load_weights
+    from cotoolkit.intake.weights_matching import fit_weights
     from cotoolkit.models import OwnModel, parse_model
 
     spec = parse_model(model)

@@ -8,26 +8,26 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.device import Device, available
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import parse_number
 from cotoolkit.core.seeding import fork_global_rng
 from cotoolkit.data import DataConfig, ImageSet
+from cotoolkit.data.points import Points
 from cotoolkit.diagnosis.budget import Budget, budget_of
-from cotoolkit.diagnosis.findings import Finding, warning
-from cotoolkit.diagnosis.inputs.data import Bounds, points_of, states_classes
-from cotoolkit.diagnosis.inputs.model import DiagnosedModel, PerChannel, prepare_model
-from cotoolkit.diagnosis.inputs.probability_outputs import Linked, link_of
 from cotoolkit.diagnosis.judging.verdict import reach_verdict
 from cotoolkit.diagnosis.measuring.attack_runs import Progress
 from cotoolkit.diagnosis.measuring.autoattack import check_installed
 from cotoolkit.diagnosis.measuring.pass_counter import PassCounter
 from cotoolkit.diagnosis.measuring.run_measurements import MeasuredNetwork, run_measurements
-from cotoolkit.diagnosis.schema import Diagnosis, DiagnosisProtocol, Environment, LinkName
+from cotoolkit.diagnosis.schema import Diagnosis, DiagnosisProtocol, Environment
+from cotoolkit.intake.findings import Finding, warning
+from cotoolkit.intake.model import DiagnosedModel, PerChannel, prepare_model
+from cotoolkit.intake.points import Bounds, points_of, states_classes
+from cotoolkit.intake.probability_outputs import Linked, LinkName, link_of
+from cotoolkit.models.modes import attack_mode
 from cotoolkit.models.registry import Shape
-from cotoolkit.runs.checkpoints import Points
 from cotoolkit.runs.environment import environment
 
 LOOKED_AT = 64

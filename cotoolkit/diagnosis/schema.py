@@ -14,8 +14,9 @@ from pydantic import ValidationError
 
 from cotoolkit.core.errors import DataError
 from cotoolkit.diagnosis.budget import Budget
-from cotoolkit.diagnosis.findings import Finding
 from cotoolkit.diagnosis.measurements import Mean, Measurements, Rate, SchemaPart
+from cotoolkit.intake.findings import Finding
+from cotoolkit.intake.probability_outputs import LinkName
 
 SCHEMA_VERSION = 2
 """Raised whenever a field changes its name or its meaning."""
@@ -33,9 +34,6 @@ INCONCLUSIVE: Label = "inconclusive"
 
 OURS = "ours"
 """The source of a threshold that nobody has published."""
-
-LinkName = Literal["identity", "log", "log-odds"]
-"""From outputs to what attacks follow. `log` is that up to a constant: of the ratio to the greatest output."""
 
 Confidence = Literal["high", "moderate", "low"]
 

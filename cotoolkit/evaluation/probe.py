@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from cotoolkit.attacks.gradient import attack_mode, holds, input_gradient
+from cotoolkit.attacks.gradient import holds, input_gradient
 from cotoolkit.attacks.threat_model import Box, ThreatModel
 from cotoolkit.core.errors import DataError
 from cotoolkit.core.seeding import generator
 from cotoolkit.evaluation.intervals import exact_bounds, wilson
+from cotoolkit.models.modes import attack_mode
 from cotoolkit.signals.local import gradient_alignment
 
 FIRST_LOOK = 32

@@ -17,13 +17,14 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from cotoolkit.attacks.gradient import attack_mode, holds, input_gradient
+from cotoolkit.attacks.gradient import holds, input_gradient
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.identity import rounded
 from cotoolkit.core.registry import STRICT
 from cotoolkit.core.seeding import generator
 from cotoolkit.evaluation.intervals import wilson
+from cotoolkit.models.modes import attack_mode
 
 
 @dataclass(frozen=True, config=STRICT)

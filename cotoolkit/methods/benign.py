@@ -17,7 +17,6 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from typing_extensions import override
 
-from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import NonNegative, Number, Share
 from cotoolkit.core.registry import STRICT
@@ -27,6 +26,7 @@ from cotoolkit.methods._terms.penultimate import penultimate
 from cotoolkit.methods._terms.suspicion import effective_size, suspicion
 from cotoolkit.methods.base import METHODS, Batch, Cost, InnerField, Method, StepRecord, Update, adversarial_pass
 from cotoolkit.methods.fgsm import FGSM
+from cotoolkit.models.modes import attack_mode
 
 _flags = functools.lru_cache(maxsize=4)(read_marks)  # every step asks for them; the name says the content
 

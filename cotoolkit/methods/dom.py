@@ -10,13 +10,14 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from typing_extensions import override
 
-from cotoolkit.attacks.gradient import AttackResult, attack_mode
+from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.core.numbers import NonNegative, Share
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._terms.suspicion import effective_size, suspicion
 from cotoolkit.methods.base import METHODS, Batch, Cost, InnerField, Method, StepRecord, Update, adversarial_pass
 from cotoolkit.methods.fgsm import FGSM
 from cotoolkit.methods.pgd import PGD
+from cotoolkit.models.modes import attack_mode
 
 
 @METHODS.register("dom", "DOM-RE")

@@ -11,12 +11,13 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from cotoolkit.attacks import gradient as attacks
-from cotoolkit.attacks.gradient import BatchNormMode, attack_mode, input_gradient
+from cotoolkit.attacks.gradient import input_gradient
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import NonNegative, format_number
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._terms.misalignment import misalignment
 from cotoolkit.methods.base import METHODS, Batch, Cost, Method, RunSettings, StepRecord, Update, train_on
+from cotoolkit.models.modes import BatchNormMode, attack_mode
 
 LARGEST_FITTED_RADIUS = 16 / 255
 

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from typing_extensions import override
 
-from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.core.distributed import rank_and_world
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import NonNegative, Share
@@ -22,6 +21,7 @@ from cotoolkit.methods._terms.worst_case import Order, solve
 from cotoolkit.methods.base import METHODS, Batch, Cost, InnerField, Method, StepRecord, Update, adversarial_pass
 from cotoolkit.methods.fgsm import FGSM
 from cotoolkit.methods.pgd import PGD
+from cotoolkit.models.modes import attack_mode
 
 Tilt = Literal[
     "permuted", "norm_matched", "small_batch", "inverse", "oracle", "drop", "trim", "exponential", "cvar"

@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from typing_extensions import override
 
-from cotoolkit.attacks.gradient import BatchNormMode, attack_mode, input_gradient
+from cotoolkit.attacks.gradient import input_gradient
 from cotoolkit.core.numbers import NonNegative
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._terms.ball import local_ball
@@ -26,6 +26,7 @@ from cotoolkit.methods._terms.local_terms import SECOND_ORDER, Integrand, LocalS
 from cotoolkit.methods.base import METHODS, AdversarialPass, Batch, Cost, InnerField, Method, StepRecord, Update
 from cotoolkit.methods.fgsm import FGSM
 from cotoolkit.methods.n_fgsm import NFGSM
+from cotoolkit.models.modes import BatchNormMode, attack_mode
 
 Centre = Literal["adversary", "clean", "random_corner"]
 """What the ball is centred at; the last two are the controls of the idea."""

@@ -10,10 +10,11 @@ from torch import nn
 from typing_extensions import override
 
 from cotoolkit.attacks import gradient as attacks
-from cotoolkit.attacks.gradient import AttackResult, BatchNormMode
+from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.core.numbers import NonNegative
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods.base import METHODS, AttackMethod, Batch, Cost
+from cotoolkit.models.modes import BatchNormMode
 
 
 @METHODS.register("pgd", "PGD")

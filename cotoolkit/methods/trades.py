@@ -11,11 +11,12 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from typing_extensions import override
 
-from cotoolkit.attacks.gradient import AttackResult, BatchNormMode, attack_mode
+from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.core.numbers import NonNegative
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._terms.divergence import kl_divergence
 from cotoolkit.methods.base import METHODS, Batch, Cost, Method, StepRecord, Update, adversarial_pass
+from cotoolkit.models.modes import BatchNormMode, attack_mode
 
 
 @METHODS.register("trades", "TRADES")

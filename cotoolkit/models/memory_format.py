@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.core.seeding import fork_global_rng
+from cotoolkit.models.modes import attack_mode
 
 BLOCK = 16
 """Input channels from which on a strided 1 x 1 convolution is safe: one AVX-512 register of float32."""

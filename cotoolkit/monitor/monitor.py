@@ -27,9 +27,9 @@ from cotoolkit.core.distributed import all_reduce_mean, broadcast_from_rank0, ra
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.seeding import fork_global_rng, generator
 from cotoolkit.evaluation.probe import Enough, Probe, ProbeResult, held_out_points
+from cotoolkit.intake.wrapped import Autocast, WrappedModel, input_statistics, unwrapped
 from cotoolkit.methods import METHODS, AttackMethod, Batch, StepRecord
 from cotoolkit.models.memory_format import channels_last_warning
-from cotoolkit.models.wrapped import Autocast, WrappedModel, input_statistics, unwrapped
 from cotoolkit.monitor.actions import Action, actions_by_event
 from cotoolkit.monitor.config import MonitorConfig
 from cotoolkit.monitor.core import Breakpoint, Event, EventKind, MonitorCore

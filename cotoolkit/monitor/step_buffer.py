@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from cotoolkit.core.errors import ConfigError
+from cotoolkit.intake.wrapped import per_channel
 from cotoolkit.methods import StepRecord
 from cotoolkit.models.normalise import Statistics
-from cotoolkit.models.wrapped import per_channel
 from cotoolkit.signals.observation import Observation, observed_signals
 
 MAX_BUFFERED_STEPS = 8

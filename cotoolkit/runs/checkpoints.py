@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,28 +12,11 @@ from torch import Tensor, nn
 from cotoolkit.config import RunConfig
 from cotoolkit.core.errors import ConfigError, RunError
 from cotoolkit.data import ImageSet, apply_intervention, load
+from cotoolkit.data.points import Points
 from cotoolkit.models import build_model
 from cotoolkit.models.registry import Shape
 from cotoolkit.runs.folder import Checkpoint, RunFolder
 from interventions import InterventionError, InterventionLayer
-
-
-class Points(NamedTuple):
-    """Images as a run's model sees them, after its intervention.
-
-    Attributes:
-        images: (N, C, H, W) float32.
-        labels: (N,) int64.
-        classes: number of classes.
-    """
-
-    images: Tensor
-    labels: Tensor
-    classes: int
-
-    def first(self, count: int) -> Points:
-        """The first `count` of them."""
-        return self._replace(images=self.images[:count], labels=self.labels[:count])
 
 
 def network(config: RunConfig, shape: Shape, classes: int) -> nn.Module:

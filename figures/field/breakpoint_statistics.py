@@ -16,12 +16,14 @@ from torch import Tensor, nn
 from analyses.breakpoint_mixtures.plan import AFTER, BEFORE
 from analyses.core.measurement import RunMeasurement
 from analyses.core.runner import StudyRunner
-from cotoolkit.attacks.gradient import attack_mode, fgsm, holds, input_gradient, pgd
+from cotoolkit.attacks.gradient import fgsm, holds, input_gradient, pgd
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.seeding import generator
+from cotoolkit.data.points import Points
 from cotoolkit.evaluation.protocol import evaluate
+from cotoolkit.models.modes import attack_mode
 from cotoolkit.plotting.style import BLUE, VERMILION
-from cotoolkit.runs.checkpoints import Points, evaluation_points, trained_series
+from cotoolkit.runs.checkpoints import evaluation_points, trained_series
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.signals.local import gradient_alignment
 from cotoolkit.signals.perturbation import perturbation_alignment

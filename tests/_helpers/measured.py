@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 
 from cotoolkit.diagnosis.budget import BUDGETS
-from cotoolkit.diagnosis.findings import warning
 from cotoolkit.diagnosis.judging.verdict import reach_verdict
 from cotoolkit.diagnosis.measurements import (
     AccuracyRegain,
@@ -23,6 +22,7 @@ from cotoolkit.diagnosis.measurements import (
 )
 from cotoolkit.diagnosis.measuring.statistics import rate_of
 from cotoolkit.diagnosis.schema import Diagnosis, DiagnosisProtocol, Environment
+from cotoolkit.intake.findings import warning
 
 EPSILON = 0.1
 

@@ -5,8 +5,8 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
-from cotoolkit.attacks.gradient import attack_mode
-from cotoolkit.diagnosis.inputs.model import prepare_model
+from cotoolkit.intake.model import prepare_model
+from cotoolkit.models.modes import attack_mode
 
 SHAPE = (3, 8, 8)
 

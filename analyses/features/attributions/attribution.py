@@ -15,10 +15,10 @@ from captum.attr import GradientShap, InputXGradient, Saliency
 from torch import Tensor, nn
 
 from analyses.features.attributions.integrated_gradients import ROWS, Baseline, integrated_gradients
-from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.seeding import derive, fork_global_rng
+from cotoolkit.models.modes import attack_mode
 
 Method = Literal["integrated_gradients", "saliency", "gradient_shap", "input_x_gradient"]
 """How pixels are credited with the logit f.

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from analyses.features.attributions.agreement import map_rank_correlation
 from analyses.features.attributions.attribution import Method, attribute
 from analyses.features.layers import find_layer, weight_layers
-from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ConfigError, ModelError
 from cotoolkit.core.seeding import fork_global_rng
+from cotoolkit.models.modes import attack_mode
 
 
 class Curves(NamedTuple):

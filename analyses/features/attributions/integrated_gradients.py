@@ -9,9 +9,9 @@ from captum.attr import IntegratedGradients
 from torch import Tensor, nn
 from torchvision.transforms.functional import gaussian_blur
 
-from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ConfigError
+from cotoolkit.models.modes import attack_mode
 
 Baseline = Literal["zero", "blurred"]
 """What means "nothing there" to integrated gradients: black, or x blurred by a Gaussian of an eighth of its side."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from cotoolkit.attacks.gradient import attack_mode
+from cotoolkit.models.modes import attack_mode
 
 Conv = nn.Conv1d | nn.Conv2d | nn.Conv3d
 

@@ -13,12 +13,12 @@ from cotoolkit.attacks.margin import margin_attack, margin_card
 from cotoolkit.attacks.square import square_attack
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.seeding import generator
+from cotoolkit.data.points import Points
 from cotoolkit.diagnosis.budget import Budget
 from cotoolkit.diagnosis.measurements import AttackAccuracy, Family
 from cotoolkit.diagnosis.measuring.fgsm_segment import FgsmSweep
 from cotoolkit.diagnosis.measuring.statistics import rate_of
 from cotoolkit.evaluation.protocol import Protocol, evaluate, named_protocol
-from cotoolkit.runs.checkpoints import Points
 
 Progress = Callable[[str, int, int], None]
 """Called with what is measured now, how many parts are done, and how many there are."""

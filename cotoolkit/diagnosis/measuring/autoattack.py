@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cotoolkit.attacks.gradient import attack_mode, holds
+from cotoolkit.attacks.gradient import holds
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.seeding import derive
 from cotoolkit.diagnosis.measurements import AutoAttackResult
 from cotoolkit.diagnosis.measuring.statistics import rate_of
+from cotoolkit.models.modes import attack_mode
 
 UNTARGETED = ("apgd-ce", "fab", "square")
 """What runs on fewer than four classes: the standard version's targeted DLR loss needs four (its own check)."""

@@ -9,10 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cotoolkit.attacks.gradient import attack_mode, holds, input_gradient
+from cotoolkit.attacks.gradient import holds, input_gradient
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.diagnosis.measurements import Segment
 from cotoolkit.diagnosis.measuring.statistics import mean_of, quartiles, rate_of
+from cotoolkit.models.modes import attack_mode
 from cotoolkit.signals.segment import boundary_distortion, smallest_fooling_fraction
 from cotoolkit.signals.step import abnormal_example
 

@@ -8,14 +8,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cotoolkit.attacks.gradient import InputGradient, attack_mode, input_gradient, pgd
+from cotoolkit.attacks.gradient import InputGradient, input_gradient, pgd
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.seeding import generator
 from cotoolkit.core.user_code import describe
-from cotoolkit.diagnosis.findings import Finding, handled
 from cotoolkit.diagnosis.measurements import PerturbationSpectrum, Signal, Surface
 from cotoolkit.diagnosis.measuring.fgsm_segment import FgsmSweep, along
 from cotoolkit.diagnosis.measuring.statistics import mean_of, quartiles
+from cotoolkit.intake.findings import Finding, handled
+from cotoolkit.models.modes import attack_mode
 from cotoolkit.signals import SIGNALS, Observation
 from cotoolkit.signals.curvature import top_hessian_eigenvalue
 from cotoolkit.signals.local import bilinear_error, gradient_alignment, input_curvature, taylor_residual

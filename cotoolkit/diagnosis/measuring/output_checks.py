@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.diagnosis.measurements import Masking
 from cotoolkit.diagnosis.measuring.fgsm_segment import FgsmSweep
 from cotoolkit.diagnosis.measuring.statistics import quartiles, rate_of
+from cotoolkit.models.modes import attack_mode
 from cotoolkit.signals.masking import logit_spread, zero_gradient
 from cotoolkit.signals.step import gradient_norm
 

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.seeding import generator
+from cotoolkit.data.points import Points
 from cotoolkit.data.subsets import stratified
 from cotoolkit.diagnosis.budget import Budget
-from cotoolkit.diagnosis.findings import Finding
 from cotoolkit.diagnosis.measurements import (
     AutoAttackResult,
     ClassRow,
@@ -29,7 +29,7 @@ from cotoolkit.diagnosis.measuring.fgsm_segment import FgsmSweep, fgsm_sweep, se
 from cotoolkit.diagnosis.measuring.output_checks import output_checks
 from cotoolkit.diagnosis.measuring.statistics import accuracy_regain, compare_attacks, rate_of, renamed_accuracy
 from cotoolkit.diagnosis.thresholds import RANDOMISED
-from cotoolkit.runs.checkpoints import Points
+from cotoolkit.intake.findings import Finding
 
 STAGES = 13
 """Parts that progress is told of; AutoAttack makes one more."""

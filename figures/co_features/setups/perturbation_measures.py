@@ -7,10 +7,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from cotoolkit.attacks.gradient import attack_mode, fgsm, input_gradient, pgd
+from cotoolkit.attacks.gradient import fgsm, input_gradient, pgd
 from cotoolkit.config import RunConfig
 from cotoolkit.core.seeding import generator
-from cotoolkit.runs.checkpoints import Points
+from cotoolkit.data.points import Points
+from cotoolkit.models.modes import attack_mode
 from cotoolkit.signals.curvature import top_hessian_eigenvalue
 from cotoolkit.signals.perturbation import perturbation_alignment
 from interventions.projection import feature_coefficients, feature_share

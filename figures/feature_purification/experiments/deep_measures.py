@@ -20,8 +20,8 @@ from analyses.mixtures.units.hidden_units import live_units, units_of, with_unit
 from cotoolkit.attacks.gradient import pgd
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.config import RunConfig
+from cotoolkit.data.points import Points
 from cotoolkit.evaluation.protocol import evaluate
-from cotoolkit.runs.checkpoints import Points
 from figures.feature_purification.experiments.patches import explained_energy, patches_of
 
 RANKS = (1, 2, 4, 8)

@@ -9,8 +9,8 @@ from analyses.local_ball import diagnostics
 from analyses.local_ball.masking import masking_checks
 from cotoolkit.attacks import gradient as attacks
 from cotoolkit.attacks.threat_model import ThreatModel
+from cotoolkit.data.points import Points
 from cotoolkit.methods._terms.divergence import kl_divergence
-from cotoolkit.runs.checkpoints import Points
 from tests._helpers.networks import Linear, conv_net
 
 THREAT = ThreatModel(0.1, "linf", "none")

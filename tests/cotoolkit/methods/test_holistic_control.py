@@ -2,10 +2,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.methods import FGSM, PGD, RSFGSM, HolisticControl, HolisticRobust
 from cotoolkit.methods._terms.worst_case import worst_case
+from cotoolkit.models.modes import attack_mode
 from tests._helpers.networks import conv_net
 from tests._helpers.stepping import batch, sgd
 

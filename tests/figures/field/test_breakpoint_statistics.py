@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from cotoolkit.attacks.threat_model import ThreatModel
-from cotoolkit.runs.checkpoints import Points
+from cotoolkit.data.points import Points
 from figures.field.breakpoint_statistics import aligned, before_after, network_statistics, spacing_of
 from tests._helpers.statistic_rows import rows
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from cotoolkit.runs.checkpoints import Points
+from cotoolkit.data.points import Points
 from figures.co_features.setups.perturbation_measures import (
     curvature,
     hidden_on_the_way,

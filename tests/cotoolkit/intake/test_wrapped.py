@@ -7,8 +7,8 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
 from cotoolkit.core.errors import ConfigError, ModelError
+from cotoolkit.intake.wrapped import WrappedModel, input_statistics, unwrapped
 from cotoolkit.models.normalise import Normalised, Statistics
-from cotoolkit.models.wrapped import WrappedModel, input_statistics, unwrapped
 from tests._helpers.networks import conv_net
 
 PLAIN = Statistics((0.0,), (1.0,))

@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from cotoolkit.attacks.gradient import attack_mode, input_gradient
+from cotoolkit.attacks.gradient import input_gradient
 from cotoolkit.core.errors import ConfigError, ModelError
 from cotoolkit.models import STATISTICS, Normalised
+from cotoolkit.models.modes import attack_mode
 from tests._helpers.formats import narrow
 from tests._helpers.prepared_models import SHAPE, images, logits, net, subject, texts
 

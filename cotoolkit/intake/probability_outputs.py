@@ -9,13 +9,15 @@ strictly, so the order of the outputs, and with it what counts as right, is that
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from cotoolkit.diagnosis.findings import Finding, handled, warning
-from cotoolkit.diagnosis.schema import LinkName
+from cotoolkit.intake.findings import Finding, handled, warning
+
+LinkName = Literal["identity", "log", "log-odds"]
+"""From outputs to what attacks follow. `log` is that up to a constant: of the ratio to the greatest output."""
 
 ROUNDING = 5e-3
 """How far, as a share, sums of probabilities may lie apart: bfloat16 inside the model rounds by up to 4e-3."""

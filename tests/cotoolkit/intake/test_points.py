@@ -8,8 +8,8 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, Tenso
 
 from cotoolkit.core.errors import ConfigError, DataError
 from cotoolkit.data import DataConfig, ImageSet, load
-from cotoolkit.diagnosis.inputs.data import points_of, states_classes
-from cotoolkit.runs.checkpoints import Points
+from cotoolkit.data.points import Points
+from cotoolkit.intake.points import points_of, states_classes
 
 LEVELS = torch.arange(12 * 3 * 4 * 5, dtype=torch.int64).mul(7).remainder(256).to(torch.uint8).view(12, 3, 4, 5)
 UNIT = LEVELS.float() / 255

@@ -19,9 +19,9 @@ from cotoolkit.core.user_code import describe
 from cotoolkit.core.validation import one_line
 from cotoolkit.data import DataConfig, ImageSet, load
 from cotoolkit.data.image_set import as_float, as_tensors, stack_items
+from cotoolkit.data.points import Points
 from cotoolkit.data.sources.user_data import OwnData
 from cotoolkit.data.subsets import stratified
-from cotoolkit.runs.checkpoints import Points
 
 Bounds = tuple[float, float]
 """Least and greatest value of a pixel, as the model takes it."""

@@ -11,7 +11,7 @@ from cotoolkit import diagnose
 from cotoolkit.attacks.gradient import input_gradient
 from cotoolkit.attacks.margin import margin_gradient
 from cotoolkit.diagnosis.budget import BUDGETS
-from cotoolkit.diagnosis.inputs.probability_outputs import Link, Linked, link_of, recovered
+from cotoolkit.intake.probability_outputs import Link, Linked, link_of, recovered
 from tests._helpers.networks import conv_net
 
 

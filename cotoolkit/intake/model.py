@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
-from cotoolkit.attacks.gradient import attack_mode
 from cotoolkit.core.errors import ConfigError, ModelError
 from cotoolkit.core.seeding import fork_global_rng, generator
 from cotoolkit.core.user_code import describe
-from cotoolkit.diagnosis.findings import Finding, handled, warning
-from cotoolkit.diagnosis.inputs.data import Bounds, check_bounds
-from cotoolkit.diagnosis.inputs.model_checks import batch_norm_findings, check_finite
+from cotoolkit.intake.findings import Finding, handled, warning
+from cotoolkit.intake.model_checks import batch_norm_findings, check_finite
+from cotoolkit.intake.points import Bounds, check_bounds
 from cotoolkit.models.memory_format import channels_last_warning
+from cotoolkit.models.modes import attack_mode
 from cotoolkit.models.registry import Shape
 
 PerChannel = float | Sequence[float]

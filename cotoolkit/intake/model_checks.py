@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parameter import is_lazy
 
 from cotoolkit.core.errors import ModelError
-from cotoolkit.diagnosis.findings import Finding, warning
+from cotoolkit.intake.findings import Finding, warning
 
 
 def check_finite(network: nn.Module, source: str) -> None:

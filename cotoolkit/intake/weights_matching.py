@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from cotoolkit.core.errors import ModelError
-from cotoolkit.diagnosis.findings import Finding, handled, warning
-from cotoolkit.diagnosis.inputs.model_checks import check_finite
+from cotoolkit.intake.findings import Finding, handled, warning
+from cotoolkit.intake.model_checks import check_finite
 from cotoolkit.models.normalise import Statistics
 
 WRAPPERS = {

@@ -1,1 +1,0 @@
-"""What people bring to a diagnosis: models, weights and data, and the checks of them."""

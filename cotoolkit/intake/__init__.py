@@ -1,0 +1,1 @@
+"""What people bring: models, weights, images and labels, checked and brought to one form."""
