@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator
 
 from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.identity import nearest
 
 
 def parse_number(value: Any) -> Any:
@@ -73,11 +74,28 @@ def format_number(value: float) -> str:
     return f"{value:.6g}"
 
 
+def parse_radius(value: Any) -> float:
+    """`parse_number` for a radius, rounded as identities round: float32 and float64 of 0.1 are one radius.
+
+    >>> parse_radius(np.float32(8 / 255)) == parse_radius("8/255") == 8 / 255
+    True
+
+    Raises:
+        ValueError: no finite number.
+    """
+    if value is None:
+        raise ValueError("not a number: None; write 0.03 or 8/255")
+    return nearest(parse_number(value))
+
+
 Number = Annotated[float, BeforeValidator(parse_number)]
 """A float that may be given as text, "8/255" included."""
 
 NonNegative = Annotated[float, BeforeValidator(parse_number), Ge(0)]
 """A radius, strength or rate: a `Number` that is not below 0."""
+
+Radius = Annotated[float, BeforeValidator(parse_radius), Ge(0)]
+"""The radius of a threat model."""
 
 Share = Annotated[NonNegative, Le(1)]
 """A probability, or a part of a whole, in [0, 1]."""

@@ -23,10 +23,12 @@ from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.identity import rounded
 from cotoolkit.core.registry import STRICT
 from cotoolkit.core.seeding import generator
+from cotoolkit.core.validation import refusing_in_one_line
 from cotoolkit.evaluation.intervals import wilson
 from cotoolkit.models.modes import attack_mode
 
 
+@refusing_in_one_line
 @dataclass(frozen=True, config=STRICT)
 class Protocol:
     """An evaluation attack, independent of the radius.
@@ -55,7 +57,7 @@ class Protocol:
         """
         card: dict[str, Any] = {
             "protocol": asdict(rounded(self)),
-            "threat": asdict(rounded(threat)),
+            "threat": rounded(asdict(threat)),
             "mode": "eval",
             "points": "all",
             "robust_if": "last iterate holds" if self.last_only else "no step of no restart fooled it",
