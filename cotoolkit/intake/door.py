@@ -92,6 +92,8 @@ def bring(
         DataError: images or labels that cannot be measured on.
         ModelError: a model that cannot be measured.
     """
+    if isinstance(model, ImageModel):
+        options = _stated(model, options)
     bounds = check_bounds(options.get("bounds", (0.0, 1.0)))
     unit, scale, findings = _images(images, bounds, options.get("mean"), options.get("std"), leave=leave)
     _, channels, height, width = unit.shape
@@ -99,6 +101,7 @@ def bring(
     device = device_of(found.network)
     unit = unit.to(device)
     numbers = class_numbers(labels, len(unit), "the labels", found.classes)
+    numbers = numbers.clone() if numbers.is_inference() else numbers
     if gradient and not found.gradient:
         reason = next((one.text for one in found.findings if one.text.startswith(NO_GRADIENT)), NO_GRADIENT)
         raise ModelError(f"{reason}; attack without gradients (square_attack), or see what diagnose says")
@@ -109,6 +112,15 @@ def bring(
         log.log(logging.WARNING if finding.kind == "warning" else logging.INFO, "%s", finding.text)
     scale = scale.to(device) if isinstance(scale, Tensor) else scale
     return Brought(found, unit, numbers.to(device), scale)
+
+
+def _stated(model: ImageModel, options: dict[str, Any]) -> dict[str, Any]:
+    """What was said of a model when it was made."""
+    unset = {"bounds": (0.0, 1.0), "binary": False}
+    repeated = [name for name, value in options.items() if value is not None and value != unset.get(name)]
+    if repeated:
+        raise ConfigError(f"{repeated[0]}: image_model has been told, so leave it out here")
+    return {"bounds": model.bounds, "mean": model.mean, "std": model.std}
 
 
 def check_batch_size(batch_size: int) -> None:
