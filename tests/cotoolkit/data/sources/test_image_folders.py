@@ -63,9 +63,18 @@ PICTURE = Image.fromarray(np.full((6, 5, 3), 9, np.uint8))
 
 @pytest.mark.parametrize(
     "hidden",
-    [".DS_Store", "cat/.DS_Store", "cat/._0.png", ".ipynb_checkpoints/0-checkpoint.png", "__MACOSX/cat/._0.png"]
-    + ["cat/.ipynb_checkpoints/0-checkpoint.png", "cat/__MACOSX/0.png", "cat/@eaDir/0.png", "cat/notes.txt"],
-)  # fmt: skip
+    [
+        ".DS_Store",
+        "cat/.DS_Store",
+        "cat/._0.png",
+        ".ipynb_checkpoints/0-checkpoint.png",
+        "__MACOSX/cat/._0.png",
+        "cat/.ipynb_checkpoints/0-checkpoint.png",
+        "cat/__MACOSX/0.png",
+        "cat/@eaDir/0.png",
+        "cat/notes.txt",
+    ],
+)
 def test_what_is_hidden_is_passed_over(tmp_path, hidden):
     write_images(tmp_path, ["train", "test"])
     for part in ("train", "test"):
