@@ -83,22 +83,34 @@ def as_tensors(images: Any, labels: Any, where: str) -> tuple[Tensor, Tensor]:
     Raises:
         DataError: no tensors can be made of them, or a shape or type is another.
     """
-    if isinstance(images, list | tuple):
-        images = stack_images(images, where)
-    else:
-        try:
-            images = _tensor(images, where)
-        except (TypeError, ValueError, RuntimeError) as failure:
-            raise DataError(f"{where}: images must be tensors or arrays ({describe(failure)})") from failure
-    if images.ndim == 3:
-        images = images.unsqueeze(1)
-    shape = tuple(images.shape)
+    tensor = image_tensor(images, where).cpu()
+    return tensor, whole_numbers(labels, len(tensor), where).cpu()
+
+
+def image_tensor(images: Any, where: str) -> Tensor:
+    """Stacked images as a tensor.
+
+    Args:
+        images: (N, C, H, W), or (N, H, W) for one channel; a tensor, an array, or a list of images, see `stack_images`.
+        where: they come from, for messages.
+
+    Returns:
+        (N, C, H, W) on the device of a tensor, float32 if they are floats and else as they are.
+
+    Raises:
+        DataError: no tensor can be made of them, or they have another shape.
+    """
+    try:
+        tensor = stack_images(images, where) if isinstance(images, list | tuple) else _tensor(images, where)
+    except (TypeError, ValueError, RuntimeError) as failure:
+        raise DataError(f"{where}: images must be tensors or arrays ({describe(failure)})") from failure
+    tensor = tensor.unsqueeze(1) if tensor.ndim == 3 else tensor
+    shape = tuple(tensor.shape)
     if len(shape) != 4:
         raise DataError(f"{where}: images have shape {shape}; give (N, C, H, W)")
     if shape[3] in (1, 3) and shape[1] not in (1, 3):
         raise DataError(f"{where}: images have shape {shape}; give (N, C, H, W), channels first")
-    numbers = whole_numbers(labels, len(images), where).cpu()
-    return images.float() if images.is_floating_point() else images, numbers
+    return tensor.float() if tensor.is_floating_point() else tensor
 
 
 def stack_images(images: Sequence[Any], where: str) -> Tensor:
@@ -109,7 +121,7 @@ def stack_images(images: Sequence[Any], where: str) -> Tensor:
         where: they come from, for messages.
 
     Returns:
-        (N, C, H, W) or (N, H, W) on the CPU, of the images' type.
+        (N, C, H, W) or (N, H, W), of the images' type.
 
     Raises:
         DataError: they are none of these, or shapes or types differ.
@@ -176,13 +188,13 @@ def stated_classes(data: Any) -> tuple[str, ...] | None:
 
 
 def _tensor(image: Any, where: str) -> Tensor:
-    """An image, or a stack of them, as a tensor on the CPU; a picture with its channels first."""
+    """An image, or a stack of them, as a tensor; a picture with its channels first."""
     from PIL.Image import Image
 
     if isinstance(image, Image):
         return pixel_levels(image, where)
     if isinstance(image, Tensor):
-        return image.detach().cpu()
+        return image.detach()
     array = np.asarray(image)
     # Torch takes no other byte order, no negative strides, and warns of what cannot be written to.
     array = np.require(array, array.dtype.newbyteorder("="), ["C", "W"])
