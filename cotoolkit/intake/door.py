@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ConfigError, DataError, ModelError
-from cotoolkit.data.image_set import image_tensor
+from cotoolkit.data.items import image_tensor
 from cotoolkit.data.labels import class_numbers
 from cotoolkit.intake.findings import Finding, handled
 from cotoolkit.intake.model import Forward, ImageModel
