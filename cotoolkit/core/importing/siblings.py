@@ -1,8 +1,8 @@
 """The packages that stand beside this one, under two names: `cotoolkit.NAME`, and NAME alone.
 
-A user's own folder may have that NAME, too, and stand first on the path. The rule: whoever is imported first has it.
-Ours is imported when it is asked for as `cotoolkit.NAME`, when a package of ours needs it, and by the command line. Both
-names give the same modules, so that nothing is registered twice.
+A user's own folder may have that NAME, too, and stand first on the path. The rule: whoever is asked for first has it.
+Ours is asked for as `cotoolkit.NAME`, by a package of ours that needs it, and by the command line. Both names give the
+same modules, so that nothing is registered twice.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
@@ -48,7 +48,7 @@ class Siblings(MetaPathFinder):
         if self not in sys.meta_path:
             sys.meta_path.insert(0, self)
 
-    def claim(self, names: Iterable[str]) -> None:
+    def claim(self, names: Collection[str]) -> None:
         """Let these names, and those of the packages they use, mean ours from now on.
 
         Raises:
