@@ -96,7 +96,7 @@ def per_channel(values: tuple[float, ...], like: Tensor) -> Tensor | float:
     """
     if len(values) == 1:
         return values[0]
-    return torch.tensor(values, device=like.device).view(-1, *[1] * (like.dim() - 2))
+    return torch.tensor(values, dtype=torch.float32, device=like.device).view(-1, *[1] * (like.dim() - 2))
 
 
 class WrappedModel(nn.Module):
