@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -17,17 +18,39 @@ class WeightSnapshot(NamedTuple):
 
     Attributes:
         iteration: updates it has seen.
-        weights: the tensors of its state dict, on the CPU.
+        weights: its parameters and buffers, on the CPU; tied ones share memory.
     """
 
     iteration: int
     weights: dict[str, Tensor]
 
 
+def named_tensors(network: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers under every name they have: also tied ones, and buffers that no state dict holds."""
+    parameters = dict(network.named_parameters(remove_duplicate=False))
+    return {**parameters, **dict(network.named_buffers(remove_duplicate=False))}
+
+
+def copies_of(tensors: Mapping[str, Tensor], device: torch.device | None = None) -> dict[str, Tensor]:
+    """Copies, one for each tensor however many names it has.
+
+    Args:
+        tensors: by name.
+        device: of the copies; None leaves each where it is.
+
+    Returns:
+        Detached copies by name.
+    """
+    copies = {
+        id(value): value.detach().clone() if device is None else value.detach().to(device, copy=True)
+        for value in {id(value): value for value in tensors.values()}.values()
+    }
+    return {name: copies[id(value)] for name, value in tensors.items()}
+
+
 def weights_of(network: nn.Module) -> dict[str, Tensor]:
     """Copies of parameters and buffers, on the CPU."""
-    state = {name: value.detach() for name, value in network.state_dict().items() if isinstance(value, Tensor)}
-    return {name: value.to("cpu", copy=True) for name, value in state.items()}
+    return copies_of(named_tensors(network), torch.device("cpu"))
 
 
 def restore_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
@@ -35,12 +58,40 @@ def restore_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
     Args:
         network: is changed.
-        weights: by the names of its state dict; what has no name there stays as it is.
+        weights: by name; what has no name there stays as it is.
     """
     with torch.no_grad():
-        for name, value in network.state_dict().items():
+        for name, value in named_tensors(network).items():
             if name in weights:
                 value.copy_(weights[name])
+
+
+@contextlib.contextmanager
+def weights_in_place(network: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
+    """A network as it once was, inside the block; afterwards as it is now, bit for bit.
+
+    The tensors keep their places and only their values change, so that this works for any network: tied weights,
+    parametrisations, jitted and recurrent ones. (`functional_call` fails for some of these, and changes others.) The
+    values are written through `.data`: autograd does not take them for changes, and a graph that the loop still holds
+    is the same after the block as before.
+
+    Args:
+        network: is changed inside the block.
+        weights: by name; what has no name there stays as it is.
+
+    Yields:
+        Nothing.
+    """
+    present = named_tensors(network)
+    kept = copies_of(present)
+    try:
+        for name, value in present.items():
+            if name in weights:
+                value.data.copy_(weights[name])
+        yield
+    finally:
+        for name, value in present.items():
+            value.data.copy_(kept[name])
 
 
 class WeightHistory:
@@ -90,6 +141,16 @@ class WeightHistory:
         return Breakpoint(
             line[first].iteration, last, before.iteration + 1, last, present.iteration, {}, before, sustained
         )
+
+
+    def undated(self, present: WeightSnapshot) -> Breakpoint:
+        """A breakpoint since the last good snapshot, where nothing in between can be measured.
+
+        Args:
+            present: the network now, whose robustness is lost.
+        """
+        before, now = self.snapshots[0], present.iteration
+        return Breakpoint(now, None, before.iteration + 1, now, now, {}, before, present)
 
 
 class RestorePoint(NamedTuple):
