@@ -23,7 +23,7 @@ from cotoolkit.diagnosis.measuring.pass_counter import PassCounter
 from cotoolkit.diagnosis.measuring.run_measurements import MeasuredNetwork, run_measurements
 from cotoolkit.diagnosis.schema import Diagnosis, DiagnosisProtocol, Environment
 from cotoolkit.intake.door import LOOKED_AT, outside_inference
-from cotoolkit.intake.findings import Finding, warning
+from cotoolkit.intake.findings import Finding, handled, warning
 from cotoolkit.intake.model import Forward, ImageModel
 from cotoolkit.intake.normalisation import Bounds, PerChannel
 from cotoolkit.intake.points import points_of, states_classes
@@ -98,7 +98,7 @@ def diagnose(
     return Diagnosis(
         verdict=reach_verdict(found.measured.measurements, radius),
         measurements=found.measured.measurements,
-        findings=(*network.findings, *found.findings),
+        findings=(*_mode(network), *network.findings, *found.findings),
         protocol=_protocol(found, chosen, radius, bounds, seed, spent),
         environment=_environment(network.network, data, place, found.passes, started),
     )
@@ -109,6 +109,12 @@ class _Found(NamedTuple):
     passes: PassCounter
     link: LinkName
     findings: list[Finding]
+
+
+def _mode(network: ImageModel) -> list[Finding]:
+    if not any(module.training for module in network.network.modules()):
+        return []
+    return [handled("the model is in training mode; it is diagnosed in evaluation mode, and left as it is")]
 
 
 def _measured(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator
+from numbers import Integral
 from typing import Any, NamedTuple, TypedDict
 
 import torch
 from torch import Tensor, nn
 
 from cotoolkit.core.device import device_of
-from cotoolkit.core.errors import DataError, ModelError
+from cotoolkit.core.errors import ConfigError, DataError, ModelError
 from cotoolkit.data.image_set import image_tensor
 from cotoolkit.data.labels import class_numbers
 from cotoolkit.intake.findings import Finding, handled
@@ -108,6 +109,16 @@ def bring(
         log.log(logging.WARNING if finding.kind == "warning" else logging.INFO, "%s", finding.text)
     scale = scale.to(device) if isinstance(scale, Tensor) else scale
     return Brought(found, unit, numbers.to(device), scale)
+
+
+def check_batch_size(batch_size: int) -> None:
+    """Refuse batches of no images.
+
+    Raises:
+        ConfigError: not a whole number of at least 1.
+    """
+    if isinstance(batch_size, bool) or not isinstance(batch_size, Integral) or batch_size < 1:
+        raise ConfigError(f"batch_size is {batch_size!r}; give a whole number of at least 1")
 
 
 @contextlib.contextmanager

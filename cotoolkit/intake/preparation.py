@@ -80,9 +80,6 @@ def image_model(
             _check_live(network)
             autocast = autocast or precision
         else:
-            if any(module.training for module in network.modules()):
-                text = "the model is in training mode; it is measured in evaluation mode, and left as it is"
-                findings.append(handled(text))
             network, converted = _float32(network, place)
             findings += converted
         found = ImageModel(network, bounds, *statistics, forward=forward, autocast=autocast).to(place)

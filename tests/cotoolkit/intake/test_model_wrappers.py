@@ -58,24 +58,6 @@ def test_compiled_networks_run_as_they_were_written():
     assert torch.equal(logits(found, images()), net()(images()))
 
 
-class Attention(nn.Module):
-    """Two heads of attention over rows, by torch's kernels."""
-
-    def __init__(self):
-        super().__init__()
-        self.head = nn.Linear(192, 10)
-
-    def forward(self, x):
-        rows = x.reshape(-1, 2, 12, 8)
-        return self.head(nn.functional.scaled_dot_product_attention(rows, rows, rows).flatten(1))
-
-
-def test_attention_has_second_derivatives():
-    data = torch.rand(32, *SHAPE, generator=torch.Generator().manual_seed(1)), torch.arange(32) % 10
-    found = diagnose(Attention().eval(), data, epsilon=0.1, budget=SMALLEST, device="cpu")
-    assert found.measurements.landscape.curvature is not None
-
-
 class Fabric(nn.Module):
     def __init__(self):
         super().__init__()
