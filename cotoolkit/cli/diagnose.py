@@ -178,8 +178,8 @@ def _network(
     """The network with its weights, what was met on the way, and a normalisation that the weights came with."""
     from cotoolkit.core.seeding import fork_global_rng
     from cotoolkit.intake.findings import warning
-    from cotoolkit.intake.weights_file import load_weights
-    from cotoolkit.intake.weights_matching import fit_weights
+    from cotoolkit.intake.weights.matching import fit_weights
+    from cotoolkit.intake.weights.reading import load_weights
     from cotoolkit.models import OwnModel, parse_model
 
     spec = parse_model(model)

@@ -92,6 +92,30 @@ def as_float(images: Tensor) -> Tensor:
     return images.float() / 255 if images.dtype == torch.uint8 else images
 
 
+def image_tensor(images: Any, where: str) -> Tensor:
+    """Stacked images as a tensor.
+
+    Args:
+        images: (N, C, H, W), or (N, H, W) for one channel; tensor, array or nested lists.
+        where: they come from, for messages.
+
+    Returns:
+        (N, C, H, W), float32 if they are floats and else as they are.
+
+    Raises:
+        DataError: no tensor can be made of them, or the channels are last.
+    """
+    try:
+        tensor = torch.as_tensor(images)
+    except (TypeError, ValueError, RuntimeError) as failure:
+        raise DataError(f"{where}: images must be a tensor or an array ({describe(failure)})") from failure
+    if tensor.ndim == 3:
+        tensor = tensor.unsqueeze(1)
+    if tensor.ndim == 4 and tensor.shape[3] in (1, 3) and tensor.shape[1] not in (1, 3):
+        raise DataError(f"{where}: images have shape {tuple(tensor.shape)}; give (N, C, H, W), channels first")
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
 def as_tensors(images: Any, labels: Any, where: str) -> tuple[Tensor, Tensor]:
     """Stacked images and their labels as tensors.
 
@@ -106,19 +130,16 @@ def as_tensors(images: Any, labels: Any, where: str) -> tuple[Tensor, Tensor]:
     Raises:
         DataError: no tensors can be made of them, or a shape or type is another.
     """
+    tensor = image_tensor(images, where)
     try:
-        images, labels = torch.as_tensor(images), torch.as_tensor(labels)
+        labels = torch.as_tensor(labels)
     except (TypeError, ValueError, RuntimeError) as failure:
-        raise DataError(f"{where}: images and labels must be tensors or arrays ({describe(failure)})") from failure
-    if images.ndim == 3:
-        images = images.unsqueeze(1)
-    if images.ndim == 4 and images.shape[3] in (1, 3) and images.shape[1] not in (1, 3):
-        raise DataError(f"{where}: images have shape {tuple(images.shape)}; give (N, C, H, W), channels first")
+        raise DataError(f"{where}: labels must be a tensor or an array ({describe(failure)})") from failure
     if labels.is_floating_point() or labels.numel() == 0:
         raise DataError(
             f"{where}: labels must be whole numbers, one per image; they are {labels.dtype}, {tuple(labels.shape)}"
         )
-    return images.float() if images.is_floating_point() else images, labels.to(torch.int64)
+    return tensor, labels.to(torch.int64)
 
 
 def stack_items(data: Any, indices: Iterable[int] | None, where: str) -> tuple[Tensor, Tensor]:

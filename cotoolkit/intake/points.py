@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -22,9 +21,7 @@ from cotoolkit.data.image_set import as_float, as_tensors, stack_items
 from cotoolkit.data.points import Points
 from cotoolkit.data.sources.user_data import OwnData
 from cotoolkit.data.subsets import stratified
-
-Bounds = tuple[float, float]
-"""Least and greatest value of a pixel, as the model takes it."""
+from cotoolkit.intake.normalisation import Bounds, check_bounds
 
 ROUNDING = 1e-5
 """How far outside the bounds, as a share of their distance, a pixel may be by rounding; it is then brought back."""
@@ -81,7 +78,7 @@ def points_of(
     """
     if points is not None and points < 1:
         raise ConfigError(f"points is {points}; give at least 1")
-    check_bounds(bounds)
+    bounds = check_bounds(bounds)
     with fork_global_rng(seed, "augmentation"):  # transforms and samplers draw from the global generator
         source = _source(data, bounds, download)
         if source.size == 0:
@@ -96,7 +93,7 @@ def points_of(
     if labels is None:
         labels = picked
         _check_labels(source, labels)
-    unit = _in_unit(images, source.where, source.bounds)
+    unit = in_unit(images, source.where, source.bounds)
     order = torch.randperm(len(picked), generator=draws)
     classes = source.classes if source.classes is not None else int(labels.max()) + 1
     return Points(unit[order], picked[order], classes)
@@ -107,17 +104,6 @@ def states_classes(data: Any) -> bool:
     if isinstance(data, str | DataConfig | ImageSet | Points):
         return True
     return getattr(_indexed(data), "classes", None) is not None
-
-
-def check_bounds(bounds: Bounds) -> None:
-    """Refuse bounds that are not two finite numbers in ascending order.
-
-    Raises:
-        ConfigError: they are not.
-    """
-    low, high = bounds
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise ConfigError(f"bounds are {low:g} and {high:g}; give the least and the greatest value of a pixel: 0,255")
 
 
 def _source(data: Any, bounds: Bounds, download: bool = False) -> _Source:
@@ -230,8 +216,21 @@ def _check_labels(source: _Source, labels: Tensor) -> None:
         raise DataError(f"{source.where}: labels go up to {high}, and there are {source.classes} classes, from 0")
 
 
-def _in_unit(images: Tensor, where: str, bounds: Bounds) -> Tensor:
-    """Images (N, C, H, W) as float32 in [0, 1]."""
+def in_unit(images: Tensor, where: str, bounds: Bounds, *, leave: bool = False) -> Tensor:
+    """Images in [0, 1].
+
+    Args:
+        images: (N, C, H, W), uint8, or floats in the bounds.
+        where: they come from, for messages.
+        bounds: least and greatest value of a pixel.
+        leave: they may leave the bounds, as data with an injected feature do.
+
+    Returns:
+        (N, C, H, W) float32.
+
+    Raises:
+        DataError: another shape or type, pixels that are not finite, or outside the bounds.
+    """
     if images.ndim != 4 or images.numel() == 0:
         raise DataError(f"{where}: images have shape {tuple(images.shape)}; give (N, C, H, W)")
     if images.dtype == torch.uint8:
@@ -242,7 +241,10 @@ def _in_unit(images: Tensor, where: str, bounds: Bounds) -> Tensor:
     broken = int((~images.isfinite()).flatten(1).any(1).sum())
     if broken:
         raise DataError(f"{where}: {broken} of {len(images)} images have pixels that are nan or infinite; mend them")
-    (low, high), (least, greatest) = bounds, (float(value) for value in torch.aminmax(images))
+    low, high = bounds
+    if leave:
+        return images.float() if bounds == (0.0, 1.0) else (images.float() - low) / (high - low)
+    least, greatest = (float(value) for value in torch.aminmax(images))
     slack = ROUNDING * (high - low) + torch.finfo(torch.float32).eps * max(abs(low), abs(high))
     if least < low - slack or greatest > high + slack:
         raise DataError(
