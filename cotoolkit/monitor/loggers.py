@@ -11,7 +11,9 @@ from cotoolkit.core.errors import ConfigError
 from cotoolkit.monitor.loops.failures import Failures
 from cotoolkit.signals.observation import means
 
-ACCEPTED = "loggers of Fabric or Lightning (log_metrics), a tensorboard SummaryWriter (add_scalar) and a wandb run (log)"
+ACCEPTED = (
+    "loggers of Fabric or Lightning (log_metrics), a tensorboard SummaryWriter (add_scalar) and a wandb run (log)"
+)
 
 Write = Callable[[dict[str, float], int], Any]
 """Writes values by name at an iteration."""

@@ -121,7 +121,7 @@ class StepBuffer:
                 raise unknown_name(next(iter(unknown)), BY_PRODUCTS | {"attack_scale", "update_scale"})
             self._keep(self._read(record, given, scales, attacked, first=first))
         except Exception as problem:
-            reason = str(problem) if isinstance(problem, ConfigError) else describe(problem)
+            reason = str(problem) if isinstance(problem, ConfigError) else f"by-products: {describe(problem)}"
             if first:
                 raise ConfigError(reason) from problem
             self.failures.note(READING, reason)

@@ -31,26 +31,14 @@ def named_tensors(network: nn.Module) -> dict[str, Tensor]:
     return {**parameters, **dict(network.named_buffers(remove_duplicate=False))}
 
 
-def copies_of(tensors: Mapping[str, Tensor], device: torch.device | None = None) -> dict[str, Tensor]:
-    """Copies, one for each tensor however many names it has.
-
-    Args:
-        tensors: by name.
-        device: of the copies; None leaves each where it is.
-
-    Returns:
-        Detached copies by name.
-    """
-    copies = {
-        id(value): value.detach().clone() if device is None else value.detach().to(device, copy=True)
-        for value in {id(value): value for value in tensors.values()}.values()
-    }
-    return {name: copies[id(value)] for name, value in tensors.items()}
-
-
 def weights_of(network: nn.Module) -> dict[str, Tensor]:
-    """Copies of parameters and buffers, on the CPU."""
-    return copies_of(named_tensors(network), torch.device("cpu"))
+    """Copies of parameters and buffers on the CPU, one for each tensor however many names it has."""
+    return _copies(named_tensors(network))
+
+
+def _copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    copies = {key: tensor.detach().to("cpu", copy=True) for key, tensor in {id(t): t for t in tensors.values()}.items()}
+    return {name: copies[id(tensor)] for name, tensor in tensors.items()}
 
 
 def restore_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
@@ -83,15 +71,20 @@ def weights_in_place(network: nn.Module, weights: Mapping[str, Tensor]) -> Itera
         Nothing.
     """
     present = named_tensors(network)
-    kept = copies_of(present)
+    kept = _copies(present)
     try:
-        for name, value in present.items():
-            if name in weights:
-                value.data.copy_(weights[name])
+        _overwrite(present, weights)
         yield
     finally:
-        for name, value in present.items():
-            value.data.copy_(kept[name])
+        _overwrite(present, kept)
+
+
+def _overwrite(tensors: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
+    """Write what is trained, and of the rest what differs: some buffers, views of a constant, cannot be written to."""
+    for name, tensor in tensors.items():
+        value = values.get(name)
+        if value is not None and (tensor.requires_grad or not torch.equal(tensor, value.to(tensor.device))):
+            tensor.data.copy_(value)
 
 
 class WeightHistory:
@@ -141,7 +134,6 @@ class WeightHistory:
         return Breakpoint(
             line[first].iteration, last, before.iteration + 1, last, present.iteration, {}, before, sustained
         )
-
 
     def undated(self, present: WeightSnapshot) -> Breakpoint:
         """A breakpoint since the last good snapshot, where nothing in between can be measured.
@@ -193,10 +185,20 @@ class RestorePoint(NamedTuple):
             network: gets the weights.
             optimizer: gets its state, if there is one.
         """
-        restore_weights(network, self.snapshot.weights)
         if optimizer is not None and self.optimizer is not None:
             # A copy: on the CPU the optimiser would go on writing to this very state.
             optimizer.load_state_dict({**optimizer.state_dict(), "state": copy.deepcopy(self.optimizer)})
+        restore_weights(network, self.snapshot.weights)
+
+    def rehearse(self, optimizer: torch.optim.Optimizer) -> None:
+        """Load the state into a copy of an optimiser, whose parameters are shared and stay as they are.
+
+        Args:
+            optimizer: stays as it is.
+        """
+        shared: dict[int, Any] = {id(one): one for group in optimizer.param_groups for one in group["params"]}
+        trial = copy.deepcopy(optimizer, shared)
+        trial.load_state_dict({**trial.state_dict(), "state": copy.deepcopy(self.optimizer)})
 
 
 def _on_cpu(state: Any) -> Any:
@@ -204,4 +206,6 @@ def _on_cpu(state: Any) -> Any:
         return state.detach().to("cpu", copy=True)
     if isinstance(state, Mapping):
         return {key: _on_cpu(value) for key, value in state.items()}
+    if isinstance(state, list | tuple):  # as L-BFGS keeps its history
+        return [_on_cpu(value) for value in state]
     return state

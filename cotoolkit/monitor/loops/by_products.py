@@ -82,8 +82,8 @@ def in_one_form(given: Mapping[str, Any], binary: bool = False) -> dict[str, Ten
     tensors = {name: _tensor(name, value) for name, value in given.items()}
     device = next((value.device for value in tensors.values() if value.device.type != "cpu"), torch.device("cpu"))
     shaped = {}
-    for name, value in tensors.items():
-        value = value.to(device)
+    for name, tensor in tensors.items():
+        value = tensor.to(device)
         if name == "labels":
             shaped[name] = _labels(value)
         else:
@@ -192,9 +192,8 @@ def _check_units(tensors: Mapping[str, Tensor], statistics: Statistics, threat: 
         if low < -FAR_OUT or high > 1 + FAR_OUT:
             least, greatest = (float(end) for end in tensors["images"].aminmax())
             raise ConfigError(
-                f"images: they run from {least:.4g} to {greatest:.4g}, which is {low:.4g} to {high:.4g} in the range of "
-                "the held-out images; they are handed over as the model takes them: give the monitor its mean and std, "
-                "or bounds"
+                f"images: they run from {least:.4g} to {greatest:.4g}, in the held-out images' range from {low:.4g} to "
+                f"{high:.4g}; they are handed over as the model takes them: give the monitor mean and std, or bounds"
             )
     if "delta" in tensors:
         delta = tensors["delta"].float() * per_channel(statistics.std, tensors["delta"])

@@ -47,4 +47,6 @@ class Failures:
         """
         self.counts[what] += 1
         if self.counts[what] == 1:
-            self._tell(f"{what} failed ({reason}); further failures of it are counted only, in monitor.failures.counts")
+            self._tell(
+                f"{what} failed, training goes on ({reason}); what fails again is counted in `failures`, not told"
+            )
