@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, get_args
+from typing import Any, Protocol, cast, get_args
 
 from torch import nn
 
@@ -51,7 +51,9 @@ def actions_by_event(on: Mapping[EventKind, Action | Sequence[Action]]) -> dict[
     kinds = get_args(EventKind)
     if not isinstance(on, Mapping):
         raise ConfigError(f"on: give actions by event, such as {{'breakpoint': stop}}, not a {type(on).__name__}")
-    found = {kind: list(do) if isinstance(do, list | tuple) else [do] for kind, do in on.items()}
+    found: dict[EventKind, list[Action]] = {
+        kind: list(do) if isinstance(do, list | tuple) else [cast("Action", do)] for kind, do in on.items()
+    }
     for kind, actions in found.items():
         if kind not in kinds:
             raise ConfigError(f"on: no event {kind!r}; there are {', '.join(kinds)}")

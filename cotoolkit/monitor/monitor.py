@@ -88,6 +88,7 @@ class BreakpointMonitor(AttackingBuffer, MonitorCore[RestorePoint]):
         events: all so far, see `Event`.
         failures: what went wrong, and how often.
         should_stop: an action asked for the end of training.
+        postponed: actions wait for `act`, as they must in the middle of a batch.
         rescues: how many there were.
         last_probe: the latest, if any.
         bracket: weights before the latest breakpoint, and after it for good.
@@ -143,7 +144,8 @@ class BreakpointMonitor(AttackingBuffer, MonitorCore[RestorePoint]):
         watched.rehearse(self.optimizer, methods)
         self.history = WeightHistory()
         self.rescues = 0
-        self.should_stop = False
+        self.should_stop = self.postponed = False
+        self._untouched: list[Event] = []
         self.bracket: tuple[WeightSnapshot, WeightSnapshot] | None = None
         self.last_probe: ProbeResult | None = None
         self.history.restart(self.snapshot())
@@ -277,9 +279,17 @@ class BreakpointMonitor(AttackingBuffer, MonitorCore[RestorePoint]):
         super().tell(event)
         log.log(LEVELS.get(event.kind, logging.WARNING), "%s", event)
         self._log.write({event.kind: float(event.iteration)}, self.iteration)
-        for number, action in enumerate(self.actions.get(event.kind, []), start=1):
-            with self.failures.caught(f"action {number} on a {event.kind}"):
-                action(self, event)
+        self._untouched.append(event)
+        if not self.postponed:
+            self.act()
+
+    def act(self) -> None:
+        """Do what `on` says about the events that were told while actions were `postponed`."""
+        while self._untouched:
+            event = self._untouched.pop(0)
+            for number, action in enumerate(self.actions.get(event.kind, []), start=1):
+                with self.failures.caught(f"action {number} on a {event.kind}"):
+                    action(self, event)
 
     def _tell_failure(self, reason: str) -> None:
         self.tell(Event("failure", self.iteration, self.iteration, NO_PROBE, reason=reason))

@@ -49,9 +49,7 @@ def restore_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
         weights: by name; what has no name there stays as it is.
     """
     with torch.no_grad():
-        for name, value in named_tensors(network).items():
-            if name in weights:
-                value.copy_(weights[name])
+        _overwrite(named_tensors(network), weights)
 
 
 @contextlib.contextmanager
@@ -72,19 +70,20 @@ def weights_in_place(network: nn.Module, weights: Mapping[str, Tensor]) -> Itera
     """
     present = named_tensors(network)
     kept = _copies(present)
+    hidden = {name: tensor.data for name, tensor in present.items()}
     try:
-        _overwrite(present, weights)
+        _overwrite(hidden, weights)
         yield
     finally:
-        _overwrite(present, kept)
+        _overwrite(hidden, kept)
 
 
 def _overwrite(tensors: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
-    """Write what is trained, and of the rest what differs: some buffers, views of a constant, cannot be written to."""
+    """Write what differs: buffers that are views of one number cannot be written to, and nothing trains them."""
     for name, tensor in tensors.items():
         value = values.get(name)
-        if value is not None and (tensor.requires_grad or not torch.equal(tensor, value.to(tensor.device))):
-            tensor.data.copy_(value)
+        if value is not None and not torch.equal(tensor, value.to(tensor.device)):
+            tensor.copy_(value)
 
 
 class WeightHistory:

@@ -98,18 +98,15 @@ def in_one_form(given: Mapping[str, Any], binary: bool = False) -> dict[str, Ten
 
 
 def _tensor(name: str, value: Any) -> Tensor:
-    if isinstance(value, Tensor):
-        value = value.detach()
-    elif isinstance(value, np.ndarray | np.generic | list | tuple | int | float):
-        try:
-            value = torch.as_tensor(np.asarray(value))
-        except (TypeError, ValueError, RuntimeError) as failure:
-            raise ConfigError(f"{name}: a tensor is needed ({describe(failure)})") from None
-    else:
+    if not isinstance(value, Tensor | np.ndarray | np.generic | list | tuple | int | float):
         raise ConfigError(f"{name}: a tensor is needed, not a {type(value).__name__}")
-    if value.is_complex():
-        raise ConfigError(f"{name}: real numbers are needed, not {value.dtype}")
-    return value
+    try:
+        tensor = value.detach() if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value))
+    except (TypeError, ValueError, RuntimeError) as failure:
+        raise ConfigError(f"{name}: a tensor is needed ({describe(failure)})") from None
+    if tensor.is_complex():
+        raise ConfigError(f"{name}: real numbers are needed, not {tensor.dtype}")
+    return tensor
 
 
 def _labels(labels: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,7 +27,7 @@ from cotoolkit.methods import AttackMethod, Batch
 from cotoolkit.models.normalise import Statistics
 from cotoolkit.monitor.config import MonitorConfig
 from cotoolkit.monitor.loops.by_products import Expected
-from cotoolkit.monitor.weight_history import RestorePoint, WeightSnapshot, weights_in_place, weights_of
+from cotoolkit.monitor.weight_history import RestorePoint, WeightSnapshot, weights_in_place
 
 log = logging.getLogger(__name__)
 
@@ -158,9 +159,15 @@ class WatchedModel:
         images, labels = self._on_device(self.images[:TRIED_ON]), self._on_device(self.labels[:TRIED_ON])
         try:
             probe = Probe(images[:4], labels[:4], self.threat, 1, self.seed)
-            self._measure(probe, weights_of(network), None)
+            # Weights that differ from the present ones, so that they are written, and written back.
+            trained = {name: value for name, value in network.named_parameters() if value.requires_grad}
+            past = {name: value.detach() * 1.01 for name, value in trained.items()}
+            self._measure(probe, past, None)
+            found = self._measure(probe, None, None)
         except Exception as failure:
             raise ModelError(f"a probe of copies of the model's weights fails: {describe(failure)}") from failure
+        if math.isnan(found.gradient_alignment):
+            log.warning("the gradient of the images is zero; as long as it is, attacks and probes find nothing")
         for method in methods:
             draws = generator(self.seed, "attack", 0, images.device)
             try:
