@@ -26,7 +26,7 @@ from cotoolkit.intake.model import Forward, ImageModel
 from cotoolkit.intake.normalisation import Bounds, PerChannel
 from cotoolkit.intake.points import points_of, states_classes
 from cotoolkit.intake.preparation import image_model
-from cotoolkit.intake.probability_outputs import LinkName
+from cotoolkit.intake.outputs.probabilities import LinkName
 from cotoolkit.models.modes import attack_mode
 from cotoolkit.models.registry import Shape
 from cotoolkit.runs.environment import environment

@@ -13,8 +13,8 @@ from cotoolkit.core.device import device_of
 from cotoolkit.intake.checkpointing import without_reentry
 from cotoolkit.intake.findings import Finding, warning
 from cotoolkit.intake.normalisation import Bounds
-from cotoolkit.intake.outputs import logits_in, two_logits
-from cotoolkit.intake.probability_outputs import Link, link_of, recovered
+from cotoolkit.intake.outputs.logits import logits_in, two_logits
+from cotoolkit.intake.outputs.probabilities import Link, link_of, recovered
 from cotoolkit.intake.wrappers import Autocast, is_compiled
 from cotoolkit.models.modes import attack_mode
 
