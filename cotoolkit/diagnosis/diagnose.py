@@ -57,8 +57,7 @@ def diagnose(
     flags are left as they were. Equal arguments give equal numbers on a CPU.
 
     Args:
-        model: from images (B, C, H, W) to logits (B, classes), or one logit for two classes; where it returns
-            probabilities, attacks follow the logits recovered from them.
+        model: from images (B, C, H, W) to logits (B, classes), one logit for two classes, or probabilities.
         data: a pair (images, labels), a Dataset, a DataLoader, or the name of a data set, whose test split is taken;
             see `points_of`.
         epsilon: radius in [0, 1] units, whatever the bounds: a share of high - low; "8/255" is accepted.
