@@ -48,6 +48,8 @@ class AttackingBuffer(StepBuffer):
         if self.method is None:
             raise ConfigError("the monitor has no method to attack with: give method=FGSM(), or wait for a rescue")
         given = in_one_form({"images": images, "labels": labels})
+        # Tensors of inference mode have no gradients, and a validation hook's may be such.
+        given = {name: value.clone() if value.is_inference() else value for name, value in given.items()}
         if self._attacks < FIRST_BATCHES:
             check_values(given, self.expected)
         rank, world = rank_and_world()

@@ -140,7 +140,7 @@ class WatchedModel:
             The attacked images as the model takes them, and the attack in pixel units.
         """
         self._place()
-        pixels = self.model.to_images(images.detach().float())
+        pixels = self.model.to_images(images.float())
         attacked = method.attack(self.model, Batch(pixels, labels, self.threat, draws))
         return self.model.to_input(pixels + attacked.delta).to(images.dtype), attacked
 
