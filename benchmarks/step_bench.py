@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.config import RunConfig
 from cotoolkit.core.seeding import fork_global_rng
-from cotoolkit.evaluation.protocol import evaluate, named_protocol
+from cotoolkit.evaluation.protocol import named_protocol, run_protocol
 from cotoolkit.methods import FGSM, Batch
 from cotoolkit.models import PreActResNet18, build_model
 from cotoolkit.models.memory_format import safe_memory_format
@@ -127,7 +127,7 @@ def early_freezing() -> None:
         trainer.advance(trainer.total)
     images, labels = trainer.test
     protocol = named_protocol("pgd-50-10")
-    found = evaluate(trainer.module, images, labels, config.threat, protocol)
+    found = run_protocol(trainer.module, images, labels, config.threat, protocol)
     full = len(labels) * protocol.steps * protocol.restarts
     print(
         f"PGD-50-10 after catastrophic overfitting (robust accuracy {found.accuracy.value:.1%}): "

@@ -68,8 +68,9 @@ def test_logs_tell_the_story(tmp_path):
     event = monitor.breakpoint
     table = pd.read_csv(next(tmp_path.glob("csv/*/metrics.csv"))).set_index("step")
     probed = table["cotoolkit/probe_pgd"].dropna()
-    assert probed.index[-1] == event.detected
-    assert probed.iloc[-1] == pytest.approx(event.probe.pgd)
+    # A probe that ends early, once it is sure, is no row; whether one does, goes by the processor.
+    assert bool(probed.index[-1] == event.detected) is event.probe.complete
+    assert not event.probe.complete or probed.iloc[-1] == pytest.approx(event.probe.pgd)
     assert table["cotoolkit/breakpoint"].dropna().to_dict() == {event.detected: event.iteration}
     assert table["cotoolkit/pert_align"].dropna().index.tolist() == list(range(20, event.detected + 1, 20))
     board = EventAccumulator(str(next(tmp_path.glob("tensorboard/*")))).Reload()

@@ -29,7 +29,7 @@ from analyses.mixtures.units.hidden_units import units_of
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.config import RunConfig
 from cotoolkit.data.points import Points
-from cotoolkit.evaluation.protocol import evaluate
+from cotoolkit.evaluation.protocol import run_protocol
 from cotoolkit.runs.checkpoints import evaluation_points
 from cotoolkit.runs.folder import RunFolder
 
@@ -134,7 +134,7 @@ def _accuracies(networks: SeedNetworks, threat: ThreatModel, seed: int, points: 
     rows = []
     for name, model in networks.models.items():
         for protocol in PROTOCOLS:
-            found = evaluate(model, points.images, points.labels, threat, protocol, seed=seed)
+            found = run_protocol(model, points.images, points.labels, threat, protocol, seed=seed)
             rows.append((name, "", protocol, found.accuracy.value))
     return pd.DataFrame(rows, columns=["model", "layer", "statistic", "value"])
 

@@ -18,7 +18,7 @@ from analyses.mixtures.statistics.directions import common_direction
 from analyses.mixtures.units.hidden_units import live_units, units_of
 from cotoolkit.config import RunConfig
 from cotoolkit.data.points import Points
-from cotoolkit.evaluation.protocol import evaluate
+from cotoolkit.evaluation.protocol import run_protocol
 from cotoolkit.runs.checkpoints import training_images
 
 RANKS = (1, 2, 4, 8, 16)
@@ -58,7 +58,7 @@ def edit_table(networks: SeedNetworks, config: RunConfig, points: Points, seed: 
         ]
         for name, layer, edit, model in edits:
             for protocol in PROTOCOLS:
-                found = evaluate(model, points.images, points.labels, config.threat, protocol, seed=config.seed)
+                found = run_protocol(model, points.images, points.labels, config.threat, protocol, seed=config.seed)
                 rows.append((name, layer, f"{protocol}_{edit}", found.accuracy.value))
     return pd.DataFrame(rows, columns=["model", "layer", "statistic", "value"])
 

@@ -35,7 +35,7 @@ from cotoolkit.core.errors import RunError
 from cotoolkit.core.files import write_atomically
 from cotoolkit.core.importing.workers import WorkerImports, without_script
 from cotoolkit.core.seeding import fork_global_rng, generator
-from cotoolkit.evaluation.protocol import Protocol, evaluate
+from cotoolkit.evaluation.protocol import Protocol, run_protocol
 from cotoolkit.models.modes import attack_mode
 from cotoolkit.monitor.dating import WINDOW
 from cotoolkit.runs.environment import environment
@@ -135,7 +135,7 @@ def record(config: RunConfig, *, download: bool = False) -> Recording:
         for iteration in sorted({*iterations} - truth.keys()):
             model = run.at(iteration)
             truth[iteration] = {
-                name: evaluate(model, images, labels, config.threat, protocol, seed=1).accuracy.value
+                name: run_protocol(model, images, labels, config.threat, protocol, seed=1).accuracy.value
                 for name, protocol in (("clean", "clean"), ("fgsm", "fgsm"), ("pgd", TRUTH))
             }
         return pd.DataFrame([{"iteration": iteration, **row} for iteration, row in sorted(truth.items())])

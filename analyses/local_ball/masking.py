@@ -16,7 +16,7 @@ from cotoolkit.attacks.square import square_attack
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.seeding import generator
 from cotoolkit.data.points import Points
-from cotoolkit.evaluation.protocol import evaluate
+from cotoolkit.evaluation.protocol import run_protocol
 from cotoolkit.models.modes import attack_mode
 
 QUERIES, MARGIN_STEPS = 300, 50
@@ -53,7 +53,7 @@ def masking_checks(model: nn.Module, points: Points, threat: ThreatModel, seed: 
     with attack_mode(model, "eval"), torch.no_grad():
         logits = model(images).float()
     draws = [generator(seed, "diagnosis", 20 + position) for position in range(2)]
-    pgd = evaluate(model, images, labels, threat, "pgd-50", seed=seed).correct
+    pgd = run_protocol(model, images, labels, threat, "pgd-50", seed=seed).correct
     margin = margin_attack(model, images, labels, threat, steps=MARGIN_STEPS, generator=draws[0])
     square = square_attack(model, images, labels, threat, queries=QUERIES, generator=draws[1])
     return Masked(
@@ -61,7 +61,7 @@ def masking_checks(model: nn.Module, points: Points, threat: ThreatModel, seed: 
         pgd=pgd.float().mean().item(),
         margin=margin.float().mean().item(),
         square=square.float().mean().item(),
-        wide=evaluate(model, images, labels, threat.scaled(4), "pgd-10", seed=seed).accuracy.value,
+        wide=run_protocol(model, images, labels, threat.scaled(4), "pgd-10", seed=seed).accuracy.value,
         confidence=logits.softmax(1).amax(1).mean().item(),
         logit_norm=logits.norm(dim=1).mean().item(),
     )

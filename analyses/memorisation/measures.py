@@ -16,7 +16,7 @@ from cotoolkit.config import RunConfig
 from cotoolkit.core.seeding import generator
 from cotoolkit.data import DataSplits, apply_intervention, load
 from cotoolkit.data.image_set import as_float
-from cotoolkit.evaluation.protocol import evaluate
+from cotoolkit.evaluation.protocol import run_protocol
 from cotoolkit.methods import AttackMethod, Batch
 from cotoolkit.methods._terms.suspicion import suspicion
 from cotoolkit.models.modes import attack_mode
@@ -50,10 +50,10 @@ def correct_images(run: RunFolder, *, radii: Mapping[str, float], train: bool = 
     tables = []
     for part, data in parts.items():
         images = as_float(data.images)
-        columns = {"clean": evaluate(model, images, data.labels, config.threat, "clean").correct.numpy()}
+        columns = {"clean": run_protocol(model, images, data.labels, config.threat, "clean").correct.numpy()}
         for name, radius in radii.items():
             threat = ThreatModel(radius, config.norm, config.box)
-            columns[name] = evaluate(model, images, data.labels, threat, PROTOCOL).correct.numpy()
+            columns[name] = run_protocol(model, images, data.labels, threat, PROTOCOL).correct.numpy()
         table = pd.DataFrame({"index": np.arange(len(data)), "label": data.labels.numpy(), **columns})
         tables.append(table.assign(part=part))
     return pd.concat(tables, ignore_index=True)

@@ -9,7 +9,7 @@ from analyses.core.networks import Compared, facts
 from analyses.mixtures.purification import purification_items
 from analyses.mixtures.statistics.sparse import learn_atoms
 from analyses.mixtures.units.hidden_units import live_units, units_of
-from cotoolkit.evaluation.protocol import evaluate
+from cotoolkit.evaluation.protocol import run_protocol
 from cotoolkit.pages import Report, Section
 from cotoolkit.runs.checkpoints import evaluation_points, training_images
 
@@ -35,7 +35,7 @@ def purification_report(compared: Compared, other_robust: str | None, control: s
         atoms = {layer: learn_atoms(rows.weight[live_units(rows.weight)], seed) for layer, rows in units.items()}
 
     def accuracy(model: nn.Module) -> float:
-        return evaluate(model, data.images, data.labels, config.threat, "pgd-10", seed=config.seed).accuracy.value
+        return run_protocol(model, data.images, data.labels, config.threat, "pgd-10", seed=config.seed).accuracy.value
 
     table = purification_items(
         compared.models[compared.start],

@@ -91,11 +91,12 @@ def diagnose_command(
 
     Your own function is called with those of the keywords shape, classes and num_classes that it has.
     """
-    from cotoolkit.diagnosis.diagnose import diagnose, radius_of
+    from cotoolkit.attacks.threat_model import ThreatModel
+    from cotoolkit.diagnosis.diagnose import diagnose
     from cotoolkit.diagnosis.page import write_diagnosis
 
     _check_out(out)
-    radius, limits = radius_of(epsilon), _limits(bounds)
+    radius, limits = ThreatModel.from_user(epsilon).epsilon, _limits(bounds)
     channels = _numbers("--mean", mean), _numbers("--std", std)
     place = available(device)
     test = _test_points(data, points, budget, seed, limits, download)
@@ -178,8 +179,8 @@ def _network(
     """The network with its weights, what was met on the way, and a normalisation that the weights came with."""
     from cotoolkit.core.seeding import fork_global_rng
     from cotoolkit.intake.findings import warning
-    from cotoolkit.intake.weights_file import load_weights
-    from cotoolkit.intake.weights_matching import fit_weights
+    from cotoolkit.intake.weights.matching import fit_weights
+    from cotoolkit.intake.weights.reading import load_weights
     from cotoolkit.models import OwnModel, parse_model
 
     spec = parse_model(model)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any, NamedTuple
 
-import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.device import Device, available
-from cotoolkit.core.errors import ConfigError
-from cotoolkit.core.numbers import parse_number
 from cotoolkit.core.seeding import fork_global_rng
 from cotoolkit.data import DataConfig, ImageSet
 from cotoolkit.data.points import Points
@@ -22,16 +20,16 @@ from cotoolkit.diagnosis.measuring.autoattack import check_installed
 from cotoolkit.diagnosis.measuring.pass_counter import PassCounter
 from cotoolkit.diagnosis.measuring.run_measurements import MeasuredNetwork, run_measurements
 from cotoolkit.diagnosis.schema import Diagnosis, DiagnosisProtocol, Environment
-from cotoolkit.intake.findings import Finding, warning
-from cotoolkit.intake.model import DiagnosedModel, PerChannel, prepare_model
-from cotoolkit.intake.points import Bounds, points_of, states_classes
-from cotoolkit.intake.probability_outputs import Linked, LinkName, link_of
+from cotoolkit.intake.door import LOOKED_AT, outside_inference
+from cotoolkit.intake.findings import Finding, handled, warning
+from cotoolkit.intake.model import Forward, ImageModel
+from cotoolkit.intake.normalisation import Bounds, PerChannel
+from cotoolkit.intake.points import points_of, states_classes
+from cotoolkit.intake.preparation import image_model
+from cotoolkit.intake.probability_outputs import LinkName
 from cotoolkit.models.modes import attack_mode
 from cotoolkit.models.registry import Shape
 from cotoolkit.runs.environment import environment
-
-LOOKED_AT = 64
-"""Images whose outputs decide whether these are probabilities."""
 
 
 def diagnose(
@@ -43,6 +41,8 @@ def diagnose(
     mean: PerChannel | None = None,
     std: PerChannel | None = None,
     bounds: tuple[float, float] = (0.0, 1.0),
+    forward: Forward | None = None,
+    binary: bool = False,
     points: int | None = None,
     device: Device = "auto",
     seed: int = 0,
@@ -57,8 +57,8 @@ def diagnose(
     flags are left as they were. Equal arguments give equal numbers on a CPU.
 
     Args:
-        model: from images (B, C, H, W) to logits (B, classes); where it returns probabilities, attacks follow the
-            logits recovered from them.
+        model: from images (B, C, H, W) to logits (B, classes), or one logit for two classes; where it returns
+            probabilities, attacks follow the logits recovered from them.
         data: a pair (images, labels), a Dataset, a DataLoader, or the name of a data set, whose test split is taken;
             see `points_of`.
         epsilon: radius in [0, 1] units, whatever the bounds: a share of high - low; "8/255" is accepted.
@@ -66,6 +66,8 @@ def diagnose(
         mean: subtracted from the pixels before the model, in units of the bounds; None where it does so itself.
         std: by which the difference is divided.
         bounds: (low, high) of the pixels as the data have them and the model takes them before `mean` and `std`.
+        forward: how the model is called, where it returns more than logits: `lambda model, images: model(images)[0]`.
+        binary: the model has to have one output, the logit of class 1 of two; one output is taken for that anyway.
         points: images to measure on; None for the budget's number.
         device: "auto" takes a GPU if there is one.
         seed: of the choice of points and of all random starts.
@@ -81,17 +83,21 @@ def diagnose(
         ModelError: a network that cannot be measured.
     """
     started = time.perf_counter()
-    radius, spent, place = radius_of(epsilon), budget_of(budget), available(device)
+    threat, spent, place = ThreatModel.from_user(epsilon), budget_of(budget), available(device)
     if autoattack:
         check_installed()
-    chosen = points_of(data, points=spent.points if points is None else points, seed=seed, bounds=bounds)
-    network, findings = _prepared(model, chosen, place, mean, std, bounds, exact=states_classes(data))
-    found = _measured(network, chosen, place, ThreatModel(radius), spent, seed, autoattack, progress)
+    with outside_inference():
+        chosen = points_of(data, points=spent.points if points is None else points, seed=seed, bounds=bounds)
+        network = image_model(
+            model, shape=_shape(chosen), classes=chosen.classes, exact=states_classes(data), device=place, mean=mean,
+            std=std, bounds=bounds, forward=forward, binary=binary,
+        )  # fmt: skip
+        found = _measured(network, chosen, place, threat, spent, seed, autoattack, progress)
     return Diagnosis(
-        verdict=reach_verdict(found.measured.measurements, radius),
+        verdict=reach_verdict(found.measured.measurements, threat.epsilon),
         measurements=found.measured.measurements,
-        findings=(*findings, *found.findings),
-        protocol=_protocol(found, chosen, radius, bounds, seed, spent),
+        findings=(*_mode(network), *network.findings, *found.findings),
+        protocol=_protocol(found, chosen, threat.epsilon, bounds, seed, spent),
         environment=_environment(network.network, data, place, found.passes, started),
     )
 
@@ -103,24 +109,14 @@ class _Found(NamedTuple):
     findings: list[Finding]
 
 
-def _prepared(
-    model: nn.Module,
-    points: Points,
-    device: str,
-    mean: PerChannel | None,
-    std: PerChannel | None,
-    bounds: Bounds,
-    *,
-    exact: bool,
-) -> tuple[DiagnosedModel, list[Finding]]:
-    return prepare_model(
-        model, classes=points.classes, shape=_shape(points), device=device, mean=mean, std=std, bounds=bounds,
-        exact=exact,
-    )  # fmt: skip
+def _mode(network: ImageModel) -> list[Finding]:
+    if not any(module.training for module in network.network.modules()):
+        return []
+    return [handled("the model is in training mode; it is diagnosed in evaluation mode, and left as it is")]
 
 
 def _measured(
-    network: DiagnosedModel,
+    network: ImageModel,
     points: Points,
     device: str,
     threat: ThreatModel,
@@ -131,17 +127,17 @@ def _measured(
 ) -> _Found:
     """The measurements, with the passes they took, the link they were taken through, and what was met."""
     points = points._replace(images=points.images.to(device), labels=points.labels.to(device))
-    with attack_mode(network, "eval"), fork_global_rng(seed, "layers"):
-        with torch.no_grad():
-            link, findings = link_of(network(points.images[:LOOKED_AT]))
-        passes = PassCounter(Linked(network, link))
+    # The fast kernels of attention have no second derivatives, which the curvature needs.
+    with attack_mode(network, "eval"), fork_global_rng(seed, "layers"), sdpa_kernel(SDPBackend.MATH):
+        network.read_probabilities(points.images[:LOOKED_AT])
+        passes = PassCounter(network)
         measured = run_measurements(
             passes, points, threat, budget, seed=seed, with_autoattack=autoattack, progress=progress
         )
-    findings = [*findings, *measured.findings]
+    findings = list(measured.findings)
     if share := measured.measurements.masking.broken_outputs:
         findings.append(warning(f"{100 * share:.0f} % of the outputs are nan or infinite; they count as wrong"))
-    return _Found(measured, passes, link.name, findings)
+    return _Found(measured, passes, network.link.name, findings)
 
 
 def _protocol(
@@ -176,21 +172,6 @@ def _environment(network: nn.Module, data: Any, device: str, passes: PassCounter
 def _shape(points: Points) -> Shape:
     _, channels, height, width = points.images.shape
     return channels, height, width
-
-
-def radius_of(epsilon: float | str) -> float:
-    """A radius as a number, in (0, 1].
-
-    Raises:
-        ConfigError: it is no number, or is not above 0 and at most 1.
-    """
-    try:
-        radius = float(parse_number(epsilon))
-    except ValueError as error:
-        raise ConfigError(f"epsilon: {error}") from None
-    if not 0 < radius <= 1:
-        raise ConfigError(f"epsilon is {epsilon}; give a share of the pixel range above 0 and at most 1, such as 8/255")
-    return radius
 
 
 def _name(data: Any) -> str:

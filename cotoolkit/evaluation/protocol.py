@@ -17,16 +17,22 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
+from cotoolkit.attacks.checked import check_threat, leaves_box
 from cotoolkit.attacks.gradient import holds, input_gradient
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.identity import rounded
 from cotoolkit.core.registry import STRICT
 from cotoolkit.core.seeding import generator
+from cotoolkit.core.validation import refusing_in_one_line
 from cotoolkit.evaluation.intervals import wilson
+from cotoolkit.intake.door import bring, check_batch_size, outside_inference
+from cotoolkit.intake.model import Forward
+from cotoolkit.intake.normalisation import Bounds, PerChannel
 from cotoolkit.models.modes import attack_mode
 
 
+@refusing_in_one_line
 @dataclass(frozen=True, config=STRICT)
 class Protocol:
     """An evaluation attack, independent of the radius.
@@ -55,7 +61,7 @@ class Protocol:
         """
         card: dict[str, Any] = {
             "protocol": asdict(rounded(self)),
-            "threat": asdict(rounded(threat)),
+            "threat": rounded(asdict(threat)),
             "mode": "eval",
             "points": "all",
             "robust_if": "last iterate holds" if self.last_only else "no step of no restart fooled it",
@@ -124,6 +130,61 @@ class Evaluation(NamedTuple):
 
 def evaluate(
     model: nn.Module,
+    images: Any,
+    labels: Any,
+    threat: ThreatModel,
+    protocol: str | Protocol,
+    *,
+    mean: PerChannel | None = None,
+    std: PerChannel | None = None,
+    bounds: Bounds = (0.0, 1.0),
+    forward: Forward | None = None,
+    binary: bool = False,
+    seed: int = 0,
+    batch_size: int = 512,
+) -> Evaluation:
+    """Accuracy of anybody's model under an evaluation protocol.
+
+    Args:
+        model: from images in `bounds`, normalised if `mean` and `std` are given, to logits; see
+            `intake.preparation.image_model`. It is left as it is.
+        images: (N, C, H, W), tensor or array: uint8, or floats in `bounds`; they may leave these with the box "none".
+            Where `mean` and `std` are given, images that these have been applied to are taken too.
+        labels: (N,), whole numbers of any type.
+        threat: radius, norm and order of the clamps; the radius is a share of the bounds' width.
+        protocol: a `Protocol` or its name.
+        mean: subtracted from the pixels before the model, in units of the bounds; None where it does so itself.
+        std: by which the difference is divided.
+        bounds: least and greatest value of a pixel, as the images have them and the model takes them.
+        forward: how the model is called, where it returns more than logits: `lambda model, images: model(images)[0]`.
+        binary: the model has to have one output, the logit of class 1 of two; one output is taken for that anyway.
+        seed: of the random starts; the same for any device and whether points are frozen early or not.
+        batch_size: points attacked together; changes no draw of another batch.
+
+    Returns:
+        The accuracy, which points stayed correct, what that took, and the protocol card.
+
+    Raises:
+        ConfigError: an unknown protocol name, or settings that make no sense.
+        DataError: images or labels that cannot be measured on.
+        ModelError: a model that cannot be measured, or gives no gradient to a protocol that attacks.
+    """
+    if isinstance(protocol, str):
+        protocol = named_protocol(protocol)
+    check_batch_size(batch_size)
+    with outside_inference():
+        brought = bring(
+            model, images, labels, leave=leaves_box(threat), gradient=protocol.steps > 0, mean=mean, std=std,
+            bounds=bounds, forward=forward, binary=binary,
+        )  # fmt: skip
+        check_threat(threat, brought.images[0].numel())
+        return run_protocol(
+            brought.model, brought.images, brought.labels, threat, protocol, seed=seed, batch_size=batch_size
+        )
+
+
+def run_protocol(
+    model: nn.Module,
     images: Tensor,
     labels: Tensor,
     threat: ThreatModel,
@@ -132,12 +193,12 @@ def evaluate(
     seed: int = 0,
     batch_size: int = 512,
 ) -> Evaluation:
-    """Accuracy of a model under an evaluation protocol.
+    """As `evaluate`, of what needs no check: a network of ours, or one that came through the door.
 
     Args:
         model: logits out; its modes are restored afterwards.
-        images: (N, C, H, W) float, on the model's device.
-        labels: (N,).
+        images: (N, C, H, W) float32, on the model's device.
+        labels: (N,) int64, on the model's device.
         threat: radius, norm and order of the clamps.
         protocol: a `Protocol` or its name.
         seed: of the random starts; the same for any device and whether points are frozen early or not.
@@ -147,12 +208,10 @@ def evaluate(
         The accuracy, which points stayed correct, what that took, and the protocol card.
 
     Raises:
-        ConfigError: empty data or an unknown protocol name.
+        ConfigError: an unknown protocol name.
     """
     if isinstance(protocol, str):
         protocol = named_protocol(protocol)
-    if len(images) == 0:
-        raise ConfigError("nothing to evaluate: the set has no points")
     correct = torch.zeros(len(images), dtype=torch.bool, device=images.device)
     gradients = 0
     with attack_mode(model, "eval"):

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import math
-import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from pydantic import ValidationError
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SequentialSampler, default_collate
+from torch.utils.data import DataLoader, IterableDataset
 
 from cotoolkit.core.errors import ConfigError, DataError
 from cotoolkit.core.seeding import fork_global_rng, generator
-from cotoolkit.core.user_code import describe
 from cotoolkit.core.validation import one_line
 from cotoolkit.data import DataConfig, ImageSet, load
-from cotoolkit.data.image_set import as_float, as_tensors, stack_items
+from cotoolkit.data.image_set import as_float
+from cotoolkit.data.items import as_columns, as_tensors, read_items, stack_items, stated_classes
+from cotoolkit.data.labels import class_numbers, known_labels, renumbered, whole_numbers
 from cotoolkit.data.points import Points
-from cotoolkit.data.sources.user_data import OwnData
+from cotoolkit.data.sources.own_data import OwnData
 from cotoolkit.data.subsets import stratified
-
-Bounds = tuple[float, float]
-"""Least and greatest value of a pixel, as the model takes it."""
+from cotoolkit.intake.batches import items_of, read_batches
+from cotoolkit.intake.normalisation import Bounds, check_bounds
 
 ROUNDING = 1e-5
 """How far outside the bounds, as a share of their distance, a pixel may be by rounding; it is then brought back."""
@@ -39,7 +36,8 @@ class _Source(NamedTuple):
     Attributes:
         where: they come from, for messages.
         size: how many there are.
-        labels: gives all labels, (N,) int64; may have to read every item.
+        labels: gives all labels, (N,) int64: as the data claim them if they do and True is given, else by reading every
+            item.
         pick: gives the images, as they are, and the labels at indices (None for all).
         classes: their number, where the data say it.
         bounds: of the pixels, where these are floats.
@@ -47,7 +45,7 @@ class _Source(NamedTuple):
 
     where: str
     size: int
-    labels: Callable[[], Tensor]
+    labels: Callable[[bool], Tensor]
     pick: Callable[[Tensor | None], tuple[Tensor, Tensor]]
     classes: int | None
     bounds: Bounds
@@ -62,11 +60,13 @@ def points_of(
     returned the first n points are a random subset, whatever the order of the data.
 
     Args:
-        data: a pair (images, labels) of tensors or arrays; a torch Dataset of (image, label); a DataLoader; an
-            `ImageSet`; `Points`; a `DataConfig`; or its text (`cifar10`, `folder:PATH`, `module:function`), of which
-            the test split is taken. Images are uint8, which is divided by 255, or floats in `bounds`; those of an
-            `ImageSet`, of `Points` and of a data set by name are in [0, 1] whatever the bounds, except those of own
-            code, `module:function`.
+        data: a pair (images, labels) of tensors or arrays; a torch Dataset of (image, label); a DataLoader, of which
+            what it yields is taken; an `ImageSet`; `Points`; a `DataConfig`; or its text (`cifar10`, `folder:PATH`,
+            `module:function`), of which the test split is taken. A dictionary with one image and one label by a
+            well-known name (`image`, `pixel_values`, `x`; `label`, `target`, `y`) is a pair, too. Labels are class
+            numbers of any type; only those of `module:function` are numbered as in training. Images are uint8, which is
+            divided by 255, or floats in `bounds`; those of an `ImageSet`, of `Points` and of a data set by name are in
+            [0, 1] whatever the bounds, except those of own code, `module:function`.
         points: at most so many; None for all.
         seed: of the choice.
         bounds: least and greatest value of a pixel; they are mapped to 0 and 1.
@@ -81,22 +81,24 @@ def points_of(
     """
     if points is not None and points < 1:
         raise ConfigError(f"points is {points}; give at least 1")
-    check_bounds(bounds)
+    bounds = check_bounds(bounds)
     with fork_global_rng(seed, "augmentation"):  # transforms and samplers draw from the global generator
         source = _source(data, bounds, download)
         if source.size == 0:
             raise DataError(f"{source.where}: no images; give at least one of each of two classes")
         draws = generator(seed, "split", 2)
-        chosen = labels = None
-        if points is not None and source.size > points:
-            labels = source.labels()
-            _check_labels(source, labels)
+        if points is None or source.size <= points:
+            images, picked = source.pick(None)
+            labels = picked
+        else:
+            labels = source.labels(True)
             chosen = stratified(labels, points, draws)
-        images, picked = source.pick(chosen)
-    if labels is None:
-        labels = picked
-        _check_labels(source, labels)
-    unit = _in_unit(images, source.where, source.bounds)
+            images, picked = source.pick(chosen)
+            if not torch.equal(picked, labels[chosen]):  # the items say otherwise than the data claimed
+                labels = source.labels(False)
+                images, picked = source.pick(stratified(labels, points, draws))
+    _check_labels(source, labels)
+    unit = in_unit(images, source.where, source.bounds)
     order = torch.randperm(len(picked), generator=draws)
     classes = source.classes if source.classes is not None else int(labels.max()) + 1
     return Points(unit[order], picked[order], classes)
@@ -104,20 +106,7 @@ def points_of(
 
 def states_classes(data: Any) -> bool:
     """Whether data say how many classes they have; otherwise `points_of` takes the greatest label, a lower bound."""
-    if isinstance(data, str | DataConfig | ImageSet | Points):
-        return True
-    return getattr(_indexed(data), "classes", None) is not None
-
-
-def check_bounds(bounds: Bounds) -> None:
-    """Refuse bounds that are not two finite numbers in ascending order.
-
-    Raises:
-        ConfigError: they are not.
-    """
-    low, high = bounds
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise ConfigError(f"bounds are {low:g} and {high:g}; give the least and the greatest value of a pixel: 0,255")
+    return isinstance(data, str | DataConfig | ImageSet | Points) or _class_count(data) is not None
 
 
 def _source(data: Any, bounds: Bounds, download: bool = False) -> _Source:
@@ -127,17 +116,27 @@ def _source(data: Any, bounds: Bounds, download: bool = False) -> _Source:
         return _in_memory(data.name, data.images, data.labels, data.classes, (0.0, 1.0))
     if isinstance(data, Points):
         return _in_memory("the points", data.images.detach().cpu(), data.labels.cpu(), data.classes, (0.0, 1.0))
-    data = _indexed(data)
+    return _from_user(items_of(data), bounds)
+
+
+def _from_user(data: Any, bounds: Bounds) -> _Source:
     where = f"the {type(data).__name__}"
-    if isinstance(data, DataLoader):
-        return _from_loader(data, bounds)
+    columns = as_columns(data, where)
+    if columns is not None:
+        return _from_pair(columns, bounds, where)
     if isinstance(data, tuple | list) and not (len(data) and isinstance(data[0], tuple | dict)):
         return _from_pair(data, bounds)
-    if not hasattr(data, "__getitem__") or not hasattr(data, "__len__"):
+    indexed = hasattr(data, "__getitem__") and hasattr(data, "__len__") and not isinstance(data, IterableDataset)
+    if indexed and not isinstance(data, DataLoader):
+        return _from_dataset(data, where, bounds)
+    if not hasattr(data, "__iter__"):
         raise DataError(
             f"{where} is no data: give a name, a pair (images, labels), a Dataset of (image, label) or a DataLoader"
         )
-    return _from_dataset(data, where, bounds)
+    batches = read_batches(data, where)
+    if batches is None:
+        return _from_pair(([], []), bounds, where)
+    return _in_memory(where, *batches, _class_count(data), bounds)
 
 
 def _named(data: str | DataConfig, bounds: Bounds, download: bool) -> _Source:
@@ -149,17 +148,27 @@ def _named(data: str | DataConfig, bounds: Bounds, download: bool) -> _Source:
     if not isinstance(own, OwnData):
         return _source(load(config, seed=0, download=download).test, bounds)
     source = _source(own.part(train=False), bounds)._replace(where=f"{config.name} (test)")
-    if source.classes is None and source.size:  # a test set may lack the last class, so the training set says it
-        labels = _source(own.part(train=True), bounds).labels()
-        source = source._replace(classes=int(labels.max()) + 1)
-    return source
+    train = own.part(train=True)  # a test set may lack a class, so the training set says which there are
+    names = stated_classes(train)
+    if names is not None or source.size == 0:
+        return source._replace(classes=len(names or ()))
+    known = known_labels(_source(train, bounds).labels(True), config.name)
+
+    def labels(claimed: bool) -> Tensor:
+        return renumbered(source.labels(claimed), known, source.where)
+
+    def pick(chosen: Tensor | None) -> tuple[Tensor, Tensor]:
+        images, picked = source.pick(chosen)
+        return images, renumbered(picked, known, source.where)
+
+    return source._replace(labels=labels, pick=pick, classes=len(known))
 
 
 def _in_memory(where: str, images: Tensor, labels: Tensor, classes: int | None, bounds: Bounds) -> _Source:
     def pick(chosen: Tensor | None) -> tuple[Tensor, Tensor]:
         return (images, labels) if chosen is None else (images[chosen], labels[chosen])
 
-    return _Source(where, len(labels), lambda: labels, pick, classes, bounds)
+    return _Source(where, len(labels), lambda _: labels, pick, classes, bounds)
 
 
 def _from_pair(data: Any, bounds: Bounds, where: str = "the pair (images, labels)") -> _Source:
@@ -167,71 +176,63 @@ def _from_pair(data: Any, bounds: Bounds, where: str = "the pair (images, labels
         raise DataError(f"the data have {len(data)} parts; give a Dataset of (image, label), or (images, labels)")
     if any(hasattr(part, "__len__") and len(part) == 0 for part in data):
         return _in_memory(where, torch.empty(0), torch.empty(0, dtype=torch.int64), None, bounds)
-    images, labels = (part.detach().cpu() if isinstance(part, Tensor) else part for part in data)
-    images, labels = as_tensors(images, labels, where)
-    if labels.ndim != 1 or len(labels) != len(images):
-        shapes = f"images have shape {tuple(images.shape)}, labels {tuple(labels.shape)}"
-        raise DataError(f"{where}: {shapes}; give (N, C, H, W) and (N,), one class number per image")
+    images, labels = as_tensors(data[0], data[1], where)
     return _in_memory(where, images, labels, None, bounds)
 
 
-def _indexed(data: Any) -> Any:
-    """The data set of a loader that reads all of it, item by item; other data as they are."""
-    if not isinstance(data, DataLoader) or isinstance(data.dataset, IterableDataset):
-        return data
-    whole = isinstance(data.sampler, SequentialSampler) or (
-        isinstance(data.sampler, RandomSampler) and data.sampler.num_samples == len(data.dataset)  # type: ignore[arg-type]
-    )
-    return data.dataset if whole and data.collate_fn is default_collate else data
-
-
-def _from_loader(loader: DataLoader[Any], bounds: Bounds) -> _Source:
-    where = "the DataLoader"
-    try:
-        batches = [(torch.as_tensor(images), torch.as_tensor(labels)) for images, labels in loader]
-    except Exception as failure:
-        raise DataError(f"{where}: its batches are not (images, labels): {describe(failure)}") from failure
-    if not batches:
-        return _from_pair(([], []), bounds, where)
-    images, labels = (torch.cat([batch[part].cpu() for batch in batches]) for part in (0, 1))
-    source = _from_pair((images, labels), bounds, where)
-    names = getattr(loader.dataset, "classes", None)
-    return source._replace(classes=None if names is None else len(names))
-
-
 def _from_dataset(data: Any, where: str, bounds: Bounds) -> _Source:
-    names = getattr(data, "classes", None)
-
-    def labels() -> Tensor:
-        known = getattr(data, "targets", None)
-        if known is not None and len(known) == len(data):
-            known = torch.as_tensor(np.asarray(known))
-            if known.ndim == 1 and not known.is_floating_point():
-                return known.to(torch.int64)
-        try:
-            return torch.tensor([operator.index(data[index][1]) for index in range(len(data))])
-        except Exception as failure:
-            raise DataError(f"{where}: not a data set of (image, label): {describe(failure)}") from failure
+    def labels(claimed: bool) -> Tensor:
+        found = _claimed(data) if claimed else None
+        if found is not None:
+            return found
+        return whole_numbers([label for _, label in read_items(data, None, where)], len(data), where)
 
     def pick(chosen: Tensor | None) -> tuple[Tensor, Tensor]:
-        images, picked = stack_items(data, None if chosen is None else chosen.tolist(), where)
-        return as_tensors(images.unsqueeze(1) if images.ndim == 3 else images, picked, where)
+        return stack_items(data, None if chosen is None else chosen.tolist(), where)
 
-    return _Source(where, len(data), labels, pick, None if names is None else len(names), bounds)
+    return _Source(where, len(data), labels, pick, _class_count(data), bounds)
+
+
+def _claimed(data: Any) -> Tensor | None:
+    """The attribute `targets` of a data set where it can be its labels; its items may say otherwise."""
+    if getattr(data, "target_transform", None) is not None or getattr(data, "targets", None) is None:
+        return None
+    try:
+        return whole_numbers(data.targets, len(data), "targets").cpu()
+    except DataError:
+        return None
+
+
+def _class_count(data: Any) -> int | None:
+    """The number of classes that a data set, or a loader's, states and does not change by a transform of its own."""
+    data = data.dataset if isinstance(data, DataLoader) else data
+    names = None if getattr(data, "target_transform", None) is not None else stated_classes(data)
+    return None if names is None else len(names)
 
 
 def _check_labels(source: _Source, labels: Tensor) -> None:
-    low, high = (int(bound) for bound in torch.aminmax(labels))
-    if low < 0:
-        raise DataError(f"{source.where}: labels go down to {low}; number the classes from 0")
+    low, high = (int(bound) for bound in torch.aminmax(class_numbers(labels, len(labels), source.where)))
     if low == high:
         raise DataError(f"{source.where}: every label is {low}; give points of at least two classes")
     if source.classes is not None and high >= source.classes:
         raise DataError(f"{source.where}: labels go up to {high}, and there are {source.classes} classes, from 0")
 
 
-def _in_unit(images: Tensor, where: str, bounds: Bounds) -> Tensor:
-    """Images (N, C, H, W) as float32 in [0, 1]."""
+def in_unit(images: Tensor, where: str, bounds: Bounds, *, leave: bool = False) -> Tensor:
+    """Images in [0, 1].
+
+    Args:
+        images: (N, C, H, W), uint8, or floats in the bounds.
+        where: they come from, for messages.
+        bounds: least and greatest value of a pixel.
+        leave: they may leave the bounds, as data with an injected feature do.
+
+    Returns:
+        (N, C, H, W) float32.
+
+    Raises:
+        DataError: another shape or type, pixels that are not finite, or outside the bounds.
+    """
     if images.ndim != 4 or images.numel() == 0:
         raise DataError(f"{where}: images have shape {tuple(images.shape)}; give (N, C, H, W)")
     if images.dtype == torch.uint8:
@@ -242,7 +243,10 @@ def _in_unit(images: Tensor, where: str, bounds: Bounds) -> Tensor:
     broken = int((~images.isfinite()).flatten(1).any(1).sum())
     if broken:
         raise DataError(f"{where}: {broken} of {len(images)} images have pixels that are nan or infinite; mend them")
-    (low, high), (least, greatest) = bounds, (float(value) for value in torch.aminmax(images))
+    low, high = bounds
+    if leave:
+        return images.float() if bounds == (0.0, 1.0) else (images.float() - low) / (high - low)
+    least, greatest = (float(value) for value in torch.aminmax(images))
     slack = ROUNDING * (high - low) + torch.finfo(torch.float32).eps * max(abs(low), abs(high))
     if least < low - slack or greatest > high + slack:
         raise DataError(

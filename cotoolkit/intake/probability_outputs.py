@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cotoolkit.intake.findings import Finding, handled, warning
 
@@ -44,20 +44,6 @@ class Link(NamedTuple):
 
     name: LinkName
     total: float = 1.0
-
-
-class Linked(nn.Module):
-    """A network whose outputs, where they are probabilities, go through the link; others stay as they are."""
-
-    def __init__(self, network: nn.Module, link: Link) -> None:
-        super().__init__()
-        self.network = network
-        self.link = link
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Images (B, C, H, W) -> logits (B, classes), in the order of the network's outputs."""
-        outputs: Tensor = self.network(images)
-        return recovered(outputs, self.link)
 
 
 def link_of(outputs: Tensor) -> tuple[Link, list[Finding]]:

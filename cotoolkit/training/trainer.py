@@ -21,7 +21,7 @@ from cotoolkit.core.errors import ConfigError, RunError
 from cotoolkit.core.seeding import derive, fork_global_rng, generator, seed_layers
 from cotoolkit.data import Batches, ImageSet, apply_intervention, load
 from cotoolkit.evaluation.probe import Enough, Probe, ProbeResult
-from cotoolkit.evaluation.protocol import evaluate
+from cotoolkit.evaluation.protocol import run_protocol
 from cotoolkit.methods import Batch, StepRecord
 from cotoolkit.models.initial_weights import load_initial
 from cotoolkit.monitor.core import Event
@@ -260,7 +260,7 @@ class Trainer:
         """Accuracies on the test set with their protocol cards, by protocol."""
         config, results = self.config, {}
         for name in config.evaluation:
-            found = evaluate(self.module, *self.test, config.threat, name, seed=config.seed)
+            found = run_protocol(self.module, *self.test, config.threat, name, seed=config.seed)
             results[name] = {**found.accuracy._asdict(), "card": found.card}
         return results
 

@@ -18,7 +18,7 @@ from analyses.core.runner import StudyRunner
 from analyses.memorisation.plan import evenly
 from cotoolkit.data import load, planted_truth
 from cotoolkit.data.image_set import as_float
-from cotoolkit.evaluation.protocol import evaluate
+from cotoolkit.evaluation.protocol import run_protocol
 from cotoolkit.plotting.style import BLUE, PAGE, VERMILION
 from cotoolkit.runs.checkpoints import trained_series
 from cotoolkit.runs.folder import RunFolder
@@ -57,7 +57,7 @@ def accuracy_course(run: RunFolder, *, radii: Mapping[str, float]) -> pd.DataFra
         for part, data in (("train", splits.train), ("test", splits.test)):
             images, common = as_float(data.images), planted_truth(data.images).of_kind("common")
             right = {
-                name: evaluate(model, images, data.labels, where, protocol).correct.numpy()
+                name: run_protocol(model, images, data.labels, where, protocol).correct.numpy()
                 for name, (where, protocol) in {"clean": (threat, "clean"), **attacks}.items()
             }
             for group, members in (("typical", common), ("atypical", np.logical_not(common))):

@@ -18,7 +18,7 @@ from analyses.core.claims import ClaimRow, ClaimTable, claim
 from analyses.core.measurement import RunMeasurement
 from analyses.core.runner import StudyRunner
 from cotoolkit.data import apply_intervention, load
-from cotoolkit.evaluation.protocol import evaluate
+from cotoolkit.evaluation.protocol import run_protocol
 from cotoolkit.plotting.style import CYCLE, DASHES, MARKERS, PAGE
 from cotoolkit.runs.checkpoints import trained
 from cotoolkit.runs.folder import RunFolder
@@ -105,7 +105,7 @@ def cross_test(folder: RunFolder) -> pd.DataFrame:
     for name, (inputs, true, carried) in variants(images, labels, vectors, injection.beta).items():
         with torch.no_grad():
             predicted = model(inputs).argmax(1)
-        attacked = evaluate(model, inputs, true, config.threat, "pgd-10", seed=config.seed)
+        attacked = run_protocol(model, inputs, true, config.threat, "pgd-10", seed=config.seed)
         row = {"test": name, "accuracy": float((predicted == true).double().mean())}
         row |= {"robust": attacked.accuracy.value}
         known = carried >= 0

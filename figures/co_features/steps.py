@@ -18,7 +18,7 @@ from analyses.core.runner import StudyRunner
 from cotoolkit.attacks.gradient import fgsm
 from cotoolkit.core.seeding import generator
 from cotoolkit.diagnosis.measuring.fgsm_segment import along
-from cotoolkit.evaluation.protocol import Protocol, evaluate
+from cotoolkit.evaluation.protocol import Protocol, run_protocol
 from cotoolkit.plotting.style import PAGE
 from cotoolkit.runs.checkpoints import evaluation_points, trained_series
 from cotoolkit.runs.folder import RunFolder
@@ -62,7 +62,7 @@ def steps(folder: RunFolder) -> pd.DataFrame:
         for count in STEPS:
             size = min(1.0, 2.5 / count)
             attack = Protocol(count, step_size=size, random_start=False, last_only=True)
-            rows.append((state, "pgd", count, evaluate(model, images, labels, threat, attack).accuracy.value))
+            rows.append((state, "pgd", count, run_protocol(model, images, labels, threat, attack).accuracy.value))
         delta = fgsm(model, images, labels, threat, bn_mode="eval").delta
         ways = {"fgsm_way": delta, "random_way": threat.project(images, threat.epsilon * signs)}
         for name, way in ways.items():

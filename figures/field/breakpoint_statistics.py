@@ -20,7 +20,7 @@ from cotoolkit.attacks.gradient import fgsm, holds, input_gradient, pgd
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.seeding import generator
 from cotoolkit.data.points import Points
-from cotoolkit.evaluation.protocol import evaluate
+from cotoolkit.evaluation.protocol import run_protocol
 from cotoolkit.models.modes import attack_mode
 from cotoolkit.plotting.style import BLUE, VERMILION
 from cotoolkit.runs.checkpoints import evaluation_points, trained_series
@@ -133,7 +133,7 @@ def network_statistics(model: nn.Module, points: Points, threat: ThreatModel, se
         "fooling_fraction": smallest_fooling_fraction(_along(model, points, one_step.delta, FEW_FRACTIONS)),
     }
     accuracies = {
-        name: evaluate(model, images, labels, threat, protocol, seed=seed).accuracy.value
+        name: run_protocol(model, images, labels, threat, protocol, seed=seed).accuracy.value
         for name, protocol in (("clean", "clean"), ("fgsm", "fgsm"), ("pgd", f"pgd-{STEPS}"))
     }
     return {**accuracies, **{name: float(values.nanmean()) for name, values in means.items()}}

@@ -5,7 +5,7 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
-from cotoolkit.intake.model import prepare_model
+from cotoolkit.intake.preparation import image_model
 from cotoolkit.models.modes import attack_mode
 
 SHAPE = (3, 8, 8)
@@ -29,8 +29,9 @@ def net(classes=10):
 
 
 def subject(model, **options):
-    options = {"classes": 10, "shape": SHAPE, "device": "cpu", **options}
-    return prepare_model(model, **options)
+    options = {"classes": 10, "exact": True, "shape": SHAPE, "device": "cpu", **options}
+    found = image_model(model, **options)
+    return found, found.findings
 
 
 def logits(model, images):

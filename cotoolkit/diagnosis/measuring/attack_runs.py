@@ -18,7 +18,7 @@ from cotoolkit.diagnosis.budget import Budget
 from cotoolkit.diagnosis.measurements import AttackAccuracy, Family
 from cotoolkit.diagnosis.measuring.fgsm_segment import FgsmSweep
 from cotoolkit.diagnosis.measuring.statistics import rate_of
-from cotoolkit.evaluation.protocol import Protocol, evaluate, named_protocol
+from cotoolkit.evaluation.protocol import Protocol, named_protocol, run_protocol
 
 Progress = Callable[[str, int, int], None]
 """Called with what is measured now, how many parts are done, and how many there are."""
@@ -100,7 +100,7 @@ class Session:
         """
         ball = self.threat if threat is None else threat
         images, labels, _ = points
-        found = evaluate(self.model, images, labels, ball, protocol, seed=self.seed, batch_size=self.batch_size)
+        found = run_protocol(self.model, images, labels, ball, protocol, seed=self.seed, batch_size=self.batch_size)
         return self.by_protocol(name or f"pgd-{protocol.steps}", "multi-step", protocol, ball, found.correct)
 
     def by_protocol(

@@ -17,7 +17,7 @@ from analyses.core.runner import StudyRunner
 from cotoolkit.config import RunConfig
 from cotoolkit.core.errors import RunError
 from cotoolkit.data import apply_intervention, load
-from cotoolkit.evaluation.protocol import evaluate
+from cotoolkit.evaluation.protocol import run_protocol
 from cotoolkit.plotting.style import BLUE, GREEN, VERMILION
 from cotoolkit.runs.checkpoints import evaluation_points, trained_series
 from cotoolkit.runs.folder import Checkpoint, RunFolder
@@ -109,7 +109,7 @@ def run_course(folder: RunFolder) -> pd.DataFrame:
     for checkpoint, model in zip(wanted, trained_series(folder, wanted), strict=True):
         row: dict[str, float] = {"iteration": at[checkpoint], "kept": isinstance(checkpoint, int)}
         for name, protocol in (("clean", "clean"), ("fgsm", "fgsm"), ("pgd", "pgd-10")):
-            row[name] = evaluate(model, points.images, points.labels, config.threat, protocol).accuracy.value
+            row[name] = run_protocol(model, points.images, points.labels, config.threat, protocol).accuracy.value
         row["curvature"] = curvature(model, *fixed, config.seed)
         for name, delta in perturbations(model, points, config).items():
             parts = perturbation_share(delta, points.labels, vectors, config.epsilon)._asdict()

@@ -21,7 +21,7 @@ from cotoolkit.attacks.gradient import pgd
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.config import RunConfig
 from cotoolkit.data.points import Points
-from cotoolkit.evaluation.protocol import evaluate
+from cotoolkit.evaluation.protocol import run_protocol
 from figures.feature_purification.experiments.patches import explained_energy, patches_of
 
 RANKS = (1, 2, 4, 8)
@@ -69,7 +69,7 @@ def measured(networks: Mapping[str, nn.Module], points: Points, config: RunConfi
 def _accuracies(networks: Mapping[str, nn.Module], points: Points, threat: ThreatModel) -> Rows:
     for name, model in networks.items():
         for protocol in ("clean", "pgd-10"):
-            found = evaluate(model, points.images, points.labels, threat, protocol)
+            found = run_protocol(model, points.images, points.labels, threat, protocol)
             yield {"network": name, "statistic": protocol, "value": found.accuracy.value}
 
 
@@ -189,7 +189,7 @@ def _ranks(networks: Mapping[str, nn.Module], points: Points, config: RunConfig,
                 edited["random"] = random_control(start, model, config.seed, train)
             for name, network in edited.items():
                 for protocol in ("clean", "pgd-10"):
-                    value = evaluate(network, points.images, points.labels, config.threat, protocol).accuracy.value
+                    value = run_protocol(network, points.images, points.labels, config.threat, protocol).accuracy.value
                     shown = -1 if rank == full else rank
                     yield {"network": name, "rank": shown, "statistic": protocol, "value": value}
 

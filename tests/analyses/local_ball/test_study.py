@@ -9,7 +9,7 @@ from analyses.local_ball.measures import around_onset, attacked
 from analyses.local_ball.outcomes import with_attacks
 from analyses.local_ball.plan import PLANS, LocalBallPlan
 from cotoolkit.attacks.threat_model import ThreatModel
-from cotoolkit.evaluation.protocol import evaluate
+from cotoolkit.evaluation.protocol import run_protocol
 from cotoolkit.runs.checkpoints import evaluation_points, trained
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.training.run import run
@@ -75,7 +75,7 @@ def test_a_wider_run_is_attacked_at_the_study_s_radius(runner):
     folder = run(config, runner.root, device="cpu")
     measured = attacked(folder, epsilon=TINY.epsilon, points=TINY.points).assign(arm="pgd-3 wide", seed=0)
     points = evaluation_points(config).first(TINY.points)
-    expected = evaluate(trained(folder), points.images, points.labels, ThreatModel(0.1), "pgd-50").accuracy.value
+    expected = run_protocol(trained(folder), points.images, points.labels, ThreatModel(0.1), "pgd-50").accuracy.value
     values = measured.set_index("statistic")["value"]
     assert values["attacked_pgd"] == pytest.approx(expected)
     assert values["attacked_robust"] <= values[["attacked_pgd", "attacked_margin", "attacked_square"]].min()

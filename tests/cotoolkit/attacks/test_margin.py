@@ -3,7 +3,7 @@ import torch
 
 from cotoolkit.attacks.margin import margin, margin_attack, margin_gradient
 from cotoolkit.attacks.threat_model import ThreatModel
-from cotoolkit.evaluation.protocol import evaluate
+from cotoolkit.evaluation.protocol import run_protocol
 from tests._helpers.networks import Linear
 from tests._helpers.trained_networks import RADIUS, Hiding
 
@@ -40,7 +40,7 @@ def test_it_fools_exactly_what_can_be_fooled_on_a_linear_network(draws_of_noise)
 def test_it_sees_through_large_logits_where_pgd_does_not(standard):
     images, labels, threat = standard.images[:60], standard.labels[:60], ThreatModel(RADIUS)
     model = Hiding(standard.model, "scaled")
-    assert evaluate(model, images, labels, threat, "pgd-10").accuracy.value > 0.8
+    assert run_protocol(model, images, labels, threat, "pgd-10").accuracy.value > 0.8
     assert margin_attack(model, images, labels, threat, steps=10, generator=draws()).float().mean() < 0.1
 
 

@@ -184,3 +184,24 @@ def test_autoattack_that_is_not_installed_is_refused_before_anything_is_measured
     with pytest.raises(ConfigError, match=r"cotoolkit\[eval\]") as caught:
         diagnosed(standard, autoattack=True, progress=lambda *_: pytest.fail("measured"))
     assert "\n" not in str(caught.value)
+
+
+class Attention(nn.Module):
+    """Two heads of attention over rows, by torch's kernels."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(192, 10)
+
+    def forward(self, x):
+        rows = x.reshape(-1, 2, 12, 8)
+        return self.head(nn.functional.scaled_dot_product_attention(rows, rows, rows).flatten(1))
+
+
+def test_attention_has_second_derivatives():
+    """Which its fast kernels lack."""
+    draws = torch.Generator().manual_seed(1)
+    data = torch.rand(180, 3, 8, 8, generator=draws), torch.arange(180) % 10
+    found = diagnose(Attention().train(), data, epsilon=0.1, budget=SMALL, device="cpu")
+    assert "it is diagnosed in evaluation mode" in found.findings[0].text
+    assert not any("no second derivative" in finding.text for finding in found.findings)

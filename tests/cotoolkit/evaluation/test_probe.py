@@ -4,7 +4,7 @@ from torch import nn
 
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.evaluation.probe import Probe
-from cotoolkit.evaluation.protocol import Protocol, evaluate
+from cotoolkit.evaluation.protocol import Protocol, run_protocol
 from tests._helpers.networks import PassCounter, conv_net
 from tests._helpers.scripted import result
 
@@ -34,7 +34,7 @@ def test_a_probe_agrees_with_separate_evaluations():
     found = probe.measure(model)
     # The same random start for the oracle: it is drawn from a generator, so hand the probe's start to both.
     threat = probe.threat
-    assert found.clean == pytest.approx(evaluate(model, probe.images, probe.labels, threat, "clean").accuracy.value)
+    assert found.clean == pytest.approx(run_protocol(model, probe.images, probe.labels, threat, "clean").accuracy.value)
     delta = threat.project(probe.images, threat.epsilon * _gradient(model, probe.images, probe.labels).sign())
     fgsm = (model.eval()(probe.images + delta).argmax(1) == probe.labels).float().mean().item()
     assert found.fgsm == pytest.approx(fgsm)
@@ -52,7 +52,7 @@ def test_a_probe_agrees_with_separate_evaluations():
         _gradient(model, probe.images + probe.start, probe.labels).flatten(1),
     )
     assert found.gradient_alignment == pytest.approx(cosine.mean().item(), abs=1e-5)
-    weaker = evaluate(model, probe.images, probe.labels, threat, Protocol(steps=1)).accuracy.value
+    weaker = run_protocol(model, probe.images, probe.labels, threat, Protocol(steps=1)).accuracy.value
     assert found.pgd <= weaker + 0.1
 
 

@@ -3,9 +3,9 @@ import torch
 
 from cotoolkit.attacks.gradient import input_gradient
 from cotoolkit.attacks.threat_model import ThreatModel
-from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.errors import ConfigError, DataError
 from cotoolkit.core.seeding import generator
-from cotoolkit.evaluation.protocol import Accuracy, Protocol, evaluate, named_protocol
+from cotoolkit.evaluation.protocol import Accuracy, Protocol, evaluate, named_protocol, run_protocol
 from tests._helpers.networks import Linear, conv_net
 
 
@@ -41,7 +41,7 @@ def test_early_freezing_finds_what_the_full_loop_finds(norm, seed):
     threat = ThreatModel(0.08 if norm == "linf" else 0.3, norm)
     protocol = Protocol(steps=6, restarts=3)
     expected, full = full_loop(model, images, labels, threat, protocol, seed, 25)
-    found = evaluate(model, images, labels, threat, protocol, seed=seed, batch_size=25)
+    found = run_protocol(model, images, labels, threat, protocol, seed=seed, batch_size=25)
     assert 0 < expected.sum() < 60  # some points held and some fell
     assert torch.equal(found.correct, expected)
     assert found.gradient_evaluations < full
@@ -53,7 +53,7 @@ def test_early_freezing_saves_twentyfold_on_a_broken_network():
     images = torch.full((200, 1, 4, 4), 1e-4)
     images += 1e-5 * torch.rand(200, 1, 4, 4, generator=torch.Generator().manual_seed(0))
     labels = torch.ones(200, dtype=torch.int64)
-    found = evaluate(model, images, labels, ThreatModel(0.1, box="none"), "pgd-50-10")
+    found = run_protocol(model, images, labels, ThreatModel(0.1, box="none"), "pgd-50-10")
     assert found.accuracy.value < 0.02
     assert found.gradient_evaluations <= 200 * 500 / 20
 
@@ -69,7 +69,7 @@ def test_a_point_fooled_at_any_step_is_not_robust():
 
     image, label = torch.full((1, 1, 1, 1), 0.51), torch.tensor([1])
     # logits (pixel, 0): label 0 would be right; here label 1 is wrong at once, label 0 only outside the window
-    found = evaluate(Narrow(), image, label, ThreatModel(0.1), Protocol(steps=4, random_start=False))
+    found = run_protocol(Narrow(), image, label, ThreatModel(0.1), Protocol(steps=4, random_start=False))
     assert found.accuracy.value == 0
     steps = Protocol(steps=4, step_size=0.25, random_start=False)
 
@@ -81,7 +81,7 @@ def test_a_point_fooled_at_any_step_is_not_robust():
 
     end = Wrong()(image + 0.1).argmax(1)
     assert end.item() == 0  # the last iterate, alone, would call it robust
-    found = evaluate(Wrong(), image, torch.tensor([0]), ThreatModel(0.1), steps)
+    found = run_protocol(Wrong(), image, torch.tensor([0]), ThreatModel(0.1), steps)
     assert found.accuracy.value == 0
 
 
@@ -90,7 +90,7 @@ def test_logits_that_are_not_finite_count_as_fooled():
         def forward(self, x):
             return x.flatten(1)[:, :3] * torch.nan
 
-    found = evaluate(Broken(), torch.rand(4, 1, 2, 2), torch.zeros(4, dtype=torch.int64), ThreatModel(0.1), "clean")
+    found = run_protocol(Broken(), torch.rand(4, 1, 2, 2), torch.zeros(4, dtype=torch.int64), ThreatModel(0.1), "clean")
     assert found.accuracy.value == 0
 
 
@@ -102,8 +102,8 @@ def test_clean_and_fgsm_protocols_against_direct_computation():
     clean = model(images).argmax(1) == labels
     delta = threat.project(images, 0.05 * input_gradient(model, images, labels).gradient.sign())
     after = model(images + delta).argmax(1) == labels
-    assert torch.equal(evaluate(model, images, labels, threat, "clean").correct, clean)
-    assert torch.equal(evaluate(model, images, labels, threat, "fgsm").correct, after)
+    assert torch.equal(run_protocol(model, images, labels, threat, "clean").correct, clean)
+    assert torch.equal(run_protocol(model, images, labels, threat, "fgsm").correct, after)
 
 
 def test_fgsm_accuracy_can_exceed_clean_accuracy():
@@ -116,15 +116,15 @@ def test_fgsm_accuracy_can_exceed_clean_accuracy():
 
     images, labels = torch.full((5, 1, 2, 2), 0.5), torch.ones(5, dtype=torch.int64)
     threat = ThreatModel(0.05)
-    assert evaluate(Leaky(), images, labels, threat, "clean").accuracy.value == 0
-    assert evaluate(Leaky(), images, labels, threat, "fgsm").accuracy.value == 1
-    assert evaluate(Leaky(), images, labels, threat, "pgd-5").accuracy.value == 0
+    assert run_protocol(Leaky(), images, labels, threat, "clean").accuracy.value == 0
+    assert run_protocol(Leaky(), images, labels, threat, "fgsm").accuracy.value == 1
+    assert run_protocol(Leaky(), images, labels, threat, "pgd-5").accuracy.value == 0
 
 
 def test_evaluation_leaves_the_model_alone():
     model = conv_net().train()
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    evaluate(model, torch.rand(8, 1, 6, 6), torch.zeros(8, dtype=torch.int64), ThreatModel(0.1), "pgd-3-2")
+    run_protocol(model, torch.rand(8, 1, 6, 6), torch.zeros(8, dtype=torch.int64), ThreatModel(0.1), "pgd-3-2")
     assert all(module.training for module in model.modules())
     assert all(parameter.grad is None for parameter in model.parameters())
     assert all(torch.equal(buffer, buffers[name]) for name, buffer in model.named_buffers())
@@ -161,5 +161,5 @@ def test_wilson_interval_by_hand():
 
 
 def test_refuses_an_empty_set():
-    with pytest.raises(ConfigError, match="no points"):
+    with pytest.raises(DataError, match="there are none"):
         evaluate(conv_net(), torch.rand(0, 1, 6, 6), torch.zeros(0, dtype=torch.int64), ThreatModel(0.1), "clean")

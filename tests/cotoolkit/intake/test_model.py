@@ -123,7 +123,7 @@ def test_modes_statistics_flags_and_random_numbers_are_untouched():
     modes = [module.training for module in network.modules()]
     state, random = copy.deepcopy(network.state_dict()), torch.get_rng_state()
     found, findings = subject(network)
-    assert texts(findings) == ["the model is in training mode; it is diagnosed in evaluation mode, and left as it is"]
+    assert findings == []
     assert torch.equal(logits(found, images()), net()(images()))
     assert [module.training for module in network.modules()] == modes
     assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
@@ -161,9 +161,9 @@ def spoiled(name, value, place=0):
 
 NAN, INF = float("nan"), float("inf")
 REFUSED = [
-    ("tuple", lambda: Returns(lambda y: (y, y)), "returns a tuple of 2, it must return one tensor of logits (N, 10)"),
-    ("dict", lambda: Returns(lambda y: {"logits": y}), "returns a dict, it must return one tensor"),
-    ("None", lambda: Returns(lambda y: None), "returns a NoneType"),
+    ("tuple", lambda: Returns(lambda y: (y, y)), "returns a tuple of 2; say which part are the logits"),
+    ("dict", lambda: Returns(lambda y: {"scores": y}), "returns a dict with 'scores'; say which part are the logits"),
+    ("None", lambda: Returns(lambda y: None), "returns a NoneType, it must return one tensor of logits"),
     ("maps", lambda: Returns(lambda y: y[:, :, None, None]), "float32 of shape (2, 10, 1, 1) for 2 images"),
     ("one number", lambda: Returns(lambda y: y[:, 0]), "of shape (2,) for 2 images; it must return logits (2, 10)"),
     ("labels", lambda: Returns(lambda y: y.argmax(1, keepdim=True).expand(2, 10)), "returns int64 of shape (2, 10)"),

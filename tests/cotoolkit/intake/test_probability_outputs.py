@@ -11,7 +11,8 @@ from cotoolkit import diagnose
 from cotoolkit.attacks.gradient import input_gradient
 from cotoolkit.attacks.margin import margin_gradient
 from cotoolkit.diagnosis.budget import BUDGETS
-from cotoolkit.intake.probability_outputs import Link, Linked, link_of, recovered
+from cotoolkit.intake.preparation import image_model
+from cotoolkit.intake.probability_outputs import Link, link_of, recovered
 from tests._helpers.networks import conv_net
 
 
@@ -128,7 +129,8 @@ def test_gradients_are_those_of_the_network_until_probabilities_vanish(name, lin
     others = values.scatter(1, labels[:, None], -torch.inf)
     own = values.gather(1, labels[:, None]).squeeze(1)
     cross_entropy = nn.functional.softplus(others.logsumexp(1) - own)
-    linked = Linked(After(network, SOFTMAX[name]), link)
+    linked = image_model(After(network, SOFTMAX[name]), shape=(1, 6, 6))
+    linked.link = link
     for found, loss in (
         (input_gradient(linked, images, labels).gradient, cross_entropy),
         (margin_gradient(linked, images, labels), others.amax(1) - own),
@@ -210,7 +212,7 @@ def test_nor_on_sigmoids(whose, name, plain, request):
 def test_without_the_link_sigmoids_hide_what_there_is(plain, overfitted, monkeypatch):
     """The tests above could not fail if it did not."""
     expected = plain("overfitted")
-    monkeypatch.setattr("cotoolkit.diagnosis.diagnose.link_of", lambda outputs: (Link("identity"), []))
+    monkeypatch.setattr("cotoolkit.intake.model.link_of", lambda outputs: (Link("identity"), []))
     hidden = diagnosed(After(overfitted.model, SIGMOID["sigmoid"]), overfitted)
     assert hidden.measurements.worst.value > expected.measurements.worst.value + 0.1
     assert hidden.verdict.label != expected.verdict.label

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from cotoolkit.core.errors import RunError
-from cotoolkit.evaluation.protocol import evaluate
+from cotoolkit.evaluation.protocol import run_protocol
 from cotoolkit.runs.checkpoints import evaluation_points, network, trained
 from cotoolkit.training.run import run
 from tests._helpers.small import small
@@ -20,7 +20,7 @@ def test_a_trained_model_on_its_evaluation_points_repeats_the_runs_evaluation(tm
     model = trained(folder)
     assert not model.training
     for name, found in folder.result()["evaluation"].items():
-        again = evaluate(model, points.images, points.labels, config.threat, name, seed=config.seed)
+        again = run_protocol(model, points.images, points.labels, config.threat, name, seed=config.seed)
         assert again.accuracy.value == found["value"]
 
 

@@ -5,7 +5,7 @@ from torch import nn
 from cotoolkit.attacks.gradient import fgsm
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.diagnosis.measuring.fgsm_segment import fgsm_sweep, segment
-from cotoolkit.evaluation.protocol import evaluate
+from cotoolkit.evaluation.protocol import run_protocol
 from tests._helpers.networks import conv_net
 
 
@@ -24,7 +24,7 @@ def test_the_sweep_is_fgsm_at_every_radius():
     found = fgsm_sweep(model, images, labels, ThreatModel(0.1), (0.5, 1.0, 3.0), batch_size=4)
     assert torch.equal(found.clean, model(images).argmax(1) == labels)
     for multiple, correct in zip((0.5, 1.0, 3.0), found.correct, strict=True):
-        alone = evaluate(model, images, labels, ThreatModel(0.1 * multiple), "fgsm")
+        alone = run_protocol(model, images, labels, ThreatModel(0.1 * multiple), "fgsm")
         assert torch.equal(correct, alone.correct)
 
 

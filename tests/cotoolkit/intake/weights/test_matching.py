@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from cotoolkit.core.errors import ModelError
-from cotoolkit.intake.weights_file import load_weights
-from cotoolkit.intake.weights_matching import fit_weights
+from cotoolkit.intake.weights.matching import fit_weights
+from cotoolkit.intake.weights.reading import load_weights
 from cotoolkit.models import STATISTICS, Normalised, build_model
 
 

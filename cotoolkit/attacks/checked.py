@@ -1,0 +1,79 @@
+"""Attacks for anybody's model, images and labels: the functions of this package behind the door of `intake`."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from torch import Tensor, nn
+
+from cotoolkit.attacks.gradient import AttackResult
+from cotoolkit.attacks.threat_model import ThreatModel
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.intake.door import ModelOptions, bring, check_batch_size, outside_inference
+
+Found = TypeVar("Found", bound=Tensor | AttackResult)
+
+OPTIONS = tuple(ModelOptions.__annotations__)
+
+
+def leaves_box(threat: ThreatModel) -> bool:
+    """Whether images may leave their range under a threat model.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if not isinstance(threat, ThreatModel):
+        raise ConfigError(f'threat is {threat!r}; give a radius as a threat model: ThreatModel("8/255")')
+    return threat.box == "none"
+
+
+def check_threat(threat: ThreatModel, entries: int) -> None:
+    """Refuse an l2 radius that reaches every image.
+
+    Args:
+        threat: the ball and the box.
+        entries: of one image, pixels times channels.
+
+    Raises:
+        ConfigError: see above.
+    """
+    if threat.norm == "l2" and threat.epsilon > math.sqrt(entries):
+        raise ConfigError(
+            f"epsilon {threat.epsilon:g} reaches every image in l2 ({entries} entries); give it in [0, 1] units"
+        )
+
+
+def checked(attack: Callable[..., Found], *, gradient: bool = True) -> Callable[..., Found]:
+    """An attack that checks and converts what it is given; as `attack`, and with `ModelOptions` as keywords.
+
+    Perturbations and gradients come back in the units of the images that were given, and the model is left as it is.
+
+    Args:
+        attack: takes a model, images, labels and a threat model, all trusted.
+        gradient: it needs the gradient of the images.
+
+    Returns:
+        The function for anybody's model.
+    """
+
+    @functools.wraps(attack)
+    def attacked(model: nn.Module, images: Any, labels: Any, threat: ThreatModel, **settings: Any) -> Found:
+        options = {name: settings.pop(name) for name in OPTIONS if name in settings}
+        check_batch_size(settings.get("batch_size", 1))
+        with outside_inference():
+            brought = bring(model, images, labels, leave=leaves_box(threat), gradient=gradient, **options)
+            check_threat(threat, brought.images[0].numel())
+            found = attack(brought.model, brought.images, brought.labels, threat, **settings)
+            return cast("Found", _in_given_units(found, brought.scale))
+
+    return attacked
+
+
+def _in_given_units(found: Any, scale: Tensor | float) -> Any:
+    if not isinstance(found, AttackResult) or (not isinstance(scale, Tensor) and scale == 1):
+        return found
+    start = None if found.start is None else found.start * scale
+    return found._replace(delta=found.delta * scale, gradient=found.gradient / scale, start=start)

@@ -1,0 +1,206 @@
+"""The door of every function that takes somebody's model, images and labels: checked, converted, on one device."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from numbers import Integral
+from typing import Any, NamedTuple, TypedDict
+
+import torch
+from torch import Tensor, nn
+
+from cotoolkit.core.device import device_of
+from cotoolkit.core.errors import ConfigError, DataError, ModelError
+from cotoolkit.data.items import image_tensor
+from cotoolkit.data.labels import class_numbers
+from cotoolkit.intake.findings import Finding, handled
+from cotoolkit.intake.model import Forward, ImageModel
+from cotoolkit.intake.normalisation import Bounds, PerChannel, check_bounds, pixel_statistics
+from cotoolkit.intake.points import in_unit
+from cotoolkit.intake.preparation import image_model
+from cotoolkit.intake.probing import NO_GRADIENT
+
+log = logging.getLogger(__name__)
+
+LOOKED_AT = 64
+"""Images whose outputs decide whether these are probabilities."""
+
+
+class ModelOptions(TypedDict, total=False):
+    """How somebody's model takes its images and returns its logits; as `intake.preparation.image_model` explains.
+
+    Attributes:
+        mean: of the pixels, which the model takes normalised; one number, or one per channel.
+        std: of the pixels; with `mean`.
+        bounds: least and greatest value of a pixel before that; (0, 1) if it is not given.
+        forward: how the model is called, `lambda model, images: model(images)[0]`.
+        binary: the model has to have one output, the logit of class 1 of two.
+    """
+
+    mean: PerChannel | None
+    std: PerChannel | None
+    bounds: Bounds
+    forward: Forward | None
+    binary: bool
+
+
+class ImageOptions(ModelOptions, total=False):
+    """As `ModelOptions`, for functions that set no threat model, which would say whether images stay in their bounds.
+
+    Attributes:
+        leave: images may leave their bounds, as data with an injected feature do.
+    """
+
+    leave: bool
+
+
+class BroughtImages(NamedTuple):
+    """A model and images that came through the door; the attributes are those of `Brought`."""
+
+    model: ImageModel
+    images: Tensor
+    scale: Tensor | float
+
+
+class Brought(NamedTuple):
+    """What came through the door.
+
+    Attributes:
+        model: from images in [0, 1] to logits.
+        images: (N, C, H, W) float32 in [0, 1], on the model's device.
+        labels: (N,) int64, on the model's device.
+        scale: units of the images that were given per unit of `images`, a number or (C, 1, 1).
+    """
+
+    model: ImageModel
+    images: Tensor
+    labels: Tensor
+    scale: Tensor | float
+
+
+def bring(
+    model: nn.Module,
+    images: Any,
+    labels: Any,
+    *,
+    leave: bool = False,
+    gradient: bool = True,
+    **options: Any,
+) -> Brought:
+    """Check and convert a model, images and their labels.
+
+    Traps that were dealt with are told by Python's logging.
+
+    Args:
+        model: see `image_model`; one that comes from it is not probed again.
+        images: (N, C, H, W), tensor or array: uint8, or floats in the bounds; or, where `mean` and `std` are given,
+            floats that these have been applied to.
+        labels: one whole number per image, of any type.
+        leave: images may leave their bounds.
+        gradient: that of the images is needed.
+        options: `ModelOptions`.
+
+    Returns:
+        The model, images and labels.
+
+    Raises:
+        ConfigError: options that make no sense.
+        DataError: images or labels that cannot be measured on.
+        ModelError: a model that cannot be measured.
+    """
+    brought = bring_images(model, images, leave=leave, gradient=gradient, **options)
+    count, classes = len(brought.images), brought.model.classes
+    numbers = class_numbers(labels, count, "the labels", classes)
+    numbers = numbers.clone() if numbers.is_inference() else numbers
+    return Brought(brought.model, brought.images, numbers.to(brought.images.device), brought.scale)
+
+
+def bring_images(
+    model: nn.Module, images: Any, *, leave: bool = False, gradient: bool = True, **options: Any
+) -> BroughtImages:
+    """As `bring`, where no labels are needed.
+
+    Args:
+        model: see `image_model`; one that comes from it is not probed again.
+        images: as for `bring`.
+        leave: images may leave their bounds.
+        gradient: that of the images is needed.
+        options: `ModelOptions`.
+
+    Returns:
+        The model and images.
+
+    Raises:
+        ConfigError: options that make no sense.
+        DataError: images that cannot be measured on.
+        ModelError: a model that cannot be measured.
+    """
+    if isinstance(model, ImageModel):
+        options = _stated(model, options)
+    bounds = check_bounds(options.get("bounds", (0.0, 1.0)))
+    unit, scale, findings = _images(images, bounds, options.get("mean"), options.get("std"), leave=leave)
+    _, channels, height, width = unit.shape
+    found = image_model(model, shape=(channels, height, width), **options)
+    device = device_of(found.network)
+    unit = unit.to(device)
+    if gradient and not found.gradient:
+        reason = next((one.text for one in found.findings if one.text.startswith(NO_GRADIENT)), NO_GRADIENT)
+        raise ModelError(f"{reason}, which this takes; square_attack and diagnose do without")
+    if found is not model:
+        found.read_probabilities(unit[:LOOKED_AT])
+        findings += found.findings
+    for finding in findings:
+        log.log(logging.WARNING if finding.kind == "warning" else logging.INFO, "%s", finding.text)
+    scale = scale.to(device) if isinstance(scale, Tensor) else scale
+    return BroughtImages(found, unit, scale)
+
+
+def _stated(model: ImageModel, options: dict[str, Any]) -> dict[str, Any]:
+    """What was said of a model when it was made."""
+    unset = {"bounds": (0.0, 1.0), "binary": False}
+    repeated = [name for name, value in options.items() if value is not None and value != unset.get(name)]
+    if repeated:
+        raise ConfigError(f"{repeated[0]}: image_model has been told, so leave it out here")
+    return {"bounds": model.bounds, "mean": model.mean, "std": model.std}
+
+
+def check_batch_size(batch_size: int) -> None:
+    """Refuse batches of no images.
+
+    Raises:
+        ConfigError: not a whole number of at least 1.
+    """
+    if isinstance(batch_size, bool) or not isinstance(batch_size, Integral) or batch_size < 1:
+        raise ConfigError(f"batch_size is {batch_size!r}; give a whole number of at least 1")
+
+
+@contextlib.contextmanager
+def outside_inference() -> Iterator[None]:
+    """Inside the block gradients exist, also where a caller is in `torch.inference_mode()`, as validation hooks are."""
+    with torch.inference_mode(False):
+        yield
+
+
+def _images(
+    images: Any, bounds: Bounds, mean: PerChannel | None, std: PerChannel | None, *, leave: bool
+) -> tuple[Tensor, Tensor | float, list[Finding]]:
+    """Images in [0, 1], the units of those given per unit of these, and what was done to them."""
+    low, high = bounds
+    tensors = image_tensor(images, "the images").detach()
+    tensors = tensors.clone() if tensors.is_inference() else tensors
+    if len(tensors) == 0:
+        raise DataError("the images: there are none; give at least one")
+    statistics = pixel_statistics(mean, std, tensors.shape[1], bounds) if tensors.ndim == 4 else None
+    if statistics is not None and tensors.is_floating_point() and not leave:
+        shift, factor = (values.to(tensors.device) for values in statistics)
+        pixels = tensors * factor + shift
+        slack = 1e-3 * (high - low)
+        outside = tensors.min() < low - slack or tensors.max() > high + slack
+        if outside and pixels.min() >= low - slack and pixels.max() <= high + slack:
+            text = "the images are normalised by the mean and std that were given, which are taken off again"
+            unit = in_unit(pixels.clamp(low, high), "the images", bounds)
+            return unit, (high - low) / factor, [handled(text)]
+    unit = in_unit(tensors, "the images", bounds, leave=leave)
+    return unit, 255.0 if tensors.dtype == torch.uint8 else high - low, []

@@ -1,0 +1,153 @@
+"""From anybody's model to one that can be measured: out of its wrappers, in float32, tried on two images."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+
+from cotoolkit.core.device import device_of
+from cotoolkit.core.errors import ModelError
+from cotoolkit.core.user_code import describe
+from cotoolkit.intake.findings import Finding, handled, warning
+from cotoolkit.intake.model import Forward, ImageModel
+from cotoolkit.intake.model_checks import batch_norm_findings, check_finite
+from cotoolkit.intake.normalisation import Bounds, PerChannel, check_bounds, pixel_statistics
+from cotoolkit.intake.probing import probe
+from cotoolkit.intake.wrappers import Autocast, unwrapped
+from cotoolkit.models.memory_format import channels_last_warning
+from cotoolkit.models.registry import Shape
+
+
+def image_model(
+    model: nn.Module,
+    *,
+    shape: Shape,
+    device: torch.device | str | None = None,
+    classes: int | None = None,
+    exact: bool = False,
+    mean: PerChannel | None = None,
+    std: PerChannel | None = None,
+    bounds: Bounds = (0.0, 1.0),
+    forward: Forward | None = None,
+    binary: bool = False,
+    autocast: Autocast | None = None,
+    live: bool = False,
+) -> ImageModel:
+    """Make anybody's network ready to be measured, and say which traps were met.
+
+    The network is left as it is, its modes and flags included. Where it is in another precision or on another device, a
+    copy in float32 is measured: perturbations of 1/255 drown in the rounding of half precision, and float64 is beyond
+    what attacks, which are float32, can use.
+
+    Args:
+        model: from images (B, C, H, W) in `bounds`, normalised if `mean` and `std` are given, to logits (B, classes), a
+            tensor or the part `logits` of an object or dictionary; or to one logit, (B, 1) or (B,), of class 1 of two.
+            An `ImageModel` is returned as it is.
+        shape: (C, H, W) of the images.
+        device: to measure on; None for that of the network.
+        classes: of the data; None if they are not known.
+        exact: `classes` is their number; otherwise it is a lower bound, and the model may have more.
+        mean: subtracted from the pixels, in units of the bounds.
+        std: by which the difference is divided, in units of the bounds.
+        bounds: least and greatest value of a pixel before that.
+        forward: how the network is called, see `Forward`.
+        binary: the network has to have one output for two classes.
+        autocast: the precision of its passes; by default none, and Fabric's for a live network.
+        live: measure the network itself, in the precision that it trains in, and never a copy.
+
+    Returns:
+        The model to measure, with its `findings`.
+
+    Raises:
+        ModelError: weights that are not finite, no copy possible, the model fails on images of this shape, returns
+            something else than logits, or logits of another number of classes.
+        ConfigError: mean, std or bounds that make no sense.
+    """
+    if isinstance(model, ImageModel):
+        return model
+    bounds = check_bounds(bounds)
+    statistics = pixel_statistics(mean, std, shape[0], bounds) or (None, None)
+    network, wrappers, precision = unwrapped(model)
+    findings = [handled(f"the model is wrapped ({name}); the network inside is measured") for name in wrappers]
+    check_finite(network, "the model")
+    if doubt := channels_last_warning(network):
+        findings.append(warning(doubt))
+    place = device_of(network) if device is None else torch.device(device)
+    with torch.inference_mode(False):
+        if live:
+            _check_live(network)
+            autocast = autocast or precision
+        else:
+            network, converted = in_float32(network, place)
+            findings += converted
+        found = ImageModel(network, bounds, *statistics, forward=forward, autocast=autocast).to(place)
+        if found.compiled:
+            findings.append(handled("parts of the model are compiled (torch.compile); they run uncompiled here"))
+        findings += [] if live else batch_norm_findings(network)
+        found.findings = [*findings, *probe(found, shape, classes=classes, exact=exact, binary=binary)]
+    return found
+
+
+def _check_live(network: nn.Module) -> None:
+    if any(tensor.is_inference() for tensor in (*network.parameters(), *network.buffers())):
+        raise ModelError("the model's tensors were made in inference mode, in which nothing can be trained")
+
+
+def in_float32(network: nn.Module, device: torch.device) -> tuple[nn.Module, list[Finding]]:
+    """The network itself if it is in float32 on the device, else a copy that is.
+
+    Args:
+        network: outside of its wrappers.
+        device: to measure on.
+
+    Returns:
+        The network or its copy, and what was done.
+
+    Raises:
+        ModelError: it cannot be copied.
+    """
+    tensors = [*network.parameters(), *network.buffers()]
+    floats = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in tensors if tensor.is_floating_point()})
+    places = sorted({str(tensor.device) for tensor in tensors if not _same_device(tensor.device, device)})
+    reasons = []
+    if floats not in ([], ["float32"]):
+        reasons.append(f"its weights are {' and '.join(floats)}")
+    if places:
+        reasons.append(f"it is on {' and '.join(places)}")
+    if any(tensor.is_inference() for tensor in tensors):
+        reasons.append("its tensors were made in inference mode, in which there are no gradients")
+    if not reasons:
+        return network, []
+    why = ", and ".join(reasons)
+    try:
+        network = copied(network, why).to(device=device, dtype=torch.float32)
+    except ModelError as failure:
+        raise ModelError(f"{failure}; give it in float32 on {device}") from failure
+    return network, [handled(f"a copy of the model in float32 on {device} is measured: {why}")]
+
+
+def copied(network: nn.Module, why: str) -> nn.Module:
+    """A copy of a network.
+
+    Args:
+        network: anybody's.
+        why: one is needed, for the message.
+
+    Returns:
+        The copy.
+
+    Raises:
+        ModelError: it cannot be copied.
+    """
+    try:
+        return copy.deepcopy(network)
+    except Exception as failure:
+        raise ModelError(
+            f"the model must be copied, because {why}, and it cannot be ({describe(failure)})"
+        ) from failure
+
+
+def _same_device(one: torch.device, other: torch.device) -> bool:
+    return one.type == other.type and (other.index is None or one.index == other.index)

@@ -1,0 +1,123 @@
+"""Two random images through a network, forward and backward: what it returns, and whether attacks can follow it."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cotoolkit.core.device import device_of
+from cotoolkit.core.errors import ConfigError, ModelError
+from cotoolkit.core.seeding import fork_global_rng, generator
+from cotoolkit.core.user_code import describe
+from cotoolkit.intake.findings import Finding, handled, warning
+from cotoolkit.intake.model import ImageModel
+from cotoolkit.intake.outputs import is_one_logit, logits_in
+from cotoolkit.models.modes import attack_mode
+from cotoolkit.models.registry import Shape
+
+NO_GRADIENT = "no gradient reaches the images"
+
+
+def probe(model: ImageModel, shape: Shape, *, classes: int | None, exact: bool, binary: bool) -> list[Finding]:
+    """Look at what comes out of a model, and set how it is read.
+
+    Args:
+        model: gets `binary`, `gradient`, `reentrant` and `opaque`.
+        shape: (C, H, W) of the images.
+        classes: of the data; None if they are not known.
+        exact: `classes` is their number; otherwise it is a lower bound.
+        binary: the network has to have one output.
+
+    Returns:
+        The traps that were met.
+
+    Raises:
+        ModelError: the model fails on images of this shape, returns something else than logits, or logits of another
+            number of classes.
+        ConfigError: `binary`, and it has several outputs.
+    """
+    device = next((buffer.device for buffer in (model.mean,) if buffer is not None), device_of(model.network))
+    images = torch.rand(2, *shape, generator=generator(0, "evaluation"), dtype=torch.float32).to(device)
+    autocast: list[bool] = []
+
+    def look(module: nn.Module, inputs: Any) -> None:
+        autocast.append(torch.is_autocast_enabled(device.type))
+
+    with (
+        contextlib.ExitStack() as hooks,
+        fork_global_rng(0, "layers"),
+        attack_mode(model, "eval"),
+        torch.enable_grad(),
+    ):
+        for module in model.network.modules():
+            if not isinstance(module, torch.jit.ScriptModule):
+                hooks.callback(module.register_forward_pre_hook(look).remove)
+        outputs, reason = _passed(model, images, shape)
+    findings = _read(model, outputs, classes, exact=exact, binary=binary)
+    if reason is not None:
+        model.gradient = False
+        findings.append(warning(f"{NO_GRADIENT} ({reason}); it is taken as zero, so gradient attacks find nothing"))
+    if model.computes_precisely and (any(autocast) or outputs.dtype not in (torch.float32, torch.float64)):
+        text = "the model computes in half precision although its weights are float32 (autocast or a cast inside it)"
+        findings.append(warning(f"{text}; rounding hides small changes from attacks, so take that off if you can"))
+    return findings
+
+
+def _passed(model: ImageModel, images: Tensor, shape: Shape) -> tuple[Tensor, str | None]:
+    """The network's tensor of outputs, and why there is no gradient, if there is none."""
+    try:
+        leaf = images.clone().requires_grad_()
+        outputs = logits_in(model.outputs(leaf))
+        if not outputs.requires_grad:
+            return outputs, "a detach, no_grad, or rounding to whole numbers on the way"
+        gradient = torch.autograd.grad(outputs.sum(), leaf, allow_unused=True)[0]
+    except ModelError:
+        raise
+    except Exception as failure:
+        if not model.reentrant and "heckpoint" in str(failure):
+            model.reentrant = True  # torch's re-entrant checkpoints allow no gradient of the images alone
+            return _passed(model, images, shape)
+        return _without_gradient(model, images, shape, failure), describe(failure)
+    return outputs, "a detach, no_grad, or rounding to whole numbers on the way" if gradient is None else None
+
+
+def _without_gradient(model: ImageModel, images: Tensor, shape: Shape, failure: Exception) -> Tensor:
+    """The outputs of a network that fails where its images ask for a gradient, as numpy's functions inside do."""
+    model.opaque = True
+    try:
+        with torch.no_grad():
+            return logits_in(model.outputs(images))
+    except ModelError:
+        raise
+    except Exception:
+        raise ModelError(f"the model fails on images of shape {shape}: {describe(failure)}") from failure
+
+
+def _read(model: ImageModel, outputs: Tensor, classes: int | None, *, exact: bool, binary: bool) -> list[Finding]:
+    """Check the outputs for two images, and say how they are read."""
+    expected = "classes" if classes is None else str(classes)
+    if is_one_logit(outputs, 2) and (binary or classes is None or classes <= 2):
+        model.binary = True
+        text = "the model has one output: it is the logit of class 1, and 0 that of class 0"
+        return [] if binary else [handled(text)]
+    if outputs.ndim != 2 or len(outputs) != 2 or not outputs.is_floating_point():
+        kind = str(outputs.dtype).removeprefix("torch.")
+        found = f"{kind} of shape {tuple(outputs.shape)}"
+        raise ModelError(f"the model returns {found} for 2 images; it must return logits (2, {expected}), floats")
+    if binary:
+        raise ConfigError(f"binary: the model has {outputs.shape[1]} outputs, a binary one has one; leave binary out")
+    if classes is not None and (outputs.shape[1] < classes or (exact and outputs.shape[1] > classes)):
+        raise ModelError(
+            f"the last layer has {outputs.shape[1]} outputs, the data {classes} classes; check that model, weights and "
+            "data belong together"
+        )
+    if outputs.shape[1] < 2:
+        raise ModelError(f"the model returns {tuple(outputs.shape)} for 2 images; a classifier has at least 2 outputs")
+    model.classes = outputs.shape[1]
+    if classes is not None and outputs.shape[1] > classes:
+        text = f"the model has {outputs.shape[1]} outputs, the labels given go up to {classes - 1}"
+        return [handled(f"{text}; the other classes count as wrong answers")]
+    return []
