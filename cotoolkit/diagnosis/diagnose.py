@@ -10,8 +10,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.device import Device, available
-from cotoolkit.core.errors import ConfigError
-from cotoolkit.core.numbers import parse_number
 from cotoolkit.core.seeding import fork_global_rng
 from cotoolkit.data import DataConfig, ImageSet
 from cotoolkit.data.points import Points
@@ -85,7 +83,7 @@ def diagnose(
         ModelError: a network that cannot be measured.
     """
     started = time.perf_counter()
-    radius, spent, place = radius_of(epsilon), budget_of(budget), available(device)
+    threat, spent, place = ThreatModel.from_user(epsilon), budget_of(budget), available(device)
     if autoattack:
         check_installed()
     with outside_inference():
@@ -94,12 +92,12 @@ def diagnose(
             model, shape=_shape(chosen), classes=chosen.classes, exact=states_classes(data), device=place, mean=mean,
             std=std, bounds=bounds, forward=forward, binary=binary,
         )  # fmt: skip
-        found = _measured(network, chosen, place, ThreatModel(radius), spent, seed, autoattack, progress)
+        found = _measured(network, chosen, place, threat, spent, seed, autoattack, progress)
     return Diagnosis(
-        verdict=reach_verdict(found.measured.measurements, radius),
+        verdict=reach_verdict(found.measured.measurements, threat.epsilon),
         measurements=found.measured.measurements,
         findings=(*_mode(network), *network.findings, *found.findings),
-        protocol=_protocol(found, chosen, radius, bounds, seed, spent),
+        protocol=_protocol(found, chosen, threat.epsilon, bounds, seed, spent),
         environment=_environment(network.network, data, place, found.passes, started),
     )
 
@@ -174,21 +172,6 @@ def _environment(network: nn.Module, data: Any, device: str, passes: PassCounter
 def _shape(points: Points) -> Shape:
     _, channels, height, width = points.images.shape
     return channels, height, width
-
-
-def radius_of(epsilon: float | str) -> float:
-    """A radius as a number, in (0, 1].
-
-    Raises:
-        ConfigError: it is no number, or is not above 0 and at most 1.
-    """
-    try:
-        radius = float(parse_number(epsilon))
-    except ValueError as error:
-        raise ConfigError(f"epsilon: {error}") from None
-    if not 0 < radius <= 1:
-        raise ConfigError(f"epsilon is {epsilon}; give a share of the pixel range above 0 and at most 1, such as 8/255")
-    return radius
 
 
 def _name(data: Any) -> str:

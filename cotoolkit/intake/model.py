@@ -142,3 +142,8 @@ class ImageModel(nn.Module):
         if link.name == "log" or not certain:
             self.link = link
             self.findings += findings
+
+
+def network_of(model: nn.Module) -> nn.Module:
+    """The user's own network, or the float32 copy of it, whose modules have the names that the user knows."""
+    return model.network if isinstance(model, ImageModel) else model

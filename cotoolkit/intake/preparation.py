@@ -80,7 +80,7 @@ def image_model(
             _check_live(network)
             autocast = autocast or precision
         else:
-            network, converted = _float32(network, place)
+            network, converted = in_float32(network, place)
             findings += converted
         found = ImageModel(network, bounds, *statistics, forward=forward, autocast=autocast).to(place)
         if found.compiled:
@@ -95,8 +95,19 @@ def _check_live(network: nn.Module) -> None:
         raise ModelError("the model's tensors were made in inference mode, in which nothing can be trained")
 
 
-def _float32(network: nn.Module, device: torch.device) -> tuple[nn.Module, list[Finding]]:
-    """The network itself if it is in float32 on the device, else a copy that is."""
+def in_float32(network: nn.Module, device: torch.device) -> tuple[nn.Module, list[Finding]]:
+    """The network itself if it is in float32 on the device, else a copy that is.
+
+    Args:
+        network: outside of its wrappers.
+        device: to measure on.
+
+    Returns:
+        The network or its copy, and what was done.
+
+    Raises:
+        ModelError: it cannot be copied.
+    """
     tensors = [*network.parameters(), *network.buffers()]
     floats = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in tensors if tensor.is_floating_point()})
     places = sorted({str(tensor.device) for tensor in tensors if not _same_device(tensor.device, device)})
@@ -109,14 +120,33 @@ def _float32(network: nn.Module, device: torch.device) -> tuple[nn.Module, list[
         reasons.append("its tensors were made in inference mode, in which there are no gradients")
     if not reasons:
         return network, []
+    why = ", and ".join(reasons)
     try:
-        network = copy.deepcopy(network).to(device=device, dtype=torch.float32)
+        network = copied(network, why).to(device=device, dtype=torch.float32)
+    except ModelError as failure:
+        raise ModelError(f"{failure}; give it in float32 on {device}") from failure
+    return network, [handled(f"a copy of the model in float32 on {device} is measured: {why}")]
+
+
+def copied(network: nn.Module, why: str) -> nn.Module:
+    """A copy of a network.
+
+    Args:
+        network: anybody's.
+        why: one is needed, for the message.
+
+    Returns:
+        The copy.
+
+    Raises:
+        ModelError: it cannot be copied.
+    """
+    try:
+        return copy.deepcopy(network)
     except Exception as failure:
         raise ModelError(
-            f"the model must be copied, because {', and '.join(reasons)}, and it cannot be ({describe(failure)}); give "
-            f"it in float32 on {device}"
+            f"the model must be copied, because {why}, and it cannot be ({describe(failure)})"
         ) from failure
-    return network, [handled(f"a copy of the model in float32 on {device} is measured: {', and '.join(reasons)}")]
 
 
 def _same_device(one: torch.device, other: torch.device) -> bool:

@@ -17,7 +17,8 @@ from cotoolkit.config import RunConfig
 from cotoolkit.core.device import Device
 from cotoolkit.core.errors import AmbiguousName, ConfigError, RunError
 from cotoolkit.core.files import write_atomically
-from cotoolkit.core.validation import one_line, plain
+from cotoolkit.core.identity import rounded
+from cotoolkit.core.validation import one_line, plain, refusing_in_one_line
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.runs.tables import configured_table, write_table
 from cotoolkit.studies.launcher import Outcome, Update, launch
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@refusing_in_one_line
 class Study(BaseModel):
     """A union of grids over one base configuration.
 
@@ -40,7 +42,8 @@ class Study(BaseModel):
         question: what the study asks, for people.
         scale: what its numbers may be taken for.
         base: configuration data that all runs share.
-        grids: values by dotted field name, arrays among them; a run that several grids name is trained once.
+        grids: values by dotted field name, arrays among them, and numbers rounded as those of a run are, see
+            `identity.nearest`; a run that is named several times is trained once.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,7 +57,7 @@ class Study(BaseModel):
     @field_validator("base", "grids", mode="before")
     @classmethod
     def _plain(cls, settings: Any) -> Any:
-        return plain(settings)
+        return rounded(plain(settings))
 
     @property
     def identity(self) -> str:

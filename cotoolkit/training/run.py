@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from functools import partial
 from pathlib import Path
@@ -9,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from cotoolkit.config import RunConfig
 from cotoolkit.core.device import Device, available
-from cotoolkit.core.errors import CotoolkitError
+from cotoolkit.core.errors import ConfigError, CotoolkitError
+from cotoolkit.core.identity import values_in
+from cotoolkit.core.importing.workers import MAIN, WorkerImports, without_script
 from cotoolkit.runs.folder import RunFolder
+from cotoolkit.signals import SIGNALS
 from cotoolkit.training.trainer import Report, Trainer
 
 if TYPE_CHECKING:
@@ -59,11 +63,17 @@ def run(
             if devices == 1:
                 trainer.fit(folder, report)
                 return folder
+            if hasattr(sys, "ps1") or sys.flags.interactive:
+                raise ConfigError(
+                    f"devices={devices}: a notebook or a prompt cannot start processes that share batches; write a script"
+                )
             del trainer  # it has shown that the configuration can be trained; each process makes its own
             from lightning_fabric import Fabric
 
             fabric = Fabric(accelerator=available(device), devices=devices, strategy="ddp_spawn")
-            fabric.launch(partial(_fit, data=config.to_data(), path=folder.path, download=download))
+            fit = partial(_fit, data=config.to_data(), imports=imports_of(config), path=folder.path, download=download)
+            with without_script():
+                fabric.launch(fit)
         except Exception as error:
             known = isinstance(error, CotoolkitError)
             folder.set_state("failed", str(error) if known else traceback.format_exc())
@@ -71,6 +81,19 @@ def run(
     return folder
 
 
-def _fit(fabric: Fabric, data: dict[str, Any], path: Path, download: bool) -> None:
+def imports_of(config: RunConfig) -> WorkerImports:
+    """What another process has to import to train a run: the modules of its parts and of all signals.
+
+    Raises:
+        ConfigError: one of them is a script that is no file.
+    """
+    found = list(values_in(config))
+    modules = {type(one).__module__ for one in found} | {signal.function.__module__ for signal in SIGNALS.values()}
+    named = any(isinstance(one, str) and one.startswith(f"{MAIN}:") for one in found)
+    return WorkerImports.of(modules | ({MAIN} if named else set()))
+
+
+def _fit(fabric: Fabric, data: dict[str, Any], imports: WorkerImports, path: Path, download: bool) -> None:
     """What each of several processes does."""
+    imports.load()
     Trainer(RunConfig.parse(data), device=fabric.device, download=download).fit(RunFolder(path))
