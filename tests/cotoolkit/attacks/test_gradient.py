@@ -184,7 +184,7 @@ def test_modes_are_restored_after_an_error(bn_mode):
     ("attack", "options", "passes"),
     [("fgsm", {}, 1), ("rs_fgsm", {}, 1), ("n_fgsm", {}, 1), ("pgd", {"steps": 7}, 7)],
 )
-def test_passes_from_user(attack, options, passes):
+def test_passes_of_an_attack(attack, options, passes):
     model = PassCounter(conv_net())
     images, labels = torch.rand(2, 1, 6, 6), torch.tensor([0, 1])
     ATTACKS[attack](model, images, labels, ThreatModel(0.1), generator=draws(), **options)

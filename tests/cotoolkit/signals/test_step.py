@@ -109,7 +109,7 @@ def test_a_loss_that_is_nan_shows():
     assert math.isnan(signals_of([record([1.0, math.nan])], [torch.tensor([0, 1])])[0]["train_loss"])
 
 
-def test_clean_training_has_no_signal_from_user():
+def test_clean_training_has_no_signal_of_an_attack():
     plain = StepRecord(torch.tensor([1.0]), torch.tensor([[1.0, 0.0]]))
     (values,) = signals_of([plain], [torch.tensor([0])])
     assert (values["train_loss"], values["train_accuracy"]) == (1, 1)
