@@ -14,6 +14,7 @@ A foreign loop cannot be replayed, so a breakpoint is dated by probing copies of
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -42,9 +43,6 @@ from cotoolkit.monitor.loops.watched import WatchedModel
 from cotoolkit.monitor.weight_history import RestorePoint, WeightHistory, WeightSnapshot, weights_of
 
 log = logging.getLogger(__name__)
-
-LEVELS = {"recovered": logging.INFO}
-"""Of Python's logging, by event; the others are warnings."""
 
 
 class BreakpointMonitor(AttackingBuffer, MonitorCore[RestorePoint]):
@@ -243,6 +241,9 @@ class BreakpointMonitor(AttackingBuffer, MonitorCore[RestorePoint]):
             self.last_probe = result = self._measure(enough=self.enough(scheduled=scheduled, warned=warned))
             if result.complete:
                 self._log.write(result.metrics(), self.iteration)
+            if math.isnan(result.gradient_alignment):  # of every point
+                self.failures.note("following gradients", "at no point is there one: this probe decides nothing")
+                return result
             rescues = self.rescues
             if raised:
                 self.tell(Event("warning", self.iteration, self.iteration, result, signal=raised))
@@ -277,7 +278,7 @@ class BreakpointMonitor(AttackingBuffer, MonitorCore[RestorePoint]):
     def tell(self, event: Event) -> None:
         """Note an event, log it, and do what `on` says."""
         super().tell(event)
-        log.log(LEVELS.get(event.kind, logging.WARNING), "%s", event)
+        log.log(logging.INFO if event.kind == "recovered" else logging.WARNING, "%s", event)
         self._log.write({event.kind: float(event.iteration)}, self.iteration)
         self._untouched.append(event)
         if not self.postponed:

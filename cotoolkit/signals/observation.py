@@ -145,7 +145,7 @@ def sample_values(observations: Sequence[Observation]) -> dict[str, Tensor]:
         if name != "loss"
     }
     if "losses" not in joined and {"logits", "labels"} <= joined.keys():
-        joined["losses"] = F.cross_entropy(joined["logits"].float(), joined["labels"], reduction="none")
+        joined["losses"] = _cross_entropy(joined["logits"].float(), joined["labels"])
     values = {
         info.name: info.function(**{name: joined[name] for name in info.inputs}).float()
         for info in step_signals()
@@ -155,6 +155,13 @@ def sample_values(observations: Sequence[Observation]) -> dict[str, Tensor]:
         means: list[Any] = [observation.loss for observation in observations]
         values["train_loss"] = torch.cat([m.expand(o.size) for m, o in zip(means, observations, strict=True)]).float()
     return values
+
+
+def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Per sample; nan where a label is no class, which on a GPU would end the process."""
+    classes = (labels >= 0) & (labels < logits.shape[1])
+    losses = F.cross_entropy(logits, labels.where(classes, 0), reduction="none")
+    return losses.where(classes, torch.nan)
 
 
 def observed_signals(steps: Sequence[Sequence[Observation]]) -> list[dict[str, float]]:

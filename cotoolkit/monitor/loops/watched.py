@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -163,11 +162,8 @@ class WatchedModel:
             trained = {name: value for name, value in network.named_parameters() if value.requires_grad}
             past = {name: value.detach() * 1.01 for name, value in trained.items()}
             self._measure(probe, past, None)
-            found = self._measure(probe, None, None)
         except Exception as failure:
             raise ModelError(f"a probe of copies of the model's weights fails: {describe(failure)}") from failure
-        if math.isnan(found.gradient_alignment):
-            log.warning("the gradient of the images is zero; as long as it is, attacks and probes find nothing")
         for method in methods:
             draws = generator(self.seed, "attack", 0, images.device)
             try:

@@ -235,9 +235,14 @@ def test_a_network_without_gradients_is_refused(call):
         monitor_of(Around(call))
 
 
-def test_a_gradient_of_zero_is_told(caplog):
-    monitor_of(Around(lambda network, images: network((255 * images).round() / 255)))
-    assert "gradient of the images is zero" in caplog.text
+def test_a_probe_without_any_gradient_decides_nothing():
+    monitor = monitor_of(Around(lambda network, images: network((255 * images).round() / 255)))
+    for _ in range(6):
+        monitor.step()
+    (failure,) = monitor.events
+    assert "following gradients failed, training goes on (at no point is there one" in failure.reason
+    assert monitor.criterion.best == 0
+    assert monitor.good is None
 
 
 class NoState:
