@@ -24,8 +24,8 @@ from analyses.breakpoint_mixtures.weight_edits import PROTOCOLS, RANKS, edit_tab
 from analyses.core.measurement import Measurement
 from analyses.features.observed import ImageSetting
 from analyses.features.table import compare_features
-from analyses.mixtures import mixture_table
 from analyses.mixtures.statistics.sensitivity import gains, second_moments
+from analyses.mixtures.table import mixture_table
 from analyses.mixtures.units.hidden_units import units_of
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.config import RunConfig
