@@ -113,16 +113,34 @@ def _networks(given: Mapping[str, Any]) -> dict[str, nn.Module]:
             continue
         try:
             network = unwrapped(model).network
-            place = device_of(next(iter(networks.values())))
-    tensors = [None if one is None else one.to(place) for one in (tensor, changed)]
-    assert tensors[0] is not None
+            place = device_of(next(iter(networks.values()), network))
+            networks[name] = in_float32(network, place)[0]
+        except ModelError as failure:
+            raise ModelError(f"model {name!r}: {failure}") from failure
+    return networks
+
+
+def _with_inputs(networks: Mapping[str, nn.Module], inputs: Any, perturbed: Any, options: Mapping[str, Any]) -> _Inputs:
+    """Networks that take the inputs, and these in the form that they take them in."""
+    tensor = _tensor(inputs, "the images")
+    changed = None if perturbed is None else _tensor(perturbed, "the changed images")
+    if changed is not None and (tensor.shape != changed.shape or tensor.dtype != changed.dtype):
+        raise DataError(
+            f"the changed images are {_kind(changed)}, the images {_kind(tensor)}; give both in one shape and type"
+        )
+    if tensor.ndim == 4 or tensor.dtype == torch.uint8:
+        return _with_images(networks, tensor, changed, options)
+    if options:
+        raise ConfigError(f"{next(iter(options))} is for images, (N, C, H, W); these are {_kind(tensor)}")
+    place = device_of(next(iter(networks.values())))
+    tensor = tensor.to(place)
     for name, network in networks.items():
         try:
             with torch.no_grad(), attack_mode(network, "eval"):
-                network(tensors[0][:2].clone())
+                network(tensor[:2].clone())
         except Exception as failure:
             raise ModelError(f"model {name!r} fails on {_kind(tensor)}: {describe(failure)}") from failure
-    return _Inputs(dict(networks), tensors[0], tensors[1])
+    return _Inputs(dict(networks), tensor, None if changed is None else changed.to(place))
 
 
 def _with_images(
