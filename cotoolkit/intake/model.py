@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from cotoolkit.core.device import device_of
+from cotoolkit.core.seeding import generator
 from cotoolkit.intake.checkpointing import without_reentry
 from cotoolkit.intake.findings import Finding, warning
 from cotoolkit.intake.normalisation import Bounds
@@ -17,6 +19,9 @@ from cotoolkit.intake.outputs.logits import logits_in, two_logits
 from cotoolkit.intake.outputs.probabilities import Link, link_of, recovered
 from cotoolkit.intake.wrappers import Autocast, is_compiled
 from cotoolkit.models.modes import attack_mode
+
+FEW = 8
+"""Images below which random ones are looked at, too, to tell probabilities by."""
 
 Forward = Callable[[nn.Module, Tensor], Any]
 """How a network is called, where that is not `network(images)`: `lambda network, images: network(images)[0]`."""
@@ -84,6 +89,12 @@ class ImageModel(nn.Module):
             logits = logits.detach() + 0 * images.flatten(1).sum(1, keepdim=True)
         return logits[: len(images)]
 
+    def as_returned(self) -> ImageModel:
+        """The same without a link: where the network returns probabilities, so does this."""
+        plain = copy.copy(self)
+        plain.link = Link("identity")
+        return plain
+
     def outputs(self, images: Tensor) -> Any:
         """What the network returns for images in [0, 1], whatever that is."""
         seen = images.detach() if self.opaque else images
@@ -132,6 +143,9 @@ class ImageModel(nn.Module):
         if self.examined:
             return
         self.examined = True
+        if len(images) < FEW:  # the outputs of one image always sum to a constant
+            noise = torch.rand(FEW, *images.shape[1:], generator=generator(0, "evaluation"), dtype=torch.float32)
+            images = torch.cat([images, noise.to(images.device)])
         with attack_mode(self, "eval"), torch.no_grad():
             outputs = self(images)
         if self.binary and outputs[:, 1].min() >= 0 and outputs[:, 1].max() <= 1:
