@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,14 +59,16 @@ def _levels_of(image: ImageFile, file: Path) -> Tensor:
     if frames > 1 and image.format != "MPO":  # a camera's further frames are previews of the first
         raise DataError(f"{file} has {frames} frames; save the one that counts as an image of its own")
     image.load()
-    ImageOps.exif_transpose(image, in_place=True)
+    with contextlib.suppress(Exception):  # of broken EXIF data what can be read counts
+        ImageOps.exif_transpose(image, in_place=True)
     return pixel_levels(image, str(file))
 
 
 def pixel_levels(image: Image, where: str) -> Tensor:
     """A picture as levels from 0 to 255: 16-bit grey and floats in [0, 1] are brought to the nearest level.
 
-    A palette, CMYK and YCbCr become RGB as PIL converts them. An alpha channel is left out where it hides nothing.
+    A palette, CMYK and YCbCr become RGB as PIL converts them; of colours with 16 bits it keeps the upper 8. An alpha
+    channel is left out where it hides nothing.
 
     Args:
         image: the picture.
