@@ -138,11 +138,13 @@ class ThreatModel:
         Returns:
             (B, C, H, W), in pixel units.
         """
-        start = torch.rand(images.shape, generator=generator, device=generator.device).mul_(2).sub_(1)
+        start = (
+            torch.rand(images.shape, generator=generator, device=generator.device, dtype=torch.float32).mul_(2).sub_(1)
+        )
         if self.norm == "l2":
             # A Gaussian direction at radius U^(1/d) is uniform in the ball of dimension d.
-            start = torch.randn(images.shape, generator=generator, device=generator.device)
-            radius = torch.rand(len(images), generator=generator, device=generator.device)
+            start = torch.randn(images.shape, generator=generator, device=generator.device, dtype=torch.float32)
+            radius = torch.rand(len(images), generator=generator, device=generator.device, dtype=torch.float32)
             start = _unit(start) * _per_image(radius ** (1 / images[0].numel()), start)
         return self.project(images, start.mul_(self.epsilon).to(images.device))
 

@@ -148,7 +148,7 @@ def bring_images(
     if gradient and not found.gradient:
         reason = next((one.text for one in found.findings if one.text.startswith(NO_GRADIENT)), NO_GRADIENT)
         raise ModelError(f"{reason}, which this takes; square_attack and diagnose do without")
-    if found is not model:
+    if not found.examined:
         found.read_probabilities(unit[:LOOKED_AT])
         findings += found.findings
     for finding in findings:

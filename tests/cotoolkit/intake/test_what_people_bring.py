@@ -72,6 +72,10 @@ MODELS = {
     "float64 images": lambda m: ({"model": m}, lambda x: x.double()),
     "images that want a gradient": lambda m: ({"model": m}, lambda x: x.clone().requires_grad_()),
     "an ImageModel": lambda m: ({"model": image_model(m, shape=(1, 8, 8))}, None),
+    "an ImageModel of probabilities": lambda m: (
+        {"model": image_model(After(m, lambda z: z.softmax(1)), shape=(1, 8, 8))},
+        None,
+    ),
 }  # fmt: skip
 
 
