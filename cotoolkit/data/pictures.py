@@ -79,7 +79,7 @@ def pixel_levels(image: Image, where: str) -> Tensor:
 
     Raises:
         DataError: some pixels are transparent, so that their colour depends on what is behind them; or the range or the
-            colours are not certain (32-bit whole numbers, floats outside [0, 1], HSV, LAB).
+            colours are not certain (32-bit or signed whole numbers, floats outside [0, 1], HSV, LAB).
     """
     if image.mode.startswith(("I", "F")):
         return torch.from_numpy(_deep_grey(image, where)).unsqueeze(0)
@@ -110,5 +110,7 @@ def _deep_grey(image: Image, where: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
         if (values == image.info.get("transparency")).any():
             raise DataError(f"{where} has transparent pixels; put it on a background of your choice")
     else:
-        raise DataError(f"{where} has whole numbers of 32 bits, whose range is not certain; save it with 8 or 16 bits")
+        raise DataError(
+            f"{where} has whole numbers of 32 bits or with a sign, whose range is not certain; save 8 or 16 bits"
+        )
     return np.rint(values * (255 / top)).astype(np.uint8)
