@@ -181,7 +181,7 @@ def _in_memory(where: str, images: Tensor, labels: Tensor, classes: int | None, 
 def _from_pair(data: Any, bounds: Bounds, where: str = "the pair (images, labels)") -> _Source:
     if len(data) != 2:
         raise DataError(f"the data have {len(data)} parts; give a Dataset of (image, label), or (images, labels)")
-    if any(hasattr(part, "__len__") and len(part) == 0 for part in data):
+    if any(hasattr(part, "__len__") and getattr(part, "ndim", 1) and len(part) == 0 for part in data):
         return _in_memory(where, torch.empty(0), torch.empty(0, dtype=torch.int64), None, bounds)
     images, labels = as_tensors(data[0], data[1], where)
     return _in_memory(where, images, labels, None, bounds)

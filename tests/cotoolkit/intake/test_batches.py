@@ -348,6 +348,9 @@ REFUSED = {
     ),
     "images alone, stacked": (lambda: IMAGES, "but of Tensor; give pairs"),
     "an array alone": (IMAGES.numpy, "but of ndarray; give pairs"),
+    "one number": (lambda: (IMAGES, torch.tensor(3)), "one label for 12 images; give one class number per image"),
+    "one number for a batch": (lambda: (IMAGES, 3), "one label for 12 images"),
+    "a single image with its label": (lambda: (IMAGES[0], 3), "one label for 3 images"),
     "a set": (lambda: {1, 2}, "but of int; give pairs"),
 }
 
