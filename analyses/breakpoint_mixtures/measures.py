@@ -22,9 +22,10 @@ from analyses.breakpoint_mixtures.networks import OTHERS, SeedNetworks, load_net
 from analyses.breakpoint_mixtures.plan import AFTER, BEFORE, OFFSETS, BreakpointPlan, BrokenSeed
 from analyses.breakpoint_mixtures.weight_edits import PROTOCOLS, RANKS, edit_table
 from analyses.core.measurement import Measurement
-from analyses.features import feature_table
-from analyses.mixtures import mixture_table
+from analyses.features.observed import ImageSetting
+from analyses.features.table import compare_features
 from analyses.mixtures.statistics.sensitivity import gains, second_moments
+from analyses.mixtures.table import mixture_table
 from analyses.mixtures.units.hidden_units import units_of
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.config import RunConfig
@@ -102,17 +103,10 @@ def _features(networks: SeedNetworks, points: Points, config: RunConfig, carrier
         return place.offset in (CLOSELY if place.arm == "fgsm" else (BEFORE, AFTER))
 
     references = {networks.clean, networks.robust}
-    return feature_table(
-        {name: model for name, model in networks.models.items() if name in references or closely(name)},
-        points.images,
-        points.labels,
-        clean=networks.clean,
-        robust=networks.robust,
-        epsilon=config.epsilon,
-        directions=carriers,
-        seed=config.seed,
-        box=config.box,
-    )
+    looked = {name: model for name, model in networks.models.items() if name in references or closely(name)}
+    threat = ThreatModel(config.epsilon, "linf", config.box)
+    setting = ImageSetting(points.images, points.labels, threat, carriers, seed=config.seed)
+    return compare_features(looked, setting, clean=networks.clean, robust=networks.robust)
 
 
 def _gains(networks: SeedNetworks, points: Points, seed: int) -> pd.DataFrame:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import pandas as pd
 from torch import nn
@@ -82,6 +82,20 @@ def compare_runs(
     if len({(c.model, c.statistics, c.seed, c.initial, c.input_layer) for c in origins}) == 1:
         start, models = "start", {"start": _start(origins[0], device), **models}
     return Compared(models, start, *roles, config, device)
+
+
+def named_networks(models: Any) -> dict[str, nn.Module]:
+    """Networks by name, as tables of several networks take them.
+
+    Raises:
+        ConfigError: no mapping from names, or none in it.
+    """
+    hint = 'give the networks by name: {"clean": clean, "robust": robust}'
+    if not isinstance(models, Mapping):
+        raise ConfigError(f"models are a {type(models).__name__}; {hint}")
+    if not models or not all(isinstance(name, str) for name in models):
+        raise ConfigError(f"models: {'not all keys are names' if models else 'there are none'}; {hint}")
+    return dict(models)
 
 
 def facts(compared: Compared, seed: int) -> dict[str, str]:

@@ -138,7 +138,7 @@ class StudyRunner:
         todo = [one for one in wanted if self.fresh or not one.path(self.root, self.folder).exists()]
         try:
             pool = self.workers.pool(self.jobs or default_jobs("cpu"))  # whose processes start when work is submitted
-            tasks = [(one, *_task(one)) for one in todo]
+            tasks = [(one, _task(one)) for one in todo]
             with without_script():
                 futures = {
                     pool.submit(_to_disk, task, needs, self.root, self.folder): one for one, task, needs in tasks

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, Unpack
 
+import torch
 from torch import Tensor, nn
 
-from cotoolkit.attacks import gradient as attacks
+from cotoolkit.attacks import fgsm, gradient
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.user_code import describe
+from cotoolkit.intake.door import ImageOptions, ModelOptions, bring, outside_inference
 from cotoolkit.models.modes import attack_mode
 from interventions.projection import feature_share, span_basis
 
@@ -26,8 +29,28 @@ class DirectionShare(NamedTuple):
     null: float
 
 
-def input_gradients(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+def input_gradients(model: nn.Module, images: Any, labels: Any, **options: Unpack[ImageOptions]) -> Tensor:
     """Gradient of each image's cross-entropy with respect to the image, in evaluation mode.
+
+    Args:
+        model: anybody's, see `intake.preparation.image_model`.
+        images: (B, C, H, W), tensor or array.
+        labels: (B,), whole numbers of any type.
+        options: how the model takes its images.
+
+    Returns:
+        (B, C, H, W), per unit of the images as they were given, on the model's device.
+
+    Raises:
+        ConfigError, DataError, ModelError: what cannot be measured.
+    """
+    with outside_inference():
+        brought = bring(model, images, labels, **options)
+        return loss_gradients(brought.model, brought.images, brought.labels) / brought.scale
+
+
+def loss_gradients(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    """As `input_gradients`, of what needs no check.
 
     Args:
         model: maps images to logits.
@@ -39,23 +62,44 @@ def input_gradients(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     """
     device = device_of(model)
     with attack_mode(model, "eval"):
-        return attacks.input_gradient(model, images.to(device), labels.to(device)).gradient.detach()
+        return gradient.input_gradient(model, images.to(device), labels.to(device)).gradient.detach()
 
 
-def fgsm_perturbations(model: nn.Module, images: Tensor, labels: Tensor, threat: ThreatModel) -> Tensor:
+def fgsm_perturbations(
+    model: nn.Module, images: Any, labels: Any, threat: ThreatModel, **options: Unpack[ModelOptions]
+) -> Tensor:
     """What FGSM adds to each image, in evaluation mode.
 
     Args:
-        model: maps images to logits.
-        images: (B, C, H, W).
-        labels: (B,).
-        threat: radius, norm and box.
+        model: anybody's, see `intake.preparation.image_model`.
+        images: (B, C, H, W), tensor or array.
+        labels: (B,), whole numbers of any type.
+        threat: radius, norm and box; with the box "none" images may leave their bounds.
+        options: how the model takes its images.
 
     Returns:
-        (B, C, H, W), in the images' units, on the model's device.
+        (B, C, H, W), in the units of the images that were given, on the model's device.
+
+    Raises:
+        ConfigError, DataError, ModelError: what cannot be measured.
     """
-    device = device_of(model)
-    return attacks.fgsm(model, images.to(device), labels.to(device), threat, bn_mode="eval").delta
+    return fgsm(model, images, labels, threat, bn_mode="eval", **options).delta
+
+
+def direction_tensor(directions: Any) -> Tensor:
+    """Directions of any kind, (n, C, H, W), as a tensor of floats.
+
+    Raises:
+        ConfigError: no tensor can be made of them, or entries are nan or infinite.
+    """
+    try:
+        tensor = torch.as_tensor(directions)
+    except (TypeError, ValueError, RuntimeError) as failure:
+        raise ConfigError(f"directions must be a tensor or an array ({describe(failure)})") from failure
+    tensor = tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+    if not tensor.isfinite().all():
+        raise ConfigError("directions: some entries are nan or infinite")
+    return tensor.detach().cpu()
 
 
 def direction_share(vectors: Tensor, directions: Tensor) -> DirectionShare:

@@ -1,4 +1,4 @@
-"""Which layers a network runs through, and what they put out."""
+"""Which layers a network runs through, and what they put out. Names are those of the user's own network."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ModelError
+from cotoolkit.intake.model import network_of
 from cotoolkit.models.modes import attack_mode
 
 
@@ -27,11 +28,26 @@ def find_layer(model: nn.Module, name: str) -> nn.Module:
     Raises:
         ModelError: no such module.
     """
-    modules: dict[str, nn.Module] = dict(model.named_modules())
-    if not name or name not in modules:
+    modules = layers_of(model)
+    if not isinstance(name, str) or not name or name not in modules:
         known = ", ".join(other for other, module in modules.items() if other and not list(module.children()))
-        raise ModelError(f"the model has no layer {name!r}; it has: {known or 'none'}")
+        called = repr(name) if isinstance(name, str) else f"{type(name).__name__}: layers go by name"
+        raise ModelError(f"the model has no layer {called}; it has: {known or 'none'}")
     return modules[name]
+
+
+def layers_of(model: nn.Module) -> dict[str, nn.Module]:
+    """All modules by name, the network itself by "".
+
+    Raises:
+        ModelError: the network was compiled by `torch.jit`, whose layers cannot be watched.
+    """
+    network = network_of(model)
+    if any(isinstance(module, torch.jit.ScriptModule) for module in network.modules()):
+        raise ModelError(
+            "the layers of a network scripted or traced by torch.jit cannot be seen; give it as it was before"
+        )
+    return dict(network.named_modules())
 
 
 @contextlib.contextmanager
@@ -56,8 +72,12 @@ def layer_output(model: nn.Module, name: str) -> Iterator[Callable[[], Tensor]]:
         latest[:] = [output.clone() if isinstance(output, Tensor) else output]
 
     def read() -> Tensor:
-        if not latest or not isinstance(latest[0], Tensor):
-            raise ModelError(f"layer {name!r} put out no tensor when the model ran")
+        if not latest:
+            raise ModelError(f"layer {name!r} did not run when the model did")
+        if not isinstance(latest[0], Tensor):
+            raise ModelError(
+                f"layer {name!r} puts out a {type(latest[0]).__name__}, no tensor; name a layer inside or after it"
+            )
         return latest[0]
 
     hook = find_layer(model, name).register_forward_hook(keep)
@@ -83,7 +103,7 @@ def weight_layers(model: nn.Module, image: Tensor) -> list[str]:
         return lambda *_: passed.append(name)
 
     kinds = (nn.Conv2d, nn.Linear)
-    hooks = [m.register_forward_hook(note(name)) for name, m in model.named_modules() if isinstance(m, kinds)]
+    hooks = [m.register_forward_hook(note(name)) for name, m in layers_of(model).items() if isinstance(m, kinds)]
     try:
         with torch.no_grad(), attack_mode(model, "eval"):
             model(image[None].to(device_of(model)))

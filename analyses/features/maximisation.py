@@ -12,7 +12,7 @@ import contextlib
 import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -73,7 +73,7 @@ def activations(model: nn.Module, layer: str, images: Tensor, position: Position
     """
     with torch.no_grad(), attack_mode(model, "eval"), layer_output(model, layer) as output:
         model(images.to(device_of(model)))
-        return _at(output(), position, layer)
+        return _at(output(), position, layer, len(images))
 
 
 def choose_units(
@@ -122,7 +122,7 @@ def maximise(
     Args:
         model: maps images to logits.
         layer: name of a module.
-        units: U indices of its output channels.
+        units: U indices of its output channels; one number for one unit.
         starts: (S, C, H, W).
         radius: of the ball, over all pixels and channels.
         steps: gradient steps, at least 1.
@@ -138,6 +138,7 @@ def maximise(
     """
     if radius <= 0:
         raise ConfigError(f"radius={radius}: the l2 radius must be positive")
+    units = unit_numbers(units)
     starts, start = _batch(model, units, starts, steps)
     ball = ThreatModel(radius, "l2", "box_then_eps" if box else "none")
     delta = torch.zeros_like(start)
@@ -171,7 +172,7 @@ def maximise_from_noise(
     Args:
         model: maps images to logits.
         layer: name of a module.
-        units: U indices of its output channels.
+        units: U indices of its output channels; one number for one unit.
         image: (C, H, W), for its shape.
         starts: S, how many noise images.
         steps: gradient steps.
@@ -189,6 +190,7 @@ def maximise_from_noise(
     """
     generator = torch.Generator().manual_seed(seed)
     noise = (0.5 + 0.05 * torch.randn(starts, *image.shape, generator=generator, dtype=image.dtype)).clamp(0, 1)
+    units = unit_numbers(units)
     noise, start = _batch(model, units, noise, steps)
     images, steepest = start, ThreatModel(step, "l2").steepest
     with _responses(model, layer, units, position) as respond:
@@ -224,6 +226,22 @@ def stability(changes: Tensor) -> Tensor:
     return pairs.abs().reshape(len(changes), -1).mean(1)
 
 
+def unit_numbers(units: Any) -> list[int]:
+    """Indices of units as a list: of a list, tensor or array, or of one number.
+
+    Raises:
+        ConfigError: no whole numbers, such as a mask.
+    """
+    try:
+        numbers = torch.as_tensor(units)
+    except (TypeError, ValueError, RuntimeError) as failure:
+        raise ConfigError(f"units are {units!r}; give their numbers, [0, 3]") from failure
+    if numbers.numel() and (numbers.dtype == torch.bool or numbers.is_floating_point() or numbers.ndim > 1):
+        kind = str(numbers.dtype).removeprefix("torch.")
+        raise ConfigError(f"units are {kind} of shape {tuple(numbers.shape)}; give their numbers, [0, 3]")
+    return [int(number) for number in numbers.reshape(-1)]
+
+
 @contextlib.contextmanager
 def _responses(
     model: nn.Module, layer: str, units: Sequence[int], position: Position
@@ -233,7 +251,7 @@ def _responses(
 
         def respond(images: Tensor) -> Tensor:
             model(images)
-            found = _at(output(), position, layer)
+            found = _at(output(), position, layer, len(images))
             if not all(0 <= unit < found.shape[1] for unit in units):
                 raise ConfigError(f"layer {layer!r} has units 0 to {found.shape[1] - 1}, not all of {list(units)}")
             own = torch.tensor(units, device=found.device).repeat_interleave(len(images) // len(units))
@@ -265,13 +283,15 @@ def _result(images: Tensor, starts: Tensor, gain: Tensor) -> Maximised:
     return Maximised(images.reshape(-1, *starts.shape), starts, gain.reshape(-1, len(starts)))
 
 
-def _at(output: Tensor, position: Position, layer: str) -> Tensor:
+def _at(output: Tensor, position: Position, layer: str, count: int) -> Tensor:
+    """Activations of so many images: of a lone one the layer may have seen two, see `ImageModel.forward`."""
+    if output.dim() not in (2, 3, 4) or (len(output) != count and (len(output), count) != (2, 1)):
+        shapes = "(B, units), (B, tokens, units) or (B, units, H, W)"
+        raise ModelError(f"layer {layer!r} puts out {tuple(output.shape)} for {count} images; units need {shapes}")
+    output = output[:count]
     if output.dim() == 4:
         centre = output[:, :, output.shape[2] // 2, output.shape[3] // 2]
         return centre if position == "centre" else output.mean((2, 3))
     if output.dim() == 3:
         return output[:, output.shape[1] // 2] if position == "centre" else output.mean(1)
-    if output.dim() == 2:
-        return output
-    shapes = "(B, units), (B, tokens, units) or (B, units, H, W)"
-    raise ModelError(f"layer {layer!r} puts out {tuple(output.shape)}; units need {shapes}")
+    return output

@@ -11,9 +11,11 @@ from torch import Tensor, nn
 from analyses.features.attributions.attribution import Method, attribute
 from analyses.features.attributions.faithfulness import Curves, deletion_insertion
 from analyses.features.filters import first_filters
-from analyses.features.gradients import fgsm_perturbations, input_gradients
+from analyses.features.gradients import loss_gradients
 from analyses.features.maximisation import Maximised, activations, maximise
+from cotoolkit.attacks import gradient
 from cotoolkit.attacks.threat_model import ThreatModel
+from cotoolkit.core.device import device_of
 
 METHODS: dict[Method, str] = {
     "integrated_gradients": "integrated gradients",
@@ -52,18 +54,20 @@ class ImageSetting:
     Attributes:
         images: (B, C, H, W).
         labels: (B,).
-        threat: the threat model of FGSM.
+        threat: the threat model of FGSM; with the box "none" maximisation leaves [0, 1], too.
         directions: (n, C, H, W), whose span is compared with gradients and perturbations, if any.
         effort: how much is computed.
-        seed: of gradient SHAP and of the randomised layer.
+        seed: of gradient SHAP, of the randomised layer, and of the bootstrap.
+        radius: l2 radius of maximisation; None means `default_radius`.
     """
 
     images: Tensor
     labels: Tensor
     threat: ThreatModel
-    directions: Tensor | None
-    effort: Effort
-    seed: int
+    directions: Tensor | None = None
+    effort: Effort = DEFAULT_EFFORT
+    seed: int = 0
+    radius: float | None = None
 
 
 @dataclass(frozen=True)
@@ -81,12 +85,13 @@ class ObservedNetwork:
     @cached_property
     def gradients(self) -> Tensor:
         """(B, C, H, W), of the loss with respect to each image."""
-        return input_gradients(self.model, self.setting.images, self.setting.labels).cpu()
+        return loss_gradients(self.model, self.setting.images, self.setting.labels).cpu()
 
     @cached_property
     def perturbations(self) -> Tensor:
         """(B, C, H, W), of FGSM."""
-        return fgsm_perturbations(self.model, self.setting.images, self.setting.labels, self.setting.threat).cpu()
+        images, labels = (tensor.to(device_of(self.model)) for tensor in (self.setting.images, self.setting.labels))
+        return gradient.fgsm(self.model, images, labels, self.setting.threat, bn_mode="eval").delta.cpu()
 
     @cached_property
     def attributions(self) -> dict[Method, Tensor]:

@@ -16,9 +16,10 @@ from analyses.features.attributions.integrated_gradients import integrated_gradi
 from analyses.features.filters import first_filters
 from analyses.features.layers import hidden_layers
 from analyses.features.maximisation import choose_units, default_radius, maximise
-from analyses.features.observed import METHODS
-from analyses.features.table import classified_correctly, feature_table
+from analyses.features.observed import METHODS, ImageSetting
+from analyses.features.table import all_correct, compare_features
 from analyses.features.table_statistics import STATISTICS
+from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.pages import Report, Section
 from cotoolkit.runs.checkpoints import evaluation_points
 
@@ -52,18 +53,10 @@ def features_report(compared: Compared, points: int = 100, seed: int = 0) -> Rep
     """
     data = evaluation_points(compared.config, compared.device).first(points)
     trained = {name: model for name, model in compared.models.items() if name != compared.start}
-    right = classified_correctly(trained, data.images, data.labels)
+    right = all_correct(trained, data.images, data.labels)
     images, labels = (data.images[right], data.labels[right]) if right.sum() >= 10 else (data.images, data.labels)
-    table = feature_table(
-        compared.models,
-        images,
-        labels,
-        clean=compared.clean,
-        robust=compared.robust,
-        epsilon=compared.config.epsilon,
-        box=compared.config.box,
-        seed=seed,
-    )
+    setting = ImageSetting(images, labels, ThreatModel(compared.config.epsilon, "linf", compared.config.box), seed=seed)
+    table = compare_features(compared.models, setting, clean=compared.clean, robust=compared.robust)
     pair = {"clean": compared.models[compared.clean], "robust": compared.models[compared.robust]}
     box = compared.config.box != "none"
     sections = [

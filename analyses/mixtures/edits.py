@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from numbers import Integral
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +23,9 @@ from analyses.mixtures.statistics.directions import coefficients
 from analyses.mixtures.units.hidden_units import check_same_layers, units_of, with_units
 from cotoolkit.core.errors import ConfigError, ModelError
 from cotoolkit.models.modes import attack_mode
+
+LENGTH_SLACK = 1e-2
+"""How far from 1 the length of a direction may be, as half precision rounds."""
 
 
 def remove_direction(
@@ -37,8 +42,9 @@ def remove_direction(
     Returns:
         The edited copy.
     """
-    rows = _rows(model)
-    changed = {name: _get(rows, name) - share * torch.outer(rows[name] @ u, u) for name, u in directions.items()}
+    rows, changed = _rows(model), {}
+    for name, u in _directions(directions, rows).items():
+        changed[name] = rows[name] - share * torch.outer(rows[name] @ u, u)
     return _edited(model, changed, images)
 
 
@@ -58,7 +64,7 @@ def put_back_mean(
     """
     rows, source = _same_rows(model, mixed)
     changed = {}
-    for name, u in directions.items():
+    for name, u in _directions(directions, rows).items():
         amount = coefficients(_get(source, name), u).mean()
         changed[name] = rows[name] + amount * torch.outer(rows[name].norm(dim=1), u)
     return _edited(model, changed, images)
@@ -85,10 +91,11 @@ def put_back_parts(
     """
     rows, source = _same_rows(model, mixed)
     changed = {}
-    for name in layers:
+    along = _directions(layers, rows) if isinstance(layers, Mapping) else {}
+    for name in along or _names(layers):
         part = split_by_reference(_get(source, name), rows[name]).rest
-        if isinstance(layers, Mapping):
-            part = torch.outer(part @ layers[name], layers[name])
+        if name in along:
+            part = torch.outer(part @ along[name], along[name])
         changed[name] = rows[name] + part
     return _edited(model, changed, images)
 
@@ -113,11 +120,11 @@ def graft(
     Raises:
         ConfigError: a rank below 1.
     """
-    if rank < 1:
-        raise ConfigError(f"rank={rank}: a graft has at least rank 1")
+    if isinstance(rank, bool) or not isinstance(rank, Integral) or rank < 1:
+        raise ConfigError(f"rank={rank!r}: a graft has at least rank 1, a whole number")
     rows, target = _same_rows(clean, robust)
     changed = {}
-    for name in rows if layers is None else layers:
+    for name in rows if layers is None else _names(layers):
         left, values, right = torch.linalg.svd(_get(target, name) - rows[name], full_matrices=False)
         changed[name] = rows[name] + (left[:, :rank] * values[:rank]) @ right[:rank]
     return _edited(clean, changed, images)
@@ -212,8 +219,30 @@ def _rows(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _same_rows(first: nn.Module, second: nn.Module) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    check_same_layers(units_of(first), units_of(second), ("the network to edit", "the other"))
-    return _rows(first), _rows(second)
+    own, other = units_of(first), units_of(second)
+    check_same_layers(own, other, ("the network to edit", "the other"))
+    rows = {name: units.weight for name, units in own.items()}
+    return rows, {name: units.weight.to(rows[name]) for name, units in other.items()}
+
+
+def _names(layers: Iterable[str]) -> list[str]:
+    return [layers] if isinstance(layers, str) else list(layers)
+
+
+def _directions(directions: Mapping[str, Any], rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A direction of length 1 for each layer, as the layer's units are."""
+    if not isinstance(directions, Mapping):
+        raise ConfigError(f"directions are a {type(directions).__name__}; give one by layer: {{layer: (n_in,)}}")
+    found = {}
+    for name, direction in directions.items():
+        units = _get(rows, name)
+        u = torch.as_tensor(direction).detach().to(units)
+        if u.shape != units.shape[1:]:
+            raise ConfigError(f"layer {name}: a direction has shape ({units.shape[1]},), not {tuple(u.shape)}")
+        if not abs(float(u.norm()) - 1) < LENGTH_SLACK:  # nan, too
+            raise ConfigError(f"layer {name}: the direction has length {float(u.norm()):.4g}; give one of length 1")
+        found[name] = u
+    return found
 
 
 def _get(rows: Mapping[str, Tensor], name: str) -> Tensor:

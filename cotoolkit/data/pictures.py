@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,14 +59,16 @@ def _levels_of(image: ImageFile, file: Path) -> Tensor:
     if frames > 1 and image.format != "MPO":  # a camera's further frames are previews of the first
         raise DataError(f"{file} has {frames} frames; save the one that counts as an image of its own")
     image.load()
-    ImageOps.exif_transpose(image, in_place=True)
+    with contextlib.suppress(Exception):  # of broken EXIF data what can be read counts
+        ImageOps.exif_transpose(image, in_place=True)
     return pixel_levels(image, str(file))
 
 
 def pixel_levels(image: Image, where: str) -> Tensor:
     """A picture as levels from 0 to 255: 16-bit grey and floats in [0, 1] are brought to the nearest level.
 
-    A palette, CMYK and YCbCr become RGB as PIL converts them. An alpha channel is left out where it hides nothing.
+    A palette, CMYK and YCbCr become RGB as PIL converts them; of colours with 16 bits it keeps the upper 8. An alpha
+    channel is left out where it hides nothing.
 
     Args:
         image: the picture.
@@ -76,7 +79,7 @@ def pixel_levels(image: Image, where: str) -> Tensor:
 
     Raises:
         DataError: some pixels are transparent, so that their colour depends on what is behind them; or the range or the
-            colours are not certain (32-bit whole numbers, floats outside [0, 1], HSV, LAB).
+            colours are not certain (32-bit or signed whole numbers, floats outside [0, 1], HSV, LAB).
     """
     if image.mode.startswith(("I", "F")):
         return torch.from_numpy(_deep_grey(image, where)).unsqueeze(0)
@@ -107,5 +110,7 @@ def _deep_grey(image: Image, where: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
         if (values == image.info.get("transparency")).any():
             raise DataError(f"{where} has transparent pixels; put it on a background of your choice")
     else:
-        raise DataError(f"{where} has whole numbers of 32 bits, whose range is not certain; save it with 8 or 16 bits")
+        raise DataError(
+            f"{where} has whole numbers of 32 bits or with a sign, whose range is not certain; save 8 or 16 bits"
+        )
     return np.rint(values * (255 / top)).astype(np.uint8)

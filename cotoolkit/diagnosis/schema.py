@@ -16,7 +16,7 @@ from cotoolkit.core.errors import DataError
 from cotoolkit.diagnosis.budget import Budget
 from cotoolkit.diagnosis.measurements import Mean, Measurements, Rate, SchemaPart
 from cotoolkit.intake.findings import Finding
-from cotoolkit.intake.probability_outputs import LinkName
+from cotoolkit.intake.outputs.probabilities import LinkName
 
 SCHEMA_VERSION = 2
 """Raised whenever a field changes its name or its meaning."""

@@ -46,6 +46,24 @@ class ModelOptions(TypedDict, total=False):
     binary: bool
 
 
+class ImageOptions(ModelOptions, total=False):
+    """As `ModelOptions`, for functions that set no threat model, which would say whether images stay in their bounds.
+
+    Attributes:
+        leave: images may leave their bounds, as data with an injected feature do.
+    """
+
+    leave: bool
+
+
+class BroughtImages(NamedTuple):
+    """A model and images that came through the door; the attributes are those of `Brought`."""
+
+    model: ImageModel
+    images: Tensor
+    scale: Tensor | float
+
+
 class Brought(NamedTuple):
     """What came through the door.
 
@@ -92,6 +110,33 @@ def bring(
         DataError: images or labels that cannot be measured on.
         ModelError: a model that cannot be measured.
     """
+    brought = bring_images(model, images, leave=leave, gradient=gradient, **options)
+    count, classes = len(brought.images), brought.model.classes
+    numbers = class_numbers(labels, count, "the labels", classes)
+    numbers = numbers.clone() if numbers.is_inference() else numbers
+    return Brought(brought.model, brought.images, numbers.to(brought.images.device), brought.scale)
+
+
+def bring_images(
+    model: nn.Module, images: Any, *, leave: bool = False, gradient: bool = True, **options: Any
+) -> BroughtImages:
+    """As `bring`, where no labels are needed.
+
+    Args:
+        model: see `image_model`; one that comes from it is not probed again.
+        images: as for `bring`.
+        leave: images may leave their bounds.
+        gradient: that of the images is needed.
+        options: `ModelOptions`.
+
+    Returns:
+        The model and images.
+
+    Raises:
+        ConfigError: options that make no sense.
+        DataError: images that cannot be measured on.
+        ModelError: a model that cannot be measured.
+    """
     if isinstance(model, ImageModel):
         options = _stated(model, options)
     bounds = check_bounds(options.get("bounds", (0.0, 1.0)))
@@ -100,18 +145,16 @@ def bring(
     found = image_model(model, shape=(channels, height, width), **options)
     device = device_of(found.network)
     unit = unit.to(device)
-    numbers = class_numbers(labels, len(unit), "the labels", found.classes)
-    numbers = numbers.clone() if numbers.is_inference() else numbers
     if gradient and not found.gradient:
         reason = next((one.text for one in found.findings if one.text.startswith(NO_GRADIENT)), NO_GRADIENT)
-        raise ModelError(f"{reason}; attack without gradients (square_attack), or see what diagnose says")
-    if found is not model:
+        raise ModelError(f"{reason}, which this takes; square_attack and diagnose do without")
+    if not found.examined:
         found.read_probabilities(unit[:LOOKED_AT])
         findings += found.findings
     for finding in findings:
         log.log(logging.WARNING if finding.kind == "warning" else logging.INFO, "%s", finding.text)
     scale = scale.to(device) if isinstance(scale, Tensor) else scale
-    return Brought(found, unit, numbers.to(device), scale)
+    return BroughtImages(found, unit, scale)
 
 
 def _stated(model: ImageModel, options: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -10,13 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from cotoolkit.core.device import device_of
+from cotoolkit.core.seeding import generator
 from cotoolkit.intake.checkpointing import without_reentry
 from cotoolkit.intake.findings import Finding, warning
 from cotoolkit.intake.normalisation import Bounds
-from cotoolkit.intake.outputs import logits_in, two_logits
-from cotoolkit.intake.probability_outputs import Link, link_of, recovered
+from cotoolkit.intake.outputs.logits import logits_in, two_logits
+from cotoolkit.intake.outputs.probabilities import Link, link_of, recovered
 from cotoolkit.intake.wrappers import Autocast, is_compiled
 from cotoolkit.models.modes import attack_mode
+
+FEW = 8
+"""Images below which random ones are looked at, too, to tell probabilities by."""
 
 Forward = Callable[[nn.Module, Tensor], Any]
 """How a network is called, where that is not `network(images)`: `lambda network, images: network(images)[0]`."""
@@ -36,6 +41,7 @@ class ImageModel(nn.Module):
         binary: the network returns one number per image, for two classes.
         probability: that number is the probability of class 1, not its logit.
         link: takes probabilities back to logits.
+        examined: its outputs have been looked at, to decide on the two.
         gradient: of the images exists; otherwise it is taken as zero.
         opaque: the network fails on images that ask for a gradient, and never sees one.
         reentrant: it checkpoints in the way that attacks cannot differentiate through; it is made to in the other.
@@ -62,7 +68,7 @@ class ImageModel(nn.Module):
         self.bounds = bounds
         self.register_buffer("mean", mean)
         self.register_buffer("std", std)
-        self.binary = self.probability = self.reentrant = self.opaque = False
+        self.binary = self.probability = self.examined = self.reentrant = self.opaque = False
         self.gradient = True
         self.classes = 2
         self.link = Link("identity")
@@ -82,6 +88,12 @@ class ImageModel(nn.Module):
         if not self.gradient:
             logits = logits.detach() + 0 * images.flatten(1).sum(1, keepdim=True)
         return logits[: len(images)]
+
+    def as_returned(self) -> ImageModel:
+        """The same without a link: where the network returns probabilities, so does this."""
+        plain = copy.copy(self)
+        plain.link = Link("identity")
+        return plain
 
     def outputs(self, images: Tensor) -> Any:
         """What the network returns for images in [0, 1], whatever that is."""
@@ -122,12 +134,18 @@ class ImageModel(nn.Module):
         return width if self.std is None else width / self.std
 
     def read_probabilities(self, images: Tensor, *, certain: bool = False) -> None:
-        """Look at the outputs for some images, and take probabilities back to logits from now on.
+        """Look at the outputs for some images, the first time, and take probabilities back to logits from now on.
 
         Args:
             images: (N, C, H, W) in [0, 1], on the model's device.
             certain: only where outputs sum to a constant, as those of a softmax do at any weights.
         """
+        if self.examined:
+            return
+        self.examined = True
+        if len(images) < FEW:  # the outputs of one image always sum to a constant
+            noise = torch.rand(FEW, *images.shape[1:], generator=generator(0, "evaluation"), dtype=torch.float32)
+            images = torch.cat([images, noise.to(images.device)])
         with attack_mode(self, "eval"), torch.no_grad():
             outputs = self(images)
         if self.binary and outputs[:, 1].min() >= 0 and outputs[:, 1].max() <= 1:
@@ -142,3 +160,8 @@ class ImageModel(nn.Module):
         if link.name == "log" or not certain:
             self.link = link
             self.findings += findings
+
+
+def network_of(model: nn.Module) -> nn.Module:
+    """The user's own network, or the float32 copy of it, whose modules have the names that the user knows."""
+    return model.network if isinstance(model, ImageModel) else model

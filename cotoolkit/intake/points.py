@@ -52,7 +52,13 @@ class _Source(NamedTuple):
 
 
 def points_of(
-    data: Any, *, points: int | None = None, seed: int = 0, bounds: Bounds = (0.0, 1.0), download: bool = False
+    data: Any,
+    *,
+    points: int | None = None,
+    seed: int = 0,
+    bounds: Bounds = (0.0, 1.0),
+    download: bool = False,
+    leave: bool = False,
 ) -> Points:
     """Images in [0, 1], in an order that the seed decides, and their labels.
 
@@ -71,6 +77,7 @@ def points_of(
         seed: of the choice.
         bounds: least and greatest value of a pixel; they are mapped to 0 and 1.
         download: fetch a data set by name where it is missing.
+        leave: images may leave the bounds.
 
     Returns:
         The points: images (N, C, H, W) float32, labels (N,), and the number of classes.
@@ -98,7 +105,7 @@ def points_of(
                 labels = source.labels(False)
                 images, picked = source.pick(stratified(labels, points, draws))
     _check_labels(source, labels)
-    unit = in_unit(images, source.where, source.bounds)
+    unit = in_unit(images, source.where, source.bounds, leave=leave)
     order = torch.randperm(len(picked), generator=draws)
     classes = source.classes if source.classes is not None else int(labels.max()) + 1
     return Points(unit[order], picked[order], classes)
@@ -174,7 +181,7 @@ def _in_memory(where: str, images: Tensor, labels: Tensor, classes: int | None, 
 def _from_pair(data: Any, bounds: Bounds, where: str = "the pair (images, labels)") -> _Source:
     if len(data) != 2:
         raise DataError(f"the data have {len(data)} parts; give a Dataset of (image, label), or (images, labels)")
-    if any(hasattr(part, "__len__") and len(part) == 0 for part in data):
+    if any(hasattr(part, "__len__") and getattr(part, "ndim", 1) and len(part) == 0 for part in data):
         return _in_memory(where, torch.empty(0), torch.empty(0, dtype=torch.int64), None, bounds)
     images, labels = as_tensors(data[0], data[1], where)
     return _in_memory(where, images, labels, None, bounds)

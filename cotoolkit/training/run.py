@@ -65,7 +65,7 @@ def run(
                 return folder
             if hasattr(sys, "ps1") or sys.flags.interactive:
                 raise ConfigError(
-                    f"devices={devices}: a notebook or a prompt cannot start processes that share batches; write a script"
+                    f"devices={devices}: processes that share batches start from a script only, not from a notebook"
                 )
             del trainer  # it has shown that the configuration can be trained; each process makes its own
             from lightning_fabric import Fabric

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 
 from analyses.features.attributions.agreement import map_rank_correlation
 from analyses.features.attributions.attribution import Method, attribute
@@ -14,6 +16,7 @@ from analyses.features.layers import find_layer, weight_layers
 from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ConfigError, ModelError
 from cotoolkit.core.seeding import fork_global_rng
+from cotoolkit.intake.preparation import copied
 from cotoolkit.models.modes import attack_mode
 
 
@@ -50,14 +53,14 @@ def randomised_correlation(
     Raises:
         ModelError: the model has no convolution and no linear layer.
     """
-    other = copy.deepcopy(model)
+    other = copied(model, "its last layer is drawn anew")
     names = weight_layers(other, images[0])
     if not names:
         raise ModelError("the model has no convolution and no linear layer to draw anew")
     with fork_global_rng(seed, "init"):
         layer = find_layer(other, names[-1])
         assert isinstance(layer, nn.Conv2d | nn.Linear)  # `weight_layers` names no others
-        layer.reset_parameters()
+        _draw_anew(layer)
     first, second = (attribute(network, images, targets, method, seed=seed) for network in (model, other))
     return map_rank_correlation(first, second)
 
@@ -93,6 +96,17 @@ def deletion_insertion(model: nn.Module, images: Tensor, targets: Tensor, maps: 
         deleted.append(_probability(model, torch.where(first, empty, images), targets))
         inserted.append(_probability(model, torch.where(first, images, empty), targets))
     return Curves(*(torch.trapezoid(torch.stack(curve), dx=1 / steps, dim=0) for curve in (deleted, inserted)))
+
+
+def _draw_anew(layer: nn.Conv2d | nn.Linear) -> None:
+    """Its initialiser sets `weight`, which may be computed from other parameters: from now on it is a parameter."""
+    if is_parametrized(layer, "weight"):
+        remove_parametrizations(layer, "weight")
+    for key, hook in list(layer._forward_pre_hooks.items()):
+        if isinstance(hook, WeightNorm | SpectralNorm):
+            hook.remove(layer)
+            del layer._forward_pre_hooks[key]
+    layer.reset_parameters()
 
 
 def _forward(model: nn.Module, images: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torchvision.transforms.functional import gaussian_blur
 
 from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ConfigError
+from cotoolkit.intake.model import ImageModel
 from cotoolkit.models.modes import attack_mode
 
 Baseline = Literal["zero", "blurred"]
@@ -65,6 +66,7 @@ def integrated_gradients(
     """
     if steps < 1:
         raise ConfigError(f"steps={steps}: an attribution takes at least 1 step")
+    model = explained(model)
     images, targets = images.detach().to(device_of(model)), targets.to(device_of(model))
     start, expected = baseline_images(images, baseline), _difference(model, images, targets, baseline)
     scale = expected.abs().mean()
@@ -104,6 +106,11 @@ def completeness_gap(
     return gap / expected.abs().mean()
 
 
+def explained(model: nn.Module) -> nn.Module:
+    """What attributions explain: what a network returns, be it logits or probabilities."""
+    return model.as_returned() if isinstance(model, ImageModel) else model
+
+
 def baseline_images(images: Tensor, kind: Baseline) -> Tensor:
     """The baseline of each image, of the same shape.
 
@@ -133,6 +140,6 @@ def _quadrature(model: nn.Module, images: Tensor, start: Tensor, targets: Tensor
 
 def _difference(model: nn.Module, images: Tensor, targets: Tensor, baseline: Baseline) -> Tensor:
     with torch.no_grad(), attack_mode(model, "eval"):
-        logits = [model(points).double() for points in (images, baseline_images(images, baseline))]
+        logits = [explained(model)(points).double() for points in (images, baseline_images(images, baseline))]
     difference: Tensor = logits[0] - logits[1]
     return difference.gather(1, targets[:, None])[:, 0]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from analyses.mixtures.units.hidden_units import LayerUnits, units_of
 from analyses.mixtures.units.layer_inputs import layer_inputs
+from analyses.mixtures.units.tracing import batches
 from cotoolkit.core.errors import ConfigError
 
 
@@ -36,7 +37,7 @@ def second_moments(model: nn.Module, images: Tensor, perturbed: Tensor, *, batch
     device = next(model.parameters()).device
     totals: dict[str, Tensor] = {}
     counts: dict[str, int] = {}
-    for clean, changed in zip(images.split(batch_size), perturbed.split(batch_size), strict=True):
+    for clean, changed in zip(*(batches(part, batch_size) for part in (images, perturbed)), strict=True):
         before = layer_inputs(model, clean.to(device))
         after = layer_inputs(model, changed.to(device))
         for name, vectors in after.items():
@@ -60,7 +61,12 @@ def gain(units: Tensor, moment: Tensor) -> float:
     Returns:
         In [0, n_in]: 1 for a layer that does not see directions, 0 where all units are orthogonal to the change, n_in
         where all point along a change that has one direction. nan where nothing changed.
+
+    Raises:
+        ConfigError: shapes that do not belong together.
     """
+    if moment.ndim != 3 or len(moment) == 0 or len(units) % len(moment) or units.shape[1:] != moment.shape[1:2]:
+        raise ConfigError(f"units of shape {_shape(units)} have no second moment of shape {_shape(moment)}")
     groups, n_in, _ = moment.shape
     rows = units.to(moment).unflatten(0, (groups, -1))
     lengths = rows.square().sum(-1)

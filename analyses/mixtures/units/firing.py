@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.hooks import RemovableHandle
 
 from analyses.mixtures.units.hidden_units import LayerUnits
-from analyses.mixtures.units.tracing import Conv, Returned, ReturningLayer, hooked
+from analyses.mixtures.units.tracing import Conv, Returned, ReturningLayer, batches, hooked
 
 SILENT = 1e-3
 """A unit that fires on fewer positions than this is dead [M]."""
@@ -72,7 +72,7 @@ def firing_rates(model: nn.Module, images: Tensor, *, batch_size: int = 500) -> 
 
     device = next(model.parameters()).device
     with hooked(model, hook):
-        for batch in images.split(batch_size):
+        for batch in batches(images, batch_size):
             returned.clear()
             model(batch.to(device))
     return {name: total / counts[name] for name, total in fired.items()}

@@ -5,7 +5,6 @@ A unit is one output of a layer, a row of its weight matrix. All other modules o
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -13,10 +12,14 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 from torch.utils.hooks import RemovableHandle
 
 from analyses.mixtures.units.tracing import Conv, Returned, ReturningLayer, hooked
 from cotoolkit.core.errors import ModelError
+from cotoolkit.intake.model import network_of
+from cotoolkit.intake.preparation import copied
 
 Kind = Literal["linear", "conv", "grouped", "depthwise", "query", "key", "value", "out"]
 
@@ -83,7 +86,7 @@ def with_units(model: nn.Module, weights: Mapping[str, Tensor]) -> nn.Module:
             own: computed from other parameters (weight_norm, spectral_norm, pruning) or tied to another layer's.
     """
     _check_own_weights(model, weights)
-    changed = copy.deepcopy(model)
+    changed = copied(model, "an edit leaves it as it is")
     slots = {name: weight for name, _, weight in _weights(changed)}
     with torch.no_grad():
         for name, rows in weights.items():
@@ -187,17 +190,32 @@ def _check_own_weights(model: nn.Module, names: Iterable[str]) -> None:
 def _weights(model: nn.Module) -> Iterator[tuple[str, Kind, Tensor]]:
     """Name, kind and the parameter itself, or a view of it, of every layer."""
     outs: set[nn.Module] = set()
-    for name, module in model.named_modules():
+    for name, module in network_of(model).named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            raise ModelError(
+                "the layers of a network scripted or traced by torch.jit cannot be seen; give it as it was before"
+            )
         if isinstance(module, nn.MultiheadAttention):
             yield from _attention(name, module)
             outs.add(module.out_proj)
         elif isinstance(module, nn.Linear):
-            yield name or "model", "out" if module in outs else "linear", module.weight
+            yield name or "model", "out" if module in outs else "linear", _weight(module)
         elif isinstance(module, Conv):
             kind: Kind = "conv"
             if module.groups > 1:
                 kind = "depthwise" if module.groups == module.in_channels else "grouped"
-            yield name or "model", kind, module.weight
+            yield name or "model", kind, _weight(module)
+
+
+def _weight(module: nn.Linear | Conv) -> Tensor:
+    """Where `weight_norm` or `spectral_norm` of before parametrisations compute it, what the next pass will see."""
+    for hook in module._forward_pre_hooks.values():
+        if isinstance(hook, WeightNorm):
+            weight: Tensor = hook.compute_weight(module)
+            return weight
+        if isinstance(hook, SpectralNorm):
+            return hook.compute_weight(module, do_power_iteration=False)
+    return module.weight
 
 
 def _attention(name: str, module: nn.MultiheadAttention) -> Iterator[tuple[str, Kind, Tensor]]:

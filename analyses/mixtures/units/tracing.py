@@ -10,9 +10,26 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from cotoolkit.intake.model import network_of
 from cotoolkit.models.modes import attack_mode
 
 Conv = nn.Conv1d | nn.Conv2d | nn.Conv3d
+
+
+def batches(images: Tensor, size: int) -> list[Tensor]:
+    """Images in batches of so many; a lone last one, which `ImageModel` sends through twice, joins those before it.
+
+    Args:
+        images: (B, ...).
+        size: of a batch.
+
+    Returns:
+        The batches.
+    """
+    parts = list(images.split(size))
+    if len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [torch.cat(parts[-2:])]
+    return parts
 
 
 class ReturningLayer(NamedTuple):
@@ -77,7 +94,7 @@ def hooked(model: nn.Module, hook: Callable[[str, nn.Module], RemovableHandle | 
     """
     handles: list[RemovableHandle] = []
     try:
-        for name, module in model.named_modules():
+        for name, module in network_of(model).named_modules():
             if (handle := hook(name, module)) is not None:
                 handles.append(handle)
         with attack_mode(model, "eval"), torch.no_grad():

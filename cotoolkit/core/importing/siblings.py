@@ -92,15 +92,7 @@ class Siblings(MetaPathFinder):
         if package == PACKAGE and name in self.names:
             self.claim([name])
             return None if find_spec(inner) is None else ModuleSpec(fullname, _SameModule(inner))
-        if fullname not in self.names:
-            return None
-        own = PathFinder.find_spec(fullname, self._beside)
-        if fullname not in self.claimed:
-            found = PathFinder.find_spec(fullname)
-            if not _same(found, own):
-                return None
-            self.claim([fullname])
-        return own
+        return PathFinder.find_spec(fullname, self._beside) if fullname in self.claimed else None
 
 
 class _SameModule(Loader):

@@ -40,8 +40,13 @@ class WorkerImports(NamedTuple):
         """For work that needs these modules; those of this project are found without.
 
         Raises:
-            ConfigError: the script is needed, and is no file.
+            ConfigError: the script is needed, and is no file; or this process is a worker that is importing it.
         """
+        if _importing:
+            raise ConfigError(
+                "the script defines a part of the run, so each worker process imports it, and it would start workers "
+                'again: put what it runs under `if __name__ == "__main__":`'
+            )
         ours = {PACKAGE, *SIBLINGS.names}
         others = {module for module in modules if module.partition(".")[0] not in ours}
         script = _script() if MAIN in others else {}
@@ -73,16 +78,7 @@ def _script() -> dict[str, str]:
 
 @contextlib.contextmanager
 def without_script() -> Iterator[None]:
-    """Processes that are started inside do not import the user's script.
-
-    Raises:
-        ConfigError: this process is a worker itself, and only imports the script.
-    """
-    if _importing:
-        raise ConfigError(
-            "the script defines a part of the run, so each worker process imports it, and it would start workers again:"
-            ' put what it runs under `if __name__ == "__main__":`'
-        )
+    """Processes that are started inside do not import the user's script."""
     script = sys.modules[MAIN]
     sys.modules[MAIN] = ModuleType(MAIN)
     try:

@@ -62,6 +62,6 @@ def test_models_without_first_filters_are_refused():
 
 def test_a_layer_that_does_not_run_is_named():
     model = Crossed()
-    with layer_output(model, "last") as output, pytest.raises(ModelError, match="'last' put out no tensor"):
+    with layer_output(model, "last") as output, pytest.raises(ModelError, match="'last' did not run"):
         output()
     assert not model.last._forward_hooks

@@ -138,6 +138,29 @@ def test_a_picture_is_turned_as_the_camera_was(tmp_path, kind, orientation):
     assert np.abs(levels.astype(int) - upright).mean() < 2
 
 
+def test_of_broken_exif_data_the_orientation_counts(tmp_path):
+    tags = struct.pack("<HHHIIHHII", 2, 0x0112, 3, 1, 6, 0x011A, 1, 4, 0x41414141)  # a resolution that is not there
+    exif = b"Exif\0\0II*\0" + struct.pack("<I", 8) + tags + bytes(4)
+    (tmp_path / "a.jpg").write_bytes(saved(Image.fromarray(COLOURS), "JPEG", exif=exif))
+    assert read_picture(tmp_path / "a.jpg").shape == (3, 32, 8)
+
+
+def test_a_camera_s_picture_with_a_preview_is_the_picture(tmp_path):
+    pictures = [Image.new("RGB", (32, 16), (200, 100, 40)), Image.new("RGB", (8, 4))]
+    pictures[0].save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=pictures[1:])
+    levels = read_picture(tmp_path / "a.jpg")
+    assert levels.shape == (3, 16, 32)
+    assert levels.float().mean((1, 2)).tolist() == pytest.approx([200, 100, 40], abs=3)
+
+
+def test_colours_with_16_bits_keep_their_upper_8(tmp_path):
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in COLOURS.astype(np.uint16) * 257)
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 32, 8, 16, 2, 0, 0, 0))
+    body = header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+    assert torch.equal(read_picture(tmp_path / "a.png"), COLOUR)
+
+
 def animation(kind):
     frames = [Image.fromarray(COLOURS), Image.fromarray(COLOURS[::-1].copy())]
     return saved(frames[0], kind, save_all=True, append_images=frames[1:])

@@ -250,3 +250,25 @@ def test_bounds_must_ascend(bounds):
 def test_the_number_of_points_must_be_positive():
     with pytest.raises(ConfigError, match="points is 0"):
         points_of((UNIT, LABELS), points=0)
+
+
+FAR = """
+import numpy as np
+def data(train):
+    labels = np.array([3, 7, 10**9])
+    return np.zeros((30, 1, 2, 2), np.uint8), labels[np.arange(30) % 3] if train else labels[np.arange(30) % 2 + 1]
+"""
+
+
+@pytest.mark.parametrize("points", [None, 20])
+def test_own_code_by_name_is_numbered_as_in_training(tmp_path, monkeypatch, caplog, points):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "far_labels.py").write_text(FAR)
+    found = points_of("far_labels:data", points=points)
+    assert torch.bincount(found.labels).tolist() == ([0, 15, 15] if points is None else [0, 10, 10])
+    assert found.classes == 3
+    assert "labels 3, 7, 1000000000 are classes 0, 1, 2" in caplog.text
+
+
+def test_labels_of_a_pair_are_class_numbers_of_the_model():
+    assert points_of((UNIT, LABELS * 3)).labels.unique().tolist() == [0, 3, 6]
