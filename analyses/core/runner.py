@@ -140,9 +140,7 @@ class StudyRunner:
             pool = self.workers.pool(self.jobs or default_jobs("cpu"))  # whose processes start when work is submitted
             tasks = [(one, _task(one)) for one in todo]
             with without_script():
-                futures = {
-                    pool.submit(_to_disk, task, needs, self.root, self.folder): one for one, task, needs in tasks
-                }
+                futures = {pool.submit(_to_disk, *task, self.root, self.folder): one for one, task in tasks}
             for done, future in enumerate(as_completed(futures), start=1):
                 future.result()
                 self.callbacks.on_measured(futures[future].title, done, len(todo))

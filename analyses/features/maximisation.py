@@ -93,7 +93,13 @@ def choose_units(
 
     Returns:
         Unit indices, by falling variance.
+
+    Raises:
+        ConfigError: fewer than two images.
+        ModelError: see `activations`.
     """
+    if len(images) < 2:
+        raise ConfigError("units are chosen by how their activations vary: give at least two images")
     variance = activations(model, layer, images, position).double().var(dim=0)
     order = variance.argsort(descending=True, stable=True).tolist()
     if count >= len(order):

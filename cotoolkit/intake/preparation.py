@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ModelError
@@ -150,8 +150,11 @@ def copied(network: nn.Module, why: str) -> nn.Module:
     Raises:
         ModelError: it cannot be copied.
     """
+    # What a module keeps of a pass has a history and cannot be copied: a former weight_norm's weight, an activation.
+    kept = [value for module in network.modules() for value in vars(module).values() if isinstance(value, Tensor)]
+    known = {id(value): value.detach().clone() for value in kept if not value.is_leaf}
     try:
-        return copy.deepcopy(network)
+        return copy.deepcopy(network, known)
     except Exception as failure:
         raise ModelError(
             f"the model must be copied, because {why}, and it cannot be ({describe(failure)})"
