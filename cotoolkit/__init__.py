@@ -2,13 +2,17 @@
 
     from cotoolkit import RunConfig, Study, run
 
-The names below are imported when they are first used, so that `import cotoolkit` costs nothing.
+The names below are imported when they are first used, so that `import cotoolkit` costs nothing. The packages that stand
+beside this one are `cotoolkit.interventions`, `cotoolkit.analyses` and `cotoolkit.figures`, too.
 """
 
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
+
+from cotoolkit.core.importing.siblings import SIBLINGS
 
 if TYPE_CHECKING:
     from cotoolkit.attacks.threat_model import ThreatModel
@@ -50,8 +54,17 @@ __all__ = [
     "run_table",
 ]
 
+SIBLINGS.install(("interventions", "analyses", "figures"))
+SIBLINGS.claim(["interventions"])  # the engine changes its data with them
+if "IPython" in sys.modules:
+    from cotoolkit.plotting.notebook import show_pictures
+
+    show_pictures()
+
 
 def __getattr__(name: str) -> Any:
+    if name in SIBLINGS.names:
+        return importlib.import_module(f"{__name__}.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

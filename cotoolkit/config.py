@@ -17,13 +17,13 @@ from pydantic import (
     model_validator,
 )
 
-from cotoolkit.attacks.threat_model import Box, Norm, ThreatModel
+from cotoolkit.attacks.threat_model import Box, Norm, ThreatModel, check_reach
 from cotoolkit.core.digest import stamped
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.identity import identity, rounded
-from cotoolkit.core.numbers import NonNegative, Number
+from cotoolkit.core.numbers import NonNegative, Number, Radius
 from cotoolkit.core.registry import UnknownName
-from cotoolkit.core.validation import one_line, unknown_field
+from cotoolkit.core.validation import one_line, refusing_in_one_line, unknown_field
 from cotoolkit.data import DataConfig
 from cotoolkit.evaluation.protocol import named_protocol
 from cotoolkit.methods import FGSM, Method, MethodField
@@ -43,6 +43,7 @@ FORMAT: Literal[3] = 3
 does a changed default; a new field with a default does not."""
 
 
+@refusing_in_one_line
 class Schedule(BaseModel):
     """Learning rate, momentum and radius as functions of progress through training.
 
@@ -95,6 +96,7 @@ class Schedule(BaseModel):
         return 1.0 if epoch >= self.epsilon_warmup else epoch / self.epsilon_warmup
 
 
+@refusing_in_one_line
 class RunConfig(BaseModel):
     """One training run. Radii and strengths are in [0, 1] pixel units; "8/255" is accepted.
 
@@ -110,7 +112,7 @@ class RunConfig(BaseModel):
         input_layer: an intervention inside the model, before its first layer: it acts on clean and adversarial inputs
             alike and gradients pass through it, as the low-pass filter of co_features does.
         method: how a step trains; a name is enough.
-        epsilon: radius of the threat model, for training and evaluation alike.
+        epsilon: radius of the threat model, for training and evaluation alike; at most 1 in linf.
         norm: of the threat model.
         box: order of the clamps to the ball and to [0, 1], see `threat.Box`.
         epochs: passes over the training set; the last incomplete batch of each is left out.
@@ -138,7 +140,7 @@ class RunConfig(BaseModel):
     intervention: InterventionField | None = None
     input_layer: InterventionField | None = None
     method: MethodField = FGSM()
-    epsilon: NonNegative = 8 / 255
+    epsilon: Radius = 8 / 255
     norm: Norm = "linf"
     box: Box = "box_then_eps"
     epochs: Annotated[int, Ge(1)] = 30
@@ -212,6 +214,11 @@ class RunConfig(BaseModel):
     @model_validator(mode="after")
     def _fits_the_method(self) -> RunConfig:
         self.method.check_config(self)
+        return self
+
+    @model_validator(mode="after")
+    def _within_the_range_of_images(self) -> RunConfig:
+        check_reach(self.epsilon, self.norm)
         return self
 
     @model_validator(mode="after")

@@ -7,7 +7,7 @@ finished is not trained again, and a measurement whose weights and protocol have
 
 from __future__ import annotations
 
-import multiprocessing
+import pickle
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -20,8 +20,9 @@ from analyses.core.measurement import Measurement
 from cotoolkit.core.device import Device
 from cotoolkit.core.errors import RunError
 from cotoolkit.core.files import write_atomically
+from cotoolkit.core.importing.workers import MAIN, WorkerImports, without_script
 from cotoolkit.runs.folder import RunFolder
-from cotoolkit.studies.launcher import Outcome, Update, single_worker
+from cotoolkit.studies.launcher import Outcome, Update, worker_pool
 from cotoolkit.studies.study import Study, default_jobs
 
 
@@ -34,8 +35,7 @@ class WorkerPool:
     def pool(self, jobs: int) -> ProcessPoolExecutor:
         """The processes; `jobs` counts the first time."""
         if self._pool is None:
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=single_worker)
+            self._pool = worker_pool(jobs)
         return self._pool
 
     def close(self) -> None:
@@ -137,8 +137,10 @@ class StudyRunner:
         """
         todo = [one for one in wanted if self.fresh or not one.path(self.root, self.folder).exists()]
         try:
-            pool = self.workers.pool(self.jobs or default_jobs("cpu")) if todo else None
-            futures = {pool.submit(_to_disk, one, self.root, self.folder): one for one in todo} if pool else {}
+            pool = self.workers.pool(self.jobs or default_jobs("cpu"))  # whose processes start when work is submitted
+            tasks = [(one, _task(one)) for one in todo]
+            with without_script():
+                futures = {pool.submit(_to_disk, *task, self.root, self.folder): one for one, task in tasks}
             for done, future in enumerate(as_completed(futures), start=1):
                 future.result()
                 self.callbacks.on_measured(futures[future].title, done, len(todo))
@@ -146,7 +148,9 @@ class StudyRunner:
             # Ctrl-C or a failure: do not wait for the others; what was measured is kept.
             self.workers.close()
             if isinstance(error, BrokenProcessPool):
-                raise RunError("a measuring process died; out of memory? Try --jobs 1") from None
+                raise RunError(
+                    "a measuring process died; its standard error may say why; out of memory? Try --jobs 1"
+                ) from None
             raise
         return pd.concat([pd.read_parquet(one.path(self.root, self.folder)) for one in wanted], ignore_index=True)
 
@@ -156,5 +160,13 @@ class StudyRunner:
         return {name: str(value) for name, value in environment.items()}
 
 
-def _to_disk(one: Measurement, root: Path, folder: Path) -> None:
+def _task(one: Measurement) -> tuple[bytes, WorkerImports]:
+    """The measurement for another process; the script is imported there only if the measurement is defined in it."""
+    pickled = pickle.dumps(one)
+    return pickled, WorkerImports.of([MAIN] if MAIN.encode() in pickled else [])
+
+
+def _to_disk(pickled: bytes, imports: WorkerImports, root: Path, folder: Path) -> None:
+    imports.load()
+    one: Measurement = pickle.loads(pickled)
     write_atomically(one.path(root, folder), one.measure(root).to_parquet(index=False))

@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.numbers import real_array
+
 CONFIDENCE = 0.95
 
 
@@ -31,13 +34,15 @@ class Estimate(NamedTuple):
 
 
 def estimate(values: ArrayLike) -> Estimate:
-    """Mean and Student's t interval; values that are nan are left out.
+    """Mean and Student's t interval; values that are not finite are left out.
 
     >>> print(estimate([1.0, 2.0, 3.0]))
     2 [-0.484, 4.48]
+
+    Raises:
+        ConfigError: other than real numbers, (N,).
     """
-    known = np.asarray(values, dtype=float)
-    known = known[np.isfinite(known)]
+    known = _finite(values)
     n = len(known)
     if n == 0:
         return Estimate(np.nan, np.nan, np.nan, 0)
@@ -49,9 +54,19 @@ def estimate(values: ArrayLike) -> Estimate:
 
 
 def bootstrap(values: ArrayLike, seed: int = 0) -> Estimate:
-    """Mean and bias-corrected bootstrap interval (9999 resamples), for many values of unknown distribution."""
-    known = np.asarray(values, dtype=float)
-    known = known[np.isfinite(known)]
+    """Mean and bias-corrected bootstrap interval (9999 resamples), for many values of unknown distribution.
+
+    Args:
+        values: (N,); those that are not finite are left out.
+        seed: of the resamples.
+
+    Returns:
+        The estimate.
+
+    Raises:
+        ConfigError: other than real numbers, (N,).
+    """
+    known = _finite(values)
     if len(known) < 2 or np.ptp(known) == 0:
         return estimate(known)
     found = stats.bootstrap((known,), np.mean, confidence_level=CONFIDENCE, rng=np.random.default_rng(seed))
@@ -64,10 +79,18 @@ def slope(x: ArrayLike, y: ArrayLike) -> Estimate:
 
     >>> slope([0, 1, 2, 3], [1, 3, 5, 7]).mean
     2.0
+
+    Args:
+        x: (N,).
+        y: (N,); pairs that are not finite are left out.
+
+    Returns:
+        The slope, in units of y over units of x.
+
+    Raises:
+        ConfigError: other than real numbers, or not as many of both.
     """
-    places, values = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    known = np.isfinite(places) & np.isfinite(values)
-    places, values = places[known], values[known]
+    places, values = _pairs(x, y)
     n = len(places)
     if n < 3 or np.ptp(places) == 0:
         return Estimate(np.nan, np.nan, np.nan, n)
@@ -77,17 +100,26 @@ def slope(x: ArrayLike, y: ArrayLike) -> Estimate:
 
 
 def rank_correlation(x: ArrayLike, y: ArrayLike) -> Estimate:
-    """Spearman's rank correlation and its interval by Fisher's z (Bonett & Wright, 2000); nan values are left out.
+    """Spearman's rank correlation and its interval by Fisher's z (Bonett & Wright, 2000).
 
     >>> rank_correlation([1, 2, 3, 4, 5], [1, 2, 3, 5, 4]).mean
     0.9
+
+    Args:
+        x: (N,).
+        y: (N,); pairs that are not finite are left out.
+
+    Returns:
+        The correlation, in [-1, 1].
+
+    Raises:
+        ConfigError: other than real numbers, or not as many of both.
     """
-    first, second = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    known = np.isfinite(first) & np.isfinite(second)
-    n = int(known.sum())
-    if n < 4 or np.ptp(first[known]) == 0 or np.ptp(second[known]) == 0:
+    first, second = _pairs(x, y)
+    n = len(first)
+    if n < 4 or np.ptp(first) == 0 or np.ptp(second) == 0:
         return Estimate(np.nan, np.nan, np.nan, n)
-    found = round(float(stats.spearmanr(first[known], second[known]).statistic), 12)
+    found = round(float(stats.spearmanr(first, second).statistic), 12)
     if abs(found) == 1:
         return Estimate(found, found, found, n)
     reach = stats.norm.ppf((1 + CONFIDENCE) / 2) * np.sqrt((1 + found**2 / 2) / (n - 3))
@@ -96,9 +128,19 @@ def rank_correlation(x: ArrayLike, y: ArrayLike) -> Estimate:
 
 
 def paired_p(values: ArrayLike, null: float = 0.0) -> float:
-    """Two-sided p of a t test that the mean of paired differences is `null`; nan from fewer than two."""
-    known = np.asarray(values, dtype=float)
-    known = known[np.isfinite(known)]
+    """Two-sided p of a t test that the mean of paired differences is `null`; nan from fewer than two.
+
+    Args:
+        values: (N,); those that are not finite are left out.
+        null: the mean asked about.
+
+    Returns:
+        p.
+
+    Raises:
+        ConfigError: other than real numbers, (N,).
+    """
+    known = _finite(values)
     if len(known) < 2:
         return float("nan")
     if np.ptp(known) == 0:
@@ -111,11 +153,29 @@ def holm(p: ArrayLike) -> np.ndarray:
 
     >>> holm([0.01, 0.04, 0.03]).round(3).tolist()
     [0.03, 0.06, 0.06]
+
+    Raises:
+        ConfigError: other than real numbers in [0, 1] or nan, (N,).
     """
-    given = np.asarray(p, dtype=float)
+    given = real_array(p, "p values", 1, finite=False)
+    if ((given < 0) | (given > 1)).any():
+        raise ConfigError(f"p values: give numbers in [0, 1], not from {np.nanmin(given):g} to {np.nanmax(given):g}")
     adjusted = np.full(len(given), np.nan)
     known = np.flatnonzero(np.isfinite(given))
     order = known[np.argsort(given[known], kind="stable")]
     factors = np.arange(len(order), 0, -1)
     adjusted[order] = np.minimum(1, np.maximum.accumulate(given[order] * factors))
     return adjusted
+
+
+def _finite(values: ArrayLike) -> np.ndarray:
+    known = real_array(values, "values", 1, finite=False)
+    return known[np.isfinite(known)]
+
+
+def _pairs(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    first, second = real_array(x, "x", 1, finite=False), real_array(y, "y", 1, finite=False)
+    if len(first) != len(second):
+        raise ConfigError(f"{len(first)} values of x and {len(second)} of y: give as many of both")
+    known = np.isfinite(first) & np.isfinite(second)
+    return first[known], second[known]

@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from analyses.core.statistics import CONFIDENCE
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.numbers import mark_array, real_array
 
 
 class Survival(NamedTuple):
@@ -35,8 +37,14 @@ def kaplan_meier(times: ArrayLike, happened: ArrayLike) -> Survival:
     [1.0, 0.75, 0.5, 0.0]
 
     Args:
-        times: of the event, or of the end.
-        happened: whether the event happened then; a run without one is censored.
+        times: (N,), of the event, or of the end; at least 0.
+        happened: (N,) bool or {0, 1}, whether the event happened then; a run without one is censored.
+
+    Returns:
+        The share of runs without an event.
+
+    Raises:
+        ConfigError: other values, shapes that do not fit, or no run.
     """
     known = stats.ecdf(_censored(times, happened)).sf
     with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
@@ -49,12 +57,28 @@ def kaplan_meier(times: ArrayLike, happened: ArrayLike) -> Survival:
 
 
 def log_rank(times: ArrayLike, happened: ArrayLike, other_times: ArrayLike, other_happened: ArrayLike) -> float:
-    """Two-sided p of the log-rank test that two groups have their events alike; nan where neither has any."""
-    if not (np.any(happened) or np.any(other_happened)):
+    """Two-sided p of the log-rank test that two groups have their events alike; nan where neither has any.
+
+    Args:
+        times: (N,), of the event, or of the end; at least 0.
+        happened: (N,) bool or {0, 1}, whether the event happened then.
+        other_times: (M,), of the other group.
+        other_happened: (M,), of the other group.
+
+    Returns:
+        p.
+
+    Raises:
+        ConfigError: other values, shapes that do not fit, or no run.
+    """
+    first, second = _censored(times, happened), _censored(other_times, other_happened)
+    if not (mark_array(happened, "happened").any() or mark_array(other_happened, "happened").any()):
         return float("nan")
-    found = stats.logrank(_censored(times, happened), _censored(other_times, other_happened))
-    return float(found.pvalue)
+    return float(stats.logrank(first, second).pvalue)
 
 
 def _censored(times: ArrayLike, happened: ArrayLike) -> stats.CensoredData:
-    return stats.CensoredData.right_censored(np.asarray(times, dtype=float), ~np.asarray(happened, dtype=bool))
+    known, marks = real_array(times, "times", 1), mark_array(happened, "happened", 1)
+    if len(known) != len(marks) or len(known) == 0 or known.min() < 0:
+        raise ConfigError(f"{len(known)} times and {len(marks)} marks: give both of every run, and no time below 0")
+    return stats.CensoredData.right_censored(known, ~marks)

@@ -10,9 +10,8 @@ from __future__ import annotations
 import copy
 import json
 import math
-import multiprocessing
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +33,7 @@ from cotoolkit.attacks.gradient import input_gradient
 from cotoolkit.config import RunConfig
 from cotoolkit.core.errors import RunError
 from cotoolkit.core.files import write_atomically
+from cotoolkit.core.importing.workers import WorkerImports, without_script
 from cotoolkit.core.seeding import fork_global_rng, generator
 from cotoolkit.evaluation.protocol import Protocol, run_protocol
 from cotoolkit.models.modes import attack_mode
@@ -42,7 +42,8 @@ from cotoolkit.runs.environment import environment
 from cotoolkit.runs.tables import write_table
 from cotoolkit.signals import Observation, observed_signals
 from cotoolkit.signals.local import bilinear_error
-from cotoolkit.studies.launcher import single_worker
+from cotoolkit.studies.launcher import worker_pool
+from cotoolkit.training.run import imports_of
 from cotoolkit.training.trainer import Trainer
 
 TRUTH = Protocol(steps=20, restarts=1, step_size=0.125)
@@ -192,7 +193,7 @@ def _bilinear(model: nn.Module, images: Tensor, labels: Tensor, config: RunConfi
     """Mean bilinear error of ELLE on the batch: 3 forward passes."""
     draws = generator(config.seed, "probe", 2 * iteration)
     first, second = (config.threat.random_start(images, draws) for _ in range(2))
-    share = torch.rand(len(images), 1, 1, 1, generator=draws)
+    share = torch.rand(len(images), 1, 1, 1, generator=draws, dtype=torch.float32)
     between = (1 - share) * first + share * second
     with attack_mode(model, "train"), torch.no_grad():
         at_first, at_second, at_mixed = (
@@ -236,11 +237,10 @@ def record_all(
     todo = [(name, config) for name, config in configs if not _path(folder, config, "json").exists()]
     done = len(configs) - len(todo)
     if todo:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(jobs, len(todo)), mp_context=context, initializer=single_worker) as pool:
-            futures = {
-                pool.submit(_record, name, config.to_data(), str(folder), download): name for name, config in todo
-            }
+        tasks = [(name, config.to_data(), imports_of(config)) for name, config in todo]
+        with worker_pool(min(jobs, len(todo))) as pool:
+            with without_script():
+                futures = {pool.submit(_record, *task, str(folder), download): task[0] for task in tasks}
             for future in as_completed(futures):
                 future.result()
                 done += 1
@@ -267,8 +267,9 @@ def read(folder: Path, config: RunConfig) -> Run:
     return Run(facts["setting"], config.seed, config, recording, judged, facts["environment"])
 
 
-def _record(setting: str, data: dict[str, Any], folder: str, download: bool) -> None:
+def _record(setting: str, data: dict[str, Any], imports: WorkerImports, folder: str, download: bool) -> None:
     """What a worker process does."""
+    imports.load()
     config = RunConfig.parse(data)
     found = record(config, download=download)
     path = Path(folder)

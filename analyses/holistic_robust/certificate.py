@@ -15,7 +15,9 @@ import pandas as pd
 import torch
 from numpy.typing import ArrayLike
 
-from analyses.holistic_robust.gaps import implied_radius
+from analyses.holistic_robust.gaps import implied_radius, losses_of_points
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.numbers import probability, share_array, whole_number
 from cotoolkit.methods._terms.worst_case import worst_case
 
 CAVEAT = (
@@ -37,11 +39,18 @@ def certificate_radius(points: int, delta: float, models: int = 1) -> float:
         points: m, independent of training and of every choice made in it.
         delta: error probability, in (0, 1).
         models: certified together; they share delta.
+
+    Returns:
+        r, in nats.
+
+    Raises:
+        ConfigError: no point, no model, or another delta.
     """
-    if points < 1 or not 0 < delta < 1 or models < 1:
-        raise ValueError(
-            f"points={points}, delta={delta:g}, models={models}: give at least one point and model, delta < 1"
-        )
+    try:
+        points, models = whole_number(points, "points", 1), whole_number(models, "models", 1)
+        delta = probability(delta, "delta")
+    except ConfigError as error:
+        raise ConfigError(f"give at least one point and model, 0 < delta < 1: {error}") from None
     return math.log((points + 1) * models / delta) / points
 
 
@@ -67,13 +76,22 @@ def certify(losses: ArrayLike, delta: float, bound: float, *, alpha: float = 0.0
     """Bound the expected loss of a fixed model.
 
     Args:
-        losses: (m,) on held-out points, at most `bound`.
+        losses: (m,) on held-out points, at most `bound`; a list, an array, a tensor or a column.
         delta: error probability.
         bound: the largest loss there is.
-        alpha: share of the points that may have been poisoned.
+        alpha: share of the points that may have been poisoned, in [0, 1].
         models: certified together.
+
+    Returns:
+        The bound, and what it comes from.
+
+    Raises:
+        ConfigError: losses of another shape, not finite or above the bound, or a number out of its range.
     """
-    found = torch.tensor(np.asarray(losses, dtype=float))
+    found = torch.from_numpy(losses_of_points(losses))
+    share_array(alpha, "alpha", 0)
+    if bound is None:
+        raise ConfigError("bound: give the largest loss there is, a finite number")
     r = certificate_radius(len(found), delta, models)
     value = worst_case(found, r, alpha, bound).value.item()
     return Certificate(value, found.mean().item(), r, len(found), delta)
@@ -118,7 +136,14 @@ def by_size(error: float = 0.5, points: Sequence[int] = (1_000, 10_000, 50_000),
         error: observed error rate.
         points: numbers of points.
         delta: error probability.
+
+    Returns:
+        Columns points, delta, r, observed error, bound.
+
+    Raises:
+        ConfigError: a number out of its range.
     """
+    share_array(error, "error", 0)
     rows = []
     for m in points:
         hits = round(error * m)

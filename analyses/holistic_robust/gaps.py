@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.numbers import real_array, share_array
 from cotoolkit.methods._terms.worst_case import worst_case
 
 CLIP = 10.0
@@ -26,13 +28,32 @@ REACH, HALVINGS = 60.0, 90
 """Of the search for the multiplier: the logarithm of its distance from the bound, and how often the range is halved."""
 
 
+def losses_of_points(losses: ArrayLike, finite: bool = True) -> np.ndarray:
+    """Losses as an array, from a list, an array, a tensor or a column.
+
+    Args:
+        losses: (n,), n at least 1.
+        finite: whether they have to be.
+
+    Returns:
+        (n,) float64.
+
+    Raises:
+        ConfigError: another shape, no losses, or losses that are not finite.
+    """
+    found = real_array(losses, "losses", 1, finite=finite)
+    if len(found) == 0:
+        raise ConfigError("losses: give at least one")
+    return found
+
+
 def gap(train: ArrayLike, test: ArrayLike) -> float:
     """G1 to G3: mean on test data less the mean on training data; positive where the model is better on the latter.
 
     >>> gap([0.5, 0.5], [1.0, 2.0])
     1.0
     """
-    return float(np.asarray(test, dtype=float).mean() - np.asarray(train, dtype=float).mean())
+    return float(losses_of_points(test, finite=False).mean() - losses_of_points(train, finite=False).mean())
 
 
 def best_minus_last(accuracies: ArrayLike) -> float:
@@ -41,7 +62,9 @@ def best_minus_last(accuracies: ArrayLike) -> float:
     >>> best_minus_last([0.25, 0.75, 0.5])
     0.25
     """
-    course = np.asarray(accuracies, dtype=float)
+    course = share_array(accuracies, "accuracies", 1)
+    if len(course) == 0:
+        raise ConfigError("accuracies: give at least one")
     return float(course.max() - course[-1])
 
 
@@ -65,11 +88,13 @@ def implied_radius(train: ArrayLike, mean: ArrayLike, bound: float) -> np.ndarra
         (...).
 
     Raises:
-        ValueError: a loss is above the bound or not finite.
+        ConfigError: no losses, a loss that is not finite or above the bound, or shapes that do not fit.
     """
-    losses, wanted = np.asarray(train, dtype=float), np.asarray(mean, dtype=float)
+    losses, wanted = real_array(train, "losses", finite=False), real_array(mean, "mean", finite=False)
+    if losses.ndim == 0 or losses.size == 0 or wanted.shape != losses.shape[:-1]:
+        raise ConfigError(f"losses {losses.shape} and means {wanted.shape}: give (..., n), n at least 1, and (...)")
     if not np.isfinite(losses).all() or losses.max() > bound:
-        raise ValueError(f"losses must be finite and at most the bound {bound:g}: clip them")
+        raise ConfigError(f"losses must be finite and at most the bound {bound:g}: clip them")
     gaps, left = bound - losses, bound - wanted
     spread = np.where(gaps.max(-1) > 0, gaps.max(-1), 1.0)
     z, target = gaps / spread[..., None], left / spread
@@ -92,9 +117,9 @@ def nominal_margin(train: ArrayLike, test: ArrayLike, r: float, alpha: float, bo
 
     Negative where the nominal bound does not hold. All losses are clipped at the bound.
     """
-    clipped = torch.as_tensor(np.minimum(np.asarray(train, dtype=float), bound))
+    clipped = torch.from_numpy(np.minimum(losses_of_points(train, finite=False), bound))
     value = worst_case(clipped, r, alpha, bound).value.item()
-    return value - float(np.minimum(test, bound).mean())
+    return value - float(np.minimum(losses_of_points(test, finite=False), bound).mean())
 
 
 def dispersion(robust: ArrayLike, clean: ArrayLike) -> float:
@@ -103,8 +128,8 @@ def dispersion(robust: ArrayLike, clean: ArrayLike) -> float:
     >>> dispersion([0, 4], [1, 3])
     2.0
     """
-    spread = float(np.asarray(clean, dtype=float).std())
-    return float(np.asarray(robust, dtype=float).std()) / spread if spread > 0 else float("nan")
+    above, spread = (float(losses_of_points(losses, finite=False).std()) for losses in (robust, clean))
+    return above / spread if spread > 0 else float("nan")
 
 
 class HalvesGap(NamedTuple):
@@ -120,8 +145,22 @@ class HalvesGap(NamedTuple):
 
 
 def halves_gap(losses: ArrayLike, seed: int = 0) -> HalvesGap:
-    """G8: the losses on held-out images, cut in two at random; at least 4 of them."""
-    shuffled = np.random.default_rng(seed).permutation(np.asarray(losses, dtype=float))
+    """G8: the losses on held-out images, cut in two at random; at least 4 of them.
+
+    Args:
+        losses: (n,).
+        seed: of the cut.
+
+    Returns:
+        The difference, and its standard deviation.
+
+    Raises:
+        ConfigError: fewer losses, or another shape.
+    """
+    known = losses_of_points(losses, finite=False)
+    if len(known) < 4:
+        raise ConfigError(f"{len(known)} losses: give at least 4 to cut them in two")
+    shuffled = np.random.default_rng(seed).permutation(known)
     size = len(shuffled) // 2
     difference = shuffled[:size].mean() - shuffled[size : 2 * size].mean()
     return HalvesGap(float(difference), float(np.sqrt(2 * shuffled.var(ddof=1) / size)))

@@ -15,6 +15,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.numbers import mark_array, probability, share_array, whole_number
+
 Floats = NDArray[np.float64]
 
 
@@ -38,12 +41,18 @@ def memorisation(mask: ArrayLike, correct: ArrayLike) -> Memorisation:
     """mem[i] = P(right on i | saw i) - P(right on i | did not), over models.
 
     Args:
-        mask: (K, N) bool, which images each model saw.
-        correct: (K, N) bool, which training images, seen or not, it gets right.
+        mask: (K, N) bool or {0, 1}, which images each model saw.
+        correct: (K, N) bool or in [0, 1], which training images, seen or not, it gets right.
+
+    Returns:
+        The estimates.
+
+    Raises:
+        ConfigError: other values, or shapes that do not fit.
     """
     saw, right = _checked(mask, correct)
     if saw.shape != right.shape:
-        raise ValueError(f"mask {saw.shape} and correctness {right.shape} must have one shape")
+        raise ConfigError(f"mask {saw.shape} and correctness {right.shape} must have one shape")
     inside, outside = saw.sum(0), (1 - saw).sum(0)
     with np.errstate(invalid="ignore", divide="ignore"):
         seen, unseen = (saw * right).sum(0) / inside, ((1 - saw) * right).sum(0) / outside
@@ -57,13 +66,19 @@ def influence(mask: ArrayLike, correct: ArrayLike) -> Floats:
     Below about 1,000 models single pairs are mostly noise: use sums over groups.
 
     Args:
-        mask: (K, N) bool, which training images each model saw.
-        correct: (K, M) bool, which test images it gets right.
+        mask: (K, N) bool or {0, 1}, which training images each model saw.
+        correct: (K, M) bool or in [0, 1], which test images it gets right.
 
     Returns:
         (N, M), in [-1, 1]; rows of nan where all models, or none, saw the image.
+
+    Raises:
+        ConfigError: other values, or shapes that do not fit.
     """
-    saw, right = _checked(mask, correct)
+    return _differences(*_checked(mask, correct))
+
+
+def _differences(saw: Floats, right: Floats) -> Floats:
     with np.errstate(invalid="ignore", divide="ignore"):
         found: Floats = saw.T @ right / saw.sum(0)[:, None] - (1 - saw).T @ right / (1 - saw).sum(0)[:, None]
     return found
@@ -76,22 +91,28 @@ def group_influence(mask: ArrayLike, correct: ArrayLike, members: ArrayLike) -> 
     their mean is the estimate, and a t interval of them its interval.
 
     Args:
-        mask: (K, N) bool, K even, models 2 k and 2 k + 1 belonging together.
-        correct: (K, M) bool, for the test images of interest.
-        members: (N,) bool, the group.
+        mask: (K, N) bool or {0, 1}, K even, models 2 k and 2 k + 1 belonging together.
+        correct: (K, M) bool or in [0, 1], for the test images of interest.
+        members: (N,) bool or {0, 1}, the group.
 
     Returns:
         (K / 2,); nan for an empty group.
+
+    Raises:
+        ConfigError: other values, shapes that do not fit, or a model without its partner.
     """
     saw, right = _checked(mask, correct)
-    chosen = np.asarray(members, dtype=bool)
-    pairs = len(saw) // 2
+    chosen, pairs = mark_array(members, "members", 1), len(saw) // 2
+    if len(chosen) != saw.shape[1]:
+        raise ConfigError(f"members {chosen.shape} must have an entry for each of the mask's {saw.shape[1]} images")
+    if len(saw) % 2:
+        raise ConfigError(f"{len(saw)} models: give pairs of complementary halves, an even number of rows")
     if chosen.sum() == 0:
         return np.full(pairs, np.nan)
     totals = right.sum(1, keepdims=True)
 
     def value(kept: NDArray[np.bool_]) -> float:
-        return float(influence(saw[kept][:, chosen], totals[kept]).mean())
+        return float(_differences(saw[kept][:, chosen], totals[kept]).mean())
 
     everything = np.ones(len(saw), dtype=bool)
     whole, without = value(everything), []
@@ -107,12 +128,23 @@ def worst_error(models: int, share: float) -> float:
 
     >>> round(worst_error(64, 0.5), 3), round(worst_error(64, 0.7), 3)
     (0.125, 0.136)
+
+    Args:
+        models: 1 or more.
+        share: of the images that each saw, between 0 and 1.
+
+    Returns:
+        The error, of a difference of shares.
+
+    Raises:
+        ConfigError: other numbers.
     """
+    models, share = whole_number(models, "models", 1), probability(share, "share")
     return float(0.5 * np.sqrt(1 / (models * share) + 1 / (models * (1 - share))))
 
 
 def _checked(mask: ArrayLike, correct: ArrayLike) -> tuple[Floats, Floats]:
-    saw, right = np.asarray(mask, dtype=float), np.asarray(correct, dtype=float)
-    if saw.ndim != 2 or right.ndim != 2 or len(saw) != len(right):
-        raise ValueError(f"mask {saw.shape} and correctness {right.shape} must have a row for each model")
+    saw, right = mark_array(mask, "mask", 2).astype(float), share_array(correct, "correctness", 2)
+    if len(saw) != len(right) or len(saw) == 0:
+        raise ConfigError(f"mask {saw.shape} and correctness {right.shape} must have a row for each model")
     return saw, right

@@ -4,32 +4,62 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
-from analyses.memorisation.image_groups import Floats, Marks
+from analyses.memorisation.image_groups import Marks
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.numbers import mark_array, real_array
 
 
-def area_under_curve(scores: Floats, positive: Marks) -> float:
+def area_under_curve(scores: ArrayLike, positive: ArrayLike) -> float:
     """Area under the curve of scores for finding the positive; ties count half; nan without both kinds.
 
     >>> area_under_curve(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True]))
     0.75
+
+    Args:
+        scores: (N,); a nan among them makes the area nan.
+        positive: (N,) bool or {0, 1}.
+
+    Returns:
+        In [0, 1].
+
+    Raises:
+        ConfigError: other values, or shapes that do not fit.
     """
-    n, m = int(positive.sum()), int((~positive).sum())
+    values, marks = real_array(scores, "scores", 1, finite=False), mark_array(positive, "positive", 1)
+    if len(values) != len(marks):
+        raise ConfigError(f"{len(values)} scores and {len(marks)} marks: give one of each for every image")
+    n, m = int(marks.sum()), int((~marks).sum())
     if n == 0 or m == 0:
         return float("nan")
-    return float((rankdata(scores)[positive].sum() - n * (n + 1) / 2) / (n * m))
+    return float((rankdata(values)[marks].sum() - n * (n + 1) / 2) / (n * m))
 
 
-def enrichment(flagged: Marks, atypical: Marks) -> float:
-    """P(atypical | flagged) / P(atypical); nan if nothing is flagged, or nothing atypical."""
-    if not flagged.any() or not atypical.any():
+def enrichment(flagged: ArrayLike, atypical: ArrayLike) -> float:
+    """P(atypical | flagged) / P(atypical); nan if nothing is flagged, or nothing atypical.
+
+    Shapes: (N,) both, bool or {0, 1}.
+
+    Raises:
+        ConfigError: other values, or shapes that do not fit.
+    """
+    given, wanted = _two_groups(flagged, atypical)
+    if not given.any() or not wanted.any():
         return float("nan")
-    return float(atypical[flagged].mean() / atypical.mean())
+    return float(wanted[given].mean() / wanted.mean())
 
 
-def jaccard(first: Marks, second: Marks) -> tuple[float, float]:
-    """Overlap |A and B| / |A or B|, and that expected of random sets of the same sizes; nan if both are empty."""
+def jaccard(one: ArrayLike, other: ArrayLike) -> tuple[float, float]:
+    """Overlap |A and B| / |A or B|, and that expected of random sets of the same sizes; nan if both are empty.
+
+    Shapes: (N,) both, bool or {0, 1}.
+
+    Raises:
+        ConfigError: other values, or shapes that do not fit.
+    """
+    first, second = _two_groups(one, other)
     a, b, n = int(first.sum()), int(second.sum()), len(first)
     if a + b == 0:
         return float("nan"), float("nan")
@@ -37,11 +67,25 @@ def jaccard(first: Marks, second: Marks) -> tuple[float, float]:
     return float((first & second).sum() / (first | second).sum()), common / (a + b - common)
 
 
-def recall_and_precision(flagged: Marks, wanted: Marks) -> tuple[float, float]:
-    """Recall and precision of flags for a set; nan where undefined."""
-    hits = (flagged & wanted).sum()
+def recall_and_precision(flagged: ArrayLike, wanted: ArrayLike) -> tuple[float, float]:
+    """Recall and precision of flags for a set; nan where undefined.
+
+    Shapes: (N,) both, bool or {0, 1}.
+
+    Raises:
+        ConfigError: other values, or shapes that do not fit.
+    """
+    given, sought = _two_groups(flagged, wanted)
+    hits = (given & sought).sum()
     with np.errstate(invalid="ignore", divide="ignore"):
-        return float(np.divide(hits, wanted.sum())), float(np.divide(hits, flagged.sum()))
+        return float(np.divide(hits, sought.sum())), float(np.divide(hits, given.sum()))
+
+
+def _two_groups(first: ArrayLike, second: ArrayLike) -> tuple[Marks, Marks]:
+    one, other = mark_array(first, "a group of images", 1), mark_array(second, "a group of images", 1)
+    if len(one) != len(other):
+        raise ConfigError(f"groups of {len(one)} and {len(other)} images: give marks of the same images")
+    return one, other
 
 
 def flag_table(looks: pd.DataFrame, images: pd.DataFrame, thresholds: tuple[float, ...]) -> pd.DataFrame:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from cotoolkit.core.digest import stamped
 from cotoolkit.core.files import write_atomically
+from cotoolkit.core.numbers import mark_array, real_array, share_array, whole_number
 from cotoolkit.data.image_masks import KIND
 from cotoolkit.data.sources.planted import clusters
 
@@ -31,38 +32,42 @@ EASY, HARD = 0.9, (0.1, 0.7)
 Where pairwise influence cannot be had, these stand in for typical and atypical; below 0.1 an image is left out."""
 
 
-def freeze_marks(marks: Marks, path: Path) -> str:
+def freeze_marks(marks: ArrayLike, path: Path) -> str:
     """Write marks to a .npy file.
 
     Args:
-        marks: (N,).
+        marks: (N,), bool or {0, 1}.
         path: of the file.
 
     Returns:
         PATH#DIGEST, as configurations take it.
+
+    Raises:
+        ConfigError: other values, such as indices.
     """
     buffer = io.BytesIO()
-    np.save(buffer, np.asarray(marks, dtype=bool))
+    np.save(buffer, mark_array(marks, "marks", 1))
     write_atomically(path, buffer.getvalue())
     return stamped(str(path), KIND)
 
 
-def above_threshold(memorisation: Floats) -> Marks:
+def above_threshold(memorisation: ArrayLike) -> Marks:
     """Atypical images (N,): memorisation (N,) is above `T_MEM`; where it is undefined, an image is typical."""
-    return np.nan_to_num(memorisation, nan=-1) > T_MEM
+    return np.nan_to_num(real_array(memorisation, "memorisation", 1, finite=False), nan=-1) > T_MEM
 
 
-def pick_random(candidates: Marks, count: int, seed: int) -> Marks:
-    """(N,): `count` random ones of the candidates (N,), or all if there are fewer."""
-    rows = np.flatnonzero(candidates)
-    chosen = np.random.default_rng(seed).permutation(rows)[:count]
-    return _marks(chosen, len(candidates))
+def pick_random(candidates: ArrayLike, count: int, seed: int) -> Marks:
+    """(N,): `count` random ones of the candidates (N,), bool or {0, 1}, or all if there are fewer."""
+    marks = mark_array(candidates, "candidates", 1)
+    chosen = np.random.default_rng(seed).permutation(np.flatnonzero(marks))[: whole_number(count, "count")]
+    return _marks(chosen, len(marks))
 
 
-def highest(values: Floats, count: int) -> Marks:
+def highest(values: ArrayLike, count: int) -> Marks:
     """(N,): the `count` images of the highest values (N,), nan last; ties go to the lower index."""
-    order = np.argsort(-np.nan_to_num(values, nan=-np.inf), kind="stable")
-    return _marks(order[:count], len(values))
+    known = real_array(values, "values", 1, finite=False)
+    order = np.argsort(-np.nan_to_num(known, nan=-np.inf), kind="stable")
+    return _marks(order[: whole_number(count, "count")], len(known))
 
 
 def half_of_clusters(seed: int) -> NDArray[np.int64]:
@@ -72,9 +77,10 @@ def half_of_clusters(seed: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(seed).permutation(rare)[: len(rare) // 2])
 
 
-def easy_and_hard(shares: Floats) -> tuple[Marks, Marks]:
+def easy_and_hard(shares: ArrayLike) -> tuple[Marks, Marks]:
     """Easy and hard test images, (M,) each, by the share (M,) of standard networks that get them right."""
-    return shares >= EASY, (shares >= HARD[0]) & (shares <= HARD[1])
+    known = share_array(shares, "shares", 1)
+    return known >= EASY, (known >= HARD[0]) & (known <= HARD[1])
 
 
 def left_out_groups(

@@ -12,14 +12,20 @@ from numpy.typing import ArrayLike
 from analyses.core.statistics import rank_correlation
 from analyses.memorisation.estimators import Floats, memorisation
 from analyses.memorisation.image_groups import Marks
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.numbers import mark_array, share_array
 
 
 def forgetting(correct: ArrayLike) -> Floats:
     """How often an image goes from right to wrong between checkpoints; never learned counts as one more than that.
 
-    Shapes: correct (E, N) bool, in order of training -> (N,). After Toneva et al., ICLR 2019, who count over updates.
+    Shapes: correct (E, N) bool or {0, 1}, in order of training -> (N,). After Toneva et al., ICLR 2019, who count over
+    updates.
+
+    Raises:
+        ConfigError: other values or another shape.
     """
-    right = np.asarray(correct, dtype=bool)
+    right = mark_array(correct, "correctness", 2)
     lost = (right[:-1] & ~right[1:]).sum(0).astype(float)
     return np.where(right.any(0), lost, len(right))
 
@@ -27,17 +33,26 @@ def forgetting(correct: ArrayLike) -> Floats:
 def inconsistency(mask: ArrayLike, correct: ArrayLike) -> Floats:
     """1 less the consistency score: how often models that did not see an image get it wrong.
 
-    Shapes: mask and correct (K, N) bool -> (N,); nan where every model saw the image. After Jiang et al., ICML 2021.
-    It is one arm of the estimate of memorisation: compare it with an estimate from other models.
+    Shapes: mask and correct (K, N) bool or {0, 1} -> (N,); nan where every model saw the image. It is one arm of the
+    estimate of memorisation: compare it with an estimate from other models. After Jiang et al., ICML 2021.
+
+    Raises:
+        ConfigError: other values, or shapes that do not fit.
     """
-    unseen, right = ~np.asarray(mask, dtype=bool), np.asarray(correct, dtype=bool)
+    unseen, right = ~mark_array(mask, "mask", 2), mark_array(correct, "correctness", 2)
+    if unseen.shape != right.shape:
+        raise ConfigError(f"mask {unseen.shape} and correctness {right.shape} must have one shape")
     with np.errstate(invalid="ignore"):
         return np.asarray((unseen & ~right).sum(0) / unseen.sum(0), dtype=float)
 
 
 def variance(correct: ArrayLike) -> Floats:
-    """Variance over models of being right, p (1 - p). Shapes: (K, N) bool -> (N,)."""
-    share = np.asarray(correct, dtype=float).mean(0)
+    """Variance over models of being right, p (1 - p). Shapes: (K, N) bool or in [0, 1] -> (N,).
+
+    Raises:
+        ConfigError: other values or another shape.
+    """
+    share = share_array(correct, "correctness", 2).mean(0)
     return np.asarray(share * (1 - share), dtype=float)
 
 

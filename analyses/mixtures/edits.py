@@ -155,7 +155,7 @@ def random_control(model: nn.Module, edited: nn.Module, seed: int, images: Tenso
             left, values, right = torch.linalg.svd(change, full_matrices=False)
             factor = (left * values) @ left.mT if len(left) < right.shape[1] else change
             # LAPACK fixes the signs of Q; those of R's diagonal make it uniform over all orthonormal frames
-            frame, triangle = torch.linalg.qr(torch.randn(right.mT.shape, generator=generator))
+            frame, triangle = torch.linalg.qr(torch.randn(right.mT.shape, generator=generator, dtype=torch.float32))
             changed[name] = before + factor @ (frame * triangle.diagonal().sign()).mT.to(before)
     return _edited(model, changed, images)
 

@@ -152,7 +152,7 @@ def n_fgsm(
         The perturbation, (B, C, H, W) in pixel units, and the by-products of its gradient.
     """
     step = threat.epsilon if alpha is None else alpha
-    reach = ThreatModel(k * threat.epsilon + step, threat.norm, threat.box)
+    reach = threat.resized(k * threat.epsilon + step)
     start = threat.scaled(k).random_start(images, generator)
     return _step_from(start, model, images, labels, reach, step, bn_mode)
 

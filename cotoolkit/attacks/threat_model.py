@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import torch
-from pydantic import ValidationError
+from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.core.numbers import NonNegative, format_number
+from cotoolkit.core.numbers import Radius, format_number, parse_radius
 from cotoolkit.core.registry import STRICT
+from cotoolkit.core.validation import refusing_in_one_line
 
 Norm = Literal["linf", "l2"]
 
@@ -27,29 +30,54 @@ Box = Literal["box_then_eps", "eps_then_box", "none"]
 """
 
 
-@dataclass(frozen=True, config=STRICT)
-class ThreatModel:
-    """All perturbations of norm at most `epsilon`, in [0, 1] pixel units ("8/255" is accepted).
+def check_reach(epsilon: float, norm: Norm) -> None:
+    """Refuse a ball that reaches beyond the whole range of images.
 
     Args:
-        epsilon: radius of the ball.
+        epsilon: radius.
+        norm: of the ball.
+
+    Raises:
+        ConfigError: more than 1 in linf.
+    """
+    if norm == "linf" and epsilon > 1:
+        level = f"{epsilon:g}/255" if epsilon <= 255 and float(epsilon).is_integer() else "8/255"
+        raise ConfigError(f"epsilon is {epsilon:g}; give a share of the pixel range, at most 1, such as {level}")
+
+
+@refusing_in_one_line
+@dataclass(frozen=True, config=STRICT)
+class ThreatModel:
+    """All perturbations of norm at most `epsilon`, in [0, 1] pixel units.
+
+    Args:
+        epsilon: radius of the ball, at most 1 in linf: any kind of number, or text such as "8/255". It is rounded to
+            single precision, in which images are; see `identity.nearest`.
         norm: "linf", or "l2" over all pixels and channels of an image.
         box: order of the clamps to the ball and to [0, 1]; see `Box`.
+
+    Raises:
+        ConfigError: anything else.
     """
 
-    epsilon: NonNegative
+    epsilon: Radius
     norm: Norm = "linf"
     box: Box = "box_then_eps"
+
+    @model_validator(mode="after")
+    def _within_the_range(self) -> ThreatModel:
+        check_reach(self.epsilon, self.norm)
+        return self
 
     def __str__(self) -> str:
         return f"{self.norm} {format_number(self.epsilon)}, {self.box}"
 
     @classmethod
-    def from_user(cls, epsilon: float | str, norm: Norm, box: Box) -> ThreatModel:
-        """What somebody gives for their own images.
+    def from_user(cls, epsilon: Any, norm: Norm = "linf", box: Box = "box_then_eps") -> ThreatModel:
+        """A threat that something is measured under: its ball is more than a point.
 
         Args:
-            epsilon: radius, in [0, 1] pixel units; "8/255" is accepted.
+            epsilon: as for the class, above 0.
             norm: of the ball.
             box: order of the clamps.
 
@@ -57,19 +85,33 @@ class ThreatModel:
             The threat model.
 
         Raises:
-            ConfigError: nonsense, a ball of one point, or a radius in l_inf beyond the whole range of images.
+            ConfigError: what the class refuses, or a radius of 0.
         """
         try:
-            threat = cls(epsilon, norm, box)  # type: ignore[arg-type] # pydantic reads "8/255"
-        except ValidationError as error:
-            raise ConfigError(f"threat model {epsilon!r}, {norm!r}, {box!r}: {error.errors()[0]['msg']}") from None
-        if threat.epsilon == 0 or (norm == "linf" and threat.epsilon > 1):
-            raise ConfigError(f"epsilon {epsilon!r}: give a share of the images' range, above 0, such as 8/255")
-        return threat
+            radius = parse_radius(epsilon)
+        except ValueError as error:
+            raise ConfigError(f"epsilon: {error}") from None
+        if radius <= 0:
+            raise ConfigError(
+                f"epsilon is {epsilon}; give a share of the pixel range above 0 and at most 1, such as 8/255"
+            )
+        return cls(radius, norm, box)
 
     def scaled(self, factor: float) -> ThreatModel:
-        """The same threat at `factor` times the radius."""
-        return ThreatModel(self.epsilon * factor, self.norm, self.box)
+        """The same threat at `factor` times the radius; see `resized`."""
+        return self.resized(self.epsilon * factor)
+
+    def resized(self, epsilon: float) -> ThreatModel:
+        """The same threat at a radius that an attack, a warm-up or a sweep computed: exact, and in linf above 1, too.
+
+        Raises:
+            ConfigError: below 0, or nan.
+        """
+        if not epsilon >= 0:
+            raise ConfigError(f"epsilon is {epsilon:g}; a radius is 0 or more")
+        threat = copy.copy(self)
+        object.__setattr__(threat, "epsilon", float(epsilon))  # as a frozen dataclass sets its own fields
+        return threat
 
     def project(self, images: Tensor, delta: Tensor) -> Tensor:
         """Clip perturbations to the ball and the box, in the order that `box` names.
@@ -97,11 +139,11 @@ class ThreatModel:
         Returns:
             (B, C, H, W), in pixel units.
         """
-        start = torch.rand(images.shape, generator=generator, device=generator.device).mul_(2).sub_(1)
+        start = _drawn(torch.rand, images.shape, generator).mul_(2).sub_(1)
         if self.norm == "l2":
             # A Gaussian direction at radius U^(1/d) is uniform in the ball of dimension d.
-            start = torch.randn(images.shape, generator=generator, device=generator.device)
-            radius = torch.rand(len(images), generator=generator, device=generator.device)
+            start = _drawn(torch.randn, images.shape, generator)
+            radius = _drawn(torch.rand, (len(images),), generator)
             start = _unit(start) * _per_image(radius ** (1 / images[0].numel()), start)
         return self.project(images, start.mul_(self.epsilon).to(images.device))
 
@@ -115,6 +157,11 @@ class ThreatModel:
         length = delta.flatten(1).norm(dim=1)
         shrink = (self.epsilon / length.clamp_min(torch.finfo(delta.dtype).tiny)).clamp_max(1)
         return delta * _per_image(shrink, delta)
+
+
+def _drawn(law: Callable[..., Tensor], shape: Sequence[int], generator: torch.Generator) -> Tensor:
+    """Random numbers in float32, whatever the default is: another type would be other numbers."""
+    return law(shape, generator=generator, device=generator.device, dtype=torch.float32)
 
 
 def _to_box(images: Tensor, delta: Tensor) -> Tensor:

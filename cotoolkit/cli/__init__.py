@@ -10,11 +10,14 @@ import sys
 
 def main() -> None:
     """Entry point of `cotoolkit`: what the user can mend is one line on stderr and exit code 2."""
-    from cotoolkit.cli.app import app
     from cotoolkit.cli.display import say_error
     from cotoolkit.core.errors import CotoolkitError
+    from cotoolkit.core.importing.siblings import SIBLINGS
 
     try:
+        SIBLINGS.claim(SIBLINGS.names)  # before a user's module of such a name is found
+        from cotoolkit.cli.app import app
+
         app()
     except CotoolkitError as error:
         say_error(str(error))

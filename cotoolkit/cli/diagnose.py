@@ -91,11 +91,12 @@ def diagnose_command(
 
     Your own function is called with those of the keywords shape, classes and num_classes that it has.
     """
-    from cotoolkit.diagnosis.diagnose import diagnose, radius_of
+    from cotoolkit.attacks.threat_model import ThreatModel
+    from cotoolkit.diagnosis.diagnose import diagnose
     from cotoolkit.diagnosis.page import write_diagnosis
 
     _check_out(out)
-    radius, limits = radius_of(epsilon), _limits(bounds)
+    radius, limits = ThreatModel.from_user(epsilon).epsilon, _limits(bounds)
     channels = _numbers("--mean", mean), _numbers("--std", std)
     place = available(device)
     test = _test_points(data, points, budget, seed, limits, download)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any, TypeVar
 
@@ -89,6 +89,18 @@ def differences(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value
+
+
+def values_in(value: Any) -> Iterator[Any]:
+    """A configuration, or a value in one, and everything in it at any depth."""
+    yield value
+    if (fields := _fields(value)) is not None:
+        value = [getattr(value, name) for name in fields]
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from values_in(item)
 
 
 def identity(version: int, configuration: Any) -> str:

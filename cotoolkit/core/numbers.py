@@ -1,33 +1,65 @@
-"""Numbers as the field writes them: a radius of 8/255 is `"8/255"`."""
+"""Numbers as people give them: a radius of 8/255 is `"8/255"`, and values come as lists, arrays, tensors or columns."""
 
 from __future__ import annotations
 
 import math
+from decimal import Decimal
+from numbers import Real
 from typing import Annotated, Any
 
+import numpy as np
 from annotated_types import Ge, Le
+from numpy.typing import NDArray
 from pydantic import BeforeValidator
+
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.identity import nearest
 
 
 def parse_number(value: Any) -> Any:
-    """Turn "8/255" into 0.0313...; leave everything that is not text alone.
+    """Any kind of finite number as a float: text, "8/255" included, and numbers of Python, numpy and torch.
 
-    >>> parse_number("1/4")
-    0.25
+    None stays, for the fields that may be left out.
+
+    >>> parse_number("1/4"), parse_number(np.array(2)), parse_number(Decimal("0.1"))
+    (0.25, 2.0, 0.1)
 
     Raises:
-        ValueError: text that is neither a decimal number nor a fraction, or that is not finite.
+        ValueError: anything else, a boolean among them, or what is not finite.
     """
-    if not isinstance(value, str):
-        return value
+    if value is None:
+        return None
     try:
-        numerator, slash, denominator = value.partition("/")
-        number = float(numerator) / float(denominator) if slash else float(numerator)
-    except (ValueError, ZeroDivisionError):
-        raise ValueError(f"not a number: {value!r}; write 0.03 or 8/255") from None
+        number = _fraction(value) if isinstance(value, str) else float(_number(value))
+    except (ValueError, TypeError, ArithmeticError, RuntimeError):
+        raise ValueError(f"not a number: {_shown(value)}; write 0.03 or 8/255") from None
     if not math.isfinite(number):
-        raise ValueError(f"not a finite number: {value!r}")
+        raise ValueError(f"not a finite number: {_shown(value)}")
     return number
+
+
+def _fraction(text: str) -> float:
+    numerator, slash, denominator = text.partition("/")
+    return float(numerator) / float(denominator) if slash else float(numerator)
+
+
+def _number(value: Any) -> Any:
+    """A number as Python's own, out of its scalar array or tensor.
+
+    Raises:
+        TypeError: no number, or an array with a shape.
+    """
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, Real | Decimal):
+        raise TypeError
+    return value
+
+
+def _shown(value: Any) -> str:
+    """What was given, on one short line."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def format_number(value: float) -> str:
@@ -42,11 +74,164 @@ def format_number(value: float) -> str:
     return f"{value:.6g}"
 
 
+def parse_radius(value: Any) -> float:
+    """`parse_number` for a radius, rounded as identities round: float32 and float64 of 0.1 are one radius.
+
+    >>> parse_radius(np.float32(8 / 255)) == parse_radius("8/255") == 8 / 255
+    True
+
+    Raises:
+        ValueError: no finite number.
+    """
+    if value is None:
+        raise ValueError("not a number: None; write 0.03 or 8/255")
+    return nearest(parse_number(value))
+
+
 Number = Annotated[float, BeforeValidator(parse_number)]
 """A float that may be given as text, "8/255" included."""
 
 NonNegative = Annotated[float, BeforeValidator(parse_number), Ge(0)]
 """A radius, strength or rate: a `Number` that is not below 0."""
 
+Radius = Annotated[float, BeforeValidator(parse_radius), Ge(0)]
+"""The radius of a threat model."""
+
 Share = Annotated[NonNegative, Le(1)]
 """A probability, or a part of a whole, in [0, 1]."""
+
+
+def real_array(values: Any, what: str, dimensions: int | None = None, *, finite: bool = True) -> NDArray[np.float64]:
+    """Real numbers from a list, an array, a tensor on any device, or a column or table of pandas.
+
+    Args:
+        values: the numbers.
+        what: they are, for the message.
+        dimensions: how many there have to be; None takes any.
+        finite: refuse others; else a missing value (None, pandas' NA, a masked entry) is nan.
+
+    Returns:
+        float64, of the same shape.
+
+    Raises:
+        ConfigError: no real numbers, another number of dimensions, or a value that may not be nan or infinite.
+    """
+    try:
+        found = _floats(values)
+    except (ValueError, TypeError, OverflowError):
+        raise ConfigError(f"{what}: give real numbers, not {_shown(values)}") from None
+    if dimensions is not None and found.ndim != dimensions:
+        raise ConfigError(f"{what}: give {_SHAPES[dimensions]}, not an array of shape {found.shape}")
+    if finite and not np.isfinite(found).all():
+        raise ConfigError(f"{what}: {np.sum(~np.isfinite(found))} of {found.size} values are nan or infinite")
+    return found
+
+
+_SHAPES = ("one number", "one number for each point, of shape (N,)", "a matrix of two dimensions")
+
+
+def _floats(values: Any) -> NDArray[np.float64]:
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+        values = (values.double() if values.is_floating_point() else values).numpy()  # numpy knows no bfloat16
+    if isinstance(values, np.ma.MaskedArray):
+        values = np.ma.filled(values.astype(float), np.nan)
+    found = np.asarray(values)
+    if found.dtype == object:
+        import pandas as pd
+
+        if any(isinstance(item, str | bytes) for item in found.flat):
+            raise TypeError
+        found = np.where(pd.isna(found), np.nan, found).astype(float)
+    if found.dtype.kind not in "biuf":
+        raise TypeError
+    return found.astype(np.float64)
+
+
+def share_array(values: Any, what: str, dimensions: int | None = None) -> NDArray[np.float64]:
+    """`real_array` of shares: booleans, or numbers in [0, 1].
+
+    Args:
+        values: the shares.
+        what: they are, for the message.
+        dimensions: how many there have to be.
+
+    Returns:
+        float64, of the same shape.
+
+    Raises:
+        ConfigError: as `real_array`, or a number outside of [0, 1].
+    """
+    found = real_array(values, what, dimensions)
+    if found.size and not (found.min() >= 0 and found.max() <= 1):
+        raise ConfigError(
+            f"{what}: give booleans or shares in [0, 1], not values from {found.min():g} to {found.max():g}"
+        )
+    return found
+
+
+def mark_array(values: Any, what: str, dimensions: int | None = None) -> NDArray[np.bool_]:
+    """Which members are meant, as booleans, from booleans or zeros and ones.
+
+    Args:
+        values: the marks.
+        what: they are, for the message.
+        dimensions: how many there have to be.
+
+    Returns:
+        bool, of the same shape.
+
+    Raises:
+        ConfigError: as `real_array`, or another value, such as those of a list of indices.
+    """
+    found = real_array(values, what, dimensions)
+    marks: NDArray[np.bool_] = found == 1
+    if not (marks | (found == 0)).all():
+        raise ConfigError(f"{what}: give booleans or 0 and 1, one for each member, not indices or other numbers")
+    return marks
+
+
+def whole_number(value: Any, what: str, least: int = 0) -> int:
+    """A count, from any kind of number.
+
+    Args:
+        value: the count.
+        what: is counted, for the message.
+        least: that there has to be.
+
+    Returns:
+        It.
+
+    Raises:
+        ConfigError: no whole number, or a smaller one.
+    """
+    try:
+        number = _number(value)
+        if number == int(number) >= least:
+            return int(number)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ConfigError(f"{what}: give a whole number, {least} or more, not {_shown(value)}")
+
+
+def probability(value: Any, what: str, most: float = 1.0) -> float:
+    """A number strictly between 0 and an upper end, from any kind of number.
+
+    Args:
+        value: the probability.
+        what: it is, for the message.
+        most: the upper end.
+
+    Returns:
+        It.
+
+    Raises:
+        ConfigError: anything else.
+    """
+    try:
+        number = float(_number(value))
+        if 0 < number < most:
+            return number
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ConfigError(f"{what}: give a number between 0 and {most:g}, not {_shown(value)}")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-import functools
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
@@ -18,6 +17,9 @@ from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import is_pydantic_dataclass
+
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.validation import explaining, place_of
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
@@ -41,7 +43,7 @@ def load_entries(package: str) -> None:
             importlib.import_module(module.name)
 
 
-class UnknownName(ValueError):
+class UnknownName(ConfigError):
     """A name no registry entry carries; the message lists the nearest ones."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
@@ -51,15 +53,15 @@ class UnknownName(ValueError):
         super().__init__(f"unknown {kind} {name!r}: {hint}")
 
 
-class InvalidFields(ValueError):
+class InvalidFields(ConfigError):
     """A registered class refused its fields; the message names the entry, the field and the reason on one line."""
 
-    def __init__(self, kind: str, name: str, fields: Iterable[str], error: ValidationError) -> None:
-        super().__init__("; ".join(self._line(kind, name, list(fields), detail) for detail in error.errors()))
+    def __init__(self, kind: str, name: str, cls: type, error: ValidationError) -> None:
+        super().__init__("; ".join(self._line(kind, name, cls, detail) for detail in error.errors()))
 
     @staticmethod
-    def _line(kind: str, name: str, fields: list[str], detail: Any) -> str:
-        where = ".".join(str(part) for part in detail["loc"])
+    def _line(kind: str, name: str, cls: type, detail: Any) -> str:
+        where, fields = place_of(detail, cls), list(cast("Any", cls).__dataclass_fields__)
         if detail["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
             near = difflib.get_close_matches(where, fields, n=1)
             hint = f"did you mean {near[0]}?" if near else f"it takes: {', '.join(fields) or 'nothing'}"
@@ -114,23 +116,9 @@ class Registry(Generic[T]):
             self._classes[name] = cls
             self._aliases.update(dict.fromkeys(aliases, name))
             cls.name = name  # type: ignore[attr-defined]
-            cls.__init__ = self._explained(name, cls)  # type: ignore[misc]
-            return cls
+            return explaining(cls, lambda error: InvalidFields(self.kind, name, cls, error))
 
         return decorate
-
-    def _explained(self, name: str, cls: Any) -> Callable[..., None]:
-        """The constructor of `cls`, raising `InvalidFields` in place of pydantic's several lines."""
-        init = cls.__init__
-
-        @functools.wraps(init)
-        def explained(instance: Any, *args: Any, **fields: Any) -> None:
-            try:
-                init(instance, *args, **fields)
-            except ValidationError as error:
-                raise InvalidFields(self.kind, name, cls.__dataclass_fields__, error) from None
-
-        return explained
 
     def names(self, pattern: str = "*") -> list[str]:
         """Sorted names (aliases left out) that match a shell-style pattern."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cotoolkit.core.errors import CotoolkitError
+from cotoolkit.core.importing.siblings import SIBLINGS
 
 
 def import_callable(reference: str, error: type[CotoolkitError]) -> Callable[..., Any]:
@@ -34,9 +35,16 @@ def import_callable(reference: str, error: type[CotoolkitError]) -> Callable[...
     if here not in sys.path:
         sys.path.insert(0, here)
     importlib.invalidate_caches()  # the file may be younger than the last look into its folder
+    if hidden := SIBLINGS.hidden(module_name):
+        raise error(f"{reference}: {hidden} has the name of a package of cotoolkit; rename it")
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as missing:
+        if missing.name and (hidden := SIBLINGS.hidden(missing.name)):
+            raise error(
+                f"{reference}: importing {module_name} failed: it imports {missing.name}, but {hidden} has the name of "
+                "a package of cotoolkit; rename it"
+            ) from None
         if missing.name and (module_name == missing.name or module_name.startswith(f"{missing.name}.")):
             raise error(f"{reference}: no module {missing.name!r} in {here} or on the Python path") from None
         raise error(f"{reference}: importing {module_name} failed: {missing}") from missing

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
-from collections.abc import Mapping
-from typing import Any
+import functools
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
+from cotoolkit.core.errors import ConfigError
+
+C = TypeVar("C", bound=type)
+
 
 def plain(value: Any) -> Any:
-    """Settings with Python's numbers and lists in place of those of numpy, torch and pandas."""
+    """Settings with Python's numbers and lists in place of those of numpy, torch, pandas, fractions and decimals."""
     if isinstance(value, Mapping):
         return {name: plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         items = [plain(item) for item in value]
         return tuple(items) if isinstance(value, tuple) else items
+    if isinstance(value, Fraction | Decimal):
+        return float(value)
     return value.tolist() if hasattr(value, "tolist") else value
 
 
@@ -34,11 +44,36 @@ def unknown_field(name: str, known: Any) -> str:
     return f"unknown setting {name!r}: {hint}"
 
 
-def one_line(error: ValidationError) -> str:
-    """Errors of pydantic as one line: field, reason, and what was given."""
+def place_of(detail: Any, cls: type | None = None) -> str:
+    """The field that an error of pydantic is about.
+
+    Args:
+        detail: one of its errors.
+        cls: the dataclass whose constructor raised it, which knows its positional arguments by number.
+
+    Returns:
+        Dotted names; empty where it is about no field alone.
+    """
+    first, *rest = detail["loc"] or ("",)
+    if isinstance(first, int) and cls is not None and dataclasses.is_dataclass(cls):
+        fields = dataclasses.fields(cls)
+        first = fields[first].name if first < len(fields) else first
+    return ".".join(str(part) for part in (first, *rest))
+
+
+def one_line(error: ValidationError, cls: type | None = None) -> str:
+    """Errors of pydantic as one line: field, reason, and what was given.
+
+    Args:
+        error: of pydantic.
+        cls: as for `place_of`.
+
+    Returns:
+        The line.
+    """
     parts = []
     for detail in error.errors():
-        where = ".".join(str(part) for part in detail["loc"])
+        where = place_of(detail, cls)
         reason = detail["msg"].removeprefix("Value error, ")
         if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
             reason = "no such setting"
@@ -46,3 +81,34 @@ def one_line(error: ValidationError) -> str:
         shown = f" (given: {given!r})" if isinstance(given, str | int | float) else ""
         parts.append(f"{where}: {reason}{shown}" if where else reason)
     return "; ".join(parts)
+
+
+def refusing_in_one_line(cls: C) -> C:
+    """Class decorator: the constructor of a pydantic model or dataclass raises a one-line `ConfigError`.
+
+    Inside of other pydantic models nothing changes: these explain themselves.
+    """
+    return explaining(cls, lambda error: ConfigError(f"{cls.__name__}: {one_line(error, cls)}"))
+
+
+def explaining(cls: C, explain: Callable[[ValidationError], ConfigError]) -> C:
+    """A pydantic class whose constructor raises our errors in place of pydantic's several lines.
+
+    Args:
+        cls: the class, which is changed.
+        explain: makes the error.
+
+    Returns:
+        The class.
+    """
+    init = cast("Any", cls).__init__
+
+    @functools.wraps(init)
+    def in_our_words(instance: Any, *args: Any, **fields: Any) -> None:
+        try:
+            init(instance, *args, **fields)
+        except ValidationError as error:
+            raise explain(error) from None
+
+    cast("Any", cls).__init__ = in_our_words
+    return cls

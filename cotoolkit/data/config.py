@@ -16,7 +16,8 @@ from cotoolkit.data.augment import Augment
 from cotoolkit.data.image_masks import MarksFile, marks_of
 from cotoolkit.data.image_set import ImageSet
 from cotoolkit.data.sources import DATASETS, DataSource
-from cotoolkit.data.sources.user_data import ImageFolders, OwnData
+from cotoolkit.data.sources.image_folders import ImageFolders
+from cotoolkit.data.sources.own_data import OwnData
 from cotoolkit.data.subsets import random_subset, remaining, stratified
 
 
@@ -116,9 +117,15 @@ class DataConfig(BaseModel):
         return self
 
     def source(self) -> DataSource:
-        """Where the data comes from."""
+        """Where the data comes from.
+
+        Raises:
+            DataError: `folder:` without a path.
+        """
         kind, colon, path = self.name.partition(":")
         if kind == "folder":
+            if not path.strip():
+                raise DataError(f"{self.name!r} names no folder; write folder:PATH")
             return ImageFolders(Path(path), self.size)
         return OwnData(self.name) if colon else DATASETS[self.name]()
 

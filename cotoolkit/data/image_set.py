@@ -1,18 +1,13 @@
-"""A labelled set of images in memory, which every data source yields; and how to make one of what people have."""
+"""A labelled set of images in memory, which every data source yields."""
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from cotoolkit.core.errors import DataError
-from cotoolkit.core.user_code import describe
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,91 +85,3 @@ class ImageSet:
 def as_float(images: Tensor) -> Tensor:
     """Images as float32 in [0, 1]: pixel levels divided by 255, float images as they are."""
     return images.float() / 255 if images.dtype == torch.uint8 else images
-
-
-def image_tensor(images: Any, where: str) -> Tensor:
-    """Stacked images as a tensor.
-
-    Args:
-        images: (N, C, H, W), or (N, H, W) for one channel; tensor, array or nested lists.
-        where: they come from, for messages.
-
-    Returns:
-        (N, C, H, W), float32 if they are floats and else as they are.
-
-    Raises:
-        DataError: no tensor can be made of them, or the channels are last.
-    """
-    try:
-        tensor = torch.as_tensor(images)
-    except (TypeError, ValueError, RuntimeError) as failure:
-        raise DataError(f"{where}: images must be a tensor or an array ({describe(failure)})") from failure
-    if tensor.ndim == 3:
-        tensor = tensor.unsqueeze(1)
-    if tensor.ndim == 4 and tensor.shape[3] in (1, 3) and tensor.shape[1] not in (1, 3):
-        raise DataError(f"{where}: images have shape {tuple(tensor.shape)}; give (N, C, H, W), channels first")
-    return tensor.float() if tensor.is_floating_point() else tensor
-
-
-def as_tensors(images: Any, labels: Any, where: str) -> tuple[Tensor, Tensor]:
-    """Stacked images and their labels as tensors.
-
-    Args:
-        images: (N, C, H, W), or (N, H, W) for one channel; tensor, array or nested lists.
-        labels: (N,) whole numbers.
-        where: they come from, for messages.
-
-    Returns:
-        Images (N, C, H, W), float32 if they are floats and else as they are, and labels (N,) int64.
-
-    Raises:
-        DataError: no tensors can be made of them, or a shape or type is another.
-    """
-    tensor = image_tensor(images, where)
-    try:
-        labels = torch.as_tensor(labels)
-    except (TypeError, ValueError, RuntimeError) as failure:
-        raise DataError(f"{where}: labels must be a tensor or an array ({describe(failure)})") from failure
-    if labels.is_floating_point() or labels.numel() == 0:
-        raise DataError(
-            f"{where}: labels must be whole numbers, one per image; they are {labels.dtype}, {tuple(labels.shape)}"
-        )
-    return tensor, labels.to(torch.int64)
-
-
-def stack_items(data: Any, indices: Iterable[int] | None, where: str) -> tuple[Tensor, Tensor]:
-    """Some items of a data set of (image, label), stacked.
-
-    Args:
-        data: what `data[index]` gives an image and a label of; images are tensors or arrays (C, H, W) or (H, W), or
-            PIL images.
-        indices: of the items, at least one; None for all.
-        where: they come from, for messages.
-
-    Returns:
-        Images (N, C, H, W) or (N, H, W), of the items' type, and labels (N,) int64.
-
-    Raises:
-        DataError: an item is no such pair, its label no whole number, or shapes differ.
-    """
-    try:
-        items: Iterable[tuple[Any, Any]] = [data[index] for index in (range(len(data)) if indices is None else indices)]
-        pairs = [(_tensor(image), operator.index(label)) for image, label in items]
-    except Exception as failure:
-        raise DataError(f"{where}: not a data set of (image, label): {describe(failure)}") from failure
-    shapes = {tuple(image.shape) for image, _ in pairs}
-    if len(shapes) != 1:
-        raise DataError(f"{where}: images must all have one shape; they have {sorted(shapes) or 'none'}")
-    return torch.stack([image for image, _ in pairs]), torch.tensor([label for _, label in pairs])
-
-
-def _tensor(image: Any) -> Tensor:
-    """An image as a tensor with its channels first."""
-    from PIL.Image import Image
-
-    if isinstance(image, Image):
-        from torchvision.transforms.v2.functional import pil_to_tensor
-
-        converted: Tensor = pil_to_tensor(image)
-        return converted
-    return torch.as_tensor(np.asarray(image) if not isinstance(image, Tensor) else image)

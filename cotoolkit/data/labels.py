@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,13 @@ from torch import Tensor
 from cotoolkit.core.errors import DataError
 from cotoolkit.core.user_code import describe
 
+log = logging.getLogger(__name__)
+
 SUM_SLACK = 1e-2
 """How far from 1 the shares of classes in a soft label may add up, as half precision rounds."""
+
+LISTED = 12
+"""So many labels are named in a message."""
 
 
 def class_numbers(labels: Any, count: int, where: str, classes: int | None = None) -> Tensor:
@@ -67,6 +73,55 @@ def whole_numbers(labels: Any, count: int, where: str) -> Tensor:
     if numbers.dtype == torch.uint64 and bool((whole < 0).any()):
         raise DataError(f"{where}: a label is 2**63 or more; give class numbers from 0")
     return whole
+
+
+def known_labels(labels: Tensor, where: str) -> Tensor:
+    """The labels of a training set, each of which is a class; a map that changes them is logged.
+
+    Args:
+        labels: (N,) int64 of any size and sign.
+        where: they come from, for the log.
+
+    Returns:
+        (K,) int64, ascending: class k has the label at k.
+
+    Raises:
+        DataError: there are none.
+    """
+    known: Tensor = labels.unique()
+    if len(known) == 0:
+        raise DataError(f"{where}: no images to train on")
+    classes = torch.arange(len(known))
+    if not torch.equal(known, classes):
+        log.warning("%s: labels %s are classes %s", where, _listed(known), _listed(classes))
+    return known
+
+
+def renumbered(labels: Tensor, known: Tensor, where: str) -> Tensor:
+    """Labels as class numbers.
+
+    Args:
+        labels: (N,) int64.
+        known: (K,) int64 of `known_labels`.
+        where: the labels come from, for messages.
+
+    Returns:
+        (N,) int64 in [0, K).
+
+    Raises:
+        DataError: a label is not known.
+    """
+    unknown = labels[~torch.isin(labels, known)]
+    if len(unknown):
+        raise DataError(f"{where}: label {int(unknown[0])} is none of the training set, which has {_listed(known)}")
+    found: Tensor = torch.searchsorted(known, labels)
+    return found
+
+
+def _listed(numbers: Tensor) -> str:
+    """Numbers with commas between them; of many the first and the last."""
+    texts = [str(int(number)) for number in numbers]
+    return ", ".join(texts if len(texts) <= LISTED else [*texts[: LISTED - 1], "...", texts[-1]])
 
 
 def _from_array(labels: Any, where: str) -> Tensor:

@@ -22,15 +22,15 @@ def stratified(labels: Tensor, size: int, generator: torch.Generator) -> Tensor:
     Returns:
         (size,) int64, ascending, without repeats.
     """
-    counts = torch.bincount(labels)
+    _, places, counts = labels.unique(return_inverse=True, return_counts=True)
     scaled = counts * size  # in whole numbers: remainders must compare exactly
     quota = scaled // len(labels)
     by_remainder = torch.argsort(scaled % len(labels), descending=True, stable=True)
     quota[by_remainder[: size - int(quota.sum())]] += 1
 
     picked = []
-    for label, wanted in enumerate(quota.tolist()):
-        members = torch.nonzero(labels == label).flatten()
+    for place, wanted in enumerate(quota.tolist()):
+        members = torch.nonzero(places == place).flatten()
         picked.append(members[torch.randperm(len(members), generator=generator)[:wanted]])
     return torch.cat(picked).sort().values
 

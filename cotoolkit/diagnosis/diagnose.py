@@ -10,8 +10,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.device import Device, available
-from cotoolkit.core.errors import ConfigError
-from cotoolkit.core.numbers import parse_number
 from cotoolkit.core.seeding import fork_global_rng
 from cotoolkit.data import DataConfig, ImageSet
 from cotoolkit.data.points import Points
@@ -22,13 +20,13 @@ from cotoolkit.diagnosis.measuring.autoattack import check_installed
 from cotoolkit.diagnosis.measuring.pass_counter import PassCounter
 from cotoolkit.diagnosis.measuring.run_measurements import MeasuredNetwork, run_measurements
 from cotoolkit.diagnosis.schema import Diagnosis, DiagnosisProtocol, Environment
-from cotoolkit.intake.door import LOOKED_AT, outside_inference
+from cotoolkit.intake.door import LOOKED_AT, ModelOptions, outside_inference
 from cotoolkit.intake.findings import Finding, handled, warning
 from cotoolkit.intake.model import Forward, ImageModel
 from cotoolkit.intake.normalisation import Bounds, PerChannel
+from cotoolkit.intake.outputs.probabilities import LinkName
 from cotoolkit.intake.points import points_of, states_classes
 from cotoolkit.intake.preparation import image_model
-from cotoolkit.intake.probability_outputs import LinkName
 from cotoolkit.models.modes import attack_mode
 from cotoolkit.models.registry import Shape
 from cotoolkit.runs.environment import environment
@@ -59,8 +57,7 @@ def diagnose(
     flags are left as they were. Equal arguments give equal numbers on a CPU.
 
     Args:
-        model: from images (B, C, H, W) to logits (B, classes), or one logit for two classes; where it returns
-            probabilities, attacks follow the logits recovered from them.
+        model: from images (B, C, H, W) to logits (B, classes), one logit for two classes, or probabilities.
         data: a pair (images, labels), a Dataset, a DataLoader, or the name of a data set, whose test split is taken;
             see `points_of`.
         epsilon: radius in [0, 1] units, whatever the bounds: a share of high - low; "8/255" is accepted.
@@ -85,23 +82,20 @@ def diagnose(
         ModelError: a network that cannot be measured.
     """
     started = time.perf_counter()
-    radius, spent, place = radius_of(epsilon), budget_of(budget), available(device)
+    threat, spent, place = ThreatModel.from_user(epsilon), budget_of(budget), available(device)
     if autoattack:
         check_installed()
+    takes = ModelOptions(mean=mean, std=std, bounds=bounds, forward=forward, binary=binary)
     with outside_inference():
         chosen = points_of(data, points=spent.points if points is None else points, seed=seed, bounds=bounds)
-        network = image_model(
-            model, shape=_shape(chosen), classes=chosen.classes, exact=states_classes(data), device=place, mean=mean,
-            std=std, bounds=bounds, forward=forward, binary=binary,
-        )  # fmt: skip
-        found = _measured(network, chosen, place, ThreatModel(radius), spent, seed, autoattack, progress)
-    return Diagnosis(
-        verdict=reach_verdict(found.measured.measurements, radius),
-        measurements=found.measured.measurements,
-        findings=(*_mode(network), *network.findings, *found.findings),
-        protocol=_protocol(found, chosen, radius, bounds, seed, spent),
-        environment=_environment(network.network, data, place, found.passes, started),
-    )
+        network = _prepared(model, chosen, place, takes, exact=states_classes(data))
+        found = _measured(network, chosen, place, threat, spent, seed, autoattack, progress)
+    environment = _environment(network.network, data, place, found.passes, started)
+    return _diagnosis(found, _protocol(found, chosen, threat.epsilon, bounds, seed, spent), environment)
+
+
+def _prepared(model: nn.Module, points: Points, device: str, takes: ModelOptions, *, exact: bool) -> ImageModel:
+    return image_model(model, shape=_shape(points), classes=points.classes, exact=exact, device=device, **takes)
 
 
 class _Found(NamedTuple):
@@ -136,10 +130,20 @@ def _measured(
         measured = run_measurements(
             passes, points, threat, budget, seed=seed, with_autoattack=autoattack, progress=progress
         )
-    findings = list(measured.findings)
+    findings = [*_mode(network), *network.findings, *measured.findings]
     if share := measured.measurements.masking.broken_outputs:
         findings.append(warning(f"{100 * share:.0f} % of the outputs are nan or infinite; they count as wrong"))
     return _Found(measured, passes, network.link.name, findings)
+
+
+def _diagnosis(found: _Found, protocol: DiagnosisProtocol, environment: Environment) -> Diagnosis:
+    return Diagnosis(
+        verdict=reach_verdict(found.measured.measurements, protocol.epsilon),
+        measurements=found.measured.measurements,
+        findings=tuple(found.findings),
+        protocol=protocol,
+        environment=environment,
+    )
 
 
 def _protocol(
@@ -174,21 +178,6 @@ def _environment(network: nn.Module, data: Any, device: str, passes: PassCounter
 def _shape(points: Points) -> Shape:
     _, channels, height, width = points.images.shape
     return channels, height, width
-
-
-def radius_of(epsilon: float | str) -> float:
-    """A radius as a number, in (0, 1].
-
-    Raises:
-        ConfigError: it is no number, or is not above 0 and at most 1.
-    """
-    try:
-        radius = float(parse_number(epsilon))
-    except ValueError as error:
-        raise ConfigError(f"epsilon: {error}") from None
-    if not 0 < radius <= 1:
-        raise ConfigError(f"epsilon is {epsilon}; give a share of the pixel range above 0 and at most 1, such as 8/255")
-    return radius
 
 
 def _name(data: Any) -> str:

@@ -6,7 +6,10 @@ Without scipy.stats, whose import takes a second; torch is imported for the boot
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.numbers import probability, real_array, whole_number
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,9 +31,13 @@ def wilson(hits: int, points: int) -> tuple[float, float]:
     Returns:
         Lower and upper end, in [0, 1].
 
+    Raises:
+        ConfigError: other numbers.
+
     >>> [round(end, 3) for end in wilson(8, 10)]
     [0.49, 0.943]
     """
+    hits, points = _counts(hits, points)
     z, share = NORMAL_QUANTILE, hits / points
     scale = 2 * (points + z**2)
     centre = (2 * points * share + z**2) / scale
@@ -49,11 +56,16 @@ def exact_bounds(hits: int, points: int, error: float) -> tuple[float, float]:
     Returns:
         Lower and upper bound, in [0, 1].
 
+    Raises:
+        ConfigError: other numbers.
+
     >>> [round(end, 3) for end in exact_bounds(0, 10, 0.05)]  # 1 - 0.05 ** (1 / 10)
     [0.0, 0.259]
     """
     from scipy.special import betaincinv
 
+    hits, points = _counts(hits, points)
+    error = probability(error, "error", 0.5)
     low = float(betaincinv(hits, points - hits + 1, error)) if hits else 0.0
     high = float(betaincinv(hits + 1, points - hits, 1 - error)) if hits < points else 1.0
     return low, high
@@ -63,10 +75,13 @@ def bootstrap_mean(values: Tensor) -> tuple[float, float]:
     """95 % percentile-bootstrap interval of a mean; equal values always give equal ends.
 
     Args:
-        values: (N,) float64 on the CPU, N >= 1.
+        values: (N,), N >= 1, finite.
 
     Returns:
         Lower and upper end, in units of the values.
+
+    Raises:
+        ConfigError: other values.
 
     >>> import torch
     >>> bootstrap_mean(torch.full((5,), 0.25, dtype=torch.float64))
@@ -74,8 +89,11 @@ def bootstrap_mean(values: Tensor) -> tuple[float, float]:
     """
     import torch
 
+    known = torch.from_numpy(real_array(values, "values", 1))
+    if len(known) == 0:
+        raise ConfigError("values: give at least one")
     draws = torch.Generator().manual_seed(0)
-    means = values[torch.randint(len(values), (RESAMPLES, len(values)), generator=draws)].mean(1)
+    means = known[torch.randint(len(known), (RESAMPLES, len(known)), generator=draws)].mean(1)
     low, high = means.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
     return low, high
 
@@ -90,10 +108,21 @@ def sign_test(gained: int, lost: int) -> float:
     Returns:
         In [0, 1]; 1 where nothing was gained.
 
+    Raises:
+        ConfigError: other numbers than counts.
+
     >>> sign_test(4, 1)  # (5 + 1) / 2**5
     0.1875
     """
     from scipy.special import betainc
 
+    gained, lost = whole_number(gained, "gained"), whole_number(lost, "lost")
     # The binomial distribution's upper tail is the regularised incomplete beta function (DLMF 8.17.5).
     return float(betainc(gained, lost + 1, 0.5)) if gained else 1.0
+
+
+def _counts(hits: Any, points: Any) -> tuple[int, int]:
+    found, among = whole_number(hits, "hits"), whole_number(points, "points", 1)
+    if found > among:
+        raise ConfigError(f"hits: {found} of {among} points; give at most as many hits as points")
+    return found, among

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cotoolkit.attacks.gradient import holds, input_gradient
-from cotoolkit.attacks.threat_model import Box, ThreatModel
-from cotoolkit.core.errors import DataError
+from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.seeding import generator
 from cotoolkit.evaluation.intervals import exact_bounds, wilson
 from cotoolkit.models.modes import attack_mode
@@ -70,6 +70,9 @@ class ProbeResult:
             "gradient_alignment": self.gradient_alignment,
         }
 
+
+NO_PROBE = ProbeResult(math.nan, math.nan, math.nan, math.nan, 0, (), complete=False)
+"""What a probe that could not be made says: nothing."""
 
 Enough = Callable[[ProbeResult], bool]
 """Whether a result on some of the points will do."""
@@ -142,43 +145,3 @@ class Probe:
         seen = rows.shape[1]
         robust = tuple(rows[2].bool().tolist())
         return ProbeResult(clean, fgsm, pgd, aligned, seen, robust, complete=seen == len(self.labels))
-
-
-def held_out_points(
-    points: tuple[Tensor, Tensor], bounds: tuple[float, float], box: Box, count: int, seed: int
-) -> tuple[Tensor, Tensor]:
-    """Random points for a probe from what a user gives, checked.
-
-    Args:
-        points: images (N, C, H, W) floating point in `bounds`, and labels (N,) of whole numbers.
-        bounds: range of the images.
-        box: with "none", images may leave their range.
-        count: points to draw at most.
-        seed: of the draw.
-
-    Returns:
-        Images (count, C, H, W) float32 in [0, 1], and labels (count,) int64.
-
-    Raises:
-        DataError: no pair of tensors, images and labels that do not fit together, or images outside their range.
-    """
-    if not (isinstance(points, tuple | list) and len(points) == 2 and all(isinstance(part, Tensor) for part in points)):
-        raise DataError("points: give a pair of tensors, images (N, C, H, W) and labels (N,)")
-    images, labels = points
-    if len(images) != len(labels) or len(images) == 0:
-        raise DataError(f"points: {len(images)} images and {len(labels)} labels; the monitor needs one label per image")
-    if labels.dim() != 1 or labels.is_floating_point():
-        raise DataError(f"points: labels must be whole numbers (N,), not {labels.dtype} {tuple(labels.shape)}")
-    if not images.is_floating_point():
-        raise DataError(f"points: images must be floating point in {list(bounds)}, not {images.dtype}; divide by 255")
-    chosen = torch.randperm(len(images), generator=generator(seed, "probe", 1))[:count].to(images.device)
-    low, high = bounds
-    images = ((images[chosen].detach().float() - low) / (high - low)).contiguous()
-    found = images.min().item(), images.max().item()
-    if box != "none" and not (found[0] >= -1e-6 and found[1] <= 1 + 1e-6):  # not: nan is outside as well
-        shown = [round(low + (high - low) * value, 4) for value in found]
-        raise DataError(
-            f"points: images reach from {shown[0]} to {shown[1]}, outside {list(bounds)}; give images before their "
-            'normalisation, with its mean and std; or bounds; or box="none" if they are meant to leave the range'
-        )
-    return images, labels[chosen].long()

@@ -24,6 +24,7 @@ from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.identity import rounded
 from cotoolkit.core.registry import STRICT
 from cotoolkit.core.seeding import generator
+from cotoolkit.core.validation import refusing_in_one_line
 from cotoolkit.evaluation.intervals import wilson
 from cotoolkit.intake.door import bring, check_batch_size, outside_inference
 from cotoolkit.intake.model import Forward
@@ -31,6 +32,7 @@ from cotoolkit.intake.normalisation import Bounds, PerChannel
 from cotoolkit.models.modes import attack_mode
 
 
+@refusing_in_one_line
 @dataclass(frozen=True, config=STRICT)
 class Protocol:
     """An evaluation attack, independent of the radius.
@@ -59,7 +61,7 @@ class Protocol:
         """
         card: dict[str, Any] = {
             "protocol": asdict(rounded(self)),
-            "threat": asdict(rounded(threat)),
+            "threat": rounded(asdict(threat)),
             "mode": "eval",
             "points": "all",
             "robust_if": "last iterate holds" if self.last_only else "no step of no restart fooled it",

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ConfigError, DataError, ModelError
-from cotoolkit.data.image_set import image_tensor
+from cotoolkit.data.items import image_tensor
 from cotoolkit.data.labels import class_numbers
 from cotoolkit.intake.findings import Finding, handled
 from cotoolkit.intake.model import Forward, ImageModel
@@ -137,6 +137,8 @@ def bring_images(
         DataError: images that cannot be measured on.
         ModelError: a model that cannot be measured.
     """
+    if isinstance(model, ImageModel):
+        options = _stated(model, options)
     bounds = check_bounds(options.get("bounds", (0.0, 1.0)))
     unit, scale, findings = _images(images, bounds, options.get("mean"), options.get("std"), leave=leave)
     _, channels, height, width = unit.shape
@@ -146,13 +148,22 @@ def bring_images(
     if gradient and not found.gradient:
         reason = next((one.text for one in found.findings if one.text.startswith(NO_GRADIENT)), NO_GRADIENT)
         raise ModelError(f"{reason}, which this takes; square_attack and diagnose do without")
-    if found is not model:
+    if not found.examined:
         found.read_probabilities(unit[:LOOKED_AT])
         findings += found.findings
     for finding in findings:
         log.log(logging.WARNING if finding.kind == "warning" else logging.INFO, "%s", finding.text)
     scale = scale.to(device) if isinstance(scale, Tensor) else scale
     return BroughtImages(found, unit, scale)
+
+
+def _stated(model: ImageModel, options: dict[str, Any]) -> dict[str, Any]:
+    """What was said of a model when it was made."""
+    unset = {"bounds": (0.0, 1.0), "binary": False}
+    repeated = [name for name, value in options.items() if value is not None and value != unset.get(name)]
+    if repeated:
+        raise ConfigError(f"{repeated[0]}: image_model has been told, so leave it out here")
+    return {"bounds": model.bounds, "mean": model.mean, "std": model.std}
 
 
 def check_batch_size(batch_size: int) -> None:

@@ -16,8 +16,8 @@ from cotoolkit.core.seeding import generator
 from cotoolkit.intake.checkpointing import without_reentry
 from cotoolkit.intake.findings import Finding, warning
 from cotoolkit.intake.normalisation import Bounds
-from cotoolkit.intake.outputs import logits_in, two_logits
-from cotoolkit.intake.probability_outputs import Link, link_of, recovered
+from cotoolkit.intake.outputs.logits import logits_in, two_logits
+from cotoolkit.intake.outputs.probabilities import Link, link_of, recovered
 from cotoolkit.intake.wrappers import Autocast, is_compiled
 from cotoolkit.models.modes import attack_mode
 
@@ -42,6 +42,7 @@ class ImageModel(nn.Module):
         binary: the network returns one number per image, for two classes.
         probability: that number is the probability of class 1, not its logit.
         link: takes probabilities back to logits.
+        examined: its outputs have been looked at, to decide on the two.
         gradient: of the images exists; otherwise it is taken as zero.
         opaque: the network fails on images that ask for a gradient, and never sees one.
         reentrant: it checkpoints in the way that attacks cannot differentiate through; it is made to in the other.
@@ -68,7 +69,7 @@ class ImageModel(nn.Module):
         self.bounds = bounds
         self.register_buffer("mean", mean)
         self.register_buffer("std", std)
-        self.binary = self.probability = self.reentrant = self.opaque = False
+        self.binary = self.probability = self.examined = self.reentrant = self.opaque = False
         self.gradient = True
         self.classes = 2
         self.link = Link("identity")
@@ -134,12 +135,15 @@ class ImageModel(nn.Module):
         return width if self.std is None else width / self.std
 
     def read_probabilities(self, images: Tensor, *, certain: bool = False) -> None:
-        """Look at the outputs for some images, and take probabilities back to logits from now on.
+        """Look at the outputs for some images, the first time, and take probabilities back to logits from now on.
 
         Args:
             images: (N, C, H, W) in [0, 1], on the model's device.
             certain: only where outputs sum to a constant, as those of a softmax do at any weights.
         """
+        if self.examined:
+            return
+        self.examined = True
         if len(images) < FEW:  # the outputs of one image always sum to a constant
             noise = torch.rand(FEW, *images.shape[1:], generator=generator(0, "evaluation"), dtype=torch.float32)
             images = torch.cat([images, noise.to(images.device)])

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from pydantic import ValidationError
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SequentialSampler, default_collate
+from torch.utils.data import DataLoader, IterableDataset
 
 from cotoolkit.core.errors import ConfigError, DataError
 from cotoolkit.core.seeding import fork_global_rng, generator
-from cotoolkit.core.user_code import describe
 from cotoolkit.core.validation import one_line
 from cotoolkit.data import DataConfig, ImageSet, load
-from cotoolkit.data.image_set import as_float, as_tensors, stack_items
+from cotoolkit.data.image_set import as_float
+from cotoolkit.data.items import as_columns, as_tensors, read_items, stack_items, stated_classes
+from cotoolkit.data.labels import class_numbers, known_labels, renumbered, whole_numbers
 from cotoolkit.data.points import Points
-from cotoolkit.data.sources.user_data import OwnData
+from cotoolkit.data.sources.own_data import OwnData
 from cotoolkit.data.subsets import stratified
+from cotoolkit.intake.batches import items_of, read_batches
 from cotoolkit.intake.normalisation import Bounds, check_bounds
 
 ROUNDING = 1e-5
@@ -36,7 +36,8 @@ class _Source(NamedTuple):
     Attributes:
         where: they come from, for messages.
         size: how many there are.
-        labels: gives all labels, (N,) int64; may have to read every item.
+        labels: gives all labels, (N,) int64: as the data claim them if they do and True is given, else by reading every
+            item.
         pick: gives the images, as they are, and the labels at indices (None for all).
         classes: their number, where the data say it.
         bounds: of the pixels, where these are floats.
@@ -44,14 +45,20 @@ class _Source(NamedTuple):
 
     where: str
     size: int
-    labels: Callable[[], Tensor]
+    labels: Callable[[bool], Tensor]
     pick: Callable[[Tensor | None], tuple[Tensor, Tensor]]
     classes: int | None
     bounds: Bounds
 
 
 def points_of(
-    data: Any, *, points: int | None = None, seed: int = 0, bounds: Bounds = (0.0, 1.0), download: bool = False
+    data: Any,
+    *,
+    points: int | None = None,
+    seed: int = 0,
+    bounds: Bounds = (0.0, 1.0),
+    download: bool = False,
+    leave: bool = False,
 ) -> Points:
     """Images in [0, 1], in an order that the seed decides, and their labels.
 
@@ -59,15 +66,18 @@ def points_of(
     returned the first n points are a random subset, whatever the order of the data.
 
     Args:
-        data: a pair (images, labels) of tensors or arrays; a torch Dataset of (image, label); a DataLoader; an
-            `ImageSet`; `Points`; a `DataConfig`; or its text (`cifar10`, `folder:PATH`, `module:function`), of which
-            the test split is taken. Images are uint8, which is divided by 255, or floats in `bounds`; those of an
-            `ImageSet`, of `Points` and of a data set by name are in [0, 1] whatever the bounds, except those of own
-            code, `module:function`.
+        data: a pair (images, labels) of tensors or arrays; a torch Dataset of (image, label); a DataLoader, of which
+            what it yields is taken; an `ImageSet`; `Points`; a `DataConfig`; or its text (`cifar10`, `folder:PATH`,
+            `module:function`), of which the test split is taken. A dictionary with one image and one label by a
+            well-known name (`image`, `pixel_values`, `x`; `label`, `target`, `y`) is a pair, too. Labels are class
+            numbers of any type; only those of `module:function` are numbered as in training. Images are uint8, which is
+            divided by 255, or floats in `bounds`; those of an `ImageSet`, of `Points` and of a data set by name are in
+            [0, 1] whatever the bounds, except those of own code, `module:function`.
         points: at most so many; None for all.
         seed: of the choice.
         bounds: least and greatest value of a pixel; they are mapped to 0 and 1.
         download: fetch a data set by name where it is missing.
+        leave: images may leave the bounds.
 
     Returns:
         The points: images (N, C, H, W) float32, labels (N,), and the number of classes.
@@ -84,16 +94,18 @@ def points_of(
         if source.size == 0:
             raise DataError(f"{source.where}: no images; give at least one of each of two classes")
         draws = generator(seed, "split", 2)
-        chosen = labels = None
-        if points is not None and source.size > points:
-            labels = source.labels()
-            _check_labels(source, labels)
+        if points is None or source.size <= points:
+            images, picked = source.pick(None)
+            labels = picked
+        else:
+            labels = source.labels(True)
             chosen = stratified(labels, points, draws)
-        images, picked = source.pick(chosen)
-    if labels is None:
-        labels = picked
-        _check_labels(source, labels)
-    unit = in_unit(images, source.where, source.bounds)
+            images, picked = source.pick(chosen)
+            if not torch.equal(picked, labels[chosen]):  # the items say otherwise than the data claimed
+                labels = source.labels(False)
+                images, picked = source.pick(stratified(labels, points, draws))
+    _check_labels(source, labels)
+    unit = in_unit(images, source.where, source.bounds, leave=leave)
     order = torch.randperm(len(picked), generator=draws)
     classes = source.classes if source.classes is not None else int(labels.max()) + 1
     return Points(unit[order], picked[order], classes)
@@ -101,9 +113,7 @@ def points_of(
 
 def states_classes(data: Any) -> bool:
     """Whether data say how many classes they have; otherwise `points_of` takes the greatest label, a lower bound."""
-    if isinstance(data, str | DataConfig | ImageSet | Points):
-        return True
-    return getattr(_indexed(data), "classes", None) is not None
+    return isinstance(data, str | DataConfig | ImageSet | Points) or _class_count(data) is not None
 
 
 def _source(data: Any, bounds: Bounds, download: bool = False) -> _Source:
@@ -113,17 +123,27 @@ def _source(data: Any, bounds: Bounds, download: bool = False) -> _Source:
         return _in_memory(data.name, data.images, data.labels, data.classes, (0.0, 1.0))
     if isinstance(data, Points):
         return _in_memory("the points", data.images.detach().cpu(), data.labels.cpu(), data.classes, (0.0, 1.0))
-    data = _indexed(data)
+    return _from_user(items_of(data), bounds)
+
+
+def _from_user(data: Any, bounds: Bounds) -> _Source:
     where = f"the {type(data).__name__}"
-    if isinstance(data, DataLoader):
-        return _from_loader(data, bounds)
+    columns = as_columns(data, where)
+    if columns is not None:
+        return _from_pair(columns, bounds, where)
     if isinstance(data, tuple | list) and not (len(data) and isinstance(data[0], tuple | dict)):
         return _from_pair(data, bounds)
-    if not hasattr(data, "__getitem__") or not hasattr(data, "__len__"):
+    indexed = hasattr(data, "__getitem__") and hasattr(data, "__len__") and not isinstance(data, IterableDataset)
+    if indexed and not isinstance(data, DataLoader):
+        return _from_dataset(data, where, bounds)
+    if not hasattr(data, "__iter__"):
         raise DataError(
             f"{where} is no data: give a name, a pair (images, labels), a Dataset of (image, label) or a DataLoader"
         )
-    return _from_dataset(data, where, bounds)
+    batches = read_batches(data, where)
+    if batches is None:
+        return _from_pair(([], []), bounds, where)
+    return _in_memory(where, *batches, _class_count(data), bounds)
 
 
 def _named(data: str | DataConfig, bounds: Bounds, download: bool) -> _Source:
@@ -135,81 +155,70 @@ def _named(data: str | DataConfig, bounds: Bounds, download: bool) -> _Source:
     if not isinstance(own, OwnData):
         return _source(load(config, seed=0, download=download).test, bounds)
     source = _source(own.part(train=False), bounds)._replace(where=f"{config.name} (test)")
-    if source.classes is None and source.size:  # a test set may lack the last class, so the training set says it
-        labels = _source(own.part(train=True), bounds).labels()
-        source = source._replace(classes=int(labels.max()) + 1)
-    return source
+    train = own.part(train=True)  # a test set may lack a class, so the training set says which there are
+    names = stated_classes(train)
+    if names is not None or source.size == 0:
+        return source._replace(classes=len(names or ()))
+    known = known_labels(_source(train, bounds).labels(True), config.name)
+
+    def labels(claimed: bool) -> Tensor:
+        return renumbered(source.labels(claimed), known, source.where)
+
+    def pick(chosen: Tensor | None) -> tuple[Tensor, Tensor]:
+        images, picked = source.pick(chosen)
+        return images, renumbered(picked, known, source.where)
+
+    return source._replace(labels=labels, pick=pick, classes=len(known))
 
 
 def _in_memory(where: str, images: Tensor, labels: Tensor, classes: int | None, bounds: Bounds) -> _Source:
     def pick(chosen: Tensor | None) -> tuple[Tensor, Tensor]:
         return (images, labels) if chosen is None else (images[chosen], labels[chosen])
 
-    return _Source(where, len(labels), lambda: labels, pick, classes, bounds)
+    return _Source(where, len(labels), lambda _: labels, pick, classes, bounds)
 
 
 def _from_pair(data: Any, bounds: Bounds, where: str = "the pair (images, labels)") -> _Source:
     if len(data) != 2:
         raise DataError(f"the data have {len(data)} parts; give a Dataset of (image, label), or (images, labels)")
-    if any(hasattr(part, "__len__") and len(part) == 0 for part in data):
+    if any(hasattr(part, "__len__") and getattr(part, "ndim", 1) and len(part) == 0 for part in data):
         return _in_memory(where, torch.empty(0), torch.empty(0, dtype=torch.int64), None, bounds)
-    images, labels = (part.detach().cpu() if isinstance(part, Tensor) else part for part in data)
-    images, labels = as_tensors(images, labels, where)
-    if labels.ndim != 1 or len(labels) != len(images):
-        shapes = f"images have shape {tuple(images.shape)}, labels {tuple(labels.shape)}"
-        raise DataError(f"{where}: {shapes}; give (N, C, H, W) and (N,), one class number per image")
+    images, labels = as_tensors(data[0], data[1], where)
     return _in_memory(where, images, labels, None, bounds)
 
 
-def _indexed(data: Any) -> Any:
-    """The data set of a loader that reads all of it, item by item; other data as they are."""
-    if not isinstance(data, DataLoader) or isinstance(data.dataset, IterableDataset):
-        return data
-    whole = isinstance(data.sampler, SequentialSampler) or (
-        isinstance(data.sampler, RandomSampler) and data.sampler.num_samples == len(data.dataset)  # type: ignore[arg-type]
-    )
-    return data.dataset if whole and data.collate_fn is default_collate else data
-
-
-def _from_loader(loader: DataLoader[Any], bounds: Bounds) -> _Source:
-    where = "the DataLoader"
-    try:
-        batches = [(torch.as_tensor(images), torch.as_tensor(labels)) for images, labels in loader]
-    except Exception as failure:
-        raise DataError(f"{where}: its batches are not (images, labels): {describe(failure)}") from failure
-    if not batches:
-        return _from_pair(([], []), bounds, where)
-    images, labels = (torch.cat([batch[part].cpu() for batch in batches]) for part in (0, 1))
-    source = _from_pair((images, labels), bounds, where)
-    names = getattr(loader.dataset, "classes", None)
-    return source._replace(classes=None if names is None else len(names))
-
-
 def _from_dataset(data: Any, where: str, bounds: Bounds) -> _Source:
-    names = getattr(data, "classes", None)
-
-    def labels() -> Tensor:
-        known = getattr(data, "targets", None)
-        if known is not None and len(known) == len(data):
-            known = torch.as_tensor(np.asarray(known))
-            if known.ndim == 1 and not known.is_floating_point():
-                return known.to(torch.int64)
-        try:
-            return torch.tensor([operator.index(data[index][1]) for index in range(len(data))])
-        except Exception as failure:
-            raise DataError(f"{where}: not a data set of (image, label): {describe(failure)}") from failure
+    def labels(claimed: bool) -> Tensor:
+        found = _claimed(data) if claimed else None
+        if found is not None:
+            return found
+        return whole_numbers([label for _, label in read_items(data, None, where)], len(data), where)
 
     def pick(chosen: Tensor | None) -> tuple[Tensor, Tensor]:
-        images, picked = stack_items(data, None if chosen is None else chosen.tolist(), where)
-        return as_tensors(images.unsqueeze(1) if images.ndim == 3 else images, picked, where)
+        return stack_items(data, None if chosen is None else chosen.tolist(), where)
 
-    return _Source(where, len(data), labels, pick, None if names is None else len(names), bounds)
+    return _Source(where, len(data), labels, pick, _class_count(data), bounds)
+
+
+def _claimed(data: Any) -> Tensor | None:
+    """The attribute `targets` of a data set where it can be its labels; its items may say otherwise."""
+    if getattr(data, "target_transform", None) is not None or getattr(data, "targets", None) is None:
+        return None
+    try:
+        return whole_numbers(data.targets, len(data), "targets").cpu()
+    except DataError:
+        return None
+
+
+def _class_count(data: Any) -> int | None:
+    """The number of classes that a data set, or a loader's, states and does not change by a transform of its own."""
+    data = data.dataset if isinstance(data, DataLoader) else data
+    names = None if getattr(data, "target_transform", None) is not None else stated_classes(data)
+    return None if names is None else len(names)
 
 
 def _check_labels(source: _Source, labels: Tensor) -> None:
-    low, high = (int(bound) for bound in torch.aminmax(labels))
-    if low < 0:
-        raise DataError(f"{source.where}: labels go down to {low}; number the classes from 0")
+    low, high = (int(bound) for bound in torch.aminmax(class_numbers(labels, len(labels), source.where)))
     if low == high:
         raise DataError(f"{source.where}: every label is {low}; give points of at least two classes")
     if source.classes is not None and high >= source.classes:

@@ -15,7 +15,7 @@ from cotoolkit.intake.model import Forward, ImageModel
 from cotoolkit.intake.model_checks import batch_norm_findings, check_finite
 from cotoolkit.intake.normalisation import Bounds, PerChannel, check_bounds, pixel_statistics
 from cotoolkit.intake.probing import probe
-from cotoolkit.intake.wrappers import Autocast, unwrapped
+from cotoolkit.intake.wrappers import Autocast, is_compiled, unwrapped
 from cotoolkit.models.memory_format import channels_last_warning
 from cotoolkit.models.registry import Shape
 
@@ -69,25 +69,34 @@ def image_model(
         return model
     bounds = check_bounds(bounds)
     statistics = pixel_statistics(mean, std, shape[0], bounds) or (None, None)
+    with torch.inference_mode(False):
+        network, precision, findings = _bare(model, device, live=live)
+        found = ImageModel(network, bounds, *statistics, forward=forward, autocast=autocast or precision)
+        found.to(device_of(network) if device is None else device)
+        findings += probe(found, shape, classes=classes, exact=exact, binary=binary)
+    found.findings = findings
+    return found
+
+
+def _bare(
+    model: nn.Module, device: torch.device | str | None, *, live: bool
+) -> tuple[nn.Module, Autocast | None, list[Finding]]:
+    """The network inside a model, in float32 unless it is live; the precision of its passes; and what was met."""
     network, wrappers, precision = unwrapped(model)
     findings = [handled(f"the model is wrapped ({name}); the network inside is measured") for name in wrappers]
     check_finite(network, "the model")
     if doubt := channels_last_warning(network):
         findings.append(warning(doubt))
-    place = device_of(network) if device is None else torch.device(device)
-    with torch.inference_mode(False):
-        if live:
-            _check_live(network)
-            autocast = autocast or precision
-        else:
-            network, converted = in_float32(network, place)
-            findings += converted
-        found = ImageModel(network, bounds, *statistics, forward=forward, autocast=autocast).to(place)
-        if found.compiled:
-            findings.append(handled("parts of the model are compiled (torch.compile); they run uncompiled here"))
-        findings += [] if live else batch_norm_findings(network)
-        found.findings = [*findings, *probe(found, shape, classes=classes, exact=exact, binary=binary)]
-    return found
+    if live:
+        _check_live(network)
+    else:
+        network, converted = in_float32(network, device_of(network) if device is None else torch.device(device))
+        findings += converted
+    if any(is_compiled(module) for module in network.modules()):
+        findings.append(handled("parts of the model are compiled (torch.compile); they run uncompiled here"))
+    if live:
+        return network, precision, findings
+    return network, None, [*findings, *batch_norm_findings(network)]
 
 
 def _check_live(network: nn.Module) -> None:

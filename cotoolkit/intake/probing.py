@@ -14,7 +14,7 @@ from cotoolkit.core.seeding import fork_global_rng, generator
 from cotoolkit.core.user_code import describe
 from cotoolkit.intake.findings import Finding, handled, warning
 from cotoolkit.intake.model import ImageModel
-from cotoolkit.intake.outputs import is_one_logit, logits_in
+from cotoolkit.intake.outputs.logits import is_one_logit, logits_in
 from cotoolkit.models.modes import attack_mode
 from cotoolkit.models.registry import Shape
 

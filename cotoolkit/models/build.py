@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -34,7 +37,7 @@ def build_model(spec: Any, shape: Shape, classes: int, seed: int, normalise: str
         ModelError: it cannot be built, or does not map a batch of this shape to logits of these classes.
     """
     parsed = parse_model(spec)
-    with fork_global_rng(seed, "init"):
+    with fork_global_rng(seed, "init"), _float32_default():
         network = parsed.build(shape, classes)
         if normalise != "none":
             network = Normalised(network, statistics_for(normalise, shape[0]))
@@ -42,19 +45,38 @@ def build_model(spec: Any, shape: Shape, classes: int, seed: int, normalise: str
     return network
 
 
+@contextlib.contextmanager
+def _float32_default() -> Iterator[None]:
+    """Layers are made in float32, as the images are: what a configuration says may not depend on a global setting."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
 def _check_output(network: nn.Module, shape: Shape, classes: int, name: str) -> None:
-    """Send two black images through the network in evaluation mode, which leaves its batch-norm statistics alone."""
+    """Send two images through the network in evaluation mode, which leaves its batch-norm statistics alone."""
     modes = {module: module.training for module in network.modules()}
     network.eval()
+    images = torch.linspace(-1, 1, 2 * math.prod(shape), dtype=torch.float32).view(2, *shape)
+    given = images.clone()
     try:
         with torch.no_grad():
-            logits = network(torch.zeros(2, *shape))
+            logits = network(given)
     except Exception as failure:
         raise ModelError(f"{name} fails on images of shape {shape}: {describe(failure)}") from failure
     finally:
         for module, training in modes.items():
             module.training = training
+    if not torch.equal(given, images):  # it works in place on what it is given
+        network.register_forward_pre_hook(_copied)
     if not isinstance(logits, Tensor):
         raise ModelError(f"{name} returns a {type(logits).__name__}; it must return a tensor of logits")
     if logits.shape != (2, classes):
         raise ModelError(f"{name} returns {tuple(logits.shape)} for 2 images; it must return logits (2, {classes})")
+
+
+def _copied(network: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
+    return (inputs[0].clone(),)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, get_args
+from typing import Any, Protocol, cast, get_args
+
+from torch import nn
 
 from cotoolkit.core.distributed import rank_and_world
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.core.files import write_tensors
+from cotoolkit.core.files import write_atomically, write_tensors
+from cotoolkit.core.user_code import describe
 from cotoolkit.methods import NFGSM, AttackMethod
 from cotoolkit.monitor.core import Event, EventKind
 from cotoolkit.monitor.weight_history import WeightSnapshot
@@ -21,6 +24,7 @@ Action = Callable[[Any, Event], None]
 class ActedOn(Protocol):
     """What the actions of this file ask of a `BreakpointMonitor`, whose docstrings explain it."""
 
+    network: nn.Module
     should_stop: bool
     rescues: int
     bracket: tuple[WeightSnapshot, WeightSnapshot] | None
@@ -42,12 +46,27 @@ def actions_by_event(on: Mapping[EventKind, Action | Sequence[Action]]) -> dict[
         The actions in order, by event.
 
     Raises:
-        ConfigError: there is no such event.
+        ConfigError: there is no such event, an action is no function, or it cannot work (`Save`, `Rescue`).
     """
-    unknown = on.keys() - set(get_args(EventKind))
-    if unknown:
-        raise ConfigError(f"on: no event {sorted(unknown)[0]!r}; there are {', '.join(get_args(EventKind))}")
-    return {kind: [do] if callable(do) else list(do) for kind, do in on.items()}
+    kinds = get_args(EventKind)
+    if not isinstance(on, Mapping):
+        raise ConfigError(f"on: give actions by event, such as {{'breakpoint': stop}}, not a {type(on).__name__}")
+    found: dict[EventKind, list[Action]] = {
+        kind: list(do) if isinstance(do, list | tuple) else [cast("Action", do)] for kind, do in on.items()
+    }
+    for kind, actions in found.items():
+        if kind not in kinds:
+            raise ConfigError(f"on: no event {kind!r}; there are {', '.join(kinds)}")
+        for action in actions:
+            if isinstance(action, type) or not callable(action):
+                given = f"the class {action.__name__}" if isinstance(action, type) else f"a {type(action).__name__}"
+                hint = f"; write {action.__name__}(...)" if isinstance(action, type) else ""
+                raise ConfigError(
+                    f"on, {kind}: an action is a function of the monitor and the event, not {given}{hint}"
+                )
+            if isinstance(action, Save | Rescue):
+                action.check()
+    return found
 
 
 def stop(monitor: ActedOn, event: Event) -> None:
@@ -74,20 +93,36 @@ class Save:
 
     folder: Path | str
 
+    def check(self) -> None:
+        """Refuse a folder that cannot be written to, by writing to it.
+
+        Raises:
+            ConfigError: it cannot.
+        """
+        if rank_and_world()[0] == 0:
+            path = Path(self.folder) / ".written-by-cotoolkit"
+            try:
+                write_atomically(path, b"")
+                path.unlink()
+            except OSError as failure:
+                raise ConfigError(f"Save: cannot write to {self.folder}: {describe(failure)}") from failure
+
     def __call__(self, monitor: ActedOn, event: Event) -> None:
         """Do it."""
         if rank_and_world()[0] != 0:
             return
         if event.kind == "breakpoint" and monitor.bracket is not None:
             before, after = monitor.bracket
-            self._write("before", before)
-            self._write("after", after)
+            self._write("before", before, monitor.network)
+            self._write("after", after, monitor.network)
         else:
-            self._write(event.kind, monitor.snapshot())
+            self._write(event.kind, monitor.snapshot(), monitor.network)
 
-    def _write(self, name: str, snapshot: WeightSnapshot) -> None:
+    def _write(self, name: str, snapshot: WeightSnapshot, network: nn.Module) -> None:
         path = Path(self.folder) / f"{name}-{snapshot.iteration}.safetensors"
-        write_tensors(path, snapshot.weights, {"iteration": str(snapshot.iteration)})
+        held = network.state_dict().keys()  # a buffer that it leaves out would be unexpected where it is loaded
+        weights = {key: value for key, value in snapshot.weights.items() if key in held}
+        write_tensors(path, weights, {"iteration": str(snapshot.iteration)})
 
 
 @dataclass(frozen=True)
@@ -103,6 +138,16 @@ class Rescue:
     """
 
     methods: tuple[AttackMethod, ...] = (NFGSM(), NFGSM(k=3.0), NFGSM(k=4.0))
+
+    def check(self) -> None:
+        """Refuse what is no tuple of attacks.
+
+        Raises:
+            ConfigError: it is none.
+        """
+        given = self.methods
+        if not isinstance(given, tuple | list) or not all(isinstance(method, AttackMethod) for method in given):
+            raise ConfigError(f"Rescue: give methods that are attacks, such as (NFGSM(), NFGSM(k=3.0)), not {given!r}")
 
     def __call__(self, monitor: ActedOn, event: Event) -> None:
         """Do it."""

@@ -8,11 +8,13 @@ from annotated_types import Ge
 from pydantic.dataclasses import dataclass
 
 from cotoolkit.core.registry import STRICT
+from cotoolkit.core.validation import refusing_in_one_line
 
 EARLIEST_PROBE = 32
 """Before the first full interval, probes run at iterations 32, 64, 128, ...: a breakpoint can come early."""
 
 
+@refusing_in_one_line
 @dataclass(frozen=True, config=STRICT)
 class MonitorConfig:
     """How closely a run is watched.

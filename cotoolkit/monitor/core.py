@@ -17,7 +17,7 @@ from cotoolkit.monitor.config import MonitorConfig
 from cotoolkit.monitor.criterion import BreakpointCriterion
 from cotoolkit.monitor.early_warning import EarlyWarning
 
-EventKind = Literal["warning", "breakpoint", "recovered"]
+EventKind = Literal["warning", "breakpoint", "recovered", "failure"]
 
 R = TypeVar("R")
 """What training can go back to."""
@@ -50,18 +50,20 @@ class Breakpoint(NamedTuple):
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened to the network.
+    """Something that happened to the network, or to its monitor.
 
     Attributes:
         kind: "warning": the free signals gave cause for a probe, whatever it found; "breakpoint": a probe found
-            robustness lost; "recovered": a later probe found it back.
+            robustness lost; "recovered": a later probe found it back; "failure": the monitor could not do something,
+            told once for each thing.
         iteration: when; of a breakpoint, the first crossing.
         detected: the iteration at which the monitor said so.
-        probe: accuracies at `detected`.
+        probe: accuracies at `detected`; `NO_PROBE` of a failure.
         earliest: of a breakpoint, as `Breakpoint.earliest`.
         sustained: of a breakpoint, as `Breakpoint.sustained`.
         latest: of a breakpoint, as `Breakpoint.latest`.
         signal: of a warning, the free signal that gave cause for it.
+        reason: of a failure, what failed and why, on one line.
     """
 
     kind: EventKind
@@ -72,8 +74,11 @@ class Event:
     sustained: int | None = None
     latest: int | None = None
     signal: str | None = None
+    reason: str | None = None
 
     def __str__(self) -> str:
+        if self.kind == "failure":
+            return f"iteration {self.iteration}: {self.reason}"
         found = f"FGSM {self.probe.fgsm:.0%}, PGD {self.probe.pgd:.0%} on {self.probe.points} points"
         if self.kind == "warning":
             return f"iteration {self.iteration}: warning, {self.signal} looks like catastrophic overfitting ({found})"

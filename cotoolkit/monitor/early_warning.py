@@ -177,11 +177,11 @@ class EarlyWarning:
         self.statistics = [copy.deepcopy(rule.statistic) for rule in self.rules]
 
     def update(self, signals: Mapping[str, float]) -> str | None:
-        """Take in one more step; the name of the signal that warns, or None. nan values are left out."""
+        """Take in one more step; the signal that warns, or None. Values that are not finite are left out."""
         cause = None
         for rule, statistic in zip(self.rules, self.statistics, strict=True):
             value = signals.get(rule.signal, math.nan)
-            if not math.isnan(value):
+            if math.isfinite(value):
                 reached = statistic.update(value if rule.direction == "rises" else -value) >= rule.threshold
                 cause = rule.signal if reached and cause is None else cause
         self.waiting = max(0, self.waiting - 1)

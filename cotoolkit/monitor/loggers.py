@@ -1,42 +1,43 @@
-"""What a monitor writes to the loggers of Fabric and Lightning: signals as means, probes, events."""
+"""What a monitor writes to somebody's loggers: signals as means, probes, events."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any
 
 from cotoolkit.core.distributed import rank_and_world
 from cotoolkit.core.errors import ConfigError
+from cotoolkit.monitor.loops.failures import Failures
 from cotoolkit.signals.observation import means
 
+ACCEPTED = (
+    "loggers of Fabric or Lightning (log_metrics), a tensorboard SummaryWriter (add_scalar) and a wandb run (log)"
+)
 
-class MetricsLogger(Protocol):
-    """A logger of Fabric or Lightning: TensorBoard, CSV, Weights & Biases."""
-
-    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Write values down.
-
-        Args:
-            metrics: values by name.
-            step: the iteration they are of.
-        """
+Write = Callable[[dict[str, float], int], Any]
+"""Writes values by name at an iteration."""
 
 
 class MonitorLog:
-    """Writes from the first process, under names that begin with `cotoolkit/`.
+    """Writes from the first process, under names that begin with `cotoolkit/`. A logger that fails is told once.
 
     Args:
-        loggers: all get the same.
+        loggers: one or several; all get the same.
         every: iterations over which signals are averaged.
+        failures: of the monitor.
 
     Raises:
-        ConfigError: `every` is below 1.
+        ConfigError: `every` is below 1, or one of the loggers is none.
     """
 
-    def __init__(self, loggers: Sequence[MetricsLogger], every: int) -> None:
-        if every < 1:
-            raise ConfigError("log_every must be at least 1")
-        self.loggers, self.every = loggers if rank_and_world()[0] == 0 else (), every
+    def __init__(self, loggers: Any, every: int, failures: Failures) -> None:
+        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+            raise ConfigError("log_every must be at least 1, a whole number")
+        given = () if loggers is None else loggers if isinstance(loggers, list | tuple | set) else (loggers,)
+        writers = [(type(logger).__name__, _writer(logger)) for logger in given]
+        self._writers = writers if rank_and_world()[0] == 0 else []
+        self.every, self.failures = every, failures
         self._waiting: list[Mapping[str, float]] = []
 
     def signals(self, values: Mapping[str, float], iteration: int) -> None:
@@ -46,7 +47,7 @@ class MonitorLog:
             values: by signal name; nan where unknown.
             iteration: updates seen.
         """
-        if not self.loggers:
+        if not self._writers:
             return
         self._waiting.append(values)
         if iteration % self.every == 0:
@@ -60,5 +61,21 @@ class MonitorLog:
             values: by name, without the prefix.
             iteration: updates seen.
         """
-        for logger in self.loggers if values else ():
-            logger.log_metrics({f"cotoolkit/{name}": value for name, value in values.items()}, step=iteration)
+        named = {f"cotoolkit/{name}": value for name, value in values.items()}
+        for number, (name, write) in enumerate(self._writers if named else (), start=1):
+            with self.failures.caught(f"logger {number} ({name})"):
+                write(dict(named), iteration)
+
+
+def _writer(logger: Any) -> Write:
+    """How to write to a logger, by what it offers."""
+    if not isinstance(logger, type):
+        if callable(log_metrics := getattr(logger, "log_metrics", None)):
+            return lambda values, iteration: log_metrics(values, step=iteration)
+        if callable(add_scalar := getattr(logger, "add_scalar", None)):
+            return lambda values, iteration: [add_scalar(name, value, iteration) for name, value in values.items()]
+        module = logger.__name__ if isinstance(logger, ModuleType) else type(logger).__module__
+        if module.split(".")[0] == "wandb" and callable(log := getattr(logger, "log", None)):
+            return lambda values, iteration: log(values, step=iteration)
+    kind = f"the class {logger.__name__}" if isinstance(logger, type) else f"a {type(logger).__name__}"
+    raise ConfigError(f"loggers: {kind} is no logger that is known; accepted are {ACCEPTED}")

@@ -14,55 +14,66 @@ A foreign loop cannot be replayed, so a breakpoint is dated by probing copies of
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any, cast
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
 from cotoolkit.attacks.threat_model import Box, Norm, ThreatModel
 from cotoolkit.core.device import device_of
-from cotoolkit.core.distributed import all_reduce_mean, broadcast_from_rank0, rank_and_world
+from cotoolkit.core.distributed import all_reduce_mean
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.core.seeding import fork_global_rng, generator
-from cotoolkit.evaluation.probe import Enough, Probe, ProbeResult, held_out_points
-from cotoolkit.intake.wrapped import Autocast, WrappedModel, input_statistics, unwrapped
-from cotoolkit.methods import METHODS, AttackMethod, Batch, StepRecord
-from cotoolkit.models.memory_format import channels_last_warning
-from cotoolkit.monitor.actions import Action, actions_by_event
+from cotoolkit.evaluation.probe import NO_PROBE, Enough, ProbeResult
+from cotoolkit.intake.model import Forward
+from cotoolkit.intake.normalisation import PerChannel
+from cotoolkit.intake.wrappers import Autocast
+from cotoolkit.methods import AttackMethod, StepRecord
+from cotoolkit.monitor.actions import Action, Rescue, actions_by_event
 from cotoolkit.monitor.config import MonitorConfig
 from cotoolkit.monitor.core import Breakpoint, Event, EventKind, MonitorCore
 from cotoolkit.monitor.early_warning import EarlyWarning
-from cotoolkit.monitor.loggers import MetricsLogger, MonitorLog
-from cotoolkit.monitor.step_buffer import StepBuffer
+from cotoolkit.monitor.loggers import MonitorLog
+from cotoolkit.monitor.loops.attacking import AttackingBuffer
+from cotoolkit.monitor.loops.failures import Failures
+from cotoolkit.monitor.loops.state import load_state, state_of
+from cotoolkit.monitor.loops.watched import WatchedModel
 from cotoolkit.monitor.weight_history import RestorePoint, WeightHistory, WeightSnapshot, weights_of
 
 log = logging.getLogger(__name__)
 
 
-class BreakpointMonitor(StepBuffer, MonitorCore[RestorePoint]):
+class BreakpointMonitor(AttackingBuffer, MonitorCore[RestorePoint]):
     """Reads free signals from training steps, probes robustness now and then, and acts on a breakpoint.
 
     A probe leaves no trace in the network: modes, buffers, gradients, `requires_grad` and random state stay as is.
-    In training with several processes each holds a monitor; the first one's probes decide for all. Weights that are
-    sharded over processes (FSDP) cannot be watched.
+    What cannot work is refused when the monitor is made, which rehearses a breakpoint, or at the first batches; later
+    nothing raises, but an event of kind "failure" tells once what went wrong. In training with several processes each
+    holds a monitor; the first one's probes decide for all. Weights that are sharded over processes (FSDP) cannot be
+    watched.
 
     Args:
-        model: logits out; wrapped or not (see `wrapped.unwrapped`).
-        points: held-out images (N, C, H, W) and labels (N,); `config.points` of them are drawn. Images are in [0, 1],
-            or in `bounds`.
+        model: logits out, or one logit for two classes; wrapped or not (see `intake.preparation.image_model`).
+        points: held-out images and labels, of which `config.points` are drawn: a pair (images, labels), a Dataset, a
+            DataLoader, an `ImageSet` or the name of a data set. Images are uint8, or floats in `bounds`; they are not
+            normalised.
         epsilon: radius of the threat model, as a share of the images' range; "8/255" is accepted.
         norm: of the threat model.
         box: see `threat_model.Box`; "none" for images that leave [0, 1].
-        mean: for a model that takes normalised input: the mean per channel that it was made with, in [0, 1] units.
-        std: the standard deviation per channel that it was made with, in [0, 1] units; with `mean`.
-        bounds: range of the model's input and of `points`, where it is not [0, 1] and there is no mean.
+        mean: for a model that takes normalised input: the mean that it was made with, one number or one per channel,
+            in units of the bounds.
+        std: the standard deviation that it was made with; with `mean`.
+        bounds: range of `points`, and of the model's input before normalisation.
+        forward: how the model is called, where that is not `model(images)`: `lambda model, images: model(images)[0]`.
+        binary: the model has to have one output, the logit of class 1 of two.
         config: when to probe, and what counts as robustness lost; by default as in a run of the engine.
         optimizer: whose state a rescue rolls back with the weights. Its learning rate stays as it is.
         method: what `attack` does until a rescue.
         on: actions by event, such as `{"breakpoint": [Save("folder"), Rescue()]}`, done in order.
-        loggers: whatever has Fabric's `log_metrics`. Events go to Python's logging in any case.
+        loggers: one or several: loggers of Fabric or Lightning, a tensorboard `SummaryWriter`, a wandb run. Events go
+            to Python's logging in any case.
         log_every: iterations over which logged free signals are averaged.
         snapshot_every: iterations between copies of the weights; a breakpoint is dated no more closely.
         autocast: makes the context of the training's precision, such as
@@ -71,8 +82,11 @@ class BreakpointMonitor(StepBuffer, MonitorCore[RestorePoint]):
 
     Attributes:
         iteration: updates seen.
+        network: the bare one.
         events: all so far, see `Event`.
+        failures: what went wrong, and how often.
         should_stop: an action asked for the end of training.
+        postponed: actions wait for `act`, as they must in the middle of a batch.
         rescues: how many there were.
         last_probe: the latest, if any.
         bracket: weights before the latest breakpoint, and after it for good.
@@ -80,54 +94,61 @@ class BreakpointMonitor(StepBuffer, MonitorCore[RestorePoint]):
     Raises:
         ConfigError: settings that do not fit together.
         DataError: points that do not fit together, or images outside their range.
+        ModelError: a model that cannot be probed, now or at a breakpoint.
     """
 
+    @torch.inference_mode(False)
     def __init__(
         self,
         model: nn.Module,
-        points: tuple[Tensor, Tensor],
+        points: Any,
         *,
         epsilon: float | str,
         norm: Norm = "linf",
         box: Box = "box_then_eps",
-        mean: float | Sequence[float] | None = None,
-        std: float | Sequence[float] | None = None,
+        mean: PerChannel | None = None,
+        std: PerChannel | None = None,
         bounds: tuple[float, float] = (0.0, 1.0),
+        forward: Forward | None = None,
+        binary: bool = False,
         config: MonitorConfig | None = None,
         optimizer: Any = None,
         method: AttackMethod | None = None,
         on: Mapping[EventKind, Action | Sequence[Action]] | None = None,
-        loggers: Sequence[MetricsLogger] = (),
+        loggers: Any = (),
         log_every: int = 50,
         snapshot_every: int = 16,
         autocast: Autocast | None = None,
         seed: int = 0,
     ) -> None:
         config = config or MonitorConfig()
-        StepBuffer.__init__(self, input_statistics(mean, std, bounds), config.trace_every)
-        self.seed = seed
-        self.threat = ThreatModel.from_user(epsilon, norm, box)
-        self.network, found = unwrapped(model)
-        if doubt := channels_last_warning(self.network):
-            log.warning("%s", doubt)
-        self.autocast = found if autocast is None else autocast
-        self.images, self.labels = held_out_points(points, bounds, box, config.points, seed)
-        MonitorCore.__init__(self, config, int(points[1].max()) + 1)
-        self.optimizer = getattr(optimizer, "optimizer", optimizer)  # Fabric's and accelerate's wrap another
-        self.method = method
-        self.actions = actions_by_event(on or {})
-        if snapshot_every < 1:
-            raise ConfigError("snapshot_every must be at least 1")
+        if not isinstance(snapshot_every, int) or snapshot_every < 1:
+            raise ConfigError("snapshot_every must be at least 1, a whole number")
+        if method is not None and not isinstance(method, AttackMethod):
+            raise ConfigError(f"method: give an attack, such as FGSM(), not {method!r}")
+        threat = ThreatModel.from_user(epsilon, norm, box)
+        options = {"mean": mean, "std": std, "forward": forward, "binary": binary, "autocast": autocast}
+        watched = WatchedModel(model, points, threat, config, seed, bounds=bounds, **options)
+        self.network = watched.model.network
+        MonitorCore.__init__(self, config, watched.classes)
+        AttackingBuffer.__init__(self, watched, method, config.trace_every)
+        self.failures = Failures(self._tell_failure)
         self.snapshot_every = snapshot_every
-        self._log = MonitorLog(loggers, log_every)
+        self.optimizer = getattr(optimizer, "optimizer", optimizer)  # Fabric's and accelerate's wrap another
+        self.actions = actions_by_event({} if on is None else on)
+        self._log = MonitorLog(loggers, log_every, self.failures)
+        rescues = [action for actions in self.actions.values() for action in actions if isinstance(action, Rescue)]
+        methods = [one for rescue in rescues for one in rescue.methods] + ([] if method is None else [method])
+        watched.rehearse(self.optimizer, methods)
         self.history = WeightHistory()
-        self.rescues = self._attacks = 0
-        self.should_stop = False
+        self.rescues = 0
+        self.should_stop = self.postponed = False
+        self._untouched: list[Event] = []
         self.bracket: tuple[WeightSnapshot, WeightSnapshot] | None = None
         self.last_probe: ProbeResult | None = None
-        self._probe: Probe | None = None
         self.history.restart(self.snapshot())
 
+    @torch.inference_mode(False)
     def step(self, record: StepRecord | None = None, **by_products: Any) -> None:
         """Tell the monitor that an optimiser step is done, and hand over what it computed.
 
@@ -136,54 +157,29 @@ class BreakpointMonitor(StepBuffer, MonitorCore[RestorePoint]):
             by_products: any other arguments of `observe`.
 
         Raises:
-            ConfigError: see `observe`.
+            ConfigError: see `observe`; in the first batches only.
         """
         if record is not None or by_products or self._attacked:
             self.observe(record, **by_products)
         self._close_step()
         if not self.broken and self.iteration % self.snapshot_every == 0:
-            self.history.add(self.snapshot())
+            with self.failures.caught("copying the weights"):
+                self.history.add(self.snapshot())
         scheduled = self.config.scheduled(self.iteration)
         raised = self._read_signals() if scheduled or self._enough else None
         if scheduled or raised:
             self._probe_now(raised, scheduled=scheduled)
 
-    def attack(self, images: Tensor, labels: Tensor) -> Tensor:
-        """What `method` makes of a batch, for the loop to train on; the next step's signals take in its by-products.
-
-        BatchNorm's running statistics and the gradients of parameters stay as they were.
-
-        Args:
-            images: (B, C, H, W), as the model takes them.
-            labels: (B,).
+    @torch.inference_mode(False)
+    def probe(self) -> ProbeResult:
+        """Probe all points now, whatever the schedule says, and decide on the result; for the end of a loop.
 
         Returns:
-            (B, C, H, W), adversarial, detached.
-
-        Raises:
-            ConfigError: there is no method, before a rescue.
+            What was found, or `NO_PROBE` (nan) if the probe failed.
         """
-        if self.method is None:
-            raise ConfigError("the monitor has no method to attack with: give method=FGSM(), or wait for a rescue")
-        rank, world = rank_and_world()
-        draws = generator(self.seed, "attack", self._attacks * world + rank, images.device)
-        self._attacks += 1
-        watched = WrappedModel(self.network, self.statistics, self.autocast)
-        pixels = watched.to_images(images.detach())
-        attacked = self.method.attack(watched, Batch(pixels, labels, self.threat, draws))
-        self._attacked = {
-            "delta": attacked.delta,
-            "start_losses": attacked.losses,
-            "start_logits": attacked.logits,
-            "attack_gradient": attacked.gradient,
-            "labels": labels.clone(),
-        }
-        return watched.to_input(pixels + attacked.delta)
-
-    def probe(self) -> ProbeResult:
-        """Probe all points now, whatever the schedule says, and decide on the result; for the end of a loop."""
         return self._probe_now(self._read_signals(), scheduled=True)
 
+    @torch.inference_mode(False)
     def rescue(self, method: AttackMethod | None) -> None:
         """Go back to the last good weights, and to the optimiser's state then.
 
@@ -213,64 +209,60 @@ class BreakpointMonitor(StepBuffer, MonitorCore[RestorePoint]):
         It holds the last good weights, and the optimiser's state then. What a few iterations left unread is not in it,
         nor are the copies made since the last probe: a breakpoint right after a resumption is dated from that probe on.
         """
-        return {
-            "iteration": self.iteration,
-            "attacks": self._attacks,
-            "rescues": self.rescues,
-            "should_stop": self.should_stop,
-            "method": None if self.method is None else METHODS.dump(self.method),
-            "judge": self.criterion.state(),
-            "alarm": self.early_warning.state(),
-            "good": None if self.good is None else self.good.state(),
-            "events": [asdict(event) for event in self.events],
-        }
+        return state_of(self)
 
+    @torch.inference_mode(False)
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Inverse of `state_dict`, for a monitor made with the same arguments."""
+        """Inverse of `state_dict`, for a monitor made with the same arguments.
+
+        Raises:
+            ConfigError: the state is not a monitor's.
+        """
         self._forget()
-        self.iteration, self._attacks = state["iteration"], state["attacks"]
-        self.rescues, self.should_stop = state["rescues"], state["should_stop"]
-        method = state["method"]
-        self.method = None if method is None else cast("AttackMethod", METHODS.parse(method))
-        self.criterion.load_state(state["judge"])
-        self.early_warning.load_state(state["alarm"])
-        self.good = None if state["good"] is None else RestorePoint.of_state(state["good"])
+        load_state(self, state)
         self.history = WeightHistory()
         self.bracket = self.last_probe = None
         self.history.restart(self.snapshot() if self.good is None else self.good.snapshot)
-        self.events = [Event(**{**event, "probe": ProbeResult(**event["probe"])}) for event in state["events"]]
 
     def _read_signals(self) -> str | None:
         """Compute and log the signals of the latest iterations; the name of one that warns."""
         raised = None
-        for iteration, signals in self._signals():
-            shared = all_reduce_mean(signals, device_of(self.network))
-            raised = self.on_signals(shared) or raised
-            self._log.signals(shared, iteration)
+        with self.failures.caught("reading the signals"):
+            for iteration, signals in self._signals():
+                shared = all_reduce_mean(signals, device_of(self.network))
+                raised = self.on_signals(shared) or raised
+                self._log.signals(shared, iteration)
         return raised
 
     def _probe_now(self, raised: str | None, *, scheduled: bool) -> ProbeResult:
         """Probe, decide, tell and act."""
         warned = raised is not None
-        self.last_probe = result = self._measure(enough=self.enough(scheduled=scheduled, warned=warned))
-        if result.complete:
-            self._log.write(result.metrics(), self.iteration)
-        if raised:
-            rescues = self.rescues
-            self.tell(Event("warning", self.iteration, self.iteration, result, signal=raised))
-            if self.rescues > rescues:  # by an action: the probe was of weights that are gone
+        with self.failures.caught("the probe"):
+            self.last_probe = result = self._measure(enough=self.enough(scheduled=scheduled, warned=warned))
+            if result.complete:
+                self._log.write(result.metrics(), self.iteration)
+            if math.isnan(result.gradient_alignment):  # of every point
+                self.failures.note("following gradients", "at no point is there one: this probe decides nothing")
                 return result
-        self.on_probe(self.iteration, result, warned=warned)
-        return result
+            rescues = self.rescues
+            if raised:
+                self.tell(Event("warning", self.iteration, self.iteration, result, signal=raised))
+            if self.rescues == rescues:  # no action has put back other weights since the probe
+                self.on_probe(self.iteration, result, warned=warned)
+            return result
+        return NO_PROBE
 
     @override
     def _date(self, iteration: int, result: ProbeResult, warned: bool) -> Breakpoint:
         enough = self.enough(scheduled=False, warned=warned)
+        present = self.snapshot()
+        found = self.history.undated(present)
 
         def broken(past: WeightSnapshot) -> bool:
             return self.criterion.is_broken(self._measure(past.weights, enough), warned=warned)
 
-        found = self.history.date(self.snapshot(), broken)
+        with self.failures.caught("dating a breakpoint"):
+            found = self.history.date(present, broken)
         self.bracket = found.before, found.after
         return found
 
@@ -278,8 +270,9 @@ class BreakpointMonitor(StepBuffer, MonitorCore[RestorePoint]):
     def _keep_good(self, iteration: int, result: ProbeResult, warned: bool) -> None:
         # Weights under suspicion are nothing to go back to: catastrophic overfitting may have begun.
         if result.pgd >= self.criterion.threshold and not warned:
-            self.good = RestorePoint.of(self.snapshot(), self.optimizer)
-            self.history.restart(self.good.snapshot)
+            with self.failures.caught("copying the weights"):
+                self.good = RestorePoint.of(self.snapshot(), self.optimizer)
+                self.history.restart(self.good.snapshot)
 
     @override
     def tell(self, event: Event) -> None:
@@ -287,13 +280,20 @@ class BreakpointMonitor(StepBuffer, MonitorCore[RestorePoint]):
         super().tell(event)
         log.log(logging.INFO if event.kind == "recovered" else logging.WARNING, "%s", event)
         self._log.write({event.kind: float(event.iteration)}, self.iteration)
-        for action in self.actions.get(event.kind, []):
-            action(self, event)
+        self._untouched.append(event)
+        if not self.postponed:
+            self.act()
+
+    def act(self) -> None:
+        """Do what `on` says about the events that were told while actions were `postponed`."""
+        while self._untouched:
+            event = self._untouched.pop(0)
+            for number, action in enumerate(self.actions.get(event.kind, []), start=1):
+                with self.failures.caught(f"action {number} on a {event.kind}"):
+                    action(self, event)
+
+    def _tell_failure(self, reason: str) -> None:
+        self.tell(Event("failure", self.iteration, self.iteration, NO_PROBE, reason=reason))
 
     def _measure(self, weights: Mapping[str, Tensor] | None = None, enough: Enough | None = None) -> ProbeResult:
-        watched = WrappedModel(self.network, self.statistics, self.autocast, weights)
-        if self._probe is None or self._probe.images.device != watched.device:
-            points = self.images.to(watched.device), self.labels.to(watched.device)
-            self._probe = Probe(*points, self.threat, self.config.steps, self.seed)
-        with fork_global_rng(self.seed, "probe"):
-            return broadcast_from_rank0(self._probe.measure(watched, enough))
+        return self.watched.measure(weights, enough)

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import inspect
+import logging
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.intake.wrapped import per_channel
+from cotoolkit.core.user_code import describe
 from cotoolkit.methods import StepRecord
-from cotoolkit.models.normalise import Statistics
-from cotoolkit.signals.observation import Observation, observed_signals
+from cotoolkit.monitor.loops.by_products import (
+    FIRST_BATCHES,
+    IMAGES,
+    Expected,
+    check_values,
+    in_one_form,
+    per_channel,
+    unknown_name,
+)
+from cotoolkit.monitor.loops.failures import Failures
+from cotoolkit.signals.observation import Observation, observed_signals, step_signals
+
+log = logging.getLogger(__name__)
 
 MAX_BUFFERED_STEPS = 8
 """Iterations whose signals are computed together, at most; a breakpoint is noticed that much later."""
@@ -17,21 +32,29 @@ MAX_BUFFERED_STEPS = 8
 MAX_BUFFERED_BYTES = 64 * 2**20
 """By-products of a foreign loop that wait for that, at most."""
 
+READING = "reading by-products"
+"""What fails where a step's by-products cannot be read."""
+
 
 class StepBuffer:
     """The part of a monitor that takes in by-products.
 
     Args:
-        statistics: of the model's input: perturbations and gradients come in its units and are kept in pixel units.
+        expected: of the by-products. Perturbations and gradients come in units of the model's input and are kept in
+            pixel units.
         trace_every: iterations between update gradients that are wanted.
 
     Attributes:
         iteration: updates seen.
+        failures: what went wrong so far.
     """
 
-    def __init__(self, statistics: Statistics, trace_every: int) -> None:
-        self.statistics, self.trace_every = statistics, trace_every
+    def __init__(self, expected: Expected, trace_every: int) -> None:
+        self.expected, self.trace_every = expected, trace_every
         self.iteration = 0
+        self.failures = Failures(log.warning)
+        self._looked_at = 0
+        self._told_soft = False
         self._attacked: dict[str, Tensor] = {}
         self._batches: list[Observation] = []
         self._waiting: list[list[Observation]] = []
@@ -42,6 +65,7 @@ class StepBuffer:
         """Whether the update gradient of the coming step is wanted: `adversarial.requires_grad_(monitor.trace)`."""
         return (self.iteration + 1) % self.trace_every == 0
 
+    @torch.inference_mode(False)  # what is kept has to be an ordinary tensor, also inside a validation hook
     def observe(
         self,
         record: StepRecord | None = None,
@@ -59,14 +83,16 @@ class StepBuffer:
         update_gradient: Tensor | None = None,
         attack_scale: float | None = None,
         update_scale: float | None = None,
+        **unknown: Any,
     ) -> None:
         """Take in what one batch left behind, all of it optional; needed under gradient accumulation only.
 
-        Images, perturbations and gradients are in the units of the model's input. What is kept is copied.
+        Images, perturbations and gradients are in the units of the model's input. What is kept is copied. By-products
+        that cannot be are refused in the first `FIRST_BATCHES` batches; later they are left out, and told once.
 
         Args:
             record: of a method of this package; nothing but `labels` is read beside it.
-            labels: (B,).
+            labels: (B,) class numbers of any kind; of soft ones (B, classes) nothing is read.
             loss: the mean loss, if the losses are not at hand.
             losses: (B,), the cross-entropy that was trained on.
             start_losses: (B,), the cross-entropy where the attack started.
@@ -79,31 +105,78 @@ class StepBuffer:
             update_gradient: (B, C, H, W), the input gradient of the update pass.
             attack_scale: makes `attack_gradient` that of the summed loss; None: the batch size, for a mean loss.
             update_scale: likewise; times K under accumulation over K batches, if the loop divides the loss by K.
+            unknown: is refused.
 
         Raises:
-            ConfigError: by-products of different batch sizes, or one that is a mean or has no name.
+            ConfigError: in one of the first batches: by-products of different batch sizes, one of another shape, kind
+                or range, or one that has no name.
         """
-        if record is not None:
-            self._keep(_read_record(record, labels))
-            return
-        if adversarial is not None:
-            update_gradient, delta = _of_adversarial(adversarial, images, update_gradient, delta)
-        copies = _copies(
-            labels=labels, loss=loss, losses=losses, start_losses=start_losses, logits=logits, start_logits=start_logits
-        )
-        if delta is not None:
-            copies["delta"] = delta.detach() * per_channel(self.statistics.std, delta)
-        if attack_gradient is not None:
-            copies["attack_gradient"] = self._of_summed_loss(attack_gradient, attack_scale)
-        if update_gradient is not None:
-            copies["update_gradient"] = self._of_summed_loss(update_gradient, update_scale)
-        self._keep(Observation.of({**self._attacked, **copies}))
-        self._attacked = {}
+        given = {name: value for name, value in locals().items() if name in BY_PRODUCTS and value is not None}
+        scales = {"attack_gradient": attack_scale, "update_gradient": update_scale}
+        first = self._looked_at < FIRST_BATCHES
+        self._looked_at += 1
+        attacked, self._attacked = self._attacked, {}
+        try:
+            if unknown:
+                raise unknown_name(next(iter(unknown)), BY_PRODUCTS | {"attack_scale", "update_scale"})
+            self._keep(self._read(record, given, scales, attacked, first=first))
+        except Exception as problem:
+            reason = str(problem) if isinstance(problem, ConfigError) else f"by-products: {describe(problem)}"
+            if first:
+                raise ConfigError(reason) from problem
+            self.failures.note(READING, reason)
 
-    def _of_summed_loss(self, gradient: Tensor, scale: float | None) -> Tensor:
-        """An input gradient per pixel unit; its scale is the batch size unless it is known."""
-        factor = len(gradient) if scale is None else scale
-        return gradient.detach() * (factor / per_channel(self.statistics.std, gradient))
+    def _read(
+        self,
+        record: StepRecord | None,
+        given: dict[str, Any],
+        scales: dict[str, Any],
+        attacked: dict[str, Tensor],
+        *,
+        first: bool,
+    ) -> Observation:
+        """One batch's by-products, in pixel units and of the summed loss."""
+        if record is not None:
+            if not isinstance(record, StepRecord):
+                kind = type(record).__name__
+                raise ConfigError(f"by-products are handed over by name, such as losses=...; a {kind} came without")
+            given = {name: value for name, value in given.items() if name == "labels"}
+        adversarial = given.get("adversarial")
+        if isinstance(adversarial, Tensor) and (adversarial.is_leaf or adversarial.retains_grad):
+            given.setdefault("update_gradient", adversarial.grad)
+        tensors = in_one_form({n: v for n, v in given.items() if v is not None}, self.expected.binary)
+        if "adversarial" in tensors and "images" in tensors:
+            tensors.setdefault("delta", tensors["adversarial"] - tensors["images"])
+        if first:
+            check_values(tensors, self.expected)
+        if record is not None:
+            return Observation.of_record(record, self._with_class_numbers(tensors).get("labels"))
+        copies = {name: value.clone() for name, value in tensors.items() if name not in IMAGES}
+        for name in ("delta", *scales):
+            if name in tensors:
+                copies[name] = self._in_pixels(tensors[name], name, scales.get(name))
+        return Observation.of(self._with_class_numbers({**attacked, **copies}))
+
+    def _in_pixels(self, value: Tensor, name: str, scale: Any) -> Tensor:
+        """A copy: a perturbation in pixel units, or the gradient of the summed loss per pixel unit."""
+        value = value.float() if value.dtype.itemsize < 4 else value  # half precision has no room for the factor
+        std = per_channel(self.expected.statistics.std, value)
+        if name == "delta":
+            return value * std
+        # The scale of a gradient is the batch size unless it is known.
+        return value * ((len(value) if scale is None else float(scale)) / std)
+
+    def _with_class_numbers(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Without soft labels, whose signals are left out."""
+        labels = tensors.get("labels")
+        if labels is None or labels.dim() == 1:
+            return tensors if labels is None else {**tensors, "labels": labels.long()}
+        if not self._told_soft:
+            left_out = [info.name for info in step_signals() if "labels" in info.inputs]
+            left_out += [] if {"loss", "losses"} & tensors.keys() else ["train_loss"]
+            log.warning("labels are soft, %s: left out %s", tuple(labels.shape), ", ".join(left_out))
+            self._told_soft = True
+        return {name: value for name, value in tensors.items() if name != "labels"}
 
     def _close_step(self) -> None:
         """The batches since the last call were one iteration."""
@@ -117,10 +190,11 @@ class StepBuffer:
 
     def _signals(self) -> list[tuple[int, dict[str, float]]]:
         """The free signals of the iterations since the last call, by iteration."""
-        first = self.iteration - len(self._waiting) + 1
-        found = observed_signals(self._waiting)
-        self._waiting, self._held = [], 0
-        return list(enumerate(found, start=first))
+        waiting, self._waiting, self._held = self._waiting, [], 0
+        found: list[dict[str, float]] = [{} for _ in waiting]
+        with self.failures.caught("computing the free signals"):
+            found = observed_signals(waiting)
+        return list(enumerate(found, start=self.iteration - len(waiting) + 1))
 
     def _forget(self) -> None:
         """Drop what has not been read."""
@@ -131,25 +205,11 @@ class StepBuffer:
         self._held += observation.memory
 
 
-def _read_record(record: StepRecord, labels: Tensor | None) -> Observation:
-    if not isinstance(record, StepRecord):
-        raise ConfigError(
-            f"by-products are handed over by name, such as losses=...; a {type(record).__name__} came without"
-        )
-    return Observation.of_record(record, labels)
-
-
-def _copies(**by_products: Tensor | float | None) -> dict[str, Tensor]:
-    """Copies of those that are known."""
-    return {name: torch.as_tensor(value).detach().clone() for name, value in by_products.items() if value is not None}
-
-
-def _of_adversarial(
-    adversarial: Tensor, images: Tensor | None, update_gradient: Tensor | None, delta: Tensor | None
-) -> tuple[Tensor | None, Tensor | None]:
-    """The update gradient and the perturbation, if they are not given, from what the update pass saw."""
-    if update_gradient is None and adversarial.is_leaf:
-        update_gradient = adversarial.grad
-    if delta is None and images is not None:
-        delta = adversarial.detach() - images
-    return update_gradient, delta
+BY_PRODUCTS = frozenset(inspect.signature(StepBuffer.observe).parameters) - {
+    "self",
+    "record",
+    "attack_scale",
+    "update_scale",
+    "unknown",
+}
+"""Names of what a step can hand over, besides the scales of its gradients."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -17,17 +18,27 @@ class WeightSnapshot(NamedTuple):
 
     Attributes:
         iteration: updates it has seen.
-        weights: the tensors of its state dict, on the CPU.
+        weights: its parameters and buffers, on the CPU; tied ones share memory.
     """
 
     iteration: int
     weights: dict[str, Tensor]
 
 
+def named_tensors(network: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers under every name they have: also tied ones, and buffers that no state dict holds."""
+    parameters = dict(network.named_parameters(remove_duplicate=False))
+    return {**parameters, **dict(network.named_buffers(remove_duplicate=False))}
+
+
 def weights_of(network: nn.Module) -> dict[str, Tensor]:
-    """Copies of parameters and buffers, on the CPU."""
-    state = {name: value.detach() for name, value in network.state_dict().items() if isinstance(value, Tensor)}
-    return {name: value.to("cpu", copy=True) for name, value in state.items()}
+    """Copies of parameters and buffers on the CPU, one for each tensor however many names it has."""
+    return _copies(named_tensors(network))
+
+
+def _copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    copies = {key: tensor.detach().to("cpu", copy=True) for key, tensor in {id(t): t for t in tensors.values()}.items()}
+    return {name: copies[id(tensor)] for name, tensor in tensors.items()}
 
 
 def restore_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
@@ -35,12 +46,44 @@ def restore_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
     Args:
         network: is changed.
-        weights: by the names of its state dict; what has no name there stays as it is.
+        weights: by name; what has no name there stays as it is.
     """
     with torch.no_grad():
-        for name, value in network.state_dict().items():
-            if name in weights:
-                value.copy_(weights[name])
+        _overwrite(named_tensors(network), weights)
+
+
+@contextlib.contextmanager
+def weights_in_place(network: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
+    """A network as it once was, inside the block; afterwards as it is now, bit for bit.
+
+    The tensors keep their places and only their values change, so that this works for any network: tied weights,
+    parametrisations, jitted and recurrent ones. (`functional_call` fails for some of these, and changes others.) The
+    values are written through `.data`: autograd does not take them for changes, and a graph that the loop still holds
+    is the same after the block as before.
+
+    Args:
+        network: is changed inside the block.
+        weights: by name; what has no name there stays as it is.
+
+    Yields:
+        Nothing.
+    """
+    present = named_tensors(network)
+    kept = _copies(present)
+    hidden = {name: tensor.data for name, tensor in present.items()}
+    try:
+        _overwrite(hidden, weights)
+        yield
+    finally:
+        _overwrite(hidden, kept)
+
+
+def _overwrite(tensors: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
+    """Write what differs: buffers that are views of one number cannot be written to, and nothing trains them."""
+    for name, tensor in tensors.items():
+        value = values.get(name)
+        if value is not None and not torch.equal(tensor, value.to(tensor.device)):
+            tensor.copy_(value)
 
 
 class WeightHistory:
@@ -91,6 +134,15 @@ class WeightHistory:
             line[first].iteration, last, before.iteration + 1, last, present.iteration, {}, before, sustained
         )
 
+    def undated(self, present: WeightSnapshot) -> Breakpoint:
+        """A breakpoint since the last good snapshot, where nothing in between can be measured.
+
+        Args:
+            present: the network now, whose robustness is lost.
+        """
+        before, now = self.snapshots[0], present.iteration
+        return Breakpoint(now, None, before.iteration + 1, now, now, {}, before, present)
+
 
 class RestorePoint(NamedTuple):
     """What a rescue goes back to.
@@ -132,10 +184,20 @@ class RestorePoint(NamedTuple):
             network: gets the weights.
             optimizer: gets its state, if there is one.
         """
-        restore_weights(network, self.snapshot.weights)
         if optimizer is not None and self.optimizer is not None:
             # A copy: on the CPU the optimiser would go on writing to this very state.
             optimizer.load_state_dict({**optimizer.state_dict(), "state": copy.deepcopy(self.optimizer)})
+        restore_weights(network, self.snapshot.weights)
+
+    def rehearse(self, optimizer: torch.optim.Optimizer) -> None:
+        """Load the state into a copy of an optimiser, whose parameters are shared and stay as they are.
+
+        Args:
+            optimizer: stays as it is.
+        """
+        shared: dict[int, Any] = {id(one): one for group in optimizer.param_groups for one in group["params"]}
+        trial = copy.deepcopy(optimizer, shared)
+        trial.load_state_dict({**trial.state_dict(), "state": copy.deepcopy(self.optimizer)})
 
 
 def _on_cpu(state: Any) -> Any:
@@ -143,4 +205,6 @@ def _on_cpu(state: Any) -> Any:
         return state.detach().to("cpu", copy=True)
     if isinstance(state, Mapping):
         return {key: _on_cpu(value) for key, value in state.items()}
+    if isinstance(state, list | tuple):  # as L-BFGS keeps its history
+        return [_on_cpu(value) for value in state]
     return state

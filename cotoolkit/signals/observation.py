@@ -103,6 +103,12 @@ class Observation:
         """Batch size; 1 where only the mean loss is known."""
         return next((len(getattr(self, name)) for name in self.known if name != "loss"), 1)
 
+    @cached_property
+    def layout(self) -> tuple[tuple[str, torch.Size, torch.device], ...]:
+        """Names, shapes and devices of the by-products at hand: batches alike in these are read together."""
+        values = {name: getattr(self, name) for name in self.known}
+        return tuple((name, value.shape, value.device) for name, value in values.items())
+
     @property
     def memory(self) -> int:
         """Bytes held."""
@@ -139,7 +145,7 @@ def sample_values(observations: Sequence[Observation]) -> dict[str, Tensor]:
         if name != "loss"
     }
     if "losses" not in joined and {"logits", "labels"} <= joined.keys():
-        joined["losses"] = F.cross_entropy(joined["logits"].float(), joined["labels"], reduction="none")
+        joined["losses"] = _cross_entropy(joined["logits"].float(), joined["labels"])
     values = {
         info.name: info.function(**{name: joined[name] for name in info.inputs}).float()
         for info in step_signals()
@@ -149,6 +155,13 @@ def sample_values(observations: Sequence[Observation]) -> dict[str, Tensor]:
         means: list[Any] = [observation.loss for observation in observations]
         values["train_loss"] = torch.cat([m.expand(o.size) for m, o in zip(means, observations, strict=True)]).float()
     return values
+
+
+def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Per sample; nan where a label is no class, which on a GPU would end the process."""
+    classes = (labels >= 0) & (labels < logits.shape[1])
+    losses = F.cross_entropy(logits, labels.where(classes, 0), reduction="none")
+    return losses.where(classes, torch.nan)
 
 
 def observed_signals(steps: Sequence[Sequence[Observation]]) -> list[dict[str, float]]:
@@ -167,12 +180,12 @@ def observed_signals(steps: Sequence[Sequence[Observation]]) -> list[dict[str, f
     Returns:
         For each step, a value by signal name.
     """
-    alike: dict[tuple[tuple[str, ...], int], list[tuple[int, Observation]]] = {}
+    alike: dict[tuple[Any, ...], list[tuple[int, Observation]]] = {}
     owners: list[tuple[int, str]] = []
     totals: list[Tensor] = []  # rows of a sum and a count, one per owner
     for position, observations in enumerate(steps):
         for observation in observations:
-            alike.setdefault((observation.known, observation.size), []).append((position, observation))
+            alike.setdefault(observation.layout, []).append((position, observation))
     for members in alike.values():
         positions = [position for position, _ in members]
         values = sample_values([observation for _, observation in members])
@@ -189,7 +202,9 @@ def observed_signals(steps: Sequence[Sequence[Observation]]) -> list[dict[str, f
         rows = {owner: row for row, owner in enumerate(dict.fromkeys(owners))}
         table = torch.cat([total.to(totals[0].device) for total in totals]).cpu()  # a mean loss may come from elsewhere
         if len(rows) < len(owners):  # several batches of one step
-            table = torch.zeros(len(rows), 2).index_add_(0, torch.tensor([rows[owner] for owner in owners]), table)
+            table = torch.zeros(len(rows), 2, dtype=table.dtype).index_add_(
+                0, torch.tensor([rows[owner] for owner in owners]), table
+            )
         for (position, name), value in zip(rows, (table[:, 0] / table[:, 1]).tolist(), strict=True):
             found[position][name] = value
     return found

@@ -15,8 +15,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,8 +26,10 @@ import torch
 from cotoolkit.config import RunConfig
 from cotoolkit.core.device import Device
 from cotoolkit.core.errors import CotoolkitError, RunError
+from cotoolkit.core.importing.siblings import SIBLINGS
+from cotoolkit.core.importing.workers import WorkerImports, without_script
 from cotoolkit.runs.folder import RunFolder, State
-from cotoolkit.training.run import run
+from cotoolkit.training.run import imports_of, run
 from cotoolkit.training.trainer import Progress
 
 REPORT_EVERY = 0.25
@@ -113,11 +115,11 @@ def _pool(
     context = multiprocessing.get_context("spawn")
     updates: multiprocessing.Queue[Update] = context.Queue()
     lost: list[RunConfig] = []
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_prepare, initargs=(updates,))
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_prepare, initargs=(updates, SIBLINGS.claimed))
     try:
-        waiting: dict[Future[Outcome], RunConfig] = {}
-        for config in configs:
-            waiting[pool.submit(_work, config.to_data(), *arguments)] = config
+        tasks = [(config, imports_of(config)) for config in configs]
+        with without_script():
+            waiting = {pool.submit(_work, config.to_data(), imports, *arguments): config for config, imports in tasks}
         while waiting:
             for future in [future for future in waiting if future.done()]:
                 config = waiting.pop(future)
@@ -146,7 +148,7 @@ def _cause(exits: Sequence[int | None]) -> str:
     if not codes:
         return "by SIGTERM"
     if codes[0] > 0:
-        return f"with exit code {codes[0]}"
+        return f"with exit code {codes[0]}; its standard error says why"
     name = signal.Signals(-codes[0]).name
     if -codes[0] == signal.SIGKILL:
         return f"by {name}; out of memory?"
@@ -157,16 +159,23 @@ _updates: multiprocessing.Queue[Update]
 """The way from a worker process to the process that displays."""
 
 
-def _prepare(updates: multiprocessing.Queue[Update]) -> None:
+def _prepare(updates: multiprocessing.Queue[Update], names: Collection[str]) -> None:
     """What a worker process does first."""
     global _updates  # noqa: PLW0603 - the one way to hand a queue to the processes of a pool
     _updates = updates
     updates.cancel_join_thread()  # progress nobody reads any more must not keep the process alive
-    single_worker()
+    _single_worker(names)
 
 
-def single_worker() -> None:
+def worker_pool(jobs: int) -> ProcessPoolExecutor:
+    """Processes to submit work to, each with one thread, and gone when this process is; submit `without_script`."""
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_single_worker, initargs=(SIBLINGS.claimed,))
+
+
+def _single_worker(names: Collection[str]) -> None:
     """Make this process one of several: one thread, an end with the process that started it, a trace if it crashes."""
+    SIBLINGS.claim(names)
     torch.set_num_threads(1)
     if sys.stderr is not None:
         faulthandler.enable()
@@ -181,8 +190,11 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _work(data: dict[str, Any], root: str, device: Device, fresh: bool, download: bool) -> Outcome:
+def _work(
+    data: dict[str, Any], imports: WorkerImports, root: str, device: Device, fresh: bool, download: bool
+) -> Outcome:
     """Train one run in a worker process; failures come back as outcomes."""
+    imports.load()
     config = RunConfig.parse(data)
     folder = RunFolder.of(root, config)
     last = 0.0

@@ -58,6 +58,8 @@ def _value(word: str, text: str) -> Any:
         if not text.endswith(")"):
             raise ConfigError(f"{word}: the bracket is not closed")
         return [_value(word, part) for part in _split(word, text[1:-1]) if part]
+    if text.startswith("folder:"):  # a path may hold what means something else in YAML, as " #" does
+        return text
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError:

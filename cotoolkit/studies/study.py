@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,17 +18,22 @@ from cotoolkit.config import RunConfig
 from cotoolkit.core.device import Device
 from cotoolkit.core.errors import AmbiguousName, ConfigError, RunError
 from cotoolkit.core.files import write_atomically
-from cotoolkit.core.validation import one_line, plain
+from cotoolkit.core.identity import rounded
+from cotoolkit.core.validation import one_line, plain, refusing_in_one_line
 from cotoolkit.runs.folder import RunFolder
+from cotoolkit.runs.html import Fact, facts_html, settings_text
 from cotoolkit.runs.tables import configured_table, write_table
 from cotoolkit.studies.launcher import Outcome, Update, launch
+from cotoolkit.studies.live import NotebookRuns
 from cotoolkit.studies.overrides import Grid, combinations
 from cotoolkit.studies.scale import Scale
+from cotoolkit.training.live import in_notebook
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
+@refusing_in_one_line
 class Study(BaseModel):
     """A union of grids over one base configuration.
 
@@ -40,7 +46,8 @@ class Study(BaseModel):
         question: what the study asks, for people.
         scale: what its numbers may be taken for.
         base: configuration data that all runs share.
-        grids: values by dotted field name, arrays among them; a run that several grids name is trained once.
+        grids: values by dotted field name, arrays among them, and numbers rounded as those of a run are, see
+            `identity.nearest`; a run that is named several times is trained once.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,7 +61,18 @@ class Study(BaseModel):
     @field_validator("base", "grids", mode="before")
     @classmethod
     def _plain(cls, settings: Any) -> Any:
-        return plain(settings)
+        return rounded(plain(settings))
+
+    def _repr_html_(self) -> str:
+        facts: dict[str, Fact] = {
+            "question": lambda: self.question or None,
+            "scale": lambda: self.scale,
+            "runs": lambda: len(self.runs()),
+            "all runs": lambda: settings_text(self.base) or None,
+        }
+        for place, grid in enumerate(self.grids, start=1):
+            facts[f"grid {place}"] = partial(settings_text, grid)
+        return facts_html(f"Study: {self.name}", facts)
 
     @property
     def identity(self) -> str:
@@ -83,8 +101,8 @@ class Study(BaseModel):
         device: Device = "auto",
         fresh: bool = False,
         download: bool = False,
-        on_update: Callable[[Update], None] = lambda update: None,
-        on_outcome: Callable[[Outcome], None] = lambda outcome: None,
+        on_update: Callable[[Update], None] | None = None,
+        on_outcome: Callable[[Outcome], None] | None = None,
     ) -> pd.DataFrame:
         """Train what is not trained yet.
 
@@ -95,7 +113,7 @@ class Study(BaseModel):
             fresh: train all again.
             download: let torchvision fetch missing data.
             on_update: called with the progress of any run.
-            on_outcome: called as runs end.
+            on_outcome: called as runs end. Where neither is given, a notebook shows the progress.
 
         Returns:
             The table, one row per run; failed runs have the state failed.
@@ -103,15 +121,19 @@ class Study(BaseModel):
         folder = self.folder(root)
         text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
         write_atomically(folder / "study.yaml", text.encode())
+        runs = self.runs()
+        if on_update is None and on_outcome is None and in_notebook():
+            live = NotebookRuns(runs)
+            on_update, on_outcome = live.on_update, live.on_outcome
         launch(
-            self.runs(),
+            runs,
             root,
             jobs=jobs or default_jobs(device),
             device=device,
             fresh=fresh,
             download=download,
-            on_update=on_update,
-            on_outcome=on_outcome,
+            on_update=on_update or (lambda update: None),
+            on_outcome=on_outcome or (lambda outcome: None),
         )
         return self.write_table(root)
 

@@ -16,10 +16,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
+
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.numbers import parse_number, real_array
 
 Order = Literal["lp_then_kl", "kl_then_lp"]
 """Which of the two steps the adversary takes first; see the module."""
@@ -46,14 +49,15 @@ class WorstCase(NamedTuple):
     bound: Tensor
     value: Tensor
 
-    def folded(self, losses: Tensor) -> Tensor:
+    def folded(self, losses: Any) -> Tensor:
         """Weights (..., n) with the atom's put on the largest loss, in equal parts where several are largest."""
-        largest = losses == losses.amax(-1, keepdim=True)
+        known = torch.as_tensor(losses)
+        largest = known == known.amax(-1, keepdim=True)
         return self.weights + self.atom.unsqueeze(-1) * largest / largest.sum(-1, keepdim=True)
 
 
 def worst_case(
-    losses: Tensor, r: float, alpha: float = 0.0, bound: float | None = None, order: Order = "lp_then_kl"
+    losses: Any, r: float, alpha: float = 0.0, bound: float | None = None, order: Order = "lp_then_kl"
 ) -> WorstCase:
     """Worst expected loss over the laws near an empirical one, and the law that attains it.
 
@@ -61,7 +65,8 @@ def worst_case(
     is `weights`: they are constants in a training loss. Among equal losses the earlier ones are replaced first.
 
     Args:
-        losses: (..., n), n >= 1; each row is a problem of its own. Solved in float64, on their device.
+        losses: (..., n), n >= 1, a tensor or what makes an array; each row is a problem of its own. Solved in float64,
+            on the tensor's device.
         r: KL radius in nats, at least 0.
         alpha: share that may be replaced by the worst loss, at least 0.
         bound: the worst loss that is possible, W; None takes the largest of the row.
@@ -71,16 +76,26 @@ def worst_case(
         The law that attains the worst case, row by row, and the worst case's value.
 
     Raises:
-        ValueError: no losses, losses that are not finite, losses above the bound, or a negative radius or share.
+        ConfigError: no losses, losses in a column, losses that are not finite or above the bound, a negative radius or
+            share, or an unknown order.
     """
-    if losses.ndim == 0 or losses.shape[-1] == 0:
-        raise ValueError(f"losses of shape {tuple(losses.shape)}: give (..., n) with n at least 1")
+    if not isinstance(losses, Tensor) or losses.is_complex():
+        losses = torch.from_numpy(real_array(losses, "losses", finite=False))
+    if losses.ndim == 0 or losses.numel() == 0 or (losses.ndim == 2 and losses.shape[1] == 1 < len(losses)):
+        raise ConfigError(f"losses of shape {tuple(losses.shape)}: give (..., n) with n at least 1, all in one row")
     if not losses.isfinite().all():
-        raise ValueError("losses must be finite: cap or drop the others before weighing")
-    if not (0 <= r < math.inf and alpha >= 0):
-        raise ValueError(f"r={r:g}, alpha={alpha:g}: give a finite radius and a share, neither below 0")
+        raise ConfigError("losses must be finite: cap or drop the others before weighing")
+    if order not in get_args(Order):
+        raise ConfigError(f"unknown order {order!r}: choose from {' and '.join(get_args(Order))}")
+    try:
+        r, alpha, bound = parse_number(r), parse_number(alpha), parse_number(bound)
+        possible = r >= 0 and alpha >= 0
+    except (ValueError, TypeError):
+        possible = False
+    if not possible:
+        raise ConfigError(f"r={r}, alpha={alpha}, bound={bound}: give a finite radius and a share, neither below 0")
     if bound is not None and losses.max() > bound:
-        raise ValueError(f"a loss of {losses.max():.4g} is above the bound {bound:g}: clip the losses or raise it")
+        raise ConfigError(f"a loss of {losses.max():.4g} is above the bound {bound:g}: clip the losses or raise it")
     return solve(losses, r, alpha, bound, order)
 
 
@@ -101,7 +116,8 @@ def solve(losses: Tensor, r: float, alpha: float, bound: float | None, order: Or
     """
     losses = losses.detach().double()
     worst = losses.amax(-1) if bound is None else torch.full_like(losses[..., 0], bound)
-    gaps = worst.unsqueeze(-1) - losses
+    # Losses clipped at the bound in their own, narrower precision may lie a rounding above it.
+    gaps = (worst.unsqueeze(-1) - losses).clamp_min(0)
     if alpha >= 1:
         weights, atom = torch.zeros_like(losses), torch.ones_like(worst)
     elif order == "kl_then_lp" and alpha > 0 and r > 0:
@@ -262,7 +278,7 @@ def _root(excess: Callable[[Tensor], Tensor], like: Tensor, r: float) -> tuple[T
         if search == 0:
             none = ~positive[..., 0]
         width /= POINTS - 1
-        low = low + width * (positive.sum(-1) - 1).clamp(0, POINTS - 2)
+        low = low + width * (positive.sum(-1) - 1).clamp(0, POINTS - 2).float()  # not of the default type
     return (low + width / 2).exp(), none
 
 

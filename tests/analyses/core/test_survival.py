@@ -1,7 +1,10 @@
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 from analyses.core.survival import kaplan_meier, log_rank
+from cotoolkit.core.errors import ConfigError
 
 
 def test_kaplan_meier_by_hand():
@@ -32,3 +35,32 @@ def test_log_rank_by_its_definition():
     found = log_rank(times[first], happened[first], times[second], happened[second])
     assert found == pytest.approx(2 * norm.sf(abs(z)))
     assert np.isnan(log_rank([1, 2], [False, False], [3], [False]))
+
+
+@pytest.mark.parametrize(
+    ("times", "happened"),
+    [
+        ([1, 2], [True]),
+        ([1, 2], [0, 2]),
+        ([1, 2], [1.0, np.nan]),
+        ([1, np.nan], [True, False]),
+        ([1, np.inf], [True, False]),
+        ([-1, 2], [True, False]),
+        ([[1, 2]], [[True, False]]),
+        ([], []),
+        (["a"], [True]),
+    ],
+    ids=["short", "two", "nan", "nan-time", "infinite", "negative", "matrix", "empty", "text"],
+)
+def test_the_domain_is_checked(times, happened):
+    for ask in (lambda: kaplan_meier(times, happened), lambda: log_rank([1], [1], times, happened)):
+        with pytest.raises(ConfigError) as caught:
+            ask()
+        assert "\n" not in str(caught.value)
+
+
+def test_every_kind_of_values_gives_the_same():
+    times, happened = [3, 4, 6, 10, 10], [1, 0, 1, 0, 0]
+    expected = kaplan_meier(times, np.array(happened, dtype=bool))
+    for kind in (list, np.array, torch.tensor, pd.Series):
+        np.testing.assert_array_equal(kaplan_meier(kind(times), kind(happened)).share, expected.share)

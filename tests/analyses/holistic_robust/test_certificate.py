@@ -1,9 +1,12 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 from analyses.holistic_robust.certificate import by_size, certificate_radius, certify, reported, simulated_coverage
+from cotoolkit.core.errors import ConfigError
 
 
 @pytest.mark.parametrize(
@@ -74,3 +77,48 @@ def test_the_report_says_what_it_must():
         "verifier",
     ):
         assert part in text
+
+
+LOSSES = np.array([0.25, 0.5, 0.125, 1.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        LOSSES.tolist(),
+        torch.tensor(LOSSES, dtype=torch.float16),
+        torch.tensor(LOSSES, dtype=torch.bfloat16),
+        torch.tensor(LOSSES, requires_grad=True),
+        pd.Series(LOSSES, index=[7, 8, 9, 1, 0]),
+    ],
+    ids=["list", "half", "bfloat16", "with-gradient", "pandas"],
+)
+def test_every_kind_of_losses_gives_the_same(given):
+    assert certify(given, 0.05, 1.0) == certify(LOSSES, 0.05, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("losses", "fields", "message"),
+    [
+        (LOSSES[:, None], {}, r"one number for each point, of shape \(N,\), not an array of shape \(5, 1\)"),
+        (LOSSES[None], {}, r"not an array of shape \(1, 5\)"),
+        (0.5, {}, r"not an array of shape \(\)"),
+        ([], {}, "give at least one"),
+        ([0.5, math.nan], {}, "nan or infinite"),
+        ([0.5, math.inf], {}, "nan or infinite"),
+        (["a"], {}, "real numbers"),
+        (LOSSES * 2, {}, "above the bound 1"),
+        (LOSSES, {"bound": math.nan}, "give a finite"),
+        (LOSSES, {"bound": None}, "bound"),
+        (LOSSES, {"delta": 95}, "between 0 and 1"),
+        (LOSSES, {"delta": 0}, "between 0 and 1"),
+        (LOSSES, {"alpha": 5}, "alpha"),
+        (LOSSES, {"alpha": math.nan}, "alpha"),
+        (LOSSES, {"models": 0}, "models"),
+        (LOSSES, {"models": 1.5}, "models"),
+    ],
+)
+def test_what_cannot_be_certified_is_one_line(losses, fields, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        certify(losses, **{"delta": 0.05, "bound": 1.0, **fields})
+    assert "\n" not in str(caught.value)

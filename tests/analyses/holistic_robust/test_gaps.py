@@ -4,6 +4,7 @@ import torch
 from scipy.optimize import minimize_scalar
 
 from analyses.holistic_robust.gaps import best_minus_last, dispersion, gap, halves_gap, implied_radius, nominal_margin
+from cotoolkit.core.errors import ConfigError
 from cotoolkit.methods._terms.worst_case import worst_case
 
 
@@ -71,3 +72,24 @@ def test_halves_scatter_as_expected():
     z = np.array([one.difference / one.expected for one in found])
     assert abs(z.mean()) < 0.2
     assert z.std() == pytest.approx(1, abs=0.12)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda: gap([], [1.0]),
+        lambda: gap([[1.0]], [1.0]),
+        lambda: best_minus_last([57.0, 60.0]),
+        lambda: best_minus_last([]),
+        lambda: implied_radius([[0.1, 0.2]], [0.3, 0.4], 1.0),
+        lambda: implied_radius([], 0.3, 1.0),
+        lambda: nominal_margin([[1.0], [2.0]], [1.0], 0.1, 0.0, 10.0),
+        lambda: nominal_margin([1.0, np.nan], [1.0], 0.1, 0.0, 10.0),
+        lambda: dispersion("losses", [1.0]),
+        lambda: halves_gap([1.0, 2.0, 3.0]),
+    ],
+)
+def test_the_domain_is_checked(ask):
+    with pytest.raises(ConfigError) as caught:
+        ask()
+    assert "\n" not in str(caught.value)

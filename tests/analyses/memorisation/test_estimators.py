@@ -1,11 +1,14 @@
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
 from analyses.core.statistics import estimate
 from analyses.memorisation.estimators import group_influence, influence, memorisation, worst_error
+from cotoolkit.core.errors import ConfigError
 
 MASK = np.array([[1, 1, 0], [1, 0, 1], [0, 1, 1], [1, 1, 1]], dtype=bool)  # benign_at.md, section 6
 TEST = np.array([[1, 0], [1, 1], [0, 0], [1, 1]], dtype=bool)
@@ -101,3 +104,73 @@ def test_shapes_are_checked():
         memorisation(MASK, TEST)
     with pytest.raises(ValueError, match="a row for each model"):
         influence(MASK, TEST[:3])
+
+
+KINDS = {
+    "lists": np.ndarray.tolist,
+    "integers": lambda values: values.astype(int),
+    "floats": lambda values: values.astype(np.float32),
+    "torch": torch.from_numpy,
+    "pandas": pd.DataFrame,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_array_gives_the_same(kind):
+    rng = np.random.default_rng(3)
+    mask, correct, members = halves(rng, 6, 8), rng.random((12, 8)) < 0.5, np.arange(8) < 3
+    given = KINDS[kind]
+    for found, expected in zip(memorisation(given(mask), given(correct)), memorisation(mask, correct), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(influence(given(mask), given(correct)), influence(mask, correct))
+    marks = given(members) if kind != "pandas" else pd.Series(members)
+    np.testing.assert_array_equal(
+        group_influence(given(mask), given(correct), marks), group_influence(mask, correct, members)
+    )
+
+
+INDICES = [[0, 1], [0, 2], [1, 2], [0, 1]]  # of the images that the models of MASK saw
+
+
+@pytest.mark.parametrize(
+    ("mask", "correct", "message"),
+    [
+        (INDICES, TEST, "mask: give booleans or 0 and 1"),
+        (2 * MASK - 1.0, MASK, "mask: give booleans or 0 and 1"),
+        (np.where(MASK, 1, np.nan), MASK, "mask: 3 of 12 values are nan"),
+        ([[0, 1], [0, 1, 2], [1], [2]], MASK, "mask: give real numbers"),
+        (MASK, 57.0 * MASK, r"correctness: give booleans or shares in \[0, 1\]"),
+        (MASK, 2.0 * MASK - 1, r"correctness: give booleans or shares in \[0, 1\]"),
+        (MASK, np.where(MASK, np.inf, -np.inf), "correctness: 12 of 12 values are nan or infinite"),
+        (MASK, np.where(MASK, 1, np.nan), "correctness: 3 of 12 values are nan"),
+        (MASK[0], MASK[0], "mask: give a matrix"),
+        (MASK[:, :, None], MASK, "mask: give a matrix"),
+        (MASK[:0], MASK[:0], "a row for each model"),
+    ],
+    ids=["indices", "signs", "nan-mask", "ragged", "percent", "minus", "infinite", "nan", "one", "three", "none"],
+)
+@pytest.mark.parametrize("estimator", [memorisation, influence, lambda *given: group_influence(*given, [1, 0, 0])])
+def test_the_domain_is_checked(estimator, mask, correct, message):
+    with pytest.raises(ConfigError, match=message):
+        estimator(mask, correct)
+
+
+@pytest.mark.parametrize(
+    ("rows", "members", "message"),
+    [
+        (4, [0, 2], "members: give booleans|an entry for each"),
+        (4, [2, 0, 1], "members: give booleans or 0 and 1"),
+        (4, [True, False], "an entry for each of the mask's 3 images"),
+        (3, [True, False, True], "3 models: give pairs"),
+    ],
+    ids=["indices", "as-many-indices", "short", "odd"],
+)
+def test_a_group_is_marks_of_all_images(rows, members, message):
+    with pytest.raises(ConfigError, match=message):
+        group_influence(MASK[:rows], TEST[:rows], members)
+
+
+@pytest.mark.parametrize(("models", "share"), [(0, 0.5), (1.5, 0.5), (-4, 0.5), (8, 0), (8, 1), (8, 50), (8, np.nan)])
+def test_worst_errors_are_of_models_and_shares(models, share):
+    with pytest.raises(ConfigError, match=r"models|share"):
+        worst_error(models, share)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from analyses.memorisation.flags import (
     area_under_curve,
@@ -13,6 +14,7 @@ from analyses.memorisation.flags import (
     recall_and_precision,
 )
 from analyses.memorisation.image_groups import pick_random
+from cotoolkit.core.errors import ConfigError
 
 
 def bools(text):
@@ -72,3 +74,21 @@ def test_noise_table():
     table = looks([(0, 9, i, i in (0, 1), c, int(i == 0), 0) for i, c in enumerate((0.9, 0.8, 0.1, 0.2))])
     row = noise_table(table).iloc[0]
     assert (row["recall"], row["precision"], row["by_chance"], row["area"]) == (1, 0.5, 0.25, 1)
+
+
+MEASURES = {
+    "area": lambda marks: area_under_curve([0.1, 0.4, 0.35, 0.8], marks),
+    "enrichment": lambda marks: enrichment(marks, bools("0111")),
+    "jaccard": lambda marks: jaccard(marks, bools("0111")),
+    "recall": lambda marks: recall_and_precision(marks, bools("0111")),
+}
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_marks_are_booleans_or_zeros_and_ones(measure):
+    found = MEASURES[measure](bools("0011"))
+    for marks in ([0, 0, 1, 1], np.array([0, 0, 1, 1]), torch.tensor([0, 0, 1, 1]), pd.Series([0.0, 0, 1, 1])):
+        assert MEASURES[measure](marks) == found
+    for marks in ([2, 3], [2, 3, 0, 1], [0.5, 0, 1, 1], bools("011"), [[0, 0, 1, 1]]):
+        with pytest.raises(ConfigError):
+            MEASURES[measure](marks)

@@ -1,15 +1,23 @@
+import pickle
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cotoolkit.attacks.threat_model import ThreatModel
+from cotoolkit.config import RunConfig
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.studies.study import Study
 
 TOLERANCE = 1e-6
 
 threats = st.builds(
     ThreatModel,
-    st.floats(0, 2),
+    st.floats(0, 1),
     st.sampled_from(["linf", "l2"]),
     st.sampled_from(["box_then_eps", "eps_then_box", "none"]),
 )
@@ -106,9 +114,93 @@ def test_steepest_directions_of_tiny_gradients_have_length_one():
     torch.testing.assert_close(ThreatModel(1, "l2").steepest(gradient).flatten(), torch.tensor([0.6, -0.8]))
 
 
-def test_refuses_a_negative_radius():
-    with pytest.raises(ValueError, match="greater than or equal to 0"):
-        ThreatModel(-0.1)
+KINDS = {
+    "text": "8/255",
+    "spaces": " 8 / 255 ",
+    "decimal-text": "0.03137255",
+    "float": 8 / 255,
+    "fraction": Fraction(8, 255),
+    "decimal": Decimal(8) / Decimal(255),
+    "float64": np.float64(8 / 255),
+    "float32": np.float32(8 / 255),
+    "numpy": np.array(8 / 255),
+    "numpy-float32": np.array(8 / 255, dtype=np.float32),
+    "torch": torch.tensor(8 / 255),
+    "torch-float64": torch.tensor(8 / 255, dtype=torch.float64),
+    "gradient": torch.tensor(8 / 255, requires_grad=True),
+}
+ENTRANCES = {
+    "threat": lambda epsilon: ThreatModel(epsilon).epsilon,
+    "attack": lambda epsilon: ThreatModel.from_user(epsilon).epsilon,
+    "run": lambda epsilon: RunConfig(epsilon=epsilon).epsilon,
+    "parsed": lambda epsilon: RunConfig.parse({"epsilon": epsilon}).epsilon,
+    "study": lambda epsilon: Study(name="a", grids=({"epsilon": (epsilon, 8 / 255)},)).runs()[0].epsilon,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("entrance", ENTRANCES)
+def test_a_radius_of_any_kind_is_one_number(entrance, kind):
+    found = ENTRANCES[entrance](KINDS[kind])
+    assert found == 8 / 255
+    assert type(found) is float
+
+
+BAD = {
+    "none": (None, "number"),
+    "bool": (True, "not a number: True"),
+    "numpy-bool": (np.True_, "not a number"),
+    "list": ([8 / 255], "not a number"),
+    "one-element": (np.array([8 / 255]), "not a number"),
+    "one-element-tensor": (torch.tensor([8 / 255]), "not a number"),
+    "complex": (1j, "not a number"),
+    "text": ("eight", "not a number: 'eight'; write 0.03 or 8/255"),
+    "empty": ("", "not a number"),
+    "nan": (float("nan"), "not a finite number"),
+    "infinite": (float("inf"), "not a finite number"),
+    "infinite-float32": (np.float32("inf"), "not a finite number"),
+    "negative": (-8 / 255, "greater than or equal to 0"),
+    "levels": (8, "epsilon is 8; give a share of the pixel range, at most 1, such as 8/255"),
+    "levels-text": ("16", "such as 16/255"),
+    "levels-float": (np.float32(8), "such as 8/255"),
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("entrance", ["threat", "attack", "run", "parsed"])
+def test_what_is_no_radius_is_one_line(entrance, bad):
+    epsilon, message = BAD[bad]
+    with pytest.raises(ConfigError, match="epsilon") as caught:
+        ENTRANCES[entrance](epsilon)
+    assert "\n" not in str(caught.value)
+    assert message in str(caught.value) or (entrance == "attack" and bad == "negative")
+
+
+def test_nothing_may_be_trained_on_but_not_attacked_with():
+    assert ThreatModel(0).epsilon == RunConfig(epsilon="0").epsilon == 0
+    with pytest.raises(ConfigError, match="epsilon is 0; give a share of the pixel range above 0"):
+        ThreatModel.from_user(0)
+
+
+def test_only_what_is_given_is_held_to_the_range_of_images():
+    assert ThreatModel("1/4", "l2").scaled(8) == ThreatModel(2, "l2")
+    wide = ThreatModel(0.5, box="none").scaled(4)
+    assert wide.epsilon == 2
+    assert wide.project(torch.zeros(1, 1, 1, 2), torch.tensor([3.0, -1.5]).view(1, 1, 1, 2)).flatten().tolist() == [
+        2,
+        -1.5,
+    ]
+    assert pickle.loads(pickle.dumps(wide)) == wide
+    for epsilon in (-1, float("nan")):
+        with pytest.raises(ConfigError, match="a radius is 0 or more"):
+            wide.resized(epsilon)
+
+
+def test_other_fields_are_one_line_too():
+    for make in (lambda: ThreatModel(0.1, "l3"), lambda: ThreatModel(0.1, epsilonn=3), ThreatModel):
+        with pytest.raises(ConfigError, match=r"^ThreatModel: ") as caught:
+            make()
+        assert "\n" not in str(caught.value)
 
 
 def test_says_what_it_is():

@@ -6,8 +6,9 @@ import typer
 from typer.testing import CliRunner
 
 from cotoolkit.cli import app
-from cotoolkit.cli.display import LiveRuns, breakpoint_text, console, probe_text, result_table
+from cotoolkit.cli.display import LiveRuns, breakpoint_text, console, result_table
 from cotoolkit.runs.folder import RunFolder
+from cotoolkit.training.live import probe_text
 from cotoolkit.training.run import run
 from cotoolkit.training.trainer import Progress
 from tests._helpers.scripted import result as probe_result
@@ -36,6 +37,8 @@ BAD_INPUT = [
     ("train intervention=inject intervention.beta=0.1", "needs a carrier"),
     ("train --config none.yaml", "no such file"),
     ("train data=cifar10", "COTOOLKIT_DATA"),
+    ("train data=folder:nowhere", "nowhere does not exist; name the folder that holds train and test"),
+    ("train data=folder:", "names no folder; write folder:PATH"),
     ("train model=nowhere:net", "no module 'nowhere'"),
     ("train batch_size=4000", "does not fit"),
     ("study run seed=3..1", "the range is empty"),
@@ -60,6 +63,32 @@ def test_bad_input_is_one_line_and_exit_code_2(cli, monkeypatch, words, message)
     assert "Traceback" not in out + err
     if err.startswith("error:"):
         assert err.count("\n") == 1
+
+
+OWN_LABELS = """
+import numpy as np
+def data(train):
+    return np.zeros((40, 1, 8, 8), np.uint8), {labels}
+"""
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ("np.eye(4)[np.arange(40) % 4]", "labels are one-hot, (40, 4); give class numbers: labels.argmax(1)"),
+        ("['cat', 'dog'] * 20", "labels must be whole numbers, one per image; they are 'cat'"),
+        ("np.arange(40) % (3 if train else 4)", "label 3 is none of the training set, which has 0, 1, 2"),
+    ],
+    ids=["one-hot", "strings", "unknown"],
+)
+def test_labels_that_are_none_are_one_line_and_exit_code_2(cli, tmp_path, monkeypatch, labels, message):
+    monkeypatch.syspath_prepend(tmp_path)
+    module = f"own_labels_{len(labels)}"
+    (tmp_path / f"{module}.py").write_text(OWN_LABELS.format(labels=labels))
+    code, _, err = cli("train", f"data={module}:data", "epochs=1")
+    assert code == 2
+    assert message in " ".join(err.split())
+    assert err.count("\n") == 1
 
 
 def test_lists(cli):

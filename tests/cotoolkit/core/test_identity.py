@@ -241,7 +241,7 @@ numbers = st.sampled_from([0.1, 0.1 + 1e-10, 0.1000001, 8 / 255, 0.03137255, 0.0
 configurations = st.fixed_dictionaries(
     {},
     optional={
-        "epsilon": numbers,
+        "epsilon": numbers.filter(lambda number: number <= 1),
         "seed": st.integers(0, 2),
         "method": st.sampled_from(["fgsm", {"name": "pgd"}, "rs_fgsm", {"name": "pgd", "steps": 10}])
         | numbers.map(lambda k: {"name": "n_fgsm", "k": k}),

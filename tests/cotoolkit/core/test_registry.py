@@ -8,7 +8,15 @@ import pytest
 from pydantic import BaseModel, ValidationError
 from pydantic.dataclasses import dataclass
 
+from cotoolkit.config import RunConfig, Schedule
+from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.registry import STRICT, InvalidFields, Registry, UnknownName, load_entries
+from cotoolkit.core.validation import refusing_in_one_line
+from cotoolkit.evaluation.protocol import Protocol
+from cotoolkit.methods import METHODS, PGD
+from cotoolkit.monitor.config import MonitorConfig
+from cotoolkit.optimizers import SGD
+from cotoolkit.studies.study import Study
 from interventions import Compose, Given, Inject, InterventionField, LowPass, Paired, Project
 
 
@@ -36,6 +44,33 @@ class Config(BaseModel):
 )
 def test_a_refused_field_is_explained_in_one_line(make, line):
     with pytest.raises(InvalidFields, match=line) as caught:
+        make()
+    assert "\n" not in str(caught.value)
+
+
+class Settings(BaseModel):
+    names: int
+
+
+@pytest.mark.parametrize(
+    ("make", "line"),
+    [
+        (lambda: PGD(steps=-1), "method 'pgd': steps: Input should be greater than or equal to 1"),
+        (lambda: PGD(stepz=1), "method 'pgd' has no field 'stepz': did you mean steps"),
+        (lambda: SGD(momentum="much"), "optimizer 'sgd': momentum"),
+        (lambda: METHODS.parse("pdg"), "unknown method 'pdg': did you mean pgd"),
+        (lambda: Protocol(steps="many"), "Protocol: steps: "),
+        (Protocol, "Protocol: steps"),
+        (lambda: MonitorConfig(points=0), "MonitorConfig: points: Input should be greater than or equal to 1"),
+        (lambda: Schedule(peak=2), "Schedule: peak: "),
+        (lambda: RunConfig(epochs=0, seed=-1), "RunConfig: epochs: .*; seed: "),
+        (lambda: RunConfig(monitor={"intervall": 3}), "RunConfig: monitor.intervall: no such setting"),
+        (lambda: Study(names="a"), "Study: name: Field required"),
+        (lambda: refusing_in_one_line(Settings)(names="a"), "Settings: names: "),
+    ],
+)
+def test_what_is_built_in_python_is_refused_in_one_line(make, line):
+    with pytest.raises(ConfigError, match=line) as caught:
         make()
     assert "\n" not in str(caught.value)
 

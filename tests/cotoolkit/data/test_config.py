@@ -4,7 +4,8 @@ from pydantic import ValidationError
 
 from cotoolkit.core.errors import DataError
 from cotoolkit.data import DataConfig, Subset, load
-from cotoolkit.data.sources.user_data import ImageFolders, OwnData
+from cotoolkit.data.sources.image_folders import ImageFolders
+from cotoolkit.data.sources.own_data import OwnData
 
 
 def digits(**fields):
@@ -102,7 +103,7 @@ def test_training_and_test_images_must_be_alike(monkeypatch):
     def f(train):
         return torch.zeros(4, 1, 8, 8 if train else 9), torch.tensor([0, 1, 0, 1])
 
-    monkeypatch.setattr("cotoolkit.data.sources.user_data.import_callable", lambda *_: f)
+    monkeypatch.setattr("cotoolkit.data.sources.own_data.import_callable", lambda *_: f)
     with pytest.raises(DataError, match=r"training images are torch.float32 \(1, 8, 8\), test images .*\(1, 8, 9\)"):
         load(DataConfig(name="mine:f"), seed=0)
 

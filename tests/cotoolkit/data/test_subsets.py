@@ -61,3 +61,8 @@ def test_other_shares_are_drawn_alone():
     assert first.sum() == second.sum() == 70
     assert (first & second).any()
     assert torch.equal(first, random_subset(100, 0, 0.7, 0))
+
+
+def test_a_label_of_10_to_the_9_costs_nothing():
+    labels = torch.tensor([0, 3, 7, 10**9]).repeat(20)
+    assert torch.equal(stratified(labels, 10, draws()), stratified(torch.arange(4).repeat(20), 10, draws()))

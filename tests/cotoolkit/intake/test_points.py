@@ -199,12 +199,12 @@ REFUSED = [
     ("empty list", lambda: [], "the data have 0 parts"),
     ("empty loader", lambda: DataLoader(Subset(Stream(), [])), "no images; give"),
     ("three parts", lambda: (UNIT, LABELS, 3), "the data have 3 parts; give a Dataset"),
-    ("other lengths", lambda: (UNIT, LABELS[:5]), "images have shape (12, 3, 4, 5), labels (5,); give"),
-    ("one-hot", lambda: (UNIT, torch.eye(12)[LABELS].long()), "labels (12, 12); give (N, C, H, W) and (N,)"),
+    ("other lengths", lambda: (UNIT, LABELS[:5]), "5 labels for 12 images; give one class number per image"),
+    ("one-hot", lambda: (UNIT, torch.eye(12)[LABELS].long()), "labels are one-hot, (12, 12); give class numbers:"),
     ("flat", lambda: (UNIT.flatten(1), LABELS), "images have shape (12, 60); give (N, C, H, W)"),
     ("channels last", lambda: (UNIT.permute(0, 2, 3, 1), LABELS), "channels first"),
-    ("float labels", lambda: (UNIT, LABELS.float()), "labels must be whole numbers"),
-    ("float label", lambda: [(UNIT[0], 0.5), (UNIT[1], 1.0)], "TypeError: 'float' object cannot be"),
+    ("float labels", lambda: (UNIT, LABELS + 0.5), "labels must be whole numbers, and one is 0.5"),
+    ("float label", lambda: [(UNIT[0], 0.5), (UNIT[1], 1.0)], "labels must be whole numbers, and one is 0.5"),
     ("negative labels", lambda: (UNIT, LABELS - 1), "labels go down to -1; number the classes from 0"),
     ("one class", lambda: (UNIT, LABELS * 0 + 2), "every label is 2; give points of at least two classes"),
     ("too many classes", lambda: Points(UNIT, LABELS, 2), "labels go up to 2, and there are 2 classes"),
@@ -215,7 +215,7 @@ REFUSED = [
     ("integers", lambda: (LEVELS.long(), LABELS), "images are int64; give uint8 pixel levels, or floats"),
     ("not data", lambda: 3, "the int is no data: give a name, a pair (images, labels), a Dataset"),
     ("no pairs", lambda: TensorDataset(UNIT), "not a data set of (image, label)"),
-    ("dictionaries", lambda: DataLoader([{"image": UNIT[0], "label": 1}] * 3), "not a data set of (image, label)"),
+    ("dictionaries", lambda: DataLoader([{"photo": UNIT[0], "label": 1}] * 3), "of the names 'photo', 'label', none"),
     ("other shapes", lambda: [(UNIT[0], 0), (UNIT[1, :, 1:], 1)], "images must all have one shape"),
     ("no such name", lambda: "digts", "did you mean digits"),
     ("no such code", lambda: "nowhere:data", "no module 'nowhere'"),
@@ -250,3 +250,25 @@ def test_bounds_must_ascend(bounds):
 def test_the_number_of_points_must_be_positive():
     with pytest.raises(ConfigError, match="points is 0"):
         points_of((UNIT, LABELS), points=0)
+
+
+FAR = """
+import numpy as np
+def data(train):
+    labels = np.array([3, 7, 10**9])
+    return np.zeros((30, 1, 2, 2), np.uint8), labels[np.arange(30) % 3] if train else labels[np.arange(30) % 2 + 1]
+"""
+
+
+@pytest.mark.parametrize("points", [None, 20])
+def test_own_code_by_name_is_numbered_as_in_training(tmp_path, monkeypatch, caplog, points):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "far_labels.py").write_text(FAR)
+    found = points_of("far_labels:data", points=points)
+    assert torch.bincount(found.labels).tolist() == ([0, 15, 15] if points is None else [0, 10, 10])
+    assert found.classes == 3
+    assert "labels 3, 7, 1000000000 are classes 0, 1, 2" in caplog.text
+
+
+def test_labels_of_a_pair_are_class_numbers_of_the_model():
+    assert points_of((UNIT, LABELS * 3)).labels.unique().tolist() == [0, 3, 6]

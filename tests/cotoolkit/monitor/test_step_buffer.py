@@ -8,6 +8,7 @@ from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.methods import FGSM, NFGSM, Batch
 from cotoolkit.models.normalise import Statistics
+from cotoolkit.monitor.loops.by_products import Expected
 from cotoolkit.monitor.step_buffer import MAX_BUFFERED_BYTES, MAX_BUFFERED_STEPS, StepBuffer
 from cotoolkit.signals.observation import observed_signals
 from tests._helpers.networks import conv_net
@@ -50,14 +51,14 @@ def reference(images, labels, network):
     record = FGSM(bn_mode="eval").step(
         network, Batch(images, labels, ThreatModel(0.1, box="none"), torch.Generator()), lambda loss: loss.backward()
     )
-    reader = StepBuffer(PLAIN, 1)
+    reader = StepBuffer(Expected(PLAIN), 1)
     reader.observe(record, labels=labels)
     return signals_of(reader)
 
 
 def test_a_loop_by_hand_gives_the_signals_of_the_method(batch):
     network = conv_net(2).eval()
-    reader = StepBuffer(PLAIN, 1)
+    reader = StepBuffer(Expected(PLAIN), 1)
     reader.observe(**step_by_hand(*batch, network, 0.1))
     found, expected = signals_of(reader), reference(*batch, network)
     assert found.keys() >= SIGNALS
@@ -71,7 +72,7 @@ def test_normalised_inputs_give_the_same_signals(batch):
     def on_normalised(inputs):
         return network(inputs * std + mean)
 
-    reader = StepBuffer(Statistics(MEAN, STD), 1)
+    reader = StepBuffer(Expected(Statistics(MEAN, STD)), 1)
     reader.observe(**step_by_hand(*batch, on_normalised, 0.1, lambda images: (images - mean) / std))
     found, expected = signals_of(reader), reference(*batch, network)
     assert {name: found[name] for name in SIGNALS} == pytest.approx({name: expected[name] for name in SIGNALS}, 1e-3)
@@ -79,7 +80,7 @@ def test_normalised_inputs_give_the_same_signals(batch):
 
 def test_gradients_of_other_scales_are_brought_to_one(batch):
     network = conv_net(2).eval()
-    reader = StepBuffer(PLAIN, 1)
+    reader = StepBuffer(Expected(PLAIN), 1)
     given = step_by_hand(*batch, network, 0.1, scale=0.25)
     reader.observe(**{**given, "attack_gradient": 12 * given["attack_gradient"]}, attack_scale=1, update_scale=48)
     found, expected = signals_of(reader), reference(*batch, network)
@@ -89,7 +90,7 @@ def test_gradients_of_other_scales_are_brought_to_one(batch):
 def test_buffers_may_be_used_again(batch):
     network = conv_net(2).eval()
     given = step_by_hand(*batch, network, 0.1)
-    reader, careless = StepBuffer(PLAIN, 1), StepBuffer(PLAIN, 1)
+    reader, careless = StepBuffer(Expected(PLAIN), 1), StepBuffer(Expected(PLAIN), 1)
     for each in (reader, careless):
         each.observe(**given)
     expected = signals_of(reader)
@@ -101,7 +102,7 @@ def test_buffers_may_be_used_again(batch):
 
 
 def test_nothing_at_all_is_fine():
-    reader = StepBuffer(PLAIN, 1)
+    reader = StepBuffer(Expected(PLAIN), 1)
     for _ in range(3):
         reader._close_step()
     assert reader._signals() == [(1, {}), (2, {}), (3, {})]
@@ -121,11 +122,11 @@ def test_nothing_at_all_is_fine():
 )
 def test_by_products_that_cannot_be_are_one_line(given, named, message):
     with pytest.raises(ConfigError, match=message):
-        StepBuffer(PLAIN, 1).observe(*given, **named)
+        StepBuffer(Expected(PLAIN), 1).observe(*given, **named)
 
 
 def test_several_steps_are_read_together_unless_they_are_large():
-    reader = StepBuffer(PLAIN, 1)
+    reader = StepBuffer(Expected(PLAIN), 1)
     for _ in range(MAX_BUFFERED_STEPS):
         assert not reader._enough
         reader.observe(losses=torch.rand(4))
@@ -138,7 +139,7 @@ def test_several_steps_are_read_together_unless_they_are_large():
 
 
 def test_the_update_gradient_is_wanted_as_often_as_asked():
-    reader = StepBuffer(PLAIN, 3)
+    reader = StepBuffer(Expected(PLAIN), 3)
     wanted = []
     for _ in range(7):
         wanted.append(reader.trace)
@@ -150,7 +151,7 @@ def test_the_update_gradient_is_wanted_as_often_as_asked():
 def test_an_adversarial_image_without_a_gradient_is_no_error(leaf, batch):
     images, _ = batch
     adversarial = images + 0.1 if leaf else images.clone().requires_grad_() + 0.1
-    reader = StepBuffer(PLAIN, 1)
+    reader = StepBuffer(Expected(PLAIN), 1)
     reader.observe(images=images, adversarial=adversarial, losses=torch.rand(12))
     found = signals_of(reader)
     assert found["perturbation_norm"] == pytest.approx(0.1 * 72**0.5, rel=1e-4)
@@ -163,7 +164,7 @@ def test_records_of_methods_are_read(method, batch):
     record = method.step(
         conv_net(2), Batch(images, labels, ThreatModel(0.1), torch.Generator().manual_seed(0)), torch.Tensor.backward
     )
-    reader = StepBuffer(PLAIN, 1)
+    reader = StepBuffer(Expected(PLAIN), 1)
     reader.observe(record, labels=labels)
     assert signals_of(reader).keys() >= SIGNALS | {"train_accuracy"}
 

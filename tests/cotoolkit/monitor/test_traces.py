@@ -130,8 +130,9 @@ def test_steps_cost_no_pass_and_probes_few():
     network = PassCounter(conv_net())
     monitor = BreakpointMonitor(network, points(), epsilon=0.1, config=MonitorConfig(interval=100, steps=10))
     images, _ = points()
+    network.forwards = 0  # when the monitor is made a breakpoint is rehearsed
     for _ in range(31):
-        monitor.step(losses=torch.rand(30), delta=images, attack_gradient=images, update_gradient=images)
+        monitor.step(losses=torch.rand(30), delta=0.1 * images, attack_gradient=images, update_gradient=images)
     assert network.forwards == 0
     monitor.step()
     assert network.forwards <= 13
@@ -140,14 +141,13 @@ def test_steps_cost_no_pass_and_probes_few():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (torch.rand(4, 1, 6, 6), "a pair of tensors"),
-        ([(torch.rand(1, 6, 6), 0), (torch.rand(1, 6, 6), 1)], "a pair of tensors"),
-        ((torch.rand(4, 1, 6, 6), torch.arange(3)), "4 images and 3 labels"),
-        ((torch.rand(0, 1, 6, 6), torch.arange(0)), "0 images"),
+        (torch.rand(4, 1, 6, 6), "not a data set of"),
+        (7, "the int is no data"),
+        ((torch.rand(4, 1, 6, 6), torch.arange(3)), "labels"),
+        ((torch.rand(0, 1, 6, 6), torch.arange(0)), "no images"),
         ((torch.rand(4, 1, 6, 6), torch.rand(4)), "whole numbers"),
-        ((torch.zeros(4, 1, 6, 6, dtype=torch.uint8), torch.arange(4)), "divide by 255"),
         ((torch.rand(4, 1, 6, 6) - 0.5, torch.arange(4)), "outside"),
-        ((torch.full((4, 1, 6, 6), torch.nan), torch.arange(4)), "outside"),
+        ((torch.full((4, 1, 6, 6), torch.nan), torch.arange(4)), "nan"),
     ],
 )
 def test_senseless_points_are_refused(given, message):

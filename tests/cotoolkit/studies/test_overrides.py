@@ -23,6 +23,7 @@ from cotoolkit.studies.overrides import apply, combinations, parse_settings
         ("a={name: pgd, steps: 5}", ({"name": "pgd", "steps": 5},)),
         ("a=[{name: pgd, steps: 5},fgsm]", ({"name": "pgd", "steps": 5}, "fgsm")),
         ("a=folder:/x=y", ("folder:/x=y",)),
+        ("a=folder:/x #1: {y}", ("folder:/x #1: {y}",)),
     ],
 )
 def test_values(word, values):

@@ -1,8 +1,12 @@
 import os
 import signal
+from decimal import Decimal
+from fractions import Fraction
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from cotoolkit.core.errors import ConfigError, RunError
 from cotoolkit.studies.study import Study, default_jobs, find_study
@@ -40,6 +44,19 @@ def test_a_union_of_grids_names_each_run_once():
         ("pgd", 2),
     ]
     assert [run.method.k for run in runs[5:]] == [1, 2]
+
+
+def test_numbers_of_any_kind_are_one_run_and_shown_as_people_write_them():
+    several = study(grids=({"epsilon": [np.float32(0.1), 0.1, Fraction(1, 10), Decimal("0.1"), torch.tensor(0.1)]},))
+    assert [run.epsilon for run in several.runs()] == [0.1]
+    assert several.identity == study(grids=({"epsilon": (0.1,)},)).identity
+    assert set(several.grids[0]["epsilon"]) == {0.1}
+    levels = study(grids=({"epsilon": np.array([4, 8], dtype=np.float32) / 255}, {"epsilon": ("8/255", 8 / 255)}))
+    assert [run.epsilon * 255 for run in levels.runs()] == [4, 8]
+    strengths = study(base={**SMALL, "method": {"name": "pgd", "alpha": np.float32(0.1)}}, grids=({"seed": (0,)},))
+    assert strengths.runs() == study(base={**SMALL, "method": {"name": "pgd", "alpha": 0.1}}, grids=({},)).runs()
+    with pytest.raises(ConfigError, match="not a finite number"):
+        study(grids=({"epsilon": (float("nan"),)},))
 
 
 def test_identity_is_that_of_the_runs():

@@ -4,12 +4,14 @@ import math
 
 import cvxpy as cp
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq, minimize_scalar
 
+from cotoolkit.core.errors import ConfigError
 from cotoolkit.methods._terms.worst_case import effective_share, solve, worst_case
 
 ORDERS = ("lp_then_kl", "kl_then_lp")
@@ -371,3 +373,50 @@ def test_cuda_agrees_and_does_not_wait(order):
         torch.cuda.set_sync_debug_mode("default")
     assert found.weights.device.type == "cuda"
     torch.testing.assert_close(found.weights.cpu(), solve(losses, 0.1, 0.05, None, order).weights)
+
+
+@both
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("bound", [0.1, 0.3, 0.7, 1.4])
+def test_losses_clipped_at_the_bound_in_a_narrow_type_are_at_the_bound(order, dtype, bound):
+    losses = torch.tensor([2.0, 0.0625, 3.0, 0.03125])
+    found = worst_case(losses.to(dtype).clamp_max(bound), 0.1, 0.05, bound, order)
+    expected = worst_case(losses.double().clamp_max(bound), 0.1, 0.05, bound, order)
+    torch.testing.assert_close(found.weights, expected.weights, rtol=0.05, atol=1e-6)
+    torch.testing.assert_close(found.atom, expected.atom, rtol=0.05, atol=1e-6)
+    assert found.weights.min() >= 0
+
+
+@both
+def test_what_makes_an_array_is_weighed_like_a_tensor(order):
+    losses = [0.5, 0.25, 2.0, 1.0]
+    expected = worst_case(torch.tensor(losses), 0.1, 0.05, order=order)
+    for kind in (losses, np.array(losses, dtype=np.float32), pd.Series(losses, index=[3, 2, 1, 0])):
+        found = worst_case(kind, np.float32(0.1), "1/20", order=order)
+        torch.testing.assert_close(found.weights, expected.weights, rtol=1e-6, atol=0)
+        assert found.folded(kind).argmax() == 2
+
+
+@pytest.mark.parametrize(
+    ("losses", "fields"),
+    [
+        (torch.rand(4, 1), {}),
+        (np.ones((4, 1)), {}),
+        (torch.tensor(1.0), {}),
+        (torch.rand(0, 4), {}),
+        (["a", "b"], {}),
+        (torch.tensor([1j, 2]), {}),
+        ([1.0, 2.0], {"order": "hd"}),
+        ([1.0, 2.0], {"order": None}),
+        ([1.0, 2.0], {"r": math.nan}),
+        ([1.0, 2.0], {"r": None}),
+        ([1.0, 2.0], {"alpha": math.nan}),
+        ([1.0, 2.0], {"alpha": [0.1]}),
+        ([1.0, 2.0], {"bound": math.nan}),
+        ([1.0, 2.0], {"bound": "much"}),
+    ],
+)
+def test_the_domain_is_checked(losses, fields):
+    with pytest.raises(ConfigError) as caught:
+        worst_case(losses, **{"r": 0.1, **fields})
+    assert "\n" not in str(caught.value)

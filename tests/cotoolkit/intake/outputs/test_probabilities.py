@@ -11,8 +11,8 @@ from cotoolkit import diagnose
 from cotoolkit.attacks.gradient import input_gradient
 from cotoolkit.attacks.margin import margin_gradient
 from cotoolkit.diagnosis.budget import BUDGETS
+from cotoolkit.intake.outputs.probabilities import Link, link_of, recovered
 from cotoolkit.intake.preparation import image_model
-from cotoolkit.intake.probability_outputs import Link, link_of, recovered
 from tests._helpers.networks import conv_net
 
 

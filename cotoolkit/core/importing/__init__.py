@@ -1,0 +1,1 @@
+"""What an import finds: the packages beside this one, and a user's script in another process."""

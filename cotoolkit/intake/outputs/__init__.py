@@ -1,0 +1,1 @@
+"""What a network returns: which part are the logits, and logits from probabilities."""

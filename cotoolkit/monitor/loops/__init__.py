@@ -1,0 +1,1 @@
+"""What keeps a monitor from harming the training that it watches: checks, a rehearsal, and failures that are caught."""

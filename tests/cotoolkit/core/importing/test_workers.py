@@ -1,0 +1,146 @@
+"""Studies run however their script is started."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.importing.workers import WorkerImports, without_script
+
+ROOT = Path(__file__).parents[4]
+
+TINY = """
+BASE = {"data": {"name": "digits", "train_size": 128, "test_size": 64}, "model": {"name": "small_cnn", "width": 4}}
+BASE |= {"epochs": 1, "batch_size": 64, "monitor": {"interval": 0}, "evaluation": ["clean"]}
+"""
+
+PLAIN = f"""
+from cotoolkit import Study
+print("started")
+{TINY}
+table = Study(name="tiny", base=BASE).run("runs", jobs=1, device="cpu")
+print(table["state"].tolist())
+"""
+
+OWN = f"""
+from pydantic.dataclasses import dataclass
+from cotoolkit import Study
+from cotoolkit.core.registry import STRICT
+from cotoolkit.methods.base import METHODS
+from cotoolkit.methods.standard import Standard
+
+@METHODS.register("mine")
+@dataclass(frozen=True, config=STRICT)
+class Mine(Standard):
+    strength: float = 0.625
+
+def net(shape, classes):
+    import torch
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, classes))
+
+{TINY}
+if GUARD:
+    base = {{**BASE, "method": "mine", "model": "__main__:net"}}
+    table = Study(name="tiny", base=base).run("runs", jobs=1, device="cpu")
+    print(table["state"].tolist())
+"""
+
+GUARDED, UNGUARDED = OWN.replace("GUARD", '__name__ == "__main__"'), OWN.replace("GUARD", "True")
+
+
+def start(folder, how, code):
+    """Start Python with a script, in one of the ways people do; gives all that it says."""
+    script = folder / "script.py"
+    script.write_text(code)
+    with zipfile.ZipFile(folder / "app.zip", "w") as archive:
+        archive.writestr("__main__.py", code)
+    words = {
+        "file": [str(script)],
+        "module": ["-m", "script"],
+        "standard input": ["-"],
+        "prompt": ["-i", "-"],
+        "words": ["-c", code],
+        "exec": ["-c", f"exec(open({str(script)!r}).read())"],
+        "zip": [str(folder / "app.zip")],
+    }[how]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, *words],
+        input=code if how in ("standard input", "prompt") else "",
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=folder,
+        check=False,
+    )
+    return done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["file", "module", "standard input", "words", "exec", "zip"])
+def test_a_script_needs_neither_a_file_nor_a_guard(how, tmp_path):
+    assert start(tmp_path, how, PLAIN).splitlines() == ["started", "['done']"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["file", "module"])
+def test_a_guarded_script_may_define_parts_of_the_run(how, tmp_path):
+    assert start(tmp_path, how, GUARDED).splitlines() == ["['done']"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ("standard input", "where the processes that train cannot import it: write it to a file, and import that"),
+        ("file", 'put what it runs under `if __name__ == "__main__":`'),
+    ],
+)
+def test_parts_that_no_worker_can_import_are_refused(how, reason, tmp_path):
+    said = start(tmp_path, how, UNGUARDED).splitlines()
+    assert said[-1].startswith("cotoolkit.core.errors.ConfigError: ")
+    assert said[-1].endswith(reason)
+
+
+DDP = f"""
+from cotoolkit import RunConfig, run
+{TINY}
+print(run(RunConfig.parse(BASE), "runs", devices=2, device="cpu").state)
+"""
+
+
+@pytest.mark.slow
+def test_processes_that_share_batches_need_no_file_either(tmp_path):
+    assert "done" in start(tmp_path, "standard input", DDP).splitlines()
+
+
+@pytest.mark.slow
+def test_processes_that_share_batches_are_refused_at_a_prompt(tmp_path):
+    assert "start from a script only, not from a notebook" in start(tmp_path, "prompt", DDP)
+
+
+def test_modules_of_this_project_are_not_named():
+    assert WorkerImports.of(["cotoolkit.methods.fgsm", "interventions.injection", "mine"]).modules == ("mine",)
+
+
+def fail_without_script():
+    with without_script():
+        assert not hasattr(sys.modules["__main__"], "__file__")
+        raise KeyboardInterrupt
+
+
+def test_the_script_comes_back_whatever_happens():
+    script = sys.modules["__main__"]
+    with pytest.raises(KeyboardInterrupt):
+        fail_without_script()
+    assert sys.modules["__main__"] is script
+
+
+def test_a_worker_that_imports_starts_no_workers(monkeypatch):
+    monkeypatch.setattr("cotoolkit.core.importing.workers._importing", True)
+    with pytest.raises(ConfigError, match="put what it runs under"):
+        WorkerImports.of([])
