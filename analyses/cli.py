@@ -15,7 +15,7 @@ from cotoolkit.core.device import Device, available
 from cotoolkit.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from analyses.core.claims import ClaimResult
+    from analyses.core.judging.verdicts import ClaimResult
     from cotoolkit.pages import Report
 
 app = typer.Typer(no_args_is_help=True, help="Questions asked of runs: tables, pictures and an HTML page.")

@@ -10,7 +10,7 @@ import matplotlib as mpl
 import pandas as pd
 
 from analyses.core.claim_plot import forest
-from analyses.core.claims import ClaimResult, verdict_table
+from analyses.core.judging.verdicts import ClaimResult, verdict_table
 from analyses.core.study import Findings, PlannedStudy
 from cotoolkit.pages import Report, Section
 from cotoolkit.plotting.style import PAPER_STYLE

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import ClaimResult
+from analyses.core.judging.verdicts import ClaimResult
 from analyses.core.runner import StudyRunner
 from analyses.core.statistics import Estimate
 from analyses.core.study import Findings

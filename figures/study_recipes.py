@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import ClaimResult
+from analyses.core.judging.verdicts import ClaimResult
 from analyses.core.plan import Plan
 from analyses.core.runner import StudyRunner
 from analyses.core.study import Findings, PlannedStudy

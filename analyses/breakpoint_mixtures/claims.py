@@ -15,7 +15,8 @@ import pandas as pd
 from analyses.breakpoint_mixtures.networks import NORM_MATCHED
 from analyses.breakpoint_mixtures.plan import AFTER, BEFORE, BreakpointPlan
 from analyses.breakpoint_mixtures.results import MIXTURE, MIXTURES, BreakpointResults, by_group
-from analyses.core.claims import ClaimResult, ClaimRow, claim, judge_claims
+from analyses.core.claims import ClaimRow, claim, judge_claims
+from analyses.core.judging.verdicts import ClaimResult
 from analyses.core.study import Tables
 
 _SIBLING = "the PGD network is a sibling of both"

@@ -10,7 +10,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analyses.core.claims import ClaimResult
+from analyses.core.judging.verdicts import ClaimResult
 from cotoolkit.plotting.style import STYLE
 
 MARKS = {"holds": ("o", 2), "fails": ("X", 3), "undecided": ("D", 7)}

@@ -1,4 +1,4 @@
-"""Claims that a machine checks: a number per seed, a threshold, and a verdict from the confidence interval.
+"""Claims that a machine checks: a number over seeds, a threshold, premises, and a verdict.
 
 What a figure or a study claims is a `ClaimTable`: its rows are data, written with `claim`, four or five lines each.
 """
@@ -9,77 +9,19 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from analyses.core.statistics import Estimate, estimate, holm, paired_p, slope
+from analyses.core.judging.seed_measures import SeedMeasure
+from analyses.core.judging.verdicts import Claim, ClaimResult, check
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Verdict = Literal["holds", "fails", "undecided"]
-
 N = TypeVar("N")
 """What the numbers of a table of claims are read from: a data frame, or a reader of several."""
 
-Measured = ArrayLike | Mapping[int, Sequence[float]]
-"""One number per seed, or that by size."""
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A statement about one number.
-
-    Attributes:
-        key: short name, for tables.
-        statement: what is claimed, for people.
-        measure: what the number is, with its unit.
-        side: whether the number should lie above or below the threshold.
-        threshold: from where on the claim counts as seen.
-        null: the number where there is no effect; the effect size is counted from it.
-        source: where the claim comes from, and how sure that is (the tags of the specs).
-    """
-
-    key: str
-    statement: str
-    measure: str
-    side: Literal["above", "below"]
-    threshold: float
-    null: float
-    source: str = ""
-
-
-@dataclass(frozen=True)
-class ClaimResult:
-    """What the seeds say of a claim.
-
-    Attributes:
-        claim: the claim.
-        found: mean over seeds with its 95 % interval.
-        verdict: "holds" or "fails" where the whole interval lies on one side of the threshold, else "undecided"; so
-            always with fewer than three values.
-        effect: mean less the null, in the measure's unit.
-        standardised: the effect in standard deviations over seeds (Cohen's d); infinite where seeds agree exactly.
-        p: two-sided, of a t test that the mean is the threshold.
-        trend: change of the measure per doubling of the size, if sizes were compared.
-    """
-
-    claim: Claim
-    found: Estimate
-    verdict: Verdict
-    effect: float
-    standardised: float
-    p: float
-    trend: Estimate | None = None
-
-    @property
-    def heading(self) -> str:
-        """Where the trend points: "towards the claim", "away from it", or "flat" where its interval holds 0."""
-        if self.trend is None or not np.isfinite(self.trend.low):
-            return "unknown"
-        if self.trend.low <= 0 <= self.trend.high:
-            return "flat"
-        return "towards the claim" if (self.trend.mean > 0) == (self.claim.side == "above") else "away from it"
+Measured = ArrayLike | SeedMeasure | Mapping[int, Sequence[float]]
+"""One number per seed, a share or comparison of seeds, or one number per seed by size."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +33,13 @@ class ClaimRow(Generic[N]):
         value: its measure, one number per seed; nan for a seed without one. If sizes are compared, that by size: the
             largest is judged, with the trend over all.
         needs: the arms whose runs it compares; without one of them it is not asked.
+        premises: what must hold before the claim means anything, themselves claims about the same numbers.
     """
 
     claim: Claim
     value: Callable[[N], Measured]
     needs: frozenset[str] = frozenset()
+    premises: tuple[ClaimRow[N], ...] = ()
 
 
 def claim(
@@ -109,6 +53,7 @@ def claim(
     null: float = 0.0,
     source: str = "",
     needs: Collection[str] = (),
+    premises: Sequence[ClaimRow[N]] = (),
 ) -> ClaimRow[N]:
     """A row of a table of claims; `Claim` and `ClaimRow` explain the fields.
 
@@ -124,7 +69,8 @@ def claim(
     side: Literal["above", "below"] = "below" if above is None else "above"
     threshold = below if above is None else above
     assert threshold is not None
-    return ClaimRow(Claim(key, statement, measure, side, threshold, null, source), value, frozenset(needs))
+    row = Claim(key, statement, measure, side, threshold, null, source)
+    return ClaimRow(row, value, frozenset(needs), tuple(premises))
 
 
 @dataclass(frozen=True)
@@ -179,14 +125,26 @@ def judge_claims(
     results = []
     for row in rows:
         if arms is None or row.needs <= set(arms):
-            values, worded = row.value(numbers), _worded(row.claim, words)
-            if isinstance(values, Mapping):
-                result = check(worded, values[max(values)], values)
-            else:
-                result = check(worded, values)
+            result = _judged(row, numbers, words)
             if result.found.n or not only_known:
                 results.append(result)
     return results
+
+
+def _judged(row: ClaimRow[N], numbers: N, words: Mapping[str, object] | None) -> ClaimResult:
+    """A row's result, behind its premises."""
+    values, worded = row.value(numbers), _worded(row.claim, words)
+    result = check(worded, values[max(values)], values) if isinstance(values, Mapping) else check(worded, values)
+    for premise in row.premises:
+        before = _judged(premise, numbers, words)
+        if before.verdict == "shown":
+            return replace(result, verdict="shown")
+        if before.verdict not in ("holds", "fact"):
+            wanted = f"{before.claim.side} {before.claim.threshold:g}"
+            return replace(
+                result, verdict="untestable", premise=f"{before.claim.statement}: {before.found}, not {wanted}"
+            )
+    return result
 
 
 def with_sources(rows: Iterable[ClaimRow[N]], sources: Mapping[str, str]) -> tuple[ClaimRow[N], ...]:
@@ -210,70 +168,3 @@ def _worded(claim: Claim, words: Mapping[str, object] | None) -> Claim:
     if words is None:
         return claim
     return replace(claim, statement=claim.statement.format_map(words), measure=claim.measure.format_map(words))
-
-
-def check(claim: Claim, values: ArrayLike, by_size: Mapping[int, Sequence[float]] | None = None) -> ClaimResult:
-    """Judge a claim.
-
-    Args:
-        claim: the claim.
-        values: the measure, one number per seed.
-        by_size: the same at several sizes, for the trend.
-    """
-    found = estimate(values)
-    known = np.asarray(values, dtype=float)
-    known = known[np.isfinite(known)]
-    effect = found.mean - claim.null
-    spread = float(known.std(ddof=1)) if len(known) > 1 else float("nan")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        standardised = float(np.divide(effect, spread))
-    trend = None
-    if by_size is not None:
-        doublings = [np.log2(size) for size, row in by_size.items() for _ in row]
-        trend = slope(doublings, [value for row in by_size.values() for value in row])
-    return ClaimResult(
-        claim, found, _verdict(claim, found), effect, standardised, paired_p(known, claim.threshold), trend
-    )
-
-
-def verdict_table(results: Iterable[ClaimResult]) -> pd.DataFrame:
-    """One row per claim: the statement, the number with its interval, the threshold, the verdict and the trend.
-
-    `holm_p` adjusts the p values for asking all claims of the table.
-    """
-    import pandas as pd
-
-    results = list(results)
-    adjusted = holm([result.p for result in results])
-    return pd.DataFrame(
-        {
-            "claim": result.claim.key,
-            "statement": result.claim.statement,
-            "verdict": result.verdict,
-            "measure": result.claim.measure,
-            "mean": result.found.mean,
-            "low": result.found.low,
-            "high": result.found.high,
-            "seeds": result.found.n,
-            "expected": f"{result.claim.side} {result.claim.threshold:g}",
-            "effect": result.effect,
-            "standardised_effect": result.standardised,
-            "p": result.p,
-            "holm_p": holm_p,
-            "trend_per_doubling": np.nan if result.trend is None else result.trend.mean,
-            "trend_low": np.nan if result.trend is None else result.trend.low,
-            "trend_high": np.nan if result.trend is None else result.trend.high,
-            "heading": result.heading,
-            "source": result.claim.source,
-        }
-        for result, holm_p in zip(results, adjusted, strict=True)
-    )
-
-
-def _verdict(claim: Claim, found: Estimate) -> Verdict:
-    if found.n < 3 or not np.isfinite(found.low):
-        return "undecided"
-    above, below = found.low > claim.threshold, found.high < claim.threshold
-    if above or below:
-        return "holds" if above == (claim.side == "above") else "fails"
-    return "undecided"

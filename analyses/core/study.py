@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 import pandas as pd
 
-from analyses.core.claims import ClaimResult
+from analyses.core.judging.verdicts import ClaimResult
 from analyses.core.plan import Plan, at_scale
 from analyses.core.runner import StudyRunner
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from analyses.core.claims import ClaimResult, ClaimRow, claim, judge_claims
+from analyses.core.claims import ClaimRow, claim, judge_claims
+from analyses.core.judging.verdicts import ClaimResult
 from analyses.core.study import Tables
 from analyses.holistic_robust.plan import CONTROLS, PLAIN, WRONG_LABELS, HolisticPlan, hr_name
 from analyses.holistic_robust.results import HolisticResults, OnsetResults, OverfittingResults

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from analyses.core.claims import ClaimResult, ClaimRow, claim, judge_claims
+from analyses.core.claims import ClaimRow, claim, judge_claims
+from analyses.core.judging.verdicts import ClaimResult
 from analyses.core.study import Tables
 from analyses.local_ball.plan import AFTER, BASELINE_ARMS, BEFORE, RHO, LocalBallPlan
 from analyses.local_ball.results import MIN_ROBUST_SHARE, LocalBallResults

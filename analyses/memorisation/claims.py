@@ -11,7 +11,8 @@ from dataclasses import replace
 
 import pandas as pd
 
-from analyses.core.claims import ClaimResult, ClaimRow, claim, judge_claims
+from analyses.core.claims import ClaimRow, claim, judge_claims
+from analyses.core.judging.verdicts import ClaimResult
 from analyses.core.study import Tables
 from analyses.memorisation.plan import BREAKING, MemorisationPlan
 from analyses.memorisation.results import MARGIN, BreakingResults, MemorisationResults

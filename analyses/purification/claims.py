@@ -8,6 +8,7 @@ claim's source gives, and not moved to make a claim pass. The largest size is ju
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import Any
 
 import numpy as np
 
@@ -51,18 +52,18 @@ def _across(
     why: str,
     value: Callable[[TheoryResults], Measured],
     needs: Collection[str] = (),
-    **threshold: float,
+    **rest: Any,
 ) -> ClaimRow[TheoryResults]:
     """A claim whose source tells what is the paper's (the tag) and what is ours (why the threshold stands there)."""
     source = f"Allen-Zhu & Li, arXiv 2005.10190 [{tag}]; threshold ours: {why}"
-    return claim(key, statement, measure, value=value, source=source, needs=needs, **threshold)
+    return claim(key, statement, measure, value=value, source=source, needs=needs, **rest)
 
 
 def _at_size(
-    key: str, statement: str, measure: str, tag: str, why: str, value: Callable[[Lookup], Values], **threshold: float
+    key: str, statement: str, measure: str, tag: str, why: str, value: Callable[[Lookup], Values], **rest: Any
 ) -> ClaimRow[TheoryResults]:
     """The same of a number that each size has."""
-    return _across(key, statement, measure, tag, why, lambda results: results.by_size(value), (), **threshold)
+    return _across(key, statement, measure, tag, why, lambda results: results.by_size(value), (), **rest)
 
 
 def _no_gain(name: str) -> ClaimRow[TheoryResults]:

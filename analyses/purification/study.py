@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from typing_extensions import override
 
-from analyses.core.claims import ClaimResult
+from analyses.core.judging.verdicts import ClaimResult
 from analyses.core.measurement import Measurement
 from analyses.core.runner import StudyRunner
 from analyses.core.study import PlannedStudy, Tables

@@ -16,7 +16,8 @@ from analyses.breakpoint_mixtures.claims import ROWS
 from analyses.breakpoint_mixtures.plan import PLANS, BreakpointPlan
 from analyses.breakpoint_mixtures.results import BreakpointResults, by_group
 from analyses.breakpoint_mixtures.study import STUDY
-from analyses.core.claims import ClaimResult, judge_claims, with_sources
+from analyses.core.claims import judge_claims, with_sources
+from analyses.core.judging.verdicts import ClaimResult
 from analyses.core.study import Findings
 from figures.study_recipes import StudyRecipes
 

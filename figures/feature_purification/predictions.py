@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analyses.core.claims import ClaimResult, Verdict
+from analyses.core.judging.verdicts import ClaimResult, Verdict
 from cotoolkit.plotting.style import BLUE, GREEN, GREY, PAGE, VERMILION
 from figures.elements import new_figure
 from figures.feature_purification.experiments.synthetic_world import RECIPES_OF, every_setting, theory_claims

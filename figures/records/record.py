@@ -13,11 +13,18 @@ from pydantic import BaseModel, ConfigDict
 from cotoolkit.studies.scale import Scale
 
 if TYPE_CHECKING:
-    from analyses.core.claims import ClaimResult, Verdict
+    from analyses.core.judging.verdicts import ClaimResult, Verdict
     from analyses.core.statistics import Estimate
     from figures.recipe import Comparison
 
-VERDICTS: dict[Verdict, str] = {"holds": "supported", "fails": "not supported", "undecided": "inconclusive"}
+VERDICTS: dict[Verdict, str] = {
+    "holds": "supported",
+    "fails": "not supported",
+    "undecided": "inconclusive",
+    "untestable": "not testable here",
+    "fact": "a fact",
+    "shown": "shown",
+}
 """In the words of the figures."""
 
 WHOSE = ("paper", "repository", "ours")
@@ -49,7 +56,7 @@ class StoredEstimate(BaseModel):
 
 
 class StoredClaim(BaseModel):
-    """A claim and what the table says of it."""
+    """A claim and what the table says of it; `by` is what decided, `premise` the one that does not hold."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -61,6 +68,8 @@ class StoredClaim(BaseModel):
     found: StoredEstimate
     effect: float | None
     p: float | None
+    by: str
+    premise: str
     verdict: str
 
     @classmethod
@@ -76,6 +85,8 @@ class StoredClaim(BaseModel):
             found=StoredEstimate.of(result.found),
             effect=_known(result.effect),
             p=_known(result.p),
+            by=result.by,
+            premise=result.premise,
             verdict=VERDICTS[result.verdict],
         )
 

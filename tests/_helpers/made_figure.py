@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from analyses.core.claims import Claim, check
+from analyses.core.judging.verdicts import Claim, check
 from analyses.core.statistics import estimate
 from cotoolkit.plotting.style import BLUE
 from figures.elements import mark_breakpoint, new_figure, seed_band

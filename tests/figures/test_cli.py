@@ -9,7 +9,7 @@ from figures.catalogue import not_reproduced, recipes
 
 RECIPE = """
 import pandas as pd
-from analyses.core.claims import Claim, check
+from analyses.core.judging.verdicts import Claim, check
 from figures.recipe import Recipe
 from figures.elements import new_figure
 

@@ -3,7 +3,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analyses.core.claims import Claim, ClaimTable, check, claim, judge_claims, verdict_table, with_sources
+from analyses.core.claims import ClaimTable, claim, judge_claims, with_sources
+from analyses.core.judging.seed_measures import SeedShare
+from analyses.core.judging.verdicts import Claim, check, verdict_table
 from analyses.core.statistics import bootstrap, estimate, holm, paired_p, slope
 
 ABOVE = Claim("key", "it is large", "share", "above", 0.5, 0.0)
@@ -57,13 +59,19 @@ def test_paired_p():
 @pytest.mark.parametrize(
     ("claim", "values", "verdict"),
     [
-        (ABOVE, [0.8, 0.82, 0.81], "holds"),
-        (ABOVE, [0.2, 0.21, 0.19], "fails"),
-        (ABOVE, [0.4, 0.6, 0.5], "undecided"),
-        (ABOVE, [0.9], "undecided"),
-        (ABOVE, [0.9, 0.9], "undecided"),  # two that agree are no interval
-        (BELOW, [0.2, 0.21, 0.19], "holds"),
-        (BELOW, [0.8, 0.82, 0.81], "fails"),
+        (ABOVE, [0.8, 0.82, 0.81, 0.79, 0.8], "holds"),
+        (ABOVE, [0.2, 0.21, 0.19, 0.2, 0.22], "fails"),
+        (ABOVE, [0.4, 0.6, 0.5, 0.3, 0.7], "undecided"),
+        (ABOVE, [0.8, 0.82, 0.81, 0.79], "shown"),  # too few to judge
+        (ABOVE, [0.8, 0.82, 0.81, 0.79, np.nan], "shown"),
+        (ABOVE, [0.9] * 5, "fact"),  # could not have come out otherwise
+        (ABOVE, [0.1] * 5, "fails"),
+        (BELOW, [0.2, 0.21, 0.19, 0.2, 0.22], "holds"),
+        (BELOW, [0.8, 0.82, 0.81, 0.79, 0.8], "fails"),
+        (ABOVE, SeedShare([True] * 10), "holds"),
+        (ABOVE, SeedShare([True] * 5), "undecided"),
+        (ABOVE, SeedShare([False] * 10), "fails"),
+        (ABOVE, SeedShare([True] * 4), "shown"),
     ],
 )
 def test_a_claim_holds_or_fails_when_its_interval_lies_on_one_side(claim, values, verdict):
@@ -73,8 +81,6 @@ def test_a_claim_holds_or_fails_when_its_interval_lies_on_one_side(claim, values
 def test_effects_count_from_the_null():
     found = check(BELOW, [0.2, 0.3, 0.1])
     assert found.effect == pytest.approx(-0.8)
-    assert found.standardised == pytest.approx(-8.0)
-    assert np.isinf(check(ABOVE, [1.0, 1.0]).standardised)
 
 
 def test_trends_say_where_they_lead():
@@ -88,18 +94,20 @@ def test_trends_say_where_they_lead():
 
 
 def test_the_table_has_a_row_per_claim():
-    table = verdict_table([check(ABOVE, [0.8, 0.82, 0.81]), check(BELOW, [0.8])])
-    assert table["verdict"].tolist() == ["holds", "undecided"]
-    assert table["holm_p"].iloc[0] == pytest.approx(stats.ttest_1samp([0.8, 0.82, 0.81], 0.5).pvalue)
+    values = [0.8, 0.82, 0.81, 0.79, 0.8]
+    table = verdict_table([check(ABOVE, values), check(BELOW, [0.8])])
+    assert table["verdict"].tolist() == ["holds", "shown"]
+    assert table["holm_p"].iloc[0] == pytest.approx(stats.ttest_1samp(values, 0.5).pvalue)
+    assert table["by"].tolist() == ["t interval"] * 2
     assert table["expected"].tolist() == ["above 0.5", "below 0.5"]
 
 
 ROWS = (
     claim("rises", "it rises by {word}", "slope", value=lambda n: n["slope"], above=0.5, source="[P]"),
     claim("falls", "it falls", "slope", value=lambda n: -n["slope"], below=0.0, null=1.0, needs=("other",)),
-    claim("unknown", "nobody measured it", "slope", value=lambda n: [np.nan] * 3, below=0.0),
+    claim("unknown", "nobody measured it", "slope", value=lambda n: [np.nan] * 5, below=0.0),
 )
-NUMBERS = {"slope": np.array([0.9, 1.0, 1.1])}
+NUMBERS = {"slope": np.array([0.9, 1.0, 1.1, 0.95, 1.05])}
 
 
 def test_a_row_has_one_threshold():
@@ -115,7 +123,7 @@ def test_rows_are_judged_in_order():
     assert [(result.claim.key, result.verdict) for result in found] == [
         ("rises", "holds"),
         ("falls", "holds"),
-        ("unknown", "undecided"),
+        ("unknown", "shown"),
     ]
     assert found[0].claim.statement == "it rises by much"
     assert judge_claims(ROWS, NUMBERS)[0].claim.statement == "it rises by {word}"
@@ -128,7 +136,7 @@ def test_rows_without_their_arms_or_numbers_are_left_out():
 
 def test_a_table_of_claims_reads_its_numbers_from_data():
     table = ClaimTable(ROWS, lambda data: {"slope": data["y"]}, only_known=True, arms=lambda n: ["other"])
-    assert [one.verdict for one in table(pd.DataFrame({"y": [0.1, 0.12, 0.11]}))] == ["fails", "holds"]
+    assert [one.verdict for one in table(pd.DataFrame({"y": [0.1, 0.12, 0.11, 0.1, 0.13]}))] == ["fails", "holds"]
 
 
 def test_sources_are_reworded_and_nothing_else():
@@ -137,3 +145,26 @@ def test_sources_are_reworded_and_nothing_else():
     assert (row.claim.statement, row.value) == (ROWS[0].claim.statement, ROWS[0].value)
     with pytest.raises(KeyError):
         with_sources(ROWS, {"missing": ""})
+
+
+def judged(premise, values):
+    row = claim("key", "it breaks", "share", value=lambda n: values, above=0.5, premises=[premise])
+    (found,) = judge_claims([row], None)
+    return found
+
+
+def learned(values):
+    return claim("learned", "the network learned", "accuracy", value=lambda n: values, above=0.5)
+
+
+def test_a_claim_is_not_testable_without_its_premise():
+    good, bad = [0.8, 0.82, 0.81, 0.79, 0.8], [0.2, 0.21, 0.19, 0.2, 0.22]
+    assert judged(learned(good), good).verdict == "holds"
+    assert judged(learned([1.0] * 5), good).verdict == "holds"  # a premise may be a fact
+    found = judged(learned(bad), good)
+    assert found.verdict == "untestable"
+    assert found.premise.startswith("the network learned: 0.204 [")
+    assert found.premise.endswith("], not above 0.5")
+    assert judged(learned([0.4, 0.6, 0.5, 0.3, 0.7]), good).verdict == "untestable"  # an open premise is none
+    assert judged(learned(good[:3]), good).verdict == "shown"
+    assert found.found == judged(learned(good), good).found  # the number is told all the same

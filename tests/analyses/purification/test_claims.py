@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from analyses.core.claims import check
+from analyses.core.judging.verdicts import check
 from analyses.purification.claims import CLAIMS, CLEAN, PURIFIED
 from analyses.purification.results import TheoryResults
 from analyses.purification.tables import TheoryTables

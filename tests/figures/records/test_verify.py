@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from analyses.core.claims import check
+from analyses.core.judging.verdicts import check
 from figures.records.record import FigureRecord
 from figures.records.verify import same_picture, verify
 from tests._helpers.made_figure import CLAIM, FOLDER, RECIPE, slopes

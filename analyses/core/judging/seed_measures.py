@@ -1,0 +1,239 @@
+"""What a claim's number is made of: one value per seed, a share of seeds, or two groups of seeds compared.
+
+Each kind has the interval and the test that it calls for. Values that are 0 or 1, and times of runs that ended without
+the event, are no sample of a normal distribution, and no t test is made of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from analyses.core.statistics import CONFIDENCE, Estimate, estimate, paired_p
+from analyses.core.survival import log_rank
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.numbers import mark_array, real_array
+
+Side = Literal["above", "below"]
+
+RESAMPLES = 9999
+"""Bootstrap samples behind the interval of a difference of times."""
+
+
+class SeedMeasure(Protocol):
+    """A number over seeds that a claim can be judged on.
+
+    Attributes:
+        found: the number with its 95 % interval, and the seeds behind it (of the smaller group).
+        by: the interval or test that decides, in words.
+    """
+
+    by: str
+
+    @property
+    def found(self) -> Estimate:
+        """The number with its interval."""
+
+    def p(self, threshold: float) -> float:
+        """Two-sided p of the hypothesis that the number is the threshold."""
+
+    def side(self, threshold: float) -> Side | None:
+        """On which side of the threshold the number lies, as far as the seeds can tell."""
+
+
+@dataclass(frozen=True, eq=False)
+class SeedMean:
+    """The mean of one number per seed, by Student's t; values that are not finite are left out.
+
+    Attributes:
+        values: (seeds,).
+    """
+
+    values: ArrayLike
+    by = "t interval"
+
+    @cached_property
+    def found(self) -> Estimate:
+        """The mean."""
+        return estimate(self.values)
+
+    def p(self, threshold: float) -> float:
+        """Of a t test."""
+        return paired_p(self.values, threshold)
+
+    def side(self, threshold: float) -> Side | None:
+        """Where the whole interval lies."""
+        return _side(self.found, threshold)
+
+
+@dataclass(frozen=True, eq=False)
+class SeedShare:
+    """The share of seeds with an event, by exact binomial intervals (Clopper & Pearson, 1934).
+
+    Attributes:
+        happened: (seeds,) bool or {0, 1}.
+    """
+
+    happened: ArrayLike
+    by = "exact binomial"
+
+    @cached_property
+    def _test(self) -> tuple[int, int]:
+        happened = mark_array(self.happened, "events").astype(bool)
+        return int(happened.sum()), len(happened)
+
+    @cached_property
+    def found(self) -> Estimate:
+        """The share."""
+        hits, seeds = self._test
+        if seeds == 0:
+            return Estimate(np.nan, np.nan, np.nan, 0)
+        low, high = stats.binomtest(hits, seeds).proportion_ci(CONFIDENCE, "exact")
+        return Estimate(hits / seeds, float(low), float(high), seeds)
+
+    def p(self, threshold: float) -> float:
+        """Of the exact binomial test."""
+        hits, seeds = self._test
+        return float(stats.binomtest(hits, seeds, threshold).pvalue) if seeds else float("nan")
+
+    def side(self, threshold: float) -> Side | None:
+        """Where the whole interval lies."""
+        return _side(self.found, threshold)
+
+
+@dataclass(frozen=True, eq=False)
+class ShareDifference:
+    """The share of seeds with an event in one group minus that in another.
+
+    Groups trained from the same seeds are paired: McNemar's exact test. Others are compared by Fisher's. The test
+    decides; the interval is Newcombe's (Statistics in Medicine, 1998, method 10), which takes no account of pairs.
+
+    Attributes:
+        first: (seeds,) bool or {0, 1}.
+        second: (seeds,) bool or {0, 1}; in the order of the first group's seeds where they are paired.
+        paired: whether they are.
+    """
+
+    first: ArrayLike
+    second: ArrayLike
+    paired: bool = True
+
+    @property
+    def by(self) -> str:
+        """McNemar's or Fisher's test."""
+        return "McNemar's exact test" if self.paired else "Fisher's exact test"
+
+    @cached_property
+    def _groups(self) -> tuple[np.ndarray, np.ndarray]:
+        groups = tuple(mark_array(group, "events").astype(bool) for group in (self.first, self.second))
+        if self.paired and len(groups[0]) != len(groups[1]):
+            raise ConfigError(f"{len(groups[0])} and {len(groups[1])} seeds: pairs need as many of both")
+        return groups[0], groups[1]
+
+    @cached_property
+    def found(self) -> Estimate:
+        """The difference."""
+        groups = self._groups
+        seeds = min(map(len, groups))
+        if seeds == 0:
+            return Estimate(np.nan, np.nan, np.nan, 0)
+        (a, a_low, a_high), (b, b_low, b_high) = (_wilson(group) for group in groups)
+        low = a - b - np.hypot(a - a_low, b_high - b)
+        high = a - b + np.hypot(a_high - a, b - b_low)
+        return Estimate(a - b, float(low), float(high), seeds)
+
+    def p(self, threshold: float) -> float:
+        """Of the exact test.
+
+        Raises:
+            ConfigError: a threshold other than 0, which it cannot ask about.
+        """
+        if threshold != 0:
+            raise ConfigError(f"a difference of shares is compared with 0, not with {threshold:g}")
+        first, second = self._groups
+        if not min(len(first), len(second)):
+            return float("nan")
+        if self.paired:
+            only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+            changed = only_first + only_second
+            return float(stats.binomtest(only_first, changed).pvalue) if changed else 1.0
+        table = [[int(group.sum()), int((~group).sum())] for group in (first, second)]
+        return float(stats.fisher_exact(table).pvalue)
+
+    def side(self, threshold: float) -> Side | None:
+        """The side of 0, if the test rejects equality at 5 %."""
+        return _tested(self.found.mean, self.p(threshold))
+
+
+@dataclass(frozen=True, eq=False)
+class OnsetDifference:
+    """How much later an event comes in one group of seeds than in another, in restricted mean time.
+
+    The log-rank test decides. A run without the event counts to its end; all runs end at the same time, so the
+    restricted mean is that of the times up to there, and its interval is a bootstrap over seeds.
+
+    Attributes:
+        times: (seeds,), of the event, or of the end.
+        happened: (seeds,) bool or {0, 1}, whether it happened then.
+        other_times: (seeds,), of the other group.
+        other_happened: (seeds,), of the other group.
+    """
+
+    times: ArrayLike
+    happened: ArrayLike
+    other_times: ArrayLike
+    other_happened: ArrayLike
+    by = "log-rank test"
+
+    @cached_property
+    def found(self) -> Estimate:
+        """The difference of the restricted means."""
+        first, second = (real_array(times, "times", 1) for times in (self.times, self.other_times))
+        seeds = min(len(first), len(second))
+        if seeds == 0:
+            return Estimate(np.nan, np.nan, np.nan, 0)
+        mean = float(first.mean() - second.mean())
+        if seeds == 1:
+            return Estimate(mean, np.nan, np.nan, 1)
+        draws = np.random.default_rng(0)
+        means = [group[draws.integers(len(group), size=(RESAMPLES, len(group)))].mean(1) for group in (first, second)]
+        tail = (1 - CONFIDENCE) / 2
+        low, high = np.quantile(means[0] - means[1], [tail, 1 - tail])
+        return Estimate(mean, float(low), float(high), seeds)
+
+    def p(self, threshold: float) -> float:
+        """Of the log-rank test.
+
+        Raises:
+            ConfigError: a threshold other than 0, which it cannot ask about.
+        """
+        if threshold != 0:
+            raise ConfigError(f"times to an event are compared with each other, not with {threshold:g}")
+        return log_rank(self.times, self.happened, self.other_times, self.other_happened)
+
+    def side(self, threshold: float) -> Side | None:
+        """The side of 0, if the test rejects equality at 5 %."""
+        return _tested(self.found.mean, self.p(threshold))
+
+
+def _side(found: Estimate, threshold: float) -> Side | None:
+    if found.low > threshold:
+        return "above"
+    return "below" if found.high < threshold else None
+
+
+def _tested(difference: float, p: float) -> Side | None:
+    if not p < 1 - CONFIDENCE or difference == 0:  # not: nan rejects nothing
+        return None
+    return "above" if difference > 0 else "below"
+
+
+def _wilson(happened: np.ndarray) -> tuple[float, float, float]:
+    """A share with its Wilson interval."""
+    interval = stats.binomtest(int(happened.sum()), len(happened)).proportion_ci(CONFIDENCE, "wilson")
+    return float(happened.mean()), float(interval.low), float(interval.high)

@@ -1,0 +1,124 @@
+"""Intervals and tests against scipy's own functions and against sums that were done by hand."""
+
+import itertools
+from math import comb
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from analyses.core.judging.seed_measures import OnsetDifference, SeedMean, SeedShare, ShareDifference
+from cotoolkit.core.errors import ConfigError
+
+TEN, NONE = [True] * 10, [False] * 10
+
+
+def test_a_mean_is_judged_by_its_t_interval():
+    found = SeedMean([0.2, 0.3, 0.25, np.nan])
+    assert found.found.n == 3
+    assert found.side(0.1) == "above"
+    assert found.side(0.25) is None
+    assert found.side(0.9) == "below"
+    assert found.p(0.1) == pytest.approx(stats.ttest_1samp([0.2, 0.3, 0.25], 0.1).pvalue)
+
+
+@pytest.mark.parametrize(("hits", "seeds"), [(0, 5), (5, 5), (3, 10), (10, 10), (7, 12)])
+def test_a_share_has_the_interval_of_clopper_and_pearson(hits, seeds):
+    """Its ends are where a binomial tail is 2.5 %."""
+    found = SeedShare([True] * hits + [False] * (seeds - hits)).found
+
+    def upper_tail(share):
+        return sum(comb(seeds, k) * share**k * (1 - share) ** (seeds - k) for k in range(hits, seeds + 1))
+
+    def lower_tail(share):
+        return sum(comb(seeds, k) * share**k * (1 - share) ** (seeds - k) for k in range(hits + 1))
+
+    assert found.mean == hits / seeds
+    assert found.low == 0 if hits == 0 else upper_tail(found.low) == pytest.approx(0.025)
+    assert found.high == 1 if hits == seeds else lower_tail(found.high) == pytest.approx(0.025)
+
+
+def test_how_many_seeds_it_takes_to_say_that_most_of_them_break():
+    assert SeedShare([True] * 5).side(0.5) is None  # 5 of 5: [0.478, 1]
+    assert SeedShare([True] * 6).side(0.5) == "above"
+    assert SeedShare(NONE).side(0.5) == "below"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_mcnemar_counts_the_seeds_that_differ(seed):
+    first, second = np.random.default_rng(seed).random((2, 12)) < np.array([[0.8], [0.4]])
+    found = ShareDifference(first, second)
+    gained, lost = (first & ~second).sum(), (second & ~first).sum()
+    tail = sum(comb(gained + lost, k) for k in range(max(gained, lost), gained + lost + 1)) / 2 ** (gained + lost)
+    assert found.p(0) == pytest.approx(min(1, 2 * tail))
+    assert found.found.mean == pytest.approx(first.mean() - second.mean())
+
+
+def test_shares_of_pairs_and_of_others():
+    paired, others = ShareDifference(TEN, NONE), ShareDifference(TEN, NONE, paired=False)
+    assert paired.p(0) == pytest.approx(2 / 2**10)
+    assert others.p(0) == pytest.approx(2 / comb(20, 10))
+    assert paired.by == "McNemar's exact test"
+    assert others.by == "Fisher's exact test"
+    assert (paired.side(0), others.side(0)) == ("above", "above")
+    assert ShareDifference(NONE, TEN).side(0) == "below"
+    assert ShareDifference(TEN, TEN).side(0) is None
+    assert ShareDifference([True] * 5, [False] * 5).side(0) is None  # five pairs cannot reach 5 %
+    assert ShareDifference([True] * 5, [False] * 5, paired=False).side(0) == "above"
+
+
+def test_the_interval_of_a_difference_is_newcombes():
+    """The example of his paper: 56 of 70 against 48 of 80."""
+    found = ShareDifference([1] * 56 + [0] * 14, [1] * 48 + [0] * 32, paired=False).found
+    assert (found.mean, found.low, found.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
+
+
+def test_what_cannot_be_compared():
+    with pytest.raises(ConfigError, match="9 and 10 seeds"):
+        _ = ShareDifference(TEN[1:], NONE).found
+    with pytest.raises(ConfigError, match="compared with 0, not with"):
+        ShareDifference(TEN, NONE).p(0.1)
+    with pytest.raises(ConfigError, match=r"events: .*"):
+        _ = SeedShare([0.5, 1.0]).found
+
+
+def test_onsets_are_compared_by_the_log_rank_test():
+    early, late = [100, 120, 90, 110, 105], [400, 380, 420, 500, 500]
+    broke = [True, True, True, False, False]
+    found = OnsetDifference(late, broke, early, [True] * 5)
+    expected = stats.logrank(
+        stats.CensoredData(uncensored=late[:3], right=late[3:]), stats.CensoredData(uncensored=early)
+    )
+    assert found.p(0) == pytest.approx(expected.pvalue)
+    assert found.side(0) == "above"
+    assert found.found.mean == pytest.approx(np.mean(late) - np.mean(early))
+    assert found.found.low < found.found.mean < found.found.high
+
+
+def test_onsets_of_groups_that_never_break_say_nothing():
+    found = OnsetDifference([500] * 5, [False] * 5, [500] * 5, [False] * 5)
+    assert np.isnan(found.p(0))
+    assert found.side(0) is None
+
+
+def test_the_interval_of_onsets_covers_the_difference_about_as_often_as_it_says():
+    draws = np.random.default_rng(3)
+    hits = 0
+    for _ in range(60):
+        first, second = (np.minimum(draws.exponential(scale, 20), 3.0) for scale in (2.0, 1.0))
+        found = OnsetDifference(first, first < 3, second, second < 3).found
+        true = [scale * (1 - np.exp(-3 / scale)) for scale in (2.0, 1.0)]
+        hits += found.low < true[0] - true[1] < found.high
+    assert hits >= 49  # 95 % of 60 is 57; a bootstrap of 20 is a little short
+
+
+@pytest.mark.parametrize("kind", ["share", "pairs", "onsets"])
+def test_no_seed_is_no_number(kind):
+    empty = {"share": SeedShare([]), "pairs": ShareDifference([], []), "onsets": OnsetDifference([], [], [], [])}[kind]
+    assert empty.found.n == 0
+    assert empty.side(0.0) is None if kind != "onsets" else True
+
+
+def test_equal_shares_of_all_outcomes_never_reject():
+    for outcome in itertools.product([False, True], repeat=4):
+        assert ShareDifference(outcome, outcome).p(0) == 1
