@@ -415,6 +415,7 @@ def test_without_a_gradient_there_is_one_line_or_what_needs_none(kind, images):
         agrees(ENTRANCES[entrance](model, images, LABELS), TRUSTED[entrance](conv_net(), images, LABELS))
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
 @pytest.mark.parametrize("compiler", ["script", "trace"])
 def test_networks_of_torch_jit_have_maps_and_no_layers(compiler, images):
     plain = conv_net().eval()
