@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -101,15 +101,13 @@ def _draw_anew(network: nn.Module, name: str) -> None:
     if "weight" in layer._parameters:
         layer.reset_parameters()
         return
+    plain: nn.Module
     bias = layer.bias is not None
-    plain = (
-        nn.Linear(layer.in_features, layer.out_features, bias)
-        if isinstance(layer, nn.Linear)
-        else nn.Conv2d(
-            layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, layer.padding, layer.dilation,
-            layer.groups, bias, layer.padding_mode,
-        )
-    )  # fmt: skip
+    if isinstance(layer, nn.Linear):
+        plain = nn.Linear(layer.in_features, layer.out_features, bias)
+    else:
+        shape: Any = (layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.groups)
+        plain = nn.Conv2d(layer.in_channels, layer.out_channels, *shape, bias=bias, padding_mode=layer.padding_mode)
     network_of(network).set_submodule(name, plain.to(layer.weight))
 
 
