@@ -178,8 +178,9 @@ def check_batch_size(batch_size: int) -> None:
 
 @contextlib.contextmanager
 def outside_inference() -> Iterator[None]:
-    """Inside the block gradients exist, in float32: a caller, as validation hooks do, may be in `torch.inference_mode()`
-    and in autocast, which would round our own products, too.
+    """Inside the block gradients exist and products are in float32, whatever mode a caller is in.
+
+    Validation hooks are in `torch.inference_mode()`, and often in autocast, which would round our own products, too.
     """
     with torch.inference_mode(False), contextlib.ExitStack() as precise:
         for kind in ("cpu", "cuda"):

@@ -106,8 +106,9 @@ def _draw_anew(network: nn.Module, name: str) -> None:
     if isinstance(layer, nn.Linear):
         plain = nn.Linear(layer.in_features, layer.out_features, bias)
     else:
-        shape: Any = (layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.groups)
-        plain = nn.Conv2d(layer.in_channels, layer.out_channels, *shape, bias=bias, padding_mode=layer.padding_mode)
+        names = ("kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
+        settings: dict[str, Any] = {name: getattr(layer, name) for name in names}
+        plain = nn.Conv2d(layer.in_channels, layer.out_channels, bias=bias, **settings)
     network_of(network).set_submodule(name, plain.to(layer.weight))
 
 
