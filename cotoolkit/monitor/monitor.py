@@ -31,7 +31,7 @@ from cotoolkit.intake.model import Forward
 from cotoolkit.intake.normalisation import PerChannel
 from cotoolkit.intake.wrappers import Autocast
 from cotoolkit.methods import AttackMethod, StepRecord
-from cotoolkit.monitor.actions import Action, Rescue, actions_by_event
+from cotoolkit.monitor.actions import Action, actions_by_event, methods_of
 from cotoolkit.monitor.config import MonitorConfig
 from cotoolkit.monitor.core import Breakpoint, Event, EventKind, MonitorCore
 from cotoolkit.monitor.early_warning import EarlyWarning
@@ -121,7 +121,9 @@ class BreakpointMonitor(AttackingBuffer, MonitorCore[RestorePoint]):
         autocast: Autocast | None = None,
         seed: int = 0,
     ) -> None:
-        config = config or MonitorConfig()
+        config = MonitorConfig() if config is None else config
+        if not isinstance(config, MonitorConfig):
+            raise ConfigError(f"config: give a MonitorConfig(...), not a {type(config).__name__}")
         if not isinstance(snapshot_every, int) or snapshot_every < 1:
             raise ConfigError("snapshot_every must be at least 1, a whole number")
         if method is not None and not isinstance(method, AttackMethod):
@@ -137,9 +139,7 @@ class BreakpointMonitor(AttackingBuffer, MonitorCore[RestorePoint]):
         self.optimizer = getattr(optimizer, "optimizer", optimizer)  # Fabric's and accelerate's wrap another
         self.actions = actions_by_event({} if on is None else on)
         self._log = MonitorLog(loggers, log_every, self.failures)
-        rescues = [action for actions in self.actions.values() for action in actions if isinstance(action, Rescue)]
-        methods = [one for rescue in rescues for one in rescue.methods] + ([] if method is None else [method])
-        watched.rehearse(self.optimizer, methods)
+        watched.rehearse(self.optimizer, [*methods_of(self.actions), *([] if method is None else [method])])
         self.history = WeightHistory()
         self.rescues = 0
         self.should_stop = self.postponed = False

@@ -189,9 +189,10 @@ def find_study(root: Path | str, key: str) -> Study:
     for path in (Path(key), Path(key) / "study.yaml"):
         if path.is_file():
             return Study.read(path)
-    found = sorted(Path(root).glob(f"studies/{key}*/study.yaml"))
+    known = sorted(Path(root).glob("studies/*/study.yaml"))
+    found = [path for path in known if path.parent.name.startswith(key)]
     if len(found) != 1:
-        names = ", ".join(path.parent.name for path in sorted(Path(root).glob("studies/*/study.yaml"))) or "none"
+        names = ", ".join(path.parent.name for path in known) or "none"
         kind = AmbiguousName if found else RunError
         raise kind(f"{root}: {len(found)} studies match {key!r}; there are: {names}")
     return Study.read(found[0])

@@ -163,6 +163,42 @@ def test_one_logit_is_a_binary_model(output):
         assert monitor._signals()[-1][1]["train_accuracy"] == pytest.approx(correct)
 
 
+@pytest.mark.parametrize(
+    "output", [torch.sigmoid, lambda z: torch.sigmoid(z)[:, 0], lambda z: torch.sigmoid(z).squeeze(1).float()]
+)
+def test_one_probability_is_told_from_a_logit_by_its_make(output, caplog):
+    images, labels = points()
+    labels = labels % 2
+    logit = Around(lambda network, x: network(x), outputs=1)
+    probability = Around(lambda network, x: output(network(x)), outputs=1)
+    probability.load_state_dict(logit.state_dict())
+    found = monitor_of(probability, (images, labels)).probe()
+    assert "taken for the probability of class 1" in caplog.text
+    expected = monitor_of(logit, (images, labels)).probe()
+    assert (found.clean, found.fgsm, found.pgd) == (expected.clean, expected.fgsm, expected.pgd)
+    assert len(set(found.robust)) == 2
+
+
+def test_logits_that_lie_in_the_unit_interval_at_first_stay_logits():
+    images, labels = points()
+    network = mlp(1)
+    with torch.no_grad():
+        network[3].weight.mul_(0.01)
+        network[3].bias.fill_(0.5)
+    monitor = monitor_of(network, (images, labels % 2))
+    with torch.no_grad():
+        network[3].bias.fill_(-0.5)
+    assert monitor.probe().clean == 0.5  # all are of class 0; as probabilities they would be refused
+
+
+def test_a_softmax_at_the_end_is_taken_off():
+    network = mlp()
+    found = monitor_of(nn.Sequential(network, nn.Softmax(1))).probe()
+    expected = monitor_of(network).probe()
+    assert (found.clean, found.fgsm, found.pgd) == (expected.clean, expected.fgsm, expected.pgd)
+    assert found.gradient_alignment == pytest.approx(expected.gradient_alignment, abs=1e-3)
+
+
 def test_forward_says_how_the_model_is_called():
     network = Around(lambda inner, images: (inner(images), images))
     found = monitor_of(network, forward=lambda model, images: model(images)[0])
