@@ -182,10 +182,15 @@ def reestimate_batch_norm(model: nn.Module, images: Tensor, batch_size: int = 25
         model: any network.
         images: (B, ...).
         batch_size: most images a batch; batches are of equal size, so that no image is left alone in the last one.
+
+    Raises:
+        ConfigError: fewer than two images, and there is batch norm.
     """
     norms = _batch_norms(model)
     if not norms:
         return
+    if len(images) < 2:
+        raise ConfigError("batch norm is estimated anew on images: give at least two")
     momenta = [norm.momentum for norm in norms]
     device = next(model.parameters()).device
     try:

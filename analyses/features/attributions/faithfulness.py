@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -101,15 +101,14 @@ def _draw_anew(network: nn.Module, name: str) -> None:
     if "weight" in layer._parameters:
         layer.reset_parameters()
         return
+    plain: nn.Module
     bias = layer.bias is not None
-    plain = (
-        nn.Linear(layer.in_features, layer.out_features, bias)
-        if isinstance(layer, nn.Linear)
-        else nn.Conv2d(
-            layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, layer.padding, layer.dilation,
-            layer.groups, bias, layer.padding_mode,
-        )
-    )  # fmt: skip
+    if isinstance(layer, nn.Linear):
+        plain = nn.Linear(layer.in_features, layer.out_features, bias)
+    else:
+        names = ("kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
+        settings: dict[str, Any] = {name: getattr(layer, name) for name in names}
+        plain = nn.Conv2d(layer.in_channels, layer.out_channels, bias=bias, **settings)
     network_of(network).set_submodule(name, plain.to(layer.weight))
 
 

@@ -14,7 +14,7 @@ from analyses import features
 from analyses.features import filters, layers, maximisation
 from analyses.features.attributions import attribution, faithfulness
 from analyses.features.attributions.integrated_gradients import TOLERANCE
-from analyses.features.gradients import loss_gradients
+from analyses.features.gradients import gradients_of_loss
 from analyses.features.observed import Effort, ImageSetting
 from analyses.features.table import all_correct, compare_features
 from cotoolkit.attacks import gradient
@@ -199,6 +199,28 @@ def test_in_a_validation_hook(mode, entrance, images):
     agrees(found, right)
 
 
+@pytest.mark.parametrize("entrance", ENTRANCES)
+def test_in_autocast(entrance, images):
+    right = TRUSTED[entrance](conv_net(), images, LABELS)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = ENTRANCES[entrance](conv_net(), images, LABELS)
+    agrees(found, right)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_table_of_networks_with_a_former_weight_norm(images):
+    def normed(seed):
+        torch.manual_seed(seed)
+        first, last = nn.utils.weight_norm(nn.Conv2d(1, 4, 3)), nn.utils.weight_norm(nn.Linear(64, 3))
+        model = nn.Sequential(first, nn.ReLU(), nn.Flatten(), last)
+        model(images)
+        return model
+
+    found = table({"clean": normed(0), "robust": normed(1)}, images)
+    check = found[found["statistic"] == "saliency_randomised_correlation"]["value"]
+    assert (check < 0.999).all()
+
+
 def test_float64_as_the_default_type(images):
     right = TRUSTED["maximise"](conv_net(), images, LABELS)
     torch.set_default_dtype(torch.float64)
@@ -260,7 +282,7 @@ def test_one_target_is_that_of_all_images(number, images):
 def test_gradients_and_perturbations_are_in_the_units_of_the_images(images):
     plain = conv_net()
     model, options = Taking(plain, lambda x: x / 255), {"bounds": (0, 255)}
-    right = loss_gradients(plain, images, LABELS)
+    right = gradients_of_loss(plain, images, LABELS)
     agrees(features.input_gradients(plain, images.numpy(), LABELS.tolist()), right)
     agrees(features.input_gradients(model, images * 255, LABELS, **options) * 255, right)
     delta = gradient.fgsm(plain, images, LABELS, THREAT, bn_mode="eval").delta
@@ -274,7 +296,7 @@ def test_gradients_and_perturbations_are_in_the_units_of_the_images(images):
 
 def test_images_may_leave_their_range_where_that_is_said(images):
     plain, far = conv_net(), 2 * images - 0.5
-    agrees(features.input_gradients(plain, far, LABELS, leave=True), loss_gradients(plain, far, LABELS))
+    agrees(features.input_gradients(plain, far, LABELS, leave=True), gradients_of_loss(plain, far, LABELS))
     right = attribution.attribute(plain, far, LABELS, "saliency")
     agrees(features.attribute(plain, far, LABELS, "saliency", leave=True), right)
     right = maximisation.maximise(plain, "3", [1], far, 0.5, 2, box=False).images
@@ -307,7 +329,7 @@ def test_a_softmax_is_explained_as_it_is_returned(images):
     assert found.gap.max() <= TOLERANCE
     agrees(found.maps, attribution.attribute(model, images, LABELS, steps=30))
     # the loss, though, is that of the logits
-    agrees(features.input_gradients(model, images, LABELS), loss_gradients(conv_net(), images, LABELS))
+    agrees(features.input_gradients(model, images, LABELS), gradients_of_loss(conv_net(), images, LABELS))
 
 
 class Heard(nn.Module):
@@ -369,11 +391,14 @@ NORMED = {
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("convolution", [False, True], ids=["linear", "convolution"])
 @pytest.mark.parametrize("kind", NORMED)
-def test_a_normed_last_layer_is_drawn_anew(kind, images):
+def test_a_normed_last_layer_is_drawn_anew(kind, convolution, images):
     """Its weight is computed from other parameters: drawing only the weight would change nothing."""
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), NORMED[kind](nn.Linear(64, 3)))
+    last = NORMED[kind](nn.Conv2d(4, 3, 4) if convolution else nn.Linear(64, 3))
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), last, nn.Flatten())
+    model = model if convolution else nn.Sequential(*model[:2], nn.Flatten(), last)
     buffers = [buffer.clone() for buffer in model.buffers()]
     found = features.randomised_correlation(model, images, LABELS)
     assert found.max() < 0.999
@@ -456,6 +481,27 @@ def test_units_of_any_kind(kind, images):
     else:
         with pytest.raises(ConfigError, match=right):
             features.maximise(conv_net(), "3", units, images, 0.5, 2)
+
+
+SETTINGS = {
+    "position": (lambda m, x: features.maximise(m, "3", 0, x, 0.5, 1, position="center"), "no position 'center'"),
+    "position of units": (lambda m, x: features.choose_units(m, "3", x, position="max"), "choose from centre, mean"),
+    "baseline": (lambda m, x: features.attribute(m, x, 0, baseline="black"), "no baseline 'black'; choose from zero"),
+    "method": (lambda m, x: features.attribute(m, x, 0, "lime"), "no attribution method 'lime'"),
+    "box": (lambda m, x: features.maximise(m, "3", 0, x, 0.5, 1, box="none"), "box='none': whether images stay in"),
+    "radius in words": (lambda m, x: features.maximise(m, "3", 0, x, "far", 1), "not a number: 'far'"),
+    "no radius": (lambda m, x: features.maximise(m, "3", 0, x, 0, 1), "radius=0.0: the l2 radius must be positive"),
+    "steps": (lambda m, x: features.maximise(m, "3", 0, x, 0.5, 2.5), "steps=2.5: give a whole number"),
+    "count": (lambda m, x: features.choose_units(m, "3", x, 0), "count=0: give a whole number"),
+    "maps": (lambda m, x: features.deletion_insertion(m, x, 0, x[:, :, :3]), r"the maps have shape \(5, 1, 3, 6\)"),
+}
+
+
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_settings_that_make_no_sense_are_one_line(kind, images):
+    call, message = SETTINGS[kind]
+    with pytest.raises(CotoolkitError, match=message):
+        call(conv_net(), images)
 
 
 def test_layers_go_by_the_names_that_they_have_in_the_network(images):
@@ -545,6 +591,8 @@ def test_other_architectures_and_options_are_one_line(pair, images):
         table({**pair, "x": nn.Sequential(nn.Flatten(), nn.Linear(36, 3))}, images)
     with pytest.raises(CotoolkitError, match="mean and std go together"):
         table(pair, images, mean=0.5)
+    with pytest.raises(ConfigError, match="effort is a dict; give Effort"):
+        table(pair, images, effort={"units": 2})
     with pytest.raises(ConfigError, match="directions: some entries are nan"):
         table(pair, images, directions=np.full((1, 1, 6, 6), np.nan))
     found = table(pair, images, directions=np.ones((1, 1, 6, 6), np.float16))

@@ -181,6 +181,15 @@ def test_in_inference_mode(entrance, images):
     agrees(found, right)
 
 
+@pytest.mark.parametrize("entrance", ENTRANCES)
+def test_in_autocast(entrance, images):
+    """Of the caller; our own products would be rounded, too."""
+    right = TRUSTED[entrance](small(0), small(1), images)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = ENTRANCES[entrance](small(0), small(1), images)
+    agrees(found, right)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float64], ids=["half", "float64"])
 def test_an_edited_network_is_of_the_users_kind(dtype, images):
     first, second = small(0, dtype), small(1)
@@ -272,6 +281,7 @@ WRONG = {
     "nan": (lambda m: mixtures.remove_direction(m, {"1": torch.full((36,), torch.nan)}), "length nan"),
     "half a rank": (lambda m: mixtures.graft(m, m, 1.5), "rank=1.5: a graft has at least rank 1, a whole number"),
     "a wrapper's name": (lambda m: mixtures.graft(m, m, 1, ["module.1"]), "no layer module.1; it has: 1"),
+    "no network": (lambda m: mixtures.graft(None, m, 1), "model 'clean': .*not a NoneType"),
     "options": (lambda m: mixtures.graft(m, m, 1, mean=0.5), "mean says how images are taken, and there are none"),
     "batch size": (
         lambda m: mixtures.sensitivity(m, torch.rand(2, 36), torch.rand(2, 36), batch_size=0),
@@ -286,6 +296,11 @@ def test_settings_that_make_no_sense_are_one_line(kind):
     call, message = WRONG[kind]
     with pytest.raises(CotoolkitError, match=message):
         call(nn.Sequential(nn.Flatten(), nn.Linear(36, 3)))
+
+
+def test_batch_norm_takes_two_images(images):
+    with pytest.raises(ConfigError, match="give at least two"):
+        mixtures.remove_direction(small(0), {"0": direction()}, images=images[:1])
 
 
 def test_one_layer_may_be_given_by_its_name():
@@ -434,6 +449,9 @@ def test_purification_of_wrapped_networks_gives_bare_ones_to_accuracy(images):
     assert [type(network) for network in seen] == bare
     assert found["holds"].tolist() == right["holds"].tolist()
     np.testing.assert_allclose(found["value"].astype(float), right["value"].astype(float), rtol=1e-3, atol=1e-3)
+    atoms = {"0": np.ones((2, 5))}
+    with pytest.raises(ConfigError, match=r"atoms of layer 0: shape \(2, 5\); units have 9 weights"):
+        mixtures.purification_items(*wrapped, atoms=atoms, images=images)
 
 
 @pytest.mark.parametrize("name", mixtures.__all__)
