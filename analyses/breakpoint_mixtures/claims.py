@@ -14,44 +14,81 @@ import pandas as pd
 
 from analyses.breakpoint_mixtures.networks import NORM_MATCHED
 from analyses.breakpoint_mixtures.plan import AFTER, BEFORE, BreakpointPlan
-from analyses.breakpoint_mixtures.results import MIXTURE, MIXTURES, BreakpointResults, by_group
+from analyses.breakpoint_mixtures.results import LEAST_FALL, MIXTURE, MIXTURES, BreakpointResults, by_group
 from analyses.core.claims import ClaimRow, claim, judge_claims
 from analyses.core.judging.verdicts import ClaimResult
 from analyses.core.study import Tables
 
 _SIBLING = "the PGD network is a sibling of both"
 _FALLS = {
-    "dense_lineage": "before the break FGSM's units are closer to the finished PGD network's than standard ones are at "
-    f"the same iteration ({_SIBLING}); alternative: single-step training never purifies",
-    "dense_dictionary": "before the break FGSM's units are closer to single atoms of the finished PGD network than "
-    f"standard ones are ({_SIBLING})",
-    "energy_clean_u1": "before the break FGSM's units have less of the finished standard network's common direction "
-    "than standard ones have at the same iteration (it descends from these: the comparison favours the claim)",
-    "energy_own_u1": "before the break FGSM's units have less in common than standard ones have at the same iteration "
-    "(no reference network)",
+    "dense_lineage": "before catastrophic overfitting FGSM's units are closer to the finished PGD network's than "
+    f"standard ones are at the same iteration ({_SIBLING}); alternative: single-step training never purifies",
+    "dense_dictionary": "before catastrophic overfitting FGSM's units are closer to single atoms of the finished PGD "
+    f"network than standard ones are ({_SIBLING})",
+    "energy_clean_u1": "before catastrophic overfitting FGSM's units have less of the finished standard network's "
+    "common direction than standard ones have at the same iteration (it descends from these: the comparison favours "
+    "the claim)",
+    "energy_own_u1": "before catastrophic overfitting FGSM's units have less in common than standard ones have at the "
+    "same iteration (no reference network)",
 }
 _OURS = "[M] ours"
-_SHARE = "share of the fall in PGD accuracy"
-_ACROSS = "change across the break, FGSM less N-FGSM"
+_PGD = "PGD-10 accuracy on all test images"
+_FGSM = "FGSM accuracy on all test images"
+_SHARE = f"share of the fall of {_PGD}"
+_ACROSS = "change across the breakpoint, FGSM minus N-FGSM"
+_PREMISE = "premise, ours"
+
+ROBUST = 0.15
+"""PGD accuracy that counts as robust: one and a half times that of guessing one of ten classes (ours)."""
+
+
+def _robust(arm: str, offset: int, name: str, when: str) -> ClaimRow[BreakpointResults]:
+    return claim(
+        f"robust_{arm}", f"{name} is robust {when} the breakpoint", _PGD, above=ROBUST, source=_PREMISE,
+        value=lambda n: n.at(arm, offset, "accuracy", "pgd-10"),
+    )  # fmt: skip
+
+
+_BEFORE = _robust("fgsm", BEFORE, "FGSM training", "before")
+_CONTROL = _robust("n_fgsm", AFTER, "the control, N-FGSM training,", "after")
+_REFERENCE = _robust("pgd", AFTER, "the reference, PGD training,", "after")
+_COLLAPSE = claim(
+    "collapse", "FGSM training loses robust accuracy across the breakpoint", f"fall of {_PGD}",
+    above=2 * LEAST_FALL, source=_PREMISE, value=lambda n: -n.jump("fgsm", "accuracy", "pgd-10"),
+)  # fmt: skip
+_JUMP = claim(
+    "jump", "the FGSM accuracy of FGSM training jumps across the breakpoint", f"rise of {_FGSM}",
+    above=0.0, source=_PREMISE, value=lambda n: n.jump("fgsm", "accuracy", "fgsm"),
+)  # fmt: skip
+_RETURN = claim(
+    "return", "the mixture of FGSM's units rises across the breakpoint", f"rise of {MIXTURES[MIXTURE]}",
+    above=0.0, source=_PREMISE, value=lambda n: n.jump("fgsm", *MIXTURE),
+)  # fmt: skip
+_ACROSS_BOTH = (_BEFORE, _COLLAPSE, _CONTROL)
 
 
 def _of_mixture(part: str, statistic: str, name: str) -> tuple[ClaimRow[BreakpointResults], ...]:
-    """What is claimed of each measure of mixture."""
+    """What is claimed of each measure of mixture; two of them refer to the finished PGD network."""
+    reference = [_REFERENCE] if statistic.startswith("dense") else []
     return (
         claim(
-            f"falls_{statistic}", _FALLS[statistic], f"{name}: FGSM before the break less standard",
-            below=0.0, source=_OURS, value=lambda n: n.less("fgsm", BEFORE, "standard", BEFORE, part, statistic),
+            f"falls_{statistic}", _FALLS[statistic], f"{name}: FGSM before the breakpoint minus standard",
+            below=0.0, source=_OURS, premises=[_BEFORE, *reference],
+            value=lambda n: n.less("fgsm", BEFORE, "standard", BEFORE, part, statistic),
         ),
         claim(
-            f"returns_{statistic}", "mixture comes back at the break; alternative: the break is no re-mixing",
+            f"returns_{statistic}",
+            f"mixture comes back with catastrophic overfitting ({name}); alternative: it is no re-mixing",
             f"{name}: {_ACROSS}",
-            above=0.0, source=_OURS, value=lambda n: n.excess(part, statistic),
+            above=0.0, source=_OURS, premises=[*_ACROSS_BOTH, *reference], value=lambda n: n.excess(part, statistic),
         ),
         claim(
             f"more_than_chance_{statistic}",
-            "the break adds more mixture than a random change of the same size and spectrum",
-            f"{name}: FGSM after the break less the norm-matched control",
-            above=0.0, source=_OURS, value=lambda n: n.less("fgsm", AFTER, NORM_MATCHED, AFTER, part, statistic),
+            "catastrophic overfitting adds more mixture than a random change of the same size and spectrum "
+            f"({name})",
+            f"{name}: FGSM after the breakpoint minus the norm-matched control",
+            above=0.0, source=_OURS, premises=[_BEFORE, _COLLAPSE, *reference],
+            value=lambda n: n.less("fgsm", AFTER, NORM_MATCHED, AFTER, part, statistic),
         ),
     )  # fmt: skip
 
@@ -67,75 +104,84 @@ def _apart(n: BreakpointResults) -> pd.Series[float]:
     return apart.abs().where(n.fall().notna())
 
 
+_WEIGHTS_CARRY = claim(
+    "weights_carry_it", "the whole change of the weight matrices reproduces at least half of the collapse", _SHARE,
+    above=0.5, source=_OURS, premises=[_BEFORE, _COLLAPSE], value=lambda n: n.collapse_by("graft_full"),
+)  # fmt: skip
+
 ROWS: tuple[ClaimRow[BreakpointResults], ...] = (
     *(row for (part, statistic), name in MIXTURES.items() for row in _of_mixture(part, statistic, name)),
     claim(
-        "fast", "PGD accuracy goes from a quarter to three quarters of its fall within 32 iterations", "iterations",
-        below=32.0, null=float(AFTER - BEFORE), source=_OURS,
+        "fast", "catastrophic overfitting takes less than 32 iterations",
+        f"iterations from a quarter to three quarters of the fall of {_PGD}",
+        below=32.0, null=float(AFTER - BEFORE), source=_OURS, premises=[_BEFORE, _COLLAPSE],
         value=lambda n: n.duration("falls", "accuracy", "pgd-10").where(n.fall().notna()),
     ),
     claim(
         "mixture_keeps_pace",
         "mixture comes back when robustness goes; alternative: it precedes, follows, or has no part in it",
-        f"{MIXTURES[MIXTURE]}: half-time apart from that of PGD accuracy, iterations, where both move",
-        below=16.0, source=_OURS, value=_apart,
+        f"{MIXTURES[MIXTURE]}: half-time apart from that of {_PGD}, iterations, where both move",
+        below=16.0, source=_OURS, premises=[_BEFORE, _COLLAPSE, _RETURN, _REFERENCE], value=_apart,
     ),
     claim(
-        "high_frequencies", "at the break the input gradient moves to high spatial frequencies",
+        "high_frequencies", "with catastrophic overfitting the input gradient moves to high spatial frequencies",
         f"high-frequency share of the input gradient: {_ACROSS}",
-        above=0.0, source=_OURS, value=lambda n: n.excess("features", "input_gradient_high_share"),
+        above=0.0, source=_OURS, premises=_ACROSS_BOTH,
+        value=lambda n: n.excess("features", "input_gradient_high_share"),
     ),
     claim(
         "carrier_in_gradients",
-        "at the break the input gradient turns towards the span of the carriers (in the natural world, where "
-        "none was injected, this is the placebo)",
+        "with catastrophic overfitting the input gradient turns towards the span of the carriers (in the natural "
+        "world, where none was injected, this is the placebo)",
         f"share of the input gradient in the span of the carriers: {_ACROSS}",
-        above=0.0, source=_OURS, value=lambda n: n.excess("features", "input_gradient_direction_share"),
+        above=0.0, source=_OURS, premises=_ACROSS_BOTH,
+        value=lambda n: n.excess("features", "input_gradient_direction_share"),
     ),
     claim(
         "carrier_in_weights",
-        "at the break the units turn towards what the carriers do to their inputs, more than towards what "
-        "carriers with scrambled signs do, which have the same spectrum",
-        f"gain for the carrier less that for the scrambled one: {_ACROSS}",
-        above=0.0, source=_OURS, value=lambda n: n.excess("gain", "gain_carrier") - n.excess("gain", "gain_scrambled"),
+        "with catastrophic overfitting the units turn towards what the carriers do to their inputs, more than towards "
+        "what carriers with scrambled signs do, which have the same spectrum",
+        f"gain for the carrier minus that for the scrambled one: {_ACROSS}",
+        above=0.0, source=_OURS, premises=_ACROSS_BOTH,
+        value=lambda n: n.excess("gain", "gain_carrier") - n.excess("gain", "gain_scrambled"),
     ),
     claim(
         "low_rank",
-        "the best rank 4 of each layer's change across the break (of 8 to 64 directions) reproduces at least "
+        "the best rank 4 of each layer's change across the breakpoint (of 8 to 64 directions) reproduces at least "
         "half of the collapse; alternative: the change is spread over many directions", _SHARE,
-        above=0.5, source=_OURS, value=lambda n: n.collapse_by("graft_4"),
+        above=0.5, source=_OURS, premises=[_BEFORE, _COLLAPSE, _WEIGHTS_CARRY],
+        value=lambda n: n.collapse_by("graft_4"),
     ),
     claim(
         "random_graft_harmless",
-        "the same amount of change in random directions reproduces less than a tenth of it", _SHARE,
-        below=0.1, source=_OURS, value=lambda n: n.collapse_by("graft_4_random"),
+        "as much change in random directions of rank 4 reproduces less than a tenth of the collapse", _SHARE,
+        below=0.1, source=_OURS, premises=[_BEFORE, _COLLAPSE, _WEIGHTS_CARRY],
+        value=lambda n: n.collapse_by("graft_4_random"),
     ),
     claim(
         "signature",
-        "the rank 4 change makes FGSM accuracy jump, as the break does, and more than random directions do",
-        "FGSM accuracy with the rank 4 change less the larger of those without it and with random directions",
-        above=0.0, source=_OURS, value=_signature,
+        "the rank 4 change makes FGSM accuracy jump, as catastrophic overfitting does, and more than random directions "
+        "do",
+        f"{_FGSM} with the rank 4 change minus the larger of those without it and with random directions",
+        above=0.0, source=_OURS, premises=[_BEFORE, _COLLAPSE, _JUMP], value=_signature,
     ),
-    claim(
-        "weights_carry_it", "the whole change of the weight matrices reproduces at least half of the collapse", _SHARE,
-        above=0.5, source=_OURS, value=lambda n: n.collapse_by("graft_full"),
-    ),
+    _WEIGHTS_CARRY,
     claim(
         "removal_restores",
-        "taking the clean network's common direction out of the broken network brings back at least half of "
-        "the robustness; alternative: the break is carried by other directions", f"{_SHARE} undone",
-        above=0.5, source=_OURS, value=lambda n: n.recovery_by("remove_clean_u1"),
+        "taking the clean network's common direction out of the overfitted network brings back at least half of "
+        "the robustness; alternative: the collapse is carried by other directions", f"{_SHARE} undone",
+        above=0.5, source=_OURS, premises=[_BEFORE, _COLLAPSE], value=lambda n: n.recovery_by("remove_clean_u1"),
     ),
     claim(
         "labels_matter",
         "training on shuffled labels leaves less energy along the finished standard network's common direction "
         "than standard training, which that network descends from",
-        "energy along that direction: shuffled less standard, at the iteration of the break",
+        "energy along that direction: shuffled minus standard, at the iteration of the breakpoint",
         below=0.0, source=_OURS,
         value=lambda n: n.less("shuffled", BEFORE, "standard", BEFORE, "mixtures", "energy_clean_u1"),
     ),
 )  # fmt: skip
-"""What is claimed of every group."""
+"""What is claimed of every group; only seeds in which FGSM training has a breakpoint are in its table."""
 
 
 def judge_breakpoint_mixtures(plan: BreakpointPlan, tables: Tables) -> Mapping[str, list[ClaimResult]]:

@@ -5,146 +5,245 @@ Sources: [P] the paper's abstract; [D] derived; [H] a hypothesis of ours.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from analyses.core.claims import ClaimRow, claim, judge_claims
+from analyses.core.judging.seed_measures import SeedShare
 from analyses.core.judging.verdicts import ClaimResult
 from analyses.core.study import Tables
-from analyses.holistic_robust.plan import CONTROLS, PLAIN, WRONG_LABELS, HolisticPlan, hr_name
+from analyses.holistic_robust.plan import CONTROLS, PLAIN, WRONG_LABELS, HolisticPlan, hr_name, name_on_share
 from analyses.holistic_robust.results import HolisticResults, OnsetResults, OverfittingResults
 
 R = TypeVar("R", bound=HolisticResults)
 
+_ALL = name_on_share(1.0, 0.0)
+
 _ON = "{few:.0%} of the data"
-_SAME = "the same on a scale that does not grow with the losses"
+_PGD = "PGD-20 accuracy on at least 100 test images"
+_PREMISE = "premise, ours"
+
+ROBUST = 0.15
+"""Robust accuracy above which a network counts as robust: one and a half times that of guessing one of ten classes."""
+
+OVERFIT = 0.03
+"""Best minus last robust accuracy from which on adversarial training counts as overfitting robustly (ours)."""
+
+UNDERFIT = 0.05
+"""Robust accuracy on training images by which HR may stay behind adversarial training: a smaller gap for fitting less
+is no protection (ours)."""
+
+_OVERFITS = claim(
+    "at_overfits", f"adversarial training overfits robustly, by at least {100 * OVERFIT:g} points",
+    f"best minus last {_PGD}, AT, {_ON}",
+    above=OVERFIT, source=_PREMISE, value=lambda n: n.of(n.plain, "G4"),
+)  # fmt: skip
+_FITS = claim(
+    "hr_fits", f"HR (r={{strong:g}}) fits the training images to within {100 * UNDERFIT:g} points of AT",
+    f"PGD-20 accuracy on at least 100 training images, HR (r={{strong:g}}) minus AT, {_ON}",
+    above=-UNDERFIT, source=_PREMISE, value=lambda n: n.less(n.hr, n.plain, "train_accuracy"),
+)  # fmt: skip
+_AT_LEARNED = claim(
+    "at_learned", "adversarial training is robust", f"{_PGD}, AT, {_ON}",
+    above=ROBUST, source=_PREMISE, value=lambda n: n.of(n.plain, "test_accuracy"),
+)  # fmt: skip
+
+
+def _gap_to_bound(arm: str) -> ClaimRow[OverfittingResults]:
+    names = {"plain": "AT", "hr": "HR (r={strong:g})"}
+    return claim(
+        f"gap_{arm}", f"the robust loss of {names[arm]} is larger on test than on training data",
+        f"robust gap G1 of {names[arm]}, nats of PGD-20 loss, {_ON}",
+        above=0.1, source=_PREMISE, value=lambda n: n.of(getattr(n, arm), "G1"),
+    )  # fmt: skip
+
+
+def _radius_at(key: str, share: str, arm: Callable[[OverfittingResults], str]) -> ClaimRow[OverfittingResults]:
+    return claim(
+        key, f"AT has an implied radius to speak of on {share} of the data", "implied radius G5 of AT",
+        above=0.01, source=_PREMISE, value=lambda n: n.of(arm(n), "G5"),
+    )  # fmt: skip
+
 
 OVERFITTING: tuple[ClaimRow[OverfittingResults], ...] = (
     claim(
         "at_overfits_more", "adversarial training overfits strongly although standard training barely does",
-        f"robust gap G1 of AT less the natural gap G2 of standard training, nats, {_ON}",
-        above=0.0, source="[P]", value=lambda n: n.of(n.plain, "G1") - n.of(n.standard, "G2"),
+        f"robust gap G1 of AT minus the natural gap G2 of standard training, nats, {_ON}",
+        above=0.0, source="[P]", premises=[_AT_LEARNED, _OVERFITS],
+        value=lambda n: n.of(n.plain, "G1") - n.of(n.standard, "G2"),
     ),
     claim(
-        "at_overfits_more_in_radius", _SAME, f"implied radius G5 of AT less that of standard training, {_ON}",
-        above=0.0, source="[D]", value=lambda n: n.less(n.plain, n.standard, "G5"),
+        "hr_smaller_gap", "a radius r > 0 protects against robust overfitting",
+        f"robust gap G1 of HR (r={{strong:g}}) minus that of AT, nats, {_ON}",
+        below=0.0, source="[P]", premises=[_AT_LEARNED, _OVERFITS, _FITS], value=lambda n: n.less(n.hr, n.plain, "G1"),
     ),
     claim(
-        "hr_smaller_gap", "r > 0 protects against robust overfitting",
-        f"G1 of HR (r={{strong:g}}) less that of AT, nats, {_ON}",
-        below=0.0, source="[P]", value=lambda n: n.less(n.hr, n.plain, "G1"),
+        "hr_keeps_its_best", "HR loses less of its best robust accuracy by the end than AT",
+        f"best minus last {_PGD}, HR (r={{strong:g}}) minus AT, {_ON}",
+        below=0.0, source="[P]", premises=[_AT_LEARNED, _OVERFITS], value=lambda n: n.less(n.hr, n.plain, "G4"),
     ),
     claim(
-        "hr_smaller_radius", _SAME, f"G5 of HR (r={{strong:g}}) less that of AT, {_ON}",
-        below=0.0, source="[D]", value=lambda n: n.less(n.hr, n.plain, "G5"),
+        "hr_more_robust", "HR is more robust than AT where AT overfits robustly",
+        f"final {_PGD}, HR (r={{strong:g}}) minus AT, {_ON}",
+        above=0.0, source="[P]", premises=[_AT_LEARNED, _OVERFITS],
+        value=lambda n: n.less(n.hr, n.plain, "test_accuracy"),
     ),
     claim(
-        "hr_keeps_its_best", "r > 0 loses less of its best robust accuracy by the end",
-        f"best minus last G4, HR (r={{strong:g}}) less AT, {_ON}",
-        below=0.0, source="[P]", value=lambda n: n.less(n.hr, n.plain, "G4"),
+        "nominal_bound", "the HR loss on all training data, with the training r, bounds the loss on test data",
+        f"margin G6 of HR (r={{strong:g}}), W = 10 nats, {_ON}",
+        above=0.0, source="[P]", premises=[_gap_to_bound("hr")], value=lambda n: n.of(n.hr, "G6"),
     ),
     claim(
-        "hr_more_robust", "HR is more robust than AT",
-        f"final PGD-20 test accuracy, HR (r={{strong:g}}) less AT, {_ON}",
-        above=0.0, source="[P]", value=lambda n: n.less(n.hr, n.plain, "test_accuracy"),
+        "at_overfits_more_in_radius",
+        "adversarial training overfits more than standard training on a scale that does not grow with the losses",
+        f"implied radius G5 of AT minus that of standard training, {_ON}",
+        above=0.0, source="[D]", premises=[_AT_LEARNED, _OVERFITS],
+        value=lambda n: n.less(n.plain, n.standard, "G5"),
+    ),
+    claim(
+        "hr_smaller_radius",
+        "a radius r > 0 protects against robust overfitting on a scale that does not grow with the losses",
+        f"implied radius G5 of HR (r={{strong:g}}) minus that of AT, {_ON}",
+        below=0.0, source="[D]", premises=[_AT_LEARNED, _OVERFITS, _FITS], value=lambda n: n.less(n.hr, n.plain, "G5"),
     ),
     claim(
         "radius_falls_with_data", "the implied radius of AT falls about like 1/n",
         "power of 1/n between {few:.0%} and 100% of the data",
-        above=0.5, source="[D]; threshold ours", needs=(f"{PLAIN}, 100%",), value=lambda n: n.power(),
+        above=0.5, source="[D]; threshold ours", needs=(_ALL,), value=lambda n: n.power(),
+        premises=[
+            _radius_at("radius_few", "{few:.0%}", lambda n: n.plain), _radius_at("radius_all", "100%", lambda _: _ALL),
+        ],
     ),
     claim(
         "gradient_gap_explains", "the robust gap grows with the gap of the input gradients' norm",
         f"slope of G1 - G2 on epsilon G3 over the training of AT, {_ON}",
-        above=0.0, source="[D]", value=lambda n: n.of(n.plain, "G3_slope"),
+        above=0.0, source="[D]", premises=[_AT_LEARNED, _gap_to_bound("plain")],
+        value=lambda n: n.of(n.plain, "G3_slope"),
     ),
     claim(
-        "nominal_bound", "the HR loss on all training data, with the training r, bounds the loss on test data",
-        f"G6 of HR (r={{strong:g}}), W = 10 nats, {_ON}",
-        above=0.0, source="[P]", value=lambda n: n.of(n.hr, "G6"),
-    ),
-    claim(
-        "seen_bound_fails", "with W the largest training loss, as in the released code, it does not",
-        f"G6 of HR (r={{strong:g}}), W the largest training loss, {_ON}",
-        below=0.0, source="[D]", value=lambda n: n.of(n.hr, "G6_seen"),
-    ),
-    claim(
-        "certificate", "the held-out certificate is not below the loss on other data",
-        "certificate of the clipped cross-entropy less the mean on the other half, mean over arms",
-        above=0.0, source="[D]", value=lambda n: n.mean_by_seed("loss_certificate", "loss_held"),
+        "seen_bound_fails",
+        "the HR loss on all training data with W the largest training loss, as in the released code, does not bound "
+        "the loss on test data",
+        f"margin G6 of HR (r={{strong:g}}), W the largest training loss, {_ON}",
+        below=0.0, source="[D]", premises=[_gap_to_bound("hr")], value=lambda n: n.of(n.hr, "G6_seen"),
     ),
 )  # fmt: skip
-"""Robust overfitting, at the smallest share of the data unless they say otherwise."""
+"""Robust overfitting, at the smallest share of the data unless they say otherwise.
+
+That held-out certificates lie above the loss on other data is proven, and no claim.
+"""
 
 _ALPHA = f"alpha={WRONG_LABELS:g}"
 _RIGHT, _TRIM = hr_name(0, WRONG_LABELS), f"trim {WRONG_LABELS:g}"
+_WRONG = f"{WRONG_LABELS:.0%} wrong labels"
+
+
+def _learns(arm: str, name: str) -> ClaimRow[HolisticResults]:
+    return claim(
+        f"learned_{name}", f"{name} on poisoned data learns the right labels of half of the test images",
+        f"clean accuracy on at least 100 test images, {name}, {_WRONG}",
+        above=0.5, source=_PREMISE, value=lambda n: n.of(arm, "clean_accuracy"),
+    )  # fmt: skip
+
+
+def _robust_to_poison(arm: str, name: str) -> ClaimRow[HolisticResults]:
+    return claim(
+        f"robust_{name}", f"{name} on poisoned data is robust", f"{_PGD}, {name}, {_WRONG}",
+        above=ROBUST, source=_PREMISE, value=lambda n: n.of(arm, "accuracy"),
+    )  # fmt: skip
+
+
+_POISONED = (_learns(PLAIN, "AT"), _robust_to_poison(PLAIN, "AT"))
 
 POISON: tuple[ClaimRow[HolisticResults], ...] = (
     claim(
         "alpha_resists_poison", "HR with the right alpha is more robust than AT on poisoned data",
-        f"PGD-20 test accuracy, {_ALPHA} less AT, {WRONG_LABELS:.0%} wrong labels",
-        above=0.0, source="[P]", value=lambda n: n.less(_RIGHT, PLAIN, "accuracy"),
+        f"{_PGD}, {_ALPHA} minus AT, {_WRONG}",
+        above=0.0, source="[P]", premises=_POISONED, value=lambda n: n.less(_RIGHT, PLAIN, "accuracy"),
     ),
     claim(
-        "alpha_weighs_poison_up", "alpha does not down-weight poison but the opposite",
-        f"HR's weight on wrong labels ({_ALPHA}) less their share, on AT's finished network",
-        above=0.0, source="[D]",
+        "alpha_weighs_poison_up", "alpha gives wrong labels more weight, not less",
+        f"HR's weight on wrong labels ({_ALPHA}) minus their share, on AT's finished network",
+        above=0.0, source="[D]", premises=[_POISONED[0]],
         value=lambda n: (n.of(PLAIN, "poison_weight") - n.of(PLAIN, "poison_share")).round(12),
     ),
     claim(
         "trimming_resists_better", "leaving the highest losses out, the opposite of alpha, resists poison better",
-        f"PGD-20 test accuracy, trimming less {_ALPHA}",
-        above=0.0, source="[D]", value=lambda n: n.less(_TRIM, _RIGHT, "accuracy"),
+        f"{_PGD}, trimming minus {_ALPHA}, {_WRONG}",
+        above=0.0, source="[D]", premises=_POISONED, value=lambda n: n.less(_TRIM, _RIGHT, "accuracy"),
     ),
 )  # fmt: skip
 """Wrong labels."""
 
+OFTEN, TRAINED = 0.25, 0.4
+"""Shares of seeds above which an arm overfits catastrophically at all, and counts as trained (ours); all of five seeds
+are enough for either."""
 
-def _delays(control: str) -> ClaimRow[OnsetResults]:
+
+def _breaks(arm: str, name: str) -> ClaimRow[OnsetResults]:
     return claim(
-        f"delays_{control}", f"{{hr}} breaks later than the control {control}", "iterations, paired by seed",
-        above=0.0, source="[H]", needs=(control,), value=lambda n: n.later(control),
+        f"breaks_{arm}", f"catastrophic overfitting happens to {name}", f"share of seeds with a breakpoint, {name}",
+        above=OFTEN, source=_PREMISE, value=lambda n: SeedShare(n.of(arm, "broke")),
+    )  # fmt: skip
+
+
+def _trains(arm: Callable[[OnsetResults], str], name: str) -> ClaimRow[OnsetResults]:
+    return claim(
+        "trains", f"training with {name} is robust, until a breakpoint if it has one",
+        f"share of seeds with a breakpoint or a final PGD-50 accuracy on all test images above {ROBUST:g}, {name}",
+        above=TRAINED, source=_PREMISE, value=lambda n: SeedShare(n.trained(arm(n), ROBUST)),
+    )  # fmt: skip
+
+
+_HR_TRAINS = _trains(lambda n: n.hr, "{hr}")
+
+
+def _delays(key: str, control: str, name: str, needs: Sequence[str] = ()) -> ClaimRow[OnsetResults]:
+    return claim(
+        f"delays_{key}", f"catastrophic overfitting comes later with {{hr}} than with {name}",
+        f"breakpoint, {{hr}} minus {name}, iterations in restricted mean",
+        above=0.0, source="[H]", needs=needs, value=lambda n: n.later(control),
+        premises=[_breaks(control, name), _HR_TRAINS],
     )  # fmt: skip
 
 
 ONSET: tuple[ClaimRow[OnsetResults], ...] = (
-    claim(
-        "delays_plain", "{hr} breaks later than FGSM", "iterations, paired by seed",
-        above=0.0, source="[H]", value=lambda n: n.later(),
-    ),
-    *(_delays(control) for control in CONTROLS),
+    _delays("plain", PLAIN, "FGSM"),
+    *(_delays(control, control, f"the control {control}", (control,)) for control in CONTROLS),
     claim(
         "abnormal_lose_weight", "HR takes weight from samples whose loss the attack lowered",
-        "their weight less their share, the 60 iterations before the break, mean over HR arms that break",
-        below=0.0, source="[H]", value=lambda n: n.abnormal_excess(),
+        "their weight minus their share, the 60 iterations before the breakpoint, mean over HR arms that have one",
+        below=0.0, source="[H]", premises=[_breaks(PLAIN, "FGSM")], value=lambda n: n.abnormal_excess(),
     ),
     claim(
-        "value_stops_bounding", "after the break the worst case over FGSM losses is below the mean robust loss",
-        "V of FGSM losses ({hr}) less the mean of PGD-20 losses, training images, mean over broken HR runs",
-        below=0.0, source="[D]", value=lambda n: n.value_excess(),
+        "value_stops_bounding",
+        "after catastrophic overfitting the worst case over FGSM losses is below the mean robust loss",
+        "V of FGSM losses ({hr}) minus the mean of PGD-20 losses, at least 100 training images, mean over HR runs with "
+        "a breakpoint",
+        below=0.0, source="[D]", premises=[_breaks(PLAIN, "FGSM")], value=lambda n: n.value_excess(),
     ),
 )  # fmt: skip
-"""The breakpoint of single-step training; differences of onsets are paired by seed, censored at the end of training."""
+"""Catastrophic overfitting of single-step training; runs without a breakpoint are censored at the end of training."""
 
 DECISIVE = ("delays_plain", "delays_permuted", "delays_norm_matched")
-"""HR "delays" the break only if all of these hold."""
+"""HR "delays" catastrophic overfitting only if all of these hold."""
 
 
 def outcome(results: Sequence[ClaimResult]) -> str:
-    """What HR may be said to do to the break, in the words that were fixed before it was run.
+    """What HR may be said to do to catastrophic overfitting, in the words that were fixed before it was run.
 
     Args:
         results: of the claims `ONSET`.
 
     Returns:
-        "delays", "hastens", "no effect shown" or "explained by effective batch or step size".
+        "delays", "hastens", "no effect shown" or "explained by effective batch or step size"; "not judged (too few
+        seeds)" or "not testable here" where that is the verdict on the first of `DECISIVE`.
     """
     verdicts = {result.claim.key: result.verdict for result in results}
     plain, *controls = (verdicts.get(key, "undecided") for key in DECISIVE)
-    if plain == "fails":
-        return "hastens"
-    if plain == "undecided":
-        return "no effect shown"
+    if plain != "holds":
+        unjudged = {"fails": "hastens", "shown": "not judged (too few seeds)", "untestable": "not testable here"}
+        return unjudged.get(plain, "no effect shown")
     return "delays" if all(one == "holds" for one in controls) else "explained by effective batch or step size"
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from typing_extensions import override
 
+from analyses.core.judging.seed_measures import OnsetDifference
 from analyses.holistic_robust.plan import PLAIN, hr_name, name_on_share
 
 WINDOW = (-60, -1)
@@ -108,9 +109,14 @@ class OnsetResults(HolisticResults):
     def _weighed(self) -> set[str]:
         return {arm for arm in self.arms if arm.startswith("HR ")}
 
-    def later(self, arm: str = PLAIN) -> pd.Series[float]:
-        """Iterations by which the matched HR arm breaks later than another; the end of training counts as a break."""
-        return self.less(self.hr, arm, "time")
+    def trained(self, arm: str, robust: float) -> pd.Series[bool]:
+        """Which seeds of an arm have a breakpoint, or end above a robust accuracy."""
+        return self.of(arm, "broke").astype(bool) | (self.of(arm, "pgd-50") > robust)
+
+    def later(self, arm: str = PLAIN) -> OnsetDifference:
+        """By how many iterations the matched HR arm has its breakpoint later than another."""
+        hr, other = ((self.of(name, "time"), self.of(name, "broke")) for name in (self.hr, arm))
+        return OnsetDifference(*hr, *other)
 
     def abnormal_excess(self) -> pd.Series[float]:
         """Weight of abnormal samples less their share, before the breakpoint; mean over the HR arms that broke."""

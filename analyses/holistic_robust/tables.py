@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from analyses.core.plan import ArmGroup
-from analyses.core.statistics import estimate, slope
+from analyses.core.statistics import bootstrap, slope
 from analyses.core.survival import log_rank
 from analyses.holistic_robust.certificate import certify
 from analyses.holistic_robust.gaps import (
@@ -216,14 +216,14 @@ def arm_table(onsets: pd.DataFrame, matched: str) -> pd.DataFrame:
 
     Returns:
         One row per arm: arm, runs, broke, not_robust (ended so without a breakpoint: training that learns too little to
-        lose anything), share that broke with low and high (Wilson), onset with onset_low and onset_high (mean over
-        seeds of the breakpoint's iteration; training that does not break counts to its end), log_rank_p (against the
-        matched arm; nan for itself), clean and pgd-50 (mean test accuracies).
+        lose anything), share that broke with low and high (Wilson), onset with onset_low and onset_high (restricted
+        mean over seeds of the breakpoint's iteration, with a bootstrap interval: training that does not break counts to
+        its end), log_rank_p (against the matched arm; nan for itself), clean and pgd-50 (mean test accuracies).
     """
     reference = onsets[onsets["arm"] == matched]
     rows = []
     for arm, own in onsets.groupby("arm", sort=False):
-        share, onset = Accuracy.of(torch.tensor(own["broke"].to_numpy())), estimate(own["time"])
+        share, onset = Accuracy.of(torch.tensor(own["broke"].to_numpy())), bootstrap(own["time"])
         p = log_rank(own["time"], own["broke"], reference["time"], reference["broke"])
         rows.append(
             {

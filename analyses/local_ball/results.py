@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from analyses.core.judging.seed_measures import OnsetDifference
 from analyses.local_ball.outcomes import area_between, escape_radius, predicted_right
 from analyses.local_ball.plan import BASELINE_ARMS, LBT_ARMS, LocalBallPlan
 
@@ -26,7 +27,7 @@ class LocalBallResults:
 
     def __init__(self, plan: LocalBallPlan, outcomes: pd.DataFrame, measures: pd.DataFrame) -> None:
         self.plan, self.outcomes, self.measures = plan, outcomes, measures
-        self.seeds = list(plan.group.seeds)
+        self.seeds = sorted(outcomes["seed"].unique())
 
     def of(self, arm: str, column: str = ROBUST) -> pd.Series[float]:
         """A column of the outcomes."""
@@ -65,28 +66,39 @@ class LocalBallResults:
         rows = self.outcomes[(self.outcomes["seed"] == seed)].set_index("arm")
         return list(arms.values()), [bool(rows.loc[arm, "escaped"]) for arm in arms]
 
-    def real(self) -> pd.Series[float]:
-        """Share of the sweep's escaped runs that are robust under all attacks; nan where none escaped."""
+    def broke(self, arm: str) -> pd.Series[bool]:
+        """Which seeds of an arm have a breakpoint."""
+        return self.of(arm, "breakpoint").notna()
+
+    def later(self, arm: str, other: str) -> OnsetDifference:
+        """By what share of training one arm has its breakpoint later than another."""
+        groups = [(times, self.broke(name)[times.index]) for name in (arm, other) for times in [self._onsets(name)]]
+        return OnsetDifference(*groups[0], *groups[1])
+
+    def _onsets(self, arm: str) -> pd.Series[float]:
+        return self.of(arm, "onset").dropna()
+
+    def real(self) -> pd.Series[bool]:
+        """Whether all of the sweep's escaped runs are robust under all attacks, of seeds where some escaped."""
         sweep = self.outcomes[self.outcomes["arm"].isin(self.plan.sweep()) & self.outcomes["escaped"]]
         needed = MIN_ROBUST_SHARE * self.of("pgd-3").reindex(sweep["seed"]).to_numpy()
-        return (sweep[ROBUST] > needed).astype(float).groupby(sweep["seed"]).mean().reindex(self.seeds)
+        return (sweep[ROBUST] > needed).groupby(sweep["seed"]).all()
 
     def radius(self) -> pd.Series[float]:
         """The radius from which on LBT escapes CO; nan where FGSM does not break, infinite where LBT never escapes."""
         broke = self.of("fgsm", "breakpoint").notna()
         return pd.Series({seed: escape_radius(*self.sweep(seed)) for seed in self.seeds}).where(broke)
 
-    def miss(self, offset: int) -> pd.Series[float]:
-        """How far that radius is from the median of 1 - t* of plain FGSM training at an offset.
+    def near(self, offset: int, distance: float) -> pd.Series[bool]:
+        """Whether that radius is nearer to the median of 1 - t* of plain FGSM training at an offset than a distance.
 
-        Where no radius of the sweep escapes, at least as far as its largest.
+        Of seeds in which FGSM breaks; false where LBT never escapes.
         """
-        radius = self.radius().clip(upper=max(self.plan.sweep().values()))
-        return (radius - self.measured("fgsm", "needed_median", offset=offset)).abs()
+        apart = (self.radius() - self.measured("fgsm", "needed_median", offset=offset)).abs()
+        return apart.dropna() < distance
 
-    def right(self, offset: int) -> pd.Series[float]:
-        """Share of the sweep's runs that the rule predicts right."""
-        needed = self.measured("fgsm", "needed_median", offset=offset)
-        known = needed.dropna()
-        found = {seed: predicted_right(*self.sweep(seed), known[seed]) for seed in known.index}
-        return pd.Series(found, dtype=float).reindex(self.seeds)
+    def right(self, offset: int) -> pd.Series[bool]:
+        """Whether the rule predicts every run of the sweep right, of seeds in which FGSM breaks."""
+        known = self.measured("fgsm", "needed_median", offset=offset).dropna()
+        found = {seed: predicted_right(*self.sweep(seed), known[seed]) == 1 for seed in known.index}
+        return pd.Series(found, dtype=bool)

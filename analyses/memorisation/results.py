@@ -8,11 +8,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analyses.core.judging.seed_measures import OnsetDifference
 from analyses.core.study import Tables
 from analyses.memorisation.image_groups import T_MEM
 
 MARGIN = 0.01
 """Equivalence margin of finding (a): one point of accuracy [R]."""
+
+LEAST_ROBUST = 0.15
+"""Robust accuracy above which a network counts as robust (ours): one and a half times that of guessing one of ten
+classes."""
 
 Floats = NDArray[np.floating]
 
@@ -128,13 +133,31 @@ class BreakingResults:
             )
         return pd.DataFrame(rows, columns=["seed", "before", "after", "before_pgd", "after_pgd", "clean_error"])
 
-    def later(self, arm: str, other: str) -> Floats:
-        """Share of training until the break, one arm less another, by seed; without a break it is all of training."""
-        runs = self._onsets.assign(share=(self._onsets["onset"] / self._onsets["last"]).fillna(1.0))
-        share = runs.set_index(["arm", "seed"])["share"]
-        if not {arm, other} <= set(runs["arm"]):
-            return np.array([])
-        return np.asarray((share[arm] - share[other]).dropna(), dtype=float)
+    @property
+    def arms(self) -> set[str]:
+        """Those that were trained."""
+        return set(self._onsets["arm"])
+
+    def broke(self, arm: str) -> pd.Series[bool]:
+        """Which runs of an arm have a breakpoint."""
+        return self._of(arm)["onset"].notna()
+
+    def trained(self, arm: str) -> pd.Series[bool]:
+        """Which runs of an arm have a breakpoint, or end robust."""
+        return self.broke(arm) | (self._of(arm)["pgd-10"] > LEAST_ROBUST)
+
+    def later(self, arm: str, other: str) -> OnsetDifference:
+        """By what share of training one arm has its breakpoint later than another."""
+        first, second = ((self._share(name), self.broke(name)) for name in (arm, other))
+        return OnsetDifference(*first, *second)
+
+    def _of(self, arm: str) -> pd.DataFrame:
+        return self._onsets[self._onsets["arm"] == arm]
+
+    def _share(self, arm: str) -> pd.Series[float]:
+        """Of training until the breakpoint, or to its end."""
+        runs = self._of(arm)
+        return (runs["onset"] / runs["last"]).fillna(1.0).astype(float)
 
     def alignment_gain(self, arm: str) -> Floats:
         """Gradient alignment of an arm less that of the plain one, at the last look before the plain one breaks."""

@@ -127,8 +127,6 @@ STUDY = PlannedStudy(
     headlines=(
         "a_clean",
         "a_robust_not_lost",
-        "a_robust_not_gained",
-        "a_robust_has_room",
         "b_robust",
         "c_robust",
         "c_permuted",

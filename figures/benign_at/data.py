@@ -74,7 +74,6 @@ KNOBS: dict[str, tuple[str, float, ConfigData]] = {
 _TRADE_OFF = "ours: reconstructed [U], after the paper's better trade-off [P]"
 _WORDS = {
     "[P] finding (a); margin [R]": "paper [P]: finding (a); margin ours [R]",
-    "[R] floor guard": "ours: floor guard [R]",
     "[P] finding (b)": "paper [P]: finding (b); flags are reconstructed",
     "[R] construction": "ours: planted construction [R]",
     "[R] control": "ours: control [R]",

@@ -24,13 +24,10 @@ GROUPS = {"linked": "atypical, of the kinds left out", "unlinked": "atypical, of
 HARD = "hard, whatever is left out"
 """Where it is not known which training images a test image depends on, and so nothing is unlinked."""
 
-_AT_HALF = dict.fromkeys(
-    ("a_robust_small_not_lost", "a_robust_small_not_gained", "a_robust_small_has_room"),
-    "ours: finding (a) at half the radius [R]",
-)
+_AT_HALF = {"a_robust_small_not_lost": "ours: finding (a) at half the radius [R]"}
 
 CLAIMS = planted_claims(in_words(QUESTIONS["benefit"], _AT_HALF))
-"""Clean accuracy falls; robust accuracy is equivalent (two one-sided tests), where it has room to fall."""
+"""Clean accuracy falls; robust accuracy does not fall by a point, where it has room to."""
 
 
 def benefit_accuracies(findings: Findings[MemorisationPlan]) -> pd.DataFrame:

@@ -41,7 +41,7 @@ def read_break(data: pd.DataFrame) -> BreakingResults:
     return BreakingResults(data[data["part"] == "course"], data[data["part"] == "run"])
 
 
-CLAIMS = ClaimTable(in_words(BREAKING_ROWS), read_break, only_known=True)
+CLAIMS = ClaimTable(in_words(BREAKING_ROWS), read_break, arms=lambda n: n.arms, only_known=True)
 """H- and H+, with controls."""
 
 

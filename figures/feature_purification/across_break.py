@@ -12,6 +12,7 @@ from cotoolkit.plotting.style import METHOD_STYLES, PAGE
 from figures.elements import mark_breakpoint, new_figure, seed_band
 from figures.feature_purification.across_break_data import (
     RECIPES_OF,
+    REST,
     claims_of_groups,
     has_statistic,
     results_by_group,
@@ -33,18 +34,11 @@ TICKS = (-128, -16, -4, 0, 4, 16, 64)
 
 GAINS = (("gain", "gain_carrier"), ("gain", "gain_scrambled"))
 
-EDITS = tuple(
-    ("edit", f"{protocol}_{edit}")
-    for protocol in ("pgd-10", "fgsm")
-    for edit in ("none", "graft_4", "graft_4_random", "graft_full", "remove_clean_u1")
-)
-
 
 def _used(measures: pd.DataFrame) -> pd.Series[bool]:
-    """What is drawn or claimed; of edits those of all layers together, of gains those at the two offsets compared."""
-    edits = has_statistic(measures, EDITS) & (measures["layer"] == "")
+    """What is drawn or claimed; of gains those at the two offsets compared."""
     gains = has_statistic(measures, GAINS) & measures["offset"].isin([BEFORE, AFTER])
-    return has_statistic(measures, [*PANELS, *MIXTURES]) | edits | gains
+    return has_statistic(measures, [*PANELS, *MIXTURES]) | gains
 
 
 def draw(data: pd.DataFrame) -> Figure:
@@ -87,5 +81,5 @@ RECIPE = RECIPES_OF.recipe(
     item="ours: purification across the break",
     table=table_of_measures(_used),
     draw=draw,
-    claims=claims_of_groups(),
+    claims=claims_of_groups(*REST),
 )

@@ -14,7 +14,7 @@ import pandas as pd
 
 from analyses.breakpoint_mixtures.claims import ROWS
 from analyses.breakpoint_mixtures.plan import PLANS, BreakpointPlan
-from analyses.breakpoint_mixtures.results import BreakpointResults, by_group
+from analyses.breakpoint_mixtures.results import MIXTURES, BreakpointResults, by_group
 from analyses.breakpoint_mixtures.study import STUDY
 from analyses.core.claims import judge_claims, with_sources
 from analyses.core.judging.verdicts import ClaimResult
@@ -30,6 +30,15 @@ WHOLE = "whole network"
 """Stands for the empty text of "no layer", with which a CSV file would lose that names such as 0 are text."""
 
 CLAIM_SOURCE = "ours: conjecture [M]"
+
+OF_LAYERS = tuple(f"returns_{statistic}" for _, statistic in MIXTURES)
+"""Keys of the claims that the figure of layers judges."""
+
+OF_GRAFTS = ("low_rank", "random_graft_harmless", "signature", "weights_carry_it", "removal_restores")
+"""Those that the figure of grafts judges."""
+
+REST = tuple(row.claim.key for row in ROWS if row.claim.key not in (*OF_LAYERS, *OF_GRAFTS))
+"""Those that the main figure judges: a claim stands in one figure."""
 
 
 def table_of_measures(
@@ -75,12 +84,12 @@ def claims_of_groups(*keys: str) -> Callable[[pd.DataFrame], list[ClaimResult]]:
     """The study's claims of every group that a table has; with several, their keys say which.
 
     Args:
-        *keys: of the claims; none means all.
+        *keys: of the claims.
 
     Returns:
         The function from the table to the results.
     """
-    rows = with_sources(ROWS, dict.fromkeys(keys or [row.claim.key for row in ROWS], CLAIM_SOURCE))
+    rows = with_sources(ROWS, dict.fromkeys(keys, CLAIM_SOURCE))
 
     def claims(data: pd.DataFrame) -> list[ClaimResult]:
         found = {group: judge_claims(rows, results) for group, results in results_by_group(data).items()}

@@ -15,6 +15,7 @@ from analyses.core.statistics import estimate
 from cotoolkit.plotting.style import BLUE, PAGE, VERMILION
 from figures.elements import new_figure, percent
 from figures.feature_purification.across_break_data import (
+    OF_GRAFTS,
     RECIPES_OF,
     claims_of_groups,
     has_statistic,
@@ -75,5 +76,5 @@ RECIPE = RECIPES_OF.recipe(
     item="ours: purification across the break, cause",
     table=table_of_measures(_used),
     draw=draw,
-    claims=claims_of_groups("low_rank", "random_graft_harmless", "signature", "weights_carry_it", "removal_restores"),
+    claims=claims_of_groups(*OF_GRAFTS),
 )

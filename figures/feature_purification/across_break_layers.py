@@ -12,6 +12,7 @@ from analyses.core.statistics import estimate
 from cotoolkit.plotting.style import BLUE, PAGE, VERMILION
 from figures.elements import new_figure
 from figures.feature_purification.across_break_data import (
+    OF_LAYERS,
     RECIPES_OF,
     claims_of_groups,
     has_statistic,
@@ -34,8 +35,8 @@ ALONE = {
 
 
 def _used(measures: pd.DataFrame) -> pd.Series[bool]:
-    """The two offsets compared, of FGSM and its control N-FGSM; of edits the changes of one layer."""
-    compared = measures["arm"].isin(["fgsm", "n_fgsm"]) & measures["offset"].isin([BEFORE, AFTER])
+    """The two offsets compared, of FGSM, its control N-FGSM and PGD; of edits the changes of one layer."""
+    compared = measures["arm"].isin(["fgsm", "n_fgsm", "pgd"]) & measures["offset"].isin([BEFORE, AFTER])
     edits = has_statistic(measures, [("edit", f"pgd-10_{edit}") for edit in ALONE]) & (measures["layer"] != "")
     none = has_statistic(measures, [("edit", "pgd-10_none")])
     return compared & (has_statistic(measures, [*MIXTURES, ("accuracy", "pgd-10")]) | edits | none)
@@ -87,5 +88,5 @@ RECIPE = RECIPES_OF.recipe(
     item="ours: purification across the break, by layer",
     table=table_of_measures(_used),
     draw=draw,
-    claims=claims_of_groups(*(f"returns_{statistic}" for _, statistic in MIXTURES)),
+    claims=claims_of_groups(*OF_LAYERS),
 )

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import ClaimTable, claim
+from analyses.core.claims import ClaimRow, ClaimTable, claim
 from cotoolkit.plotting.style import BLUE, GREEN, GREY, PAGE, VERMILION
 from figures.elements import category_axis, new_figure, seed_points, zero_line
 from figures.feature_purification.experiments.deep_networks import STUDIES, measured_parts
-from figures.feature_purification.experiments.deep_results import DeepResults
+from figures.feature_purification.experiments.deep_results import LEARNED, PGD_ACCURACY, ROBUST, DeepResults
 from figures.recipe import Recipe
 
 PAIRS = {
@@ -47,35 +47,45 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
+ROBUST_FROM_SCRATCH: ClaimRow[DeepResults] = claim(
+    "robust_from_scratch", "adversarial training from the start makes the network robust",
+    f"{PGD_ACCURACY}, adversarial from w0 minus w",
+    value=lambda deep: (
+        deep.of("accuracies", "pgd-10", network="scratch") - deep.of("accuracies", "pgd-10", network="clean")
+    ),
+    above=0.1, source="ours: premise",
+)  # fmt: skip
+"""Premise of what is claimed of adversarial training from the start."""
+
 CLAIMS: ClaimTable[DeepResults] = ClaimTable(
     rows=(
         claim(
-            "order", "purifying turns units less than learning did", "median angle (w, w′) less (w0, w), degrees",
-            value=lambda deep: deep.angle("clean-robust") - deep.angle("start-clean"), below=-10.0,
+            "order", "purifying turns units less than learning did", "median angle (w, w′) minus (w0, w), degrees",
+            value=lambda deep: deep.angle("clean-robust") - deep.angle("start-clean"), below=-10.0, premises=[ROBUST],
             source="paper [S]: talk abstracts, ordering; threshold ours",
         ),
         claim(
             "far", "clean training ends far from the start", "median angle (w0, w), degrees",
-            value=lambda deep: deep.angle("start-clean"), above=60.0,
+            value=lambda deep: deep.angle("start-clean"), above=60.0, premises=[LEARNED],
             source="paper [S]: nearly zero correlation; threshold ours",
         ),
         claim(
-            "kept", "most of most units is kept: w = βw′ + v with ‖βw′‖ > ‖v‖",
+            "kept", "purifying keeps most of most units: w = βw′ + v with ‖βw′‖ > ‖v‖",
             "share of units with (w, w′) below 45°",
             value=lambda deep: deep.angles_by_layer("clean-robust", "within_45").mean(axis=1), above=0.5,
-            source="paper [S]: talk form; threshold ours",
+            source="paper [S]: talk form; threshold ours", premises=[ROBUST],
         ),
         claim(
-            "not_drift", "adversarial training turns units more than clean training for as long",
-            "median angle (w, w′) less (w, w after more clean training), degrees",
-            value=lambda deep: deep.angle("clean-robust") - deep.angle("clean-longer"), above=5.0,
+            "more_than_longer", "adversarial training turns units more than clean training for as long",
+            "median angle (w, w′) minus (w, w after more clean training), degrees",
+            value=lambda deep: deep.angle("clean-robust") - deep.angle("clean-longer"), above=5.0, premises=[ROBUST],
             source="ours: control [M]",
         ),
         claim(
             "global", "adversarial training from the start leads as far from it as clean training",
-            "|median angle (w0, adversarial from w0) less (w0, w)|, degrees",
+            "|median angle (w0, adversarial from w0) minus (w0, w)|, degrees",
             value=lambda deep: (deep.angle("start-scratch") - deep.angle("start-clean")).abs(), below=10.0,
-            source="ours: recollected [R-low], global purification",
+            source="ours: recollected [R-low], global purification", premises=[ROBUST_FROM_SCRATCH],
         ),
     ),
     read=DeepResults,
@@ -87,7 +97,7 @@ RECIPE = Recipe(
     shows="Adversarial training from clean weights turns units less than clean training had",
     item="recollected table of angles θ(w0, w), θ(w0, w′), θ(w, w′) by layer; P9 in deep networks",
     studies=STUDIES,
-    collect=measured_parts("angles"),
+    collect=measured_parts("angles", "accuracies"),
     draw=draw,
     claims=CLAIMS,
 )

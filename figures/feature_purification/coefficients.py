@@ -54,9 +54,7 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-CLAIMS = theory_claims(
-    "P2-pure", "P2-coverage", "P3-sign", "P3-density", "P3-accumulated", "P8-mixture", "P8-feature", "P8-participation",
-)  # fmt: skip
+CLAIMS = theory_claims("coefficients")
 """One atom, a dense mixture, which purification removes."""
 
 RECIPE = RECIPES_OF.recipe(

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimTable, claim
 from figures.feature_purification.experiments.deep_networks import STUDIES, measured_parts
-from figures.feature_purification.experiments.deep_results import DeepResults
+from figures.feature_purification.experiments.deep_results import ROBUST, DeepResults
 from figures.feature_purification.experiments.image_grid import image_grid
 from figures.recipe import Recipe
 
@@ -32,19 +32,20 @@ CLAIMS: ClaimTable[DeepResults] = ClaimTable(
         claim(
             "kin", "a robust filter is recognisably the clean one", "mean |cos| of a unit's filters, w and w′",
             value=lambda deep: deep.of("filter_statistics", "lineage_cosine", network="robust"),
-            above=0.7, null=0.39, source=RECOLLECTED,
+            above=0.7, null=0.39, source=RECOLLECTED, premises=[ROBUST],
         ),
         claim(
             "smoother", "robust filters vary less from pixel to pixel than the clean ones",
-            "mean total variation of filters of length 1, w′ less w",
+            "mean total variation of filters of length 1, w′ minus w",
             value=lambda deep: deep.robust_less("clean", "filter_statistics", "variation"),
-            below=0.0, source=RECOLLECTED,
+            below=0.0, source=RECOLLECTED, premises=[ROBUST],
         ),
         claim(
-            "not_drift", "clean training for as long does not do that",
-            "mean total variation, w′ less w after more clean training",
+            "smoother_than_longer",
+            "robust filters vary less from pixel to pixel than after clean training for as long",
+            "mean total variation of filters of length 1, w′ minus w after more clean training",
             value=lambda deep: deep.robust_less("longer", "filter_statistics", "variation"),
-            below=0.0, source="ours: control [M]",
+            below=0.0, source="ours: control [M]", premises=[ROBUST],
         ),
     ),
     read=DeepResults,
@@ -56,7 +57,7 @@ RECIPE = Recipe(
     shows="First-layer filters before and after adversarial training from clean weights",
     item="recollected figure of first-layer filters",
     studies=STUDIES,
-    collect=measured_parts("filter_statistics", "filters"),
+    collect=measured_parts("filter_statistics", "filters", "accuracies"),
     draw=draw,
     claims=CLAIMS,
 )

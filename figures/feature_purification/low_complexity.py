@@ -39,7 +39,7 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-CLAIMS = theory_claims(*(f"P14-{name.replace('_', '-')}" for name in NAMES), "P14-best")
+CLAIMS = theory_claims("low_complexity")
 """FGM training does nothing for them, and none reaches the network."""
 
 RECIPE = RECIPES_OF.recipe(

@@ -12,12 +12,12 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import ClaimTable, claim
+from analyses.core.claims import ClaimRow, ClaimTable, claim
 from cotoolkit.plotting.style import BLUE, COLUMN, GREEN, GREY, ORANGE
 from figures.elements import new_figure, percent, seed_bands
 from figures.feature_purification.experiments.deep_measures import RANKS
 from figures.feature_purification.experiments.deep_networks import STUDIES, measured_parts
-from figures.feature_purification.experiments.deep_results import DeepResults
+from figures.feature_purification.experiments.deep_results import PGD_ACCURACY, ROBUST, DeepResults
 from figures.recipe import Recipe
 
 KINDS = {
@@ -53,23 +53,29 @@ def _gain(deep: DeepResults, network: str, rank: int) -> pd.Series:
     return (own - clean) / deep.robust_less("clean", "accuracies", "pgd-10")
 
 
+SHARE = f"share of the gain in {PGD_ACCURACY}"
+
+LOW_RANK: ClaimRow[DeepResults] = claim(
+    "low_rank", f"rank {LOW} of the update gives half of the robustness", SHARE,
+    value=lambda deep: _gain(deep, "update", LOW), above=0.5, premises=[ROBUST],
+    source="ours: post-hoc version [M]; that low-rank updates do is in the paper's version 4 [S], their rank is not",
+)  # fmt: skip
+"""Also the premise of its control."""
+
 CLAIMS: ClaimTable[DeepResults] = ClaimTable(
     rows=(
+        LOW_RANK,
         claim(
-            "low_rank", f"rank {LOW} of the update gives half of the robustness", "share of the gain in PGD accuracy",
-            value=lambda deep: _gain(deep, "update", LOW), above=0.5,
-            source="ours: post-hoc version [M]; that low-rank updates do is in the paper's version 4 [S], "
-            "their rank is not",
-        ),
-        claim(
-            "biases", "the update of the weights without that of the biases gives less than half",
-            "share of the gain in PGD accuracy, full rank",
-            value=lambda deep: _gain(deep, "clean biases", -1), below=0.5,
+            "biases",
+            "the update of the weights without that of the biases gives less than half of the robustness",
+            f"{SHARE}, full rank",
+            value=lambda deep: _gain(deep, "clean biases", -1), below=0.5, premises=[ROBUST],
             source="ours: found in the first version of this figure, so no test of a prediction",
         ),
         claim(
-            "random", f"rank {LOW} in random directions gives nothing", "share of the gain in PGD accuracy",
+            "random", f"rank {LOW} in random directions gives no robustness", SHARE,
             value=lambda deep: _gain(deep, "random", LOW), below=0.1, source="ours: control [M]",
+            premises=[LOW_RANK],
         ),
     ),
     read=DeepResults,

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from analyses.core.claims import ClaimTable, claim
 from figures.feature_purification.experiments.deep_measures import UNITS
 from figures.feature_purification.experiments.deep_networks import STUDIES, measured_parts
-from figures.feature_purification.experiments.deep_results import DeepResults
+from figures.feature_purification.experiments.deep_results import ROBUST, DeepResults
 from figures.feature_purification.experiments.image_grid import image_grid
 from figures.recipe import Recipe
 
@@ -31,20 +31,22 @@ HIGH = "share of energy above half the Nyquist frequency"
 CLAIMS: ClaimTable[DeepResults] = ClaimTable(
     rows=(
         claim(
-            "smoother", "robust units look for less fine structure", f"{HIGH}, w′ less w",
+            "smoother", "robust units look for less fine structure than clean ones", f"{HIGH}, w′ minus w",
             value=lambda deep: deep.robust_less("clean", "maximising", "high_frequency"),
-            below=0.0, source=RECOLLECTED,
+            below=0.0, source=RECOLLECTED, premises=[ROBUST],
         ),
         claim(
-            "stable", "and for the same from every start", "mean |cos| of changes from four images, w′ less w",
+            "stable", "robust units look for the same from every start, more than clean ones do",
+            "mean |cos| of changes from four images, w′ minus w",
             value=lambda deep: deep.robust_less("clean", "maximising", "stability"),
-            above=0.0, source=RECOLLECTED,
+            above=0.0, source=RECOLLECTED, premises=[ROBUST],
         ),
         claim(
-            "not_drift", "clean training for as long does not do that",
-            f"{HIGH}, w′ less w after more clean training",
+            "smoother_than_longer",
+            "robust units look for less fine structure than units after clean training for as long",
+            f"{HIGH}, w′ minus w after more clean training",
             value=lambda deep: deep.robust_less("longer", "maximising", "high_frequency"),
-            below=0.0, source="ours: control [M]",
+            below=0.0, source="ours: control [M]", premises=[ROBUST],
         ),
     ),
     read=DeepResults,
@@ -56,7 +58,7 @@ RECIPE = Recipe(
     shows="What raises units of a deep layer most, before and after adversarial training",
     item="recollected figure of deep features",
     studies=STUDIES,
-    collect=measured_parts("maximising"),
+    collect=measured_parts("maximising", "accuracies"),
     draw=draw,
     claims=CLAIMS,
 )

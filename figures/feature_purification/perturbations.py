@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from analyses.core.claims import ClaimTable, claim
 from figures.feature_purification.experiments.deep_measures import SHOWN
 from figures.feature_purification.experiments.deep_networks import STUDIES, measured_parts
-from figures.feature_purification.experiments.deep_results import DeepResults
+from figures.feature_purification.experiments.deep_results import ROBUST, DeepResults
 from figures.feature_purification.experiments.image_grid import image_grid
 from figures.recipe import Recipe
 
@@ -29,32 +29,29 @@ RECOLLECTED = "ours: hypothesis, recollected [R-med]"
 CLAIMS: ClaimTable[DeepResults] = ClaimTable(
     rows=(
         claim(
-            "robust", "adversarial training from clean weights makes robust", "PGD-10 accuracy, w′ less w",
-            value=lambda deep: deep.robust_less("clean", "accuracies", "pgd-10"),
-            above=0.1, source="ours: condition of all deep figures",
-        ),
-        claim(
             "smoother", "perturbations of the robust network are less noise-like",
-            "share of energy above half the Nyquist frequency, w′ less w",
+            "share of energy above half the Nyquist frequency, w′ minus w",
             value=lambda deep: deep.robust_less("clean", "perturbations", "high_frequency"),
-            below=0.0, source=RECOLLECTED,
+            below=0.0, source=RECOLLECTED, premises=[ROBUST],
         ),
         claim(
-            "feature_like", "and lead more towards the other class",
-            "mean cosine with the difference of class means, w′ less w",
+            "feature_like", "perturbations of the robust network lead more towards the other class",
+            "mean cosine with the difference of class means, w′ minus w",
             value=lambda deep: deep.robust_less("clean", "perturbations", "towards_class"),
-            above=0.0, source=RECOLLECTED,
+            above=0.0, source=RECOLLECTED, premises=[ROBUST],
         ),
         claim(
-            "not_drift", "clean training for as long does not do that",
-            "mean cosine with the difference of class means, w′ less w after more clean training",
+            "feature_like_than_longer",
+            "perturbations of the robust network lead more towards the other class than after clean training for as "
+            "long",
+            "mean cosine with the difference of class means, w′ minus w after more clean training",
             value=lambda deep: deep.robust_less("longer", "perturbations", "towards_class"),
-            above=0.0, source="ours: control [M]",
+            above=0.0, source="ours: control [M]", premises=[ROBUST],
         ),
     ),
     read=DeepResults,
 )  # fmt: skip
-"""Less fine structure, more of a class; and that the network is robust at all."""
+"""Less fine structure, more of a class."""
 
 RECIPE = Recipe(
     name="feature_purification/perturbations",

@@ -17,21 +17,30 @@ from figures.elements import new_figure
 from figures.feature_purification.experiments.synthetic_world import RECIPES_OF, every_setting, theory_claims
 from figures.records.record import VERDICTS
 
-MARKS: dict[Verdict, tuple[str, str]] = {"holds": ("o", BLUE), "fails": ("X", VERMILION), "undecided": ("D", GREY)}
+MARKS: dict[Verdict, tuple[str, str]] = {
+    "holds": ("o", BLUE),
+    "fact": ("s", BLUE),
+    "fails": ("X", VERMILION),
+    "undecided": ("D", GREY),
+    "untestable": ("x", GREY),
+    "shown": (".", GREY),
+}
+"""Marker and colour of a verdict."""
 
-
-CLAIMS = theory_claims()
-"""All."""
+DRAWN = theory_claims()
+"""All, also those that other figures judge."""
 
 
 def draw(data: pd.DataFrame) -> Figure:
     """A row per prediction on an axis of its own: mean, interval, threshold (bar) and the side that is claimed."""
-    results = CLAIMS(data)
+    results = DRAWN(data)
     figure, axis = new_figure(PAGE, 0.19 * len(results) + 0.9)
     for row, result in enumerate(results):
         _draw_row(axis, row, result)
+    given = {result.verdict for result in results}
     for verdict, (marker, colour) in MARKS.items():
-        axis.plot([], [], marker, color=colour, label=VERDICTS[verdict])
+        if verdict in given:
+            axis.plot([], [], marker, color=colour, label=VERDICTS[verdict])
     axis.set(xlim=(-0.06, 1.06), ylim=(len(results) - 0.4, -0.6), xticks=[], yticks=[])
     axis.spines[:].set_visible(False)
     figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=3)
@@ -65,5 +74,5 @@ RECIPE = RECIPES_OF.recipe(
     item="Theorems as predictions P1-P16 of the spec",
     table=every_setting("scalars", "course"),
     draw=draw,
-    claims=CLAIMS,
+    claims=theory_claims("predictions"),
 )

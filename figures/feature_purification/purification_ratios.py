@@ -58,7 +58,7 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-CLAIMS = theory_claims("P9-angle", "P9-kept", "P10-direction", "P10-share")
+CLAIMS = theory_claims("purification_ratios")
 """Most of most units is kept; what is removed is one shared direction."""
 
 RECIPE = RECIPES_OF.recipe(

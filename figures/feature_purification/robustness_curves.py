@@ -30,7 +30,7 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-CLAIMS = theory_claims("P6-loss", "P6-universal", "P6-random", "P11-recovery", "P11-gap", "Q-radius")
+CLAIMS = theory_claims("robustness_curves")
 """The clean network breaks, along one direction, and the purified one does not."""
 
 RECIPE = RECIPES_OF.recipe(

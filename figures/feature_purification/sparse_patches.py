@@ -16,7 +16,7 @@ from cotoolkit.plotting.style import BLUE, COLUMN, GREY, VERMILION
 from figures.elements import new_figure, percent, seed_bands
 from figures.feature_purification.experiments.deep_measures import ATOMS
 from figures.feature_purification.experiments.deep_networks import STUDIES, measured_parts
-from figures.feature_purification.experiments.deep_results import DeepResults
+from figures.feature_purification.experiments.deep_results import LEARNED, ROBUST, DeepResults
 from figures.recipe import Recipe
 
 NETWORKS = {
@@ -32,7 +32,7 @@ FEW = 2
 def draw(data: pd.DataFrame) -> Figure:
     """Against the number of filters."""
     figure, axis = new_figure(COLUMN, 2.3)
-    seed_bands(axis, data, "network", NETWORKS, "rank", "value")
+    seed_bands(axis, data[data["part"] == "patches"], "network", NETWORKS, "rank", "value")
     axis.set(xlabel="filters per patch", xticks=list(ATOMS))
     percent(axis, "energy of patches explained")
     axis.legend(loc="lower right")
@@ -46,16 +46,16 @@ def _explained(deep: DeepResults, network: str) -> pd.Series:
 CLAIMS: ClaimTable[DeepResults] = ClaimTable(
     rows=(
         claim(
-            "robust", "robust filters explain more of a patch with as few atoms",
-            f"explained energy with {FEW} filters, w′ less w",
+            "robust", "robust filters explain more of a patch than as few clean ones",
+            f"explained energy with {FEW} filters, w′ minus w",
             value=lambda deep: _explained(deep, "robust") - _explained(deep, "clean"),
-            above=0.0, source="ours: hypothesis, recollected [R-med]",
+            above=0.0, source="ours: hypothesis, recollected [R-med]", premises=[ROBUST],
         ),
         claim(
-            "trained", "trained filters explain more than random ones",
-            f"explained energy with {FEW} filters, w less w0",
+            "trained", "clean-trained filters explain more of a patch than as few random ones",
+            f"explained energy with {FEW} filters, w minus w0",
             value=lambda deep: _explained(deep, "clean") - _explained(deep, "start"),
-            above=0.0, source="ours: control [M]",
+            above=0.0, source="ours: control [M]", premises=[LEARNED],
         ),
     ),
     read=DeepResults,
@@ -67,7 +67,7 @@ RECIPE = Recipe(
     shows="How much of an image patch a few first-layer filters explain, before and after adversarial training",
     item="recollected figure of sparse reconstruction",
     studies=STUDIES,
-    collect=measured_parts("patches"),
+    collect=measured_parts("patches", "accuracies"),
     draw=draw,
     claims=CLAIMS,
 )

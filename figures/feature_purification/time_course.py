@@ -38,7 +38,7 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-CLAIMS = theory_claims("P12-mixture", "P12-recovery", "Q-course")
+CLAIMS = theory_claims("time_course")
 """Only adversarial training purifies, and robustness does not come before."""
 
 RECIPE = RECIPES_OF.recipe(

@@ -58,5 +58,15 @@ RECIPE = recipes_of("overfitting").recipe(
     item="6.2 of the paper (robust overfitting); its figures could not be read",
     table=holistic_table(course="gaps", end="ends"),
     draw=draw,
-    claims=holistic_claims(OVERFITTING, read_overfitting),
+    claims=holistic_claims(
+        OVERFITTING,
+        read_overfitting,
+        (
+            "at_overfits_more",
+            "hr_smaller_gap",
+            "at_overfits_more_in_radius",
+            "hr_smaller_radius",
+            "gradient_gap_explains",
+        ),
+    ),
 )

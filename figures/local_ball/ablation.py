@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import claim, with_sources
-from analyses.local_ball.claims import ROWS
+from analyses.local_ball.claims import LBT_ROBUST, ROBUST_ACCURACY, ROWS
 from cotoolkit.plotting.style import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, VERMILION
 from figures.elements import category_axis, new_figure, percent, seed_points
 from figures.local_ball.data import RECIPES_OF, local_ball_claims, local_ball_table
@@ -35,8 +35,8 @@ _SOURCES = {
 
 CLAIMS = local_ball_claims(
     claim(
-        "local_term_needed", "without the local term training is less robust", "robust accuracy: LBT-M less FGSM",
-        above=0.0, source="ours: reconstructed [R], T2", value=lambda n: n.less("lbt", "fgsm"),
+        "local_term_needed", "without the local term training is less robust", f"LBT-M minus FGSM: {ROBUST_ACCURACY}",
+        above=0.0, source="ours: reconstructed [R], T2", premises=[LBT_ROBUST], value=lambda n: n.less("lbt", "fgsm"),
     ),
     *with_sources(ROWS, _SOURCES),
 )  # fmt: skip

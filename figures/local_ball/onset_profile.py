@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import claim, with_sources
-from analyses.local_ball.claims import ROWS
+from analyses.local_ball.claims import FGSM_BREAKS, ROWS
 from analyses.local_ball.plan import AFTER, BEFORE
 from analyses.local_ball.results import LocalBallResults
 from cotoolkit.plotting.style import CYCLE, DASHES, GREEN, MARKERS, PAGE, VERMILION
@@ -27,9 +27,10 @@ def _moved_inside(n: LocalBallResults) -> pd.Series[float]:
 
 CLAIMS = local_ball_claims(
     claim(
-        "peak_moves_inside", "at the break the loss along FGSM's step stops growing monotonically",
-        f"share of images whose loss peaks inside: {AFTER} iterations after the break less {-BEFORE} before",
-        above=0.0, source="ours: mechanism [R], section 5", value=_moved_inside,
+        "peak_moves_inside",
+        "with catastrophic overfitting the loss along FGSM's step stops growing monotonically",
+        f"share of images whose loss peaks inside: {AFTER} iterations after the breakpoint minus {-BEFORE} before",
+        above=0.0, source="ours: mechanism [R], section 5", premises=[FGSM_BREAKS], value=_moved_inside,
     ),
     *with_sources(ROWS, {"moves_outside": "ours: counter-hypothesis [R], section 5"}),
 )  # fmt: skip

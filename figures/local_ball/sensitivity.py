@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimRow, claim
+from analyses.local_ball.claims import LBT_ROBUST
 from analyses.local_ball.plan import RHO
 from analyses.local_ball.results import LocalBallResults
 from cotoolkit.plotting.style import BLUE, GREEN, ORANGE, PAGE, PURPLE, VERMILION
@@ -28,8 +29,8 @@ KINDS = {"kappa_random": "random point", "kappa_worst": "worst of 20 steps"}
 
 def _smoother(key: str, statement: str, other: str, place: float) -> ClaimRow[LocalBallResults]:
     return claim(
-        key, statement, f"worst KL in the ball of {place:g} ε: LBT-M less {other}, nats",
-        below=0.0, source="ours: reconstructed [R], D1",
+        key, statement, f"worst KL in the ball of {place:g} ε: LBT-M minus {other}, nats",
+        below=0.0, source="ours: reconstructed [R], D1", premises=[LBT_ROBUST],
         value=lambda n: (
             n.measured("lbt", "kappa_worst", place=place) - n.measured(other, "kappa_worst", place=place)
         ),
@@ -38,9 +39,13 @@ def _smoother(key: str, statement: str, other: str, place: float) -> ClaimRow[Lo
 
 CLAIMS = local_ball_claims(
     _smoother("smooth_at", "local-ball training smooths the ball that it trains on", "fgsm", RHO),
-    _smoother("smooth_beyond", "its smoothness reaches beyond, to twice the radius", "fgsm", 2 * RHO),
     _smoother(
-        "smooth_by_centre", "the ball at the adversary is smoother than after training on one at the image",
+        "smooth_beyond", "the smoothness of local-ball training reaches to twice the radius of its ball", "fgsm",
+        2 * RHO,
+    ),
+    _smoother(
+        "smooth_by_centre",
+        "the ball at the adversary is smoother after training on it than after training on one at the image",
         "centre clean", RHO,
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What the recipes about deep networks read from their measures."""
+"""What the recipes about deep networks read from their measures, and what must hold before they claim anything."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+
+from analyses.core.claims import ClaimRow, claim
+from figures.feature_purification.experiments.deep_measures import POINTS
 
 
 @dataclass(frozen=True)
@@ -27,11 +30,11 @@ class DeepResults:
             **where: columns and what they should be, to choose among the rows.
 
         Returns:
-            Its values, with seeds as index.
+            Its values, with seeds as index; empty for a part that is not there.
         """
         rows = self.data[(self.data["part"] == part) & (self.data["statistic"] == statistic)]
         for column, value in where.items():
-            rows = rows[rows[column] == value]
+            rows = rows[rows[column] == value] if len(rows) else rows
         return rows.set_index("seed")["value"]
 
     def robust_less(self, other: str, part: str, statistic: str) -> pd.Series:
@@ -64,3 +67,18 @@ class DeepResults:
         rows = self.data[(self.data["pair"] == pair) & (self.data["statistic"] == statistic)]
         table = rows.pivot_table(index="seed", columns="layer", values="value")
         return table[list(rows["layer"].unique())]
+
+
+PGD_ACCURACY = f"PGD-10 accuracy on {POINTS} test images"
+
+LEARNED: ClaimRow[DeepResults] = claim(
+    "learned", "clean training learned the labels", f"clean accuracy of w on {POINTS} test images",
+    value=lambda deep: deep.of("accuracies", "clean", network="clean"), above=0.5, source="ours: premise",
+)  # fmt: skip
+"""Premise of what is claimed of clean networks; five times chance."""
+
+ROBUST: ClaimRow[DeepResults] = claim(
+    "robust", "adversarial training from clean weights makes the network robust", f"{PGD_ACCURACY}, w′ minus w",
+    value=lambda deep: deep.robust_less("clean", "accuracies", "pgd-10"), above=0.1, source="ours: premise",
+)  # fmt: skip
+"""Premise of what is claimed of robust networks."""

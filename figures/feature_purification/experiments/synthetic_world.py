@@ -17,6 +17,7 @@ from analyses.purification.claims import CLAIMS
 from analyses.purification.plan import PLANS, TheoryPlan
 from analyses.purification.results import TheoryResults
 from analyses.purification.study import STUDY
+from analyses.purification.synthetic_world.baselines import NAMES
 from cotoolkit.plotting.style import BLUE, VERMILION
 from cotoolkit.studies.scale import Scale
 from figures.study_recipes import StudyRecipes
@@ -60,11 +61,26 @@ def largest_setting(*names: str) -> Callable[[Findings[TheoryPlan]], pd.DataFram
     return table
 
 
-def theory_claims(*keys: str) -> ClaimTable[TheoryResults]:
-    """The theory's predictions, on a table of `every_setting` or `largest_setting`.
+JUDGED_BY = {
+    "coefficients": (
+        "P2-pure", "P2-coverage", "P3-sign", "P3-density", "P3-accumulated", "P8-mixture", "P8-feature",
+        "P8-participation",
+    ),
+    "robustness_curves": ("P6-loss", "P6-universal", "P6-random", "P11-recovery", "P11-gap", "Q-radius"),
+    "time_course": ("P12-mixture", "P12-recovery", "Q-course"),
+    "purification_ratios": ("P9-angle", "P9-kept", "P10-direction", "P10-share"),
+    "low_complexity": (*(f"P14-{name.replace('_', '-')}" for name in NAMES), "P14-best"),
+}  # fmt: skip
+"""Keys of predictions by the figure that shows and judges them."""
+
+_FIGURES = {key: figure for figure, keys in JUDGED_BY.items() for key in keys}
+
+
+def theory_claims(figure: str | None = None) -> ClaimTable[TheoryResults]:
+    """The theory's predictions, on a table of `every_setting` or `largest_setting`; those of the paper come first.
 
     Args:
-        *keys: of those wanted; none are all.
+        figure: whose claims; "predictions" has those that no other figure judges, None all of them.
 
     Returns:
         The table of claims, with sources that say whose each is.
@@ -72,9 +88,9 @@ def theory_claims(*keys: str) -> ClaimTable[TheoryResults]:
     rows = [
         dataclasses.replace(row, claim=dataclasses.replace(row.claim, source=source_of(row.claim.source)))
         for row in CLAIMS.rows
-        if not keys or row.claim.key in keys
+        if figure in (None, _FIGURES.get(row.claim.key, "predictions"))
     ]
-    return dataclasses.replace(CLAIMS, rows=rows)
+    return dataclasses.replace(CLAIMS, rows=sorted(rows, key=lambda row: not row.claim.source.startswith("paper")))
 
 
 def source_of(source: str) -> str:
