@@ -27,7 +27,7 @@ Networks = Annotated[
 Clean = Annotated[str | None, typer.Option(help="The clean reference; by default the first network.")]
 Robust = Annotated[str | None, typer.Option(help="The robust reference; by default the last network.")]
 Out = Annotated[Path | None, typer.Option(help="Folder for the results; by default ROOT/analyses/NAME.")]
-StudyScale = Annotated[Literal["smoke", "laptop"], typer.Option(help="Size of the study.")]
+StudyScale = Annotated[Literal["smoke", "digits", "laptop"], typer.Option(help="Size of the study.")]
 MeasureAgain = Annotated[bool, typer.Option("--fresh", help="Measure again; the runs stay.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of random nulls and controls.")]
 

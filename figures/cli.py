@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="The papers' figures: list them, make them, check the stored ones.")
 
-FigureScale = Annotated[Literal["smoke", "laptop", "paper"], typer.Option(help="Size of the figure.")]
+FigureScale = Annotated[Literal["smoke", "digits", "laptop", "paper"], typer.Option(help="Size of the figure.")]
 Gallery = Annotated[Path, typer.Option(help="Folder of the figures.")]
 Name = Annotated[str, typer.Argument(help="A figure, a paper, all, or a file of your own that defines RECIPE.")]
 

@@ -15,7 +15,7 @@ from analyses.memorisation.plan import ALPHA
 from cotoolkit.data.sources.planted import RADIUS
 from cotoolkit.plotting.style import BLUE, COLUMN, GREEN, SKY
 from cotoolkit.studies.scale import Scale
-from figures.benign_at.data import KNOBS, PLAIN, PLANTED_PLAN, knob_plan, with_knobs
+from figures.benign_at.data import KNOBS, PLAIN, PLANTED_PLANS, knob_studies, with_knobs
 from figures.elements import new_figure, percent
 from figures.recipe import Recipe
 
@@ -29,11 +29,11 @@ CURVES = {
 
 def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per point of a curve and seed: knob, value, seed, clean, robust."""
-    table = with_knobs(runner)
+    table = with_knobs(scale, runner)
     table = table[(table["group"] == "all") & (table["kind"] == "adversarial")]
     wide = table.pivot_table(index=["arm", "seed"], columns="event", values="accuracy").reset_index()
     places = [(arm, knob, value) for arm, (knob, value, _) in KNOBS.items()]
-    radius = float(PLANTED_PLAN.groups["planted adversarial"].settings["epsilon"]) / RADIUS
+    radius = float(PLANTED_PLANS[scale].groups["planted adversarial"].settings["epsilon"]) / RADIUS
     places += [(PLAIN, "alpha", 0.0), ("weights", "alpha", ALPHA), (PLAIN, "epsilon", radius)]
     points = pd.DataFrame(places, columns=["arm", "knob", "value"]).merge(wide, on="arm")
     return points[["knob", "value", "seed", "clean", "robust"]].assign(scale=scale)
@@ -90,7 +90,7 @@ RECIPE = Recipe(
     name="benign_at/trade_off",
     shows="Clean against robust accuracy as BAT-style alpha, TRADES beta, and the radius of training move",
     item="F5 of our spec, on planted data; the paper's curves could not be read",
-    studies={"smoke": (PLANTED_PLAN.study(), knob_plan().study())},
+    studies=knob_studies(),
     collect=collect,
     draw=draw,
     claims=CLAIMS,
