@@ -131,5 +131,4 @@ def write_page(report: Report, folder: Path) -> None:
 def say_claims(results: Iterable[ClaimResult]) -> None:
     """Say how claims came out, a line each."""
     for result in results:
-        sign = ">" if result.claim.side == "above" else "<"
-        say(f"  {result.verdict:<9} {result.claim.key}: {result.found} (expected {sign} {result.claim.threshold:g})")
+        say(f"  {result.words:<17} {result.claim.key}: {result.found} (expected {result.claim.expected})")

@@ -139,13 +139,14 @@ def outcome(results: Sequence[ClaimResult]) -> str:
     Returns:
         "delays", "hastens", "no effect shown" or "explained by effective batch or step size".
     """
-    verdicts = {result.claim.key: result.verdict for result in results}
-    plain, *controls = (verdicts.get(key, "undecided") for key in DECISIVE)
-    if plain == "fails":
+    by_key = {result.claim.key: result for result in results}
+    plain, *controls = (by_key.get(key) for key in DECISIVE)
+    if plain is not None and plain.verdict == "fails":
         return "hastens"
-    if plain == "undecided":
+    if plain is None or not plain.established:
         return "no effect shown"
-    return "delays" if all(one == "holds" for one in controls) else "explained by effective batch or step size"
+    held = all(one is not None and one.established for one in controls)
+    return "delays" if held else "explained by effective batch or step size"
 
 
 def judge_holistic(plan: HolisticPlan, tables: Tables) -> Mapping[str, list[ClaimResult]]:

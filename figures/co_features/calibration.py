@@ -292,4 +292,5 @@ RECIPE = Recipe(
     draw=draw,
     claims=CLAIMS,
     compare=compare,
+    appendix=True,
 )
