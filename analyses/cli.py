@@ -27,7 +27,7 @@ Networks = Annotated[
 Clean = Annotated[str | None, typer.Option(help="The clean reference; by default the first network.")]
 Robust = Annotated[str | None, typer.Option(help="The robust reference; by default the last network.")]
 Out = Annotated[Path | None, typer.Option(help="Folder for the results; by default ROOT/analyses/NAME.")]
-StudyScale = Annotated[Literal["smoke", "laptop"], typer.Option(help="Size of the study.")]
+StudyScale = Annotated[Literal["smoke", "digits", "laptop"], typer.Option(help="Size of the study.")]
 MeasureAgain = Annotated[bool, typer.Option("--fresh", help="Measure again; the runs stay.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of random nulls and controls.")]
 
@@ -131,5 +131,4 @@ def write_page(report: Report, folder: Path) -> None:
 def say_claims(results: Iterable[ClaimResult]) -> None:
     """Say how claims came out, a line each."""
     for result in results:
-        sign = ">" if result.claim.side == "above" else "<"
-        say(f"  {result.verdict:<9} {result.claim.key}: {result.found} (expected {sign} {result.claim.threshold:g})")
+        say(f"  {result.words:<17} {result.claim.key}: {result.found} (expected {result.claim.expected})")

@@ -33,7 +33,7 @@ STUDY = Study(
     name="stripes",
     base={"data": "stripes:data", "intervention": "stripes:stripe", "epsilon": 0.25, "box": "none", "epochs": 24}
     | {"batch_size": 64, "learning_rate": 0.1, "schedule": {"peak": 0.3, "epsilon_warmup": 6}},
-    grids=({"intervention.beta": (0.0, 0.1, 0.2, 0.4), "seed": (0, 1, 2)},),
+    grids=({"intervention.beta": (0.0, 0.1, 0.2, 0.4), "seed": (0, 1, 2, 3, 4)},),
 )
 
 

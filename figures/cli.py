@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="The papers' figures: list them, make them, check the stored ones.")
 
-FigureScale = Annotated[Literal["smoke", "laptop", "paper"], typer.Option(help="Size of the figure.")]
+FigureScale = Annotated[Literal["smoke", "digits", "laptop", "paper"], typer.Option(help="Size of the figure.")]
 Gallery = Annotated[Path, typer.Option(help="Folder of the figures.")]
 Name = Annotated[str, typer.Argument(help="A figure, a paper, all, or a file of your own that defines RECIPE.")]
 
@@ -89,34 +89,42 @@ def verify_figures(
     name: Name = "all",
     gallery: Gallery = Path("figures/gallery"),
 ) -> None:
-    """Draw and judge the stored figures again from their tables, without training; exit code 1 if any differs."""
+    """Check the stored figures against accidental change: draw and judge them again, without training.
+
+    Tables, pictures, records and, with all figures, the pages are compared; the exit code is 1 if any differs. Nothing
+    protects them against somebody who changes a table and seals it again.
+    """
     from figures.catalogue import find_recipes
+    from figures.records.gallery_page import changed_pages
     from figures.records.verify import comparable, verify
 
     if not gallery.is_dir():
         raise ConfigError(f"{gallery}: no such folder; give --gallery")
     chosen = find_recipes(name)
     problems = verify(chosen, gallery, complete=name == "all")
+    if name == "all":
+        problems += changed_pages(gallery)
     for problem in problems:
         say_error(problem)
     figures = f"{len(chosen)} figure{'s' * (len(chosen) != 1)}"
     others = [one for one in _records(chosen, gallery) if not comparable(one)]
     if others:
         say(f"{len(others)} pictures were drawn by another version of matplotlib and were not compared")
-    say(f"{figures} checked: {len(problems) or 'no'} problem{'s' * (len(problems) != 1)}")
+    found = f"{len(problems) or 'no'} problem{'s' * (len(problems) != 1)}"
+    say(f"{figures} checked: {found} (a check against accidental change)")
     if problems:
         raise typer.Exit(1)
 
 
 @app.command("page")
 def write_gallery_page(gallery: Gallery = Path("figures/gallery")) -> None:
-    """Write the gallery's page, README.md beside the gallery, from the stored figures."""
+    """Write the gallery's pages from the stored figures: README.md beside the gallery, and one per paper."""
     from cotoolkit.core.files import write_atomically
-    from figures.records.gallery_page import gallery_page
+    from figures.records.gallery_page import gallery_pages
 
-    path = gallery.parent / "README.md"
-    write_atomically(path, gallery_page(gallery).encode())
-    say(f"page: {path}")
+    for path, text in gallery_pages(gallery).items():
+        write_atomically(path, text.encode())
+        say(f"page: {path}")
 
 
 def _costs(figure: FigureFacts, gallery: Path) -> Iterator[str]:
@@ -143,4 +151,4 @@ def _records(recipes: list[Recipe], gallery: Path) -> list[FigureRecord]:
 
 def _say_claims(record: FigureRecord) -> None:
     for claim in record.claims:
-        say(f"  {claim.verdict:<13} {claim.key}: {claim.found} (expected {claim.expected})")
+        say(f"  {claim.verdict:<17} {claim.key}: {claim.found} (expected {claim.expected})")

@@ -11,6 +11,7 @@ import pandas as pd
 
 from analyses.core.claim_plot import forest
 from analyses.core.judging.verdicts import ClaimResult, verdict_table
+from analyses.core.judging.words import WORDS, tally
 from analyses.core.study import Findings, PlannedStudy
 from cotoolkit.pages import Report, Section
 from cotoolkit.plotting.style import PAPER_STYLE
@@ -24,11 +25,16 @@ if TYPE_CHECKING:
     from figures.recipe import Recipe
 
 VERDICTS = (
-    "A claim holds or fails where the whole 95 % interval over seeds lies on one side of its threshold, else it is "
-    "undecided. Single claims are not corrected for their number; holm_p is (test against the threshold)."
+    "A claim is supported, or not supported, where the interval or test that its row names puts the number on the "
+    "claimed side of the threshold, or on the other (95 %), else it is inconclusive. It is not testable here where a "
+    "premise of it is not established, a fact where the number could not have come out otherwise, and only shown from "
+    "fewer than five seeds. p is that of the threshold; holm_p adjusts it for all judged claims of the table."
 )
 
-COLUMNS = ("claim", "statement", "verdict", "measure", "mean", "low", "high", "expected", "holm_p", "seeds", "source")
+COLUMNS = (
+    *("claim", "statement", "verdict", "premise", "measure", "mean", "low", "high", "expected", "by", "p", "holm_p"),
+    *("seeds", "source"),
+)
 """Of a table of claims, as the page shows it."""
 
 
@@ -95,17 +101,14 @@ def page_of(
 def _lead(study: PlannedStudy[Any], findings: Findings[Any]) -> str:
     """The answer, from the verdicts alone."""
     results = [(question, result) for question, found in findings.claims.items() for result in found]
-    counts = Counter(result.verdict for _, result in results)
     asked = Counter(result.claim.key for _, result in results)
-    lines = [
-        f"{counts['holds']} of {len(results)} claims hold, {counts['fails']} fail, {counts['undecided']} are undecided."
-    ]
+    lines = [f"Claims: {tally(result.words for _, result in results)}."]
     for question, result in results:
         if result.claim.key in study.headlines:
             value = f"{result.found}" if result.found.n else "not measured"
             statement = f"{result.claim.statement[0].upper()}{result.claim.statement[1:]}"
             of = f" {question}:" if asked[result.claim.key] > 1 else ""  # asked of several groups
-            lines.append(f"{statement}:{of} {result.verdict} ({value}).")
+            lines.append(f"{statement}:{of} {result.words} ({value}).")
     return "\n".join(lines)
 
 
@@ -127,6 +130,7 @@ def _claims(found: Mapping[str, Sequence[ClaimResult]]) -> Iterator[Section]:
 
 def _shown(results: Sequence[ClaimResult]) -> pd.DataFrame:
     table = verdict_table(results)
+    table["verdict"] = table["verdict"].map(WORDS)
     trend = ("trend_per_doubling", "heading") if table["trend_per_doubling"].notna().any() else ()
     return table[[*COLUMNS, *trend]]
 

@@ -62,6 +62,7 @@ class Recipe:
         compare: printed numbers beside those of such a table.
         of_findings: the same table from the findings of a study (`cotoolkit analyse`), which may have more arms than
             the figure trains; None where the figure does not show a study.
+        appendix: it checks data and code and says nothing of training; pages show it at their end.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Recipe:
     claims: Callable[[pd.DataFrame], list[ClaimResult]]
     compare: Callable[[pd.DataFrame], list[Comparison]] = no_comparison
     of_findings: Callable[[Findings[Any]], pd.DataFrame] | None = None
+    appendix: bool = False
 
     @property
     def paper(self) -> str:

@@ -71,7 +71,7 @@ STUDIES = {
 def _run(
     name: str,
     known: StudyCommand,
-    scale: Literal["smoke", "laptop"],
+    scale: Literal["smoke", "digits", "laptop"],
     root: Path,
     out: Path | None,
     jobs: int | None,

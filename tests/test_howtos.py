@@ -39,7 +39,7 @@ config = RunConfig.parse({{
 metrics = run(config, sys.argv[1]).metrics()
 assert "logit_margin" in set(metrics["signal"]), set(metrics["signal"])
 (recipe,) = find_recipes("field/warmup")
-assert len(recipe.at("smoke")[0].runs()) == 15
+assert len(recipe.at("digits")[0].runs()) == 30
 
 # As the pages promise, the test of every method takes the new one in, and the tests of signals mind no new one.
 words = ["-q", "-n", "0", "-p", "no:cacheprovider", "-k", "fgsm_smoothed or test_step", "--rootdir", "."]
@@ -67,5 +67,5 @@ def test_method_signal_intervention_and_figure_are_one_file_each(tmp_path):
 def test_the_study_of_the_page_is_valid():
     names: dict[str, object] = {}
     exec(block("add_a_study"), names)
-    plan = names["PLANS"]["smoke"]
-    assert len(plan.study().runs()) == 10
+    assert len(names["PLANS"]["digits"].study().runs()) == 20
+    assert len(names["PLANS"]["smoke"].study().runs()) == 2

@@ -52,15 +52,15 @@ def _robust(arm: str, offset: int, name: str, when: str) -> ClaimRow[BreakpointR
 _BEFORE = _robust("fgsm", BEFORE, "FGSM training", "before")
 _CONTROL = _robust("n_fgsm", AFTER, "the control, N-FGSM training,", "after")
 _REFERENCE = _robust("pgd", AFTER, "the reference, PGD training,", "after")
-_COLLAPSE = claim(
+_COLLAPSE: ClaimRow[BreakpointResults] = claim(
     "collapse", "FGSM training loses robust accuracy across the breakpoint", f"fall of {_PGD}",
     above=2 * LEAST_FALL, source=_PREMISE, value=lambda n: -n.jump("fgsm", "accuracy", "pgd-10"),
 )  # fmt: skip
-_JUMP = claim(
+_JUMP: ClaimRow[BreakpointResults] = claim(
     "jump", "the FGSM accuracy of FGSM training jumps across the breakpoint", f"rise of {_FGSM}",
     above=0.0, source=_PREMISE, value=lambda n: n.jump("fgsm", "accuracy", "fgsm"),
 )  # fmt: skip
-_RETURN = claim(
+_RETURN: ClaimRow[BreakpointResults] = claim(
     "return", "the mixture of FGSM's units rises across the breakpoint", f"rise of {MIXTURES[MIXTURE]}",
     above=0.0, source=_PREMISE, value=lambda n: n.jump("fgsm", *MIXTURE),
 )  # fmt: skip
@@ -104,7 +104,7 @@ def _apart(n: BreakpointResults) -> pd.Series[float]:
     return apart.abs().where(n.fall().notna())
 
 
-_WEIGHTS_CARRY = claim(
+_WEIGHTS_CARRY: ClaimRow[BreakpointResults] = claim(
     "weights_carry_it", "the whole change of the weight matrices reproduces at least half of the collapse", _SHARE,
     above=0.5, source=_OURS, premises=[_BEFORE, _COLLAPSE], value=lambda n: n.collapse_by("graft_full"),
 )  # fmt: skip

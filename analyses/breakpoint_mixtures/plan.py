@@ -14,8 +14,9 @@ from typing import NamedTuple
 import pandas as pd
 from typing_extensions import override
 
-from analyses.core.plan import ArmGroup, ConfigData, Plan
+from analyses.core.plan import ArmGroup, ConfigData, Plan, with_smoke
 from cotoolkit.runs.folder import RunFolder
+from cotoolkit.studies.scale import DIGITS_SEEDS
 from cotoolkit.studies.study import Study
 
 NEAR = tuple(range(-4, 9))
@@ -136,11 +137,11 @@ _DIGITS: ConfigData = {
 
 _QUESTION = "What happens to weight mixtures when single-step training breaks?"
 
-PLANS = {
-    "smoke": BreakpointPlan(
+PLANS = with_smoke(
+    digits=BreakpointPlan(
         name="across-break",
         question=_QUESTION,
-        scale="smoke",
+        scale="digits",
         groups={
             "induced": group_with_arms(
                 "an injected feature breaks FGSM at a radius that is safe without it",
@@ -149,7 +150,7 @@ PLANS = {
                     "epsilon": 0.25,
                     "intervention": {"name": "inject", "carrier": "paired", "beta": 0.15},
                 },
-                seeds=range(5),
+                seeds=DIGITS_SEEDS,
             ),
             "natural": group_with_arms(
                 "a wide network and a high learning rate break FGSM on the data as they are",
@@ -162,11 +163,11 @@ PLANS = {
                     "weight_decay": 0.0,
                     "schedule": {"kind": "cyclic", "peak": 0.6, "epsilon_warmup": 6},
                 },
-                seeds=range(8),  # some do not break
+                seeds=DIGITS_SEEDS,  # some do not break
             ),
         },
     ),
-    "laptop": BreakpointPlan(
+    laptop=BreakpointPlan(
         name="across-break",
         question=_QUESTION,
         scale="laptop",
@@ -189,5 +190,5 @@ PLANS = {
             )
         },
     ),
-}
+)
 """By scale."""

@@ -11,9 +11,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analyses.core.judging.verdicts import ClaimResult
+from analyses.core.judging.words import Verdict
 from cotoolkit.plotting.style import STYLE
 
-MARKS = {"holds": ("o", 2), "fails": ("X", 3), "undecided": ("D", 7)}
+MARKS: dict[Verdict, tuple[str, int]] = {
+    "holds": ("o", 2),
+    "fails": ("X", 3),
+    "undecided": ("D", 7),
+    "untestable": ("|", 7),
+    "fact": ("s", 2),
+    "shown": (".", 7),
+}
 """Marker, and index into seaborn's colour-blind palette."""
 
 
@@ -38,7 +46,7 @@ def forest(results: Sequence[ClaimResult]) -> tuple[Figure, list[Axes]]:
             axis.plot([place[3]] * 2, [row - 0.38, row + 0.38], color="black", lw=1.2)
             axis.plot([place[0], place[2]], [row, row], color=colours[colour], lw=2)
             axis.plot(place[1], row, marker, color=colours[colour], ms=7)
-            axis.text(1.09, row, f"{result.verdict}:  {found}", va="center", fontsize=9)
+            axis.text(1.09, row, f"{result.words}:  {found}", va="center", fontsize=9)
             sign = ">" if claim.side == "above" else "<"
             axis.text(-0.09, row, f"{claim.key}  {sign} {claim.threshold:g}", va="center", ha="right", fontsize=9)
         axis.set(xlim=(-0.06, 1.06), ylim=(len(results) - 0.5, -0.5), xticks=[], yticks=[])

@@ -135,16 +135,7 @@ def _judged(row: ClaimRow[N], numbers: N, words: Mapping[str, object] | None) ->
     """A row's result, behind its premises."""
     values, worded = row.value(numbers), _worded(row.claim, words)
     result = check(worded, values[max(values)], values) if isinstance(values, Mapping) else check(worded, values)
-    for premise in row.premises:
-        before = _judged(premise, numbers, words)
-        if before.verdict == "shown":
-            return replace(result, verdict="shown")
-        if before.verdict not in ("holds", "fact"):
-            wanted = f"{before.claim.side} {before.claim.threshold:g}"
-            return replace(
-                result, verdict="untestable", premise=f"{before.claim.statement}: {before.found}, not {wanted}"
-            )
-    return result
+    return result.behind([_judged(premise, numbers, words) for premise in row.premises])
 
 
 def with_sources(rows: Iterable[ClaimRow[N]], sources: Mapping[str, str]) -> tuple[ClaimRow[N], ...]:

@@ -18,7 +18,7 @@ from cotoolkit.studies.study import Study
 ConfigData = dict[str, Any]
 """Configuration data by field; a dotted name is a field of a part, as on the command line."""
 
-P = TypeVar("P")
+P = TypeVar("P", bound="Plan")
 
 
 class ArmGroup(BaseModel):
@@ -58,6 +58,10 @@ class ArmGroup(BaseModel):
     def only(self, arms: Collection[str]) -> Self:
         """The same with some of its arms, in the order given."""
         return self.model_copy(update={"arms": {arm: self.arms[arm] for arm in arms}})
+
+    def at_smoke(self) -> Self:
+        """The same with its first seed alone."""
+        return self.model_copy(update={"seeds": self.seeds[:1]})
 
 
 class PlannedRun(NamedTuple):
@@ -109,6 +113,11 @@ class Plan(BaseModel):
             seeds = ", ".join(map(str, group.seeds))
             facts[name] = f"{len(group.arms)} arms, seeds {seeds}" + (f"; {group.why}" if group.why else "")
         return facts
+
+    def at_smoke(self) -> Self:
+        """The same for a quick look: the first seed of every group."""
+        groups = {name: group.at_smoke() for name, group in self.groups.items()}
+        return self.model_copy(update={"scale": "smoke", "groups": groups})
 
     def runs(self, groups: Collection[str] | None = None, arms: Collection[str] | None = None) -> Iterator[PlannedRun]:
         """Its runs in order.
@@ -176,6 +185,20 @@ class Plan(BaseModel):
     def _study(self, name: str, configs: Sequence[RunConfig]) -> Study:
         grids = tuple({field: (value,) for field, value in config.to_data().items()} for config in configs)
         return Study(name=name, question=self.question, scale=self.scale, grids=grids)
+
+
+def with_smoke(digits: P, laptop: P | None = None) -> dict[Scale, P]:
+    """Plans by scale.
+
+    Args:
+        digits: that of scale digits, of which a part is that of scale smoke.
+        laptop: that of scale laptop, if there is one.
+
+    Returns:
+        The plans, by what they may be taken for.
+    """
+    larger: dict[Scale, P] = {} if laptop is None else {"laptop": laptop}
+    return {"smoke": digits.at_smoke(), "digits": digits, **larger}
 
 
 def at_scale(plans: Mapping[str, P], scale: str) -> P:

@@ -33,17 +33,17 @@ UNDERFIT = 0.05
 """Robust accuracy on training images by which HR may stay behind adversarial training: a smaller gap for fitting less
 is no protection (ours)."""
 
-_OVERFITS = claim(
+_OVERFITS: ClaimRow[OverfittingResults] = claim(
     "at_overfits", f"adversarial training overfits robustly, by at least {100 * OVERFIT:g} points",
     f"best minus last {_PGD}, AT, {_ON}",
     above=OVERFIT, source=_PREMISE, value=lambda n: n.of(n.plain, "G4"),
 )  # fmt: skip
-_FITS = claim(
+_FITS: ClaimRow[OverfittingResults] = claim(
     "hr_fits", f"HR (r={{strong:g}}) fits the training images to within {100 * UNDERFIT:g} points of AT",
     f"PGD-20 accuracy on at least 100 training images, HR (r={{strong:g}}) minus AT, {_ON}",
     above=-UNDERFIT, source=_PREMISE, value=lambda n: n.less(n.hr, n.plain, "train_accuracy"),
 )  # fmt: skip
-_AT_LEARNED = claim(
+_AT_LEARNED: ClaimRow[OverfittingResults] = claim(
     "at_learned", "adversarial training is robust", f"{_PGD}, AT, {_ON}",
     above=ROBUST, source=_PREMISE, value=lambda n: n.of(n.plain, "test_accuracy"),
 )  # fmt: skip
@@ -239,12 +239,13 @@ def outcome(results: Sequence[ClaimResult]) -> str:
         "delays", "hastens", "no effect shown" or "explained by effective batch or step size"; "not judged (too few
         seeds)" or "not testable here" where that is the verdict on the first of `DECISIVE`.
     """
-    verdicts = {result.claim.key: result.verdict for result in results}
-    plain, *controls = (verdicts.get(key, "undecided") for key in DECISIVE)
-    if plain != "holds":
+    by_key = {result.claim.key: result for result in results}
+    plain, *controls = (by_key.get(key) for key in DECISIVE)
+    if plain is None or not plain.established:
         unjudged = {"fails": "hastens", "shown": "not judged (too few seeds)", "untestable": "not testable here"}
-        return unjudged.get(plain, "no effect shown")
-    return "delays" if all(one == "holds" for one in controls) else "explained by effective batch or step size"
+        return unjudged.get("" if plain is None else plain.verdict, "no effect shown")
+    held = all(one is not None and one.established for one in controls)
+    return "delays" if held else "explained by effective batch or step size"
 
 
 def judge_holistic(plan: HolisticPlan, tables: Tables) -> Mapping[str, list[ClaimResult]]:

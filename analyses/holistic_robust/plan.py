@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Self
 
-from analyses.core.plan import ArmGroup, ConfigData, Plan
+from analyses.core.plan import ArmGroup, ConfigData, Plan, with_smoke
+from cotoolkit.studies.scale import DIGITS_SEEDS
 
 PLAIN = "AT"
 """Plain adversarial training; in the group of the breakpoint that is plain FGSM."""
@@ -161,16 +162,16 @@ _FASHION: ConfigData = {
     "evaluation": ("clean", "fgsm", "pgd-50"),
 }
 
-PLANS = {
-    "smoke": HolisticPlan(
+PLANS = with_smoke(
+    digits=HolisticPlan(
         name="holistic",
         question=_QUESTION,
-        scale="smoke",
+        scale="digits",
         groups={
             "overfitting": ArmGroup(
                 why="few images and no weight decay, so that PGD training overfits",
                 settings={**_SMALL_DIGITS, "keep": looked_at(600, 10)},
-                seeds=(0, 1, 2),
+                seeds=DIGITS_SEEDS,
                 arms=overfitting_arms(600, 12, shares=(0.25, 0.5, 1.0), radii=(0.0, 0.05, 0.2)),
             ),
             "onset": ArmGroup(
@@ -185,7 +186,7 @@ PLANS = {
                     "intervention": {"name": "inject", "carrier": "paired", "beta": 0.15},
                     "monitor": {"interval": 40},
                 },
-                seeds=(0, 1, 2, 3, 4),
+                seeds=DIGITS_SEEDS,
                 arms=onset_arms(((0, 0), (0.05, 0), (0.1, 0), (0.2, 0), (0, 0.05), (0.1, 0.05)), (0.2, 0.0), CONTROLS),
             ),
             "poison": ArmGroup(
@@ -195,12 +196,12 @@ PLANS = {
                     "epochs": 40,
                     "schedule": {"kind": "multistep", "milestones": (0.5,), "epsilon_warmup": 8},
                 },
-                seeds=(0, 1, 2),
+                seeds=DIGITS_SEEDS,
                 arms=poison_arms((0.0, 0.05, WRONG_LABELS)),
             ),
         },
     ),
-    "laptop": HolisticPlan(
+    laptop=HolisticPlan(
         name="holistic",
         question=_QUESTION,
         scale="laptop",
@@ -239,5 +240,5 @@ PLANS = {
         matched=(0.1, 0.0),
         points=100,
     ),
-}
+)
 """By scale; at laptop no poison."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, Self
 
-from analyses.core.plan import ArmGroup, ConfigData, Plan
+from analyses.core.plan import ArmGroup, ConfigData, Plan, with_smoke
+from cotoolkit.studies.scale import DIGITS_SEEDS
 
 BEFORE, AFTER = -8, 8
 """Offsets that the prediction is tested with: just before the onset, and just after it (ours)."""
@@ -122,11 +123,11 @@ def _further_arms(epochs: int, epsilon: float) -> dict[str, ConfigData]:
 
 _QUESTION = "Does training on local balls around adversaries pay, and which radius prevents CO?"
 
-PLANS = {
-    "smoke": LocalBallPlan(
+PLANS = with_smoke(
+    digits=LocalBallPlan(
         name="local-ball",
         question=_QUESTION,
-        scale="smoke",
+        scale="digits",
         groups={
             "digits": ArmGroup(
                 why="an injected feature breaks FGSM at a radius that is safe without it (induced)",
@@ -142,12 +143,12 @@ PLANS = {
                     "schedule": {"kind": "cyclic", "peak": 0.3, "epsilon_warmup": 6},
                     "monitor": {"interval": 40},
                 },
-                seeds=(0, 1, 2),
+                seeds=DIGITS_SEEDS,
                 arms={**_central_arms(24), **_further_arms(24, 0.25)},
             )
         },
     ),
-    "laptop": LocalBallPlan(
+    laptop=LocalBallPlan(
         name="local-ball",
         question=_QUESTION,
         scale="laptop",
@@ -169,5 +170,5 @@ PLANS = {
         },
         points=96,
     ),
-}
+)
 """By scale; at laptop only the arms of the central questions."""

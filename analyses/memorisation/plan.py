@@ -7,10 +7,11 @@ from typing import Any, Literal, Self
 
 from typing_extensions import override
 
-from analyses.core.plan import ArmGroup, ConfigData, Plan
+from analyses.core.plan import ArmGroup, ConfigData, Plan, with_smoke
 from cotoolkit.config import RunConfig
 from cotoolkit.data.sources.planted import RADIUS
 from cotoolkit.studies.overrides import apply
+from cotoolkit.studies.scale import DIGITS_SEEDS
 
 Kind = Literal["standard", "adversarial"]
 """How a network was trained. Memorisation of the two kinds is kept apart throughout."""
@@ -28,6 +29,9 @@ LOOKS = 10
 NOISE = 0.05
 """Share of planted label noise [R]."""
 
+FEWEST_HALVES = 8
+"""Networks on halves at scale smoke, which shows that the estimates run and no more."""
+
 BREAKING = "breaking"
 """The group of single-step training that breaks, with and without weights; its arm without weights is "plain"."""
 
@@ -40,6 +44,11 @@ class HalvesGroup(ArmGroup):
         kept = {} if keep is None else {"keep": tuple(keep)}
         own = {**self.arms[arm], "data.subset.number": seed, "seed": seed}
         return RunConfig.parse(apply(self.settings, {**own, **kept}))
+
+    @override
+    def at_smoke(self) -> Self:
+        """The same with as few cuts as an estimate can be made of."""
+        return self.model_copy(update={"seeds": self.seeds[:FEWEST_HALVES]})
 
 
 class MemorisationPlan(Plan):
@@ -221,11 +230,11 @@ _NATURAL: ConfigData = {
     "evaluation": ["clean", "fgsm", "pgd-10"],
 }
 
-PLANS = {
-    "smoke": MemorisationPlan(
+PLANS = with_smoke(
+    digits=MemorisationPlan(
         name="memorisation",
         question=_QUESTION,
-        scale="smoke",
+        scale="digits",
         groups={
             **setting_groups(
                 "planted",
@@ -236,7 +245,7 @@ PLANS = {
                 # At the radius itself training gives harmful images up and nothing is harmed; at 3/4 of it their balls
                 # just touch.
                 adversarial={"method": _PGD, "epochs": 40, "epsilon": 0.75 * RADIUS},
-                halves=64, robust_halves=32, seeds=5,
+                halves=64, robust_halves=32, seeds=len(DIGITS_SEEDS),
             ),
             **setting_groups(
                 "digits",
@@ -249,7 +258,7 @@ PLANS = {
             BREAKING: ArmGroup(
                 why="an injected feature induces the break of FGSM training on digits",
                 settings=_INDUCED,
-                seeds=(0, 1, 2),
+                seeds=DIGITS_SEEDS,
                 # Earlier more than half of the images are flagged; later some runs have broken.
                 arms=_breaking(0.4, ("weights", "permuted", "scaled", "opposite"), every(_INDUCED, 1293, 16)),
             ),
@@ -260,7 +269,7 @@ PLANS = {
         },
         breaks_without="digits",
     ),
-    "laptop": MemorisationPlan(
+    laptop=MemorisationPlan(
         name="memorisation",
         question=_QUESTION,
         scale="laptop",
@@ -296,5 +305,5 @@ PLANS = {
         },
         points=256,
     ),
-}  # fmt: skip
+)  # fmt: skip
 """By scale."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 from torch import Tensor
 from typing_extensions import override
 
-from analyses.core.plan import Plan
+from analyses.core.plan import Plan, with_smoke
 from analyses.purification.synthetic_world.network import SymmetricNet
 from analyses.purification.synthetic_world.synthetic_data import SparseCoding
 from analyses.purification.synthetic_world.training import BiasSchedule, Descent
+from cotoolkit.studies.scale import DIGITS_SEEDS
 
 Role = Literal["size", "grid"]
 
@@ -103,6 +105,11 @@ class TheoryPlan(Plan):
         """The largest setting that has all stages."""
         return [setting for setting in self.settings if setting.full][-1]
 
+    @override
+    def at_smoke(self) -> Self:
+        one = tuple(dataclasses.replace(setting, seeds=1) for setting in self.settings)
+        return super().at_smoke().model_copy(update={"settings": one})
+
     @property
     @override
     def facts(self) -> dict[str, str]:
@@ -138,20 +145,20 @@ _CELLS = [
     *((256, 3), (256, 24)),  # beyond both ends of the window: d^(1/3) is 6.3, d^(1/2) is 16
 ]
 
-PLANS: dict[str, TheoryPlan] = {
-    "smoke": TheoryPlan(
+PLANS = with_smoke(
+    digits=TheoryPlan(
         name="purification",
         question="is the theory's mechanism there?",
-        scale="smoke",
+        scale="digits",
         groups={},
         settings=(
-            _sized("d49", 49, 6, (400, 400), seeds=4, points=1000, batch=300),
-            _sized("d64", 64, 7, (400, 400), seeds=4, points=1000, batch=300),
-            _sized("d100-k5", 100, 5, (400, 400), seeds=3, points=1000, batch=300, role="grid"),
-            _sized("d100", 100, 9, (500, 500), seeds=4, points=2000, batch=300, full=True),
+            _sized("d49", 49, 6, (400, 400), seeds=len(DIGITS_SEEDS), points=1000, batch=300),
+            _sized("d64", 64, 7, (400, 400), seeds=len(DIGITS_SEEDS), points=1000, batch=300),
+            _sized("d100-k5", 100, 5, (400, 400), seeds=len(DIGITS_SEEDS), points=1000, batch=300, role="grid"),
+            _sized("d100", 100, 9, (500, 500), seeds=len(DIGITS_SEEDS), points=2000, batch=300, full=True),
         ),
     ),
-    "laptop": TheoryPlan(
+    laptop=TheoryPlan(
         name="purification",
         question="does it follow the theory's powers of d and k?",
         scale="laptop",
@@ -166,5 +173,5 @@ PLANS: dict[str, TheoryPlan] = {
             _sized("medium", 400, 18, (800, 800), seeds=5, points=4000, batch=600),
         ),
     ),
-}
-"""By scale: a minute or two, and about half an hour."""
+)
+"""By scale: seconds, some minutes, and about half an hour."""

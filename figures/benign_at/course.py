@@ -23,7 +23,7 @@ from cotoolkit.plotting.style import BLUE, PAGE, VERMILION
 from cotoolkit.runs.checkpoints import trained_series
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.scale import Scale
-from figures.benign_at.data import PLANTED_PLAN, planted_plan
+from figures.benign_at.data import PLANTED_PLANS, planted_plan
 from figures.elements import new_figure, percent, seed_band
 from figures.recipe import Recipe
 
@@ -32,8 +32,10 @@ GROUPS = {"typical": (BLUE, "s"), "atypical": (VERMILION, "o")}
 EVENTS = {"clean": "clean accuracy", "robust": "robust accuracy, at ε", "robust_small": "robust accuracy, at ε/2"}
 PARTS = {"train": "-", "test": "--"}
 
-_SETTINGS = PLANTED_PLAN.groups["planted adversarial"].settings
-COURSE_PLAN = planted_plan("course", {"watched": {"keep": evenly(_SETTINGS, 2000, 8)}})
+_SETTINGS = PLANTED_PLANS["digits"].groups["planted adversarial"].settings
+COURSE_PLANS = {
+    scale: planted_plan(scale, "course", {"watched": {"keep": evenly(_SETTINGS, 2000, 8)}}) for scale in PLANTED_PLANS
+}
 """Plain adversarial training with weights kept over its course."""
 
 
@@ -68,9 +70,9 @@ def accuracy_course(run: RunFolder, *, radii: Mapping[str, float]) -> pd.DataFra
 
 def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per seed, iteration, part and group."""
-    runner.train(COURSE_PLAN.study())
-    radii = PLANTED_PLAN.radii["planted"]
-    wanted = [RunMeasurement(r.config, accuracy_course, {"seed": r.seed}, {"radii": radii}) for r in COURSE_PLAN.runs()]
+    plan, radii = COURSE_PLANS[scale], PLANTED_PLANS[scale].radii["planted"]
+    runner.train(plan.study())
+    wanted = [RunMeasurement(r.config, accuracy_course, {"seed": r.seed}, {"radii": radii}) for r in plan.runs()]
     return runner.measure(wanted).assign(scale=scale)
 
 
@@ -129,7 +131,7 @@ RECIPE = Recipe(
     name="benign_at/course",
     shows="Clean and robust accuracy over adversarial training, of typical and of atypical images",
     item="F1 of our spec, on planted data",
-    studies={"smoke": (COURSE_PLAN.study(),)},
+    studies={scale: (plan.study(),) for scale, plan in COURSE_PLANS.items()},
     collect=collect,
     draw=draw,
     claims=CLAIMS,

@@ -13,7 +13,7 @@ from typing import TypeVar
 import pandas as pd
 
 from analyses.core.claims import ClaimRow, ClaimTable, with_sources
-from analyses.core.plan import ArmGroup, ConfigData
+from analyses.core.plan import ArmGroup, ConfigData, with_smoke
 from analyses.core.runner import StudyRunner
 from analyses.core.study import Findings
 from analyses.memorisation.claims import of_setting
@@ -25,42 +25,51 @@ from analyses.memorisation.results import MemorisationResults
 from analyses.memorisation.retraining import accuracy_table
 from analyses.memorisation.study import STUDY
 from cotoolkit.data.sources.planted import RADIUS
-from cotoolkit.studies.scale import Scale
+from cotoolkit.studies.scale import DIGITS_SEEDS, Scale
+from cotoolkit.studies.study import Study
 from figures.study_recipes import StudyRecipes
 
 N = TypeVar("N")
 
-PLANTED_PLAN = PLANS["smoke"].part({"planted halves": 16, "planted standard": 3, "planted adversarial": 3})
+PLANTED_PLANS = with_smoke(
+    PLANS["digits"].part(
+        {"planted halves": 16, "planted standard": len(DIGITS_SEEDS), "planted adversarial": len(DIGITS_SEEDS)}
+    )
+)
 """Memorisation is needed for one comparison only: what is atypical is known. So 16 halves will do."""
 
-ESTIMATES = PLANS["smoke"].part(
-    {
-        "planted halves": 64,
-        "planted robust halves": 32,
-        "planted standard": 1,
-        "digits halves": 32,
-        "digits standard": 1,
-    }
+ESTIMATES = with_smoke(
+    PLANS["digits"].part(
+        {
+            "planted halves": 64,
+            "planted robust halves": 32,
+            "planted standard": 1,
+            "digits halves": 32,
+            "digits standard": 1,
+        }
+    )
 )
 """Memorisation alone."""
 
 
-_FEWER_ARMS = {BREAKING: PLANS["smoke"].groups[BREAKING].only(("plain", "weights", "permuted"))}
+_FEWER_ARMS = {BREAKING: PLANS["digits"].groups[BREAKING].only(("plain", "weights", "permuted"))}
 
-BREAK_PLANS: dict[Scale, MemorisationPlan] = {
-    "smoke": PLANS["smoke"].part({BREAKING: 3}).model_copy(update={"groups": _FEWER_ARMS, "points": 128}),
-    "laptop": PLANS["laptop"].part({BREAKING: 3}),
-}
+BREAK_PLANS = with_smoke(
+    digits=PLANS["digits"]
+    .part({BREAKING: len(DIGITS_SEEDS)})
+    .model_copy(update={"groups": _FEWER_ARMS, "points": 128}),
+    laptop=PLANS["laptop"].part({BREAKING: 3}),
+)
 """Training that breaks, by scale."""
 
-PLANTED_RECIPES = StudyRecipes(STUDY, {"smoke": PLANTED_PLAN})
-ESTIMATE_RECIPES = StudyRecipes(STUDY, {"smoke": ESTIMATES})
+PLANTED_RECIPES = StudyRecipes(STUDY, PLANTED_PLANS)
+ESTIMATE_RECIPES = StudyRecipes(STUDY, ESTIMATES)
 BREAK_RECIPES = StudyRecipes(STUDY, BREAK_PLANS)
 
 PLAIN = "all"
 """Adversarial training on the whole set, as the study names the arm."""
 
-_ROBUST = PLANTED_PLAN.groups["planted adversarial"]
+_ROBUST = PLANTED_PLANS["digits"].groups["planted adversarial"]
 
 KNOBS: dict[str, tuple[str, float, ConfigData]] = {
     "alpha 1": ("alpha", 1.0, {"method": {**weighted(inner=_ROBUST.settings["method"]), "alpha": 1.0}}),
@@ -116,33 +125,49 @@ def of_main_setting(findings: Findings[MemorisationPlan], name: str) -> pd.DataF
     return of_setting(findings.tables, next(iter(findings.plan.radii)))[name]
 
 
-def with_knobs(runner: StudyRunner) -> pd.DataFrame:
-    """Accuracies of the study's arms and of the further points of curves (`KNOBS`), as `accuracy_table` gives them."""
-    findings = STUDY.run(PLANTED_PLAN, runner)
+def with_knobs(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
+    """Accuracies of the study's arms and of the further points of curves (`KNOBS`).
+
+    Args:
+        scale: of `PLANTED_PLANS`.
+        runner: where to train and measure.
+
+    Returns:
+        A table as `accuracy_table` gives it.
+    """
+    planted = PLANTED_PLANS[scale]
+    findings = STUDY.run(planted, runner)
     tests = of_main_setting(findings, "tests")
-    plan = knob_plan()
+    plan = knob_plan(scale)
     runner.train(plan.study())
-    radii = PLANTED_PLAN.radii["planted"]
+    radii = planted.radii["planted"]
     right = runner.measure([measurement(run, "adversarial", correct_images, radii=radii) for run in plan.runs()])
-    groups = groups_of_tests(tests, PLANTED_PLAN.seeds("planted"), planted=True)
+    groups = groups_of_tests(tests, planted.seeds("planted"), planted=True)
     return pd.concat([of_main_setting(findings, "accuracies"), accuracy_table(right, groups)], ignore_index=True)
 
 
-def knob_plan() -> MemorisationPlan:
+def knob_plan(scale: Scale) -> MemorisationPlan:
     """The runs of `KNOBS`."""
-    return planted_plan("knobs", {arm: settings for arm, (_, _, settings) in KNOBS.items()})
+    return planted_plan(scale, "knobs", {arm: settings for arm, (_, _, settings) in KNOBS.items()})
 
 
-def planted_plan(name: str, arms: dict[str, ConfigData]) -> MemorisationPlan:
+def knob_studies() -> dict[Scale, tuple[Study, ...]]:
+    """What is trained for `with_knobs`, by scale."""
+    return {scale: (plan.study(), knob_plan(scale).study()) for scale, plan in PLANTED_PLANS.items()}
+
+
+def planted_plan(scale: Scale, name: str, arms: dict[str, ConfigData]) -> MemorisationPlan:
     """Adversarial training on the planted data beyond what the study trains.
 
     Args:
+        scale: of `PLANTED_PLANS`.
         name: of the plan.
         arms: what each changes, by name.
 
     Returns:
         The plan, of one group.
     """
-    group: ArmGroup = _ROBUST.model_copy(update={"arms": arms})
+    planted = PLANTED_PLANS[scale]
+    group: ArmGroup = planted.groups["planted adversarial"].model_copy(update={"arms": arms})
     update = {"name": f"memorisation-{name}", "groups": {f"planted {name}": group}, "radii": {}}
-    return PLANTED_PLAN.model_copy(update=update)
+    return planted.model_copy(update=update)

@@ -13,7 +13,7 @@ from analyses.core.runner import StudyRunner
 from analyses.memorisation.claims import CLAIMS as QUESTIONS
 from cotoolkit.plotting.style import BLUE, GREEN, ORANGE, PAGE, PURPLE, SKY
 from cotoolkit.studies.scale import Scale
-from figures.benign_at.data import PLAIN, PLANTED_PLAN, in_words, knob_plan, planted_claims, with_knobs
+from figures.benign_at.data import PLAIN, in_words, knob_studies, planted_claims, with_knobs
 from figures.elements import category_axis, new_figure, percent, seed_points
 from figures.recipe import Recipe
 
@@ -34,7 +34,7 @@ CLAIMS = planted_claims(in_words(row for row in QUESTIONS["methods"] if row.clai
 
 def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """Accuracies on all test images; columns as `accuracy_table`."""
-    table = with_knobs(runner)
+    table = with_knobs(scale, runner)
     wanted = table["arm"].isin(ARMS) & (table["group"] == "all") & (table["kind"] == "adversarial")
     return table[wanted].assign(scale=scale)
 
@@ -56,7 +56,7 @@ RECIPE = Recipe(
     name="benign_at/methods",
     shows="Clean and robust accuracy of BAT-style training beside PGD-AT, TRADES and DOM-RE",
     item="T1 of our spec, on planted data; the paper's table could not be read",
-    studies={"smoke": (PLANTED_PLAN.study(), knob_plan().study())},
+    studies=knob_studies(),
     collect=collect,
     draw=draw,
     claims=CLAIMS,

@@ -16,7 +16,7 @@ from analyses.memorisation.plan import ALPHA
 from cotoolkit.data.sources.planted import RADIUS
 from cotoolkit.plotting.style import BLUE, COLUMN, GREEN, SKY
 from cotoolkit.studies.scale import Scale
-from figures.benign_at.data import KNOBS, PLAIN, PLANTED_PLAN, knob_plan, with_knobs
+from figures.benign_at.data import KNOBS, PLAIN, PLANTED_PLANS, knob_studies, with_knobs
 from figures.elements import new_figure, percent
 from figures.recipe import Recipe
 
@@ -30,11 +30,11 @@ CURVES = {
 
 def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per point of a curve and seed: knob, value, seed, clean, robust."""
-    table = with_knobs(runner)
+    table = with_knobs(scale, runner)
     table = table[(table["group"] == "all") & (table["kind"] == "adversarial")]
     wide = table.pivot_table(index=["arm", "seed"], columns="event", values="accuracy").reset_index()
     places = [(arm, knob, value) for arm, (knob, value, _) in KNOBS.items()]
-    radius = float(PLANTED_PLAN.groups["planted adversarial"].settings["epsilon"]) / RADIUS
+    radius = float(PLANTED_PLANS[scale].groups["planted adversarial"].settings["epsilon"]) / RADIUS
     places += [(PLAIN, "alpha", 0.0), ("weights", "alpha", ALPHA), (PLAIN, "epsilon", radius)]
     points = pd.DataFrame(places, columns=["arm", "knob", "value"]).merge(wide, on="arm")
     return points[["knob", "value", "seed", "clean", "robust"]].assign(scale=scale)
@@ -76,7 +76,7 @@ def above_curve(data: pd.DataFrame, knob: str) -> pd.Series[float]:
 
 
 def _above(knob: str, name: str) -> ClaimRow[pd.DataFrame]:
-    comparable = claim(
+    comparable: ClaimRow[pd.DataFrame] = claim(
         "comparable", f"some BAT-style weights are as accurate on clean images as {name} can be",
         f"share of seeds with weights whose clean accuracy lies between the ends of the curve over {knob}", above=0.25,
         value=lambda data: SeedShare(above_curve(data, knob).notna()),
@@ -100,7 +100,7 @@ RECIPE = Recipe(
     name="benign_at/trade_off",
     shows="Clean against robust accuracy as BAT-style alpha, TRADES beta, and the radius of training move",
     item="F5 of our spec, on planted data; the paper's curves could not be read",
-    studies={"smoke": (PLANTED_PLAN.study(), knob_plan().study())},
+    studies=knob_studies(),
     collect=collect,
     draw=draw,
     claims=CLAIMS,

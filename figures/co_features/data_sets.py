@@ -35,7 +35,7 @@ def _grid(setup: Setup) -> list[GridPoint]:
     return found
 
 
-RUNS = GridRuns("data-sets", _grid, ("smoke",))
+RUNS = GridRuns("data-sets", _grid, ("smoke", "digits"))
 
 
 def draw(data: pd.DataFrame) -> Figure:

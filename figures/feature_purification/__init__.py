@@ -8,7 +8,7 @@ from figures.catalogue import NotReproduced
 
 NOT_REPRODUCED: tuple[NotReproduced, ...] = (
     NotReproduced(
-        "across_break at scale smoke",
+        "across_break at scale digits",
         "two rounds of six arms and the measures of all their checkpoints take far more than the three minutes that a "
         "figure may cost there; `cotoolkit analyse across-break` makes it",
     ),

@@ -1,8 +1,8 @@
 """What the recipes across the breakpoint show of its study: a part of its measures, by group.
 
 A question of ours that neither paper asks; study, measures and claims are those of `analyses.breakpoint_mixtures`. The
-gallery has no plan at scale smoke: its seven runs a seed, over two rounds, and their measures would take more time than
-all other figures of this paper.
+gallery has no plan at scale digits: its seven runs a seed, over two rounds, and their measures would take more time
+than all other figures of this paper.
 """
 
 from __future__ import annotations

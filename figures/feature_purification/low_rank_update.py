@@ -27,7 +27,7 @@ KINDS = {
 }
 
 LOW = 4
-"""Rank that counts as low in the claims; the layers have 16 to 64 units at scale smoke."""
+"""Rank that counts as low in the claims; the layers have 16 to 64 units on digits."""
 
 
 def draw(data: pd.DataFrame) -> Figure:

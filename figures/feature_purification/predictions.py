@@ -11,21 +11,20 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analyses.core.judging.verdicts import ClaimResult, Verdict
+from analyses.core.judging.verdicts import ClaimResult
+from analyses.core.judging.words import WORDS, Verdict
 from cotoolkit.plotting.style import BLUE, GREEN, GREY, PAGE, VERMILION
 from figures.elements import new_figure
 from figures.feature_purification.experiments.synthetic_world import RECIPES_OF, every_setting, theory_claims
-from figures.records.record import VERDICTS
 
 MARKS: dict[Verdict, tuple[str, str]] = {
     "holds": ("o", BLUE),
-    "fact": ("s", BLUE),
     "fails": ("X", VERMILION),
     "undecided": ("D", GREY),
-    "untestable": ("x", GREY),
+    "untestable": ("|", GREY),
+    "fact": ("s", BLUE),
     "shown": (".", GREY),
 }
-"""Marker and colour of a verdict."""
 
 DRAWN = theory_claims()
 """All, also those that other figures judge."""
@@ -37,10 +36,9 @@ def draw(data: pd.DataFrame) -> Figure:
     figure, axis = new_figure(PAGE, 0.19 * len(results) + 0.9)
     for row, result in enumerate(results):
         _draw_row(axis, row, result)
-    given = {result.verdict for result in results}
-    for verdict, (marker, colour) in MARKS.items():
-        if verdict in given:
-            axis.plot([], [], marker, color=colour, label=VERDICTS[verdict])
+    for verdict in dict.fromkeys(result.verdict for result in results):
+        marker, colour = MARKS[verdict]
+        axis.plot([], [], marker, color=colour, label=WORDS[verdict])
     axis.set(xlim=(-0.06, 1.06), ylim=(len(results) - 0.4, -0.6), xticks=[], yticks=[])
     axis.spines[:].set_visible(False)
     figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=3)

@@ -8,11 +8,11 @@ NOT_REPRODUCED: tuple[NotReproduced, ...] = (
     ),
     NotReproduced(
         "F4: collapse share against epsilon",
-        "every radius needs runs of its own, 13 s each at smoke; the radius at which FGSM breaks is covered",
+        "every radius needs runs of its own, 13 s each on digits; the radius at which FGSM breaks is covered",
     ),
     NotReproduced(
         "claims W and S: weak and strong adversaries against PGD-10 and TRADES-10",
-        "PGD-10 costs 50 s a run at smoke; `cotoolkit analyse local_ball` has W, and S asks for CIFAR at equal clean "
+        "PGD-10 costs 50 s a run on digits; `cotoolkit analyse local_ball` has W, and S asks for CIFAR at equal clean "
         "accuracy",
     ),
     NotReproduced("T2, global term and preset T", "in `cotoolkit analyse local_ball`, too dear for the gallery"),

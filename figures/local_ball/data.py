@@ -7,20 +7,20 @@ from collections.abc import Callable
 import pandas as pd
 
 from analyses.core.claims import ClaimRow, ClaimTable
+from analyses.core.plan import with_smoke
 from analyses.core.study import Findings
 from analyses.local_ball.plan import PLANS, LocalBallPlan
 from analyses.local_ball.results import LocalBallResults
 from analyses.local_ball.study import MEASURE, STUDY
-from cotoolkit.studies.scale import Scale
 from figures.study_recipes import StudyRecipes
 
-GALLERY_PLANS: dict[Scale, LocalBallPlan] = {
-    "smoke": PLANS["smoke"]
+GALLERY_PLANS = with_smoke(
+    digits=PLANS["digits"]
     .only(("fgsm", "lbt rho=0.25", "lbt", "lbt m=0", "centre clean", "n_fgsm x1", "n_fgsm x2", "pgd-2"))
     .model_copy(update={"points": 96}),
-    "laptop": PLANS["laptop"],
-}
-"""Parts of the study, so that runs are shared. The baselines at smoke cost about what local-ball training does."""
+    laptop=PLANS["laptop"],
+)
+"""Parts of the study, so that runs are shared. On digits the baselines cost about what local-ball training does."""
 
 RECIPES_OF = StudyRecipes(STUDY, GALLERY_PLANS)
 

@@ -10,22 +10,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
+from analyses.core.judging.words import JUDGED, WORDS
 from cotoolkit.studies.scale import Scale
 
 if TYPE_CHECKING:
-    from analyses.core.judging.verdicts import ClaimResult, Verdict
+    from analyses.core.judging.verdicts import ClaimResult
     from analyses.core.statistics import Estimate
     from figures.recipe import Comparison
-
-VERDICTS: dict[Verdict, str] = {
-    "holds": "supported",
-    "fails": "not supported",
-    "undecided": "inconclusive",
-    "untestable": "not testable here",
-    "fact": "a fact",
-    "shown": "shown",
-}
-"""In the words of the figures."""
 
 WHOSE = ("paper", "repository", "ours")
 """First word of a claim's source. "paper" and "repository" are for what the spec tags as read there; what the spec
@@ -56,7 +47,14 @@ class StoredEstimate(BaseModel):
 
 
 class StoredClaim(BaseModel):
-    """A claim and what the table says of it; `by` is what decided, `premise` the one that does not hold."""
+    """A claim and what the table says of it.
+
+    Attributes:
+        by: the interval or test that decided.
+        values: the samples it was decided on, per seed; None where a seed has no number.
+        premise: the first that is not established, in words.
+        premises: all of them, judged like claims.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -69,7 +67,9 @@ class StoredClaim(BaseModel):
     effect: float | None
     p: float | None
     by: str
+    values: dict[str, tuple[float | None, ...]]
     premise: str
+    premises: tuple[StoredClaim, ...]
     verdict: str
 
     @classmethod
@@ -81,14 +81,31 @@ class StoredClaim(BaseModel):
             statement=claim.statement,
             source=claim.source,
             measure=claim.measure,
-            expected=f"{claim.side} {claim.threshold:g}",
+            expected=claim.expected,
             found=StoredEstimate.of(result.found),
             effect=_known(result.effect),
             p=_known(result.p),
             by=result.by,
+            values={name: tuple(map(_known, sample)) for name, sample in result.values.items()},
             premise=result.premise,
-            verdict=VERDICTS[result.verdict],
+            premises=tuple(map(cls.of, result.premises)),
+            verdict=result.words,
         )
+
+    @property
+    def judged(self) -> bool:
+        """Whether it was asked, and could have come out otherwise."""
+        return self.verdict in [WORDS[verdict] for verdict in JUDGED]
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is no claim of the paper or its repository."""
+        return self.source.startswith("ours")
+
+    @property
+    def content(self) -> str:
+        """What makes it the claim that it is; in two figures it is counted once."""
+        return f"{self.statement} | {self.measure} | {self.expected} | {self.found!r}"
 
 
 class StoredComparison(BaseModel):

@@ -1,4 +1,8 @@
-"""Are the stored figures what their tables say? Redraws and judges again from the files, without training."""
+"""Are the stored figures what their tables say? Redraws and judges again from the files, without training.
+
+A check against accidental change: of a file, or of the code that judges and draws. It proves nothing against somebody
+who changes a table and seals the record again.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +39,7 @@ def verify(recipes: Sequence[Recipe], gallery: Path, *, complete: bool = True) -
     """What is wrong in a gallery, one line each; none if all is well.
 
     Args:
-        recipes: whose figures should be there at scale smoke, and may be there at others.
+        recipes: whose figures should be there at scale digits, and may be there at others.
         gallery: folder of all figures.
         complete: they are all recipes, so that any other figure is a stray.
 
@@ -65,8 +69,8 @@ def strays(recipes: Sequence[Recipe], gallery: Path) -> list[str]:
 
 def _of_recipe(recipe: Recipe, gallery: Path) -> Iterator[str]:
     made = [scale for scale in recipe.studies if folder_of(gallery, recipe.name, scale).exists()]
-    if "smoke" in recipe.studies and "smoke" not in made:
-        yield f"{recipe.name}: not made at scale smoke; run `cotoolkit figures make {recipe.name}`"
+    if "digits" in recipe.studies and "digits" not in made:
+        yield f"{recipe.name}: not made at scale digits; run `cotoolkit figures make {recipe.name} --scale digits`"
     for scale in made:
         try:
             yield from _check_figure(recipe, scale, gallery)

@@ -25,7 +25,7 @@ def slopes(data):
 
 def collect(scale, runner):
     return pd.DataFrame(
-        [{"x": x, "seed": seed, "y": x * (0.9 + 0.1 * seed), "scale": scale} for x in range(3) for seed in range(3)]
+        [{"x": x, "seed": seed, "y": x * (0.9 + 0.1 * seed), "scale": scale} for x in range(3) for seed in range(5)]
     )
 
 
@@ -33,7 +33,7 @@ RECIPE = Recipe(
     name="field/made_up",
     shows="A line",
     item="none",
-    studies={"smoke": ()},
+    studies={"digits": ()},
     collect=collect,
     draw=draw,
     claims=lambda data: [check(CLAIM, slopes(data))],
@@ -41,4 +41,4 @@ RECIPE = Recipe(
 )
 
 
-FOLDER = "field/made_up/smoke"
+FOLDER = "field/made_up/digits"

@@ -15,7 +15,7 @@ def runner(tmp_path):
 @pytest.fixture(scope="session")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("made")
-    make(RECIPE, "smoke", StudyRunner(folder / "runs", folder / "measured", jobs=1, device="cpu"), folder / "gallery")
+    make(RECIPE, "digits", StudyRunner(folder / "runs", folder / "measured", jobs=1, device="cpu"), folder / "gallery")
     return folder / "gallery"
 
 

@@ -23,7 +23,7 @@ GROUPS = (["induced"], ["induced", "natural"])
 def findings(groups):
     numbered = measures().replace({"layer": {"a": "0", "b": "2"}})
     tables = {"measures": pd.concat([numbered.assign(group=group) for group in groups])}
-    return Findings(PLANS["smoke"], tables, STUDY.judge(PLANS["smoke"], tables))
+    return Findings(PLANS["digits"], tables, STUDY.judge(PLANS["digits"], tables))
 
 
 @pytest.mark.parametrize("groups", GROUPS, ids=len)

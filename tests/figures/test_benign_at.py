@@ -74,8 +74,8 @@ def test_runs_are_those_of_the_study():
     def names(plan) -> set[str]:
         return {run.config.identity for run in plan.runs()}
 
-    for plan in (PLANTED_PLAN, ESTIMATES, BREAK_PLANS["smoke"]):
-        assert names(plan) < names(PLANS["smoke"])
+    for plan in (PLANTED_PLAN, ESTIMATES, BREAK_PLANS["digits"]):
+        assert names(plan) < names(PLANS["digits"])
     assert names(BREAK_PLANS["laptop"]) < names(PLANS["laptop"])
 
 

@@ -14,7 +14,7 @@ from figures.recipe import Recipe
 from figures.elements import new_figure
 
 def collect(scale, runner):
-    return pd.DataFrame({"seed": [0, 1, 2], "value": [1.0, 1.1, 0.9]})
+    return pd.DataFrame({"seed": range(5), "value": [1.0, 1.1, 0.9, 1.05, 0.95]})
 
 def draw(data):
     figure, axis = new_figure(3.3, 2.0)
@@ -51,7 +51,7 @@ def test_all_figures_are_listed_and_what_is_missing_says_why():
 def test_making_and_verifying_a_figure_of_ones_own(own, tmp_path):
     made = run("make", str(own), "--root", str(tmp_path / "runs"), "--gallery", str(tmp_path / "gallery"))
     assert made.exit_code == 0
-    assert "supported     one: 1 [" in made.output
+    assert "supported         one: 1 [" in made.output
     assert (tmp_path / "gallery/mine/cli_test/smoke/figure.png").exists()
     checked = run("verify", str(own), "--gallery", str(tmp_path / "gallery"))
     assert "1 figure checked: no problems" in checked.output, checked.stderr

@@ -7,7 +7,7 @@ import pytest
 import figures
 from figures.catalogue import PAPERS, not_reproduced, recipes
 from figures.records.files import folder_of, read_record
-from figures.records.gallery_page import gallery_page
+from figures.records.gallery_page import changed_pages, gallery_pages
 from figures.records.record import WHOSE
 from figures.records.verify import strays, verify
 
@@ -31,8 +31,9 @@ def test_every_folder_of_the_gallery_has_a_recipe():
     assert strays(list(RECIPES.values()), GALLERY) == []
 
 
-def test_the_page_is_generated_from_the_stored_figures():
-    assert (FOLDER / "README.md").read_text() == gallery_page(GALLERY), "run: cotoolkit figures page"
+def test_the_pages_are_generated_from_the_stored_figures():
+    assert changed_pages(GALLERY) == []
+    assert set(gallery_pages(GALLERY)) == {FOLDER / "README.md", *(FOLDER / paper / "README.md" for paper in PAPERS)}
 
 
 def test_every_module_with_a_recipe_is_listed():

@@ -53,7 +53,7 @@ def test_the_certificate_is_judged_by_its_worst_case():
 
 
 def test_a_recipe_trains_its_own_part():
-    plan = GALLERY_PLANS["smoke"]
+    plan = GALLERY_PLANS["digits"]
     parts = {name: {run.identity for run in plan.part(name).study().runs()} for name in plan.groups}
     assert {name: len(runs) for name, runs in parts.items()} == {"overfitting": 9, "onset": 12, "poison": 12}
     assert [run.identity for study in onset.RECIPE.at("smoke") for run in study.runs()] == list(
@@ -63,7 +63,7 @@ def test_a_recipe_trains_its_own_part():
 
 def onset_findings(broke=lambda seed: seed > 0) -> Findings:
     """Seed 0 does not break; on the others HR breaks 10 iterations after FGSM and 10 before permuted weights."""
-    plan = GALLERY_PLANS["smoke"].part("onset")
+    plan = GALLERY_PLANS["digits"].part("onset")
     rows = [
         {"arm": run.arm, "seed": run.seed, "verdict": "", "broke": broke(run.seed), "iterations": 480}
         | {"time": 100 + 10 * place + run.seed if broke(run.seed) else 480, "clean": 0.9, "pgd-50": 0.1}

@@ -35,7 +35,7 @@ def data() -> pd.DataFrame:
         for place in (0.5, 1.0)
     ]
     table = pd.concat([pd.DataFrame(runs), pd.DataFrame(measures)[list(MEASURE)]], ignore_index=True)
-    return pd.read_csv(io.StringIO(table.assign(scale="smoke").to_csv(index=False)))
+    return pd.read_csv(io.StringIO(table.assign(scale="digits").to_csv(index=False)))
 
 
 def test_the_table_is_read_as_the_analysis_reads_it(data):
@@ -65,6 +65,6 @@ def test_claims_of_parts_and_of_smoothness(data):
 
 
 def test_the_plan_is_a_part_of_the_study():
-    own = {run.identity for run in GALLERY_PLANS["smoke"].study().runs()}
+    own = {run.identity for run in GALLERY_PLANS["digits"].study().runs()}
     assert len(own) == 24
-    assert own < {run.identity for run in PLANS["smoke"].study().runs()}
+    assert own < {run.identity for run in PLANS["digits"].study().runs()}

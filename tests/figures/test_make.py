@@ -13,12 +13,12 @@ from tests._helpers.made_figure import FOLDER, RECIPE, draw
 
 def test_made_again_it_is_the_same_to_the_bit(gallery, runner, tmp_path):
     before = {path.name: path.read_bytes() for path in (gallery / FOLDER).iterdir()}
-    make(RECIPE, "smoke", runner, gallery)
+    make(RECIPE, "digits", runner, gallery)
     assert {path.name: path.read_bytes() for path in (gallery / FOLDER).iterdir()} == before
 
 
 def test_an_unknown_scale(runner, tmp_path):
-    with pytest.raises(ConfigError, match=r"field/made_up has no scale 'laptop'; choose from smoke"):
+    with pytest.raises(ConfigError, match=r"field/made_up has no scale 'laptop'; choose from digits"):
         make(RECIPE, "laptop", runner, tmp_path)
 
 

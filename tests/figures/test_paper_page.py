@@ -32,7 +32,7 @@ PLAN = Plan(
 
 def collect(plan, runner):
     table = plan.labelled(runner.train(plan.study()))
-    return {"runs": table.loc[[0] * 3, ["arm", "seed"]].assign(y=[0.9, 1.0, 1.1], note="None")}
+    return {"runs": table.loc[[0] * 5, ["arm", "seed"]].assign(y=[0.9, 1.0, 1.1, 0.95, 1.05], note="None")}
 
 
 STUDY = PlannedStudy(
@@ -49,7 +49,7 @@ STUDY = PlannedStudy(
 
 
 def draw(data):
-    assert data["note"].tolist() == ["None"] * 3  # as it comes back from its file
+    assert data["note"].tolist() == ["None"] * 5  # as it comes back from its file
     figure, axis = new_figure(3, 2)
     axis.plot(data["y"])
     return figure
@@ -80,8 +80,8 @@ def test_the_page_shows_recipes_claims_and_what_made_them(runner):
     report, findings = study_page(STUDY, [OF_STUDY, OWN, ELSEWHERE], "smoke", runner, "cotoolkit analyse made-up")
     assert [one.verdict for one in findings.claims["slope"]] == ["holds"]
     text = write_report(report, runner.folder).read_text()
-    assert "1 of 1 claims hold, 0 fail, 0 are undecided." in text
-    assert "It rises: holds" in text
+    assert "Claims: 1 supported." in text
+    assert "It rises: supported" in text
     assert "Nobody measured this." in text
     assert [section.name for section in report.sections] == ["slope", "own", "claims-slope"]
     facts = report.facts
@@ -95,7 +95,7 @@ def test_the_page_shows_recipes_claims_and_what_made_them(runner):
 
 
 def test_the_recipe_makes_the_same_table_by_itself(runner):
-    assert OF_STUDY.collect("smoke", runner)["y"].tolist() == [0.9, 1.0, 1.1]
+    assert OF_STUDY.collect("smoke", runner)["y"].tolist() == [0.9, 1.0, 1.1, 0.95, 1.05]
     assert [run.identity for study in OF_STUDY.at("smoke") for run in study.runs()] == [
         run.config.identity for run in PLAN.runs()
     ]

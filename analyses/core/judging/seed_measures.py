@@ -6,7 +6,7 @@ the event, are no sample of a normal distribution, and no t test is made of them
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Literal, Protocol
 
@@ -31,9 +31,14 @@ class SeedMeasure(Protocol):
     Attributes:
         found: the number with its 95 % interval, and the seeds behind it (of the smaller group).
         by: the interval or test that decides, in words.
+        samples: what it was made of, a number per seed, by name.
     """
 
     by: str
+
+    @property
+    def samples(self) -> dict[str, tuple[float, ...]]:
+        """What it was made of."""
 
     @property
     def found(self) -> Estimate:
@@ -46,8 +51,18 @@ class SeedMeasure(Protocol):
         """On which side of the threshold the number lies, as far as the seeds can tell."""
 
 
+class _OfSamples:
+    """A measure whose fields are its samples."""
+
+    @property
+    def samples(self) -> dict[str, tuple[float, ...]]:
+        """What it was made of."""
+        arrays = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        return {name: tuple(map(float, np.ravel(values))) for name, values in arrays.items() if name != "paired"}
+
+
 @dataclass(frozen=True, eq=False)
-class SeedMean:
+class SeedMean(_OfSamples):
     """The mean of one number per seed, by Student's t; values that are not finite are left out.
 
     Attributes:
@@ -72,7 +87,7 @@ class SeedMean:
 
 
 @dataclass(frozen=True, eq=False)
-class SeedShare:
+class SeedShare(_OfSamples):
     """The share of seeds with an event, by exact binomial intervals (Clopper & Pearson, 1934).
 
     Attributes:
@@ -107,7 +122,7 @@ class SeedShare:
 
 
 @dataclass(frozen=True, eq=False)
-class ShareDifference:
+class ShareDifference(_OfSamples):
     """The share of seeds with an event in one group minus that in another.
 
     Groups trained from the same seeds are paired: McNemar's exact test. Others are compared by Fisher's. The test
@@ -171,7 +186,7 @@ class ShareDifference:
 
 
 @dataclass(frozen=True, eq=False)
-class OnsetDifference:
+class OnsetDifference(_OfSamples):
     """How much later an event comes in one group of seeds than in another, in restricted mean time.
 
     The log-rank test decides. A run without the event counts to its end; all runs end at the same time, so the

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from analyses.core.judging.seed_measures import SeedMean, SeedMeasure
+from analyses.core.judging.words import JUDGED, WORDS, Verdict
 from analyses.core.statistics import Estimate, holm, slope
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Verdict = Literal["holds", "fails", "undecided", "untestable", "fact", "shown"]
-"""What the seeds say of a claim.
-
-- `holds`, `fails`: the number lies on the claimed side of the threshold, or on the other, by the interval or test that
-  its kind calls for (`seed_measures`).
-- `undecided`: neither.
-- `untestable`: a premise of the claim does not hold, so that the number says nothing.
-- `fact`: the number is the same for every seed, on the claimed side: nothing that could have come out otherwise.
-- `shown`: fewer than `LEAST_SEEDS` seeds, which are shown and not judged.
-"""
 
 LEAST_SEEDS = 5
 """Seeds from which on a claim is judged."""
@@ -52,6 +42,11 @@ class Claim:
     null: float
     source: str = ""
 
+    @property
+    def expected(self) -> str:
+        """What is claimed of the number, such as "above 0.5"."""
+        return f"{self.side} {self.threshold:g}"
+
 
 @dataclass(frozen=True)
 class ClaimResult:
@@ -64,8 +59,9 @@ class ClaimResult:
         effect: the number minus the null, in the measure's unit.
         p: two-sided, that the number is the threshold.
         by: the interval or test that decided.
+        values: what it was decided on: per seed, by the name of the sample (`SeedMeasure.samples`).
         trend: change of the measure per doubling of the size, if sizes were compared.
-        premise: the one that does not hold, with what was found, where the claim is untestable.
+        premises: what must hold before the claim means anything, judged.
     """
 
     claim: Claim
@@ -74,8 +70,33 @@ class ClaimResult:
     effect: float
     p: float
     by: str
+    values: Mapping[str, tuple[float, ...]]
     trend: Estimate | None = None
-    premise: str = ""
+    premises: tuple[ClaimResult, ...] = ()
+
+    @property
+    def established(self) -> bool:
+        """Whether others may rest on it."""
+        return self.verdict in ("holds", "fact")
+
+    @property
+    def words(self) -> str:
+        """The verdict as pages say it."""
+        return WORDS[self.verdict]
+
+    @property
+    def premise(self) -> str:
+        """The first premise that is not established, with what was found; empty if all are."""
+        for one in self.premises:
+            if not one.established:
+                return f"{one.claim.statement}: {one.found}, not {one.claim.expected}"
+        return ""
+
+    def behind(self, premises: Sequence[ClaimResult]) -> ClaimResult:
+        """The same behind premises: untestable, or just shown, after the first that is not established."""
+        first = next((one for one in premises if not one.established), None)
+        verdict = self.verdict if first is None else "shown" if first.verdict == "shown" else "untestable"
+        return replace(self, verdict=verdict, premises=tuple(premises))
 
     @property
     def heading(self) -> str:
@@ -106,19 +127,26 @@ def check(
         doublings = [np.log2(size) for size, row in by_size.items() for _ in row]
         trend = slope(doublings, [value for row in by_size.values() for value in row])
     return ClaimResult(
-        claim, found, _verdict(claim, measure), found.mean - claim.null, measure.p(claim.threshold), measure.by, trend
+        claim=claim,
+        found=found,
+        verdict=_verdict(claim, measure),
+        effect=found.mean - claim.null,
+        p=measure.p(claim.threshold),
+        by=measure.by,
+        values=measure.samples,
+        trend=trend,
     )
 
 
 def verdict_table(results: Iterable[ClaimResult]) -> pd.DataFrame:
     """One row per claim: the statement, the number with its interval, the threshold, the verdict and the trend.
 
-    `holm_p` adjusts the p values for asking all claims of the table.
+    `holm_p` adjusts the p values for asking all claims that were judged, and is missing for others.
     """
     import pandas as pd
 
     results = list(results)
-    adjusted = holm([result.p for result in results])
+    adjusted = holm([result.p if result.verdict in JUDGED else np.nan for result in results])
     return pd.DataFrame(
         {
             "claim": result.claim.key,
@@ -129,7 +157,7 @@ def verdict_table(results: Iterable[ClaimResult]) -> pd.DataFrame:
             "low": result.found.low,
             "high": result.found.high,
             "seeds": result.found.n,
-            "expected": f"{result.claim.side} {result.claim.threshold:g}",
+            "expected": result.claim.expected,
             "effect": result.effect,
             "p": result.p,
             "by": result.by,

@@ -91,19 +91,19 @@ _TRADE_OFF = "[P] better trade-off"
 _PLAIN_LEARNED = _reaches("all", "all", "clean", above=LEAST)
 _PLAIN_ROBUST = _reaches("all", "all", "robust", above=LEAST_ROBUST)
 _PLAIN_ROOM = _reaches("all", "all", "robust", below=CEILING)
-_INFLUENCE = claim(
+_INFLUENCE: Row = claim(
     "influence_clean",
     "seeing an atypical image makes an adversarially trained network right on more test images",
     "clean test images gained per image seen, pairs of halves",
     above=0.0, source="[P] finding (a)", value=lambda n: n.influence("clean"),
 )  # fmt: skip
-_PLANTED_HARM = claim(
+_PLANTED_HARM: Row = claim(
     "b_planted_harm",
     "planted harm is there: without harmful images the threatened sub-clusters are more robust than without benign",
     f"{_on('threatened', 'robust')}: without harmful minus without benign",
     above=0.0, source="[R] construction", value=lambda n: n.gained("without harmful", "without benign", "threatened"),
 )  # fmt: skip
-_FLAGS = claim(
+_FLAGS: Row = claim(
     "flags_there", "some images are flagged at the end of training", "share of training images flagged",
     above=0.01, source=_PREMISE, value=lambda n: n.flags("flagged"),
 )  # fmt: skip

@@ -6,14 +6,14 @@ Recipes that ask for the same point name the same run, so that it is trained onc
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from cotoolkit.config import RunConfig
 from cotoolkit.studies.overrides import Grid, apply
-from cotoolkit.studies.scale import Scale
+from cotoolkit.studies.scale import DIGITS_SEEDS, Scale
 from cotoolkit.studies.study import Study
 
 Settings = dict[str, Any]
@@ -45,11 +45,15 @@ class Setup(BaseModel):
     beta: float
     epsilons: tuple[float, ...]
     betas: tuple[float, ...]
-    seeds: tuple[int, ...] = (0, 1, 2)
-    more_seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    seeds: tuple[int, ...]
+    more_seeds: tuple[int, ...]
     keep: tuple[int, ...]
     pgd_steps: int
     accuracy: str
+
+    def at_smoke(self) -> Self:
+        """The same for a quick look, with its first seed alone."""
+        return self.model_copy(update={"scale": "smoke", "seeds": self.seeds[:1], "more_seeds": self.more_seeds[:1]})
 
     @property
     def pgd(self) -> Settings:
@@ -120,8 +124,8 @@ def inject(beta: float, **fields: Any) -> Settings:
     return {"name": "inject", "carrier": "paired", "beta": beta, **fields}
 
 
-_SMOKE = Setup(
-    scale="smoke",
+_DIGITS = Setup(
+    scale="digits",
     base={
         "data": {"name": "digits"},
         "model": {"name": "small_cnn"},
@@ -137,6 +141,8 @@ _SMOKE = Setup(
     beta=0.15,
     epsilons=(0.15, 0.2, 0.25, 0.3),
     betas=(0.0, 0.1, 0.15, 0.25),
+    seeds=DIGITS_SEEDS,
+    more_seeds=DIGITS_SEEDS,
     keep=tuple(range(0, 481, 24)),
     pgd_steps=3,
     accuracy="pgd-10",
@@ -161,6 +167,8 @@ _LAPTOP = Setup(
     beta=0.05,
     epsilons=(0.06, 0.07, 0.08, 0.1),
     betas=(0.0, 0.05, 0.1),
+    seeds=(0, 1, 2),
+    more_seeds=(0, 1, 2, 3, 4),
     keep=tuple(range(0, 273, 16)),
     pgd_steps=3,
     accuracy="pgd-50",
@@ -184,12 +192,14 @@ _PAPER = Setup(
     beta=8 / 255,
     epsilons=tuple(epsilon / 255 for epsilon in (2, 4, 6, 8)),
     betas=tuple(beta / 255 for beta in range(27)),
+    seeds=(0, 1, 2),
+    more_seeds=(0, 1, 2, 3, 4),
     keep=tuple(range(0, 11_731, 391)),
     pgd_steps=10,
     accuracy="pgd-50-10",
 )
 
-SETUPS: dict[Scale, Setup] = {"smoke": _SMOKE, "laptop": _LAPTOP, "paper": _PAPER}
+SETUPS: dict[Scale, Setup] = {"smoke": _DIGITS.at_smoke(), "digits": _DIGITS, "laptop": _LAPTOP, "paper": _PAPER}
 
 
 def setup_of(data: pd.DataFrame) -> Setup:

@@ -19,21 +19,9 @@ from analyses.purification.results import TheoryResults
 from analyses.purification.study import STUDY
 from analyses.purification.synthetic_world.baselines import NAMES
 from cotoolkit.plotting.style import BLUE, VERMILION
-from cotoolkit.studies.scale import Scale
 from figures.study_recipes import StudyRecipes
 
-SEEDS = 3
-"""Of every setting of the gallery's figures at scale smoke."""
-
-_FEWER_SEEDS = tuple(dataclasses.replace(setting, seeds=SEEDS) for setting in PLANS["smoke"].settings)
-
-GALLERY_PLANS: dict[Scale, TheoryPlan] = {
-    "smoke": PLANS["smoke"].model_copy(update={"settings": _FEWER_SEEDS}),
-    "laptop": PLANS["laptop"],
-}
-"""Parts of the experiment, so that measurements are shared."""
-
-RECIPES_OF = StudyRecipes(STUDY, GALLERY_PLANS)
+RECIPES_OF = StudyRecipes(STUDY, PLANS)
 
 STAGES = {"clean": ("after clean training", VERMILION, "--"), "fgm": ("then FGM training", BLUE, "-")}
 """Label, colour and line of the two stages that are compared."""

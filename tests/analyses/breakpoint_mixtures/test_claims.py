@@ -6,7 +6,7 @@ from tests._helpers.breakpoint_measures import measures
 
 
 def verdicts(table):
-    found = judge_breakpoint_mixtures(PLANS["smoke"], {"measures": table})
+    found = judge_breakpoint_mixtures(PLANS["digits"], {"measures": table})
     assert list(found) == ["g"]
     return {result.claim.key: result.verdict for result in found["g"]}
 

@@ -4,7 +4,7 @@ import pytest
 from analyses.breakpoint_mixtures.plan import AFTER, BEFORE, METHODS, PLANS, SHUFFLED, BrokenSeed, group_with_arms
 
 INJECT = {"name": "inject", "carrier": "paired", "beta": 0.1}
-KEPT = PLANS["smoke"].kept
+KEPT = PLANS["digits"].kept
 
 
 def test_the_breakpoint_is_kept_at_iteration_resolution():
@@ -25,14 +25,14 @@ def test_the_shuffled_arm_trains_on_labels_that_say_nothing(settings):
 
 
 def test_the_first_round_trains_fgsm_alone():
-    plan = PLANS["smoke"]
+    plan = PLANS["digits"]
     runs = plan.first_round().runs()
     assert len(runs) == sum(len(group.seeds) for group in plan.groups.values())
     assert {run.method.name for run in runs} == {"fgsm"}
 
 
 def test_all_arms_of_a_seed_share_data_and_start_and_kept_iterations():
-    plan = PLANS["smoke"]
+    plan = PLANS["digits"]
     breakpoints = pd.DataFrame(
         [
             {"group": "induced", "seed": 3, "breakpoint": 200, "iterations": 528},

@@ -10,7 +10,7 @@ from tests._helpers.onsets import HR, onset_rows
 
 def onset_results(onsets, weights):
     tables = {"onsets": onsets, "weights": weights}
-    return judge_holistic(PLANS["smoke"].part("onset"), tables)["catastrophic overfitting"]
+    return judge_holistic(PLANS["digits"].part("onset"), tables)["catastrophic overfitting"]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_overfitting_is_judged_at_the_smallest_share_and_the_largest_radius():
         for r, gap, radius in ((None, 0.2, 0.01), (0.0, 2.0, 0.1), (0.05, 1.0, 0.1), (0.2, 0.5, 0.05))
         for seed in range(3)
     ]
-    plan = PLANS["smoke"].part("overfitting")
+    plan = PLANS["digits"].part("overfitting")
     found = {one.claim.key: one for one in judge_holistic(plan, {"ends": pd.DataFrame(rows)})["robust overfitting"]}
     assert found["at_overfits_more"].found.mean == pytest.approx(1.9)
     assert found["hr_smaller_gap"].found.mean == pytest.approx(-1.5)
@@ -85,7 +85,7 @@ def test_poison_is_judged_by_the_right_alpha():
         for arm, accuracy in arms.items()
         for seed in range(3)
     ]
-    found = judge_holistic(PLANS["smoke"].part("poison"), {"wrong_labels": pd.DataFrame(rows)})["poison"]
+    found = judge_holistic(PLANS["digits"].part("poison"), {"wrong_labels": pd.DataFrame(rows)})["poison"]
     means = {one.claim.key: one.found.mean for one in found}
     expected = {"alpha_resists_poison": -0.1, "alpha_weighs_poison_up": 0.14, "trimming_resists_better": 0.3}
     assert means == pytest.approx(expected)

@@ -5,7 +5,7 @@ from analyses.holistic_robust.plan import CONTROLS, PLAIN, PLANS, looked_at
 from cotoolkit.core.errors import ConfigError
 
 
-@pytest.mark.parametrize(("scale", "iterations", "looks"), [("smoke", 600, 10), ("laptop", 240, 4)])
+@pytest.mark.parametrize(("scale", "iterations", "looks"), [("digits", 600, 10), ("laptop", 240, 4)])
 def test_every_share_takes_the_same_updates_and_keeps_the_same_iterations(scale, iterations, looks):
     plan = at_scale(PLANS, scale)
     for run in plan.runs(["overfitting"]):
@@ -34,7 +34,7 @@ def test_controls_match_the_arm_they_are_compared_with(scale):
 
 
 def test_a_part_trains_runs_of_the_whole():
-    whole = PLANS["smoke"]
+    whole = PLANS["digits"]
     parts = [{run.identity for run in whole.part(name).study().runs()} for name in whole.groups]
     assert set.union(*parts) == {run.identity for run in whole.study().runs()}
     assert sum(map(len, parts)) == 124

@@ -31,7 +31,7 @@ def made_up(plan, robust, escaped=lambda arm, seed: True, needed=0.3, hidden=0.0
 
 
 def test_claims_follow_the_tables():
-    plan = PLANS["smoke"]
+    plan = PLANS["digits"]
     above = plan.sweep()
 
     def escaped(arm, seed):
@@ -59,7 +59,7 @@ def test_claims_follow_the_tables():
 
 
 def test_a_sweep_that_never_escapes_counts_as_far():
-    plan = PLANS["smoke"]
+    plan = PLANS["digits"]
     numbers = read(plan, made_up(plan, lambda arm: 0.5, lambda arm, seed: False))
     assert np.isinf(numbers.radius()).all()
     np.testing.assert_allclose(numbers.miss(AFTER), 2.0 - 0.3)

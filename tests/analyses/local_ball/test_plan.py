@@ -17,15 +17,15 @@ def test_plans_are_what_the_study_needs(plan):
 
 
 def test_scales_and_the_wide_arm():
-    assert PLANS["smoke"].group.config("pgd-3 wide", 0).epsilon == pytest.approx(0.375)
-    assert PLANS["smoke"].epsilon == pytest.approx(0.25)
-    with pytest.raises(ConfigError, match="choose from smoke, laptop"):
+    assert PLANS["digits"].group.config("pgd-3 wide", 0).epsilon == pytest.approx(0.375)
+    assert PLANS["digits"].epsilon == pytest.approx(0.25)
+    with pytest.raises(ConfigError, match="choose from smoke, digits, laptop"):
         at_scale(PLANS, "paper")
 
 
 def test_a_part_of_the_plan_trains_the_same_runs():
-    part = PLANS["smoke"].only(["lbt", "fgsm", "lbt rho=0.25"])
+    part = PLANS["digits"].only(["lbt", "fgsm", "lbt rho=0.25"])
     assert [run.arm for run in part.runs() if run.seed == 0] == ["lbt", "fgsm", "lbt rho=0.25"]
     assert part.sweep() == {"lbt": 0.5, "lbt rho=0.25": 0.25}
-    whole = {run.name for run in PLANS["smoke"].runs()}
+    whole = {run.name for run in PLANS["digits"].runs()}
     assert {run.name for run in part.runs()} < whole

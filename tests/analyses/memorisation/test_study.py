@@ -12,12 +12,12 @@ from cotoolkit.data import load, planted_truth
 from cotoolkit.runs.folder import RunFolder
 from tests._helpers.runners import InProcessRunner
 
-SMOKE, LAPTOP = PLANS["smoke"], PLANS["laptop"]
+DIGITS, LAPTOP = PLANS["digits"], PLANS["laptop"]
 
 
 def tiny() -> MemorisationPlan:
     """Planted data and digits, everything small; CIFAR-100 is not there."""
-    planted = SMOKE.groups["planted standard"].settings
+    planted = DIGITS.groups["planted standard"].settings
     shared = {
         "data": {**planted["data"], "test_size": 500},
         "model": {"name": "mlp", "hidden": [32]},
@@ -28,15 +28,15 @@ def tiny() -> MemorisationPlan:
         "planted", "tiny", shared, images=2000, standard={"epochs": 2}, adversarial=robust, halves=4, robust_halves=4,
         seeds=2,
     )  # fmt: skip
-    breaking = SMOKE.groups[BREAKING]
+    breaking = DIGITS.groups[BREAKING]
     settings = {**breaking.settings, "epochs": 2, "evaluation": ["clean", "pgd-10"]}
     weights = {"method": {"name": "benign", "alpha": 4.0, "start": 0.25}}
     keep = {"keep": evenly(settings, 1293, 4)}
     arms = {arm: {**keep, **own} for arm, own in {"plain": {"method": {"name": "fgsm"}}, "weights": weights}.items()}
     groups[BREAKING] = breaking.model_copy(update={"settings": settings, "seeds": (0,), "arms": arms})
     groups |= {name: group for name, group in LAPTOP.groups.items() if name.startswith("cifar100")}
-    radii = {"planted": SMOKE.radii["planted"], "cifar100": LAPTOP.radii["cifar100"]}
-    return SMOKE.model_copy(
+    radii = {"planted": DIGITS.radii["planted"], "cifar100": LAPTOP.radii["cifar100"]}
+    return DIGITS.model_copy(
         update={"scale": "custom", "groups": groups, "radii": radii, "points": 64, "breaks_without": None}
     )
 

@@ -6,7 +6,7 @@ import torch
 from figures.co_features.controls import matched_betas, matched_filter_snr
 from figures.co_features.setups.setup import SETUPS
 
-SMOKE = SETUPS["smoke"]
+DIGITS = SETUPS["digits"]
 
 
 def test_matched_filter_snr_by_hand() -> None:
@@ -18,5 +18,5 @@ def test_matched_filter_snr_by_hand() -> None:
 
 
 def test_matched_strengths_are_smaller_where_the_images_are_quieter() -> None:
-    betas = matched_betas(SMOKE)
-    assert betas["high"] < SMOKE.beta  # digits have little energy at high frequencies
+    betas = matched_betas(DIGITS)
+    assert betas["high"] < DIGITS.beta  # digits have little energy at high frequencies

@@ -15,15 +15,16 @@ def test_the_files(gallery):
     assert (folder / "figure.png").read_bytes().startswith(b"\x89PNG")
     assert (folder / "figure.pdf").read_bytes().startswith(b"%PDF")
     record = read_record(folder)
-    assert record.making.command == "cotoolkit figures make field/made_up --scale smoke"
+    assert record.making.command == "cotoolkit figures make field/made_up --scale digits"
     assert record.making.runs == ()
     assert record.making.environment["matplotlib"]
     (claim,) = record.claims
-    # slopes 1.8, 2.0, 2.2: mean 2, t interval 2 -+ 4.3027 * 0.2 / sqrt(3)
+    # slopes 1.8, 2.0 to 2.6: mean 2.2, t interval 2.2 -+ 2.776445 * 0.316228 / sqrt(5)
     assert claim.verdict == "supported"
-    assert claim.found.mean == pytest.approx(2.0)
-    assert claim.found.low == pytest.approx(2 - 4.302653 * 0.2 / 3**0.5)
-    assert record.comparisons[0].ours.seeds == 3
+    assert claim.found.mean == pytest.approx(2.2)
+    assert claim.found.low == pytest.approx(2.2 - 2.776445 * 0.1**0.5 / 5**0.5)
+    assert claim.values == {"values": pytest.approx((1.8, 2.0, 2.2, 2.4, 2.6))}
+    assert record.comparisons[0].ours.seeds == 5
     assert verify([RECIPE], gallery) == []
 
 
@@ -34,7 +35,7 @@ def test_fonts_are_embedded(gallery):
 
 def test_numbers_keep_all_their_bits(gallery, runner):
     exact = dataclasses.replace(RECIPE, collect=lambda scale, runner: collect(scale, runner).assign(z=0.1 + 0.2))
-    make(exact, "smoke", runner, gallery)
+    make(exact, "digits", runner, gallery)
     assert read_data(gallery / FOLDER)["z"].iloc[0] == 0.1 + 0.2
 
 

@@ -99,7 +99,7 @@ def test_a_missing_file_is_found(gallery, name):
 def test_a_figure_without_a_recipe_and_one_that_was_not_made(gallery):
     other = dataclasses.replace(RECIPE, name="field/other")
     assert verify([other], gallery) == [
-        "field/other: not made at scale smoke; run `cotoolkit figures make field/other`",
+        "field/other: not made at scale digits; run `cotoolkit figures make field/other --scale digits`",
         f"{gallery / FOLDER}: no recipe makes this figure",
     ]
 

@@ -8,7 +8,7 @@ from figures.co_features import box_modes, controls, methods, orthogonal, shortc
 from figures.co_features.setups.grid_points import boxed, broken_runs, few_betas, window
 from figures.co_features.setups.setup import SETUPS
 
-SMOKE = SETUPS["smoke"]
+DIGITS = SETUPS["digits"]
 
 
 def test_broken_means_below_half_of_the_same_seed() -> None:
@@ -18,20 +18,20 @@ def test_broken_means_below_half_of_the_same_seed() -> None:
 
 
 def test_strengths_are_those_of_figure_1() -> None:
-    assert few_betas(SMOKE, 0, 2 / 3, 1, 5 / 3) == (0.0, 0.1, 0.15, 0.25)
+    assert few_betas(DIGITS, 0, 2 / 3, 1, 5 / 3) == (0.0, 0.1, 0.15, 0.25)
     assert set(few_betas(SETUPS["paper"], 0, 2 / 3, 1, 5 / 3)) <= set(SETUPS["paper"].betas)
 
 
 @pytest.mark.parametrize("module", [orthogonal, box_modes, methods, controls, shortcut])
 def test_plain_cells_share_the_runs_of_figure_1(module) -> None:  # type: ignore[no-untyped-def]
     ours = {run.identity for study in module.RECIPE.studies["smoke"] for run in study.runs()}
-    plain = SMOKE.arm(method=SMOKE.pgd) if module is shortcut else SMOKE.arm(0.0)
-    assert SMOKE.config(plain, 0).identity in ours
+    plain = DIGITS.arm(method=DIGITS.pgd) if module is shortcut else DIGITS.arm(0.0)
+    assert DIGITS.config(plain, 0).identity in ours
 
 
 def test_the_worlds_own_box_is_not_set_again() -> None:
-    assert boxed(SMOKE, "none") == {}
-    assert boxed(SMOKE, "box_then_eps") == {"box": "box_then_eps"}
+    assert boxed(DIGITS, "none") == {}
+    assert boxed(DIGITS, "box_then_eps") == {"box": "box_then_eps"}
 
 
 def test_window_edges() -> None:

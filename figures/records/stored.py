@@ -1,0 +1,100 @@
+"""The stored figures of a gallery with their claims, each claim counted once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from analyses.core.judging.words import tally
+from cotoolkit.studies.scale import Scale
+from figures.recipe import Recipe
+from figures.records.files import folder_of, stored_record
+from figures.records.record import FigureRecord, StoredClaim
+
+SCALES: tuple[Scale, ...] = ("smoke", "digits", "laptop", "paper")
+
+
+@dataclass(frozen=True)
+class StoredFigure:
+    """A figure at one scale.
+
+    Attributes:
+        recipe: that made it.
+        scale: its size.
+        record: what was written of it.
+        own: its claims but those that a figure before it has, with the same numbers.
+        elsewhere: those, with the name of that figure.
+        adjusted: p of its judged claims, by their keys, after Holm: for asking all judged claims of the paper at this
+            scale.
+    """
+
+    recipe: Recipe
+    scale: Scale
+    record: FigureRecord
+    own: tuple[StoredClaim, ...]
+    elsewhere: tuple[tuple[StoredClaim, str], ...]
+    adjusted: dict[str, float]
+
+    @property
+    def folder(self) -> str:
+        """Its folder within the gallery."""
+        return folder_of(Path(), self.recipe.name, self.scale).as_posix()
+
+
+def stored_figures(recipes: Iterable[Recipe], gallery: Path) -> list[StoredFigure]:
+    """The figures of some recipes that were made, in their order.
+
+    Args:
+        recipes: in order.
+        gallery: folder of all figures.
+
+    Returns:
+        One per recipe and scale.
+
+    Raises:
+        RunError: a stored figure without a readable record.
+    """
+    found: list[StoredFigure] = []
+    first: dict[str, str] = {}
+    for recipe in recipes:
+        for scale in SCALES:
+            record = stored_record(gallery, recipe.name, scale)
+            if record is not None:
+                before = [(claim, first.get(claim.content, "")) for claim in record.claims]
+                own = tuple(claim for claim, name in before if not name)
+                elsewhere = tuple((claim, name) for claim, name in before if name)
+                found.append(StoredFigure(recipe, scale, record, own, elsewhere, {}))
+                first |= {claim.content: recipe.name for claim in own}
+    return _adjusted(found)
+
+
+def _adjusted(figures: Sequence[StoredFigure]) -> list[StoredFigure]:
+    """The same with the p values adjusted."""
+    from analyses.core.statistics import holm
+
+    families: dict[tuple[str, Scale], list[tuple[str, str, float]]] = {}
+    for one in figures:
+        family = families.setdefault((one.recipe.paper, one.scale), [])
+        family += [(one.recipe.name, claim.key, claim.p) for claim in one.own if claim.judged and claim.p is not None]
+    found = {
+        (name, scale, key): float(p)
+        for (_, scale), family in families.items()
+        for (name, key, _), p in zip(family, holm([p for *_, p in family]), strict=True)
+    }
+    return [
+        replace(
+            one,
+            adjusted={
+                claim.key: found[place]
+                for claim in one.own
+                if (place := (one.recipe.name, one.scale, claim.key)) in found
+            },
+        )
+        for one in figures
+    ]
+
+
+def verdict_counts(figures: Iterable[StoredFigure]) -> str:
+    """How many of their claims came out how."""
+    return tally(claim.verdict for one in figures for claim in one.own)

@@ -1,0 +1,173 @@
+"""Every verdict on the stored pages, computed again from the values in the records with scipy alone.
+
+Nothing of this project is imported: another writing of the same rules is what makes it a check.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+GALLERY = Path(__file__).parents[2] / "figures" / "gallery"
+RECORDS = sorted(GALLERY.glob("*/*/*/claims.json"))
+PAGES = {paper.name: paper for paper in GALLERY.iterdir() if paper.is_dir()}
+
+
+def mean_of(values):
+    """Student's t: estimate, lower and upper end, seeds, and p against a threshold."""
+    known = pd.Series(values["values"], dtype=float).dropna()
+    n = len(known)
+    mean, spread = known.mean(), known.std() / np.sqrt(n) if n else np.nan
+    low, high = stats.t.interval(0.95, n - 1, mean, spread) if n > 1 and spread > 0 else (mean, mean)
+
+    def p(threshold):
+        if known.nunique() == 1:
+            return float(known.iloc[0] == threshold)
+        return 2 * stats.t.sf(abs(mean - threshold) / spread, n - 1)
+
+    return mean, (low, high) if n > 1 else (np.nan, np.nan), n, p
+
+
+def clopper_pearson(hits, n):
+    low = stats.beta.ppf(0.025, hits, n - hits + 1) if hits else 0.0
+    return low, stats.beta.ppf(0.975, hits + 1, n - hits) if hits < n else 1.0
+
+
+def wilson(hits, n):
+    z = stats.norm.ppf(0.975)
+    middle, reach = hits / n + z**2 / (2 * n), z * np.sqrt(hits / n * (1 - hits / n) / n + z**2 / (4 * n**2))
+    return (middle - reach) / (1 + z**2 / n), (middle + reach) / (1 + z**2 / n)
+
+
+def binomial_p(hits, n, share):
+    """Two-sided: all counts that are at most as likely as the one seen."""
+    likely = stats.binom.pmf(np.arange(n + 1), n, share)
+    return min(1.0, likely[likely <= likely[hits] * (1 + 1e-7)].sum())
+
+
+def share_of(values):
+    happened = np.array(values["happened"])
+    n, hits = len(happened), int(happened.sum())
+    if not n:
+        return np.nan, (np.nan, np.nan), 0, lambda threshold: np.nan
+    return hits / n, clopper_pearson(hits, n), n, lambda threshold: binomial_p(hits, n, threshold)
+
+
+def share_difference(values, *, paired):
+    first, second = (np.array(values[name]).astype(bool) for name in ("first", "second"))
+    if not min(len(first), len(second)):
+        return np.nan, (np.nan, np.nan), 0, lambda threshold: np.nan
+    (a, low_a, high_a), (b, low_b, high_b) = ((g.mean(), *wilson(g.sum(), len(g))) for g in (first, second))
+    ends = a - b - np.hypot(a - low_a, high_b - b), a - b + np.hypot(high_a - a, b - low_b)
+
+    def p(threshold):
+        assert threshold == 0
+        if paired:
+            gained, lost = (first & ~second).sum(), (~first & second).sum()
+            return binomial_p(gained, gained + lost, 0.5) if gained + lost else 1.0
+        hits, both = int(first.sum()), int(first.sum() + second.sum())
+        counts = np.arange(max(0, both - len(second)), min(both, len(first)) + 1)
+        likely = stats.hypergeom.pmf(counts, len(first) + len(second), both, len(first))
+        return min(1.0, likely[likely <= likely[counts == hits] * (1 + 1e-7)].sum())
+
+    return a - b, ends, min(len(first), len(second)), p
+
+
+def onset_difference(values):
+    """Restricted means; the log-rank test with its hypergeometric variance. The bootstrap interval is not repeated."""
+    groups = [
+        pd.DataFrame({"time": values[f"{other}times"], "event": values[f"{other}happened"], "first": not other})
+        for other in ("", "other_")
+    ]
+    n = min(map(len, groups))
+    difference = groups[0]["time"].mean() - groups[1]["time"].mean()
+    both = pd.concat(groups)
+
+    def p(threshold):
+        assert threshold == 0
+        surplus = variance = 0.0
+        for time in both.loc[both["event"] == 1, "time"].unique():
+            risk = both[both["time"] >= time]
+            events = ((risk["time"] == time) & (risk["event"] == 1)).sum()
+            share = risk["first"].mean()
+            surplus += ((risk["time"] == time) & (risk["event"] == 1) & risk["first"]).sum() - events * share
+            if len(risk) > 1:
+                variance += events * share * (1 - share) * (len(risk) - events) / (len(risk) - 1)
+        return stats.chi2.sf(surplus**2 / variance, 1) if variance else np.nan
+
+    return difference, None, n, p
+
+
+MEASURES = {
+    "t interval": mean_of,
+    "exact binomial": share_of,
+    "McNemar's exact test": lambda values: share_difference(values, paired=True),
+    "Fisher's exact test": lambda values: share_difference(values, paired=False),
+    "log-rank test": onset_difference,
+}
+
+
+def recomputed(claim):
+    """The verdict, and what disagrees with the stored numbers."""
+    side, threshold = claim["expected"].split()
+    values = {name: [np.nan if v is None else v for v in sample] for name, sample in claim["values"].items()}
+    mean, ends, n, p_at = MEASURES[claim["by"]](values)
+    p, found = p_at(float(threshold)), claim["found"]
+    assert found["seeds"] == n
+    same(found["mean"], mean)
+    if ends is not None:
+        same(found["low"], ends[0])
+        same(found["high"], ends[1])
+    same(claim["p"], p, rel=1e-3)  # the threshold is stored with six digits
+    for premise in claim["premises"]:
+        verdict = recomputed(premise)
+        assert premise["verdict"] == verdict
+        if verdict not in ("supported", "a fact"):
+            return "shown" if verdict == "shown" else "not testable here"
+    if n < 5:
+        return "shown"
+    if claim["by"].endswith("test"):
+        where = None if not p < 0.05 or mean == 0 else "above" if mean > 0 else "below"
+    else:
+        where = "above" if ends[0] > float(threshold) else "below" if ends[1] < float(threshold) else None
+    if where != side:
+        return "inconclusive" if where is None else "not supported"
+    return "a fact" if found["low"] == found["high"] else "supported"
+
+
+def same(stored, found, rel=1e-6):
+    stored = np.nan if stored is None else stored
+    assert stored == pytest.approx(found, rel=rel, abs=1e-9, nan_ok=True)
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: "-".join(path.parts[-4:-1]))
+def test_the_verdicts_of_a_figure(path):
+    for claim in json.loads(path.read_text())["claims"]:
+        assert claim["verdict"] == recomputed(claim), claim["key"]
+
+
+@pytest.mark.parametrize("paper", PAGES)
+def test_the_page_of_a_paper_prints_the_stored_verdicts(paper):
+    """Each claim once, with its verdict and the p that Holm's rule gives among the judged claims at its scale."""
+    page = (GALLERY.parent / paper / "README.md").read_text()
+    claims = pd.DataFrame(
+        [
+            {"scale": path.parent.name, **claim, "found": str(claim["found"])}
+            for path in RECORDS
+            if path.parts[-4] == paper
+            for claim in json.loads(path.read_text())["claims"]
+        ]
+    ).drop_duplicates(["statement", "measure", "expected", "found", "scale"])
+    rows = pd.DataFrame([line.split(" | ") for line in page.splitlines() if line.count(" | ") == 8])
+    rows = rows[~rows[0].isin(["| claim", "| ---"])]
+    assert len(rows) == len(claims)
+    printed = rows[1].str.partition(":")[0].value_counts()
+    assert printed.to_dict() == claims["verdict"].value_counts().to_dict()
+    for _, own in claims[claims["verdict"].isin(["supported", "not supported", "inconclusive"])].groupby("scale"):
+        p = own["p"].dropna().sort_values()
+        holm = (p * range(len(p), 0, -1)).cummax().clip(upper=1)
+        for value in holm:
+            assert (rows[6] == ("< 0.0001" if value < 1e-4 else f"{value:.2g}")).any()
