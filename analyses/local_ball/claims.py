@@ -87,7 +87,8 @@ def _later(key: str, statement: str, arm: str, other: str, source: str) -> Claim
     return claim(
         key, statement, f"breakpoint, share of training in restricted mean: {arm} minus {other}",
         above=0.0, source=source, needs=(arm, other),
-        premises=[breaking_arm(other, f"training with {other}"), _trains(arm)], value=lambda n: n.later(arm, other),
+        premises=[FGSM_BREAKS if other == "fgsm" else breaking_arm(other, f"training with {other}"), _trains(arm)],
+        value=lambda n: n.later(arm, other),
     )  # fmt: skip
 
 

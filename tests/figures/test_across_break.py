@@ -21,7 +21,7 @@ GROUPS = (["induced"], ["induced", "natural"])
 
 
 def findings(groups):
-    numbered = measures().replace({"layer": {"a": "0", "b": "2"}})
+    numbered = measures(5).replace({"layer": {"a": "0", "b": "2"}})
     tables = {"measures": pd.concat([numbered.assign(group=group) for group in groups])}
     return Findings(PLANS["digits"], tables, STUDY.judge(PLANS["digits"], tables))
 
@@ -37,7 +37,7 @@ def test_claims_of_the_figure_are_those_of_the_study(module, groups):
         assert result.claim.source.startswith("ours: ")
         assert result.found == pytest.approx(theirs[group[:-1] or "induced", key], nan_ok=True)
     assert len({result.claim.key for result in own}) == len(own)
-    assert len(own) == len(groups) * {across_break: 23, across_break_layers: 4, across_break_grafts: 5}[module]
+    assert len(own) == len(groups) * {across_break: 14, across_break_layers: 4, across_break_grafts: 5}[module]
 
 
 def test_names_of_layers_that_are_numbers_stay_text():

@@ -20,13 +20,17 @@ from figures.records.files import as_stored
 
 def test_a_point_above_a_curve():
     points = [
-        ("alpha", 0.0, 0.9, 0.0), ("alpha", 4.0, 0.7, 0.5),  # the strongest alpha counts
-        ("epsilon", 1.0, 0.6, 0.4), ("epsilon", 0.5, 0.8, 0.2),  # 0.3 at clean accuracy 0.7
-        ("beta", 6.0, 0.8, 0.45), ("beta", 1.0, 0.9, 0.1),  # flat below 0.8
+        ("alpha", 0.0, 0.9, 0.0), ("alpha", 1.0, 0.85, 0.3), ("alpha", 4.0, 0.7, 0.5),
+        ("epsilon", 1.0, 0.6, 0.4), ("epsilon", 0.5, 0.8, 0.2),  # 0.3 at the strongest alpha's clean accuracy, 0.7
+        ("beta", 6.0, 0.8, 0.45), ("beta", 1.0, 0.9, 0.1),  # not down to 0.7; 0.275 at 0.85
     ]  # fmt: skip
     data = pd.DataFrame(points, columns=["knob", "value", "clean", "robust"]).assign(seed=0)
     assert trade_off.above_curve(data, "epsilon").tolist() == pytest.approx([0.2])
-    assert trade_off.above_curve(data, "beta").tolist() == pytest.approx([0.05])
+    assert trade_off.above_curve(data, "beta").tolist() == pytest.approx([0.025])
+    apart = data.assign(clean=data["clean"].where(data["knob"] != "beta", 0.1 * data["clean"]))
+    assert trade_off.above_curve(apart, "beta").isna().all()
+    five = pd.concat([apart.assign(seed=seed) for seed in range(5)])
+    assert {one.claim.key: one.verdict for one in trade_off.CLAIMS(five)}["above_beta"] == "untestable"
 
 
 def test_the_most_confident_flags_are_shown_and_atypical_images_without_a_flag():

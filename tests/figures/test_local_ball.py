@@ -10,6 +10,7 @@ from analyses.local_ball.study import MEASURE
 from figures.local_ball import ablation, radius, sensitivity
 from figures.local_ball.data import GALLERY_PLANS, read_local_ball
 
+SEEDS = range(5)
 ROBUST = {"fgsm": 0.0, "lbt rho=0.25": 0.1, "lbt": 0.6, "lbt m=0": 0.2, "centre clean": 0.5}
 
 
@@ -17,21 +18,27 @@ ROBUST = {"fgsm": 0.0, "lbt rho=0.25": 0.1, "lbt": 0.6, "lbt m=0": 0.2, "centre 
 def data() -> pd.DataFrame:
     """FGSM breaks half-way, as do all but LBT with the larger ball; the loss peaks 0.3 before the end of the step."""
     runs = [
-        {"arm": arm, "seed": seed, "robust": robust + 0.01 * seed, "escaped": arm in ("lbt", "centre clean")}
+        {
+            "arm": arm,
+            "seed": seed,
+            "robust": robust + 0.01 * seed,
+            "pgd-50": robust,
+            "escaped": arm in ("lbt", "centre clean"),
+        }
         | {"breakpoint": None if arm in ("lbt", "centre clean") else 100.0}
         | {"onset": 1.0 if arm in ("lbt", "centre clean") else 0.5, "verdict": "", "cost": 1.0, "hidden": 0.0}
         for arm, robust in ROBUST.items()
-        for seed in range(3)
+        for seed in SEEDS
     ]
     measures = [
         {"arm": "fgsm", "seed": seed, "offset": offset, "statistic": "needed_median", "place": None, "value": 0.3}
-        for seed in range(3)
+        for seed in SEEDS
         for offset in (-8.0, 8.0)
     ]
     measures += [
         {"arm": arm, "seed": seed, "offset": None, "statistic": "kappa_worst", "place": place, "value": value * place}
         for arm, value in (("fgsm", 3.0), ("lbt", 1.0), ("centre clean", 0.5))
-        for seed in range(3)
+        for seed in SEEDS
         for place in (0.5, 1.0)
     ]
     table = pd.concat([pd.DataFrame(runs), pd.DataFrame(measures)[list(MEASURE)]], ignore_index=True)
@@ -40,16 +47,18 @@ def data() -> pd.DataFrame:
 
 def test_the_table_is_read_as_the_analysis_reads_it(data):
     read = read_local_ball(data)
-    assert read.of("lbt").tolist() == pytest.approx([0.6, 0.61, 0.62])
+    assert read.of("lbt").tolist() == pytest.approx([0.6, 0.61, 0.62, 0.63, 0.64])
     assert read.sweep(0) == ([0.25, 0.5], [False, True])
-    assert read.measured("fgsm", "needed_median", offset=8).tolist() == [0.3] * 3
+    assert read.measured("fgsm", "needed_median", offset=8).tolist() == [0.3] * 5
 
 
 def test_claims_of_the_radius(data):
     found = {one.claim.key: one for one in radius.CLAIMS(data)}
-    assert found["threshold_after"].found.mean == pytest.approx(0.375 - 0.3)  # half-way between 0.25 and 0.5
+    assert found["threshold_after"].found.mean == 1  # 0.375, half-way between 0.25 and 0.5, is near 0.3
     assert found["if_and_only_if"].found.mean == 1
+    assert found["if_and_only_if"].by == "exact binomial"
     assert found["delays_break"].found.mean == 0.5
+    assert found["delays_break"].by == "log-rank test"
     assert "escape_is_real" not in found  # asks for PGD-3
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from analyses.local_ball.claims import judge_local_ball
 from analyses.local_ball.plan import AFTER, BEFORE, PLANS
@@ -16,8 +17,8 @@ def made_up(plan, robust, escaped=lambda arm, seed: True, needed=0.3, hidden=0.0
     rows = [
         {
             "arm": arm, "seed": seed, "units": 4.0, "cost": cost, "breakpoint": np.nan if escaped(arm, seed) else 100,
-            "onset": 1.0 if escaped(arm, seed) else 0.5, "escaped": escaped(arm, seed),
-            "clean": 0.9, "fgsm": 0.8, "robust": robust(arm) + 0.001 * seed, "pgd-50": 0.9, "hidden": hidden,
+            "onset": 1.0 if escaped(arm, seed) else 0.5 + 0.01 * seed, "escaped": escaped(arm, seed),
+            "clean": 0.9, "fgsm": 0.8, "robust": robust(arm) + 0.001 * seed * (cost + 1), "pgd-50": 0.9, "hidden": hidden,
         }
         for cost, arm in enumerate(plan.group.arms)
         for seed in plan.group.seeds
@@ -45,7 +46,7 @@ def test_claims_follow_the_tables():
     assert verdicts["threshold_after"] == "holds"  # 0.375 against 0.3
     assert verdicts["if_and_only_if"] == "holds"
     assert verdicts["clipping_helps"] == "undecided"  # both m = 0 arms break alike: a difference of 0
-    assert verdicts["step_is_gamed"] == "undecided"  # not measured here
+    assert verdicts["step_is_gamed"] == "shown"  # not measured here
     assert verdicts["escape_is_real"] == "holds"  # all have the robust accuracy of PGD-3
     assert verdicts["not_masked"] == "holds"
     hollow = made_up(plan, lambda arm: 0.1 if arm in above else 0.5, escaped, needed=1.0, hidden=0.5)
@@ -58,13 +59,34 @@ def test_claims_follow_the_tables():
     assert verdicts["not_masked"] == "fails"
 
 
-def test_a_sweep_that_never_escapes_counts_as_far():
+def test_a_sweep_that_never_escapes_is_not_near():
     plan = PLANS["digits"]
-    numbers = read(plan, made_up(plan, lambda arm: 0.5, lambda arm, seed: False))
+    numbers = read(plan, made_up(plan, lambda arm: 0.5, lambda arm, seed: False, needed=1.9))
     assert np.isinf(numbers.radius()).all()
-    np.testing.assert_allclose(numbers.miss(AFTER), 2.0 - 0.3)
+    assert numbers.near(AFTER, 0.25).tolist() == [False] * len(plan.group.seeds)
     unbroken = read(plan, made_up(plan, lambda arm: 0.5))
     assert unbroken.radius().isna().all()  # FGSM does not break: there is nothing to escape
+    assert unbroken.near(AFTER, 0.25).empty
+
+
+def test_where_nothing_breaks_nothing_is_delayed_and_where_nothing_is_robust_nothing_is_better():
+    plan = PLANS["digits"]
+    results = [one for group in judge_local_ball(plan, made_up(plan, lambda arm: 0.1)).values() for one in group]
+    found = {one.claim.key: one for one in results}
+    of_breaks = {"delays_break", "threshold_after", "if_and_only_if", "clipping_helps", "steps_help"}
+    of_robustness = {"above_pgd", "weak_matches_strong", "adversary_beats_clean", "global_term_needed"}
+    assert {found[key].verdict for key in of_breaks | of_robustness | {"escape_is_real"}} == {"untestable"}
+    assert found["delays_break"].premise.startswith("catastrophic overfitting happens to FGSM training: 0 [0, ")
+    assert "robust" in found["above_pgd"].premise
+
+
+def test_a_delay_counts_runs_without_a_breakpoint_to_their_end():
+    plan = PLANS["digits"]
+    table = made_up(plan, lambda arm: 0.5, lambda arm, seed: arm == "lbt" and seed > 0)
+    found = read(plan, table).later("lbt", "fgsm")
+    assert found.by == "log-rank test"
+    assert found.found.mean == pytest.approx(np.mean([0.5, *[1.0] * 9]) - np.mean(0.5 + 0.01 * np.arange(10)))
+    assert found.side(0) == "above"
 
 
 def test_a_smaller_plan_asks_fewer_claims():

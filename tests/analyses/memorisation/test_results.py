@@ -68,9 +68,12 @@ def test_runs_that_did_not_break_count_as_breaking_at_their_end():
     onsets = pd.DataFrame(
         {"arm": ["plain", "plain", "b", "b"], "seed": [0, 1, 0, 1], "onset": [2, np.nan, 5, 4], "last": 10}
     )
-    read = BreakingResults(pd.DataFrame(), onsets)
-    assert read.later("b", "plain").tolist() == pytest.approx([0.3, -0.6])
-    assert read.later("b", "nobody").tolist() == []
+    read = BreakingResults(pd.DataFrame(), onsets.assign(**{"pgd-10": [0.0, 0.1, 0.0, 0.0]}))
+    later = read.later("b", "plain")
+    assert later.found.mean == pytest.approx(-0.15)
+    assert later.by == "log-rank test"
+    assert list(later.other_happened) == [True, False]
+    assert read.trained("plain").tolist() == [True, False]
 
 
 def test_flags_are_read_at_one_threshold_and_noise_at_the_end():

@@ -1,6 +1,8 @@
 import numpy as np
+import pandas as pd
 import pytest
 
+from analyses.core.claims import judge_claims
 from analyses.core.judging.verdicts import check
 from analyses.purification.claims import CLAIMS, CLEAN, PURIFIED
 from analyses.purification.results import TheoryResults
@@ -70,8 +72,44 @@ def test_measures_by_hand():
 
 
 def test_a_net_that_is_not_purified_fails():
-    rows = {("clean", "epsilon"): [0.06, 0.061, 0.06], ("fgm", "epsilon"): [0.058, 0.06, 0.059]}
+    rows = {
+        ("clean", "epsilon"): [0.06, 0.061, 0.06, 0.06, 0.06],
+        ("fgm", "epsilon"): [0.058, 0.06, 0.059, 0.06, 0.058],
+    }
     assert check(BY_KEY["P8-mixture"].claim, measured("P8-mixture", rows)).verdict == "fails"
+
+
+def judged(key, numbers):
+    (result,) = judge_claims([BY_KEY[key]], OneSize(numbers))
+    return result
+
+
+def test_what_longer_clean_training_does_not_do_is_asked_where_fgm_training_does_it():
+    epsilons = {("clean", "epsilon"): [0.06] * 5, ("clean_on", "epsilon"): [0.059, 0.06, 0.058, 0.059, 0.06]}
+    assert (
+        judged("P12-mixture", {**epsilons, ("fgm", "epsilon"): [0.015, 0.014, 0.015, 0.016, 0.015]}).verdict == "holds"
+    )
+    idle = judged("P12-mixture", {**epsilons, ("fgm", "epsilon"): [0.055, 0.056, 0.055, 0.054, 0.056]})
+    assert idle.verdict == "untestable"
+    assert idle.premise.startswith("FGM training removes most of the mixture: 0.92")
+
+
+def test_premises_are_asked_at_the_sizes_of_their_claim():
+    """Only the smaller setting has the control, and only the larger one is purified."""
+    numbers = {
+        16: {("clean", "epsilon"): 0.06, ("clean_on", "epsilon"): 0.06, ("fgm", "epsilon"): 0.06},
+        25: {("clean", "epsilon"): 0.06, ("fgm", "epsilon"): 0.015},
+    }
+    scalars = [
+        {"role": "size", "d": d, "seed": seed, "stage": stage, "statistic": name, "value": value + 1e-4 * seed}
+        for d, own in numbers.items()
+        for (stage, name), value in own.items()
+        for seed in range(5)
+    ]
+    frames = {name: pd.DataFrame() for name in TheoryTables.names()}
+    results = TheoryResults(TheoryTables(**{**frames, "scalars": pd.DataFrame(scalars)}))
+    (found,) = judge_claims([BY_KEY["P12-mixture"]], results)
+    assert found.verdict == "untestable"
 
 
 def test_seeds_without_a_gain_have_no_share_of_it():
