@@ -201,7 +201,7 @@ def with_smoke(digits: P, laptop: P | None = None) -> dict[Scale, P]:
     return {"smoke": digits.at_smoke(), "digits": digits, **larger}
 
 
-def at_scale(plans: Mapping[str, P], scale: str) -> P:
+def at_scale(plans: Mapping[Scale, P], scale: str) -> P:
     """A study's plan at a scale.
 
     Args:
@@ -214,6 +214,7 @@ def at_scale(plans: Mapping[str, P], scale: str) -> P:
     Raises:
         ConfigError: the study has no such scale.
     """
-    if scale not in plans:
-        raise ConfigError(f"this study has no scale {scale!r}; choose from {', '.join(plans)}")
-    return plans[scale]
+    for known, plan in plans.items():
+        if known == scale:
+            return plan
+    raise ConfigError(f"this study has no scale {scale!r}; choose from {', '.join(plans)}")

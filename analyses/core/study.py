@@ -11,6 +11,7 @@ import pandas as pd
 from analyses.core.judging.verdicts import ClaimResult
 from analyses.core.plan import Plan, at_scale
 from analyses.core.runner import StudyRunner
+from cotoolkit.studies.scale import Scale
 
 P = TypeVar("P", bound=Plan)
 
@@ -47,7 +48,7 @@ class PlannedStudy(Generic[P]):
     """
 
     title: str
-    plans: Mapping[str, P]
+    plans: Mapping[Scale, P]
     collect: Callable[[P, StudyRunner], Tables]
     judge: Callable[[P, Tables], Mapping[str, list[ClaimResult]]]
     headlines: tuple[str, ...] = ()

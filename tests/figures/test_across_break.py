@@ -70,6 +70,6 @@ def test_the_page_names_the_group_of_a_verdict(tmp_path):
     shown = [(across_break_layers.RECIPE, as_stored(across_break_layers.RECIPE.of_findings(found)))]
     made = Provenance(command="", runs=(), seeds=(), protocols={}, environment={}, training_seconds=0.0)
     page = write_report(page_of(STUDY, found, shown, made), tmp_path).read_text()
-    assert "natural: holds (" in page
+    assert "natural: supported (" in page
     assert "All claims of the study: induced" in page
     assert (tmp_path / "across_break_layers.svg").exists()

@@ -14,7 +14,7 @@ from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.overrides import apply
 from cotoolkit.training.run import run
 from figures.benign_at import course, finding_a, flagged, memorisation, trade_off
-from figures.benign_at.data import BREAK_PLANS, ESTIMATES, PLANTED_PLAN
+from figures.benign_at.data import BREAK_PLANS, ESTIMATES, PLANTED_PLANS
 from figures.records.files import as_stored
 
 
@@ -51,7 +51,7 @@ def test_the_most_confident_flags_are_shown_and_atypical_images_without_a_flag()
 
 @pytest.fixture(scope="module")
 def short(tmp_path_factory) -> tuple[RunConfig, RunFolder]:
-    config = next(course.COURSE_PLAN.runs()).config
+    config = next(course.COURSE_PLANS["digits"].runs()).config
     config = RunConfig.parse(apply(config.to_data(), {"epochs": 1, "keep": (5, 10)}))
     root = tmp_path_factory.mktemp("runs")
     run(config, root, device="cpu")
@@ -60,7 +60,7 @@ def short(tmp_path_factory) -> tuple[RunConfig, RunFolder]:
 
 def test_accuracies_over_training(short):
     config, folder = short
-    found = course.accuracy_course(folder, radii=PLANTED_PLAN.radii["planted"]).set_index(
+    found = course.accuracy_course(folder, radii=PLANTED_PLANS["digits"].radii["planted"]).set_index(
         ["iteration", "part", "group"]
     )
     assert len(found) == 2 * 2 * 2
@@ -78,7 +78,7 @@ def test_runs_are_those_of_the_study():
     def names(plan) -> set[str]:
         return {run.config.identity for run in plan.runs()}
 
-    for plan in (PLANTED_PLAN, ESTIMATES, BREAK_PLANS["digits"]):
+    for plan in (PLANTED_PLANS["digits"], ESTIMATES["digits"], BREAK_PLANS["digits"]):
         assert names(plan) < names(PLANS["digits"])
     assert names(BREAK_PLANS["laptop"]) < names(PLANS["laptop"])
 
@@ -101,7 +101,7 @@ def estimates() -> pd.DataFrame:
         "influence": influence.assign(setting="planted"),
         "rare_area": pd.DataFrame({"setting": "planted", "area": [0.95, 0.96, 0.97]}),
     }
-    return as_stored(memorisation.estimate_table(Findings(ESTIMATES, tables, {})))
+    return as_stored(memorisation.estimate_table(Findings(ESTIMATES["digits"], tables, {})))
 
 
 def test_images_are_counted_by_memorisation(estimates):

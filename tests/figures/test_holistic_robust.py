@@ -55,8 +55,8 @@ def test_the_certificate_is_judged_by_its_worst_case():
 def test_a_recipe_trains_its_own_part():
     plan = GALLERY_PLANS["digits"]
     parts = {name: {run.identity for run in plan.part(name).study().runs()} for name in plan.groups}
-    assert {name: len(runs) for name, runs in parts.items()} == {"overfitting": 9, "onset": 12, "poison": 12}
-    assert [run.identity for study in onset.RECIPE.at("smoke") for run in study.runs()] == list(
+    assert {name: len(runs) for name, runs in parts.items()} == {"overfitting": 30, "onset": 40, "poison": 40}
+    assert [run.identity for study in onset.RECIPE.at("digits") for run in study.runs()] == list(
         dict.fromkeys(run.config.identity for run in plan.runs(["onset"]))
     )
 

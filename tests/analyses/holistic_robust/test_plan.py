@@ -37,4 +37,4 @@ def test_a_part_trains_runs_of_the_whole():
     whole = PLANS["digits"]
     parts = [{run.identity for run in whole.part(name).study().runs()} for name in whole.groups]
     assert set.union(*parts) == {run.identity for run in whole.study().runs()}
-    assert sum(map(len, parts)) == 124
+    assert sum(map(len, parts)) == 320

@@ -9,7 +9,7 @@ from cotoolkit.core.errors import ConfigError
 def test_plans_are_what_the_study_needs(plan):
     assert at_scale(PLANS, plan.scale) is plan
     assert plan.sweep()["lbt"] == RHO
-    assert len(plan.group.seeds) >= 3
+    assert len(plan.group.seeds) >= 3 or plan.scale == "smoke"
     first = {run.arm: run.config for run in plan.runs() if run.seed == 0}
     assert first["lbt"].method.cost_per_step() == first["pgd-3"].method.cost_per_step()  # of equal cost
     assert len({config.identity for config in first.values()}) == len(first)

@@ -28,7 +28,7 @@ def test_calibration_without_its_data_says_so_in_one_line(monkeypatch, tmp_path)
 
 
 def test_calibration_of_the_digits_counts_what_lies_outside():
-    table = calibration.collect("smoke", StudyRunner(RunFolder("unused").path, RunFolder("unused").path))
+    table = calibration.collect("digits", StudyRunner(RunFolder("unused").path, RunFolder("unused").path))
     entries = table[table["measure"] == "entries_outside"].groupby("at")["value"].mean()
     assert entries[0.0] == 0
     assert entries.is_monotonic_increasing

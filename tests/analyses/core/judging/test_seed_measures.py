@@ -122,3 +122,12 @@ def test_no_seed_is_no_number(kind):
 def test_equal_shares_of_all_outcomes_never_reject():
     for outcome in itertools.product([False, True], repeat=4):
         assert ShareDifference(outcome, outcome).p(0) == 1
+
+
+def test_measures_keep_what_they_were_made_of():
+    assert SeedMean([0.5, 1]).samples == {"values": (0.5, 1.0)}
+    assert SeedShare([True, False]).samples == {"happened": (1.0, 0.0)}
+    assert ShareDifference([1, 0], [0, 0], paired=False).samples == {"first": (1.0, 0.0), "second": (0.0, 0.0)}
+    assert set(OnsetDifference([3, 4], [1, 0], [5], [0]).samples) == {
+        *("times", "happened", "other_times", "other_happened"),
+    }

@@ -1,0 +1,86 @@
+import dataclasses
+
+import pytest
+
+from analyses.core.judging.verdicts import Claim, check
+from cotoolkit.core.files import write_atomically
+from figures.catalogue import PAPERS, not_reproduced
+from figures.make import make
+from figures.records.gallery_page import changed_pages, gallery_pages
+from figures.records.stored import stored_figures, verdict_counts
+from figures.records.system_page import system_page
+from tests._helpers.made_figure import CLAIM, RECIPE, slopes
+
+PRINTED = Claim("steep", "it is steep", "slope", "above", 2.0, 0.0, "paper [P]: abstract")
+UNTRAINED = Claim("learned", "the network learned", "accuracy", "above", 3.0, 0.0)
+
+
+def judged(data):
+    """One claim that the first figure has, too; one of the paper; one whose premise fails; one with two seeds."""
+    values = slopes(data)
+    behind = check(dataclasses.replace(CLAIM, key="vacuous", statement="it matters"), values)
+    return [
+        check(CLAIM, values),
+        check(PRINTED, values),
+        behind.behind([check(UNTRAINED, values)]),
+        check(dataclasses.replace(CLAIM, key="few"), values[:2]),
+        check(dataclasses.replace(CLAIM, key="same"), [1.0] * 5),
+    ]
+
+
+@pytest.fixture
+def two(gallery, runner):
+    second = dataclasses.replace(RECIPE, name="field/second", claims=judged)
+    make(second, "digits", runner, gallery)
+    return stored_figures([RECIPE, second], gallery)
+
+
+def test_a_claim_counts_once(two):
+    first, second = two
+    assert [claim.key for claim in first.own] == ["rises"]
+    assert [claim.key for claim in second.own] == ["steep", "vacuous", "few", "same"]
+    assert [(claim.key, name) for claim, name in second.elsewhere] == [("rises", "field/made_up")]
+    assert verdict_counts(two) == "1 supported, 1 inconclusive, 1 not testable here; 1 fact; 1 shown"
+
+
+def test_p_is_adjusted_for_the_judged_claims_of_the_paper(two):
+    first, second = two
+    (rises,), (steep, *_) = first.own, second.own
+    assert first.adjusted == {"rises": pytest.approx(2 * rises.p)}
+    assert second.adjusted == {"steep": pytest.approx(steep.p)}  # neither facts nor the untestable count
+
+
+def test_the_page_tells_whose_a_claim_is_and_what_it_rests_on(two):
+    page = system_page("field", two, "gallery")
+    assert page.startswith(f"# {PAPERS['field']}\n")
+    theirs, ours = page.partition("## second")[2].split("Our claims:")
+    assert "it is steep (slope; `steep`) | inconclusive | 2.2 [1.81, 2.59] | 5 | above 2 | 0.23 | 0.23 |" in theirs
+    assert "not testable here: the network learned: 2.2 [1.81, 2.59], not above 3" in ours
+    assert "`few`" in ours
+    assert "t interval" in ours
+    assert "Shown here too, and counted in another figure: `rises` ([made_up](#made_up))." in ours
+
+
+def test_checks_of_data_and_code_stand_at_the_end(gallery):
+    checking = dataclasses.replace(RECIPE, appendix=True)
+    page = system_page("field", stored_figures([checking], gallery), "gallery")
+    assert page.index("## Appendix: calibration") < page.index("### made_up")
+
+
+def test_the_pages_of_a_gallery(tmp_path):
+    gallery = tmp_path / "gallery"
+    gallery.mkdir()
+    pages = gallery_pages(gallery)
+    front = pages[tmp_path / "README.md"]
+    assert set(pages) == {tmp_path / "README.md", *(tmp_path / paper / "README.md" for paper in PAPERS)}
+    for missing in not_reproduced().values():
+        for one in missing:
+            assert f"- {one.item}: {one.why}\n" in front
+    assert len(changed_pages(gallery)) == len(pages)
+    for path, text in pages.items():
+        write_atomically(path, text.encode())
+    assert changed_pages(gallery) == []
+    (tmp_path / "README.md").write_text(front.replace("not made", "supported"))
+    assert changed_pages(gallery) == [
+        f"{tmp_path / 'README.md'}: is not what the records say; run `cotoolkit figures page`"
+    ]
