@@ -17,8 +17,8 @@ def made_up(plan, robust, escaped=lambda arm, seed: True, needed=0.3, hidden=0.0
     rows = [
         {
             "arm": arm, "seed": seed, "units": 4.0, "cost": cost, "breakpoint": np.nan if escaped(arm, seed) else 100,
-            "onset": 1.0 if escaped(arm, seed) else 0.5 + 0.01 * seed, "escaped": escaped(arm, seed),
-            "clean": 0.9, "fgsm": 0.8, "robust": robust(arm) + 0.001 * seed * (cost + 1), "pgd-50": 0.9, "hidden": hidden,
+            "onset": 1.0 if escaped(arm, seed) else 0.5 + 0.01 * seed, "escaped": escaped(arm, seed), "clean": 0.9,
+            "fgsm": 0.8, "robust": robust(arm) + 0.0001 * seed * (cost + 1), "pgd-50": 0.9, "hidden": hidden,
         }
         for cost, arm in enumerate(plan.group.arms)
         for seed in plan.group.seeds
