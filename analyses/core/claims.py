@@ -141,9 +141,8 @@ def _judged(row: ClaimRow[N], numbers: N, words: Mapping[str, object] | None) ->
             return replace(result, verdict="shown")
         if before.verdict not in ("holds", "fact"):
             wanted = f"{before.claim.side} {before.claim.threshold:g}"
-            return replace(
-                result, verdict="untestable", premise=f"{before.claim.statement}: {before.found}, not {wanted}"
-            )
+            reason = before.premise or f"{before.claim.statement}: {before.found}, not {wanted}"
+            return replace(result, verdict="untestable", premise=reason)
     return result
 
 

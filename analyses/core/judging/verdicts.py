@@ -22,7 +22,8 @@ Verdict = Literal["holds", "fails", "undecided", "untestable", "fact", "shown"]
   its kind calls for (`seed_measures`).
 - `undecided`: neither.
 - `untestable`: a premise of the claim does not hold, so that the number says nothing.
-- `fact`: the number is the same for every seed, on the claimed side: nothing that could have come out otherwise.
+- `fact`: the number is the same for every seed, on the claimed side: nothing that could have come out otherwise. Where
+  two groups are compared by a test, seeds that agree are evidence, and the claim holds.
 - `shown`: fewer than `LEAST_SEEDS` seeds, which are shown and not judged.
 """
 
@@ -154,4 +155,4 @@ def _verdict(claim: Claim, measure: SeedMeasure) -> Verdict:
         return "undecided"
     if side != claim.side:
         return "fails"
-    return "fact" if found.low == found.high else "holds"
+    return "fact" if isinstance(measure, SeedMean) and found.low == found.high else "holds"
