@@ -128,6 +128,8 @@ def _full_precision(device: torch.device) -> AbstractContextManager[object]:
 
 def _check_images(images: Tensor) -> None:
     """Refuse anything but floating (B, C, H, W)."""
+    if not isinstance(images, Tensor):
+        raise InterventionError(f"images must be a tensor (B, C, H, W), not a {type(images).__name__}")
     if images.ndim != 4:
         raise InterventionError(f"images must be (B, C, H, W), not {tuple(images.shape)}")
     if not images.is_floating_point():
@@ -136,6 +138,8 @@ def _check_images(images: Tensor) -> None:
 
 def _check_labels(labels: Tensor, images: int, classes: int | None) -> None:
     """Refuse anything but one integer label per image."""
+    if not isinstance(labels, Tensor):
+        raise InterventionError(f"labels must be a tensor of integers, not a {type(labels).__name__}")
     if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
         raise InterventionError(f"labels must be integers, not {labels.dtype}")
     if labels.shape != (images,):

@@ -20,12 +20,15 @@ from cotoolkit.models.registry import Shape
 
 NO_GRADIENT = "no gradient reaches the images"
 
+SAME = 0.02
+"""How far, as a share of the greatest, outputs of two passes may lie apart by rounding: in bfloat16 by up to 4e-3."""
+
 
 def probe(model: ImageModel, shape: Shape, *, classes: int | None, exact: bool, binary: bool) -> list[Finding]:
     """Look at what comes out of a model, and set how it is read.
 
     Args:
-        model: gets `binary`, `gradient`, `reentrant` and `opaque`.
+        model: gets `binary`, `gradient`, `reentrant`, `opaque` and `watching`.
         shape: (C, H, W) of the images.
         classes: of the data; None if they are not known.
         exact: `classes` is their number; otherwise it is a lower bound.
@@ -46,6 +49,7 @@ def probe(model: ImageModel, shape: Shape, *, classes: int | None, exact: bool, 
     def look(module: nn.Module, inputs: Any) -> None:
         autocast.append(torch.is_autocast_enabled(device.type))
 
+    _check_mode(model)
     with (
         contextlib.ExitStack() as hooks,
         fork_global_rng(0, "layers"),
@@ -56,14 +60,44 @@ def probe(model: ImageModel, shape: Shape, *, classes: int | None, exact: bool, 
             if not isinstance(module, torch.jit.ScriptModule):
                 hooks.callback(module.register_forward_pre_hook(look).remove)
         outputs, reason = _passed(model, images, shape)
+        again = _once_more(model, images)
+    model.watching = again is None
     findings = _read(model, outputs, classes, exact=exact, binary=binary)
     if reason is not None:
         model.gradient = False
         findings.append(warning(f"{NO_GRADIENT} ({reason}); it is taken as zero, so gradient attacks find nothing"))
+    if again is not None and _differ(outputs, again):
+        text = "two passes of the same images differ: the model is random, or remembers, in evaluation mode too"
+        findings.append(warning(f"{text} (dropout that stays on, noise); attacks on it find less than there is"))
     if model.computes_precisely and (any(autocast) or outputs.dtype not in (torch.float32, torch.float64)):
         text = "the model computes in half precision although its weights are float32 (autocast or a cast inside it)"
         findings.append(warning(f"{text}; rounding hides small changes from attacks, so take that off if you can"))
     return findings
+
+
+def _check_mode(model: ImageModel) -> None:
+    try:
+        with attack_mode(model, "eval"):
+            pass
+    except Exception as failure:
+        reason = f"the model cannot be put into evaluation mode ({describe(failure)})"
+        raise ModelError(f"{reason}; give the network that it was made from") from failure
+
+
+def _once_more(model: ImageModel, images: Tensor) -> Tensor | None:
+    """The outputs where nothing asks for a gradient, as in `evaluate`; None where the network fails on that."""
+    try:
+        with torch.no_grad():
+            return logits_in(model.outputs(images))
+    except Exception:
+        return None
+
+
+def _differ(outputs: Tensor, again: Tensor) -> bool:
+    if outputs.shape != again.shape or not outputs.is_floating_point():
+        return False
+    one, other = (part.detach().double().nan_to_num(0, 0, 0) for part in (outputs, again))
+    return bool((one - other).abs().max() > SAME * one.abs().max())
 
 
 def _passed(model: ImageModel, images: Tensor, shape: Shape) -> tuple[Tensor, str | None]:
