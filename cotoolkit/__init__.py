@@ -9,6 +9,7 @@ beside this one are `cotoolkit.interventions`, `cotoolkit.analyses` and `cotoolk
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from cotoolkit.core.importing.siblings import SIBLINGS
@@ -55,6 +56,10 @@ __all__ = [
 
 SIBLINGS.install(("interventions", "analyses", "figures"))
 SIBLINGS.claim(["interventions"])  # the engine changes its data with them
+if "IPython" in sys.modules:
+    from cotoolkit.plotting.notebook import show_pictures
+
+    show_pictures()
 
 
 def __getattr__(name: str) -> Any:

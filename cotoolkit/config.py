@@ -35,6 +35,9 @@ from interventions import InterventionField
 LEAST_MOMENTUM = 0.8
 """Where a cycled momentum turns: the default of torch's CyclicLR."""
 
+LONGEST_NAME = 200
+"""Bytes of a data set's name, which may be a path, in the name of a folder: file systems allow 255 for all of it."""
+
 OPTIONAL_FIELDS = ("intervention", "input_layer")
 """Fields that may be left out, also by saying "none"."""
 
@@ -254,7 +257,8 @@ class RunConfig(BaseModel):
     def title(self) -> str:
         """A short name for people, not unique."""
         method: Method = self.method
-        return re.sub(r"[^\w.]+", "_", self.data.name) + f"-{self.model.name}-{method.name}"
+        data = re.sub(r"[^\w.]+", "_", self.data.name).encode()[-LONGEST_NAME:].decode(errors="ignore")
+        return f"{data}-{self.model.name}-{method.name}"
 
     def to_data(self) -> dict[str, Any]:
         """Plain JSON data; `RunConfig.parse` makes an equal configuration of it."""

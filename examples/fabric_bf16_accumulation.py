@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from cotoolkit.interventions import Inject
 from lightning_fabric import Fabric
 from sklearn.datasets import load_digits
 from torch.utils.data import DataLoader, TensorDataset
@@ -15,7 +16,6 @@ from cotoolkit import BreakpointMonitor
 from cotoolkit.methods import FGSM
 from cotoolkit.models import build_model
 from cotoolkit.monitor.config import MonitorConfig
-from interventions import Inject
 
 ACCUMULATED = 2
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
+from cotoolkit.interventions import Inject
 from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
@@ -17,7 +18,6 @@ from cotoolkit.integrations.lightning import BreakpointCallback
 from cotoolkit.models import build_model
 from cotoolkit.monitor.actions import stop
 from cotoolkit.monitor.config import MonitorConfig
-from interventions import Inject
 
 EPSILON = 0.25
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from cotoolkit.interventions import Inject
 from lightning_fabric.loggers import CSVLogger, TensorBoardLogger
 from sklearn.datasets import load_digits
 from torch.utils.data import DataLoader, TensorDataset
@@ -22,7 +23,6 @@ from cotoolkit.methods import FGSM
 from cotoolkit.models import build_model
 from cotoolkit.monitor.actions import Save, stop
 from cotoolkit.monitor.config import MonitorConfig
-from interventions import Inject
 
 
 def digits() -> tuple[torch.Tensor, torch.Tensor]:

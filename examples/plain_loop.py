@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from cotoolkit.interventions import Inject
 from sklearn.datasets import load_digits
 from torch.utils.data import DataLoader, TensorDataset
 
 from cotoolkit import BreakpointMonitor
 from cotoolkit.models import build_model
 from cotoolkit.monitor.config import MonitorConfig
-from interventions import Inject
 
 EPSILON = 0.25
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from cotoolkit.interventions import Inject
 from sklearn.datasets import load_digits
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -16,7 +17,6 @@ from cotoolkit.methods import FGSM
 from cotoolkit.models import build_model
 from cotoolkit.monitor.actions import Rescue
 from cotoolkit.monitor.config import MonitorConfig
-from interventions import Inject
 
 EPSILON = 0.25
 

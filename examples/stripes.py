@@ -6,13 +6,13 @@ trains it, draws it, judges its claim, and puts all of it into runs/figures. A r
 code: after a change of a function, delete its runs.
 """
 
+from cotoolkit.analyses.core.claims import ClaimTable, claim
+from cotoolkit.figures.elements import new_figure, seed_band
+from cotoolkit.figures.recipe import Recipe, table_of
 from sklearn.datasets import load_digits
 
-from analyses.core.claims import ClaimTable, claim
 from cotoolkit import Study
 from cotoolkit.plotting.style import BLUE, COLUMN
-from figures.elements import new_figure, seed_band
-from figures.recipe import Recipe, table_of
 
 
 def data(train):

@@ -208,7 +208,7 @@ class InjectCorrelated(Injection):
     def features(self, vectors: Tensor, labels: Tensor | None, count: int, generator: torch.Generator | None) -> Tensor:
         assert labels is not None
         assert generator is not None
-        own = torch.rand(count, generator=generator, device=generator.device) < self.rho
+        own = torch.rand(count, generator=generator, device=generator.device, dtype=torch.float32) < self.rho
         other = _random_classes(len(vectors), count, generator)
         return vectors[torch.where(own.to(labels.device), labels.long(), other.to(labels.device))]
 

@@ -46,7 +46,7 @@ class LabelNoise(Intervention):
         if classes is None or classes < 2:
             raise InterventionError("label_noise needs the number of classes, two or more: pass classes=10")
         count, device = (len(labels),), generator.device
-        shift = (torch.rand(count, generator=generator, device=device) < self.rate).long()
+        shift = (torch.rand(count, generator=generator, device=device, dtype=torch.float32) < self.rate).long()
         if self.kind == "symmetric":
             shift *= torch.randint(1, classes, count, generator=generator, device=device)
         return images, ((labels.long() + shift.to(labels.device)) % classes).to(

@@ -63,15 +63,15 @@ class Poison(Intervention):
         if self.target is not None and self.target >= classes:
             raise InterventionError(f"poison's target {self.target} is not among the {classes} classes")
         device = generator.device
-        keys = torch.rand(len(labels), generator=generator, device=device).to(labels.device)
-        rounding = float(torch.rand((), generator=generator, device=device))
+        keys = torch.rand(len(labels), generator=generator, device=device, dtype=torch.float32).to(labels.device)
+        rounding = float(torch.rand((), generator=generator, device=device, dtype=torch.float32))
         if self.target is not None:
             keys = keys + (labels == self.target)
         chosen = keys.argsort(stable=True).argsort() < int(self.share * len(labels) + rounding)
         if self.kind == "label":
             return images, torch.where(chosen, self._wrong(labels, classes, generator), labels)
         if self.kind == "noise":
-            other = torch.rand(images.shape, generator=generator, device=device).to(images)
+            other = torch.rand(images.shape, generator=generator, device=device, dtype=torch.float32).to(images)
         else:
             shift = torch.randint(1, max(len(labels), 2), (), generator=generator, device=device)
             other = images.roll(int(shift), 0)

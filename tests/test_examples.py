@@ -1,5 +1,6 @@
 """The examples run, and show what they say."""
 
+import os
 import runpy
 import sys
 from pathlib import Path
@@ -94,6 +95,28 @@ def test_the_figure_of_ones_own_is_made(tmp_path, monkeypatch):
     assert record.claims[0].verdict == "inconclusive"  # two seeds
     assert len(record.making.runs) == 4
     assert (tmp_path / "mine/stripes/smoke/figure.pdf").exists()
+
+
+@pytest.mark.slow
+def test_the_notebook_shows_pictures_and_tables(tmp_path, monkeypatch):
+    import nbformat
+    from nbclient import NotebookClient
+
+    paths = [str(EXAMPLES.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+    notebook = nbformat.read(EXAMPLES / "first_look.ipynb", as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells)  # none are committed
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    shown = {cell.id: cell.outputs for cell in notebook.cells if cell.cell_type == "code"}
+    progress, folder = shown["run"]
+    assert progress.data["text/plain"].splitlines() == [progress.data["text/plain"]]
+    assert "320/320" in progress.data["text/plain"]
+    assert "<caption>Run</caption>" in folder.data["text/html"]
+    assert "<caption>Diagnosis<" in shown["diagnosis"][0].data["text/html"]
+    for cell in ("timeline", "attacks"):
+        (picture,) = shown[cell]
+        assert picture.data["image/png"].startswith("iVBOR")
+    assert (tmp_path / "diagnosis" / "report.html").exists()
 
 
 def test_examples_are_short():

@@ -44,7 +44,7 @@ def changed_images(points: Points, seed: int) -> dict[str, Tensor]:
     height, width = images.shape[-2:]
     radius = frequency_radius(height, width, device=images.device) / (max(height, width) - 1)
     for name, (low, high) in BANDS.items():
-        noise = torch.randn(images.shape, generator=draws).to(images)
+        noise = torch.randn(images.shape, generator=draws, dtype=torch.float32).to(images)
         changed[name] = idct2(noise * ((radius >= low) & (radius < high)))
     norm = SIZE * images[0].numel() ** 0.5
     return {name: images + norm * change / _norms(change) for name, change in changed.items()}

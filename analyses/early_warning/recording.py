@@ -193,7 +193,7 @@ def _bilinear(model: nn.Module, images: Tensor, labels: Tensor, config: RunConfi
     """Mean bilinear error of ELLE on the batch: 3 forward passes."""
     draws = generator(config.seed, "probe", 2 * iteration)
     first, second = (config.threat.random_start(images, draws) for _ in range(2))
-    share = torch.rand(len(images), 1, 1, 1, generator=draws)
+    share = torch.rand(len(images), 1, 1, 1, generator=draws, dtype=torch.float32)
     between = (1 - share) * first + share * second
     with attack_mode(model, "train"), torch.no_grad():
         at_first, at_second, at_mixed = (

@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from numbers import Integral
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from cotoolkit.core.errors import DataError
+from cotoolkit.core.errors import ConfigError, DataError
 from cotoolkit.core.user_code import describe
 from cotoolkit.data.labels import class_numbers
 from cotoolkit.intake.door import ImageOptions, bring_images, outside_inference
@@ -28,7 +29,7 @@ def checked_analysis(analysis: Callable[..., Found], *, gradient: bool = True) -
     """An analysis that checks and converts what it is given; as `analysis`, and with `ImageOptions` as keywords.
 
     Images, and what is found, are in [0, 1], whatever range they were given in. Layers have the names that they have in
-    the network inside all wrappers. Targets may also be one number, the class of all images.
+    the network inside all wrappers. Targets may also be one number, the class of all images; units, too.
 
     Args:
         analysis: takes `model`, and `images`, `starts` or one `image`; perhaps `targets`, and `maps` of the images.
@@ -44,6 +45,7 @@ def checked_analysis(analysis: Callable[..., Found], *, gradient: bool = True) -
     def analysed(*args: Any, **settings: Any) -> Found:
         options = {option: settings.pop(option) for option in OPTIONS if option in settings}
         given = signature.bind(*args, **settings).arguments
+        _check_whole({key: given[key] for key in ("steps", "count", "starts") if key in given and key != name})
         if given.get("box") is False:
             options["leave"] = True
         with outside_inference():
@@ -52,11 +54,19 @@ def checked_analysis(analysis: Callable[..., Found], *, gradient: bool = True) -
             given |= {"model": brought.model, name: brought.images[0] if name == "image" else brought.images}
             if "targets" in given:
                 given["targets"] = _targets(given["targets"], brought.model, brought.images)
+            if "units" in given:
+                given["units"] = _units(given["units"])
             if "maps" in given:
                 given["maps"] = _maps(given["maps"], brought.images)
             return analysis(**given)
 
     return analysed
+
+
+def _check_whole(numbers: Mapping[str, Any]) -> None:
+    for name, number in numbers.items():
+        if isinstance(number, bool) or not isinstance(number, Integral) or number < 1:
+            raise ConfigError(f"{name}={number!r}: give a whole number of at least 1")
 
 
 def _one(image: Any) -> Tensor:
@@ -80,6 +90,18 @@ def _targets(targets: Any, model: ImageModel, images: Tensor) -> Tensor:
     if model.binary and not model.probability and not found.all():
         log.warning("the network has one output, so the logit of class 0 is 0 and its maps are zero; explain class 1")
     return (found.clone() if found.is_inference() else found).to(images.device)
+
+
+def _units(units: Any) -> list[int]:
+    """Indices of units as a list: of a list, tensor or array, or of one number."""
+    try:
+        numbers = torch.as_tensor(units)
+    except (TypeError, ValueError, RuntimeError) as failure:
+        raise ConfigError(f"units are {units!r}; give their numbers, [0, 3]") from failure
+    if numbers.numel() and (numbers.dtype == torch.bool or numbers.is_floating_point() or numbers.ndim > 1):
+        kind = str(numbers.dtype).removeprefix("torch.")
+        raise ConfigError(f"units are {kind} of shape {tuple(numbers.shape)}; give their numbers, [0, 3]")
+    return [int(number) for number in numbers.reshape(-1)]
 
 
 def _maps(maps: Any, images: Tensor) -> Tensor:

@@ -46,10 +46,10 @@ def input_gradients(model: nn.Module, images: Any, labels: Any, **options: Unpac
     """
     with outside_inference():
         brought = bring(model, images, labels, **options)
-        return loss_gradients(brought.model, brought.images, brought.labels) / brought.scale
+        return gradients_of_loss(brought.model, brought.images, brought.labels) / brought.scale
 
 
-def loss_gradients(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+def gradients_of_loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     """As `input_gradients`, of what needs no check.
 
     Args:

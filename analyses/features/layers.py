@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ModelError
-from cotoolkit.intake.model import network_of
+from cotoolkit.intake.model import layers_of
 from cotoolkit.models.modes import attack_mode
 
 
@@ -34,20 +34,6 @@ def find_layer(model: nn.Module, name: str) -> nn.Module:
         called = repr(name) if isinstance(name, str) else f"{type(name).__name__}: layers go by name"
         raise ModelError(f"the model has no layer {called}; it has: {known or 'none'}")
     return modules[name]
-
-
-def layers_of(model: nn.Module) -> dict[str, nn.Module]:
-    """All modules by name, the network itself by "".
-
-    Raises:
-        ModelError: the network was compiled by `torch.jit`, whose layers cannot be watched.
-    """
-    network = network_of(model)
-    if any(isinstance(module, torch.jit.ScriptModule) for module in network.modules()):
-        raise ModelError(
-            "the layers of a network scripted or traced by torch.jit cannot be seen; give it as it was before"
-        )
-    return dict(network.named_modules())
 
 
 @contextlib.contextmanager

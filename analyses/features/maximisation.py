@@ -12,7 +12,7 @@ import contextlib
 import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
@@ -93,7 +93,13 @@ def choose_units(
 
     Returns:
         Unit indices, by falling variance.
+
+    Raises:
+        ConfigError: fewer than two images.
+        ModelError: see `activations`.
     """
+    if len(images) < 2:
+        raise ConfigError("units are chosen by how their activations vary: give at least two images")
     variance = activations(model, layer, images, position).double().var(dim=0)
     order = variance.argsort(descending=True, stable=True).tolist()
     if count >= len(order):
@@ -122,7 +128,7 @@ def maximise(
     Args:
         model: maps images to logits.
         layer: name of a module.
-        units: U indices of its output channels; one number for one unit.
+        units: U indices of its output channels.
         starts: (S, C, H, W).
         radius: of the ball, over all pixels and channels.
         steps: gradient steps, at least 1.
@@ -136,11 +142,13 @@ def maximise(
         ConfigError: no start, no unit, a unit that the layer lacks, no step, or a radius that is not positive.
         ModelError: see `activations`.
     """
+    if not isinstance(box, bool):
+        raise ConfigError(f"box={box!r}: whether images stay in [0, 1], True or False")
+    ball = ThreatModel(radius, "l2", "box_then_eps" if box else "none")
+    radius = ball.epsilon
     if radius <= 0:
         raise ConfigError(f"radius={radius}: the l2 radius must be positive")
-    units = unit_numbers(units)
     starts, start = _batch(model, units, starts, steps)
-    ball = ThreatModel(radius, "l2", "box_then_eps" if box else "none")
     delta = torch.zeros_like(start)
     with _responses(model, layer, units, position) as respond:
         gradient, before = _gradient(respond, start)
@@ -172,7 +180,7 @@ def maximise_from_noise(
     Args:
         model: maps images to logits.
         layer: name of a module.
-        units: U indices of its output channels; one number for one unit.
+        units: U indices of its output channels.
         image: (C, H, W), for its shape.
         starts: S, how many noise images.
         steps: gradient steps.
@@ -190,7 +198,6 @@ def maximise_from_noise(
     """
     generator = torch.Generator().manual_seed(seed)
     noise = (0.5 + 0.05 * torch.randn(starts, *image.shape, generator=generator, dtype=image.dtype)).clamp(0, 1)
-    units = unit_numbers(units)
     noise, start = _batch(model, units, noise, steps)
     images, steepest = start, ThreatModel(step, "l2").steepest
     with _responses(model, layer, units, position) as respond:
@@ -224,22 +231,6 @@ def stability(changes: Tensor) -> Tensor:
     first, second = torch.combinations(torch.arange(changes.shape[1], device=changes.device)).T
     pairs = map_cosine(changes[:, first].flatten(0, 1), changes[:, second].flatten(0, 1))
     return pairs.abs().reshape(len(changes), -1).mean(1)
-
-
-def unit_numbers(units: Any) -> list[int]:
-    """Indices of units as a list: of a list, tensor or array, or of one number.
-
-    Raises:
-        ConfigError: no whole numbers, such as a mask.
-    """
-    try:
-        numbers = torch.as_tensor(units)
-    except (TypeError, ValueError, RuntimeError) as failure:
-        raise ConfigError(f"units are {units!r}; give their numbers, [0, 3]") from failure
-    if numbers.numel() and (numbers.dtype == torch.bool or numbers.is_floating_point() or numbers.ndim > 1):
-        kind = str(numbers.dtype).removeprefix("torch.")
-        raise ConfigError(f"units are {kind} of shape {tuple(numbers.shape)}; give their numbers, [0, 3]")
-    return [int(number) for number in numbers.reshape(-1)]
 
 
 @contextlib.contextmanager
@@ -288,6 +279,8 @@ def _at(output: Tensor, position: Position, layer: str, count: int) -> Tensor:
     if output.dim() not in (2, 3, 4) or (len(output) != count and (len(output), count) != (2, 1)):
         shapes = "(B, units), (B, tokens, units) or (B, units, H, W)"
         raise ModelError(f"layer {layer!r} puts out {tuple(output.shape)} for {count} images; units need {shapes}")
+    if position not in get_args(Position):
+        raise ConfigError(f"no position {position!r}; choose from {', '.join(get_args(Position))}")
     output = output[:count]
     if output.dim() == 4:
         centre = output[:, :, output.shape[2] // 2, output.shape[3] // 2]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from analyses.features.attributions.attribution import Method, attribute
 from analyses.features.attributions.faithfulness import Curves, deletion_insertion
 from analyses.features.filters import first_filters
-from analyses.features.gradients import loss_gradients
+from analyses.features.gradients import gradients_of_loss
 from analyses.features.maximisation import Maximised, activations, maximise
 from cotoolkit.attacks import gradient
 from cotoolkit.attacks.threat_model import ThreatModel
@@ -85,7 +85,7 @@ class ObservedNetwork:
     @cached_property
     def gradients(self) -> Tensor:
         """(B, C, H, W), of the loss with respect to each image."""
-        return loss_gradients(self.model, self.setting.images, self.setting.labels).cpu()
+        return gradients_of_loss(self.model, self.setting.images, self.setting.labels).cpu()
 
     @cached_property
     def perturbations(self) -> Tensor:

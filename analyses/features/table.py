@@ -87,6 +87,8 @@ def feature_table(
         DataError: images or labels that cannot be measured on.
         ModelError: a model that cannot be measured, models of different architectures, or without a hidden layer.
     """
+    if not isinstance(effort, Effort):
+        raise ConfigError(f"effort is a {type(effort).__name__}; give Effort(units=4, ...)")
     threat = ThreatModel(epsilon, "linf", box)
     options["leave"] = options.get("leave", False) or box == "none"
     with outside_inference():

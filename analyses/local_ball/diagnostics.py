@@ -108,7 +108,7 @@ def strong_points(
 ) -> Strong:
     """x*: of all iterates of one PGD run (uniform start, steps of a quarter of epsilon) the one of largest loss."""
     delta = threat.random_start(images, generator)
-    best, losses = images, torch.full(labels.shape, -torch.inf, device=images.device)
+    best, losses = images, torch.full(labels.shape, -torch.inf, dtype=images.dtype, device=images.device)
     with attack_mode(model, "eval"):
         for step in range(steps + 1):
             found = input_gradient(model, images + delta, labels)
@@ -177,7 +177,7 @@ def peak(losses: Tensor) -> Tensor:
     Returns:
         (B,), in [0, 1].
     """
-    fractions = torch.tensor(FRACTIONS, device=losses.device)
+    fractions = torch.tensor(FRACTIONS, dtype=losses.dtype, device=losses.device)
     largest = losses >= losses.amax(0) - EQUAL * losses.abs().amax(0).clamp_min(1)
     return fractions.flip(0)[largest.flip(0).float().argmax(0)]
 

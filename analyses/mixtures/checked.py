@@ -104,7 +104,7 @@ def checked_edit(edit: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
 
 def _networks(given: Mapping[str, Any]) -> dict[str, nn.Module]:
     """The networks without their wrappers, in float32 on the device of the first."""
-    known = {name: given[name] for name in NETWORKS if given.get(name) is not None}
+    known = {name: given[name] for name in NETWORKS if name in given and (given[name], name) != (None, "control")}
     brought = named_networks(given["models"]) if "models" in given else known
     networks: dict[str, nn.Module] = {}
     for name, model in brought.items():

@@ -155,7 +155,7 @@ def random_control(model: nn.Module, edited: nn.Module, seed: int, images: Tenso
             left, values, right = torch.linalg.svd(change, full_matrices=False)
             factor = (left * values) @ left.mT if len(left) < right.shape[1] else change
             # LAPACK fixes the signs of Q; those of R's diagonal make it uniform over all orthonormal frames
-            frame, triangle = torch.linalg.qr(torch.randn(right.mT.shape, generator=generator))
+            frame, triangle = torch.linalg.qr(torch.randn(right.mT.shape, generator=generator, dtype=torch.float32))
             changed[name] = before + factor @ (frame * triangle.diagonal().sign()).mT.to(before)
     return _edited(model, changed, images)
 
@@ -182,10 +182,15 @@ def reestimate_batch_norm(model: nn.Module, images: Tensor, batch_size: int = 25
         model: any network.
         images: (B, ...).
         batch_size: most images a batch; batches are of equal size, so that no image is left alone in the last one.
+
+    Raises:
+        ConfigError: fewer than two images, and there is batch norm.
     """
     norms = _batch_norms(model)
     if not norms:
         return
+    if len(images) < 2:
+        raise ConfigError("batch norm is estimated anew on images: give at least two")
     momenta = [norm.momentum for norm in norms]
     device = next(model.parameters()).device
     try:

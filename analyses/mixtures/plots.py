@@ -192,7 +192,7 @@ def weight_spectra(matrices: Mapping[str, Tensor]) -> Drawn:
         The figure and its axis.
     """
     shape = next(iter(matrices.values())).shape
-    random = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    random = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float32)
     with _panels(1, width=5.2, height=3.4) as (figure, axes):
         for index, (label, matrix) in enumerate([*matrices.items(), ("random", random)]):
             share = energies(matrix).cpu()

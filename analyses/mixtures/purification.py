@@ -31,6 +31,7 @@ from analyses.mixtures.statistics.directions import energy_share, random_grams, 
 from analyses.mixtures.statistics.sparse import penalised_code
 from analyses.mixtures.units.firing import firing_units
 from analyses.mixtures.units.hidden_units import check_same_layers, live_units, units_of
+from cotoolkit.core.errors import ConfigError
 
 Item = Literal["angle", "shared_removal", "sparser", "causal", "control"]
 Finding = tuple[float, bool | None]  # value, holds
@@ -81,7 +82,7 @@ def purification_items(
 
     Raises:
         ModelError: networks with different layers.
-        ConfigError: a network with batch norm and no images for it.
+        ConfigError: a network with batch norm and no images for it, or atoms of another length than units.
     """
     networks = {"start": start, "clean": clean, "robust": robust} | ({} if control is None else {"control": control})
     units = {name: units_of(network) for name, network in networks.items()}
@@ -96,7 +97,7 @@ def purification_items(
         found = [OPEN] * len(MEASURES)
         if all((live_units(units[name][layer].weight) & firing[name][layer]).any() for name in ("clean", "robust")):
             removed = _shared_part(weights["clean"], weights["robust"])
-            basis = None if atoms is None else atoms.get(layer)
+            basis = _atoms_of(layer, atoms, weights["robust"])
             found = [
                 *_of_weights(weights, basis, seed),
                 *_causal(clean, robust, {layer: removed}, accuracy, reached, images, seed),
@@ -105,6 +106,15 @@ def purification_items(
         for (item, measure, needed), (value, holds) in zip(MEASURES, found, strict=True):
             rows.append((layer, item, measure, value, needed, holds))
     return pd.DataFrame(rows, columns=["layer", "item", "measure", "value", "needed", "holds"])
+
+
+def _atoms_of(layer: str, atoms: Mapping[str, Tensor] | None, units: Tensor) -> Tensor | None:
+    if atoms is None or layer not in atoms:
+        return None
+    found = torch.as_tensor(atoms[layer]).to(units)
+    if found.shape[1:] != units.shape[1:]:
+        raise ConfigError(f"atoms of layer {layer}: shape {tuple(found.shape)}; units have {units.shape[1]} weights")
+    return found
 
 
 def _of_weights(weights: Mapping[str, Tensor], atoms: Tensor | None, seed: int) -> Iterator[Finding]:

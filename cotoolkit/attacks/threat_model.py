@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -138,13 +139,11 @@ class ThreatModel:
         Returns:
             (B, C, H, W), in pixel units.
         """
-        start = (
-            torch.rand(images.shape, generator=generator, device=generator.device, dtype=torch.float32).mul_(2).sub_(1)
-        )
+        start = _drawn(torch.rand, images.shape, generator).mul_(2).sub_(1)
         if self.norm == "l2":
             # A Gaussian direction at radius U^(1/d) is uniform in the ball of dimension d.
-            start = torch.randn(images.shape, generator=generator, device=generator.device, dtype=torch.float32)
-            radius = torch.rand(len(images), generator=generator, device=generator.device, dtype=torch.float32)
+            start = _drawn(torch.randn, images.shape, generator)
+            radius = _drawn(torch.rand, (len(images),), generator)
             start = _unit(start) * _per_image(radius ** (1 / images[0].numel()), start)
         return self.project(images, start.mul_(self.epsilon).to(images.device))
 
@@ -158,6 +157,11 @@ class ThreatModel:
         length = delta.flatten(1).norm(dim=1)
         shrink = (self.epsilon / length.clamp_min(torch.finfo(delta.dtype).tiny)).clamp_max(1)
         return delta * _per_image(shrink, delta)
+
+
+def _drawn(law: Callable[..., Tensor], shape: Sequence[int], generator: torch.Generator) -> Tensor:
+    """Random numbers in float32, whatever the default is: another type would be other numbers."""
+    return law(shape, generator=generator, device=generator.device, dtype=torch.float32)
 
 
 def _to_box(images: Tensor, delta: Tensor) -> Tensor:

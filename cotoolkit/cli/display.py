@@ -21,12 +21,13 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from cotoolkit.training.live import label, probe_text
+
 if TYPE_CHECKING:
     import pandas as pd
 
     from cotoolkit.config import RunConfig
     from cotoolkit.studies.launcher import Outcome, Update
-    from cotoolkit.training.trainer import Progress as RunProgress
 
 console = Console()
 errors = Console(stderr=True)
@@ -123,26 +124,6 @@ class LiveRuns:
         left = len(self._labels) - len(self._ended)
         minutes = (time.monotonic() - self._start) / self._trained * left / 60
         return f"{len(self._ended)} of {len(self._labels)}" + (f", about {minutes:.0f} min left" if minutes > 1 else "")
-
-
-def probe_text(progress: RunProgress) -> str:
-    """The latest probe in a few characters."""
-    if progress.probe is None:
-        return progress.note
-    probe = progress.probe
-    now = f"clean {probe.clean:4.0%}  FGSM {probe.fgsm:4.0%}  PGD {probe.pgd:4.0%}"
-    return f"{now}  {progress.note}" if progress.note else now
-
-
-def label(config: RunConfig) -> str:
-    """A run in one short line."""
-    from cotoolkit.core.numbers import format_number
-
-    beta = getattr(config.intervention, "beta", None)
-    parts = [config.data.name, config.method.name, f"ε {format_number(config.epsilon)}"]
-    if config.intervention is not None:
-        parts.append(config.intervention.name + ("" if beta is None else f" β {format_number(beta)}"))
-    return " ".join([*parts, f"seed {config.seed}"])
 
 
 def result_table(table: pd.DataFrame, *, title: str | None = None) -> Table:

@@ -11,10 +11,11 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from cotoolkit.cli.display import LiveRuns, console, label, probe_text, result_table, say, say_error
+from cotoolkit.cli.display import LiveRuns, console, result_table, say, say_error
 from cotoolkit.core.device import Device
 from cotoolkit.core.errors import ConfigError, RunError
 from cotoolkit.studies.scale import Scale
+from cotoolkit.training.live import label, probe_text
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,10 +13,12 @@ from annotated_types import Ge
 from pydantic import ValidationError
 
 from cotoolkit.core.errors import DataError
+from cotoolkit.core.numbers import format_number
 from cotoolkit.diagnosis.budget import Budget
 from cotoolkit.diagnosis.measurements import Mean, Measurements, Rate, SchemaPart
 from cotoolkit.intake.findings import Finding
 from cotoolkit.intake.outputs.probabilities import LinkName
+from cotoolkit.runs.html import facts_html
 
 SCHEMA_VERSION = 2
 """Raised whenever a field changes its name or its meaning."""
@@ -190,6 +192,34 @@ class Diagnosis(SchemaPart):
     findings: tuple[Finding, ...]
     protocol: DiagnosisProtocol
     environment: Environment
+
+    def _repr_html_(self) -> str:
+        return facts_html(
+            "Diagnosis",
+            {
+                "model": lambda: self.environment.model,
+                "verdict": lambda: f"{self.verdict.label} (confidence: {self.verdict.confidence})",
+                "reason": lambda: self.verdict.reason,
+                "epsilon": lambda: f"{format_number(self.protocol.epsilon)} (linf), {self.protocol.points} points",
+                "accuracy (95 % interval)": lambda: "\n".join(
+                    f"{name}: {one.value:.1%} ({one.low:.1%} to {one.high:.1%})" for name, one in self._rates().items()
+                ),
+                "speaks for it": lambda: "\n".join(one.sentence for one in self.verdict.speaks_for) or None,
+                "speaks against it": lambda: "\n".join(one.sentence for one in self.verdict.speaks_against) or None,
+                "met on the way": lambda: "\n".join(one.text for one in self.findings) or None,
+            },
+        )
+
+    def _rates(self) -> dict[str, Rate]:
+        """The four accuracies that say most."""
+        found = self.measurements
+        fgsm = found.fgsm_at(1, self.protocol.epsilon)
+        return {
+            "clean": found.clean.accuracy,
+            "FGSM": fgsm.accuracy,
+            "PGD": found.pgd.accuracy,
+            "all attacks": found.worst,
+        }
 
     def to_json(self) -> str:
         """The text of `diagnosis.json`."""

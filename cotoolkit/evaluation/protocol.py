@@ -107,9 +107,14 @@ class Accuracy(NamedTuple):
 
     @classmethod
     def of(cls, correct: Tensor) -> Accuracy:
-        """From a boolean tensor (N,), N >= 1."""
+        """From a boolean tensor (N,), N >= 1.
+
+        Raises:
+            ConfigError: it is empty.
+        """
         hits, points = int(correct.sum()), len(correct)
-        return cls(hits / points, *wilson(hits, points), points)
+        low, high = wilson(hits, points)
+        return cls(hits / points, low, high, points)
 
 
 class Evaluation(NamedTuple):

@@ -153,7 +153,7 @@ def bring_images(
     unit = unit.to(device)
     if gradient and not found.gradient:
         reason = next((one.text for one in found.findings if one.text.startswith(NO_GRADIENT)), NO_GRADIENT)
-        raise ModelError(f"{reason}, which this takes; square_attack and diagnose do without")
+        raise ModelError(f"{reason.partition(';')[0]}, and this needs one; square_attack and diagnose do without")
     if not found.examined:
         found.read_probabilities(unit[:LOOKED_AT])
         findings += found.findings
@@ -184,8 +184,14 @@ def check_batch_size(batch_size: int) -> None:
 
 @contextlib.contextmanager
 def outside_inference() -> Iterator[None]:
-    """Inside the block gradients exist, also where a caller is in `torch.inference_mode()`, as validation hooks are."""
-    with torch.inference_mode(False):
+    """Inside the block gradients exist and products are in float32, whatever mode a caller is in.
+
+    Validation hooks are in `torch.inference_mode()`, and often in autocast, which would round our own products, too.
+    """
+    with torch.inference_mode(False), contextlib.ExitStack() as precise:
+        for kind in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(kind):
+                precise.enter_context(torch.autocast(kind, enabled=False))
         yield
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from cotoolkit.core.device import device_of
+from cotoolkit.core.errors import ModelError
 from cotoolkit.core.seeding import generator
 from cotoolkit.intake.checkpointing import without_reentry
 from cotoolkit.intake.findings import Finding, warning
@@ -174,3 +175,17 @@ class ImageModel(nn.Module):
 def network_of(model: nn.Module) -> nn.Module:
     """The user's own network, or the float32 copy of it, whose modules have the names that the user knows."""
     return model.network if isinstance(model, ImageModel) else model
+
+
+def layers_of(model: nn.Module) -> dict[str, nn.Module]:
+    """All modules of the user's own network by the names that the user knows, itself by "".
+
+    Raises:
+        ModelError: it was compiled by `torch.jit`, and its layers cannot be watched.
+    """
+    network = network_of(model)
+    if any(isinstance(module, torch.jit.ScriptModule) for module in network.modules()):
+        raise ModelError(
+            "the layers of a network scripted or traced by torch.jit cannot be seen; give it as it was before"
+        )
+    return dict(network.named_modules())

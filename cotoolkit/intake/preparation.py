@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ModelError
@@ -71,8 +71,9 @@ def image_model(
     statistics = pixel_statistics(mean, std, shape[0], bounds) or (None, None)
     with torch.inference_mode(False):
         network, precision, findings = _bare(model, device, live=live)
-        found = ImageModel(network, bounds, *statistics, forward=forward, autocast=autocast or precision)
-        found.to(device_of(network) if device is None else device)
+        place = device_of(network) if device is None else device  # only of what is ours: networks may be on several
+        mean_there, std_there = (None if part is None else part.to(place) for part in statistics)
+        found = ImageModel(network, bounds, mean_there, std_there, forward=forward, autocast=autocast or precision)
         findings += probe(found, shape, classes=classes, exact=exact, binary=binary)
     found.findings = findings
     return found
@@ -150,8 +151,11 @@ def copied(network: nn.Module, why: str) -> nn.Module:
     Raises:
         ModelError: it cannot be copied.
     """
+    # What a module keeps of a pass has a history and cannot be copied: a former weight_norm's weight, an activation.
+    kept = [value for module in network.modules() for value in vars(module).values() if isinstance(value, Tensor)]
+    known = {id(value): value.detach().clone() for value in kept if not value.is_leaf}
     try:
-        return copy.deepcopy(network)
+        return copy.deepcopy(network, known)
     except Exception as failure:
         raise ModelError(
             f"the model must be copied, because {why}, and it cannot be ({describe(failure)})"

@@ -72,7 +72,7 @@ class DOM(Method):
         suspicious = suspicion(found.logits, batch.labels).flagged
         measures = {
             "dropped": dropped.float().mean(),
-            "dropped_suspicious": (suspicious & dropped).sum() / dropped.sum(),
+            "dropped_suspicious": (suspicious & dropped).float().sum() / dropped.sum(),
             "effective_size": effective_size(weights),
         }
         return found.record(factors, measures)

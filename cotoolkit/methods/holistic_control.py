@@ -91,9 +91,11 @@ class HolisticControl(Method):
         whole = WholeBatch.of(found.losses if weighed is None else weighed, found)
         worst = solve(whole.weighed, self.r, self.alpha, None, self.order)
         holistic = worst.folded(whole.weighed)
-        keys = torch.rand(len(holistic), generator=batch.generator, device=batch.generator.device).to(holistic.device)
+        keys = torch.rand(
+            len(holistic), generator=batch.generator, device=batch.generator.device, dtype=torch.float32
+        ).to(holistic.device)
         weights = self._tilted(holistic, whole.weighed, keys)
-        scale = torch.tensor(torch.nan)
+        scale = torch.tensor(torch.nan, dtype=torch.float32)
         factors = weights.to(found.losses)
         if self.weights == "norm_matched":
             parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]

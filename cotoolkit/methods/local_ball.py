@@ -206,7 +206,9 @@ class LocalBall(Method):
         elif self.centre == "clean":
             centres = batch.images.detach()
         else:
-            draws = torch.rand(batch.images.shape, generator=batch.generator, device=batch.generator.device)
+            draws = torch.rand(
+                batch.images.shape, generator=batch.generator, device=batch.generator.device, dtype=torch.float32
+            )
             signs = (draws < 0.5).to(batch.images).mul_(2).sub_(1)
             centres = batch.images + batch.threat.project(batch.images, batch.threat.epsilon * signs)
         return centres.requires_grad_() if self._local and self.integrand in SECOND_ORDER else centres

@@ -76,7 +76,7 @@ class TRADES(Method):
 
     def _attack(self, model: nn.Module, batch: Batch, reference: Tensor) -> AttackResult:
         images, threat, draws = batch.images, batch.threat, batch.generator
-        noise = torch.randn(images.shape, generator=draws, device=draws.device)
+        noise = torch.randn(images.shape, generator=draws, device=draws.device, dtype=torch.float32)
         start = delta = noise.mul_(self.start_scale).to(images.device)
         step = 2.5 * threat.epsilon / self.steps if self.alpha is None else self.alpha
         with attack_mode(model, self.bn_mode):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -35,12 +37,23 @@ def build_model(spec: Any, shape: Shape, classes: int, seed: int, normalise: str
         ModelError: it cannot be built, or does not map a batch of this shape to logits of these classes.
     """
     parsed = parse_model(spec)
-    with fork_global_rng(seed, "init"):
+    with fork_global_rng(seed, "init"), _float32_default():
         network = parsed.build(shape, classes)
         if normalise != "none":
             network = Normalised(network, statistics_for(normalise, shape[0]))
         _check_output(network, shape, classes, str(parsed))
     return network
+
+
+@contextlib.contextmanager
+def _float32_default() -> Iterator[None]:
+    """Layers are made in float32, as the images are: what a configuration says may not depend on a global setting."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def _check_output(network: nn.Module, shape: Shape, classes: int, name: str) -> None:

@@ -41,8 +41,8 @@ class Normalised(nn.Module):
     def __init__(self, network: nn.Module, statistics: Statistics) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("mean", torch.tensor(statistics.mean).view(-1, 1, 1))
-        self.register_buffer("std", torch.tensor(statistics.std).view(-1, 1, 1))
+        self.register_buffer("mean", torch.tensor(statistics.mean, dtype=torch.float32).view(-1, 1, 1))
+        self.register_buffer("std", torch.tensor(statistics.std, dtype=torch.float32).view(-1, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) in [0, 1] -> logits (B, classes)."""

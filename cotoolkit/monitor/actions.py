@@ -155,3 +155,9 @@ class Rescue:
             monitor.rescue(self.methods[monitor.rescues])
         else:
             stop(monitor, event)
+
+
+def methods_of(actions: Mapping[EventKind, list[Action]]) -> list[AttackMethod]:
+    """The methods that rescues among the actions go on with."""
+    rescues = (action for several in actions.values() for action in several if isinstance(action, Rescue))
+    return [method for rescue in rescues for method in rescue.methods]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
@@ -12,11 +13,12 @@ from cotoolkit.monitor.loops.failures import Failures
 from cotoolkit.signals.observation import means
 
 ACCEPTED = (
-    "loggers of Fabric or Lightning (log_metrics), a tensorboard SummaryWriter (add_scalar) and a wandb run (log)"
+    "loggers of Fabric or Lightning (log_metrics), a tensorboard SummaryWriter (add_scalar) and a wandb run "
+    "(log(values, step=...))"
 )
 
-Write = Callable[[dict[str, float], int], Any]
-"""Writes values by name at an iteration."""
+Write = Callable[[Any, dict[str, float], int], None]
+"""Writes values by name to a logger, at an iteration."""
 
 
 class MonitorLog:
@@ -35,7 +37,7 @@ class MonitorLog:
         if isinstance(every, bool) or not isinstance(every, int) or every < 1:
             raise ConfigError("log_every must be at least 1, a whole number")
         given = () if loggers is None else loggers if isinstance(loggers, list | tuple | set) else (loggers,)
-        writers = [(type(logger).__name__, _writer(logger)) for logger in given]
+        writers = [(logger, _writer(logger)) for logger in given]
         self._writers = writers if rank_and_world()[0] == 0 else []
         self.every, self.failures = every, failures
         self._waiting: list[Mapping[str, float]] = []
@@ -62,20 +64,44 @@ class MonitorLog:
             iteration: updates seen.
         """
         named = {f"cotoolkit/{name}": value for name, value in values.items()}
-        for number, (name, write) in enumerate(self._writers if named else (), start=1):
-            with self.failures.caught(f"logger {number} ({name})"):
-                write(dict(named), iteration)
+        for number, (logger, write) in enumerate(self._writers if named else (), start=1):
+            with self.failures.caught(f"logger {number} ({type(logger).__name__})"):
+                write(logger, dict(named), iteration)
 
 
 def _writer(logger: Any) -> Write:
     """How to write to a logger, by what it offers."""
     if not isinstance(logger, type):
-        if callable(log_metrics := getattr(logger, "log_metrics", None)):
-            return lambda values, iteration: log_metrics(values, step=iteration)
-        if callable(add_scalar := getattr(logger, "add_scalar", None)):
-            return lambda values, iteration: [add_scalar(name, value, iteration) for name, value in values.items()]
-        module = logger.__name__ if isinstance(logger, ModuleType) else type(logger).__module__
-        if module.split(".")[0] == "wandb" and callable(log := getattr(logger, "log", None)):
-            return lambda values, iteration: log(values, step=iteration)
+        if callable(getattr(logger, "log_metrics", None)):
+            return _log_metrics
+        if callable(getattr(logger, "add_scalar", None)):
+            return _add_scalars
+        if _logs_steps(logger):
+            return _log
     kind = f"the class {logger.__name__}" if isinstance(logger, type) else f"a {type(logger).__name__}"
     raise ConfigError(f"loggers: {kind} is no logger that is known; accepted are {ACCEPTED}")
+
+
+def _logs_steps(logger: Any) -> bool:
+    """Whether a logger has wandb's `log(values, step=...)`."""
+    log = getattr(logger, "log", None)
+    module = logger.__name__ if isinstance(logger, ModuleType) else type(logger).__module__
+    if not callable(log):
+        return False
+    try:
+        return module.split(".")[0] == "wandb" or "step" in inspect.signature(log).parameters
+    except (TypeError, ValueError):  # it has no signature
+        return False
+
+
+def _log_metrics(logger: Any, values: dict[str, float], iteration: int) -> None:
+    logger.log_metrics(values, step=iteration)
+
+
+def _add_scalars(logger: Any, values: dict[str, float], iteration: int) -> None:
+    for name, value in values.items():
+        logger.add_scalar(name, value, iteration)
+
+
+def _log(logger: Any, values: dict[str, float], iteration: int) -> None:
+    logger.log(values, step=iteration)

@@ -43,7 +43,7 @@ class Adam(Optimizer):
     def update(self, group: ParameterGroup, rate: float, momentum: float) -> None:
         for state, parameter in zip(group.states, group.parameters, strict=True):
             if not state:
-                state["step"] = torch.zeros(())
+                state["step"] = torch.zeros((), dtype=torch.float32)
                 state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
         adam(
             group.parameters,

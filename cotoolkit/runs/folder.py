@@ -27,6 +27,7 @@ import yaml
 from cotoolkit.core.errors import ConfigError, RunError, RunInUse
 from cotoolkit.core.files import read_tensors, write_atomically, write_tensors
 from cotoolkit.runs.environment import environment
+from cotoolkit.runs.html import run_html
 from cotoolkit.runs.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -71,6 +72,9 @@ class RunFolder:
 
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"
+
+    def _repr_html_(self) -> str:
+        return run_html(self.path, lambda: f"{self.state}\n{self.reason}", self.config_data, self.result)
 
     # ------------------------------------------------------------------------------------------------- what was asked
 

@@ -48,7 +48,7 @@ def top_hessian_eigenvalue(
     with torch.enable_grad():
         images = images.detach().requires_grad_()
         gradient = gradient_of(images)
-        vector = torch.randn(images.shape, generator=generator, device=generator.device).to(images)
+        vector = torch.randn(images.shape, generator=generator, device=generator.device, dtype=torch.float32).to(images)
         eigenvalue = images.new_zeros(len(images))
         if not gradient.requires_grad:  # constant in the images: nothing bends
             return eigenvalue

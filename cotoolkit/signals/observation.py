@@ -202,7 +202,9 @@ def observed_signals(steps: Sequence[Sequence[Observation]]) -> list[dict[str, f
         rows = {owner: row for row, owner in enumerate(dict.fromkeys(owners))}
         table = torch.cat([total.to(totals[0].device) for total in totals]).cpu()  # a mean loss may come from elsewhere
         if len(rows) < len(owners):  # several batches of one step
-            table = torch.zeros(len(rows), 2).index_add_(0, torch.tensor([rows[owner] for owner in owners]), table)
+            table = torch.zeros(len(rows), 2, dtype=table.dtype).index_add_(
+                0, torch.tensor([rows[owner] for owner in owners]), table
+            )
         for (position, name), value in zip(rows, (table[:, 0] / table[:, 1]).tolist(), strict=True):
             found[position][name] = value
     return found

@@ -58,12 +58,13 @@ def _value(word: str, text: str) -> Any:
         if not text.endswith(")"):
             raise ConfigError(f"{word}: the bracket is not closed")
         return [_value(word, part) for part in _split(word, text[1:-1]) if part]
-    if text.startswith("folder:"):  # a path may hold what means something else in YAML, as " #" does
+    if text.startswith("folder:") or " #" in text:  # a path may hold what means something else in YAML
         return text
     try:
-        return yaml.safe_load(text)
+        value = yaml.safe_load(text)
     except yaml.YAMLError:
         raise ConfigError(f"{word}: cannot read {text!r}") from None
+    return text if isinstance(value, dict) and not text.startswith("{") else value
 
 
 def _split(word: str, text: str) -> list[str]:

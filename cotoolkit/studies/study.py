@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +21,13 @@ from cotoolkit.core.files import write_atomically
 from cotoolkit.core.identity import rounded
 from cotoolkit.core.validation import one_line, plain, refusing_in_one_line
 from cotoolkit.runs.folder import RunFolder
+from cotoolkit.runs.html import Fact, facts_html, settings_text
 from cotoolkit.runs.tables import configured_table, write_table
 from cotoolkit.studies.launcher import Outcome, Update, launch
+from cotoolkit.studies.live import NotebookRuns
 from cotoolkit.studies.overrides import Grid, combinations
 from cotoolkit.studies.scale import Scale
+from cotoolkit.training.live import in_notebook
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,6 +63,17 @@ class Study(BaseModel):
     def _plain(cls, settings: Any) -> Any:
         return rounded(plain(settings))
 
+    def _repr_html_(self) -> str:
+        facts: dict[str, Fact] = {
+            "question": lambda: self.question or None,
+            "scale": lambda: self.scale,
+            "runs": lambda: len(self.runs()),
+            "all runs": lambda: settings_text(self.base) or None,
+        }
+        for place, grid in enumerate(self.grids, start=1):
+            facts[f"grid {place}"] = partial(settings_text, grid)
+        return facts_html(f"Study: {self.name}", facts)
+
     @property
     def identity(self) -> str:
         """8 hex digits of a hash of the runs; names and questions do not count."""
@@ -86,8 +101,8 @@ class Study(BaseModel):
         device: Device = "auto",
         fresh: bool = False,
         download: bool = False,
-        on_update: Callable[[Update], None] = lambda update: None,
-        on_outcome: Callable[[Outcome], None] = lambda outcome: None,
+        on_update: Callable[[Update], None] | None = None,
+        on_outcome: Callable[[Outcome], None] | None = None,
     ) -> pd.DataFrame:
         """Train what is not trained yet.
 
@@ -98,7 +113,7 @@ class Study(BaseModel):
             fresh: train all again.
             download: let torchvision fetch missing data.
             on_update: called with the progress of any run.
-            on_outcome: called as runs end.
+            on_outcome: called as runs end. Where neither is given, a notebook shows the progress.
 
         Returns:
             The table, one row per run; failed runs have the state failed.
@@ -106,15 +121,19 @@ class Study(BaseModel):
         folder = self.folder(root)
         text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
         write_atomically(folder / "study.yaml", text.encode())
+        runs = self.runs()
+        if on_update is None and on_outcome is None and in_notebook():
+            live = NotebookRuns(runs)
+            on_update, on_outcome = live.on_update, live.on_outcome
         launch(
-            self.runs(),
+            runs,
             root,
             jobs=jobs or default_jobs(device),
             device=device,
             fresh=fresh,
             download=download,
-            on_update=on_update,
-            on_outcome=on_outcome,
+            on_update=on_update or (lambda update: None),
+            on_outcome=on_outcome or (lambda outcome: None),
         )
         return self.write_table(root)
 
@@ -170,9 +189,10 @@ def find_study(root: Path | str, key: str) -> Study:
     for path in (Path(key), Path(key) / "study.yaml"):
         if path.is_file():
             return Study.read(path)
-    found = sorted(Path(root).glob(f"studies/{key}*/study.yaml"))
+    known = sorted(Path(root).glob("studies/*/study.yaml"))
+    found = [path for path in known if path.parent.name.startswith(key)]
     if len(found) != 1:
-        names = ", ".join(path.parent.name for path in sorted(Path(root).glob("studies/*/study.yaml"))) or "none"
+        names = ", ".join(path.parent.name for path in known) or "none"
         kind = AmbiguousName if found else RunError
         raise kind(f"{root}: {len(found)} studies match {key!r}; there are: {names}")
     return Study.read(found[0])

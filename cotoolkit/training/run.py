@@ -15,6 +15,7 @@ from cotoolkit.core.identity import values_in
 from cotoolkit.core.importing.workers import MAIN, WorkerImports, without_script
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.signals import SIGNALS
+from cotoolkit.training.live import NotebookReport, in_notebook
 from cotoolkit.training.trainer import Report, Trainer
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def run(
     devices: int = 1,
     fresh: bool = False,
     download: bool = False,
-    report: Report = lambda progress: None,
+    report: Report | None = None,
 ) -> RunFolder:
     """Train a configuration below `root` unless that is done already; a killed run goes on where it was.
 
@@ -40,7 +41,7 @@ def run(
         devices: processes that share each batch (DDP); they report no progress.
         fresh: forget an earlier run of the same configuration.
         download: let torchvision fetch missing data.
-        report: called after every iteration.
+        report: called after every iteration; None shows the progress in a notebook, and nothing elsewhere.
 
     Returns:
         The run's folder, with the state done or diverged.
@@ -61,24 +62,31 @@ def run(
         try:
             trainer = Trainer(config, device=device, download=download)
             if devices == 1:
-                trainer.fit(folder, report)
+                live = NotebookReport(config) if report is None and in_notebook() else None
+                trainer.fit(folder, report or live or (lambda progress: None))
+                if live is not None:
+                    live.end(folder.state)
                 return folder
-            if hasattr(sys, "ps1") or sys.flags.interactive:
-                raise ConfigError(
-                    f"devices={devices}: processes that share batches start from a script only, not from a notebook"
-                )
             del trainer  # it has shown that the configuration can be trained; each process makes its own
-            from lightning_fabric import Fabric
-
-            fabric = Fabric(accelerator=available(device), devices=devices, strategy="ddp_spawn")
-            fit = partial(_fit, data=config.to_data(), imports=imports_of(config), path=folder.path, download=download)
-            with without_script():
-                fabric.launch(fit)
+            _fit_in_processes(config, folder, device, devices, download)
         except Exception as error:
             known = isinstance(error, CotoolkitError)
             folder.set_state("failed", str(error) if known else traceback.format_exc())
             raise
     return folder
+
+
+def _fit_in_processes(config: RunConfig, folder: RunFolder, device: Device, devices: int, download: bool) -> None:
+    if hasattr(sys, "ps1") or sys.flags.interactive:
+        raise ConfigError(
+            f"devices={devices}: processes that share batches start from a script only, not from a notebook"
+        )
+    from lightning_fabric import Fabric
+
+    fabric = Fabric(accelerator=available(device), devices=devices, strategy="ddp_spawn")
+    fit = partial(_fit, data=config.to_data(), imports=imports_of(config), path=folder.path, download=download)
+    with without_script():
+        fabric.launch(fit)
 
 
 def imports_of(config: RunConfig) -> WorkerImports:

@@ -21,7 +21,10 @@ def batch(
 ) -> Batch:
     """A random batch of (size, 1, 6, 6) images of four classes; the attack's generator has the same seed."""
     draws = torch.Generator().manual_seed(seed)
-    images, labels = torch.rand(size, 1, 6, 6, generator=draws), torch.randint(4, (size,), generator=draws)
+    images, labels = (
+        torch.rand(size, 1, 6, 6, generator=draws, dtype=torch.float32),
+        torch.randint(4, (size,), generator=draws),
+    )
     generator = torch.Generator().manual_seed(seed)
     return Batch(images, labels, threat or ThreatModel("16/255"), generator, trace, progress, indices)
 

@@ -4,6 +4,7 @@ import yaml
 from cotoolkit.config import RunConfig, Schedule
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.methods import NFGSM
+from cotoolkit.runs.folder import RunFolder
 from interventions import Inject
 from tests._helpers.small import small
 
@@ -121,6 +122,13 @@ def test_normalisation_follows_the_data_unless_told_otherwise():
     assert RunConfig(data="cifar10").statistics == "cifar10"
     assert RunConfig(data="digits").statistics == "none"
     assert RunConfig(data="cifar10", normalise="none").statistics == "none"
+
+
+@pytest.mark.parametrize("letter", ["x", "ü"])
+def test_a_long_path_makes_no_title_too_long_for_a_folder(letter, tmp_path):
+    config = RunConfig(data=f"folder:/{letter * 300}/end", model="preact_resnet18", method="holistic_robust")
+    assert config.title.endswith("_end-preact_resnet18-holistic_robust")
+    RunFolder.of(tmp_path, config).create(config)
 
 
 def test_titles_are_fit_for_folders():

@@ -14,7 +14,7 @@ import torch
 from captum.attr import GradientShap, InputXGradient, Saliency
 from torch import Tensor, nn
 
-from analyses.features.attributions.integrated_gradients import ROWS, Baseline, explained, integrated_gradients
+from analyses.features.attributions.integrated_gradients import ROWS, Baseline, as_explained, integrated_gradients
 from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.seeding import derive, fork_global_rng
@@ -66,7 +66,7 @@ def attribute(
     images, targets = images.to(device_of(model)), targets.to(device_of(model))
     if method == "integrated_gradients":
         return integrated_gradients(model, images, targets, baseline=baseline, steps=steps).maps
-    model = explained(model)
+    model = as_explained(model)
     size = max(1, ROWS // (steps if method == "gradient_shap" else 1))
     parts = zip(images.split(size), targets.split(size), strict=True)
     with attack_mode(model, "eval"), _own_random_numbers(seed):

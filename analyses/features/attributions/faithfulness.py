@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
-from torch.nn.utils.spectral_norm import SpectralNorm
-from torch.nn.utils.weight_norm import WeightNorm
 
 from analyses.features.attributions.agreement import map_rank_correlation
 from analyses.features.attributions.attribution import Method, attribute
@@ -16,6 +13,7 @@ from analyses.features.layers import find_layer, weight_layers
 from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ConfigError, ModelError
 from cotoolkit.core.seeding import fork_global_rng
+from cotoolkit.intake.model import network_of
 from cotoolkit.intake.preparation import copied
 from cotoolkit.models.modes import attack_mode
 
@@ -58,9 +56,7 @@ def randomised_correlation(
     if not names:
         raise ModelError("the model has no convolution and no linear layer to draw anew")
     with fork_global_rng(seed, "init"):
-        layer = find_layer(other, names[-1])
-        assert isinstance(layer, nn.Conv2d | nn.Linear)  # `weight_layers` names no others
-        _draw_anew(layer)
+        _draw_anew(other, names[-1])
     first, second = (attribute(network, images, targets, method, seed=seed) for network in (model, other))
     return map_rank_correlation(first, second)
 
@@ -98,15 +94,22 @@ def deletion_insertion(model: nn.Module, images: Tensor, targets: Tensor, maps: 
     return Curves(*(torch.trapezoid(torch.stack(curve), dx=1 / steps, dim=0) for curve in (deleted, inserted)))
 
 
-def _draw_anew(layer: nn.Conv2d | nn.Linear) -> None:
-    """Its initialiser sets `weight`, which may be computed from other parameters: from now on it is a parameter."""
-    if is_parametrized(layer, "weight"):
-        remove_parametrizations(layer, "weight")
-    for key, hook in list(layer._forward_pre_hooks.items()):
-        if isinstance(hook, WeightNorm | SpectralNorm):
-            hook.remove(layer)
-            del layer._forward_pre_hooks[key]
-    layer.reset_parameters()
+def _draw_anew(network: nn.Module, name: str) -> None:
+    """Random weights for a layer; one that computes its weight from other parameters becomes a plain one."""
+    layer = find_layer(network, name)
+    assert isinstance(layer, nn.Conv2d | nn.Linear)  # `weight_layers` names no others
+    if "weight" in layer._parameters:
+        layer.reset_parameters()
+        return
+    plain: nn.Module
+    bias = layer.bias is not None
+    if isinstance(layer, nn.Linear):
+        plain = nn.Linear(layer.in_features, layer.out_features, bias)
+    else:
+        names = ("kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
+        settings: dict[str, Any] = {name: getattr(layer, name) for name in names}
+        plain = nn.Conv2d(layer.in_channels, layer.out_channels, bias=bias, **settings)
+    network_of(network).set_submodule(name, plain.to(layer.weight))
 
 
 def _forward(model: nn.Module, images: Tensor) -> Tensor:

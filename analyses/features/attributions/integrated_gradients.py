@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from captum.attr import IntegratedGradients
@@ -66,7 +66,7 @@ def integrated_gradients(
     """
     if steps < 1:
         raise ConfigError(f"steps={steps}: an attribution takes at least 1 step")
-    model = explained(model)
+    model = as_explained(model)
     images, targets = images.detach().to(device_of(model)), targets.to(device_of(model))
     start, expected = baseline_images(images, baseline), _difference(model, images, targets, baseline)
     scale = expected.abs().mean()
@@ -106,7 +106,7 @@ def completeness_gap(
     return gap / expected.abs().mean()
 
 
-def explained(model: nn.Module) -> nn.Module:
+def as_explained(model: nn.Module) -> nn.Module:
     """What attributions explain: what a network returns, be it logits or probabilities."""
     return model.as_returned() if isinstance(model, ImageModel) else model
 
@@ -121,6 +121,8 @@ def baseline_images(images: Tensor, kind: Baseline) -> Tensor:
     Returns:
         (B, C, H, W).
     """
+    if kind not in get_args(Baseline):
+        raise ConfigError(f"no baseline {kind!r}; choose from {', '.join(get_args(Baseline))}")
     if kind == "zero":
         return torch.zeros_like(images)
     sigma = min(images.shape[-2:]) / 8
@@ -140,6 +142,6 @@ def _quadrature(model: nn.Module, images: Tensor, start: Tensor, targets: Tensor
 
 def _difference(model: nn.Module, images: Tensor, targets: Tensor, baseline: Baseline) -> Tensor:
     with torch.no_grad(), attack_mode(model, "eval"):
-        logits = [explained(model)(points).double() for points in (images, baseline_images(images, baseline))]
+        logits = [as_explained(model)(points).double() for points in (images, baseline_images(images, baseline))]
     difference: Tensor = logits[0] - logits[1]
     return difference.gather(1, targets[:, None])[:, 0]

@@ -112,7 +112,7 @@ def random_grams(n_units: int, n_in: int, generator: torch.Generator, draws: int
     Returns:
         (draws, n_units, n_units), on the CPU.
     """
-    rows = (unit_length(torch.randn(n_units, n_in, generator=generator)) for _ in range(draws))
+    rows = (unit_length(torch.randn(n_units, n_in, generator=generator, dtype=torch.float32)) for _ in range(draws))
     return torch.stack([row @ row.T for row in rows])
 
 

@@ -96,7 +96,7 @@ def shuffled(rows: Tensor, generator: torch.Generator) -> Tensor:
     Returns:
         (n, d).
     """
-    order = torch.rand(rows.shape, generator=generator).argsort(dim=1, stable=True).to(rows.device)
+    order = torch.rand(rows.shape, generator=generator, dtype=torch.float32).argsort(dim=1, stable=True).to(rows.device)
     return rows.gather(1, order)
 
 

@@ -102,7 +102,7 @@ def atoms_needed(units: Tensor, atoms: Tensor) -> tuple[Tensor, Tensor]:
     """
     rows, directions = unit_length(units), unit_length(atoms)
     reached = _missing_from_span(rows, directions) <= ERROR - 1e-4  # short of the edge, where rounding would decide
-    counts = torch.full((len(units),), float(len(atoms)), device=units.device)
+    counts = torch.full((len(units),), float(len(atoms)), dtype=torch.float32, device=units.device)
     if reached.any():
         targets, basis = _numpy(rows[reached]), _numpy(directions)
         energy = (targets**2).sum(1)

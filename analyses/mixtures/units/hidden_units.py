@@ -18,7 +18,7 @@ from torch.utils.hooks import RemovableHandle
 
 from analyses.mixtures.units.tracing import Conv, Returned, ReturningLayer, hooked
 from cotoolkit.core.errors import ModelError
-from cotoolkit.intake.model import network_of
+from cotoolkit.intake.model import layers_of
 from cotoolkit.intake.preparation import copied
 
 Kind = Literal["linear", "conv", "grouped", "depthwise", "query", "key", "value", "out"]
@@ -190,11 +190,7 @@ def _check_own_weights(model: nn.Module, names: Iterable[str]) -> None:
 def _weights(model: nn.Module) -> Iterator[tuple[str, Kind, Tensor]]:
     """Name, kind and the parameter itself, or a view of it, of every layer."""
     outs: set[nn.Module] = set()
-    for name, module in network_of(model).named_modules():
-        if isinstance(module, torch.jit.ScriptModule):
-            raise ModelError(
-                "the layers of a network scripted or traced by torch.jit cannot be seen; give it as it was before"
-            )
+    for name, module in layers_of(model).items():
         if isinstance(module, nn.MultiheadAttention):
             yield from _attention(name, module)
             outs.add(module.out_proj)

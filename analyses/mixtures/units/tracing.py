@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from cotoolkit.intake.model import network_of
+from cotoolkit.intake.model import layers_of
 from cotoolkit.models.modes import attack_mode
 
 Conv = nn.Conv1d | nn.Conv2d | nn.Conv3d
@@ -94,7 +94,7 @@ def hooked(model: nn.Module, hook: Callable[[str, nn.Module], RemovableHandle | 
     """
     handles: list[RemovableHandle] = []
     try:
-        for name, module in network_of(model).named_modules():
+        for name, module in layers_of(model).items():
             if (handle := hook(name, module)) is not None:
                 handles.append(handle)
         with attack_mode(model, "eval"), torch.no_grad():

@@ -142,6 +142,6 @@ def random_direction(d: int, y: Tensor, randoms: Sequence[torch.Generator], *, e
         Unit vectors, (S, B, d).
     """
     rows = y.shape[-1] if each else 1
-    draws = torch.stack([torch.randn(rows, d, generator=random, device=y.device) for random in randoms])
+    draws = torch.stack([torch.randn(rows, d, generator=random, dtype=y.dtype, device=y.device) for random in randoms])
     unit: Tensor = draws / draws.norm(dim=-1, keepdim=True)
     return -y[..., None] * unit

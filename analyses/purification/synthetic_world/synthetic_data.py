@@ -90,11 +90,11 @@ class SparseCoding:
         gaps = torch.empty(int(expected + 8 * expected**0.5 + 16), device=random.device, dtype=torch.float64)
         places = gaps.geometric_(probability, generator=random).cumsum(0).long() - 1
         places = places[places < n * self.d]
-        kind, size, sign = torch.rand(3, len(places), device=random.device, generator=random)
+        kind, size, sign = torch.rand(3, len(places), device=random.device, generator=random, dtype=torch.float32)
         magnitude = torch.where(
             kind * probability < self.large_probability, 1.0, (1 + SMALL_SPREAD * size) / self.k**0.5
         )
-        z = torch.zeros(n * self.d, device=random.device)
+        z = torch.zeros(n * self.d, device=random.device, dtype=torch.float32)
         z[places] = torch.where(sign < 0.5, magnitude, -magnitude)
         return z.view(n, self.d)
 

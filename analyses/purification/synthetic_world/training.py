@@ -91,7 +91,7 @@ def initial_weights(seeds: Sequence[int], m: int, d: int, draw: int = 1, device:
     Returns:
         (S, m, d).
     """
-    rows = [torch.randn(m, d, generator=random) for random in generators(seeds, "init", draw)]
+    rows = [torch.randn(m, d, generator=random, dtype=torch.float32) for random in generators(seeds, "init", draw)]
     return INITIAL_SCALE * torch.stack(rows).to(device)
 
 

@@ -62,7 +62,7 @@ def signals(
     noise = threat.random_start(images, generator(seed, "diagnosis", POSITIONS["noise"]))
     draws = generator(seed, "diagnosis", POSITIONS["chord"])
     other = threat.random_start(images, draws)
-    share = torch.rand(len(images), generator=draws).to(images)
+    share = torch.rand(len(images), generator=draws, dtype=torch.float32).to(images)
     per_image = share.view(-1, 1, 1, 1)
     with attack_mode(model, "eval"):
         noisy, end, ahead = (

@@ -133,9 +133,11 @@ def _around_the_images(
 
 def _autoattack(session: Session, few: Points, *, randomised: bool) -> AutoAttackResult:
     session.begin("AutoAttack")
+    with torch.no_grad():  # of the classes, the points may show but the first ones
+        outputs = session.model(few.images[:1]).shape[1]
     return autoattack(
         session.model, few.images, few.labels, session.threat,
-        classes=few.classes, seed=session.seed, randomised=randomised, batch_size=session.batch_size,
+        classes=outputs, seed=session.seed, randomised=randomised, batch_size=session.batch_size,
     )  # fmt: skip
 
 

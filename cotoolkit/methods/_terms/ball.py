@@ -35,7 +35,9 @@ class Ball(NamedTuple):
         Not the projection of the centre plus noise: at a corner of the threat set that leaves half of the pixels at
         the centre.
         """
-        draws = torch.rand(self.low.shape, generator=generator, device=generator.device).to(self.low)
+        draws = torch.rand(self.low.shape, generator=generator, device=generator.device, dtype=torch.float32).to(
+            self.low
+        )
         return self.project(self.low + draws * (self.high - self.low))
 
 

@@ -278,7 +278,7 @@ def _root(excess: Callable[[Tensor], Tensor], like: Tensor, r: float) -> tuple[T
         if search == 0:
             none = ~positive[..., 0]
         width /= POINTS - 1
-        low = low + width * (positive.sum(-1) - 1).clamp(0, POINTS - 2)
+        low = low + width * (positive.sum(-1) - 1).clamp(0, POINTS - 2).float()  # not of the default type
     return (low + width / 2).exp(), none
 
 

@@ -17,12 +17,15 @@ from cotoolkit.core.errors import ConfigError, ModelError
 from cotoolkit.core.seeding import fork_global_rng, generator
 from cotoolkit.core.user_code import describe
 from cotoolkit.evaluation.probe import Enough, Probe, ProbeResult
+from cotoolkit.intake.door import LOOKED_AT
 from cotoolkit.intake.model import ImageModel
 from cotoolkit.intake.normalisation import Bounds, check_bounds
+from cotoolkit.intake.outputs.logits import logits_in
 from cotoolkit.intake.points import points_of
 from cotoolkit.intake.preparation import image_model
 from cotoolkit.intake.probing import NO_GRADIENT
 from cotoolkit.methods import AttackMethod, Batch
+from cotoolkit.models.modes import attack_mode
 from cotoolkit.models.normalise import Statistics
 from cotoolkit.monitor.config import MonitorConfig
 from cotoolkit.monitor.loops.by_products import Expected
@@ -32,6 +35,10 @@ log = logging.getLogger(__name__)
 
 TRIED_ON = 32
 """Held-out images that the attacks of a rescue are tried on; as many as some layers in training mode need."""
+
+
+SHAPING = ("Squeeze", "Unsqueeze", "View", "UnsafeView", "Reshape", "Select", "Slice", "ToCopy", "Alias")
+"""Operations after a sigmoid that leave its values as they are."""
 
 
 class WatchedModel:
@@ -76,12 +83,13 @@ class WatchedModel:
         self.model: ImageModel = image_model(
             model, shape=(channels, height, width), classes=self.classes, bounds=bounds, live=True, **options
         )
+        seen = self._on_device(self.images[:LOOKED_AT])
+        if not self.model.binary or _ends_in_sigmoid(self.model, seen[:2]):
+            self.model.read_probabilities(seen, certain=True)
         for finding in self.model.findings:
             if finding.text.startswith(NO_GRADIENT):
                 raise ModelError(f"{finding.text.split(';')[0]}: the monitor's probes are gradient attacks")
             log.log(logging.WARNING if finding.kind == "warning" else logging.INFO, "%s", finding.text)
-        if not self.model.binary:
-            self.model.read_probabilities(self._on_device(self.images[:64]), certain=True)
         self.threat, self.config, self.seed = threat, config, seed
         self._probe: Probe | None = None
 
@@ -192,3 +200,12 @@ class WatchedModel:
         """What is ours goes where the network is now."""
         if self.model.mean is not None and self.model.std is not None:
             self.model.mean, self.model.std = self._on_device(self.model.mean), self._on_device(self.model.std)
+
+
+def _ends_in_sigmoid(model: ImageModel, images: Tensor) -> bool:
+    """Whether a network's one output is a probability by its make, not by chance, as at its first weights."""
+    with attack_mode(model, "eval"), torch.enable_grad():
+        node = logits_in(model.outputs(images.clone().requires_grad_())).grad_fn
+    while node is not None and node.name().startswith(SHAPING):
+        node = node.next_functions[0][0]
+    return node is not None and node.name().startswith("Sigmoid")

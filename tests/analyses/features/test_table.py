@@ -17,7 +17,7 @@ from analyses.features.spectra import high_frequency_share
 from analyses.features.table import _interval
 from analyses.features.table_statistics import OF_UNITS
 from cotoolkit.attacks.threat_model import ThreatModel
-from cotoolkit.core.errors import ConfigError, ModelError
+from cotoolkit.core.errors import ConfigError, DataError, ModelError
 from tests._helpers.toys import conv_net, fingerprint, linear
 
 CHEAP = {"effort": Effort(path_steps=10, shap_samples=3, units=4, starts=2, ascent_steps=4)}
@@ -178,11 +178,9 @@ def test_bad_input_is_refused_in_one_line(models):
         call(robust="clean")
     with pytest.raises(ConfigError, match="there are none"):
         call({})
-    with pytest.raises(ConfigError, match="must be floats"):
+    with pytest.raises(DataError, match="4 labels for 1 image"):
         call(x=images[0])
-    with pytest.raises(ConfigError, match="must be floats"):
-        call(x=(images * 255).byte())
-    with pytest.raises(ConfigError, match="do not fit 4 images"):
+    with pytest.raises(DataError, match="3 labels for 4 images"):
         call(y=labels[:3])
     with pytest.raises(ConfigError, match=r"it is \(n, 1, 6, 6\)"):
         call(directions=torch.ones(2, 36), **CHEAP)

@@ -6,8 +6,9 @@ import typer
 from typer.testing import CliRunner
 
 from cotoolkit.cli import app
-from cotoolkit.cli.display import LiveRuns, breakpoint_text, console, probe_text, result_table
+from cotoolkit.cli.display import LiveRuns, breakpoint_text, console, result_table
 from cotoolkit.runs.folder import RunFolder
+from cotoolkit.training.live import probe_text
 from cotoolkit.training.run import run
 from cotoolkit.training.trainer import Progress
 from tests._helpers.scripted import result as probe_result

@@ -170,11 +170,36 @@ def test_autoattack_keeps_its_own_numbers(standard, monkeypatch):
     model.eval()
 
 
-def test_autoattack_takes_few_classes(standard):
-    two = standard.labels < 3
-    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
-    found = autoattack(model, standard.images[two][:6], standard.labels[two][:6], ThreatModel(0.3), classes=3, seed=0)
-    assert found.version == "custom"
+@pytest.mark.parametrize(
+    ("classes", "randomised", "version", "attacks"),
+    [
+        (2, False, "custom", ("apgd-ce", "fab", "square")),
+        (2, True, "custom", ("apgd-ce",)),
+        (3, False, "custom", ("apgd-ce", "fab", "square")),
+        (3, True, "rand", ("apgd-ce", "apgd-dlr")),
+        (4, False, "standard", ("apgd-ce", "apgd-t", "fab-t", "square")),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:it seems to be a")
+def test_autoattack_takes_few_classes(classes, randomised, version, attacks):
+    # Class k has a lamp of its own: two lamps differ by 0.5, so that a radius of 0.2 fools nothing and one of 0.3 all.
+    labels = torch.arange(4) % classes
+    images = 0.25 + 0.5 * nn.functional.one_hot(labels, classes).float().view(4, 1, 1, classes)
+    model = nn.Sequential(nn.Flatten())
+    found = autoattack(model, images, labels, ThreatModel(0.3), classes=classes, seed=0, randomised=randomised)
+    assert (found.version, found.attacks, found.accuracy.value) == (version, attacks, 0)
+    if randomised and classes == 2:  # the others take longer where nothing is fooled
+        found = autoattack(model, images, labels, ThreatModel(0.2), classes=classes, seed=0, randomised=True)
+        assert found.accuracy.value == 1
+
+
+def test_autoattack_minds_the_outputs_that_no_point_shows(standard):
+    two = standard.labels < 2
+    found = diagnose(
+        standard.model, (standard.images[two], standard.labels[two]), epsilon=RADIUS, budget="quick", points=12,
+        autoattack=True, device="cpu",
+    )  # fmt: skip
+    assert found.measurements.autoattack.version == "standard"
 
 
 def test_autoattack_that_is_not_installed_is_refused_before_anything_is_measured(standard, monkeypatch):

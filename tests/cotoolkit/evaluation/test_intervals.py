@@ -7,6 +7,7 @@ from scipy.special import ndtri
 from scipy.stats import binomtest
 
 from cotoolkit.core.errors import ConfigError
+from cotoolkit.evaluation import Accuracy
 from cotoolkit.evaluation.intervals import NORMAL_QUANTILE, bootstrap_mean, exact_bounds, sign_test, wilson
 
 NUMBERS = (1, 2, 3, 7, 10, 64, 128, 359, 1000, 10_000, 1_000_003)
@@ -55,6 +56,11 @@ def test_counts_that_cannot_be_are_refused(hits, points):
     for ask in (lambda: wilson(hits, points), lambda: exact_bounds(hits, points, 0.05)):
         with pytest.raises(ConfigError, match=r"hits|points"):
             ask()
+
+
+def test_an_accuracy_of_nothing_is_one_line():
+    with pytest.raises(ConfigError, match="points: give a whole number, 1 or more, not 0"):
+        Accuracy.of(torch.zeros(0, dtype=torch.bool))
 
 
 def test_counts_of_any_kind_are_the_same():

@@ -1,3 +1,4 @@
+import logging
 import types
 
 import pytest
@@ -37,7 +38,13 @@ class Run:
         self.rows.append((data, step))
 
 
-@pytest.mark.parametrize("kind", [Fabrics, Run])
+class LikeRun(Run):
+    """Of another module, with the same interface."""
+
+    __module__ = "mine"
+
+
+@pytest.mark.parametrize("kind", [Fabrics, Run, LikeRun])
 @pytest.mark.parametrize("several", [False, True])
 def test_loggers_get_all_values(kind, several):
     logger = kind()
@@ -79,7 +86,9 @@ def test_no_logger_is_fine(none):
     log_to(none)
 
 
-@pytest.mark.parametrize("wrong", ["wandb", True, print, Fabrics, {"a": 1}, [Fabrics(), 3], object()])
+@pytest.mark.parametrize(
+    "wrong", ["wandb", True, print, logging.getLogger("mine"), Fabrics, {"a": 1}, [Fabrics(), 3], object()]
+)
 def test_anything_else_is_refused_with_what_is_accepted(wrong):
     with pytest.raises(ConfigError, match=r"accepted are loggers of Fabric .*SummaryWriter.*wandb"):
         log_to(wrong)

@@ -40,6 +40,11 @@ def test_words_that_are_no_settings(words):
         parse_settings(words)
 
 
+@pytest.mark.parametrize("path", ["my runs # 2/w.safetensors", "a: b/w.safetensors", "ü [x]/w (1).safetensors"])
+def test_a_path_is_taken_as_it_is(path):
+    assert parse_settings([f"initial={path}"]) == {"initial": (path,)}
+
+
 def test_a_grid_is_all_combinations_last_field_fastest():
     grid = parse_settings(["method=[fgsm,pgd]", "seed=0..1"])
     assert combinations({"epochs": 2}, grid) == [

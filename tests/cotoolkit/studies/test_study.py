@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 
 from cotoolkit.core.errors import ConfigError, RunError
+from cotoolkit.core.files import write_atomically
 from cotoolkit.studies.study import Study, default_jobs, find_study
 from tests._helpers.small import SMALL
 
@@ -94,6 +96,13 @@ def test_a_crash_is_told_by_its_signal(tmp_path, capfd):
     (folder,) = aborting.folders(tmp_path)
     assert folder.reason == "its process died by SIGABRT; its standard error says where"
     assert "in aborting_model" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["a [b]", "q ü #", "50 %s {x} *"], ids=["brackets", "letters", "signs"])
+def test_a_study_is_found_whatever_its_name(name, tmp_path):
+    named = study(name=name)
+    write_atomically(named.folder(tmp_path) / "study.yaml", yaml.safe_dump(named.model_dump(mode="json")).encode())
+    assert find_study(tmp_path, name) == named
 
 
 @pytest.mark.slow

@@ -5,8 +5,11 @@ import logging
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 from torch.utils.data import DataLoader, TensorDataset
 
 from cotoolkit import BreakpointMonitor
@@ -158,6 +161,42 @@ def test_one_logit_is_a_binary_model(output):
         monitor._close_step()
         correct = ((z.reshape(-1) > 0) == labels).float().mean().item()
         assert monitor._signals()[-1][1]["train_accuracy"] == pytest.approx(correct)
+
+
+@pytest.mark.parametrize(
+    "output", [torch.sigmoid, lambda z: torch.sigmoid(z)[:, 0], lambda z: torch.sigmoid(z).squeeze(1).float()]
+)
+def test_one_probability_is_told_from_a_logit_by_its_make(output, caplog):
+    images, labels = points()
+    labels = labels % 2
+    logit = Around(lambda network, x: network(x), outputs=1)
+    probability = Around(lambda network, x: output(network(x)), outputs=1)
+    probability.load_state_dict(logit.state_dict())
+    found = monitor_of(probability, (images, labels)).probe()
+    assert "taken for the probability of class 1" in caplog.text
+    expected = monitor_of(logit, (images, labels)).probe()
+    assert (found.clean, found.fgsm, found.pgd) == (expected.clean, expected.fgsm, expected.pgd)
+    assert len(set(found.robust)) == 2
+
+
+def test_logits_that_lie_in_the_unit_interval_at_first_stay_logits():
+    images, labels = points()
+    network = mlp(1)
+    with torch.no_grad():
+        network[3].weight.mul_(0.01)
+        network[3].bias.fill_(0.5)
+    monitor = monitor_of(network, (images, labels % 2))
+    with torch.no_grad():
+        network[3].bias.fill_(-0.5)
+    assert monitor.probe().clean == 0.5  # all are of class 0; as probabilities they would be refused
+
+
+def test_a_softmax_at_the_end_is_taken_off():
+    network = mlp()
+    found = monitor_of(nn.Sequential(network, nn.Softmax(1))).probe()
+    expected = monitor_of(network).probe()
+    assert (found.clean, found.fgsm, found.pgd) == (expected.clean, expected.fgsm, expected.pgd)
+    assert found.gradient_alignment == pytest.approx(expected.gradient_alignment, abs=1e-3)
 
 
 def test_forward_says_how_the_model_is_called():
@@ -348,3 +387,42 @@ def test_handled_traps_are_told_at_a_low_level(caplog):
     with caplog.at_level(logging.INFO):
         monitor_of(nn.DataParallel(conv_net()))
     assert [record.levelname for record in caplog.records] == ["INFO"]
+
+
+@pytest.mark.parametrize("package", ["lightning_fabric", "lightning.fabric"])
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "bf16-true", "64-true"])
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+def test_a_loop_of_either_fabric(package, precision, compiled):
+    fabric = pytest.importorskip(package).Fabric(accelerator="cpu", precision=precision)
+    torch.manual_seed(0)
+    bare = mlp()
+    model = torch.compile(bare, backend="eager") if compiled else bare
+    model, optimizer = fabric.setup(model, torch.optim.SGD(bare.parameters(), lr=0.1, momentum=0.9))
+    monitor = monitor_of(model, optimizer=optimizer, method=FGSM(), on={"breakpoint": Rescue()})
+    assert monitor.network is bare
+    images, labels = points()
+    for _ in range(4):
+        adversarial = monitor.attack(images, labels).requires_grad_(monitor.trace)
+        losses = F.cross_entropy(model(adversarial), labels, reduction="none")
+        optimizer.zero_grad()
+        fabric.backward(losses.mean())
+        optimizer.step()
+        monitor.step(losses=losses, adversarial=adversarial, labels=labels)
+    assert monitor.last_probe.points == 20
+    assert monitor.events == []
+    monitor.rescue(NFGSM())
+
+
+@pytest.fixture
+def one_process(tmp_path):
+    """A process group of this process alone."""
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path}/group", rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+def test_several_processes_wrappers(one_process):
+    network = conv_net()
+    assert monitor_of(nn.parallel.DistributedDataParallel(network)).network is network
+    with pytest.raises(ModelError, match="sharded"):
+        monitor_of(nn.Sequential(fully_shard(conv_net(), mesh=init_device_mesh("cpu", (1,)))))

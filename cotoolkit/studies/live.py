@@ -1,0 +1,40 @@
+"""The progress of a study in a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cotoolkit.config import RunConfig
+from cotoolkit.studies.launcher import Outcome, Update
+from cotoolkit.training.live import LiveLines, label, progress_text
+
+
+class NotebookRuns:
+    """A line for all runs, one per run under way and one per failed run."""
+
+    def __init__(self, configs: Sequence[RunConfig]) -> None:
+        self._labels = {config.identity: label(config) for config in configs}
+        self._ended: set[str] = set()
+        self._running: dict[str, str] = {}
+        self._failed: list[str] = []
+        self._lines = LiveLines()
+
+    def on_update(self, update: Update) -> None:
+        """Change a run's line."""
+        if update.identity not in self._ended:
+            self._running[update.identity] = progress_text(self._labels[update.identity], update.progress)
+            self._show()
+
+    def on_outcome(self, outcome: Outcome) -> None:
+        """Take an ended run's line away; a failed one says why."""
+        identity = outcome.config.identity
+        self._ended.add(identity)
+        self._running.pop(identity, None)
+        if outcome.state == "failed":
+            reason = (outcome.reason.strip() or "no reason was recorded").splitlines()[-1]
+            self._failed.append(f"failed: {self._labels[identity]}: {reason}")
+        self._show(now=True)
+
+    def _show(self, *, now: bool = False) -> None:
+        ended = f"{len(self._ended)} of {len(self._labels)} runs ended"
+        self._lines.show([ended, *self._running.values(), *self._failed], now=now)
