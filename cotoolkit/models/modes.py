@@ -98,7 +98,7 @@ def _may_move_buffers(module: nn.Module) -> bool:
 @functools.lru_cache(maxsize=1024)
 def _writer(kind: Any) -> str:
     """The package that wrote what modules of a kind compute."""
-    name: str = getattr(getattr(kind, "forward", None), "__module__", "")
+    name: str = getattr(getattr(kind, "forward", None), "__module__", None) or ""  # code that torch.fx made has none
     return name.partition(".")[0] if name.startswith(("cotoolkit.", "torch.nn.")) else ""
 
 
