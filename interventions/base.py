@@ -15,7 +15,6 @@ from torch import Tensor
 
 from cotoolkit.core.registry import Registered, Registry
 
-
 LEVELS = 16
 """Pixels above this are taken for levels from 0 to 255: interventions may leave [0, 1], but not by so much."""
 
