@@ -138,9 +138,9 @@ class StudyRunner:
         todo = [one for one in wanted if self.fresh or not one.path(self.root, self.folder).exists()]
         try:
             pool = self.workers.pool(self.jobs or default_jobs("cpu"))  # whose processes start when work is submitted
-            tasks = [(one, _task(one)) for one in todo]
+            tasks = [(one, _task(one, self.root, self.folder)) for one in todo]
             with without_script():
-                futures = {pool.submit(_to_disk, *task, self.root, self.folder): one for one, task in tasks}
+                futures = {pool.submit(_to_disk, *task): one for one, task in tasks}
             for done, future in enumerate(as_completed(futures), start=1):
                 future.result()
                 self.callbacks.on_measured(futures[future].title, done, len(todo))
@@ -160,13 +160,14 @@ class StudyRunner:
         return {name: str(value) for name, value in environment.items()}
 
 
-def _task(one: Measurement) -> tuple[bytes, WorkerImports]:
-    """The measurement for another process; the script is imported there only if the measurement is defined in it."""
+def _task(one: Measurement, root: Path, folder: Path) -> tuple[bytes, WorkerImports, Path, Path]:
+    """What another process measures, and where to; it imports the script only if the measurement is defined in it."""
     pickled = pickle.dumps(one)
-    return pickled, WorkerImports.of([MAIN] if MAIN.encode() in pickled else [])
+    # The path is found here: a function of the script has another module name in the process that imports that.
+    return pickled, WorkerImports.of([MAIN] if MAIN.encode() in pickled else []), root, one.path(root, folder)
 
 
-def _to_disk(pickled: bytes, imports: WorkerImports, root: Path, folder: Path) -> None:
+def _to_disk(pickled: bytes, imports: WorkerImports, root: Path, path: Path) -> None:
     imports.load()
     one: Measurement = pickle.loads(pickled)
-    write_atomically(one.path(root, folder), one.measure(root).to_parquet(index=False))
+    write_atomically(path, one.measure(root).to_parquet(index=False))

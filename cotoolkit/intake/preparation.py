@@ -71,8 +71,9 @@ def image_model(
     statistics = pixel_statistics(mean, std, shape[0], bounds) or (None, None)
     with torch.inference_mode(False):
         network, precision, findings = _bare(model, device, live=live)
-        found = ImageModel(network, bounds, *statistics, forward=forward, autocast=autocast or precision)
-        found.to(device_of(network) if device is None else device)
+        place = device_of(network) if device is None else device  # only of what is ours: networks may be on several
+        mean_there, std_there = (None if part is None else part.to(place) for part in statistics)
+        found = ImageModel(network, bounds, mean_there, std_there, forward=forward, autocast=autocast or precision)
         findings += probe(found, shape, classes=classes, exact=exact, binary=binary)
     found.findings = findings
     return found

@@ -141,9 +141,8 @@ class BreakpointMonitor(AttackingBuffer, MonitorCore[RestorePoint]):
         self._log = MonitorLog(loggers, log_every, self.failures)
         watched.rehearse(self.optimizer, [*methods_of(self.actions), *([] if method is None else [method])])
         self.history = WeightHistory()
-        self.rescues = 0
-        self.should_stop = self.postponed = False
-        self._untouched: list[Event] = []
+        self.rescues, self.should_stop, self.postponed = 0, False, False
+        self._waiting_events: list[Event] = []
         self.bracket: tuple[WeightSnapshot, WeightSnapshot] | None = None
         self.last_probe: ProbeResult | None = None
         self.history.restart(self.snapshot())
@@ -159,9 +158,11 @@ class BreakpointMonitor(AttackingBuffer, MonitorCore[RestorePoint]):
         Raises:
             ConfigError: see `observe`; in the first batches only.
         """
-        if record is not None or by_products or self._attacked:
-            self.observe(record, **by_products)
-        self._close_step()
+        try:
+            if record is not None or by_products or self._attacked:
+                self.observe(record, **by_products)
+        finally:
+            self._close_step()  # the update is done, whatever was handed over
         if not self.broken and self.iteration % self.snapshot_every == 0:
             with self.failures.caught("copying the weights"):
                 self.history.add(self.snapshot())
@@ -280,14 +281,14 @@ class BreakpointMonitor(AttackingBuffer, MonitorCore[RestorePoint]):
         super().tell(event)
         log.log(logging.INFO if event.kind == "recovered" else logging.WARNING, "%s", event)
         self._log.write({event.kind: float(event.iteration)}, self.iteration)
-        self._untouched.append(event)
+        self._waiting_events.append(event)
         if not self.postponed:
             self.act()
 
     def act(self) -> None:
         """Do what `on` says about the events that were told while actions were `postponed`."""
-        while self._untouched:
-            event = self._untouched.pop(0)
+        while self._waiting_events:
+            event = self._waiting_events.pop(0)
             for number, action in enumerate(self.actions.get(event.kind, []), start=1):
                 with self.failures.caught(f"action {number} on a {event.kind}"):
                     action(self, event)

@@ -311,3 +311,18 @@ def test_hooks_are_gone_after_the_fit():
     (optimizer,) = trainer.optimizers
     assert not optimizer._optimizer_step_pre_hooks
     assert not optimizer._optimizer_step_post_hooks
+
+
+def test_the_scale_of_a_gradient_scaler_comes_off():
+    from pytorch_lightning.plugins.precision import MixedPrecision
+
+    recorder = Recorder()
+    callback = BreakpointCallback(
+        data(), network="net", epsilon=0.1, box="none", config=OFTEN, loggers=recorder, log_every=1
+    )
+    half = MixedPrecision("16-mixed", "cpu", scaler=torch.amp.GradScaler("cpu", init_scale=1024.0))
+    trainer = trainer_of(callback, max_epochs=1, plugins=[half])
+    trainer.fit(Module(), loader())
+    assert callback.monitor.iteration == trainer.global_step == 6
+    assert recorder.rows[2]["cotoolkit/linearity"] == pytest.approx(1, abs=0.25)
+    assert callback.monitor.events == []

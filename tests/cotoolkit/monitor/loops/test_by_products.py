@@ -146,6 +146,15 @@ def test_what_a_training_may_well_do_is_not_refused(given):
     signals_of(**given)
 
 
+def test_a_refused_step_is_still_an_update():
+    monitor = monitor_of()
+    with pytest.raises(ConfigError):
+        monitor.step(loss="large")
+    monitor.step(loss=1.0)
+    assert monitor.iteration == 2
+    assert monitor._signals() == [(1, {}), (2, {"train_loss": 1.0})]
+
+
 def test_the_first_batches_are_few():
     buffer = StepBuffer(Expected(PLAIN), 1)
     for _ in range(FIRST_BATCHES):
