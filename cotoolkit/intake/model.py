@@ -20,6 +20,7 @@ from cotoolkit.intake.outputs.logits import logits_in, two_logits
 from cotoolkit.intake.outputs.probabilities import Link, link_of, recovered
 from cotoolkit.intake.wrappers import Autocast, is_compiled
 from cotoolkit.models.modes import attack_mode
+from cotoolkit.models.registry import Shape
 
 FEW = 8
 """Images below which random ones are looked at, too, to tell probabilities by."""
@@ -47,6 +48,7 @@ class ImageModel(nn.Module):
         opaque: the network fails on images that ask for a gradient, and never sees one.
         reentrant: it checkpoints in the way that attacks cannot differentiate through; it is made to in the other.
         classes: of its logits.
+        shapes: (C, H, W) of images that it is known to take.
         compiled: parts of it are compiled; they run as written, since compiled code has no second derivatives.
         findings: the traps that were met.
     """
@@ -72,6 +74,7 @@ class ImageModel(nn.Module):
         self.binary = self.probability = self.examined = self.reentrant = self.opaque = False
         self.gradient = True
         self.classes = 2
+        self.shapes: set[Shape] = set()
         self.link = Link("identity")
         self.findings: list[Finding] = []
         self._call = forward

@@ -233,3 +233,17 @@ def test_one_image_is_never_taken_for_probabilities():
     for model, link in {found: "identity", subject(nn.Sequential(network, nn.Softmax(1)))[0]: "log"}.items():
         model.read_probabilities(images()[:1])
         assert model.link.name == link
+
+
+def test_a_gradient_of_zero_is_a_warning():
+    class Steps(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = net()
+
+        def forward(self, x):
+            return self.inner((8 * x).round() / 8)
+
+    (text,) = texts(subject(Steps())[1], "warning")
+    assert text.startswith("the gradient of the model's outputs is zero")
+    assert subject(Returns(lambda y: y.softmax(1)))[1] == []  # whose sum has none
