@@ -20,6 +20,7 @@ from cotoolkit.intake.outputs.logits import logits_in, two_logits
 from cotoolkit.intake.outputs.probabilities import Link, link_of, recovered
 from cotoolkit.intake.wrappers import Autocast, is_compiled
 from cotoolkit.models.modes import attack_mode
+from cotoolkit.models.registry import Shape
 
 FEW = 8
 """Images below which random ones are looked at, too, to tell probabilities by."""
@@ -48,6 +49,7 @@ class ImageModel(nn.Module):
         watching: it fails where nothing asks for a gradient, as code that follows gradients does, and never sees that.
         reentrant: it checkpoints in the way that attacks cannot differentiate through; it is made to in the other.
         classes: of its logits.
+        shapes: (C, H, W) of images that it is known to take.
         compiled: parts of it are compiled; they run as written, since compiled code has no second derivatives.
         findings: the traps that were met.
     """
@@ -74,6 +76,7 @@ class ImageModel(nn.Module):
         self.opaque = self.watching = False
         self.gradient = True
         self.classes = 2
+        self.shapes: set[Shape] = set()
         self.link = Link("identity")
         self.findings: list[Finding] = []
         self._call = forward

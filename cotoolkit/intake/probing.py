@@ -42,12 +42,11 @@ def probe(model: ImageModel, shape: Shape, *, classes: int | None, exact: bool, 
             number of classes.
         ConfigError: `binary`, and it has several outputs.
     """
-    device = next((buffer.device for buffer in (model.mean,) if buffer is not None), device_of(model.network))
-    images = torch.rand(2, *shape, generator=generator(0, "evaluation"), dtype=torch.float32).to(device)
+    images = _random_images(model, shape)
     autocast: list[bool] = []
 
     def look(module: nn.Module, inputs: Any) -> None:
-        autocast.append(torch.is_autocast_enabled(device.type))
+        autocast.append(torch.is_autocast_enabled(images.device.type))
 
     _check_mode(model)
     with (
@@ -59,13 +58,17 @@ def probe(model: ImageModel, shape: Shape, *, classes: int | None, exact: bool, 
         for module in model.network.modules():
             if not isinstance(module, torch.jit.ScriptModule):
                 hooks.callback(module.register_forward_pre_hook(look).remove)
-        outputs, reason = _passed(model, images, shape)
+        outputs, gradient, reason = _passed(model, images, shape)
         again = _once_more(model, images)
     model.watching = again is None
+    model.shapes.add(shape)
     findings = _read(model, outputs, classes, exact=exact, binary=binary)
-    if reason is not None:
+    if gradient is None:
         model.gradient = False
         findings.append(warning(f"{NO_GRADIENT} ({reason}); it is taken as zero, so gradient attacks find nothing"))
+    elif not gradient.any():
+        text = "the gradient of the model's outputs is zero (rounding on the way, or outputs that do not change)"
+        findings.append(warning(f"{text}, so gradient attacks find nothing"))
     if again is not None and _differ(outputs, again):
         text = "two passes of the same images differ: the model is random, or remembers, in evaluation mode too"
         findings.append(warning(f"{text} (dropout that stays on, noise); attacks on it find less than there is"))
@@ -100,22 +103,49 @@ def _differ(outputs: Tensor, again: Tensor) -> bool:
     return bool((one - other).abs().max() > SAME * one.abs().max())
 
 
-def _passed(model: ImageModel, images: Tensor, shape: Shape) -> tuple[Tensor, str | None]:
-    """The network's tensor of outputs, and why there is no gradient, if there is none."""
+def check_shape(model: ImageModel, shape: Shape) -> None:
+    """Try a model on images of a shape that it has not seen.
+
+    Args:
+        model: probed on another shape.
+        shape: (C, H, W) of the images.
+
+    Raises:
+        ModelError: it fails on them.
+    """
+    if shape in model.shapes:
+        return
+    try:
+        with fork_global_rng(0, "layers"), attack_mode(model, "eval"), torch.no_grad():
+            model(_random_images(model, shape))
+    except Exception as failure:
+        raise ModelError(f"the model fails on images of shape {shape}: {describe(failure)}") from failure
+    model.shapes.add(shape)
+
+
+def _random_images(model: ImageModel, shape: Shape) -> Tensor:
+    device = device_of(model.network) if model.mean is None else model.mean.device
+    return torch.rand(2, *shape, generator=generator(0, "evaluation"), dtype=torch.float32).to(device)
+
+
+def _passed(model: ImageModel, images: Tensor, shape: Shape) -> tuple[Tensor, Tensor | None, str]:
+    """The network's tensor of outputs and the gradient of their sum, or why there is none."""
+    cut = "a detach, no_grad, or rounding to whole numbers on the way"
     try:
         leaf = images.clone().requires_grad_()
         outputs = logits_in(model.outputs(leaf))
-        if not outputs.requires_grad:
-            return outputs, "a detach, no_grad, or rounding to whole numbers on the way"
-        gradient = torch.autograd.grad(outputs.sum(), leaf, allow_unused=True)[0]
+        gradient = None
+        if outputs.requires_grad:
+            weights = torch.linspace(1, 2, outputs.numel(), device=outputs.device).view_as(outputs)  # softmax sums to 1
+            gradient = torch.autograd.grad((weights * outputs).sum(), leaf, allow_unused=True)[0]
     except ModelError:
         raise
     except Exception as failure:
         if not model.reentrant and "heckpoint" in str(failure):
             model.reentrant = True  # torch's re-entrant checkpoints allow no gradient of the images alone
             return _passed(model, images, shape)
-        return _without_gradient(model, images, shape, failure), describe(failure)
-    return outputs, "a detach, no_grad, or rounding to whole numbers on the way" if gradient is None else None
+        return _without_gradient(model, images, shape, failure), None, describe(failure)
+    return outputs, gradient, cut
 
 
 def _without_gradient(model: ImageModel, images: Tensor, shape: Shape, failure: Exception) -> Tensor:
