@@ -1,4 +1,4 @@
-"""Two random images through a network, forward and backward: what it returns, and whether attacks can follow it."""
+"""What a network returns and whether attacks can follow it, by two random images, and by the first that are given."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cotoolkit.core.device import device_of
@@ -19,6 +20,9 @@ from cotoolkit.models.modes import attack_mode
 from cotoolkit.models.registry import Shape
 
 NO_GRADIENT = "no gradient reaches the images"
+
+STUCK = 0.1
+"""Share of right images with a gradient of zero above which attacks are doubted."""
 
 SAME = 0.02
 """How far, as a share of the greatest, outputs of two passes may lie apart by rounding: in bfloat16 by up to 4e-3."""
@@ -185,3 +189,39 @@ def _read(model: ImageModel, outputs: Tensor, classes: int | None, *, exact: boo
         text = f"the model has {outputs.shape[1]} outputs, the labels given go up to {classes - 1}"
         return [handled(f"{text}; the other classes count as wrong answers")]
     return []
+
+
+def first_look(model: ImageModel, images: Tensor, labels: Tensor, *, gradient: bool) -> list[Finding]:
+    """Look at outputs, and at gradients where these are needed.
+
+    Args:
+        model: to be measured.
+        images: (N, C, H, W) in [0, 1], on the model's device.
+        labels: (N,) int64, likewise.
+        gradient: that of the images is needed.
+
+    Returns:
+        What to warn of: outputs that are not finite, features in place of logits, gradients of zero.
+    """
+    with attack_mode(model, "eval"), torch.set_grad_enabled(gradient):
+        leaf = images.detach().requires_grad_(gradient)
+        logits = model(leaf)
+        losses = F.cross_entropy(logits, labels, reduction="sum")
+        slopes = torch.autograd.grad(losses, leaf)[0].flatten(1) if gradient else None
+    found, count = [], len(labels)
+    predicted, broken = logits.argmax(1), ~logits.detach().amax(1).isfinite()
+    if bool(broken.any()):
+        found.append(
+            warning(f"the outputs for {int(broken.sum())} of {count} images are nan or infinite; they count as wrong")
+        )
+    beyond = int(((predicted > labels.max()) & ~broken).sum())
+    if 2 * beyond > count:
+        text = f"for {beyond} of {count} images the greatest of {logits.shape[1]} outputs is beyond every label"
+        found.append(warning(f"{text} (0 to {int(labels.max())}): are these features, of a network without its head?"))
+    if slopes is not None:
+        right = (predicted == labels) & ~broken
+        stuck = int((right & (slopes == 0).all(1)).sum())
+        if stuck > STUCK * int(right.sum()):
+            text = f"{stuck} of {int(right.sum())} images that are right have a gradient of exactly zero"
+            found.append(warning(f"{text}: gradient attacks cannot move there, which is no robustness; see diagnose"))
+    return found
