@@ -16,9 +16,9 @@ from cotoolkit.core.errors import ConfigError, DataError, ModelError
 from cotoolkit.data.items import image_tensor
 from cotoolkit.data.labels import class_numbers
 from cotoolkit.intake.findings import Finding, handled
-from cotoolkit.intake.first_look import first_look
 from cotoolkit.intake.model import Forward, ImageModel
 from cotoolkit.intake.normalisation import Bounds, PerChannel, check_bounds, pixel_statistics
+from cotoolkit.intake.outputs.first_look import first_look
 from cotoolkit.intake.points import in_unit
 from cotoolkit.intake.preparation import image_model
 from cotoolkit.intake.probing import NO_GRADIENT
