@@ -22,6 +22,7 @@ from figures.co_features.setups.grid_cells import (
     breaks,
     grid_claims,
     is_robust,
+    is_safe,
 )
 from figures.co_features.setups.grid_points import (
     GridPoint,
@@ -120,7 +121,7 @@ CLAIMS: ClaimTable[GridCells] = grid_claims(
             f"{SHARE} at ε {{setup.epsilon:g}}, box then ball: one strength or more minus no feature", above=0.0,
             source=QUESTION,
             value=lambda n: n.difference(_injected(SOUND, n.setup), [_without(SOUND)(n)]),
-            premises=(IN_SOUND, NO_BOX),
+            premises=(IN_SOUND, is_safe("FGSM training without the feature, box then ball", _without(SOUND)), NO_BOX),
         ),
         claim(
             "start", "With a box a weak feature makes fewer seeds break, as the clamp takes part of it away",

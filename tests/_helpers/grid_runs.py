@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
+
+from analyses.core.claims import ClaimTable
 
 SEEDS = 8
 
@@ -22,13 +25,17 @@ def grid_runs(
     """
     rows = []
     for cell, (robust, broke) in cells.items():
+        label: dict[str, object] = dict(zip(columns, cell, strict=True))
         for seed in range(SEEDS):
-            ends = {"robust": 0.0 if seed < broke else robust + 0.001 * seed, "clean": min(0.9 + 0.001 * seed, 1)}
+            ends: dict[str, object] = {
+                "robust": 0.0 if seed < broke else robust + 0.001 * seed,
+                "clean": min(0.9 + 0.001 * seed, 1),
+            }
             ends["breakpoint"] = 300.0 + seed if seed < broke else float("nan")
-            rows.append({**dict(zip(columns, cell, strict=True)), "seed": seed, "fgsm": 0.9, **ends, **further})
+            rows.append({**label, "seed": seed, "fgsm": 0.9, **ends, **further})
     return pd.DataFrame(rows).assign(scale=scale)
 
 
-def verdicts(claims, data: pd.DataFrame) -> dict[str, str]:
+def verdicts(claims: ClaimTable[Any], data: pd.DataFrame) -> dict[str, str]:
     """Verdicts by key."""
     return {result.claim.key: result.verdict for result in claims(data)}
