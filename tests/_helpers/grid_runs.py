@@ -23,16 +23,13 @@ def grid_runs(
 
     Runs that broke end at robust accuracy 0, and broke at iteration 300 + the seed.
     """
-    rows = []
+    rows: list[dict[str, str | float]] = []
     for cell, (robust, broke) in cells.items():
-        label: dict[str, object] = dict(zip(columns, cell, strict=True))
         for seed in range(SEEDS):
-            ends: dict[str, object] = {
-                "robust": 0.0 if seed < broke else robust + 0.001 * seed,
-                "clean": min(0.9 + 0.001 * seed, 1),
-            }
-            ends["breakpoint"] = 300.0 + seed if seed < broke else float("nan")
-            rows.append({**label, "seed": seed, "fgsm": 0.9, **ends, **further})
+            row: dict[str, str | float] = {"seed": seed, "fgsm": 0.9, "clean": 0.9 + 0.001 * seed}
+            row["robust"] = 0.0 if seed < broke else robust + 0.001 * seed
+            row["breakpoint"] = 300.0 + seed if seed < broke else float("nan")
+            rows.append({**row, **further, **dict(zip(columns, cell, strict=True))})
     return pd.DataFrame(rows).assign(scale=scale)
 
 
