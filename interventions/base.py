@@ -15,6 +15,9 @@ from torch import Tensor
 
 from cotoolkit.core.registry import Registered, Registry
 
+LEVELS = 16
+"""Pixels above this are taken for levels from 0 to 255: interventions may leave [0, 1], but not by so much."""
+
 
 class InterventionError(ValueError):
     """The batch, the generator or the number of classes does not fit the intervention; one line says what to do."""
@@ -128,14 +131,24 @@ def _full_precision(device: torch.device) -> AbstractContextManager[object]:
 
 def _check_images(images: Tensor) -> None:
     """Refuse anything but floating (B, C, H, W)."""
+    if not isinstance(images, Tensor):
+        raise InterventionError(f"images must be a tensor (B, C, H, W), not a {type(images).__name__}")
     if images.ndim != 4:
         raise InterventionError(f"images must be (B, C, H, W), not {tuple(images.shape)}")
     if not images.is_floating_point():
         raise InterventionError(f"images must be floating, in [0, 1], not {images.dtype}; divide pixel levels by 255")
+    if images.shape[3] in (1, 3) and images.shape[1] > 4:
+        raise InterventionError(f"images must be (B, C, H, W), channels first, not {tuple(images.shape)}")
+    if images.numel() and not images.is_meta and images.detach().amax() > LEVELS:
+        raise InterventionError(
+            f"images reach {float(images.amax()):g}; give them in [0, 1]: divide pixel levels by 255"
+        )
 
 
 def _check_labels(labels: Tensor, images: int, classes: int | None) -> None:
     """Refuse anything but one integer label per image."""
+    if not isinstance(labels, Tensor):
+        raise InterventionError(f"labels must be a tensor of integers, not a {type(labels).__name__}")
     if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
         raise InterventionError(f"labels must be integers, not {labels.dtype}")
     if labels.shape != (images,):

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.errors import ConfigError, DataError
 from cotoolkit.core.user_code import describe
 from cotoolkit.data.labels import class_numbers
@@ -54,6 +55,8 @@ def checked_analysis(analysis: Callable[..., Found], *, gradient: bool = True) -
             given |= {"model": brought.model, name: brought.images[0] if name == "image" else brought.images}
             if "targets" in given:
                 given["targets"] = _targets(given["targets"], brought.model, brought.images)
+            if "radius" in given:
+                given["radius"] = _radius(given["radius"])
             if "units" in given:
                 given["units"] = _units(given["units"])
             if "maps" in given:
@@ -102,6 +105,11 @@ def _units(units: Any) -> list[int]:
         kind = str(numbers.dtype).removeprefix("torch.")
         raise ConfigError(f"units are {kind} of shape {tuple(numbers.shape)}; give their numbers, [0, 3]")
     return [int(number) for number in numbers.reshape(-1)]
+
+
+def _radius(radius: Any) -> float:
+    """A float as it is, other numbers and text as everywhere."""
+    return radius if isinstance(radius, float) else ThreatModel(radius, "l2").epsilon
 
 
 def _maps(maps: Any, images: Tensor) -> Tensor:

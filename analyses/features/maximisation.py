@@ -144,11 +144,10 @@ def maximise(
     """
     if not isinstance(box, bool):
         raise ConfigError(f"box={box!r}: whether images stay in [0, 1], True or False")
-    ball = ThreatModel(radius, "l2", "box_then_eps" if box else "none")
-    radius = ball.epsilon
-    if radius <= 0:
+    if not radius > 0:
         raise ConfigError(f"radius={radius}: the l2 radius must be positive")
     starts, start = _batch(model, units, starts, steps)
+    ball = ThreatModel(0, "l2", "box_then_eps" if box else "none").resized(radius)  # exact
     delta = torch.zeros_like(start)
     with _responses(model, layer, units, position) as respond:
         gradient, before = _gradient(respond, start)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Mapping
+from numbers import Integral
+from typing import Any, TypeVar, cast, get_args
 
+import torch
 from torch import Tensor, nn
 
 from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.numbers import parse_number
 from cotoolkit.intake.door import ModelOptions, bring, check_batch_size, outside_inference
+from cotoolkit.models.modes import BatchNormMode
 
 Found = TypeVar("Found", bound=Tensor | AttackResult)
 
@@ -63,6 +67,7 @@ def checked(attack: Callable[..., Found], *, gradient: bool = True) -> Callable[
     def attacked(model: nn.Module, images: Any, labels: Any, threat: ThreatModel, **settings: Any) -> Found:
         options = {name: settings.pop(name) for name in OPTIONS if name in settings}
         check_batch_size(settings.get("batch_size", 1))
+        settings |= _checked_settings(settings)
         with outside_inference():
             brought = bring(model, images, labels, leave=leaves_box(threat), gradient=gradient, **options)
             check_threat(threat, brought.images[0].numel())
@@ -70,6 +75,33 @@ def checked(attack: Callable[..., Found], *, gradient: bool = True) -> Callable[
             return cast("Found", _in_given_units(found, brought.scale))
 
     return attacked
+
+
+def _checked_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that are numbers, as Python's, after a look at all of them.
+
+    Raises:
+        ConfigError: one makes no sense.
+    """
+    numbers: dict[str, Any] = {}
+    for name in {"steps", "queries"} & settings.keys():
+        value = settings[name]
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+            raise ConfigError(f"{name} is {value!r}; give a whole number of at least 1")
+    for name in {"alpha", "k"} & settings.keys():
+        try:
+            numbers[name] = parse_number(settings[name])
+        except ValueError as failure:
+            raise ConfigError(f"{name}: {failure}") from None
+        if numbers[name] is not None and numbers[name] < 0:
+            raise ConfigError(f"{name} is {numbers[name]:g}; give 0 or more")
+    draws = settings.get("generator")
+    if draws is not None and not isinstance(draws, torch.Generator):
+        seed = draws if isinstance(draws, int) else 0
+        raise ConfigError(f"generator is {draws!r}; give torch.Generator().manual_seed({seed})")
+    if settings.get("bn_mode", "eval") not in get_args(BatchNormMode):
+        raise ConfigError(f"bn_mode is {settings['bn_mode']!r}; give {' or '.join(get_args(BatchNormMode))}")
+    return numbers
 
 
 def _in_given_units(found: Any, scale: Tensor | float) -> Any:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 from numbers import Real
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 from annotated_types import Ge, Le
-from numpy.typing import NDArray
 from pydantic import BeforeValidator
 
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.core.identity import nearest
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def parse_number(value: Any) -> Any:
@@ -21,7 +22,7 @@ def parse_number(value: Any) -> Any:
 
     None stays, for the fields that may be left out.
 
-    >>> parse_number("1/4"), parse_number(np.array(2)), parse_number(Decimal("0.1"))
+    >>> parse_number("1/4"), parse_number(2), parse_number(Decimal("0.1"))
     (0.25, 2.0, 0.1)
 
     Raises:
@@ -77,6 +78,7 @@ def format_number(value: float) -> str:
 def parse_radius(value: Any) -> float:
     """`parse_number` for a radius, rounded as identities round: float32 and float64 of 0.1 are one radius.
 
+    >>> import numpy as np
     >>> parse_radius(np.float32(8 / 255)) == parse_radius("8/255") == 8 / 255
     True
 
@@ -85,6 +87,8 @@ def parse_radius(value: Any) -> float:
     """
     if value is None:
         raise ValueError("not a number: None; write 0.03 or 8/255")
+    from cotoolkit.core.identity import nearest
+
     return nearest(parse_number(value))
 
 
@@ -116,6 +120,8 @@ def real_array(values: Any, what: str, dimensions: int | None = None, *, finite:
     Raises:
         ConfigError: no real numbers, another number of dimensions, or a value that may not be nan or infinite.
     """
+    import numpy as np
+
     try:
         found = _floats(values)
     except (ValueError, TypeError, OverflowError):
@@ -131,6 +137,8 @@ _SHAPES = ("one number", "one number for each point, of shape (N,)", "a matrix o
 
 
 def _floats(values: Any) -> NDArray[np.float64]:
+    import numpy as np
+
     if hasattr(values, "detach"):
         values = values.detach().cpu()
         values = (values.double() if values.is_floating_point() else values).numpy()  # numpy knows no bfloat16

@@ -9,9 +9,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterator
+from numbers import Integral
 from typing import Literal, get_args
 
 import torch
+
+from cotoolkit.core.errors import ConfigError
 
 Label = Literal[
     "init",  # weights of the model
@@ -44,7 +47,10 @@ def derive(seed: int, label: Label, position: int = 0) -> int:
 
     Raises:
         ValueError: no such source.
+        ConfigError: the seed is no whole number.
     """
+    if isinstance(seed, bool) or not isinstance(seed, Integral):
+        raise ConfigError(f"seed is {seed!r}; give a whole number, the same one for the same random numbers")
     if label not in get_args(Label):
         raise ValueError(f"unknown source of randomness {label!r}; choose from {', '.join(get_args(Label))}")
     digest = hashlib.blake2b(f"{seed}/{label}/{position}".encode(), digest_size=8).digest()

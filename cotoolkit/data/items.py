@@ -194,7 +194,9 @@ def _tensor(image: Any, where: str) -> Tensor:
     if isinstance(image, Image):
         return pixel_levels(image, where)
     if isinstance(image, Tensor):
-        return image.detach()
+        if image.is_meta:
+            raise DataError(f"{where}: the images are on the meta device and hold no values")
+        return image.detach() if image.layout == torch.strided else image.detach().to_dense()
     array = np.asarray(image)
     # Torch takes no other byte order, no negative strides, and warns of what cannot be written to.
     array = np.require(array, array.dtype.newbyteorder("="), ["C", "W"])

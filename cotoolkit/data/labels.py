@@ -64,6 +64,8 @@ def whole_numbers(labels: Any, count: int, where: str) -> Tensor:
     """
     numbers = labels.detach() if isinstance(labels, Tensor) else _from_array(labels, where)
     numbers = numbers.to_dense() if numbers.layout != torch.strided else numbers
+    if numbers.is_meta:
+        raise DataError(f"{where}: the labels are on the meta device and hold no values")
     if numbers.is_complex():
         raise DataError(f"{where}: labels are complex numbers; give class numbers from 0")
     _check_shape(numbers, count, where)

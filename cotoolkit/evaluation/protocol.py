@@ -23,7 +23,7 @@ from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.identity import rounded
 from cotoolkit.core.registry import STRICT
-from cotoolkit.core.seeding import generator
+from cotoolkit.core.seeding import fork_global_rng, generator
 from cotoolkit.core.validation import refusing_in_one_line
 from cotoolkit.evaluation.intervals import wilson
 from cotoolkit.intake.door import bring, check_batch_size, outside_inference
@@ -163,7 +163,8 @@ def evaluate(
         bounds: least and greatest value of a pixel, as the images have them and the model takes them.
         forward: how the model is called, where it returns more than logits: `lambda model, images: model(images)[0]`.
         binary: the model has to have one output, the logit of class 1 of two; one output is taken for that anyway.
-        seed: of the random starts; the same for any device and whether points are frozen early or not.
+        seed: of the random starts, which are the same for any device and whether points are frozen early or not, and of
+            a model that is random.
         batch_size: points attacked together; changes no draw of another batch.
 
     Returns:
@@ -176,8 +177,10 @@ def evaluate(
     """
     if isinstance(protocol, str):
         protocol = named_protocol(protocol)
+    if not isinstance(protocol, Protocol):
+        raise ConfigError(f'protocol is {protocol!r}; give the name of one, such as "pgd-50-10", or a Protocol')
     check_batch_size(batch_size)
-    with outside_inference():
+    with outside_inference(), fork_global_rng(seed, "layers"):
         brought = bring(
             model, images, labels, leave=leaves_box(threat), gradient=protocol.steps > 0, mean=mean, std=std,
             bounds=bounds, forward=forward, binary=binary,

@@ -20,7 +20,7 @@ from cotoolkit.intake.model import Forward, ImageModel
 from cotoolkit.intake.normalisation import Bounds, PerChannel, check_bounds, pixel_statistics
 from cotoolkit.intake.points import in_unit
 from cotoolkit.intake.preparation import image_model
-from cotoolkit.intake.probing import NO_GRADIENT
+from cotoolkit.intake.probing import NO_GRADIENT, first_look
 
 log = logging.getLogger(__name__)
 
@@ -110,11 +110,16 @@ def bring(
         DataError: images or labels that cannot be measured on.
         ModelError: a model that cannot be measured.
     """
+    known = isinstance(model, ImageModel) and model.examined
     brought = bring_images(model, images, leave=leave, gradient=gradient, **options)
     count, classes = len(brought.images), brought.model.classes
     numbers = class_numbers(labels, count, "the labels", classes)
     numbers = numbers.clone() if numbers.is_inference() else numbers
-    return Brought(brought.model, brought.images, numbers.to(brought.images.device), brought.scale)
+    numbers = numbers.to(brought.images.device)
+    if not known:
+        for finding in first_look(brought.model, brought.images[:LOOKED_AT], numbers[:LOOKED_AT], gradient=gradient):
+            log.warning("%s", finding.text)
+    return Brought(brought.model, brought.images, numbers, brought.scale)
 
 
 def bring_images(

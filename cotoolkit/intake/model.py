@@ -20,6 +20,7 @@ from cotoolkit.intake.outputs.logits import logits_in, two_logits
 from cotoolkit.intake.outputs.probabilities import Link, link_of, recovered
 from cotoolkit.intake.wrappers import Autocast, is_compiled
 from cotoolkit.models.modes import attack_mode
+from cotoolkit.models.registry import Shape
 
 FEW = 8
 """Images below which random ones are looked at, too, to tell probabilities by."""
@@ -45,8 +46,10 @@ class ImageModel(nn.Module):
         examined: its outputs have been looked at, to decide on the two.
         gradient: of the images exists; otherwise it is taken as zero.
         opaque: the network fails on images that ask for a gradient, and never sees one.
+        watching: it fails where nothing asks for a gradient, as code that follows gradients does, and never sees that.
         reentrant: it checkpoints in the way that attacks cannot differentiate through; it is made to in the other.
         classes: of its logits.
+        shapes: (C, H, W) of images that it is known to take.
         compiled: parts of it are compiled; they run as written, since compiled code has no second derivatives.
         findings: the traps that were met.
     """
@@ -69,9 +72,11 @@ class ImageModel(nn.Module):
         self.bounds = bounds
         self.register_buffer("mean", mean)
         self.register_buffer("std", std)
-        self.binary = self.probability = self.examined = self.reentrant = self.opaque = False
+        self.binary = self.probability = self.examined = self.reentrant = False
+        self.opaque = self.watching = False
         self.gradient = True
         self.classes = 2
+        self.shapes: set[Shape] = set()
         self.link = Link("identity")
         self.findings: list[Finding] = []
         self._call = forward
@@ -81,6 +86,12 @@ class ImageModel(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) in [0, 1] -> logits (B, classes)."""
+        if self.watching and not (torch.is_grad_enabled() and images.requires_grad):
+            with torch.enable_grad():
+                return self._logits(images.detach().requires_grad_()).detach()
+        return self._logits(images)
+
+    def _logits(self, images: Tensor) -> Tensor:
         # A lone image, as early freezing leaves it, goes through twice: many networks squeeze its batch axis away.
         outputs = logits_in(self.outputs(images if len(images) > 1 else images.repeat(2, 1, 1, 1))).float()
         logits = two_logits(outputs, probability=self.probability) if self.binary else outputs
@@ -106,7 +117,8 @@ class ImageModel(nn.Module):
         eager = torch.compiler.set_stance("force_eager") if self.compiled else contextlib.nullcontext()
         precise = torch.autocast(images.device.type, enabled=False)
         reentry = without_reentry() if self.reentrant else contextlib.nullcontext()
-        with eager, reentry, precise if self._autocast is None else self._autocast():
+        blind = torch.no_grad() if self.opaque else contextlib.nullcontext()
+        with eager, reentry, blind, precise if self._autocast is None else self._autocast():
             inputs = inputs.to(self._dtype)
             return self.network(inputs) if self._call is None else self._call(self.network, inputs)
 

@@ -14,7 +14,7 @@ from cotoolkit.intake.findings import Finding, handled, warning
 from cotoolkit.intake.model import Forward, ImageModel
 from cotoolkit.intake.model_checks import batch_norm_findings, check_finite
 from cotoolkit.intake.normalisation import Bounds, PerChannel, check_bounds, pixel_statistics
-from cotoolkit.intake.probing import probe
+from cotoolkit.intake.probing import check_shape, probe
 from cotoolkit.intake.wrappers import Autocast, is_compiled, unwrapped
 from cotoolkit.models.memory_format import channels_last_warning
 from cotoolkit.models.registry import Shape
@@ -44,7 +44,7 @@ def image_model(
     Args:
         model: from images (B, C, H, W) in `bounds`, normalised if `mean` and `std` are given, to logits (B, classes), a
             tensor or the part `logits` of an object or dictionary; or to one logit, (B, 1) or (B,), of class 1 of two.
-            An `ImageModel` is returned as it is.
+            An `ImageModel` is returned as it is, once it is known to take images of this shape.
         shape: (C, H, W) of the images.
         device: to measure on; None for that of the network.
         classes: of the data; None if they are not known.
@@ -66,6 +66,7 @@ def image_model(
         ConfigError: mean, std or bounds that make no sense.
     """
     if isinstance(model, ImageModel):
+        check_shape(model, shape)
         return model
     bounds = check_bounds(bounds)
     statistics = pixel_statistics(mean, std, shape[0], bounds) or (None, None)

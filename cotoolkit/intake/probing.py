@@ -1,4 +1,4 @@
-"""Two random images through a network, forward and backward: what it returns, and whether attacks can follow it."""
+"""What a network returns and whether attacks can follow it, by two random images, and by the first that are given."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cotoolkit.core.device import device_of
@@ -20,12 +21,18 @@ from cotoolkit.models.registry import Shape
 
 NO_GRADIENT = "no gradient reaches the images"
 
+STUCK = 0.1
+"""Share of right images with a gradient of zero above which attacks are doubted."""
+
+SAME = 0.02
+"""How far, as a share of the greatest, outputs of two passes may lie apart by rounding: in bfloat16 by up to 4e-3."""
+
 
 def probe(model: ImageModel, shape: Shape, *, classes: int | None, exact: bool, binary: bool) -> list[Finding]:
     """Look at what comes out of a model, and set how it is read.
 
     Args:
-        model: gets `binary`, `gradient`, `reentrant` and `opaque`.
+        model: gets `binary`, `gradient`, `reentrant`, `opaque` and `watching`.
         shape: (C, H, W) of the images.
         classes: of the data; None if they are not known.
         exact: `classes` is their number; otherwise it is a lower bound.
@@ -39,13 +46,13 @@ def probe(model: ImageModel, shape: Shape, *, classes: int | None, exact: bool, 
             number of classes.
         ConfigError: `binary`, and it has several outputs.
     """
-    device = next((buffer.device for buffer in (model.mean,) if buffer is not None), device_of(model.network))
-    images = torch.rand(2, *shape, generator=generator(0, "evaluation"), dtype=torch.float32).to(device)
+    images = _random_images(model, shape)
     autocast: list[bool] = []
 
     def look(module: nn.Module, inputs: Any) -> None:
-        autocast.append(torch.is_autocast_enabled(device.type))
+        autocast.append(torch.is_autocast_enabled(images.device.type))
 
+    _check_mode(model)
     with (
         contextlib.ExitStack() as hooks,
         fork_global_rng(0, "layers"),
@@ -55,33 +62,94 @@ def probe(model: ImageModel, shape: Shape, *, classes: int | None, exact: bool, 
         for module in model.network.modules():
             if not isinstance(module, torch.jit.ScriptModule):
                 hooks.callback(module.register_forward_pre_hook(look).remove)
-        outputs, reason = _passed(model, images, shape)
+        outputs, gradient, reason = _passed(model, images, shape)
+        again = _once_more(model, images)
+    model.watching = again is None
+    model.shapes.add(shape)
     findings = _read(model, outputs, classes, exact=exact, binary=binary)
-    if reason is not None:
+    if gradient is None:
         model.gradient = False
         findings.append(warning(f"{NO_GRADIENT} ({reason}); it is taken as zero, so gradient attacks find nothing"))
+    elif not gradient.any():
+        text = "the gradient of the model's outputs is zero (rounding on the way, or outputs that do not change)"
+        findings.append(warning(f"{text}, so gradient attacks find nothing"))
+    if again is not None and _differ(outputs, again):
+        text = "two passes of the same images differ: the model is random, or remembers, in evaluation mode too"
+        findings.append(warning(f"{text} (dropout that stays on, noise); attacks on it find less than there is"))
     if model.computes_precisely and (any(autocast) or outputs.dtype not in (torch.float32, torch.float64)):
         text = "the model computes in half precision although its weights are float32 (autocast or a cast inside it)"
         findings.append(warning(f"{text}; rounding hides small changes from attacks, so take that off if you can"))
     return findings
 
 
-def _passed(model: ImageModel, images: Tensor, shape: Shape) -> tuple[Tensor, str | None]:
-    """The network's tensor of outputs, and why there is no gradient, if there is none."""
+def _check_mode(model: ImageModel) -> None:
+    try:
+        with attack_mode(model, "eval"):
+            pass
+    except Exception as failure:
+        reason = f"the model cannot be put into evaluation mode ({describe(failure)})"
+        raise ModelError(f"{reason}; give the network that it was made from") from failure
+
+
+def _once_more(model: ImageModel, images: Tensor) -> Tensor | None:
+    """The outputs where nothing asks for a gradient, as in `evaluate`; None where the network fails on that."""
+    try:
+        with torch.no_grad():
+            return logits_in(model.outputs(images))
+    except Exception:
+        return None
+
+
+def _differ(outputs: Tensor, again: Tensor) -> bool:
+    if outputs.shape != again.shape or not outputs.is_floating_point():
+        return False
+    one, other = (part.detach().double().nan_to_num(0, 0, 0) for part in (outputs, again))
+    return bool((one - other).abs().max() > SAME * one.abs().max())
+
+
+def check_shape(model: ImageModel, shape: Shape) -> None:
+    """Try a model on images of a shape that it has not seen.
+
+    Args:
+        model: probed on another shape.
+        shape: (C, H, W) of the images.
+
+    Raises:
+        ModelError: it fails on them.
+    """
+    if shape in model.shapes:
+        return
+    try:
+        with fork_global_rng(0, "layers"), attack_mode(model, "eval"), torch.no_grad():
+            model(_random_images(model, shape))
+    except Exception as failure:
+        raise ModelError(f"the model fails on images of shape {shape}: {describe(failure)}") from failure
+    model.shapes.add(shape)
+
+
+def _random_images(model: ImageModel, shape: Shape) -> Tensor:
+    device = device_of(model.network) if model.mean is None else model.mean.device
+    return torch.rand(2, *shape, generator=generator(0, "evaluation"), dtype=torch.float32).to(device)
+
+
+def _passed(model: ImageModel, images: Tensor, shape: Shape) -> tuple[Tensor, Tensor | None, str]:
+    """The network's tensor of outputs and the gradient of their sum, or why there is none."""
+    cut = "a detach, no_grad, or rounding to whole numbers on the way"
     try:
         leaf = images.clone().requires_grad_()
         outputs = logits_in(model.outputs(leaf))
-        if not outputs.requires_grad:
-            return outputs, "a detach, no_grad, or rounding to whole numbers on the way"
-        gradient = torch.autograd.grad(outputs.sum(), leaf, allow_unused=True)[0]
+        gradient = None
+        if outputs.requires_grad:
+            weights = torch.linspace(1, 2, outputs.numel(), device=outputs.device).view_as(outputs)  # softmax sums to 1
+            gradient = torch.autograd.grad((weights * outputs).sum(), leaf, allow_unused=True)[0]
     except ModelError:
         raise
     except Exception as failure:
         if not model.reentrant and "heckpoint" in str(failure):
             model.reentrant = True  # torch's re-entrant checkpoints allow no gradient of the images alone
             return _passed(model, images, shape)
-        return _without_gradient(model, images, shape, failure), describe(failure)
-    return outputs, "a detach, no_grad, or rounding to whole numbers on the way" if gradient is None else None
+        return _without_gradient(model, images, shape, failure), None, describe(failure)
+    return outputs, gradient, cut
 
 
 def _without_gradient(model: ImageModel, images: Tensor, shape: Shape, failure: Exception) -> Tensor:
@@ -121,3 +189,39 @@ def _read(model: ImageModel, outputs: Tensor, classes: int | None, *, exact: boo
         text = f"the model has {outputs.shape[1]} outputs, the labels given go up to {classes - 1}"
         return [handled(f"{text}; the other classes count as wrong answers")]
     return []
+
+
+def first_look(model: ImageModel, images: Tensor, labels: Tensor, *, gradient: bool) -> list[Finding]:
+    """Look at outputs, and at gradients where these are needed.
+
+    Args:
+        model: to be measured.
+        images: (N, C, H, W) in [0, 1], on the model's device.
+        labels: (N,) int64, likewise.
+        gradient: that of the images is needed.
+
+    Returns:
+        What to warn of: outputs that are not finite, features in place of logits, gradients of zero.
+    """
+    with attack_mode(model, "eval"), torch.set_grad_enabled(gradient):
+        leaf = images.detach().requires_grad_(gradient)
+        logits = model(leaf)
+        losses = F.cross_entropy(logits, labels, reduction="sum")
+        slopes = torch.autograd.grad(losses, leaf)[0].flatten(1) if gradient else None
+    found, count = [], len(labels)
+    predicted, broken = logits.argmax(1), ~logits.detach().amax(1).isfinite()
+    if bool(broken.any()):
+        found.append(
+            warning(f"the outputs for {int(broken.sum())} of {count} images are nan or infinite; they count as wrong")
+        )
+    beyond = int(((predicted > labels.max()) & ~broken).sum())
+    if 2 * beyond > count:
+        text = f"for {beyond} of {count} images the greatest of {logits.shape[1]} outputs is beyond every label"
+        found.append(warning(f"{text} (0 to {int(labels.max())}): are these features, of a network without its head?"))
+    if slopes is not None:
+        right = (predicted == labels) & ~broken
+        stuck = int((right & (slopes == 0).all(1)).sum())
+        if stuck > STUCK * int(right.sum()):
+            text = f"{stuck} of {int(right.sum())} images that are right have a gradient of exactly zero"
+            found.append(warning(f"{text}: gradient attacks cannot move there, which is no robustness; see diagnose"))
+    return found

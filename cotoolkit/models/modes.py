@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal, NamedTuple, TypeGuard, cast
 
 import torch
@@ -37,6 +38,7 @@ def attack_mode(model: nn.Module, bn_mode: BatchNormMode) -> Iterator[None]:
     With "eval" the whole model is in eval mode. With "train" modules keep their mode, and BatchNorm layers that are
     training use the batch's statistics without touching the running ones. Buffers of other kinds (tracked InstanceNorm,
     spectral norm, counters and averages of one's own) are copied before and put back, so only they cost anything.
+    Backward hooks of modules are set aside: they watch training, may replace gradients, and forbid work in place.
 
     Args:
         model: whose mode changes inside the block.
@@ -49,6 +51,7 @@ def attack_mode(model: nn.Module, bn_mode: BatchNormMode) -> Iterator[None]:
     buffers = [_held(module) for module in modules if _may_move_buffers(module)]
     training = {module: module.training for module in modules if _has_mode(module)} if bn_mode == "eval" else {}
     tracking: list[_BatchNorm] = []
+    hooks = _without_backward_hooks(modules)
     try:
         if bn_mode == "eval" and _has_mode(model):
             model.eval()
@@ -63,6 +66,20 @@ def attack_mode(model: nn.Module, bn_mode: BatchNormMode) -> Iterator[None]:
             module.training = was_training
         for held in buffers:
             _put_back(held)
+        for members, name, held_hooks in hooks:
+            members[name] = held_hooks
+
+
+def _without_backward_hooks(modules: Iterable[nn.Module]) -> list[tuple[dict[str, Any], str, Any]]:
+    """Take the hooks off; the module's members, the name and the value of what has to be put back."""
+    found = []
+    for module in modules:
+        members = vars(module)
+        for name in ("_backward_hooks", "_backward_pre_hooks"):
+            if members.get(name):
+                found.append((members, name, members[name]))
+                members[name] = OrderedDict()
+    return found
 
 
 def _has_mode(module: nn.Module) -> bool:
@@ -81,7 +98,7 @@ def _may_move_buffers(module: nn.Module) -> bool:
 @functools.lru_cache(maxsize=1024)
 def _writer(kind: Any) -> str:
     """The package that wrote what modules of a kind compute."""
-    name: str = getattr(getattr(kind, "forward", None), "__module__", "")
+    name: str = getattr(getattr(kind, "forward", None), "__module__", None) or ""  # code that torch.fx made has none
     return name.partition(".")[0] if name.startswith(("cotoolkit.", "torch.nn.")) else ""
 
 

@@ -6,20 +6,29 @@ stand in the paper.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from analyses.core.claims import ClaimTable, claim
+from analyses.core.claims import ClaimRow, ClaimTable, claim
 from analyses.core.runner import StudyRunner
 from cotoolkit.data import apply_intervention, load
 from cotoolkit.plotting.style import BLUE, GREEN, GREY, MARKERS, ORANGE, PAGE, PURPLE, VERMILION
 from cotoolkit.studies.scale import Scale
+from figures.co_features.setups.grid_cells import (
+    MOST,
+    SHARE,
+    CellOf,
+    GridCells,
+    breaks,
+    grid_claims,
+    is_robust,
+    is_safe,
+    once_robust,
+)
 from figures.co_features.setups.grid_points import GridPoint, GridRuns
-from figures.co_features.setups.setup import Settings, Setup, inject, setup_of
+from figures.co_features.setups.setup import Settings, Setup, inject
 from figures.elements import category_axis, new_figure, percent, seed_points
 from figures.recipe import Recipe
 from interventions.carriers import CARRIERS
@@ -135,62 +144,68 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-class _Results(NamedTuple):
-    """`robust` is the robust accuracy: rows are seeds, columns arms."""
-
-    setup: Setup
-    robust: pd.DataFrame
-
-
-def _read(data: pd.DataFrame) -> _Results:
-    return _Results(setup_of(data), data.pivot_table(index="seed", columns="arm", values="robust"))
-
-
-AT = "robust accuracy at ε {setup.epsilon:g}"
+AT = f"{SHARE} at ε {{setup.epsilon:g}}"
 PROPOSED = "ours: proposed [H], section 5, control "
 
-CLAIMS: ClaimTable[_Results] = ClaimTable(
+
+def _arm(name: str) -> CellOf:
+    return lambda cells: (name,)
+
+
+BREAKS = (
+    is_robust("FGSM training without a feature", _arm("natural")),
+    is_safe("FGSM training without a feature", _arm("natural")),
+    breaks("FGSM training with the paper's feature", _arm("sign")),
+)
+"""What all controls rest on: the paper's feature breaks FGSM training that is robust without it."""
+
+
+def _share(
+    key: str, statement: str, arm: str, who: str, source: str, *, above: float | None = None, below: float | None = None
+) -> ClaimRow[GridCells]:
+    """A claim on the share of seeds in which an arm breaks."""
+    return claim(
+        key, statement, f"{AT}, {who}", above=above, below=below, source=PROPOSED + source,
+        value=lambda n: n.share((arm,)), premises=(*BREAKS, once_robust(f"FGSM training with {who}", _arm(arm))),
+    )  # fmt: skip
+
+
+CLAIMS: ClaimTable[GridCells] = grid_claims(
     (
-        claim(
-            "a", "drawn without regard to the label, the feature does not break FGSM training",
-            f"{AT}: no feature less label-independent one", below=0.2, source=PROPOSED + "a",
-            value=lambda n: n.robust["natural"] - n.robust["independent"],
+        _share(
+            "a", "Drawn without regard to the label, the feature breaks FGSM training in fewer than half of the seeds",
+            "independent", "the label-independent feature", "a", below=MOST,
+        ),
+        _share(
+            "b", "The feature in half of the classes is enough to break FGSM training", "half",
+            "the feature in five classes", "b", above=MOST,
         ),
         claim(
-            "b", "the feature in half of the classes is enough to break it",
-            f"{AT}: no feature less five classes", above=0.2, source=PROPOSED + "b",
-            value=lambda n: n.robust["natural"] - n.robust["half"],
+            "c", "A feature that is right in about half of the images breaks FGSM training in fewer seeds",
+            f"{AT}: ρ 1 minus ρ 0.5", above=0.0, source=PROPOSED + "c",
+            value=lambda n: n.difference([("sign",)], [("partial",)]),
+            premises=(*BREAKS, once_robust("FGSM training with ρ 0.5", _arm("partial"))),
         ),
-        claim(
-            "c", "a feature that is right in about half of the images breaks less",
-            f"{AT}: ρ 0.5 less ρ 1", above=0.0, source=PROPOSED + "c",
-            value=lambda n: n.robust["partial"] - n.robust["sign"],
+        _share(
+            "d", "The cue works through sharp edges: smooth waves break FGSM training in fewer than half of the seeds",
+            "cosine", "the cosine waves", "d and 2.3", below=MOST,
         ),
-        claim(
-            "d", "the cue works through sharp edges: smooth waves break less",
-            f"{AT}: cosine less sign", above=0.0, source=PROPOSED + "d and 2.3",
-            value=lambda n: n.robust["cosine"] - n.robust["sign"],
+        _share(
+            "e", "A feature of high frequency breaks FGSM training as well", "high", "the feature of high frequency",
+            "e", above=MOST,
         ),
-        claim(
-            "e", "a feature of high frequency breaks FGSM training as well",
-            f"{AT}: no feature less high frequencies", above=0.2, source=PROPOSED + "e",
-            value=lambda n: n.robust["natural"] - n.robust["high"],
+        _share(
+            "f_high", "A feature of high frequency breaks FGSM training where it stands out as far as the paper's",
+            "high matched", "the feature of high frequency and equal SNR", "f", above=MOST,
         ),
-        claim(
-            "f_high", "what counts is how far the feature stands out: at equal SNR high frequencies break alike",
-            f"{AT}: absolute difference of high frequencies, matched, and the paper's", below=0.2,
-            source=PROPOSED + "f", value=lambda n: (n.robust["high matched"] - n.robust["sign"]).abs(),
-        ),
-        claim(
-            "f_random", "and so do random directions",
-            f"{AT}: absolute difference of random directions, matched, and the paper's", below=0.2,
-            source=PROPOSED + "f", value=lambda n: (n.robust["random matched"] - n.robust["sign"]).abs(),
+        _share(
+            "f_random", "Random directions break FGSM training where they stand out as far as the paper's feature",
+            "random matched", "random directions of equal SNR", "f", above=MOST,
         ),
     ),
-    read=_read,
-    words=_Results._asdict,
+    by=("arm",),
 )  # fmt: skip
-"""Controls a to f, paired by seed."""
+"""Controls a to f."""
 
 
 RECIPE = Recipe(

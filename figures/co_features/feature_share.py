@@ -13,12 +13,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analyses.core.claims import ClaimTable, claim
+from analyses.core.claims import ClaimRow, ClaimTable, claim
 from analyses.core.runner import StudyRunner
 from cotoolkit.plotting.style import BLUE, PAGE, VERMILION
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
-from figures.co_features.setups.around_breakpoint import beside_breakpoint, kept_study, run_courses
+from figures.co_features.setups.around_breakpoint import POINTS, beside_breakpoint, kept_study, run_courses
 from figures.co_features.setups.setup import SETUPS
 from figures.elements import mark_breakpoint, new_figure, percent, seed_lines, zero_line
 from figures.recipe import Recipe
@@ -87,33 +87,35 @@ class _Results(NamedTuple):
         return beside_breakpoint(self.data, "fgsm_with", "fgsm_inside", side) / self.random
 
 
+CANCELS: ClaimRow[_Results] = claim(
+    "cancels", "Before the break FGSM cancels the feature of the own class",
+    f"s of FGSM on {POINTS} test images before the break (random: 0)", above=ABOVE_RANDOM, source=SOURCE,
+    value=lambda n: n.cancelled("before"),
+)  # fmt: skip
+INSIDE: ClaimRow[_Results] = claim(
+    "inside_before", "Before the break FGSM lies in the span of the features more than random signs do",
+    f"r of FGSM on {POINTS} test images before the break, over rank / d", above=LIKE_RANDOM, null=1.0, source=SOURCE,
+    value=lambda n: n.inside("before"),
+)  # fmt: skip
+
 CLAIMS: ClaimTable[_Results] = ClaimTable(
     (
+        CANCELS,
         claim(
-            "cancels", "before the break FGSM cancels the own feature", "s of FGSM before the break (random: 0)",
-            above=ABOVE_RANDOM, source=SOURCE, value=lambda n: n.cancelled("before"),
+            "not_after", "After the break FGSM does not cancel the feature any more",
+            f"s of FGSM on {POINTS} test images after the break (random: 0)", below=ABOUT_RANDOM, source=SOURCE,
+            value=lambda n: n.cancelled("after"), premises=(CANCELS,),
+        ),
+        INSIDE,
+        claim(
+            "inside_after", "After the break FGSM lies in the span of the features no more than random signs do",
+            f"r of FGSM on {POINTS} test images after the break, over rank / d", below=LIKE_RANDOM, null=1.0,
+            source=SOURCE, value=lambda n: n.inside("after"), premises=(INSIDE,),
         ),
         claim(
-            "forgets", "after it, it does not", "s of FGSM after the break", below=ABOUT_RANDOM, source=SOURCE,
-            value=lambda n: n.cancelled("after"),
-        ),
-        claim(
-            "falls", "s falls at the break", "s of FGSM: after less before", below=0.0, source=SOURCE,
-            value=lambda n: n.cancelled("after") - n.cancelled("before"),
-        ),
-        claim(
-            "inside_before", "before the break FGSM lies in the span of the features more than random signs",
-            "r of FGSM before the break, over rank / d", above=LIKE_RANDOM, null=1.0, source=SOURCE,
-            value=lambda n: n.inside("before"),
-        ),
-        claim(
-            "inside_after", "after it, no more than random signs", "r of FGSM after the break, over rank / d",
-            below=LIKE_RANDOM, null=1.0, source=SOURCE, value=lambda n: n.inside("after"),
-        ),
-        claim(
-            "pgd_keeps", "PGD training goes on being attacked through the feature",
-            "s of FGSM on PGD-trained networks at the iteration after the break", above=ABOVE_RANDOM, source=SOURCE,
-            value=lambda n: n.cancelled("after", "pgd_with"),
+            "pgd_keeps", "PGD-trained networks go on being attacked through the feature",
+            f"s of FGSM on {POINTS} test images, on PGD-trained networks at the iteration after the break",
+            above=ABOVE_RANDOM, source=SOURCE, value=lambda n: n.cancelled("after", "pgd_with"), premises=(CANCELS,),
         ),
     ),
     read=lambda data: _Results(data, float(data["random"].iloc[0])),

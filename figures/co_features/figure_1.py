@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import cast
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimTable, claim
+from analyses.core.judging.seed_measures import SeedShare
 from analyses.core.runner import StudyRunner
 from analyses.core.statistics import estimate
 from cotoolkit.plotting.style import CYCLE, DASHES, MARKERS, PAGE
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
+from figures.co_features.setups.grid_cells import (
+    CHANCE,
+    MOST,
+    SHARE,
+    Cell,
+    GridCells,
+    breaks,
+    grid_cells,
+    is_robust,
+    is_safe,
+)
 from figures.co_features.setups.grid_points import window
 from figures.co_features.setups.setup import SETUPS, Setup, setup_of
 from figures.elements import new_figure, percent, seed_band
@@ -75,72 +87,93 @@ def _cells(data: pd.DataFrame, measure: str = "robust") -> pd.DataFrame:
     return data[data["series"] == "ours"].pivot_table(index="seed", columns=["epsilon", "beta"], values=measure)
 
 
-class _Results(NamedTuple):
-    """Our accuracies as `_cells` gives them; `dead` counts broken strengths: rows are seeds, columns radii.
-
-    `smallest` and `largest` are radii, `weak` is the strength below the setup's, and `most` the largest strength.
-    """
-
-    setup: Setup
-    smallest: float
-    largest: float
-    weak: float
-    most: float
-    robust: pd.DataFrame
-    clean: pd.DataFrame
-    dead: pd.DataFrame
-
-    def at(self, beta: float) -> pd.Series[float]:
-        """Robust accuracy at a strength and the setup's radius, by seed."""
-        return self.robust[self.setup.epsilon, beta]
+def _ours(data: pd.DataFrame) -> GridCells:
+    return grid_cells(data[data["series"] == "ours"], ("epsilon", "beta"))
 
 
-def _read(data: pd.DataFrame) -> _Results:
-    setup = setup_of(data)
-    weak = max(beta for beta in setup.betas if beta < setup.beta)
-    radii = min(setup.epsilons), max(setup.epsilons)
-    robust, clean = _cells(data), _cells(data, "clean")
-    dead = (robust < DEAD).T.groupby(level="epsilon").sum().T
-    return _Results(setup, *radii, weak, max(setup.betas), robust, clean, dead)
+def _words(cells: GridCells) -> dict[str, object]:
+    """The strengths and radii that claims name: the strength below the setup's, the largest, and the outer radii."""
+    setup = cells.setup
+    return {
+        **cells.words,
+        "weak": _weak(setup),
+        "most": max(setup.betas),
+        "smallest": min(setup.epsilons),
+        "largest": max(setup.epsilons),
+    }
+
+
+def _weak(setup: Setup) -> float:
+    return max(beta for beta in setup.betas if beta < setup.beta)
+
+
+def _without(cells: GridCells) -> Cell:
+    return cells.setup.epsilon, 0.0
+
+
+def _with(cells: GridCells) -> Cell:
+    return cells.setup.epsilon, cells.setup.beta
+
+
+def _injected(setup: Setup, epsilon: float) -> list[Cell]:
+    """All strengths above 0 at a radius."""
+    return [(epsilon, beta) for beta in setup.betas if beta > 0]
+
+
+def _wider(cells: GridCells) -> SeedShare:
+    """Seeds in which more strengths break at the largest radius than at the smallest."""
+    smallest, largest = (
+        sum(cells.broke(cell).astype(int) for cell in _injected(cells.setup, epsilon))
+        for epsilon in (min(cells.setup.epsilons), max(cells.setup.epsilons))
+    )
+    return SeedShare(largest > smallest)
 
 
 FIGURE, DERIVED = "paper [F]: Figure 1", "ours: derived [D] from Figure 1"
 
-CLAIMS: ClaimTable[_Results] = ClaimTable(
+PLAIN = "FGSM training without the feature"
+SAFE = (is_robust(PLAIN, _without), is_safe(PLAIN, _without))
+BREAKS = breaks("FGSM training with the feature", _with)
+
+CLAIMS: ClaimTable[GridCells] = ClaimTable(
     (
         claim(
-            "P1", "the feature induces collapse at a radius that is safe without it",
-            "robust accuracy at ε {setup.epsilon:g}: β 0 less β {setup.beta:g}", above=0.2, source=FIGURE,
-            value=lambda n: n.at(0.0) - n.at(n.setup.beta),
+            "P1", "The feature makes FGSM training break at a radius that is safe without it",
+            f"{SHARE} at ε {{setup.epsilon:g}}, β {{setup.beta:g}}", above=MOST, source=FIGURE,
+            value=lambda n: n.share(_with(n)), premises=SAFE,
         ),
         claim(
-            "dead", "in the window robust accuracy is below 5 %",
-            "robust accuracy at ε {setup.epsilon:g}, β {setup.beta:g}", below=DEAD, source=FIGURE,
-            value=lambda n: n.at(n.setup.beta),
+            "dead", "In the window of strengths PGD accuracy ends below 5 %",
+            "{pgd} at ε {setup.epsilon:g}, β {setup.beta:g}", below=DEAD, null=CHANCE, source=FIGURE,
+            value=lambda n: n.of(_with(n)), premises=(SAFE[0],),
         ),
         claim(
-            "P4", "a feature that is strong enough gives robustness again",
-            "robust accuracy at ε {setup.epsilon:g}: β {most:g} less β {setup.beta:g}", above=0.2, source=FIGURE,
-            value=lambda n: n.at(n.most) - n.at(n.setup.beta),
+            "P4", "A feature that is strong enough gives robustness again",
+            "{pgd} at ε {setup.epsilon:g}: β {most:g} minus β {setup.beta:g}", above=0.2, source=FIGURE,
+            value=lambda n: n.gain((n.setup.epsilon, max(n.setup.betas)), _with(n)), premises=(BREAKS,),
         ),
         claim(
-            "smallest", "at the smallest radius there is no collapse",
-            "least robust accuracy over β at ε {smallest:g}", above=0.2, source=FIGURE,
-            value=lambda n: n.robust[n.smallest].T.min(),
+            "smallest", "At the smallest radius fewer than half of the seeds break at any strength of the feature",
+            f"{SHARE} at ε {{smallest:g}}, at one strength or more", below=MOST, source=FIGURE,
+            value=lambda n: n.share(*_injected(n.setup, min(n.setup.epsilons))),
+            premises=(is_robust(f"{PLAIN} at the smallest radius", lambda n: (min(n.setup.epsilons), 0.0)), BREAKS),
         ),
         claim(
-            "widens", "the window widens with the radius",
-            "broken strengths at the largest radius less those at the smallest", above=0.0, source=DERIVED,
-            value=lambda n: n.dead[n.largest] - n.dead[n.smallest],
+            "widens", "More strengths break FGSM training at the largest radius than at the smallest",
+            "share of seeds in which more strengths break at ε {largest:g} than at ε {smallest:g}", above=MOST,
+            source=DERIVED, value=_wider, premises=(BREAKS,),
         ),
         claim(
-            "jump", "collapse announces itself by a jump of clean accuracy",
-            "clean accuracy at ε {setup.epsilon:g}: β {setup.beta:g} less β {weak:g}", above=0.0, source=DERIVED,
-            value=lambda n: n.clean[n.setup.epsilon, n.setup.beta] - n.clean[n.setup.epsilon, n.weak],
+            "jump", "Clean accuracy jumps between the last strength that is safe and one that breaks FGSM training",
+            "clean accuracy on {setup.test_images} test images, ε {setup.epsilon:g}: β {setup.beta:g} minus {weak:g}",
+            above=0.0, source=DERIVED, value=lambda n: n.gain(_with(n), (n.setup.epsilon, _weak(n.setup)), "clean"),
+            premises=(
+                BREAKS, is_safe("FGSM training with the weaker feature", lambda n: (n.setup.epsilon, _weak(n.setup)))
+            ),
         ),
     ),
-    read=_read,
-    words=_Results._asdict,
+    read=_ours,
+    words=_words,
 )  # fmt: skip
 """P1 and P4 of the spec, and the signs of catastrophic overfitting that the figure shows."""
 

@@ -6,14 +6,22 @@ That they prevent catastrophic overfitting is recollected (P5, P6). GradAlign's 
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import ClaimTable, claim
+from analyses.core.claims import ClaimRow, ClaimTable, claim
 from cotoolkit.plotting.style import BLUE, GREEN, MARKERS, ORANGE, PAGE, PURPLE, SKY, VERMILION
-from figures.co_features.setups.grid_points import GridPoint, GridRuns, few_betas, lines
+from figures.co_features.setups.grid_cells import (
+    CHANCE,
+    ROBUST,
+    SHARE,
+    CellOf,
+    GridCells,
+    breaks,
+    grid_claims,
+    once_robust,
+)
+from figures.co_features.setups.grid_points import GridPoint, GridRuns, few_betas
 from figures.co_features.setups.setup import Setup, setup_of
 from figures.elements import category_axis, new_figure, percent, seed_band, seed_points
 from figures.recipe import Recipe
@@ -76,54 +84,56 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-class _Results(NamedTuple):
-    """Robust accuracy of each arm, rows are seeds, columns strengths; `inside` is that at the setup's strength."""
-
-    setup: Setup
-    robust: dict[str, pd.DataFrame]
-    inside: dict[str, pd.Series[float]]
-
-
-def _read(data: pd.DataFrame) -> _Results:
-    setup, robust = setup_of(data), lines(data, "arm")
-    return _Results(setup, robust, {arm: robust[arm][setup.beta] for arm in LOOKS})
-
-
-AT = "robust accuracy at ε {setup.epsilon:g}, β {setup.beta:g}"
+AT = f"{SHARE} at ε {{setup.epsilon:g}}, β {{setup.beta:g}}"
 LIGHT, HEAVY = (f"gradalign {weight:g}" for weight in WEIGHTS)
 P5, P6 = (f"ours: hypothesis, recollected [M], {key}" for key in ("P5", "P6"))
 
-CLAIMS: ClaimTable[_Results] = ClaimTable(
+
+def _with(arm: str) -> CellOf:
+    return lambda cells: (arm, cells.setup.beta)
+
+
+def _rarer(
+    key: str, statement: str, arm: str, source: str, *, than: str = "fgsm", fragile: str = "FGSM training"
+) -> ClaimRow[GridCells]:
+    """An arm breaks in fewer seeds than a fragile one."""
+    names = {arm: LOOKS[arm][0] for arm in (arm, than)}
+    return claim(
+        key, statement, f"{AT}: {names[than]} minus {names[arm]}", above=0.0, source=source,
+        value=lambda n: n.difference([_with(than)(n)], [_with(arm)(n)]),
+        premises=(breaks(fragile, _with(than)), once_robust(names[arm], _with(arm))),
+    )  # fmt: skip
+
+
+CLAIMS: ClaimTable[GridCells] = grid_claims(
     (
+        _rarer("P5", "PGD training breaks in fewer seeds than FGSM training on data with the feature", "pgd", P5),
         claim(
-            "P5", "PGD training does not collapse on the data that break FGSM", f"{AT}: PGD less FGSM",
-            above=0.2, source=P5, value=lambda n: n.inside["pgd"] - n.inside["fgsm"],
+            "pgd_keeps", "The feature costs PGD training little of its robustness",
+            "{pgd} at ε {setup.epsilon:g}, PGD training: β 0 minus β {setup.beta:g}", below=0.2, source=P5,
+            value=lambda n: n.gain(("pgd", 0.0), _with("pgd")(n)),
+            premises=(
+                claim(
+                    "room", "PGD training without the feature has more robustness to lose than that", "{pgd}",
+                    above=ROBUST + 0.2, null=CHANCE, value=lambda n: n.of(("pgd", 0.0)),
+                ),
+            ),
         ),
-        claim(
-            "pgd_keeps", "the feature costs PGD training little of its robustness",
-            "robust accuracy of PGD training at ε {setup.epsilon:g}: β 0 less β {setup.beta:g}", below=0.2, source=P5,
-            value=lambda n: n.robust["pgd"][0.0] - n.inside["pgd"],
+        _rarer("P6_n_fgsm", "N-FGSM with k = 2 breaks in fewer seeds than FGSM training", "n_fgsm k=2", P6),
+        _rarer(
+            "P6_k", "N-FGSM breaks in fewer seeds with more noise", "n_fgsm k=2", P6, than="n_fgsm k=1",
+            fragile="N-FGSM with k = 1",
         ),
-        claim(
-            "P6_n_fgsm", "N-FGSM with k = 2 prevents the collapse", f"{AT}: N-FGSM less FGSM",
-            above=0.2, source=P6, value=lambda n: n.inside["n_fgsm k=2"] - n.inside["fgsm"],
+        _rarer(
+            "P6_gradalign", f"GradAlign with the weight {WEIGHTS[1]:g} breaks in fewer seeds than FGSM training", HEAVY,
+            P6,
         ),
-        claim(
-            "P6_k", "more noise in N-FGSM helps more", f"{AT}: k = 2 less k = 1", above=0.0, source=P6,
-            value=lambda n: n.inside["n_fgsm k=2"] - n.inside["n_fgsm k=1"],
-        ),
-        claim(
-            "P6_gradalign", f"GradAlign with the weight {WEIGHTS[1]:g} prevents the collapse",
-            f"{AT}: GradAlign less FGSM", above=0.2, source=P6, value=lambda n: n.inside[HEAVY] - n.inside["fgsm"],
-        ),
-        claim(
-            "P6_weight", "a larger weight of GradAlign helps more",
-            f"{AT}: weight {WEIGHTS[1]:g} less weight {WEIGHTS[0]:g}", above=0.0, source=P6,
-            value=lambda n: n.inside[HEAVY] - n.inside[LIGHT],
+        _rarer(
+            "P6_weight", "GradAlign breaks in fewer seeds with a larger weight", HEAVY, P6, than=LIGHT,
+            fragile=f"GradAlign with the weight {WEIGHTS[0]:g}",
         ),
     ),
-    read=_read,
-    words=_Results._asdict,
+    by=("arm", "beta"),
 )  # fmt: skip
 """P5 and P6, paired by seed."""
 

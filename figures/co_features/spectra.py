@@ -12,7 +12,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from analyses.core.claims import ClaimTable, claim
+from analyses.core.claims import ClaimRow, ClaimTable, claim
 from analyses.core.runner import StudyRunner
 from cotoolkit.attacks.gradient import fgsm
 from cotoolkit.plotting.style import PAGE
@@ -99,23 +99,37 @@ def _share(data: pd.DataFrame, state: str, *, low: bool) -> np.ndarray:
     return ((energy * inside).groupby(run["seed"]).sum() / energy.groupby(run["seed"]).sum()).to_numpy()
 
 
-SPAN = f"share of energy at max(p, q) ≤ {FEATURE}"
+def _random_share(data: pd.DataFrame) -> float:
+    """Share of the energy of random signs up to the features' frequencies: that of the coefficients."""
+    coefficients = data.drop_duplicates(["p", "q"])
+    return float((coefficients[["p", "q"]].max(axis=1) <= FEATURE).mean())
+
+
+SPAN = f"share of energy of FGSM on {POINTS} test images at max(p, q) ≤ {FEATURE}"
+HIGH = f"share of energy of FGSM on {POINTS} test images in the upper half of max(p, q)"
+
+BEFORE: ClaimRow[pd.DataFrame] = claim(
+    "low_before", "Before the break the energy lies at the features' frequencies more than that of random signs",
+    f"{SPAN}, before the break, minus that of random signs", above=0.0,
+    value=lambda data: _share(data, "before", low=True) - _random_share(data),
+)  # fmt: skip
 
 CLAIMS: ClaimTable[pd.DataFrame] = ClaimTable(
     (
         claim(
-            "low", "the perturbation leaves the frequencies of the features at the break",
-            f"{SPAN}: after less before", below=0.0, source=SOURCE,
-            value=lambda data: _share(data, "after", low=True) - _share(data, "before", low=True),
+            "low", "The perturbation leaves the frequencies of the features at the break",
+            f"{SPAN}: after minus before", below=0.0, source=SOURCE,
+            value=lambda data: _share(data, "after", low=True) - _share(data, "before", low=True), premises=(BEFORE,),
         ),
         claim(
-            "high", "it moves to the upper half of the frequencies",
-            "share of energy in the upper half of max(p, q): after less before", above=0.0, source=SOURCE,
+            "high", "The perturbation moves to the upper half of the frequencies at the break",
+            f"{HIGH}: after minus before", above=0.0, source=SOURCE,
             value=lambda data: _share(data, "after", low=False) - _share(data, "before", low=False),
+            premises=(BEFORE,),
         ),
         claim(
-            "pgd", "on PGD-trained networks it stays at the features' frequencies",
-            f"{SPAN}: PGD training less FGSM training after the break", above=0.0, source=SOURCE,
+            "pgd", "Perturbations of PGD-trained networks have more of their energy at the features' frequencies",
+            f"{SPAN}: PGD training minus FGSM training after the break", above=0.0, source=SOURCE,
             value=lambda data: _share(data, "trained", low=True) - _share(data, "after", low=True),
         ),
     ),

@@ -9,20 +9,28 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimTable, claim
+from analyses.core.judging.seed_measures import OnsetDifference
 from analyses.core.runner import StudyRunner
 from cotoolkit.core.digest import split_stamp, stamped
 from cotoolkit.plotting.style import BLUE, ORANGE, PAGE, VERMILION
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
+from figures.co_features.setups.grid_cells import (
+    MOST,
+    SHARE,
+    GridCells,
+    breaks,
+    grid_cells,
+    is_robust,
+)
 from figures.co_features.setups.grid_points import GridPoint, GridRuns, grid_table
-from figures.co_features.setups.setup import SETUPS, Setup, setup_of
+from figures.co_features.setups.setup import SETUPS, Setup
 from figures.elements import category_axis, mark_breakpoint, new_figure, percent, seed_lines, seed_points
 from figures.recipe import Recipe
 
@@ -86,36 +94,37 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-class _Results(NamedTuple):
-    """`ends` is what came of the runs: rows are seeds, columns (robust or breakpoint, arm)."""
+def _onsets(cells: GridCells, arm: str) -> tuple[pd.Series[float], pd.Series[bool]]:
+    """When the runs of an arm broke, or ended without a break, and whether they broke."""
+    ends = cells.runs.loc[arm]
+    return ends["breakpoint"].fillna(ends["last"]), cells.broke((arm,))
 
-    setup: Setup
-    ends: pd.DataFrame
 
-
-def _read(data: pd.DataFrame) -> _Results:
-    ends = data.drop_duplicates(["arm", "seed"]).pivot(index="seed", columns="arm", values=["robust", "breakpoint"])
-    return _Results(setup_of(data), ends.astype(float))
+def _read(data: pd.DataFrame) -> GridCells:
+    ends = data.drop_duplicates(["arm", "seed"]).drop(columns=["iteration", "probe"])
+    return grid_cells(ends.assign(last=data["iteration"].max()), ("arm",))
 
 
 SOURCE = "ours: hypothesis, recollected [M], P12"
 
-CLAIMS: ClaimTable[_Results] = ClaimTable(
+CLAIMS: ClaimTable[GridCells] = ClaimTable(
     (
         claim(
             "P12", "FGSM training breaks the robust solution that PGD training found",
-            "robust accuracy at ε {setup.epsilon:g}, β {setup.beta:g}: PGD's start less FGSM's end", above=0.2,
-            source=SOURCE, value=lambda n: n.ends["robust", "pgd"] - n.ends["robust", "warm"],
+            f"{SHARE} at ε {{setup.epsilon:g}}, β {{setup.beta:g}}, from PGD's weights", above=MOST, source=SOURCE,
+            value=lambda n: n.share(("warm",)), premises=(is_robust("PGD training, its start,", lambda n: ("pgd",)),),
         ),
         claim(
-            "later", "it breaks later than from scratch", "breakpoint (iteration): from PGD's weights less scratch",
-            above=0.0, source=SOURCE, value=lambda n: n.ends["breakpoint", "warm"] - n.ends["breakpoint", "cold"],
+            "later", "FGSM training breaks later from a robust solution than from scratch",
+            "breakpoint in iterations, restricted mean: from PGD's weights minus from scratch", above=0.0,
+            source=SOURCE, value=lambda n: OnsetDifference(*_onsets(n, "warm"), *_onsets(n, "cold")),
+            premises=(breaks("FGSM training from scratch", lambda n: ("cold",)),),
         ),
     ),
     read=_read,
-    words=_Results._asdict,
+    words=lambda n: n.words,
 )  # fmt: skip
-"""P12, paired by seed."""
+"""P12."""
 
 
 RECIPE = Recipe(

@@ -11,11 +11,21 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import ClaimTable, claim
+from analyses.core.claims import ClaimRow, ClaimTable, claim
 from analyses.core.statistics import estimate
 from cotoolkit.plotting.style import BLUE, GREEN, GREY, PAGE, VERMILION
 from figures.elements import mark_breakpoint, new_figure, percent, seed_bands
-from figures.field.breakpoint_statistics import STUDIES, aligned, before_after, collect_statistics, spacing_of
+from figures.field.breakpoint_statistics import (
+    INTACT_HOLDS,
+    POINTS,
+    ROBUST_BEFORE,
+    STEPS,
+    STUDIES,
+    aligned,
+    before_after,
+    collect_statistics,
+    spacing_of,
+)
 from figures.recipe import Comparison, Recipe
 
 SOURCE = "repository [R]: GradAlign, figure 4"
@@ -55,36 +65,61 @@ def draw(data: pd.DataFrame) -> Figure:
 
 
 def _fall(data: pd.DataFrame, statistic: str, arm: str = "breaks") -> pd.Series[float]:
-    """A statistic before the breakpoint less after it, by seed."""
+    """A statistic before the breakpoint minus after it, by seed."""
     pair = before_after(data, statistic, arm)
     return pair["before"] - pair["after"]
 
 
+ON = f"on {POINTS} test images"
+
+
+def _room(statement: str, measure: str, statistic: str, least: float) -> ClaimRow[pd.DataFrame]:
+    return claim(
+        "room", statement, f"{measure} {ON}, before the break", above=least,
+        value=lambda data: before_after(data, statistic)["before"],
+    )  # fmt: skip
+
+
+GRADIENTS_TURN: ClaimRow[pd.DataFrame] = claim(
+    "gradients_turn", "At the break the gradients inside the ball lose their alignment",
+    f"mean cosine of the gradients at x and x + noise {ON}: before minus after", above=0.2, source=SOURCE,
+    value=lambda data: _fall(data, "gradient_alignment"),
+    premises=(ROBUST_BEFORE, _room("The gradients are aligned", "mean cosine", "gradient_alignment", 0.2)),
+)  # fmt: skip
+
 CLAIMS: ClaimTable[pd.DataFrame] = ClaimTable(
     (
+        GRADIENTS_TURN,
         claim(
-            "gradients_turn", "at the break the gradients inside the ball lose their alignment",
-            "mean cosine of the gradients at x and x + noise: before less after", above=0.2, source=SOURCE,
-            value=lambda data: _fall(data, "gradient_alignment"),
+            "perturbations_turn", "At the break the FGSM perturbation turns away from that of PGD",
+            f"mean cosine of the perturbations of FGSM and PGD-{STEPS} {ON}: before minus after", above=0.2,
+            source=SOURCE, value=lambda data: _fall(data, "perturbation_alignment"),
+            premises=(
+                ROBUST_BEFORE, _room("The perturbations are aligned", "mean cosine", "perturbation_alignment", 0.2)
+            ),
         ),
         claim(
-            "perturbations_turn", "at the break the FGSM perturbation turns away from that of PGD",
-            "mean cosine of the two perturbations: before less after", above=0.2, source=SOURCE,
-            value=lambda data: _fall(data, "perturbation_alignment"),
+            "pgd_falls", "PGD accuracy falls at the break", f"PGD-{STEPS} accuracy {ON}: before minus after",
+            above=0.2, source=SOURCE, value=lambda data: _fall(data, "pgd"),
+            premises=(_room("There is robustness to lose", f"PGD-{STEPS} accuracy", "pgd", 0.2),),
         ),
         claim(
-            "pgd_falls", "PGD accuracy falls", "before less after", above=0.2, source=SOURCE,
-            value=lambda data: _fall(data, "pgd"),
+            "fgsm_jumps", "At the break FGSM accuracy jumps above 80 %", f"FGSM accuracy {ON} after the break",
+            above=0.8, source=SOURCE, value=lambda data: before_after(data, "fgsm")["after"],
+            premises=(
+                ROBUST_BEFORE,
+                claim(
+                    "room", "FGSM accuracy is below 80 % before the break", f"FGSM accuracy {ON}, before the break",
+                    below=0.8, value=lambda data: before_after(data, "fgsm")["before"],
+                ),
+            ),
         ),
         claim(
-            "fgsm_jumps", "FGSM accuracy jumps above 80 %", "FGSM accuracy after the break", above=0.8, source=SOURCE,
-            value=lambda data: before_after(data, "fgsm")["after"],
-        ),
-        claim(
-            "only_at_the_break", "without a break the gradients keep more of their alignment than across one",
-            "fall of the cosine over the same iterations: broken runs less intact ones", above=0.2,
+            "only_at_the_break", "Without a break the gradients keep more of their alignment than across one",
+            f"fall of the cosine {ON} over the same iterations: broken minus intact runs", above=0.2,
             source="ours: control [M]",
             value=lambda data: _fall(data, "gradient_alignment") - _fall(data, "gradient_alignment", "intact"),
+            premises=(GRADIENTS_TURN, INTACT_HOLDS),
         ),
     ),
     read=lambda data: data,

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from analyses.breakpoint_mixtures.plan import AFTER, BEFORE
+from analyses.core.claims import ClaimRow, claim
+from analyses.core.judging.seed_measures import SeedShare
 from analyses.core.measurement import RunMeasurement
 from analyses.core.runner import StudyRunner
 from cotoolkit.attacks.gradient import fgsm, holds, input_gradient, pgd
@@ -30,6 +32,7 @@ from cotoolkit.signals.perturbation import perturbation_alignment
 from cotoolkit.signals.segment import boundary_distortion, smallest_fooling_fraction
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
+from figures.co_features.setups.grid_cells import CHANCE, MOST, ROBUST, SHARE
 from figures.co_features.setups.setup import SETUPS, Setup
 
 ARMS = {"breaks": None, "intact": 0.0}
@@ -44,6 +47,9 @@ ARM_LOOKS = {
 FRACTIONS, FEW_FRACTIONS, STEPS = 100, 3, 10
 """Of the segment to the FGSM example: for boundary distortion and for the smallest fooling fraction, as Kim et al.; and
 the steps of PGD."""
+
+POINTS = 100
+"""Test images."""
 
 SIGNALS = ("pert_align", "linearity")
 """Signals of the training steps themselves, as the run recorded them."""
@@ -71,7 +77,9 @@ def collect_statistics(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     for study in STUDIES[scale]:
         runner.train(study)
     measurements = [
-        RunMeasurement(setup.config(setup.arm(beta), seed), run_statistics, {"arm": arm, "seed": seed}, {"points": 100})
+        RunMeasurement(
+            setup.config(setup.arm(beta), seed), run_statistics, {"arm": arm, "seed": seed}, {"points": POINTS}
+        )
         for arm, beta in ARMS.items()
         for seed in setup.seeds
     ]
@@ -145,9 +153,9 @@ def _along(model: nn.Module, points: Points, delta: Tensor, steps: int) -> Tenso
         return torch.stack([holds(model(points.images + k / steps * delta), points.labels) for k in range(steps + 1)])
 
 
-def breakpoints(data: pd.DataFrame) -> dict[int, float]:
-    """Breakpoint by seed, of the arm that breaks; seeds that did not break are left out."""
-    rows = data[(data["statistic"] == "breakpoint") & (data["arm"] == "breaks")]
+def breakpoints(data: pd.DataFrame, arm: str = "breaks") -> dict[int, float]:
+    """Breakpoint by seed, of an arm; seeds that did not break are left out."""
+    rows = data[(data["statistic"] == "breakpoint") & (data["arm"] == arm)]
     return {int(seed): float(at) for seed, at in zip(rows["seed"], rows["value"], strict=True)}
 
 
@@ -199,3 +207,17 @@ def before_after(data: pd.DataFrame, statistic: str, arm: str = "breaks") -> pd.
         if len(early) and len(late):
             found[seed] = {"before": early.iloc[-1], "after": late.iloc[0]}
     return pd.DataFrame.from_dict(found, orient="index", columns=["before", "after"])
+
+
+ROBUST_BEFORE: ClaimRow[pd.DataFrame] = claim(
+    "robust_before", "Before the break FGSM training is robust",
+    f"PGD-{STEPS} accuracy on {POINTS} test images before the break", above=ROBUST, null=CHANCE,
+    value=lambda data: before_after(data, "pgd")["before"],
+)  # fmt: skip
+"""A premise of what is claimed of the break."""
+
+INTACT_HOLDS: ClaimRow[pd.DataFrame] = claim(
+    "intact_holds", "Fewer than half of the runs that are compared as intact break", SHARE, below=MOST,
+    value=lambda data: SeedShare([seed in breakpoints(data, "intact") for seed in data["seed"].unique()]),
+)  # fmt: skip
+"""A premise of what is claimed of runs without a break."""

@@ -13,13 +13,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analyses.core.claims import ClaimTable, claim
+from analyses.core.claims import ClaimRow, ClaimTable, claim
+from analyses.core.judging.seed_measures import OnsetDifference, SeedShare, ShareDifference
 from analyses.core.runner import StudyRunner
 from analyses.core.statistics import estimate
 from cotoolkit.plotting.style import BLUE, COLUMN, GREEN, GREY, ORANGE, PAGE, PURPLE, SKY, VERMILION
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
-from figures.co_features.setups.setup import SETUPS, Setup
+from figures.co_features.setups.grid_cells import CHANCE, MOST, ROBUST, SHARE
+from figures.co_features.setups.setup import SETUPS, Setup, setup_of
 from figures.elements import new_figure, percent, seed_bands
 from figures.recipe import Comparison, Recipe, table_of
 
@@ -89,14 +91,14 @@ STUDIES: dict[Scale, tuple[Study, ...]] = {
 
 
 def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
-    """One row per method, radius and seed; a run that diverged has no accuracies."""
+    """One row per method, radius and seed, with its breakpoint (missing if none); a diverged run has no accuracies."""
     table = table_of(runner, STUDIES[scale])
     accuracy = SETUPS[scale].accuracy
     if "method.steps" not in table:
         table["method.steps"] = float("nan")
     steps = table["method.steps"].map(lambda count: "" if pd.isna(count) else f"-{count:.0f}")
     method = (table["method"] + steps).where(~_without_feature(scale, table), table["method"] + ", no feature")
-    columns = table.reindex(columns=["epsilon", "seed", "clean", "fgsm", "state"])
+    columns = table.reindex(columns=["epsilon", "seed", "clean", "fgsm", "state", "breakpoint"])
     return columns.assign(method=method, robust=table[accuracy], scale=scale)
 
 
@@ -152,58 +154,108 @@ class _Results(NamedTuple):
     data: pd.DataFrame
     small: float
     large: float
+    robust_accuracy: str
 
     def at(self, method: str, epsilon: float) -> pd.Series[float]:
         """Robust accuracy of a method at a radius, by seed."""
         return robust_by_radius(self.data, method)[epsilon]
 
-    def mean(self, method: str) -> pd.Series[float]:
-        """The same, mean over the radii."""
-        return robust_by_radius(self.data, method).mean(axis=1)
+    def broke(self, method: str) -> pd.DataFrame:
+        """Whether runs broke: rows are seeds, columns radii; nan for one that diverged."""
+        rows = self.data[self.data["method"] == method]
+        broke = rows["breakpoint"].notna().astype(float).where(rows["state"] != "diverged")
+        return rows.assign(broke=broke).pivot(index="seed", columns="epsilon", values="broke")
+
+    def share(self, method: str, epsilon: float) -> SeedShare:
+        """Of a method's seeds, those that broke at a radius."""
+        return SeedShare(self.broke(method)[epsilon].dropna())
+
+    def rarer(self, method: str, than: str) -> ShareDifference:
+        """At the largest radius, the share of a method's seeds that broke minus that of another's, paired by seed."""
+        pairs = pd.concat([self.broke(than)[self.large], self.broke(method)[self.large]], axis=1, keys=(0, 1)).dropna()
+        return ShareDifference(pairs[0], pairs[1])
+
+    def held(self, method: str) -> tuple[pd.Series[float], pd.Series[bool]]:
+        """Up to which radius each seed held (0 if it broke at the first), and whether it broke at the next."""
+        broke = self.broke(method).dropna() == 1
+        radii = [0.0, *broke.columns]
+        first = broke.to_numpy().argmax(axis=1)
+        happened = broke.any(axis=1)
+        held = [radii[at] if breaks else radii[-1] for at, breaks in zip(first, happened, strict=True)]
+        return pd.Series(held, index=broke.index), happened
+
+    def longer(self, method: str, than: str) -> OnsetDifference:
+        """How much larger the radius is up to which a method holds."""
+        return OnsetDifference(*self.held(method), *self.held(than))
 
 
 def _read(data: pd.DataFrame) -> _Results:
     radii = data.loc[data["method"] == "fgsm", "epsilon"]
-    return _Results(data, radii.min(), radii.max())
+    return _Results(data, radii.min(), radii.max(), setup_of(data).robust_accuracy)
+
+
+BREAKS_KNOWN = {"breakpoint"}
+"""What claims on breaks need in the table: its column of breakpoints."""
+
+DIVERGED = "; seeds that diverged are left out"
+LARGE = f"{SHARE} at ε {{large:g}}"
+HELD = "largest radius up to which a seed holds, restricted mean"
+
+
+def _robust_at_first(method: str) -> ClaimRow[_Results]:
+    name = SERIES[method][0]
+    return claim(
+        "robust_at_first", f"{name} is robust at the smallest radius", "{robust_accuracy}", above=ROBUST, null=CHANCE,
+        value=lambda n: n.at(method, n.small),
+    )  # fmt: skip
+
+
+def _collapses(key: str, statement: str, method: str) -> ClaimRow[_Results]:
+    return claim(
+        key, statement, LARGE + DIVERGED, above=MOST, source=SOURCE, needs=BREAKS_KNOWN,
+        value=lambda n: n.share(method, n.large), premises=(_robust_at_first(method),),
+    )  # fmt: skip
+
+
+def _longer(key: str, method: str, than: str) -> ClaimRow[_Results]:
+    names = SERIES[method][0], SERIES[than][0]
+    return claim(
+        key, f"{names[0]} holds up to a larger radius than {names[1]}",
+        f"{HELD}: {names[0]} minus {names[1]}{DIVERGED}", above=0.0, source=SOURCE,
+        needs=BREAKS_KNOWN, value=lambda n: n.longer(method, than),
+        premises=(_robust_at_first(method), _robust_at_first(than)),
+    )  # fmt: skip
+
+
+FGSM_COLLAPSES = _collapses("fgsm_large", "FGSM training breaks at the largest radius", "fgsm")
+
+
+def _holds(key: str, method: str, source: str) -> ClaimRow[_Results]:
+    name = SERIES[method][0]
+    return claim(
+        key, f"{name} breaks in fewer seeds than FGSM at the largest radius",
+        f"{LARGE}: FGSM minus {name}{DIVERGED}", above=0.0, source=source, needs=BREAKS_KNOWN,
+        value=lambda n: n.rarer(method, "fgsm"),
+        premises=(FGSM_COLLAPSES, _robust_at_first(method)),
+    )  # fmt: skip
 
 
 CLAIMS: ClaimTable[_Results] = ClaimTable(
     (
         claim(
-            "fgsm_small", "FGSM is robust at a small radius", "robust accuracy at ε {small:g}",
-            above=0.2, source=SOURCE, value=lambda n: n.at("fgsm", n.small),
+            "fgsm_small", "FGSM training is robust at a small radius", "{robust_accuracy} at ε {small:g}",
+            above=0.2, null=CHANCE, source=SOURCE, value=lambda n: n.at("fgsm", n.small),
         ),
-        claim(
-            "fgsm_large", "FGSM has collapsed at a large radius", "robust accuracy at ε {large:g}",
-            below=DEAD, source=SOURCE, value=lambda n: n.at("fgsm", n.large),
-        ),
-        claim(
-            "rs_later", "RS-FGSM holds up to a larger radius than FGSM",
-            "mean robust accuracy over radii: RS-FGSM less FGSM", above=0.05, source=SOURCE,
-            value=lambda n: n.mean("rs_fgsm") - n.mean("fgsm"),
-        ),
-        claim(
-            "rs_collapses", "but RS-FGSM has collapsed too at the largest radius", "robust accuracy at ε {large:g}",
-            below=DEAD, source=SOURCE, value=lambda n: n.at("rs_fgsm", n.large),
-        ),
-        claim(
-            "gradalign_holds", "GradAlign keeps FGSM from collapsing at the largest radius",
-            "robust accuracy at ε {large:g}: GradAlign less FGSM; diverged counts 0", above=0.1, source=SOURCE,
-            value=lambda n: n.at("gradalign", n.large) - n.at("fgsm", n.large),
-        ),
-        claim(
-            "n_fgsm_holds", "so does N-FGSM", "robust accuracy at ε {large:g}: N-FGSM less FGSM", above=0.1,
-            source="ours: N-FGSM is not in that figure; its numbers are recollected [M]",
-            value=lambda n: n.at("n_fgsm", n.large) - n.at("fgsm", n.large),
-        ),
-        claim(
-            "pgd2_later", "PGD-2 holds up to a larger radius than RS-FGSM",
-            "mean robust accuracy over radii: PGD-2 less RS-FGSM", above=0.05, source=SOURCE,
-            value=lambda n: n.mean("pgd-2") - n.mean("rs_fgsm"),
-        ),
+        FGSM_COLLAPSES,
+        _longer("rs_later", "rs_fgsm", "fgsm"),
+        _collapses("rs_collapses", "RS-FGSM breaks, too, at the largest radius", "rs_fgsm"),
+        _holds("gradalign_holds", "gradalign", SOURCE),
+        _longer("pgd2_later", "pgd-2", "rs_fgsm"),
+        _holds("n_fgsm_holds", "n_fgsm", "ours: N-FGSM is not in that figure; its numbers are recollected [M]"),
     ),
     read=_read,
     words=_Results._asdict,
+    arms=lambda n: set(n.data.columns) & BREAKS_KNOWN,
 )  # fmt: skip
 """FGSM breaks at the larger radii; the others hold longer; GradAlign to the end."""
 

@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimTable, claim
+from analyses.core.judging.seed_measures import SeedShare
 from analyses.early_warning.rules import PUBLISHED, statistic_series
 from cotoolkit.monitor.early_warning import Level
 from cotoolkit.plotting.style import GREY, PAGE, VERMILION
@@ -132,39 +133,53 @@ def smoothed_before(data: pd.DataFrame) -> pd.Series:
 
 
 def _fall(data: pd.DataFrame, signal: str) -> pd.Series[float]:
-    """Mean of a signal before the breakpoint less after it, by seed."""
+    """Mean of a signal before the breakpoint minus after it, by seed."""
     means = means_around(data, signal)
     return means["before"] - means["after"]
 
 
+def _fires_alone(data: pd.DataFrame) -> SeedShare:
+    """Seeds without a break in which the rule fires all the same."""
+    broken = breakpoints(data, "intact")
+    return SeedShare([bool(fired) for seed, fired in alarms(data, "intact").items() if seed not in broken])
+
+
+MEANS = f"mean of {NEAR} iterations before the break minus after it, on training batches"
+
 CLAIMS: ClaimTable[pd.DataFrame] = ClaimTable(
     (
         claim(
-            "align_falls", "PertAlign falls at the break", f"mean of {NEAR} iterations before less after", above=0.2,
-            source=SOURCE, value=lambda data: _fall(data, "pert_align"),
+            "align_falls", "PertAlign falls at the break", f"PertAlign: {MEANS}", above=0.2, source=SOURCE,
+            value=lambda data: _fall(data, "pert_align"),
+            premises=(
+                claim(
+                    "room", "PertAlign is high enough before the break to fall by that", "PertAlign before the break",
+                    above=0.2, value=lambda data: means_around(data, "pert_align")["before"],
+                ),
+            ),
         ),
         claim(
-            "linearity_falls", "the linearity coefficient falls at the break",
-            f"mean of {NEAR} iterations before less after", above=0.2, source=SOURCE,
-            value=lambda data: _fall(data, "linearity"),
+            "linearity_falls", "The linearity coefficient falls at the break", f"linearity coefficient: {MEANS}",
+            above=0.2, source=SOURCE, value=lambda data: _fall(data, "linearity"),
         ),
         claim(
-            "fires", "SORA's rule notices the break", "share of seeds in which it fires at all", above=0.5,
+            "fires", "SORA's rule notices the break", "share of broken seeds in which it fires", above=0.5,
             source="ours: hypothesis on a rule that was read in SORA's code",
-            value=lambda data: lead(data).notna().astype(float),
+            value=lambda data: SeedShare(lead(data).notna()),
         ),
         claim(
-            "in_time", "it fires before the break, or with it", "iterations from the first alarm to the break",
-            above=-1.0, source="ours: hypothesis; nobody reports how early the rule is", value=lead,
+            "in_time", "SORA's rule fires before the break, or with it",
+            "share of broken seeds in which it fires no later than at the breakpoint", above=0.5,
+            source="ours: hypothesis; nobody reports how early the rule is",
+            value=lambda data: SeedShare(lead(data) >= 0),
         ),
         claim(
-            "silent", "it is silent without a break", "alarms in a run that does not break", below=0.5,
-            source="ours: hypothesis; nobody reports false alarms",
-            value=lambda data: [float(len(fired)) for fired in alarms(data, "intact").values()],
+            "silent", "SORA's rule is silent without a break", "share of intact seeds in which it fires", below=0.5,
+            source="ours: hypothesis; nobody reports false alarms", value=_fires_alone,
         ),
         claim(
-            "curved_already", "before the break the loss is too curved for SORA's full step already",
-            "running mean of the linearity coefficient at the break", below=FULL_STEP, null=1.0,
+            "curved_already", "Before the break the loss is too curved for SORA's full step already",
+            "running mean of the linearity coefficient at the break, on training batches", below=FULL_STEP, null=1.0,
             source="ours: hypothesis; 0.98 read in SORA's code", value=smoothed_before,
         ),
     ),

@@ -105,11 +105,15 @@ def _front(known: Sequence[Recipe], made: Sequence[StoredFigure], gallery: str) 
     return "\n".join(parts)
 
 
+def _counts(figure: StoredFigure) -> str:
+    return "counted in other figures" if figure.elsewhere and not figure.own else verdict_counts([figure])
+
+
 def _lines(recipe: Recipe, made: Sequence[StoredFigure]) -> Iterator[list[str]]:
     """A figure in one line per scale, with how its claims came out."""
     figure = recipe.name.partition("/")[2]
     own = [one for one in made if one.recipe is recipe]
     for one in own:
-        yield [f"[{figure}]({recipe.paper}/README.md#{figure})", recipe.shows, one.scale, verdict_counts([one])]
+        yield [f"[{figure}]({recipe.paper}/README.md#{figure})", recipe.shows, one.scale, _counts(one)]
     if not own:
         yield [figure, recipe.shows, "not made", ""]

@@ -26,15 +26,11 @@ RESAMPLES = 9999
 
 
 class SeedMeasure(Protocol):
-    """A number over seeds that a claim can be judged on.
+    """A number over seeds that a claim can be judged on."""
 
-    Attributes:
-        found: the number with its 95 % interval, and the seeds behind it (of the smaller group).
-        by: the interval or test that decides, in words.
-        samples: what it was made of, a number per seed, by name.
-    """
-
-    by: str
+    @property
+    def by(self) -> str:
+        """The interval or test that decides, in words."""
 
     @property
     def samples(self) -> dict[str, tuple[float, ...]]:
@@ -42,7 +38,7 @@ class SeedMeasure(Protocol):
 
     @property
     def found(self) -> Estimate:
-        """The number with its interval."""
+        """The number with its 95 % interval, and the seeds behind it (of the smaller group)."""
 
     def p(self, threshold: float) -> float:
         """Two-sided p of the hypothesis that the number is the threshold."""

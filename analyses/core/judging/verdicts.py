@@ -89,7 +89,7 @@ class ClaimResult:
         """The first premise that is not established, with what was found; empty if all are."""
         for one in self.premises:
             if not one.established:
-                return f"{one.claim.statement}: {one.found}, not {one.claim.expected}"
+                return one.premise or f"{one.claim.statement}: {one.found}, not {one.claim.expected}"
         return ""
 
     def behind(self, premises: Sequence[ClaimResult]) -> ClaimResult:
@@ -182,4 +182,4 @@ def _verdict(claim: Claim, measure: SeedMeasure) -> Verdict:
         return "undecided"
     if side != claim.side:
         return "fails"
-    return "fact" if found.low == found.high else "holds"
+    return "fact" if isinstance(measure, SeedMean) and found.low == found.high else "holds"

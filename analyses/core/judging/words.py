@@ -13,7 +13,8 @@ Verdict = Literal["holds", "fails", "undecided", "untestable", "fact", "shown"]
   its kind calls for (`seed_measures`).
 - `undecided`: neither.
 - `untestable`: a premise of the claim does not hold, so that the number says nothing.
-- `fact`: the number is the same for every seed, on the claimed side: nothing that could have come out otherwise.
+- `fact`: the number is the same for every seed, on the claimed side: nothing that could have come out otherwise. Where
+  two groups are compared by a test, seeds that agree are evidence, and the claim holds.
 - `shown`: fewer than `LEAST_SEEDS` seeds (`verdicts`), which are shown and not judged.
 """
 

@@ -14,10 +14,6 @@ from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
 from figures.co_features.setups.setup import SETUPS, Settings, Setup
 
-BROKEN = 0.5
-"""Share of the robust accuracy without the feature below which a run counts as broken (ours: the paper's rule is
-unknown; the spec proposes one half for the drop within a run)."""
-
 
 class GridPoint(NamedTuple):
     """One point of a grid.
@@ -144,19 +140,6 @@ def boxed(setup: Setup, box: str) -> Settings:
         Nothing, or the field.
     """
     return {} if setup.base["box"] == box else {"box": box}
-
-
-def broken_runs(robust: pd.DataFrame, without: pd.Series) -> pd.DataFrame:
-    """Which runs are broken: robust accuracy below half of what the same seed reaches without the feature.
-
-    Args:
-        robust: robust accuracy, rows are seeds.
-        without: the same at beta 0, by seed.
-
-    Returns:
-        Truth values in the shape of `robust`.
-    """
-    return robust.lt(BROKEN * without, axis=0)
 
 
 def window(found: pd.DataFrame) -> pd.DataFrame:

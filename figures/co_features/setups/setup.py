@@ -35,6 +35,7 @@ class Setup(BaseModel):
         keep: iterations whose weights are kept in the runs at `epsilon` with beta 0 and `beta`.
         pgd_steps: of PGD training.
         accuracy: protocol of the robust accuracies, a name in the run's evaluation.
+        test_images: that all accuracies are measured on.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,6 +51,12 @@ class Setup(BaseModel):
     keep: tuple[int, ...]
     pgd_steps: int
     accuracy: str
+    test_images: int
+
+    @property
+    def robust_accuracy(self) -> str:
+        """The robust accuracy in words: attack, steps (and restarts), and points."""
+        return f"{self.accuracy.upper()} accuracy on {self.test_images} test images"
 
     def at_smoke(self) -> Self:
         """The same for a quick look, with its first seed alone."""
@@ -146,6 +153,7 @@ _DIGITS = Setup(
     keep=tuple(range(0, 481, 24)),
     pgd_steps=3,
     accuracy="pgd-10",
+    test_images=360,
 )
 
 # In pilots the feature broke one of three seeds here, and none without it; no setting was found that breaks all.
@@ -172,6 +180,7 @@ _LAPTOP = Setup(
     keep=tuple(range(0, 273, 16)),
     pgd_steps=3,
     accuracy="pgd-50",
+    test_images=600,
 )
 
 _PAPER = Setup(
@@ -197,6 +206,7 @@ _PAPER = Setup(
     keep=tuple(range(0, 11_731, 391)),
     pgd_steps=10,
     accuracy="pgd-50-10",
+    test_images=10_000,
 )
 
 SETUPS: dict[Scale, Setup] = {"smoke": _DIGITS.at_smoke(), "digits": _DIGITS, "laptop": _LAPTOP, "paper": _PAPER}

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -168,3 +170,12 @@ def test_a_claim_is_not_testable_without_its_premise():
     assert judged(learned([0.4, 0.6, 0.5, 0.3, 0.7]), good).verdict == "untestable"  # an open premise is none
     assert judged(learned(good[:3]), good).verdict == "shown"
     assert found.found == judged(learned(good), good).found  # the number is told all the same
+
+
+def test_a_premise_that_is_not_testable_names_its_own_premise():
+    row = claim("deep", "it is broken", "share", value=lambda n: [0.9, 0.8, 0.9, 0.85, 0.9], above=0.5)
+    (found,) = judge_claims(
+        [replace(row, premises=(replace(row, premises=(learned([0.1, 0.2, 0.1, 0.2, 0.1]),)),))], None
+    )
+    assert found.verdict == "untestable"
+    assert found.premise.startswith("the network learned: ")

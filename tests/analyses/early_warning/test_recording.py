@@ -16,7 +16,7 @@ from cotoolkit.config import RunConfig
 from cotoolkit.core.errors import RunError
 from cotoolkit.monitor.dating import WINDOW
 from cotoolkit.pages import write_report
-from cotoolkit.training.run import run
+from cotoolkit.training.run import imports_of, run
 from cotoolkit.training.trainer import Trainer
 from tests._helpers.made_recordings import breaks_at, surge
 from tests._helpers.made_recordings import run as made
@@ -144,7 +144,7 @@ def test_a_run_that_diverges_ends_there():
 def test_recordings_are_read_back_and_not_made_again(tiny, tmp_path, monkeypatch):
     config = RunConfig.parse(TINY)
     monkeypatch.setattr("analyses.early_warning.recording.record", lambda config, download: tiny)
-    _record("tiny", config.to_data(), str(tmp_path), False)
+    _record("tiny", config.to_data(), imports_of(config), str(tmp_path), False)
     (found,) = record_all([("tiny", config)], tmp_path, jobs=1)  # a second process would not see the patch
     assert (found.setting, found.seed, found.config) == ("tiny", 0, config)
     pd.testing.assert_frame_equal(found.recording.trace, tiny.trace)
@@ -155,7 +155,7 @@ def test_recordings_are_read_back_and_not_made_again(tiny, tmp_path, monkeypatch
 def test_dates_are_read_back(tiny, tmp_path, monkeypatch):
     config, dates = RunConfig.parse(TINY), Dates(20, 22, 18, 24, 32)
     monkeypatch.setattr("analyses.early_warning.recording.record", lambda config, download: tiny._replace(dates=dates))
-    _record("tiny", config.to_data(), str(tmp_path), False)
+    _record("tiny", config.to_data(), imports_of(config), str(tmp_path), False)
     assert read(tmp_path, config).recording.dates == dates
 
 
@@ -163,7 +163,7 @@ def test_dates_are_read_back(tiny, tmp_path, monkeypatch):
 def test_a_recording_without_dates_is_one_line(facts, tiny, tmp_path, monkeypatch):
     config = RunConfig.parse(TINY)
     monkeypatch.setattr("analyses.early_warning.recording.record", lambda config, download: tiny)
-    _record("tiny", config.to_data(), str(tmp_path), False)
+    _record("tiny", config.to_data(), imports_of(config), str(tmp_path), False)
     (path,) = tmp_path.glob("*.json")
     if facts == "drop":
         old = json.loads(path.read_text())

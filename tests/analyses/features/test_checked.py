@@ -493,6 +493,10 @@ SETTINGS = {
     "no radius": (lambda m, x: features.maximise(m, "3", 0, x, 0, 1), "radius=0.0: the l2 radius must be positive"),
     "steps": (lambda m, x: features.maximise(m, "3", 0, x, 0.5, 2.5), "steps=2.5: give a whole number"),
     "count": (lambda m, x: features.choose_units(m, "3", x, 0), "count=0: give a whole number"),
+    "nan": (
+        lambda m, x: features.maximise(m, "3", 0, x, float("nan"), 1),
+        "radius=nan: the l2 radius must be positive",
+    ),
     "maps": (lambda m, x: features.deletion_insertion(m, x, 0, x[:, :, :3]), r"the maps have shape \(5, 1, 3, 6\)"),
 }
 

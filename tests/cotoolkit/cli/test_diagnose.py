@@ -69,7 +69,7 @@ BAD = [
     ({"weights": None, "weights_key": "ema"}, "--weights-key chooses among the weights of a file"),
     ({"weights_key": "ema"}, "no weights under 'ema' that fit the model"),
     ({"model": f"{OWN}:hundred", "weights": None}, "the last layer has 100 outputs, the data 10 classes"),
-    ({"model": f"{OWN}:Pair"}, "returns a tuple of 2, it must return one tensor of logits (N, 10)"),
+    ({"model": f"{OWN}:Pair"}, "returns a tuple of 2; say which part are the logits"),
     ({"model": f"{OWN}:not_a_module", "weights": None}, "returned a int; it must return a torch.nn.Module"),
     ({"model": f"{OWN}:nothing"}, "'nothing' does not exist"),
     ({"model": "nowhere:net"}, "no module 'nowhere'"),

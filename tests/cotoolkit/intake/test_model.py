@@ -222,3 +222,28 @@ class Rounded(nn.Module):
 def test_an_input_without_a_gradient_is_a_warning():
     (text,) = texts(subject(Rounded())[1], "warning")
     assert text.startswith("no gradient reaches the images")
+
+
+def test_one_image_is_never_taken_for_probabilities():
+    """Its outputs, here all above 0, always sum to a constant."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(192, 10))
+    nn.init.uniform_(network[1].weight, 1, 3)
+    nn.init.ones_(network[1].bias)
+    found, _ = subject(network)
+    for model, link in {found: "identity", subject(nn.Sequential(network, nn.Softmax(1)))[0]: "log"}.items():
+        model.read_probabilities(images()[:1])
+        assert model.link.name == link
+
+
+def test_a_gradient_of_zero_is_a_warning():
+    class Steps(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = net()
+
+        def forward(self, x):
+            return self.inner((8 * x).round() / 8)
+
+    (text,) = texts(subject(Steps())[1], "warning")
+    assert text.startswith("the gradient of the model's outputs is zero")
+    assert subject(Returns(lambda y: y.softmax(1)))[1] == []  # whose sum has none

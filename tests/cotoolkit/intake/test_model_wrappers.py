@@ -105,6 +105,25 @@ class Uncopyable(nn.Module):
         return self.inner(x)
 
 
+class Keeping(nn.Module):
+    """Keeps what it returned, which has a history and cannot be copied."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = net().half()
+
+    def forward(self, x):
+        self.last = self.inner(x)
+        return self.last
+
+
+def test_a_model_that_keeps_what_it_returned_is_copied():
+    network = Keeping()
+    network(images().half())
+    found, _ = subject(network)
+    assert torch.equal(logits(found, images()), network.inner.float()(images()))
+
+
 def test_a_model_that_cannot_be_copied_is_told():
     with pytest.raises(ModelError, match=r"its weights are float16, and it cannot be \(RuntimeError: no copies\)"):
         subject(Uncopyable())

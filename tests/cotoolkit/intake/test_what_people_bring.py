@@ -199,3 +199,12 @@ def test_without_a_gradient_there_are_clean_accuracy_and_the_square_attack(kind,
         blind, images, labels, threat, queries=20, generator=torch.Generator().manual_seed(0)
     )
     assert survived.float().mean() < right.accuracy.value
+
+
+def test_a_prepared_model_is_tried_on_another_shape(plain):
+    model, images, labels, threat = plain
+    prepared = image_model(model, shape=(1, 8, 8))
+    wide = nn.functional.pad(images, (2, 2, 2, 2))
+    message = r"the model fails on images of shape \(1, 12, 12\)"
+    refused(ModelError, message, lambda: evaluate(prepared, wide, labels, threat, "fgsm"))
+    assert evaluate(prepared, images, labels, threat, "clean").accuracy.points == len(labels)

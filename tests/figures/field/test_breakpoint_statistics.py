@@ -6,7 +6,13 @@ from torch import nn
 
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.data.points import Points
-from figures.field.breakpoint_statistics import aligned, before_after, network_statistics, spacing_of
+from figures.field.breakpoint_statistics import (
+    INTACT_HOLDS,
+    aligned,
+    before_after,
+    network_statistics,
+    spacing_of,
+)
 from tests._helpers.statistic_rows import rows
 
 
@@ -70,3 +76,9 @@ def test_aligned_by_the_break_of_the_same_seed(course):
     assert set(placed["arm"]) == {"breaks", "intact"}
     assert placed.loc[placed["value"] == 120.0, "offset"].tolist() == [0, 0]  # 10 iterations behind
     assert placed.loc[placed["value"] == 96.0, "offset"].tolist() == [-24, -24]  # 14 before is nearer to 24 than to 0
+
+
+def test_intact_runs_that_break_are_counted(course):
+    assert INTACT_HOLDS.value(course).found.mean == 0
+    broken = pd.concat([course, rows("intact", 1, "breakpoint", [150], [150.0])], ignore_index=True)
+    assert INTACT_HOLDS.value(broken).found.mean == 0.5

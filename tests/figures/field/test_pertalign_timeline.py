@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from figures.field.pertalign_timeline import alarms, lead, means_around
+from figures.field.pertalign_timeline import CLAIMS, alarms, lead, means_around
 from tests._helpers.statistic_rows import rows
 
 
@@ -25,3 +25,18 @@ def test_the_rule_of_quarters_fires_when_a_window_has_fallen_by_half():
     # before: 300..314 from the eight steps 300, ..., 314, all low
     assert pair["before"] == pytest.approx(0.2)
     assert pair["after"] == pytest.approx(0.2)
+
+
+def test_the_rules_alarms_are_judged_as_shares_of_seeds():
+    steps = np.arange(2, 402, 2)
+    parts = []
+    for seed in range(6):
+        falls = 300 if seed else 1000  # the rule never fires in the first seed
+        parts.append(rows("breaks", seed, "pert_align", steps, np.where(steps < falls, 0.9, 0.2 + 0.001 * seed)))
+        parts.append(rows("breaks", seed, "linearity", steps, np.full(len(steps), 2.0 + 0.1 * seed)))
+        parts.append(rows("intact", seed, "pert_align", steps, np.full(len(steps), 0.9)))
+        parts.append(rows("breaks", seed, "breakpoint", [330], [330.0]))
+    found = {result.claim.key: result for result in CLAIMS(pd.concat(parts, ignore_index=True))}
+    assert found["fires"].found.mean == found["in_time"].found.mean == 5 / 6  # a seed without an alarm is not in time
+    assert found["fires"].by == "exact binomial"
+    assert (found["silent"].found.mean, found["silent"].verdict) == (0, "holds")

@@ -27,7 +27,9 @@ class Failing(Scripted):
 
 
 def told(caplog):
-    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    """Warnings, but for the one that the gradient of these networks is zero, which it is."""
+    texts = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    return [text for text in texts if not text.startswith("the gradient of the model's outputs is zero")]
 
 
 def test_a_failing_probe_is_told_once_and_tried_again(caplog):

@@ -5,16 +5,10 @@ import pandas as pd
 import pytest
 
 from figures.co_features import box_modes, controls, methods, orthogonal, shortcut
-from figures.co_features.setups.grid_points import boxed, broken_runs, few_betas, window
+from figures.co_features.setups.grid_points import boxed, few_betas, window
 from figures.co_features.setups.setup import SETUPS
 
 DIGITS = SETUPS["digits"]
-
-
-def test_broken_means_below_half_of_the_same_seed() -> None:
-    robust = pd.DataFrame({0.1: [0.24, 0.41], 0.2: [0.26, 0.39]}, index=[0, 1])
-    found = broken_runs(robust, pd.Series([0.5, 0.8], index=[0, 1]))
-    assert found.to_numpy().tolist() == [[True, False], [False, True]]
 
 
 def test_strengths_are_those_of_figure_1() -> None:
