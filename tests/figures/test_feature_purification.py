@@ -24,7 +24,7 @@ from tests._helpers.tiny_theory import PLAN, tiny_tables
 
 __all__ = ["tiny_tables"]
 
-STORED = "figures/gallery/feature_purification/predictions/smoke/data.csv"
+STORED = "figures/gallery/feature_purification/predictions/digits/data.csv"
 
 
 def test_whose_a_prediction_is():

@@ -49,7 +49,6 @@ def test_every_module_with_a_recipe_is_listed():
 @pytest.mark.parametrize(("recipe", "scale"), STORED, ids=lambda value: getattr(value, "name", value))
 def test_every_stored_figure_says_whose_its_claims_are_and_what_made_it(recipe, scale):
     record = read_record(folder_of(GALLERY, recipe.name, scale))
-    assert record.claims, "a figure that claims nothing"
     keys = [claim.key for claim in record.claims]
     assert len(set(keys)) == len(keys)
     for claim in record.claims:
