@@ -55,13 +55,19 @@ LBT_ROBUST = robust_arm("lbt")
 
 
 def _trains(arm: str) -> ClaimRow[LocalBallResults]:
+    """Premise: a run without a breakpoint is robust, and no gradient is hidden from the monitor's probe."""
     return claim(
         "trains", f"training with {arm} is robust, until a breakpoint if it has one",
-        f"share of seeds with a breakpoint or a PGD-50 accuracy on at least 96 test images above {LEAST_ROBUST:g}, "
-        f"{arm}",
-        above=TRAINED, source=_PREMISE,
-        value=lambda n: SeedShare(n.broke(arm) | (n.of(arm, "pgd-50") > LEAST_ROBUST)),
+        f"share of seeds with a breakpoint, or with {ROBUST_ACCURACY} above {LEAST_ROBUST:g}, {arm}",
+        above=TRAINED, source=_PREMISE, value=lambda n: SeedShare(n.broke(arm) | (n.of(arm) > LEAST_ROBUST)),
     )  # fmt: skip
+
+
+_SEEMS_ROBUST: ClaimRow[LocalBallResults] = claim(
+    "seems_robust", "LBT-M is robust to PGD-50",
+    f"share of seeds with a PGD-50 accuracy on at least 96 test images above {LEAST_ROBUST:g}, LBT-M",
+    above=OFTEN, source=_PREMISE, value=lambda n: SeedShare(n.of("lbt", "pgd-50") > LEAST_ROBUST),
+)  # fmt: skip
 
 
 def _above(family: str) -> ClaimRow[LocalBallResults]:
@@ -207,7 +213,7 @@ CLAIMS: dict[str, tuple[ClaimRow[LocalBallResults], ...]] = {
         claim(
             "not_masked", "attacks that hidden gradients do not stop are at most 3 points stronger than PGD-50",
             f"share of seeds with a PGD-50 accuracy less than 3 points above the {ROBUST_ACCURACY}, LBT-M",
-            above=MOSTLY, source="[R] D8", needs=("lbt",), premises=[_trains("lbt")],
+            above=MOSTLY, source="[R] D8", needs=("lbt",), premises=[_SEEMS_ROBUST],
             value=lambda n: SeedShare(n.of("lbt", "hidden").dropna() < 0.03),
         ),
         claim(

@@ -234,7 +234,7 @@ PURIFIED = (
             at("edits", "removed_universal") - at("clean", "accuracy_universal"),
             at("fgm", "accuracy_universal") - at("clean", "accuracy_universal")), above=0.5,
         given=[Condition(
-            "universal_gain", "FGM training gains accuracy under -y D_w", f"accuracy (l2, {ON}) gained",
+            "universal_gain", "FGM training gains accuracy under -y D_w", f"accuracy under -y D_w (l2, {ON}) gained",
             lambda at: gained_accuracy(at, "fgm", "accuracy_universal"), above=GAIN_LEFT)]),
     _at_size("P16-mixture", "FGSM training in linf balls removes the mixture too", "eps after, in units of before",
         "R-med", "most of it goes",
@@ -256,7 +256,7 @@ ACROSS = (
         "|slope - 1| of log eps on log(k/d) over all settings",
         "D, R-med", "nearer to 1 than to the next powers, 1/2 and 3/2",
         TheoryResults.slope_errors, below=0.5, null=1, needs=["grid"], given=[PURE]),
-    _across("Q-radius", "the mixture explains the radius that breaks a net",
+    _across("Q-radius", "the mixture explains the radius at which a net fails",
         "|measured/predicted - 1|, ratio of 50 % radii",
         "D", "a heuristic of orders of magnitude, right within a quarter",
         TheoryResults.radius_errors, below=0.25, null=1, given=[PURIFIED_NET]),

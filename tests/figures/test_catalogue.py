@@ -1,8 +1,10 @@
 import shutil
 import sys
+from collections import Counter
 
 import pytest
 
+from analyses.core.claims import ClaimTable
 from cotoolkit.core.errors import ConfigError
 from figures.catalogue import find_recipes
 from tests._helpers import made_figure
@@ -33,3 +35,13 @@ def test_names():
     assert "co_features/figure_1" in [recipe.name for recipe in find_recipes("co_features")]
     with pytest.raises(ConfigError, match="did you mean figure_1"):
         find_recipes("figure_2")
+
+
+def test_a_claim_stands_in_one_figure_of_its_paper():
+    stated = Counter(
+        (recipe.paper, row.claim.statement, row.claim.measure)
+        for recipe in find_recipes("all")
+        if isinstance(recipe.claims, ClaimTable)
+        for row in recipe.claims.rows
+    )
+    assert [claim for claim, figures in stated.items() if figures > 1] == []

@@ -97,17 +97,20 @@ def test_breaks_are_read_from_the_stored_table():
 
 
 def test_survival_curves_end_where_training_ends():
-    data = as_stored(survival.RECIPE.of_findings(onset_findings()))
+    findings = onset_findings()
+    data = as_stored(survival.RECIPE.of_findings(findings))
     figure = survival.draw(data)
     figure.draw_without_rendering()
     axes = figure.axes
     assert [axis.get_title() for axis in axes] == ["controls of HR r=0.2", "more controls"]
     for line in axes[0].lines:
         assert line.get_xdata()[-1] == 480
-        assert line.get_ydata()[-1] == pytest.approx(1 / 3, abs=0.02)
-    assert figure.get_suptitle().startswith("What HR r=0.2 does to the break, in the words fixed before the runs: no")
-    never = as_stored(survival.RECIPE.of_findings(onset_findings(broke=lambda seed: False)))
-    survival.draw(never).draw_without_rendering()
+        assert line.get_ydata()[-1] == pytest.approx(1 / len(findings.plan.groups["onset"].seeds), abs=0.02)
+    words = "What HR r=0.2 does to the break, in the words fixed before the runs:"
+    assert figure.get_suptitle().startswith(f"{words} explained by effective batch or step size")
+    never = survival.draw(as_stored(survival.RECIPE.of_findings(onset_findings(broke=lambda seed: False))))
+    never.draw_without_rendering()
+    assert never.get_suptitle().startswith(f"{words} not testable here")
 
 
 @pytest.fixture
