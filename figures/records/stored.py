@@ -56,16 +56,16 @@ def stored_figures(recipes: Iterable[Recipe], gallery: Path) -> list[StoredFigur
         RunError: a stored figure without a readable record.
     """
     found: list[StoredFigure] = []
-    first: dict[str, str] = {}
+    first: dict[tuple[Scale, str], str] = {}
     for recipe in recipes:
         for scale in SCALES:
             record = stored_record(gallery, recipe.name, scale)
             if record is not None:
-                before = [(claim, first.get(claim.content, "")) for claim in record.claims]
+                before = [(claim, first.get((scale, claim.content), "")) for claim in record.claims]
                 own = tuple(claim for claim, name in before if not name)
                 elsewhere = tuple((claim, name) for claim, name in before if name)
                 found.append(StoredFigure(recipe, scale, record, own, elsewhere, {}))
-                first |= {claim.content: recipe.name for claim in own}
+                first |= {(scale, claim.content): recipe.name for claim in own}
     return _adjusted(found)
 
 

@@ -171,6 +171,6 @@ def test_the_page_of_a_paper_prints_the_stored_verdicts(paper):
     assert printed.to_dict() == claims["verdict"].value_counts().to_dict()
     for _, own in claims[claims["verdict"].isin(["supported", "not supported", "inconclusive"])].groupby("scale"):
         p = own["p"].dropna().sort_values()
-        holm = (p * range(len(p), 0, -1)).cummax().clip(upper=1)
+        holm = (p * np.arange(len(p), 0, -1)).cummax().clip(upper=1)
         for value in holm:
             assert (rows[6] == ("< 0.0001" if value < 1e-4 else f"{value:.2g}")).any()
