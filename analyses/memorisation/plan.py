@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from typing_extensions import override
 
 from analyses.core.plan import ArmGroup, ConfigData, Plan, with_smoke
+from analyses.memorisation.kept_iterations import evenly, every
 from cotoolkit.config import RunConfig
 from cotoolkit.data.sources.planted import RADIUS
 from cotoolkit.studies.overrides import apply
@@ -87,22 +88,6 @@ class MemorisationPlan(Plan):
     def planted(self, setting: str) -> bool:
         """Whether it is known which images are atypical, and which of them harm."""
         return str(self.groups[f"{setting} standard"].settings["data"]["name"]) == "planted"
-
-
-def iterations(settings: ConfigData, images: int) -> int:
-    """Updates of a run on a number of training images."""
-    return int(settings["epochs"]) * (images // int(settings["batch_size"]))
-
-
-def evenly(settings: ConfigData, images: int, looks: int) -> list[int]:
-    """Iterations, equally far apart up to the last, as many as asked for."""
-    last = iterations(settings, images)
-    return [round(last * (look + 1) / looks) for look in range(looks)]
-
-
-def every(settings: ConfigData, images: int, gap: int) -> list[int]:
-    """Iterations, `gap` apart up to the last."""
-    return list(range(gap, iterations(settings, images) + 1, gap))
 
 
 def weighted(**fields: Any) -> dict[str, Any]:

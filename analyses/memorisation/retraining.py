@@ -23,8 +23,9 @@ from analyses.memorisation.image_groups import (
     pick_random,
 )
 from analyses.memorisation.images import measurement
+from analyses.memorisation.kept_iterations import every
 from analyses.memorisation.measures import correct_images, image_looks
-from analyses.memorisation.plan import BREAKING, MemorisationPlan, every, weighted
+from analyses.memorisation.plan import BREAKING, MemorisationPlan, weighted
 
 STANDARD_TOO = ("without flagged", "without atypical")
 """What standard training does without as well."""

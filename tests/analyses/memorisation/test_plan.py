@@ -3,7 +3,8 @@
 import pytest
 
 from analyses.core.plan import at_scale
-from analyses.memorisation.plan import BREAKING, PLANS, iterations
+from analyses.memorisation.kept_iterations import iterations
+from analyses.memorisation.plan import BREAKING, PLANS
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.data import load
 

@@ -5,8 +5,9 @@ import pytest
 
 from analyses.memorisation.claims import BREAKING_ROWS, ROWS
 from analyses.memorisation.images import measurement
+from analyses.memorisation.kept_iterations import evenly
 from analyses.memorisation.measures import correct_images
-from analyses.memorisation.plan import BREAKING, PLANS, MemorisationPlan, evenly, setting_groups
+from analyses.memorisation.plan import BREAKING, PLANS, MemorisationPlan, setting_groups
 from analyses.memorisation.study import STUDY
 from cotoolkit.data import load, planted_truth
 from cotoolkit.runs.folder import RunFolder
