@@ -1,5 +1,7 @@
 """Figures in a session of IPython."""
 
+import sys
+
 import matplotlib.pyplot as plt
 import pytest
 from matplotlib.figure import Figure
@@ -11,6 +13,7 @@ PNG = b"\x89PNG"
 
 @pytest.fixture
 def session(monkeypatch):
+    monkeypatch.setattr(sys, "ps1", "", raising=False)  # which IPython sets for good, as if all of this were a prompt
     shell = pytest.importorskip("IPython.core.interactiveshell").InteractiveShell.instance()
     yield shell.display_formatter.formatters["image/png"]
     shell.clear_instance()
