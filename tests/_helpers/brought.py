@@ -18,17 +18,6 @@ NORMALISED = {"mean": MEAN, "std": STD}
 PROTOCOL = "pgd-5"
 
 
-class After(nn.Module):
-    """A network and a function of what it returns."""
-
-    def __init__(self, network, function):
-        super().__init__()
-        self.network, self.function = network, function
-
-    def forward(self, images):
-        return self.function(self.network(images))
-
-
 class Before(nn.Module):
     """A network and a function of what it is given."""
 

@@ -9,7 +9,8 @@ from cotoolkit import attacks
 from cotoolkit.core.errors import DataError
 from cotoolkit.evaluation import evaluate
 from cotoolkit.evaluation.protocol import run_protocol
-from tests._helpers.brought import PROTOCOL, After, Output, call, refused
+from tests._helpers.brought import PROTOCOL, Output, call, refused
+from tests._helpers.brought_networks import After
 
 LABELS = {
     "int64": lambda y: y,

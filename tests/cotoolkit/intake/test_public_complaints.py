@@ -24,7 +24,8 @@ from cotoolkit.core.errors import ConfigError, ModelError
 from cotoolkit.evaluation import evaluate
 from cotoolkit.evaluation.protocol import run_protocol
 from cotoolkit.monitor.config import MonitorConfig
-from tests._helpers.brought import PROTOCOL, After, Before, refused
+from tests._helpers.brought import PROTOCOL, Before, refused
+from tests._helpers.brought_networks import After
 
 
 class Around(nn.Module):

@@ -23,7 +23,6 @@ from tests._helpers.brought import (
     NORMALISED,
     PROTOCOL,
     STD,
-    After,
     Before,
     Double,
     Output,
@@ -35,6 +34,7 @@ from tests._helpers.brought import (
     transposed,
     unnormalised,
 )
+from tests._helpers.brought_networks import After
 
 MODELS = {
     "normalised images": lambda m: ({"model": unnormalised(m), **NORMALISED}, lambda x: (x - MEAN[0]) / STD[0]),

@@ -12,17 +12,8 @@ from cotoolkit import ThreatModel, attacks
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.evaluation import Accuracy, evaluate
 from cotoolkit.evaluation.protocol import run_protocol
-from tests._helpers.brought import (
-    MEAN,
-    NORMALISED,
-    PROTOCOL,
-    STD,
-    After,
-    call,
-    in_levels,
-    refused,
-    unnormalised,
-)
+from tests._helpers.brought import MEAN, NORMALISED, PROTOCOL, STD, call, in_levels, refused, unnormalised
+from tests._helpers.brought_networks import After
 from tests._helpers.networks import conv_net
 
 # --- where it is called -----------------------------------------------------------------------------------------------

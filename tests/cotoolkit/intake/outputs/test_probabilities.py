@@ -13,22 +13,12 @@ from cotoolkit.attacks.margin import margin_gradient
 from cotoolkit.diagnosis.budget import BUDGETS
 from cotoolkit.intake.outputs.probabilities import Link, link_of, recovered
 from cotoolkit.intake.preparation import image_model
+from tests._helpers.brought_networks import After
 from tests._helpers.networks import conv_net
 
 
 def logits(rows=200, classes=10, scale=4.0, seed=0):
     return scale * torch.randn(rows, classes, generator=torch.Generator().manual_seed(seed))
-
-
-class After(nn.Module):
-    """A network with a function of its logits at its end."""
-
-    def __init__(self, network, function):
-        super().__init__()
-        self.network, self.function = network, function
-
-    def forward(self, images):
-        return self.function(self.network(images))
 
 
 SOFTMAX = {
