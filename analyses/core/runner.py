@@ -162,7 +162,7 @@ class StudyRunner:
 
 def _task(one: Measurement, root: Path, folder: Path) -> tuple[bytes, WorkerImports, Path, Path]:
     """What another process measures, and where to; it imports the script only if the measurement is defined in it."""
-    pickled = pickle.dumps(one)
+    pickled = pickle.dumps(one)  # by us, for the pool to load once it knows where the measuring function is
     # The path is found here: a function of the script has another module name in the process that imports that.
     return pickled, WorkerImports.of([MAIN] if MAIN.encode() in pickled else []), root, one.path(root, folder)
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-from collections.abc import Callable, Mapping
-from numbers import Integral
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.errors import ConfigError, DataError
+from cotoolkit.core.numbers import whole_number
 from cotoolkit.core.user_code import describe
 from cotoolkit.data.labels import class_numbers
 from cotoolkit.intake.door import ImageOptions, bring_images, outside_inference
@@ -46,7 +46,8 @@ def checked_analysis(analysis: Callable[..., Found], *, gradient: bool = True) -
     def analysed(*args: Any, **settings: Any) -> Found:
         options = {option: settings.pop(option) for option in OPTIONS if option in settings}
         given = signature.bind(*args, **settings).arguments
-        _check_whole({key: given[key] for key in ("steps", "count", "starts") if key in given and key != name})
+        for key in {"steps", "count", "starts"} & given.keys() - {name}:
+            given[key] = whole_number(given[key], key, 1)
         if given.get("box") is False:
             options["leave"] = True
         with outside_inference():
@@ -64,12 +65,6 @@ def checked_analysis(analysis: Callable[..., Found], *, gradient: bool = True) -
             return analysis(**given)
 
     return analysed
-
-
-def _check_whole(numbers: Mapping[str, Any]) -> None:
-    for name, number in numbers.items():
-        if isinstance(number, bool) or not isinstance(number, Integral) or number < 1:
-            raise ConfigError(f"{name}={number!r}: give a whole number of at least 1")
 
 
 def _one(image: Any) -> Tensor:

@@ -13,9 +13,11 @@ from torch import Tensor, nn
 from analyses.core.networks import named_networks
 from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ConfigError, DataError, ModelError
+from cotoolkit.core.numbers import whole_number
 from cotoolkit.core.user_code import describe
-from cotoolkit.intake.door import ImageOptions, bring_images, check_batch_size, outside_inference
+from cotoolkit.intake.door import ImageOptions, bring_images, outside_inference
 from cotoolkit.intake.model import ImageModel, network_of
+from cotoolkit.intake.points import in_unit
 from cotoolkit.intake.preparation import copied, in_float32
 from cotoolkit.intake.wrappers import unwrapped
 from cotoolkit.models.modes import attack_mode
@@ -56,7 +58,8 @@ def checked_mixture(function: Callable[..., Found]) -> Callable[..., Found]:
     def called(*args: Any, **settings: Any) -> Found:
         options = {option: settings.pop(option) for option in OPTIONS if option in settings}
         given = signature.bind(*args, **settings).arguments
-        check_batch_size(given.get("batch_size", 1))
+        if "batch_size" in given:
+            given["batch_size"] = whole_number(given["batch_size"], "batch_size", 1)
         with outside_inference():
             networks = _networks(given)
             key = "fold" if "fold" in given and "models" not in given else "images"
@@ -160,7 +163,7 @@ def _with_images(
             changed = given.float()
         else:
             changed = unit + (given.float() - images.to(unit.device).float()) / scale
-        changed = changed.reshape(unit.shape)
+        changed = in_unit(changed.reshape(unit.shape), "the changed images", (0.0, 1.0), leave=True)
     return _Inputs(found, unit, changed)
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from numbers import Integral
 from typing import Any
 
 import torch
@@ -22,6 +21,7 @@ from analyses.mixtures.statistics.change import split_by_reference
 from analyses.mixtures.statistics.directions import coefficients
 from analyses.mixtures.units.hidden_units import check_same_layers, units_of, with_units
 from cotoolkit.core.errors import ConfigError, ModelError
+from cotoolkit.core.numbers import whole_number
 from cotoolkit.models.modes import attack_mode
 
 LENGTH_SLACK = 1e-2
@@ -120,8 +120,7 @@ def graft(
     Raises:
         ConfigError: a rank below 1.
     """
-    if isinstance(rank, bool) or not isinstance(rank, Integral) or rank < 1:
-        raise ConfigError(f"rank={rank!r}: a graft has at least rank 1, a whole number")
+    rank = whole_number(rank, "rank", 1)
     rows, target = _same_rows(clean, robust)
     changed = {}
     for name in rows if layers is None else _names(layers):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Mapping
-from numbers import Integral
 from typing import Any, TypeVar, cast, get_args
 
 import torch
@@ -14,8 +13,8 @@ from torch import Tensor, nn
 from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.core.numbers import parse_number
-from cotoolkit.intake.door import ModelOptions, bring, check_batch_size, outside_inference
+from cotoolkit.core.numbers import parse_number, whole_number
+from cotoolkit.intake.door import ModelOptions, bring, outside_inference
 from cotoolkit.models.modes import BatchNormMode
 
 Found = TypeVar("Found", bound=Tensor | AttackResult)
@@ -66,7 +65,6 @@ def checked(attack: Callable[..., Found], *, gradient: bool = True) -> Callable[
     @functools.wraps(attack)
     def attacked(model: nn.Module, images: Any, labels: Any, threat: ThreatModel, **settings: Any) -> Found:
         options = {name: settings.pop(name) for name in OPTIONS if name in settings}
-        check_batch_size(settings.get("batch_size", 1))
         settings |= _checked_settings(settings)
         with outside_inference():
             brought = bring(model, images, labels, leave=leaves_box(threat), gradient=gradient, **options)
@@ -84,10 +82,8 @@ def _checked_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
         ConfigError: one makes no sense.
     """
     numbers: dict[str, Any] = {}
-    for name in {"steps", "queries"} & settings.keys():
-        value = settings[name]
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-            raise ConfigError(f"{name} is {value!r}; give a whole number of at least 1")
+    for name in {"steps", "queries", "batch_size"} & settings.keys():
+        numbers[name] = whole_number(settings[name], name, 1)
     for name in {"alpha", "k"} & settings.keys():
         try:
             numbers[name] = parse_number(settings[name])

@@ -169,7 +169,8 @@ def _to_box(images: Tensor, delta: Tensor) -> Tensor:
 
 
 def _unit(vectors: Tensor) -> Tensor:
-    """Each image's vector scaled to l2 length 1; a zero vector stays zero."""
+    """Each image's vector scaled to l2 length 1; a zero vector stays zero, and so do entries that are nan."""
+    vectors = vectors.nan_to_num()  # as `sign` takes them: else one nan would be in all entries
     tiny = torch.finfo(vectors.dtype).tiny
     # Scaled by the largest entry first: the squares of small gradients would vanish in float32.
     vectors = vectors / _per_image(vectors.flatten(1).abs().amax(1).clamp_min(tiny), vectors)

@@ -92,6 +92,24 @@ def parse_radius(value: Any) -> float:
     return nearest(parse_number(value))
 
 
+def parse_whole(value: Any) -> Any:
+    """A whole number of any kind as Python's own; a boolean is none.
+
+    Raises:
+        ValueError: it is no whole number.
+    """
+    try:
+        number = _number(value)
+        if number == int(number):
+            return int(number)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ValueError(f"not a whole number: {_shown(value)}")
+
+
+Whole = Annotated[int, BeforeValidator(parse_whole)]
+"""A whole number of any kind; the range is the field's."""
+
 Number = Annotated[float, BeforeValidator(parse_number)]
 """A float that may be given as text, "8/255" included."""
 
@@ -139,6 +157,8 @@ _SHAPES = ("one number", "one number for each point, of shape (N,)", "a matrix o
 def _floats(values: Any) -> NDArray[np.float64]:
     import numpy as np
 
+    if isinstance(values, list | tuple):
+        values = [one.detach().cpu() if hasattr(one, "detach") else one for one in values]
     if hasattr(values, "detach"):
         values = values.detach().cpu()
         values = (values.double() if values.is_floating_point() else values).numpy()  # numpy knows no bfloat16
@@ -214,12 +234,12 @@ def whole_number(value: Any, what: str, least: int = 0) -> int:
         ConfigError: no whole number, or a smaller one.
     """
     try:
-        number = _number(value)
-        if number == int(number) >= least:
-            return int(number)
-    except (TypeError, ValueError, OverflowError):
-        pass
-    raise ConfigError(f"{what}: give a whole number, {least} or more, not {_shown(value)}")
+        number: int = parse_whole(value)
+    except ValueError:
+        number = least - 1
+    if number < least:
+        raise ConfigError(f"{what}: give a whole number, {least} or more, not {_shown(value)}")
+    return number
 
 
 def probability(value: Any, what: str, most: float = 1.0) -> float:

@@ -22,7 +22,7 @@ from cotoolkit.diagnosis.measuring.run_measurements import MeasuredNetwork, run_
 from cotoolkit.diagnosis.schema import Diagnosis, DiagnosisProtocol, Environment
 from cotoolkit.intake.door import LOOKED_AT, ModelOptions, outside_inference
 from cotoolkit.intake.findings import Finding, handled, warning
-from cotoolkit.intake.model import Forward, ImageModel
+from cotoolkit.intake.model import Forward, ImageModel, bounds_of
 from cotoolkit.intake.normalisation import Bounds, PerChannel
 from cotoolkit.intake.outputs.probabilities import LinkName
 from cotoolkit.intake.points import points_of, states_classes
@@ -85,13 +85,13 @@ def diagnose(
     threat, spent, place = ThreatModel.from_user(epsilon), budget_of(budget), available(device)
     if autoattack:
         check_installed()
-    takes = ModelOptions(mean=mean, std=std, bounds=bounds, forward=forward, binary=binary)
+    takes = ModelOptions(mean=mean, std=std, bounds=bounds_of(model, bounds), forward=forward, binary=binary)
     with outside_inference():
-        chosen = points_of(data, points=spent.points if points is None else points, seed=seed, bounds=bounds)
+        chosen = points_of(data, points=spent.points if points is None else points, seed=seed, bounds=takes["bounds"])
         network = _prepared(model, chosen, place, takes, exact=states_classes(data))
         found = _measured(network, chosen, place, threat, spent, seed, autoattack, progress)
     environment = _environment(network.network, data, place, found.passes, started)
-    return _diagnosis(found, _protocol(found, chosen, threat.epsilon, bounds, seed, spent), environment)
+    return _diagnosis(found, _protocol(found, chosen, threat.epsilon, takes["bounds"], seed, spent), environment)
 
 
 def _prepared(model: nn.Module, points: Points, device: str, takes: ModelOptions, *, exact: bool) -> ImageModel:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import logging
 import re
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
+from annotated_types import Ge, Gt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
@@ -22,14 +24,17 @@ from cotoolkit.attacks.gradient import holds, input_gradient
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.identity import rounded
+from cotoolkit.core.numbers import Number, Whole, whole_number
 from cotoolkit.core.registry import STRICT
 from cotoolkit.core.seeding import fork_global_rng, generator
 from cotoolkit.core.validation import refusing_in_one_line
 from cotoolkit.evaluation.intervals import wilson
-from cotoolkit.intake.door import bring, check_batch_size, outside_inference
+from cotoolkit.intake.door import bring, outside_inference
 from cotoolkit.intake.model import Forward
 from cotoolkit.intake.normalisation import Bounds, PerChannel
 from cotoolkit.models.modes import attack_mode
+
+log = logging.getLogger(__name__)
 
 
 @refusing_in_one_line
@@ -48,9 +53,9 @@ class Protocol:
     The model is in eval mode; every point of the set is attacked.
     """
 
-    steps: int
-    restarts: int = 1
-    step_size: float = 0.25
+    steps: Annotated[Whole, Ge(0)]
+    restarts: Annotated[Whole, Ge(1)] = 1
+    step_size: Annotated[Number, Gt(0)] = 0.25
     random_start: bool = True
     last_only: bool = False
 
@@ -124,12 +129,15 @@ class Evaluation(NamedTuple):
         accuracy: with its Wilson interval.
         correct: (N,) bool, which points stayed correct throughout.
         gradient_evaluations: input gradients computed, counted per point.
+        broken: points whose outputs are nan or infinite, which count as wrong: at the image, or where the last iterate
+            alone is scored, there.
         card: the protocol card, with its hash.
     """
 
     accuracy: Accuracy
     correct: Tensor
     gradient_evaluations: int
+    broken: int
     card: dict[str, Any]
 
 
@@ -179,16 +187,20 @@ def evaluate(
         protocol = named_protocol(protocol)
     if not isinstance(protocol, Protocol):
         raise ConfigError(f'protocol is {protocol!r}; give the name of one, such as "pgd-50-10", or a Protocol')
-    check_batch_size(batch_size)
+    batch_size = whole_number(batch_size, "batch_size", 1)
     with outside_inference(), fork_global_rng(seed, "layers"):
         brought = bring(
             model, images, labels, leave=leaves_box(threat), gradient=protocol.steps > 0, mean=mean, std=std,
             bounds=bounds, forward=forward, binary=binary,
         )  # fmt: skip
         check_threat(threat, brought.images[0].numel())
-        return run_protocol(
+        found = run_protocol(
             brought.model, brought.images, brought.labels, threat, protocol, seed=seed, batch_size=batch_size
         )
+    if found.broken:
+        count = len(found.correct)
+        log.warning("the outputs for %d of %d images are nan or infinite; they count as wrong", found.broken, count)
+    return found
 
 
 def run_protocol(
@@ -221,31 +233,33 @@ def run_protocol(
     if isinstance(protocol, str):
         protocol = named_protocol(protocol)
     correct = torch.zeros(len(images), dtype=torch.bool, device=images.device)
-    gradients = 0
+    gradients = broken = 0
     with attack_mode(model, "eval"):
         for first in range(0, len(images), batch_size):
             part = slice(first, first + batch_size)
             draws = generator(seed, "evaluation", first)
-            correct[part], count = _surviving(model, images[part], labels[part], threat, protocol, draws)
-            gradients += count
-    return Evaluation(Accuracy.of(correct), correct, gradients, protocol.card(threat))
+            correct[part], *counts = _surviving(model, images[part], labels[part], threat, protocol, draws)
+            gradients, broken = gradients + counts[0], broken + counts[1]
+    return Evaluation(Accuracy.of(correct), correct, gradients, broken, protocol.card(threat))
 
 
 def _surviving(
     model: nn.Module, images: Tensor, labels: Tensor, threat: ThreatModel, protocol: Protocol, draws: torch.Generator
-) -> tuple[Tensor, int]:
-    """Which points no iterate of the attack fools, (B,) bool, and how many input gradients that took, per point.
+) -> tuple[Tensor, int, int]:
+    """Which points no iterate of the attack fools, (B,) bool; input gradients taken; points with broken outputs.
 
     Early freezing: the forward pass of a gradient step also shows which points are fooled already; they leave the batch
     for good. The starts of all points are drawn whether frozen or not, so each point sees the starts it would see in
     the full loop.
     """
+    gradients = broken = 0
     if protocol.last_only:
         alive = torch.arange(len(labels), device=labels.device)
     else:
         with torch.no_grad():
-            alive = holds(model(images), labels).nonzero().flatten()
-    gradients = 0
+            logits = model(images)
+        broken = _broken(logits)
+        alive = holds(logits, labels).nonzero().flatten()
     for _ in range(protocol.restarts if protocol.steps else 0):
         start = threat.random_start(images, draws) if protocol.random_start else torch.zeros_like(images)
         delta = start[alive]
@@ -261,7 +275,13 @@ def _surviving(
             delta = threat.project(images[alive], delta + step)
         if len(alive):
             with torch.no_grad():
-                alive = alive[holds(model(images[alive] + delta), labels[alive])]
+                logits = model(images[alive] + delta)
+            broken = _broken(logits) if protocol.last_only else broken
+            alive = alive[holds(logits, labels[alive])]
     correct = torch.zeros(len(images), dtype=torch.bool, device=images.device)
     correct[alive] = True
-    return correct, gradients
+    return correct, gradients, broken
+
+
+def _broken(logits: Tensor) -> int:
+    return int((~logits.amax(1).isfinite()).sum())

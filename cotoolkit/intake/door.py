@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator
-from numbers import Integral
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, TypedDict
 
 import torch
 from torch import Tensor, nn
 
 from cotoolkit.core.device import device_of
-from cotoolkit.core.errors import ConfigError, DataError, ModelError
+from cotoolkit.core.errors import DataError, ModelError
 from cotoolkit.data.items import image_tensor
 from cotoolkit.data.labels import class_numbers
-from cotoolkit.intake.findings import Finding, handled
+from cotoolkit.intake.findings import Finding, warning
 from cotoolkit.intake.model import Forward, ImageModel
 from cotoolkit.intake.normalisation import Bounds, PerChannel, check_bounds, pixel_statistics
-from cotoolkit.intake.points import in_unit
+from cotoolkit.intake.points import FAR_OUT, in_unit
 from cotoolkit.intake.preparation import image_model
 from cotoolkit.intake.probing import NO_GRADIENT, first_look
 
@@ -26,6 +25,9 @@ log = logging.getLogger(__name__)
 
 LOOKED_AT = 64
 """Images whose outputs decide whether these are probabilities."""
+
+SLACK = 1e-3
+"""How far outside the bounds, as a share of their width, pixels may be once mean and std are taken off."""
 
 
 class ModelOptions(TypedDict, total=False):
@@ -142,10 +144,11 @@ def bring_images(
         DataError: images that cannot be measured on.
         ModelError: a model that cannot be measured.
     """
+    told: Mapping[str, Any] = options
     if isinstance(model, ImageModel):
-        options = _stated(model, options)
-    bounds = check_bounds(options.get("bounds", (0.0, 1.0)))
-    unit, scale, findings = _images(images, bounds, options.get("mean"), options.get("std"), leave=leave)
+        told = {"bounds": model.bounds, "mean": model.mean, "std": model.std}
+    bounds = check_bounds(told.get("bounds", (0.0, 1.0)))
+    unit, scale, findings = _images(images, bounds, told.get("mean"), told.get("std"), leave=leave)
     _, channels, height, width = unit.shape
     found = image_model(model, shape=(channels, height, width), **options)
     device = device_of(found.network)
@@ -160,25 +163,6 @@ def bring_images(
         log.log(logging.WARNING if finding.kind == "warning" else logging.INFO, "%s", finding.text)
     scale = scale.to(device) if isinstance(scale, Tensor) else scale
     return BroughtImages(found, unit, scale)
-
-
-def _stated(model: ImageModel, options: dict[str, Any]) -> dict[str, Any]:
-    """What was said of a model when it was made."""
-    unset = {"bounds": (0.0, 1.0), "binary": False}
-    repeated = [name for name, value in options.items() if value is not None and value != unset.get(name)]
-    if repeated:
-        raise ConfigError(f"{repeated[0]}: image_model has been told, so leave it out here")
-    return {"bounds": model.bounds, "mean": model.mean, "std": model.std}
-
-
-def check_batch_size(batch_size: int) -> None:
-    """Refuse batches of no images.
-
-    Raises:
-        ConfigError: not a whole number of at least 1.
-    """
-    if isinstance(batch_size, bool) or not isinstance(batch_size, Integral) or batch_size < 1:
-        raise ConfigError(f"batch_size is {batch_size!r}; give a whole number of at least 1")
 
 
 @contextlib.contextmanager
@@ -204,14 +188,15 @@ def _images(
     if len(tensors) == 0:
         raise DataError("the images: there are none; give at least one")
     statistics = pixel_statistics(mean, std, tensors.shape[1], bounds) if tensors.ndim == 4 else None
-    if statistics is not None and tensors.is_floating_point() and not leave:
+    if statistics is not None and tensors.is_floating_point():
         shift, factor = (values.to(tensors.device) for values in statistics)
-        pixels = tensors * factor + shift
-        slack = 1e-3 * (high - low)
-        outside = tensors.min() < low - slack or tensors.max() > high + slack
-        if outside and pixels.min() >= low - slack and pixels.max() <= high + slack:
-            text = "the images are normalised by the mean and std that were given, which are taken off again"
-            unit = in_unit(pixels.clamp(low, high), "the images", bounds)
-            return unit, (high - low) / factor, [handled(text)]
+        pixels, out = tensors * factor + shift, FAR_OUT / 2 * (high - low)
+        # Pixels leave their bounds a little by resizing; what mean and std have been applied to leaves them by far.
+        if (tensors.min() < low - out or tensors.max() > high + out) and (
+            leave or (pixels.min() >= low - SLACK * (high - low) and pixels.max() <= high + SLACK * (high - low))
+        ):
+            text = "the images are taken for normalised by the mean and std that were given, which are taken off again"
+            unit = in_unit(pixels if leave else pixels.clamp(low, high), "the images", bounds, leave=leave)
+            return unit, (high - low) / factor, [warning(text)]
     unit = in_unit(tensors, "the images", bounds, leave=leave)
     return unit, 255.0 if tensors.dtype == torch.uint8 else high - low, []

@@ -15,7 +15,7 @@ from cotoolkit.core.errors import ModelError
 from cotoolkit.core.seeding import generator
 from cotoolkit.intake.checkpointing import without_reentry
 from cotoolkit.intake.findings import Finding, warning
-from cotoolkit.intake.normalisation import Bounds
+from cotoolkit.intake.normalisation import Bounds, check_bounds
 from cotoolkit.intake.outputs.logits import logits_in, two_logits
 from cotoolkit.intake.outputs.probabilities import Link, link_of, recovered
 from cotoolkit.intake.wrappers import Autocast, is_compiled
@@ -51,6 +51,7 @@ class ImageModel(nn.Module):
         classes: of its logits.
         shapes: (C, H, W) of images that it is known to take.
         compiled: parts of it are compiled; they run as written, since compiled code has no second derivatives.
+        copied: the network is a float32 copy, which does not train.
         findings: the traps that were met.
     """
 
@@ -73,7 +74,7 @@ class ImageModel(nn.Module):
         self.register_buffer("mean", mean)
         self.register_buffer("std", std)
         self.binary = self.probability = self.examined = self.reentrant = False
-        self.opaque = self.watching = False
+        self.opaque = self.watching = self.copied = False
         self.gradient = True
         self.classes = 2
         self.shapes: set[Shape] = set()
@@ -173,6 +174,23 @@ class ImageModel(nn.Module):
         if link.name == "log" or not certain:
             self.link = link
             self.findings += findings
+
+
+def bounds_of(model: nn.Module, bounds: Bounds) -> Bounds:
+    """Bounds of the pixels that a model takes, as somebody states them beside it.
+
+    Args:
+        model: prepared or not; a prepared one knows its bounds.
+        bounds: as they are stated; (0, 1) stands for nothing stated.
+
+    Returns:
+        The model's own if nothing is stated.
+
+    Raises:
+        ConfigError: they are not two finite numbers in ascending order.
+    """
+    stated = check_bounds(bounds)
+    return model.bounds if isinstance(model, ImageModel) and stated == (0.0, 1.0) else stated
 
 
 def network_of(model: nn.Module) -> nn.Module:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from cotoolkit.core.errors import ConfigError, DataError
+from cotoolkit.core.numbers import whole_number
 from cotoolkit.core.seeding import fork_global_rng, generator
 from cotoolkit.core.validation import one_line
 from cotoolkit.data import DataConfig, ImageSet, load
@@ -25,6 +26,9 @@ from cotoolkit.intake.normalisation import Bounds, check_bounds
 
 ROUNDING = 1e-5
 """How far outside the bounds, as a share of their distance, a pixel may be by rounding; it is then brought back."""
+
+FAR_OUT = 0.5
+"""How far, as a share of the width of their bounds, images may leave these where they are meant to."""
 
 UNMISTAKABLE = 1.5
 """Distance of bounds (0..255, -1..1) from which images that stay in [0, 1] are taken for a mistake."""
@@ -86,8 +90,7 @@ def points_of(
         DataError: no such data, none in it, or images or labels that are not as above.
         ConfigError: `points` below 1, or bounds in the wrong order.
     """
-    if points is not None and points < 1:
-        raise ConfigError(f"points is {points}; give at least 1")
+    points = None if points is None else whole_number(points, "points", 1)
     bounds = check_bounds(bounds)
     with fork_global_rng(seed, "augmentation"):  # transforms and samplers draw from the global generator
         source = _source(data, bounds, download)
@@ -243,6 +246,11 @@ def in_unit(images: Tensor, where: str, bounds: Bounds, *, leave: bool = False) 
     if images.ndim != 4 or images.numel() == 0:
         raise DataError(f"{where}: images have shape {tuple(images.shape)}; give (N, C, H, W)")
     if images.dtype == torch.uint8:
+        if images.max() == 1:
+            raise DataError(
+                f"{where}: uint8 pixels are 0 and 1 of 255 levels; if they are meant as black and white, "
+                "give floats: images.float()"
+            )
         return as_float(images)
     if not images.is_floating_point():
         kind = str(images.dtype).removeprefix("torch.")
@@ -251,10 +259,9 @@ def in_unit(images: Tensor, where: str, bounds: Bounds, *, leave: bool = False) 
     if broken:
         raise DataError(f"{where}: {broken} of {len(images)} images have pixels that are nan or infinite; mend them")
     low, high = bounds
-    if leave:
-        return images.float() if bounds == (0.0, 1.0) else (images.float() - low) / (high - low)
     least, greatest = (float(value) for value in torch.aminmax(images))
     slack = ROUNDING * (high - low) + torch.finfo(torch.float32).eps * max(abs(low), abs(high))
+    slack = FAR_OUT * (high - low) if leave else slack
     if least < low - slack or greatest > high + slack:
         raise DataError(
             f"{where}: pixels run from {least:.4g} to {greatest:.4g}, outside the bounds {low:g} to {high:g}; "
@@ -265,6 +272,8 @@ def in_unit(images: Tensor, where: str, bounds: Bounds, *, leave: bool = False) 
             f"{where}: pixels run from {least:.4g} to {greatest:.4g}, as in [0, 1] and not as in the bounds {low:g} to "
             f"{high:g}; give them in the bounds, or as uint8"
         )
+    if leave:
+        return images.float() if bounds == (0.0, 1.0) else (images.float() - low) / (high - low)
     return (
         images if bounds == (0.0, 1.0) and least >= 0 and greatest <= 1 else ((images - low) / (high - low)).clamp(0, 1)
     )

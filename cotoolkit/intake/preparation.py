@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from cotoolkit.core.device import device_of
-from cotoolkit.core.errors import ModelError
+from cotoolkit.core.errors import ConfigError, ModelError
 from cotoolkit.core.user_code import describe
 from cotoolkit.intake.findings import Finding, handled, warning
 from cotoolkit.intake.model import Forward, ImageModel
 from cotoolkit.intake.model_checks import batch_norm_findings, check_finite
 from cotoolkit.intake.normalisation import Bounds, PerChannel, check_bounds, pixel_statistics
-from cotoolkit.intake.probing import check_shape, probe
+from cotoolkit.intake.probing import check_classes, check_shape, probe
 from cotoolkit.intake.wrappers import Autocast, is_compiled, unwrapped
 from cotoolkit.models.memory_format import channels_last_warning
 from cotoolkit.models.registry import Shape
@@ -44,7 +46,7 @@ def image_model(
     Args:
         model: from images (B, C, H, W) in `bounds`, normalised if `mean` and `std` are given, to logits (B, classes), a
             tensor or the part `logits` of an object or dictionary; or to one logit, (B, 1) or (B,), of class 1 of two.
-            An `ImageModel` is returned as it is, once it is known to take images of this shape.
+            An `ImageModel` is returned as it is, once it is known to take images of this shape, and takes no options.
         shape: (C, H, W) of the images.
         device: to measure on; None for that of the network.
         classes: of the data; None if they are not known.
@@ -61,23 +63,37 @@ def image_model(
         The model to measure, with its `findings`.
 
     Raises:
-        ModelError: weights that are not finite, no copy possible, the model fails on images of this shape, returns
-            something else than logits, or logits of another number of classes.
+        ModelError: weights that are not finite, no copy possible, or no logits for images of this shape and classes.
         ConfigError: mean, std or bounds that make no sense.
     """
+    bounds = check_bounds(bounds)
     if isinstance(model, ImageModel):
+        said = {"mean": mean, "std": std, "bounds": bounds, "forward": forward, "autocast": autocast, "binary": binary}
+        _check_known(model, said, classes, exact=exact, live=live)
         check_shape(model, shape)
         return model
-    bounds = check_bounds(bounds)
     statistics = pixel_statistics(mean, std, shape[0], bounds) or (None, None)
     with torch.inference_mode(False):
         network, precision, findings = _bare(model, device, live=live)
         place = device_of(network) if device is None else device  # only of what is ours: networks may be on several
         mean_there, std_there = (None if part is None else part.to(place) for part in statistics)
         found = ImageModel(network, bounds, mean_there, std_there, forward=forward, autocast=autocast or precision)
+        found.copied = network is not unwrapped(model).network
         findings += probe(found, shape, classes=classes, exact=exact, binary=binary)
     found.findings = findings
     return found
+
+
+def _check_known(model: ImageModel, said: Mapping[str, Any], classes: int | None, *, exact: bool, live: bool) -> None:
+    """Refuse what contradicts the making of a model, or was said there already."""
+    unsaid = {"bounds": ((0.0, 1.0), model.bounds), "binary": (False,)}
+    repeated = [name for name, value in said.items() if value is not None and value not in unsaid.get(name, ())]
+    if repeated:
+        raise ConfigError(f"{repeated[0]}: image_model has been told, so leave it out here")
+    if classes is not None:
+        check_classes(model.classes, classes, exact=exact)
+    if live and model.copied:
+        raise ModelError("the model was made from a copy of the network, which does not train; give the network itself")
 
 
 def _bare(

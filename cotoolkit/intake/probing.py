@@ -96,7 +96,7 @@ def _once_more(model: ImageModel, images: Tensor) -> Tensor | None:
     try:
         with torch.no_grad():
             return logits_in(model.outputs(images))
-    except Exception:
+    except Exception:  # somebody's network may raise anything; that it fails here is what is asked
         return None
 
 
@@ -105,6 +105,24 @@ def _differ(outputs: Tensor, again: Tensor) -> bool:
         return False
     one, other = (part.detach().double().nan_to_num(0, 0, 0) for part in (outputs, again))
     return bool((one - other).abs().max() > SAME * one.abs().max())
+
+
+def check_classes(outputs: int, classes: int, *, exact: bool) -> None:
+    """Refuse a network that cannot belong to the data.
+
+    Args:
+        outputs: of the network.
+        classes: of the data.
+        exact: `classes` is their number; otherwise it is a lower bound.
+
+    Raises:
+        ModelError: it has too few outputs, or too many.
+    """
+    if outputs < classes or (exact and outputs > classes):
+        raise ModelError(
+            f"the last layer has {outputs} outputs, the data {classes} classes; check that model, weights and data "
+            "belong together"
+        )
 
 
 def check_shape(model: ImageModel, shape: Shape) -> None:
@@ -160,7 +178,7 @@ def _without_gradient(model: ImageModel, images: Tensor, shape: Shape, failure: 
             return logits_in(model.outputs(images))
     except ModelError:
         raise
-    except Exception:
+    except Exception:  # fails without a gradient too: the first failure is the one to tell
         raise ModelError(f"the model fails on images of shape {shape}: {describe(failure)}") from failure
 
 
@@ -177,11 +195,8 @@ def _read(model: ImageModel, outputs: Tensor, classes: int | None, *, exact: boo
         raise ModelError(f"the model returns {found} for 2 images; it must return logits (2, {expected}), floats")
     if binary:
         raise ConfigError(f"binary: the model has {outputs.shape[1]} outputs, a binary one has one; leave binary out")
-    if classes is not None and (outputs.shape[1] < classes or (exact and outputs.shape[1] > classes)):
-        raise ModelError(
-            f"the last layer has {outputs.shape[1]} outputs, the data {classes} classes; check that model, weights and "
-            "data belong together"
-        )
+    if classes is not None:
+        check_classes(outputs.shape[1], classes, exact=exact)
     if outputs.shape[1] < 2:
         raise ModelError(f"the model returns {tuple(outputs.shape)} for 2 images; a classifier has at least 2 outputs")
     model.classes = outputs.shape[1]
@@ -201,7 +216,7 @@ def first_look(model: ImageModel, images: Tensor, labels: Tensor, *, gradient: b
         gradient: that of the images is needed.
 
     Returns:
-        What to warn of: outputs that are not finite, features in place of logits, gradients of zero.
+        What to warn of: features in place of logits, gradients that are zero or not finite.
     """
     with attack_mode(model, "eval"), torch.set_grad_enabled(gradient):
         leaf = images.detach().requires_grad_(gradient)
@@ -210,16 +225,16 @@ def first_look(model: ImageModel, images: Tensor, labels: Tensor, *, gradient: b
         slopes = torch.autograd.grad(losses, leaf)[0].flatten(1) if gradient else None
     found, count = [], len(labels)
     predicted, broken = logits.argmax(1), ~logits.detach().amax(1).isfinite()
-    if bool(broken.any()):
-        found.append(
-            warning(f"the outputs for {int(broken.sum())} of {count} images are nan or infinite; they count as wrong")
-        )
     beyond = int(((predicted > labels.max()) & ~broken).sum())
     if 2 * beyond > count:
         text = f"for {beyond} of {count} images the greatest of {logits.shape[1]} outputs is beyond every label"
         found.append(warning(f"{text} (0 to {int(labels.max())}): are these features, of a network without its head?"))
     if slopes is not None:
         right = (predicted == labels) & ~broken
+        lost = int((right & ~slopes.isfinite().all(1)).sum())
+        if lost:
+            text = f"{lost} of {int(right.sum())} images that are right have a gradient that is nan or infinite"
+            found.append(warning(f"{text}: attacks take such entries as zero, which is no robustness; see diagnose"))
         stuck = int((right & (slopes == 0).all(1)).sum())
         if stuck > STUCK * int(right.sum()):
             text = f"{stuck} of {int(right.sum())} images that are right have a gradient of exactly zero"

@@ -18,8 +18,8 @@ from cotoolkit.core.seeding import fork_global_rng, generator
 from cotoolkit.core.user_code import describe
 from cotoolkit.evaluation.probe import Enough, Probe, ProbeResult
 from cotoolkit.intake.door import LOOKED_AT
-from cotoolkit.intake.model import ImageModel
-from cotoolkit.intake.normalisation import Bounds, check_bounds
+from cotoolkit.intake.model import ImageModel, bounds_of
+from cotoolkit.intake.normalisation import Bounds
 from cotoolkit.intake.outputs.logits import logits_in
 from cotoolkit.intake.points import points_of
 from cotoolkit.intake.preparation import image_model
@@ -76,7 +76,7 @@ class WatchedModel:
         bounds: Bounds,
         **options: Any,
     ) -> None:
-        bounds = check_bounds(bounds)
+        bounds = bounds_of(model, bounds)
         held_out = points_of(points, points=config.points, seed=seed, bounds=bounds, leave=threat.box == "none")
         self.images, self.labels, self.classes = held_out
         _, channels, height, width = self.images.shape

@@ -203,8 +203,8 @@ SETTINGS = {
     "box": (lambda m, x: features.maximise(m, "3", 0, x, 0.5, 1, box="none"), "box='none': whether images stay in"),
     "radius in words": (lambda m, x: features.maximise(m, "3", 0, x, "far", 1), "not a number: 'far'"),
     "no radius": (lambda m, x: features.maximise(m, "3", 0, x, 0, 1), "radius=0.0: the l2 radius must be positive"),
-    "steps": (lambda m, x: features.maximise(m, "3", 0, x, 0.5, 2.5), "steps=2.5: give a whole number"),
-    "count": (lambda m, x: features.choose_units(m, "3", x, 0), "count=0: give a whole number"),
+    "steps": (lambda m, x: features.maximise(m, "3", 0, x, 0.5, 2.5), "steps: give a whole number, 1 or more, not 2.5"),
+    "count": (lambda m, x: features.choose_units(m, "3", x, 0), "count: give a whole number, 1 or more, not 0"),
     "nan": (
         lambda m, x: features.maximise(m, "3", 0, x, float("nan"), 1),
         "radius=nan: the l2 radius must be positive",

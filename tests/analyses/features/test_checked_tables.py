@@ -102,7 +102,7 @@ def test_other_architectures_and_options_are_one_line(pair, images):
         table(pair, images, directions=np.full((1, 1, 6, 6), np.nan))
     found = table(pair, images, directions=np.ones((1, 1, 6, 6), np.float16))
     assert "fgsm_direction_share" in set(found["statistic"])
-    assert len(table(pair, 3 * images, box="none"))
+    assert len(table(pair, 1.4 * images, box="none"))
 
 
 def test_a_table_of_networks_with_a_former_weight_norm(images):

@@ -8,8 +8,8 @@ from torch import nn
 from analyses import mixtures
 from analyses.mixtures import edits
 from analyses.mixtures.statistics import sensitivity
-from cotoolkit.core.errors import ConfigError, CotoolkitError, ModelError
-from tests._helpers.brought_mixtures import direction, shifted, small, state
+from cotoolkit.core.errors import ConfigError, CotoolkitError, DataError, ModelError
+from tests._helpers.brought_mixtures import MEAN, STD, direction, shifted, small, state
 from tests._helpers.brought_networks import Heard
 
 WRONG = {
@@ -17,13 +17,13 @@ WRONG = {
     "another shape": (lambda m: mixtures.remove_direction(m, {"1": torch.ones(5)}), r"a direction has shape \(36,\)"),
     "another length": (lambda m: mixtures.remove_direction(m, {"1": torch.ones(36)}), "length 6; give one of length 1"),
     "nan": (lambda m: mixtures.remove_direction(m, {"1": torch.full((36,), torch.nan)}), "length nan"),
-    "half a rank": (lambda m: mixtures.graft(m, m, 1.5), "rank=1.5: a graft has at least rank 1, a whole number"),
+    "half a rank": (lambda m: mixtures.graft(m, m, 1.5), "rank: give a whole number, 1 or more, not 1.5"),
     "a wrapper's name": (lambda m: mixtures.graft(m, m, 1, ["module.1"]), "no layer module.1; it has: 1"),
     "no network": (lambda m: mixtures.graft(None, m, 1), "model 'clean': .*not a NoneType"),
     "options": (lambda m: mixtures.graft(m, m, 1, mean=0.5), "mean says how images are taken, and there are none"),
     "batch size": (
         lambda m: mixtures.sensitivity(m, torch.rand(2, 36), torch.rand(2, 36), batch_size=0),
-        "batch_size is 0",
+        "batch_size: give a whole number, 1 or more, not 0",
     ),
     "a moment": (lambda m: mixtures.gain(torch.ones(3, 5), torch.eye(4)[None]), "no second moment of shape 1 x 4 x 4"),
 }
@@ -105,3 +105,9 @@ def test_a_lone_last_image_counts_once(images):
     found = mixtures.second_moments(small(0), images, shifted(images), batch_size=8)
     for name, moment in right.items():
         torch.testing.assert_close(found[name], moment)
+
+
+@pytest.mark.parametrize("change", [lambda x: 255 * x, lambda x: (x - MEAN) / STD * 3], ids=["levels", "normalised"])
+def test_changed_images_are_in_the_range_of_the_images(change, images):
+    with pytest.raises(DataError, match="the changed images: pixels run"):
+        mixtures.sensitivity(small(0), images, change(shifted(images)))

@@ -205,3 +205,10 @@ def test_other_fields_are_one_line_too():
 
 def test_says_what_it_is():
     assert str(ThreatModel("8/255").scaled(0.5)) == "linf 4/255, box_then_eps"
+
+
+def test_an_entry_that_is_not_a_number_does_not_spoil_the_direction():
+    gradient = torch.tensor([3.0, torch.nan, 4.0, 0.0]).view(1, 1, 2, 2)
+    l2, linf = (ThreatModel(0.5, norm).steepest(gradient).flatten() for norm in ("l2", "linf"))
+    assert l2.tolist() == pytest.approx([0.6, 0.0, 0.8, 0.0])
+    assert linf.tolist() == [1, 0, 1, 0]

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -163,3 +164,21 @@ def test_wilson_interval_by_hand():
 def test_refuses_an_empty_set():
     with pytest.raises(DataError, match="there are none"):
         evaluate(conv_net(), torch.rand(0, 1, 6, 6), torch.zeros(0, dtype=torch.int64), ThreatModel(0.1), "clean")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"steps": -5}, {"steps": True}, {"steps": 2.5}, {"steps": 10, "restarts": 0}, {"steps": 10, "restarts": -1},
+        {"steps": 10, "step_size": 0}, {"steps": 10, "step_size": -0.25}, {"steps": 10, "step_size": float("nan")},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_attacks_that_are_none_are_refused(settings):
+    with pytest.raises(ConfigError, match="Protocol: ") as caught:
+        Protocol(**settings)
+    assert "\n" not in str(caught.value)
+
+
+def test_numbers_of_a_protocol_are_of_any_kind():
+    assert Protocol(steps=np.int64(3), restarts=2.0, step_size="1/4") == Protocol(steps=3, restarts=2)

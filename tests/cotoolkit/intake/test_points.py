@@ -248,7 +248,7 @@ def test_bounds_must_ascend(bounds):
 
 
 def test_the_number_of_points_must_be_positive():
-    with pytest.raises(ConfigError, match="points is 0"):
+    with pytest.raises(ConfigError, match="points: give a whole number, 1 or more, not 0"):
         points_of((UNIT, LABELS), points=0)
 
 

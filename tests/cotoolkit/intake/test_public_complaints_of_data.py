@@ -47,8 +47,12 @@ def test_the_number_on_such_images_is_that_on_plain_ones(name, plain, expected):
 
 SETTINGS = {
     # DebangLi/one-pixel-attack-pytorch#3: "'float' object cannot be interpreted as an integer"
-    "steps 2.0": ("pgd", {"steps": 2.0, "generator": None}, "steps is 2.0; give a whole number"),
-    "no queries": ("square_attack", {"queries": -1, "generator": torch.Generator()}, "queries is -1"),
+    "steps 2.5": ("pgd", {"steps": 2.5, "generator": None}, "steps: give a whole number, 1 or more, not 2.5"),
+    "no queries": (
+        "square_attack",
+        {"queries": -1, "generator": torch.Generator()},
+        "queries: give a whole number, 1 or more, not -1",
+    ),
     # pytorch/pytorch#62152: generators of another kind
     "a seed for a generator": ("pgd", {"generator": 7}, r"generator is 7; give torch.Generator\(\).manual_seed\(7\)"),
     # Harry24k/adversarial-attacks-pytorch: alpha in other units or signs

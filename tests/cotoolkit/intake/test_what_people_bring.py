@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from cotoolkit import ThreatModel, attacks
+from cotoolkit import BreakpointMonitor, ThreatModel, attacks, diagnose
 from cotoolkit.core.errors import ConfigError, DataError, ModelError
 from cotoolkit.evaluation import evaluate
 from cotoolkit.evaluation.protocol import run_protocol
@@ -143,14 +143,21 @@ def test_a_prepared_model_says_what_it_takes(plain, expected):
 def test_images_may_leave_their_range_without_a_box(plain):
     model, images, labels, threat = plain
     free = ThreatModel(threat.epsilon, box="none")
-    found = evaluate(model, 2 * images, labels, free, PROTOCOL)
-    assert torch.equal(found.correct, run_protocol(model, 2 * images, labels, free, PROTOCOL).correct)
+    wide = 1.4 * images
+    found = evaluate(model, wide, labels, free, PROTOCOL)
+    assert torch.equal(found.correct, run_protocol(model, wide, labels, free, PROTOCOL).correct)
+    for far in (255 * images, (images - 0.3) / 0.36):
+        refused(DataError, "outside the bounds 0 to 1", lambda far=far: evaluate(model, far, labels, free, PROTOCOL))
+    normalised, given = (images - MEAN[0]) / STD[0], unnormalised(model)
+    found = evaluate(given, normalised, labels, free, PROTOCOL, **NORMALISED)
+    right = run_protocol(model, images, labels, free, PROTOCOL)
+    assert abs(found.accuracy.value - right.accuracy.value) <= 0.02
 
 
 OPTIONS = {
-    "batch_size -1": ({"batch_size": -1}, "batch_size is -1"),
-    "batch_size 0": ({"batch_size": 0}, "batch_size is 0"),
-    "batch_size 2.5": ({"batch_size": 2.5}, "batch_size is 2.5"),
+    "batch_size -1": ({"batch_size": -1}, "batch_size: give a whole number, 1 or more, not -1"),
+    "batch_size 0": ({"batch_size": 0}, "batch_size: give a whole number, 1 or more, not 0"),
+    "batch_size 2.5": ({"batch_size": 2.5}, "batch_size: give a whole number, 1 or more, not 2.5"),
     "mean alone": ({"mean": 0.3}, "mean and std go together"),
     "mean in levels": ({"mean": 127.5, "std": 60.0}, "mean must lie in the bounds, 0 to 1"),
     "std in levels": ({"mean": 0.5, "std": 60.0}, "std is above the width of the bounds"),
@@ -208,3 +215,71 @@ def test_a_prepared_model_is_tried_on_another_shape(plain):
     message = r"the model fails on images of shape \(1, 12, 12\)"
     refused(ModelError, message, lambda: evaluate(prepared, wide, labels, threat, "fgsm"))
     assert evaluate(prepared, images, labels, threat, "clean").accuracy.points == len(labels)
+
+
+@pytest.mark.parametrize("pixel", [1.01, -0.02, 1.1])
+def test_a_pixel_outside_does_not_make_images_normalised_ones(pixel, plain):
+    """Resizing overshoots, and pixels less a mean lie well inside the bounds."""
+    model, images, labels, threat = plain
+    spoiled = images.clone()
+    spoiled[3, 0, 2, 2] = pixel
+    takes = {"mean": 0.45, "std": 0.25}
+    refused(DataError, "outside the bounds", lambda: evaluate(model, spoiled, labels, threat, "clean", **takes))
+
+
+def test_black_and_white_levels_are_refused(plain):
+    model, images, labels, threat = plain
+    bits = (images > 0.5).byte()
+    refused(
+        DataError,
+        r"uint8 pixels are 0 and 1.*images\.float\(\)",
+        lambda: evaluate(model, bits, labels, threat, "clean"),
+    )
+    assert evaluate(model, 0 * bits, labels, threat, "clean").accuracy.points == len(labels)
+
+
+PREPARED = {
+    "mean and std": ({"mean": 0.45, "std": 0.25}, "mean: image_model has been told"),
+    "forward": ({"forward": lambda model, images: model(images)}, "forward: image_model has been told"),
+    "binary": ({"binary": True}, "binary: image_model has been told"),
+}
+
+
+@pytest.mark.parametrize("kind", PREPARED)
+def test_a_prepared_model_is_told_once_whoever_takes_it(kind, plain):
+    model, images, labels, threat = plain
+    options, message = PREPARED[kind]
+    prepared, data = image_model(model, shape=(1, 8, 8)), (images, labels)
+    refused(ConfigError, message, lambda: evaluate(prepared, *data, threat, "clean", **options))
+    refused(ConfigError, message, lambda: diagnose(prepared, data, epsilon=0.1, budget="quick", **options))
+    refused(ConfigError, message, lambda: BreakpointMonitor(prepared, data, epsilon=0.1, **options))
+
+
+def test_a_prepared_model_of_two_classes_cannot_have_labels_of_ten(plain):
+    _, images, labels, _ = plain
+    prepared = image_model(nn.Sequential(nn.Flatten(), nn.Linear(64, 2)), shape=(1, 8, 8))
+    message = "the last layer has 2 outputs, the data 10 classes"
+    refused(ModelError, message, lambda: diagnose(prepared, (images, labels), epsilon=0.1, budget="quick"))
+    refused(ModelError, message, lambda: BreakpointMonitor(prepared, (images, labels), epsilon=0.1))
+
+
+def test_a_prepared_copy_cannot_be_watched_and_the_network_itself_can(plain):
+    model, images, labels, threat = plain
+    copied = image_model(copy.deepcopy(model).double(), shape=(1, 8, 8))
+    message = "made from a copy of the network, which does not train"
+    refused(ModelError, message, lambda: BreakpointMonitor(copied, (images, labels), epsilon=threat.epsilon))
+    monitor = BreakpointMonitor(image_model(model, shape=(1, 8, 8)), (images, labels), epsilon=threat.epsilon)
+    clean = run_protocol(model, images, labels, threat, "clean").accuracy.value
+    assert monitor.probe().clean == pytest.approx(clean, abs=1e-6)
+
+
+def test_broken_outputs_are_told_wherever_they_are(plain, caplog):
+    model, images, labels, threat = plain
+    images = images.clone()
+    images[-1] = 0.123
+    broken = After(Before(lambda x: x, model), lambda z: z)
+    broken.forward = lambda x: model(x).masked_fill((x == 0.123).all(3).all(2), torch.nan)
+    found = evaluate(broken, images, labels, threat, "clean")
+    assert found.broken == 1
+    assert not found.correct[-1]
+    assert "the outputs for 1 of 100 images are nan or infinite" in caplog.text

@@ -110,7 +110,7 @@ def test_large_images_go_through_in_small_batches(monkeypatch):
 
 
 def test_no_points_are_refused():
-    with pytest.raises(ConfigError, match="points is 0"):
+    with pytest.raises(ConfigError, match="points: give a whole number, 1 or more, not 0"):
         diagnose(Through(lambda images: images), data(1, 5, 5), epsilon=0.1, budget=TINY, points=0)
 
 
