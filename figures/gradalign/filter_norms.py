@@ -1,0 +1,126 @@
+"""Figure 6: norms of the filters and of the weights behind them, through FGSM training of one convolution.
+
+The paper shows one seed, in which one filter of four takes over at the break; what is claimed over seeds is ours.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analyses.core.claims import ClaimTable, claim
+from cotoolkit.plotting.style import CYCLE, DASHES, PAGE
+from cotoolkit.runs.checkpoints import trained_series
+from cotoolkit.runs.folder import RunFolder
+from figures.elements import mark_breakpoint, new_figure
+from figures.gradalign.single_layer import (
+    EPOCHS,
+    STUDIES,
+    broke_by_seed,
+    end_and_before,
+    parts_of,
+    shown_seed,
+    single_layer_table,
+)
+from figures.recipe import Recipe
+
+PANELS = {"filter": "norm of the filter", "outgoing": "norm of the outgoing weights"}
+
+
+def norms(folder: RunFolder) -> pd.DataFrame:
+    """l2 norms by filter after each epoch.
+
+    Args:
+        folder: of a finished run with kept weights.
+
+    Returns:
+        Columns epoch, filter, statistic ("filter" or "outgoing"), value.
+    """
+    rows = []
+    for epoch, model in enumerate(trained_series(folder, folder.kept())):
+        for statistic, weights in zip(PANELS, parts_of(model), strict=True):
+            lengths = weights.flatten(1).norm(dim=1).tolist()
+            rows += [
+                {"epoch": epoch, "filter": index, "statistic": statistic, "value": length}
+                for index, length in enumerate(lengths)
+            ]
+    return pd.DataFrame(rows)
+
+
+def draw(data: pd.DataFrame) -> Figure:
+    """A line per filter of one run, the first seed that broke."""
+    figure, axes = new_figure(PAGE, 2.4, 1, 2)
+    run = data[data["seed"] == shown_seed(data)]
+    for axis, (statistic, label) in zip(axes, PANELS.items(), strict=True):
+        for index, rows in run[run["statistic"] == statistic].groupby("filter"):
+            number = int(str(index))
+            look = {"color": CYCLE[number], "ls": DASHES[number], "label": f"filter {number + 1}"}
+            axis.plot(rows["epoch"], rows["value"], **look)
+        broke = run["broke"].iloc[0]
+        if np.isfinite(broke):
+            mark_breakpoint(axis, broke)
+        axis.set(xlabel="epoch", ylabel=label, xlim=(0, EPOCHS), ylim=(0, None))
+    axes[1].legend(loc="best")
+    return figure
+
+
+def growth(data: pd.DataFrame) -> pd.DataFrame:
+    """How many times longer a filter's outgoing weights are at the end than at the last epoch before the break.
+
+    Args:
+        data: the table of the figure.
+
+    Returns:
+        A row per seed, a column per filter; nan for runs that did not break.
+    """
+    pairs = {index: end_and_before(rows) for index, rows in data[data["statistic"] == "outgoing"].groupby("filter")}
+    return pd.DataFrame({index: pair["end"] / pair["before"] for index, pair in pairs.items()})
+
+
+def growth_without_break(data: pd.DataFrame) -> pd.Series[float]:
+    """The same of the filter that grows most in runs that did not break, from the mean epoch of the others' breaks."""
+    broke = broke_by_seed(data)
+    rows = data[(data["statistic"] == "outgoing") & data["seed"].map(broke.isna())]
+    start = int(broke.mean()) if broke.notna().any() else EPOCHS
+    lengths = rows.pivot_table(index=["seed", "filter"], columns="epoch", values="value")
+    ratios: pd.Series[float] = lengths[EPOCHS] / lengths[start]
+    return ratios.groupby(level="seed").max()
+
+
+GROWS = 3.0
+"""How many times longer the weights have to get (ours)."""
+
+MEASURE = "norm of a filter's outgoing weights, at the end over that at the last epoch before the break"
+
+CLAIMS: ClaimTable[pd.DataFrame] = ClaimTable(
+    (
+        claim(
+            "one_grows", "After the break the outgoing weights of one filter grow severalfold",
+            f"{MEASURE}: the largest", above=GROWS, null=1, source="paper [P]: figure 6",
+            value=lambda data: growth(data).max(axis=1),
+        ),
+        claim(
+            "others_do_not", "The outgoing weights of the other filters do not", f"{MEASURE}: the second largest",
+            below=GROWS, null=1, source="paper [P]: figure 6",
+            value=lambda data: growth(data).apply(lambda row: row.nlargest(2).iloc[-1], axis=1),
+        ),
+        claim(
+            "not_without", "Without a break no filter's outgoing weights grow so",
+            "norm of a filter's outgoing weights, at the end over that at the mean epoch of the others' breaks: the "
+            "largest", below=GROWS, null=1, source="ours: control [M]", value=growth_without_break,
+        ),
+    ),
+    read=lambda data: data,
+)  # fmt: skip
+"""One filter takes over at the break."""
+
+RECIPE = Recipe(
+    name="gradalign/filter_norms",
+    shows="At the break the weights behind one filter of four grow severalfold",
+    item="Figure 6",
+    studies=STUDIES,
+    collect=single_layer_table(norms),
+    draw=draw,
+    claims=CLAIMS,
+)
