@@ -16,6 +16,9 @@ Verdict = Literal["robust", "catastrophic overfitting", "recovered", "robust ove
 Finding = Literal["intact", "breaks", "broken", "recovers"]
 """What one more probe says: robustness as before, lost since the last one, still lost, or back."""
 
+ROBUST = 1.5
+"""The least PGD accuracy called robust, in units of chance (ours): the smallest networks known to overfit
+catastrophically have 1.7 before they do (Andriushchenko & Flammarion, NeurIPS 2020, figure 11)."""
 
 EARLY_ERROR = 0.0025
 """Error probability of each of the three bounds that let a probe end early: a look errs with 0.75 % at most (ours)."""
@@ -26,8 +29,7 @@ class BreakpointCriterion:
 
     Args:
         config: thresholds.
-        classes: number of classes. Twice chance, or with few classes halfway from chance to 1, is the least PGD
-            accuracy called robust (ours).
+        classes: number of classes; of them follows the least PGD accuracy called robust, `ROBUST` times chance.
 
     Attributes:
         floor: the least PGD accuracy called robust.
@@ -40,8 +42,7 @@ class BreakpointCriterion:
 
     def __init__(self, config: MonitorConfig, classes: int) -> None:
         self.config = config
-        chance = 1 / classes
-        self.floor = min(2 * chance, (1 + chance) / 2)
+        self.floor = ROBUST / classes
         self.best = 0.0
         self.best_iteration = 0
         self.best_robust: tuple[bool, ...] | None = None

@@ -130,3 +130,11 @@ def test_state_survives_a_round_trip(accuracies):
     twin = BreakpointCriterion(MonitorConfig(), classes=10)
     twin.load_state(criterion.state())
     assert vars(twin) == vars(criterion)
+
+
+def test_a_network_that_was_never_very_robust_has_something_to_lose():
+    """As one convolution with four filters at 10/255: PGD accuracy of 17 %, and then none."""
+    _, findings = heard([0.12, 0.17, 0.15, 0.0], fgsm=0.27)
+    assert findings == ["intact"] * 3 + ["breaks"]
+    _, findings = heard([0.1, 0.14, 0.12, 0.0], fgsm=0.27)
+    assert findings == ["intact"] * 4
