@@ -34,7 +34,7 @@ def run_report(folder: RunFolder) -> Report:
     result = folder.result() if folder.state in ("done", "diverged") else None
     events = folder.events()
     # A run that failed before its first save has a configuration and nothing else.
-    metrics = folder.metrics() if (folder.path / "metrics.parquet").exists() else None
+    metrics = folder.metrics() if folder.metric_files.paths() else None
     found = next((event for event in events if event["kind"] == "breakpoint"), None)
     sections = [
         *([] if metrics is None or metrics.empty else [_timeline(metrics, events, result, found)]),

@@ -41,7 +41,7 @@ def study_report(study: Study, root: Path | str) -> Report:
     folders = study.folders(root)
     sections = [
         _runs(table, by),
-        *_timelines(table, metric_table(f for f in folders if (f.path / "metrics.parquet").exists()), by),
+        *_timelines(table, metric_table(f for f in folders if f.metric_files.paths()), by),
         *_phase(table, study),
     ]
     return Report(f"Study: {study.name}", _lead(study, table, by), sections, _facts(study, table, folders))

@@ -82,7 +82,7 @@ def _source(table: pd.DataFrame, runs: Sequence[RunFolder]) -> str:
         *(version(package).encode() for package in ("cotoolkit", "matplotlib", "seaborn")),
         *(Path(__file__).with_name(name).read_bytes() for name in CODE),
         table.to_csv(index=False).encode(),
-        *(path.read_bytes() if (path := run.path / "metrics.parquet").exists() else b"" for run in runs),
+        *(path.read_bytes() for run in runs for path in run.metric_files.paths()),
     ]
     return _digest("".join(_digest(part) for part in parts).encode())
 

@@ -3,32 +3,34 @@
     config.yaml          the resolved configuration; a hash of what differs from the defaults is the run's identity
     environment.json     versions, machine, device
     status.json          running, done, diverged or failed
-    metrics.parquet      tidy: one row per iteration and signal
+    metrics.parquet      tidy: one row per iteration and signal; of long runs metrics-1.parquet, ... as well
     events.jsonl         suspicion, breakpoint, recovered, ...
     checkpoints/         best, last, before_break, after_break, and iteration-N of kept iterations (safetensors)
     resume.safetensors   the state at the last epoch's end
     result.json          verdict, breakpoint, evaluation with its protocol cards
 
-Every file is written under a temporary name and renamed, so a killed run leaves whole files only.
+Every file is written under a temporary name and renamed, so a killed run leaves whole files only; events are lines that
+are appended. What is read is checked against a schema and a digest, so that damage is told and not computed with.
 """
 
 from __future__ import annotations
 
 import contextlib
-import io
 import json
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import filelock
-import yaml
 
 from cotoolkit.core.errors import ConfigError, RunError, RunInUse
-from cotoolkit.core.files import read_tensors, write_atomically, write_tensors
+from cotoolkit.core.files import damaged, read_tensors, sweep, unreadable, write_atomically, write_tensors
+from cotoolkit.runs import documents
+from cotoolkit.runs.documents import State
 from cotoolkit.runs.environment import environment
 from cotoolkit.runs.html import run_html
-from cotoolkit.runs.metrics import Metrics
+from cotoolkit.runs.metrics import MetricFiles, Metrics
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,10 +38,7 @@ if TYPE_CHECKING:
 
     from cotoolkit.config import RunConfig
 
-LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The YAML loader: that of libyaml where it is there, eight times as fast."""
-
-State = Literal["new", "running", "done", "diverged", "failed"]
+log = logging.getLogger(__name__)
 
 CheckpointName = Literal["best", "last", "before_break", "after_break"]
 
@@ -75,8 +74,6 @@ class RunFolder:
 
     def _repr_html_(self) -> str:
         return run_html(self.path, lambda: f"{self.state}\n{self.reason}", self.config_data, self.result)
-
-    # ------------------------------------------------------------------------------------------------- what was asked
 
     def create(self, config: RunConfig) -> None:
         """Make the folder, or check that it holds this very run.
@@ -115,23 +112,22 @@ class RunFolder:
         Raises:
             RunError: missing, or no YAML.
         """
-        path = self.path / "config.yaml"
-        try:
-            return yaml.load(path.read_text(), LOADER)
-        except FileNotFoundError:
-            raise RunError(f"{self.path}: no run here (config.yaml is missing)") from None
-        except (yaml.YAMLError, UnicodeDecodeError):
-            raise RunError(f"{path}: damaged; delete the folder and run again") from None
-
-    # -------------------------------------------------------------------------------------------------- what happened
+        return documents.read_yaml(self.path / "config.yaml")
 
     @property
     def state(self) -> State:
         """How far the run got; a killed run still says running."""
-        if not (self.path / "status.json").exists():
-            return "new"
-        state: State = self._json("status.json")["state"]
-        return state
+        return self._status.state
+
+    @property
+    def reason(self) -> str:
+        """Why a run ended as failed or diverged."""
+        return self._status.reason
+
+    @property
+    def _status(self) -> documents.Status:
+        found = documents.read_document(self.path / "status.json", documents.Status)
+        return documents.Status(state="new", reason="") if found is None else found
 
     def set_state(self, state: State, reason: str = "") -> None:
         """Record how far the run got.
@@ -140,73 +136,73 @@ class RunFolder:
             state: how far.
             reason: why it ended there, where it failed or diverged.
         """
-        self._write_json("status.json", {"state": state, "reason": reason})
+        documents.write_document(self.path / "status.json", {"state": state, "reason": reason})
 
     @property
-    def reason(self) -> str:
-        """Why a run ended as failed or diverged."""
-        return str(self._json("status.json")["reason"]) if (self.path / "status.json").exists() else ""
+    def finished(self) -> bool:
+        """Whether the run ended and its result can be read; a result that is lost or damaged is told in the log."""
+        try:
+            if self.state not in ("done", "diverged"):
+                return False
+            self.result()
+        except RunError as error:
+            log.warning("%s; the run is not taken for finished", error)
+            return False
+        return True
+
+    @property
+    def metric_files(self) -> MetricFiles:
+        """The files of the metrics."""
+        return MetricFiles(self.path)
 
     def metrics(self) -> pd.DataFrame:
-        """Columns iteration, signal, value."""
-        import pandas as pd
-
-        path = self.path / "metrics.parquet"
-        try:
-            return pd.read_parquet(path)
-        except FileNotFoundError:
-            raise RunError(f"{self.path}: has no metrics yet; train it first") from None
-        except (OSError, ValueError):
-            raise RunError(f"{path}: damaged; delete the folder and run again") from None
+        """Columns iteration, signal, value; by iteration, the last value of each signal."""
+        return self.metric_files.table()
 
     def events(self) -> list[dict[str, Any]]:
         """Each with kind, iteration and detail, in order."""
-        path = self.path / "events.jsonl"
-        if not path.exists():
-            return []
-        try:
-            return [json.loads(line) for line in path.read_text().splitlines()]
-        except ValueError:
-            raise RunError(f"{path}: damaged; delete the folder and run again") from None
+        return documents.read_events(self.path / "events.jsonl")
 
     def result(self) -> dict[str, Any]:
         """Verdict, breakpoint and evaluation of a finished run."""
-        if not (self.path / "result.json").exists():
+        found = documents.read_document(self.path / "result.json", documents.StoredResult)
+        if found is None:
             raise RunError(f"{self.path}: not finished (state: {self.state}); run the same command to go on")
-        result: dict[str, Any] = self._json("result.json")
-        return result
+        return found.model_dump()
 
-    def write_progress(self, metrics: Metrics, events: list[dict[str, Any]]) -> None:
-        """Save what happened so far.
+    def write_progress(self, metrics: Metrics, events: Sequence[Mapping[str, Any]]) -> None:
+        """Save what happened since the last time.
 
         Args:
             metrics: signals and probes.
-            events: each with kind, iteration and detail, as JSON data.
+            events: those that are new, each with kind, iteration and detail, as JSON data.
         """
-        import pyarrow.parquet as pq
+        self.metric_files.write(metrics)
+        documents.append_events(self.path / "events.jsonl", events)
 
-        content = io.BytesIO()
-        pq.write_table(metrics.table(), content)
-        write_atomically(self.path / "metrics.parquet", content.getvalue())
-        lines = "".join(json.dumps(event) + "\n" for event in events)
-        write_atomically(self.path / "events.jsonl", lines.encode())
+    def keep_events(self, events: Sequence[Mapping[str, Any]]) -> None:
+        """Forget all events but these, as a run does that goes back to its last saved state."""
+        documents.write_events(self.path / "events.jsonl", events)
+
+    def forget_progress(self) -> None:
+        """Remove metrics and events, as a run does that starts again."""
+        for path in (*self.metric_files.paths(), self.path / "events.jsonl"):
+            path.unlink(missing_ok=True)
 
     def write_environment(self, device: str) -> None:
         """Record versions and machine."""
-        self._write_json("environment.json", environment(device))
+        documents.write_document(self.path / "environment.json", environment(device))
 
     def environment(self) -> dict[str, Any]:
         """Versions and machine of the process that trained last."""
-        if not (self.path / "environment.json").exists():
+        found = documents.read_document(self.path / "environment.json", documents.StoredEnvironment)
+        if found is None:
             raise RunError(f"{self.path}: has no environment.json; train it first")
-        found: dict[str, Any] = self._json("environment.json")
-        return found
+        return found.model_dump(by_alias=True)
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Save the outcome; a run that has one is finished."""
-        self._write_json("result.json", dict(result))
-
-    # --------------------------------------------------------------------------------------------- weights and resuming
+        documents.write_document(self.path / "result.json", dict(result))
 
     def checkpoint_path(self, name: Checkpoint) -> Path:
         """Where a checkpoint stands, whether it exists or not."""
@@ -234,14 +230,21 @@ class RunFolder:
 
     def checkpoint_bytes(self, name: Checkpoint) -> bytes:
         """A checkpoint's file as it stands, to hash."""
+        path = self.checkpoint_path(name)
         try:
-            return self.checkpoint_path(name).read_bytes()
+            return path.read_bytes()
         except FileNotFoundError:
-            raise RunError(f"{self.checkpoint_path(name)}: no such checkpoint") from None
+            raise RunError(f"{path}: no such checkpoint") from None
+        except OSError as error:
+            raise unreadable(path, error) from None
 
     def checkpoint_iteration(self, name: Checkpoint) -> int:
         """How many updates a checkpoint has seen."""
-        return int(read_tensors(self.checkpoint_path(name))[1]["iteration"])
+        path = self.checkpoint_path(name)
+        try:
+            return int(read_tensors(path)[1]["iteration"])
+        except (KeyError, ValueError):
+            raise damaged(path) from None
 
     def write_resume(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Save everything the next iteration depends on, in one file, so that it cannot be half new.
@@ -258,22 +261,26 @@ class RunFolder:
         if not path.exists():
             return None
         tensors, metadata = read_tensors(path)
-        return tensors, json.loads(metadata["state"])
+        try:
+            return tensors, json.loads(metadata["state"])
+        except (KeyError, ValueError):
+            raise damaged(path) from None
 
     def forget_resume(self) -> None:
         """Remove what `write_resume` saved, if anything; for a finished run."""
         (self.path / "resume.safetensors").unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Forget all but the configuration."""
-        for path in [*self.path.glob("*.json*"), *self.path.glob("*.parquet"), *self.path.rglob("*.safetensors")]:
-            path.unlink()
+        """Forget all but the configuration; the state first, so that a run half forgotten is not taken for finished."""
+        first = [self.path / name for name in ("status.json", "resume.safetensors", "result.json")]
+        rest = [*self.path.glob("*.json*"), *self.path.glob("*.parquet"), *self.path.rglob("*.safetensors")]
+        for path in [*first, *rest]:
+            path.unlink(missing_ok=True)
         self.sweep()
 
     def sweep(self) -> None:
-        """Remove temporary files that a killed process left."""
-        for path in self.path.rglob(".*.tmp"):
-            path.unlink(missing_ok=True)
+        """Remove temporary files that a killed process left; only for the process that holds the lock."""
+        sweep(self.path, older_than=0)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -289,12 +296,3 @@ class RunFolder:
                 yield
         except filelock.Timeout:
             raise RunInUse(f"{self.path}: another process is training this run") from None
-
-    def _json(self, name: str) -> Any:
-        try:
-            return json.loads((self.path / name).read_text())
-        except (ValueError, UnicodeDecodeError):
-            raise RunError(f"{self.path / name}: damaged; delete the folder and run again") from None
-
-    def _write_json(self, name: str, data: Any) -> None:
-        write_atomically(self.path / name, (json.dumps(data, indent=2) + "\n").encode())

@@ -1,23 +1,42 @@
-"""Signal values of a run by iteration, in memory and as a table."""
+"""Signal values of a run by iteration, in memory and on disk."""
 
 from __future__ import annotations
 
+import io
+import itertools
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from cotoolkit.core.errors import RunError
+from cotoolkit.core.files import damaged, unreadable, write_atomically
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     import pyarrow as pa
 
+COLUMNS = {"iteration": "int64", "signal": "string", "value": "double"}
+"""Of the table, with their types."""
+
+PART_ROWS = 65_536
+"""Rows from which on a part is closed: some megabytes in memory, and a file that is written in milliseconds."""
+
 
 class Metrics:
-    """Signal values by iteration, in memory."""
+    """Signal values by iteration: the latest ones in memory, in parts, so that long runs take no more of it.
+
+    A run's folder holds one file per part. Only the last part is in memory, and the one before it, which `series` may
+    look back into.
+
+    Attributes:
+        part: number of the last part.
+    """
 
     def __init__(self) -> None:
-        self._iterations: list[int] = []
-        self._signals: list[str] = []
-        self._values: list[float] = []
+        self.part = 0
+        self._before: list[tuple[int, str, float]] = []
+        self._rows: list[tuple[int, str, float]] = []
 
     def add(self, iteration: int, values: Mapping[str, float]) -> None:
         """Append one row per signal.
@@ -26,26 +45,30 @@ class Metrics:
             iteration: of the values.
             values: by signal name.
         """
-        self._iterations.extend([iteration] * len(values))
-        self._signals.extend(values)
-        self._values.extend(values.values())
+        self._rows.extend((iteration, signal, value) for signal, value in values.items())
+
+    def close_part(self) -> None:
+        """Begin another part if the last one is full; called once that has been written."""
+        if len(self._rows) >= PART_ROWS:
+            self.part += 1
+            self._before, self._rows = self._rows, []
 
     def series(self, signal: str) -> tuple[np.ndarray, np.ndarray]:
-        """Iterations, increasing, and the last value of a signal at each."""
+        """Iterations, increasing, and the last value of a signal at each, in the last two parts."""
         import numpy as np
 
-        rows = zip(self._iterations, self._signals, self._values, strict=True)
+        rows = itertools.chain(self._before, self._rows)
         last = sorted({iteration: value for iteration, name, value in rows if name == signal}.items())
         return np.array([i for i, _ in last], dtype=int), np.array([v for _, v in last], dtype=float)
 
     def table(self) -> pa.Table:
-        """Columns iteration, signal, value; by iteration, the last value of each signal."""
+        """The last part: columns iteration, signal, value; by iteration, the last value of each signal."""
         import numpy as np
         import pyarrow as pa  # a tenth of what pandas takes to import
 
         # Replays of the monitor add rows out of order, and a run resumed before a replay adds them again.
         last: dict[tuple[int, str], float] = {}
-        for iteration, signal, value in zip(self._iterations, self._signals, self._values, strict=True):
+        for iteration, signal, value in self._rows:
             last.pop((iteration, signal), None)
             last[iteration, signal] = value
         keys = sorted(last, key=lambda key: key[0])
@@ -61,19 +84,92 @@ class Metrics:
         return pa.Table.from_arrays(columns, names=["iteration", "signal", "value"])
 
     @classmethod
-    def up_to(cls, frame: pd.DataFrame, iteration: int) -> Metrics:
-        """From a frame, without the rows after an iteration.
+    def up_to(cls, parts: Mapping[int, pd.DataFrame], iteration: int) -> Metrics:
+        """From what a folder holds, without the rows after an iteration.
 
         Args:
-            frame: columns iteration, signal, value, as `RunFolder.metrics` reads it.
+            parts: by number, the last two if there are so many: columns iteration, signal, value.
             iteration: the last one to keep.
 
         Returns:
             Metrics that may be added to.
         """
-        kept = frame[frame["iteration"] <= iteration]
         metrics = cls()
-        metrics._iterations = kept["iteration"].tolist()
-        metrics._signals = kept["signal"].tolist()
-        metrics._values = kept["value"].tolist()
+        metrics.part = max(parts, default=0)
+        for number, frame in parts.items():
+            kept = frame.loc[frame["iteration"] <= iteration, ["iteration", "signal", "value"]]
+            rows = metrics._rows if number == metrics.part else metrics._before
+            rows.extend(kept.itertuples(index=False, name=None))
+        metrics.close_part()
         return metrics
+
+
+class MetricFiles:
+    """The metrics in a run's folder: metrics.parquet, and of long runs metrics-1.parquet, metrics-2.parquet, ...
+
+    Args:
+        folder: of the run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def paths(self) -> list[Path]:
+        """The files that are there, one per part."""
+        found: list[Path] = []
+        while (path := self._path(len(found))).exists():
+            found.append(path)
+        return found
+
+    def parts(self, last: int | None = None) -> dict[int, pd.DataFrame]:
+        """Parts by number: the last ones, or all.
+
+        Raises:
+            RunError: a file that cannot be read, or does not hold what it should.
+        """
+        files = list(enumerate(self.paths()))
+        return {number: _read(path) for number, path in files[0 if last is None else -last :]}
+
+    def table(self) -> pd.DataFrame:
+        """All parts: columns iteration, signal, value; by iteration, the last value of each signal.
+
+        Raises:
+            RunError: there are none; or as `parts`.
+        """
+        import pandas as pd
+
+        parts = list(self.parts().values())
+        if not parts:
+            raise RunError(f"{self._folder}: has no metrics yet; train it first")
+        if len(parts) == 1:
+            return parts[0]
+        joint = pd.concat(parts).drop_duplicates(["iteration", "signal"], keep="last")
+        return joint.sort_values("iteration", kind="stable", ignore_index=True)
+
+    def write(self, metrics: Metrics) -> None:
+        """Write the last part, in a time that does not grow with the run, and close it if it is full."""
+        import pyarrow.parquet as pq
+
+        content = io.BytesIO()
+        pq.write_table(metrics.table(), content, write_page_checksum=True)
+        write_atomically(self._path(metrics.part), content.getvalue())
+        metrics.close_part()
+
+    def _path(self, part: int) -> Path:
+        return self._folder / (f"metrics-{part}.parquet" if part else "metrics.parquet")
+
+
+def _read(path: Path) -> pd.DataFrame:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path, page_checksum_verification=True)
+    except (OSError, pa.ArrowException) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise unreadable(path, error) from None
+        raise damaged(path) from None  # pyarrow's own errors are OSErrors without a number
+    if {name: str(kind) for name, kind in zip(table.schema.names, table.schema.types, strict=True)} != COLUMNS:
+        raise damaged(path)
+    found: pd.DataFrame = table.to_pandas()
+    return found

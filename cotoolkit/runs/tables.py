@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cotoolkit.config import RunConfig
+
+log = logging.getLogger(__name__)
 
 CATASTROPHIC_OVERFITTING = "catastrophic overfitting"
 """The verdict of which the column `collapsed` says whether it was reached."""
@@ -50,7 +53,7 @@ def settings_of(config: RunConfig) -> dict[str, Any]:
 
 
 def result_of(folder: RunFolder) -> dict[str, Any]:
-    """What came of a run: state, verdict, breakpoint, and accuracies in [0, 1]. Damaged files make it failed."""
+    """What came of a run: state, verdict, breakpoint, and accuracies in [0, 1]. Damaged files make it damaged."""
     row: dict[str, Any] = {"verdict": "", "breakpoint": None, **dict.fromkeys(DATES), "collapsed": None}
     try:
         row["state"] = folder.state
@@ -58,7 +61,7 @@ def result_of(folder: RunFolder) -> dict[str, Any]:
             return row
         result = folder.result()
     except RunError:
-        return {**row, "state": "failed"}
+        return {**row, "state": "damaged"}
     row |= {
         "verdict": result["verdict"],
         "collapsed": result["verdict"] == CATASTROPHIC_OVERFITTING,
@@ -116,10 +119,18 @@ def varying(table: pd.DataFrame) -> list[str]:
 
 
 def metric_table(folders: Iterable[RunFolder]) -> pd.DataFrame:
-    """One row per run, iteration and signal: columns run, iteration, signal, value."""
+    """One row per run, iteration and signal: columns run, iteration, signal, value.
+
+    Runs whose metrics are missing or damaged are named in the log and left out.
+    """
     import pandas as pd
 
-    frames = [folder.metrics().assign(run=folder.path.name) for folder in folders]
+    frames = []
+    for folder in folders:
+        try:
+            frames.append(folder.metrics().assign(run=folder.path.name))
+        except RunError as error:
+            log.warning("%s; left out", error)
     if not frames:
         return pd.DataFrame({"run": [], "iteration": [], "signal": [], "value": []})
     return pd.concat(frames, ignore_index=True)[["run", "iteration", "signal", "value"]]

@@ -28,7 +28,8 @@ from cotoolkit.core.device import Device
 from cotoolkit.core.errors import CotoolkitError, RunError
 from cotoolkit.core.importing.siblings import SIBLINGS
 from cotoolkit.core.importing.workers import WorkerImports, without_script
-from cotoolkit.runs.folder import RunFolder, State
+from cotoolkit.runs.documents import State
+from cotoolkit.runs.folder import RunFolder
 from cotoolkit.training.run import imports_of, run
 from cotoolkit.training.trainer import Progress
 
@@ -88,7 +89,7 @@ def launch(
     for config in configs:
         folder = RunFolder.of(root, config)
         try:
-            if not fresh and folder.state in ("done", "diverged"):
+            if not fresh and folder.finished:
                 settle(Outcome(config, folder, folder.state, folder.reason))
             else:
                 todo.append(config)

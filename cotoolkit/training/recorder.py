@@ -35,6 +35,7 @@ class Recorder:
         self.writes = rank_and_world()[0] == 0
         self.metrics = Metrics()
         self.events: list[dict[str, Any]] = []
+        self._told, self._resumed = 0, False
         self._seconds_before = 0.0
         self._started = self._saved = time.perf_counter()
 
@@ -51,6 +52,8 @@ class Recorder:
         """
         if self.writes:
             self.folder.set_state("running")
+            if not self._resumed:
+                self.folder.forget_progress()
             self.folder.write_environment(device)
 
     def resume(self, iteration: int, seconds: float) -> None:
@@ -60,11 +63,14 @@ class Recorder:
             iteration: at which the run's state was saved.
             seconds: spent until then.
         """
-        self.metrics = Metrics.up_to(self.folder.metrics(), iteration)
+        self.metrics = Metrics.up_to(self.folder.metric_files.parts(last=2), iteration)
         # A breakpoint is dated earlier than it is detected; what counts here is when it was written down.
         self.events = [
             event for event in self.folder.events() if event["detail"].get("detected", event["iteration"]) <= iteration
         ]
+        if self.writes:
+            self.folder.keep_events(self.events)
+        self._told, self._resumed = len(self.events), True
         self._seconds_before = seconds
         self._started = self._saved = time.perf_counter()
 
@@ -114,7 +120,7 @@ class Recorder:
             tensors: of the state.
             monitor: the monitor's state, as JSON data.
         """
-        self.folder.write_progress(self.metrics, self.events)
+        self._write_progress()
         state = {"iteration": iteration, "seconds": self.seconds, "monitor": monitor}
         self.folder.write_resume(tensors, state)
         self._saved = time.perf_counter()
@@ -139,7 +145,7 @@ class Recorder:
         if not self.writes:
             return
         breakpoints = [event for event in self.events if event["kind"] == "breakpoint"]
-        self.folder.write_progress(self.metrics, self.events)
+        self._write_progress()
         self.save_weights("last", weights, iteration)
         self.folder.write_result(
             {
@@ -156,6 +162,10 @@ class Recorder:
         else:
             self.folder.set_state("done")
         self.folder.forget_resume()
+
+    def _write_progress(self) -> None:
+        self.folder.write_progress(self.metrics, self.events[self._told :])
+        self._told = len(self.events)
 
 
 def _row(event: Event) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def run(
         folder.sweep()
         if fresh:
             folder.clear()
-        if folder.state in ("done", "diverged"):
+        if folder.finished:
             return folder
         try:
             trainer = Trainer(config, device=device, download=download)

@@ -287,7 +287,7 @@ class Trainer:
             self.monitor.load_state(
                 state["monitor"], None if good is None else Snapshot.from_tensors(good, tensors, "good/")
             )
-        except (KeyError, RuntimeError, IndexError):
+        except (KeyError, RuntimeError, IndexError, TypeError, ValueError, AttributeError):
             path = recorder.folder.path
             raise RunError(f"{path}: resume.safetensors does not fit its config; run with --fresh") from None
         recorder.resume(self.iteration, float(state["seconds"]))

@@ -98,7 +98,7 @@ def test_missing_and_damaged_files_say_so(folder):
     ):
         path = folder.path / name
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(b"{not what it should be")
+        path.write_bytes(b"{not what it should be\n")
     for read in (folder.metrics, folder.events, folder.result, folder.resume, lambda: folder.checkpoint("last")):
         with pytest.raises(RunError, match="damaged"):
             read()

@@ -10,8 +10,11 @@ from cotoolkit.studies.study import Study
 
 RESULT = {
     "verdict": "catastrophic overfitting",
-    "breakpoint": {"iteration": 268, "detail": {"earliest": 259, "latest": 270}},
-    "evaluation": {"clean": {"value": 0.9, "low": 0.85, "high": 0.94}},
+    "breakpoint": {"kind": "breakpoint", "iteration": 268, "detail": {"earliest": 259, "latest": 270}, "count": 1},
+    "iterations": 480,
+    "best_iteration": 200,
+    "evaluation": {"clean": {"value": 0.9, "low": 0.85, "high": 0.94, "points": 360, "card": {}}},
+    "seconds": 5.0,
 }
 
 

@@ -91,7 +91,8 @@ def test_a_finished_run_says_how_and_forgets_how_to_go_on(recorder, verdict, sta
     assert torch.equal(tensors["x"], torch.ones(1))
     assert (saved["iteration"], saved["monitor"]) == (100, {"best": 0.5})
     recorder.add_events([dated()])
-    recorder.finish(verdict, {"w": torch.ones(1)}, 110, 80, {"clean": {"value": 0.9}})
+    accuracy = {"value": 0.9, "low": 0.8, "high": 0.95, "points": 60, "card": {"hash": "abc"}}
+    recorder.finish(verdict, {"w": torch.ones(1)}, 110, 80, {"clean": accuracy})
     assert recorder.folder.state == state
     assert recorder.folder.resume() is None
     outcome = recorder.folder.result()
