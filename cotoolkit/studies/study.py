@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from cotoolkit.config import RunConfig
 from cotoolkit.core.device import Device
 from cotoolkit.core.errors import AmbiguousName, ConfigError, RunError
-from cotoolkit.core.files import write_atomically
+from cotoolkit.core.files import sweep, write_atomically
 from cotoolkit.core.identity import rounded
 from cotoolkit.core.validation import one_line, plain, refusing_in_one_line
 from cotoolkit.runs.folder import RunFolder
@@ -119,6 +119,7 @@ class Study(BaseModel):
             The table, one row per run; failed runs have the state failed.
         """
         folder = self.folder(root)
+        sweep(folder)
         text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
         write_atomically(folder / "study.yaml", text.encode())
         runs = self.runs()

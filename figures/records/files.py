@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from cotoolkit.core.errors import RunError
-from cotoolkit.core.files import write_atomically
+from cotoolkit.core.files import sweep, write_atomically
 from cotoolkit.studies.scale import Scale
 from figures.records.record import FigureRecord, Provenance, stored_claims, stored_comparisons
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from figures.recipe import Recipe
+
+log = logging.getLogger(__name__)
 
 PICTURES = ("figure.png", "figure.pdf", "figure.svg")
 DATA, CLAIMS = "data.csv", "claims.json"
@@ -59,6 +62,8 @@ def write_figure(recipe: Recipe, scale: Scale, data: pd.DataFrame, making: Prove
     import matplotlib as mpl
 
     folder = folder_of(gallery, recipe.name, scale)
+    sweep(folder)
+    (folder / CLAIMS).unlink(missing_ok=True)  # what is killed from here on leaves no figure, instead of one that lies
     write_atomically(folder / DATA, data.to_csv(index=False, lineterminator="\n").encode())
     read = read_data(folder)
     for name in PICTURES:
@@ -120,7 +125,7 @@ def read_record(folder: Path) -> FigureRecord:
 
 
 def stored_record(gallery: Path, name: str, scale: str) -> FigureRecord | None:
-    """The record of the figure PAPER/FIGURE, if it was made; errors as `read_record`.
+    """The record of the figure PAPER/FIGURE, if it was made. What has no record that can be read is told in the log.
 
     Args:
         gallery: folder of all figures.
@@ -128,10 +133,14 @@ def stored_record(gallery: Path, name: str, scale: str) -> FigureRecord | None:
         scale: its size.
 
     Returns:
-        The record; None without the folder.
+        The record; None without one.
     """
     folder = folder_of(gallery, name, scale)
-    return read_record(folder) if folder.exists() else None
+    try:
+        return read_record(folder) if folder.exists() else None
+    except RunError as error:
+        log.warning("%s; it is not taken for a figure", error)
+        return None
 
 
 def rendered(recipe: Recipe, data: pd.DataFrame, name: str) -> bytes:

@@ -51,9 +51,6 @@ def stored_figures(recipes: Iterable[Recipe], gallery: Path) -> list[StoredFigur
 
     Returns:
         One per recipe and scale.
-
-    Raises:
-        RunError: a stored figure without a readable record.
     """
     found: list[StoredFigure] = []
     first: dict[tuple[Scale, str], str] = {}

@@ -1,10 +1,14 @@
 import dataclasses
+import os
+import time
 
 import pytest
 
 from cotoolkit.core.errors import RunError
 from figures.make import make
-from figures.records.files import PICTURES, read_data, read_record
+from figures.records import files
+from figures.records.files import PICTURES, read_data, read_record, stored_record
+from figures.records.stored import stored_figures
 from figures.records.verify import verify
 from tests._helpers.made_figure import FOLDER, RECIPE, collect
 
@@ -44,3 +48,36 @@ def test_a_record_that_is_not_there(tmp_path):
         read_record(tmp_path)
     with pytest.raises(RunError, match="make the figure first"):
         read_data(tmp_path)
+
+
+def test_a_figure_whose_claims_were_not_written_is_none(gallery, runner, monkeypatch, caplog):
+    """Killed while it is made again: the pictures are there, the record is not."""
+
+    class Killed(BaseException):
+        pass
+
+    def dying(*args, **named):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "rendered", dying)
+        with pytest.raises(Killed):
+            make(RECIPE, "digits", runner, gallery)
+    assert (gallery / FOLDER / "figure.png").exists()
+    assert stored_record(gallery, RECIPE.name, "digits") is None
+    assert "has no claims.json; make the figure first; it is not taken for a figure" in caplog.text
+    assert stored_figures([RECIPE], gallery) == []
+    assert any("has no claims.json" in problem for problem in verify([RECIPE], gallery))
+    (gallery / FOLDER / "claims.json").write_text('{"figure": 3}')
+    assert stored_figures([RECIPE], gallery) == []
+    make(RECIPE, "digits", runner, gallery)
+    assert verify([RECIPE], gallery) == []
+
+
+def test_what_killed_processes_left_is_swept(gallery, runner):
+    left = gallery / FOLDER / ".figure.png.1234.tmp"
+    for age, stays in ((10.0, True), (1e4, False)):
+        left.write_bytes(b"half")
+        os.utime(left, (time.time() - age,) * 2)
+        make(RECIPE, "digits", runner, gallery)
+        assert left.exists() == stays
