@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.core.user_code import describe
+from cotoolkit.core.user_code import FAILURES, describe
 
 if TYPE_CHECKING:
     from figures.recipe import Recipe
@@ -101,7 +101,7 @@ def _from_file(path: Path) -> Recipe:
     sys.path.insert(0, str(path.parent.resolve()))
     try:
         module = importlib.import_module(path.stem)
-    except Exception as failure:
+    except FAILURES as failure:
         raise ConfigError(f"{path}: importing it failed: {describe(failure)}") from failure
     recipe = getattr(module, "RECIPE", None)
     if not isinstance(recipe, Recipe):

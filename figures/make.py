@@ -10,7 +10,8 @@ import pandas as pd
 import torch
 
 from analyses.core.runner import StudyRunner
-from cotoolkit.core.errors import RunError
+from cotoolkit.core.errors import CotoolkitError, RunError
+from cotoolkit.core.user_code import FAILURES, located
 from cotoolkit.runs.environment import environment
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
@@ -34,13 +35,21 @@ def make(recipe: Recipe, scale: Scale, runner: StudyRunner, gallery: Path, *, co
 
     Raises:
         ConfigError: the recipe has no such scale.
-        RunError: a run failed, or a measuring process died.
+        RunError: a run failed, a measuring process died, or the recipe itself fails or returns no table with rows.
     """
     recipe.at(scale)
     watched, tables = runner.recording()
-    data = recipe.collect(scale, watched)
     command = command or f"cotoolkit figures make {recipe.name} --scale {scale}"
-    return write_figure(recipe, scale, data, provenance_of(command, tables, runner), gallery)
+    try:
+        data = recipe.collect(scale, watched)
+        if not isinstance(data, pd.DataFrame) or data.empty:
+            kind = "a table without rows" if isinstance(data, pd.DataFrame) else type(data).__name__
+            raise RunError(f"{recipe.name}: collect returned {kind}; it has to return a table")
+        return write_figure(recipe, scale, data, provenance_of(command, tables, runner), gallery)
+    except CotoolkitError:
+        raise
+    except FAILURES as failure:
+        raise RunError(f"{recipe.name}: {located(failure)}") from failure
 
 
 def train_first(recipes: Sequence[Recipe], scale: Scale, runner: StudyRunner) -> None:

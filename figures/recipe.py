@@ -18,6 +18,7 @@ from analyses.core.runner import StudyRunner
 from analyses.core.statistics import Estimate
 from analyses.core.study import Findings
 from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.validation import check_name
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
 
@@ -75,6 +76,18 @@ class Recipe:
     compare: Callable[[pd.DataFrame], list[Comparison]] = no_comparison
     of_findings: Callable[[Findings[Any]], pd.DataFrame] | None = None
     appendix: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse names that are no folders' names.
+
+        Raises:
+            ConfigError: the name is not PAPER/FIGURE.
+        """
+        parts = self.name.split("/") if isinstance(self.name, str) else []
+        try:
+            _, _ = map(check_name, parts)
+        except ValueError as error:
+            raise ConfigError(f"{self.name!r}: a figure is named PAPER/FIGURE ({error})") from None
 
     @property
     def paper(self) -> str:

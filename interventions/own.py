@@ -12,7 +12,7 @@ from typing_extensions import override
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import Number
 from cotoolkit.core.registry import STRICT
-from cotoolkit.core.user_code import describe, import_callable
+from cotoolkit.core.user_code import FAILURES, describe, import_callable
 from interventions.base import INTERVENTIONS, Intervention, InterventionError
 
 
@@ -56,9 +56,11 @@ class OwnIntervention(Intervention):
         function = import_callable(self.target, ConfigError)
         try:
             changed = function(images, labels, self.beta)
-        except Exception as failure:
+        except FAILURES as failure:
             raise InterventionError(f"{self.target} failed: {describe(failure)}") from failure
         if not isinstance(changed, Tensor) or changed.shape != images.shape:
             got = tuple(changed.shape) if isinstance(changed, Tensor) else type(changed).__name__
             raise InterventionError(f"{self.target} must return images of shape {tuple(images.shape)}, not {got}")
+        if not changed.isfinite().all():
+            raise InterventionError(f"{self.target} returned pixels that are nan or infinite")
         return changed.to(images.dtype).to(images.device), labels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
     from cotoolkit.config import RunConfig
     from cotoolkit.studies.study import Study
+
+MANY = 10_000
+"""Runs from which on a study is not begun unasked."""
 
 Root = Annotated[Path, typer.Option("--root", help="Folder of runs and studies.")]
 OnDevice = Annotated[Device, typer.Option(help="Where to train.")]
@@ -98,6 +102,7 @@ def run_study_command(
     device: OnDevice = "auto",
     fresh: Fresh = False,
     download: Download = False,
+    yes: Annotated[bool, typer.Option("--yes", help=f"Train more than {MANY:,} runs without asking.")] = False,
 ) -> None:
     """Train a grid: cotoolkit study run method=[fgsm,n_fgsm] epsilon=[4/255,8/255] seed=0..4.
 
@@ -113,6 +118,8 @@ def run_study_command(
         study = study.model_copy(update={"grids": tuple({**part, **grid} for part in study.grids)})
     else:
         study = Study(name=name, scale=scale, grids=(grid,))
+    if study.points > MANY and not yes:
+        raise ConfigError(f"the grid has {study.points:,} runs; give --yes to train that many")
     _run_study(study, root, jobs=jobs, device=device, fresh=fresh, download=download)
 
 
@@ -130,12 +137,23 @@ def show_study(
 
 @contextlib.contextmanager
 def resumable() -> Iterator[None]:
-    """Turn Ctrl-C into one line and the customary exit code."""
+    """Turn Ctrl-C, and SIGTERM as schedulers send it, into one line and the customary exit code."""
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
         yield
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         say_error("interrupted; the same command goes on from the last saved epoch")
-        raise typer.Exit(130) from None
+        raise typer.Exit(128 + (signal.SIGTERM if isinstance(interrupt, _Terminated) else signal.SIGINT)) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _Terminated(KeyboardInterrupt):
+    pass
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise _Terminated
 
 
 def _config(file: Path | None, words: list[str]) -> RunConfig:

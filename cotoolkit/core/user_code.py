@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from cotoolkit.core.errors import CotoolkitError
 from cotoolkit.core.importing.siblings import SIBLINGS
+
+FAILURES = (Exception, SystemExit)
+"""How code of somebody's own may end that we call; Ctrl-C is not its failure."""
 
 
 def import_callable(reference: str, error: type[CotoolkitError]) -> Callable[..., Any]:
@@ -48,7 +52,7 @@ def import_callable(reference: str, error: type[CotoolkitError]) -> Callable[...
         if missing.name and (module_name == missing.name or module_name.startswith(f"{missing.name}.")):
             raise error(f"{reference}: no module {missing.name!r} in {here} or on the Python path") from None
         raise error(f"{reference}: importing {module_name} failed: {missing}") from missing
-    except Exception as failure:
+    except FAILURES as failure:
         raise error(f"{reference}: importing {module_name} failed: {describe(failure)}") from failure
     found = getattr(module, attribute, None)
     if not callable(found):
@@ -61,3 +65,9 @@ def describe(failure: BaseException) -> str:
     """An exception on one line: its class and the first line of its message."""
     message = str(failure).strip().split("\n", 1)[0]
     return f"{type(failure).__name__}: {message}" if message else type(failure).__name__
+
+
+def located(failure: BaseException) -> str:
+    """An exception on one line, as `describe`, with the file and the line that raised it."""
+    *_, frame = traceback.extract_tb(failure.__traceback__)
+    return f"{describe(failure)} ({Path(frame.filename).name}, line {frame.lineno})"

@@ -29,6 +29,23 @@ def plain(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else value
 
 
+LONGEST_NAME = 80
+"""Characters of a name that people give."""
+
+
+def check_name(name: str) -> str:
+    """A name that becomes part of a path, as it is.
+
+    Raises:
+        ValueError: it is empty or too long, or no name of a single file.
+    """
+    if not name.strip() or len(name) > LONGEST_NAME:
+        raise ValueError(f"{name[:LONGEST_NAME]!r} is no name; give 1 to {LONGEST_NAME} characters")
+    if name != name.strip() or name.startswith(".") or not name.isprintable() or set(name) & set("/\\"):
+        raise ValueError(f"{name!r} is no name; leave out separators, leading dots and control characters")
+    return name
+
+
 def unknown_field(name: str, known: Any) -> str:
     """One line for a field that does not exist.
 

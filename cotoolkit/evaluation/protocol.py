@@ -75,6 +75,10 @@ class Protocol:
         return {**card, "hash": hashlib.sha256(text.encode()).hexdigest()[:12]}
 
 
+MOST_GRADIENTS = 1_000_000
+"""Of a protocol that is named; more are a slip of the keyboard."""
+
+
 def named_protocol(name: str) -> Protocol:
     """The protocol people mean by `clean`, `fgsm`, `pgd-STEPS` or `pgd-STEPS-RESTARTS` (`pgd-50-10`).
 
@@ -87,12 +91,15 @@ def named_protocol(name: str) -> Protocol:
         return Protocol(steps=0, random_start=False)
     if name == "fgsm":
         return Protocol(steps=1, step_size=1.0, random_start=False, last_only=True)
-    match = re.fullmatch(r"pgd-([1-9]\d*)(?:-([1-9]\d*))?", name)
+    match = re.fullmatch(r"pgd-([1-9]\d{0,9})(?:-([1-9]\d{0,9}))?", name)
     if not match:
         near = difflib.get_close_matches(name, ["clean", "fgsm", "pgd-10", "pgd-50", "pgd-50-10"], n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "use clean, fgsm, pgd-STEPS or pgd-STEPS-RESTARTS"
         raise ConfigError(f"unknown evaluation protocol {name!r}: {hint}")
-    return Protocol(steps=int(match[1]), restarts=int(match[2] or 1))
+    steps, restarts = int(match[1]), int(match[2] or 1)
+    if steps * restarts > MOST_GRADIENTS:
+        raise ConfigError(f"{name!r} takes {steps * restarts} gradients a point; at most {MOST_GRADIENTS} are")
+    return Protocol(steps=steps, restarts=restarts)
 
 
 class Accuracy(NamedTuple):

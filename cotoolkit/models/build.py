@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from cotoolkit.core.errors import ModelError
 from cotoolkit.core.seeding import fork_global_rng
-from cotoolkit.core.user_code import describe
+from cotoolkit.core.user_code import FAILURES, describe
 from cotoolkit.models.normalise import Normalised, statistics_for
 from cotoolkit.models.registry import Shape, parse_model
 
@@ -61,21 +61,25 @@ def _check_output(network: nn.Module, shape: Shape, classes: int, name: str) -> 
     modes = {module: module.training for module in network.modules()}
     network.eval()
     images = torch.linspace(-1, 1, 2 * math.prod(shape), dtype=torch.float32).view(2, *shape)
-    given = images.clone()
+    given = images.clone().requires_grad_().clone()  # no leaf: it may be changed in place
     try:
-        with torch.no_grad():
+        with torch.enable_grad():
             logits = network(given)
-    except Exception as failure:
+    except FAILURES as failure:
         raise ModelError(f"{name} fails on images of shape {shape}: {describe(failure)}") from failure
     finally:
         for module, training in modes.items():
             module.training = training
-    if not torch.equal(given, images):  # it works in place on what it is given
+    if not torch.equal(given.detach(), images):  # it works in place on what it is given
         network.register_forward_pre_hook(_copied)
     if not isinstance(logits, Tensor):
         raise ModelError(f"{name} returns a {type(logits).__name__}; it must return a tensor of logits")
     if logits.shape != (2, classes):
         raise ModelError(f"{name} returns {tuple(logits.shape)} for 2 images; it must return logits (2, {classes})")
+    if not logits.requires_grad:
+        raise ModelError(f"{name} returns logits without a gradient, which attacks need; leave out detach()")
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise ModelError(f"{name} has no parameters to train")
 
 
 def _copied(network: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:

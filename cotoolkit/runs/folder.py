@@ -283,14 +283,17 @@ class RunFolder:
         sweep(self.path, older_than=0)
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, *, wait: bool = False) -> Iterator[None]:
         """Hold the folder for one process; the lock dies with the process.
 
+        Args:
+            wait: until another process lets go of it.
+
         Raises:
-            RunInUse: another process holds it.
+            RunInUse: another process holds it, and nobody waits.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(self.path / ".lock", timeout=0)
+        lock = filelock.FileLock(self.path / ".lock", timeout=-1 if wait else 0)
         try:
             with lock:
                 yield

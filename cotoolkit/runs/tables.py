@@ -148,11 +148,22 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     """
     check_table_name(path)
     if path.suffix == ".csv":
-        write_atomically(path, table.to_csv(index=False).encode())
+        write_atomically(path, table.map(_harmless).to_csv(index=False).encode())
     else:
         # Parquet columns have one type each; tuples of a configuration are written as text.
         plain = table.map(lambda value: str(value) if isinstance(value, tuple) else value)
         write_atomically(path, plain.to_parquet(index=False))
+
+
+def _harmless(value: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula: text that begins like one gets an apostrophe."""
+    if not isinstance(value, str) or not value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
 
 
 def check_table_name(path: Path) -> None:

@@ -175,8 +175,12 @@ def worker_pool(jobs: int) -> ProcessPoolExecutor:
 
 
 def _single_worker(names: Collection[str]) -> None:
-    """Make this process one of several: one thread, an end with the process that started it, a trace if it crashes."""
+    """Make this process one of several: one thread, an end with the process that started it, a trace if it crashes.
+
+    Ctrl-C reaches all processes of a terminal. Which of them end is for the one that started them to say.
+    """
     SIBLINGS.claim(names)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
     if sys.stderr is not None:
         faulthandler.enable()
@@ -208,9 +212,12 @@ def _work(
             _updates.put(Update(config.identity, progress))
 
     try:
-        run(config, root, device=device, fresh=fresh, download=download, report=report)
+        run(config, root, device=device, fresh=fresh, download=download, report=report, wait=True)
     except CotoolkitError as error:
         return Outcome(config, folder, "failed", str(error))
-    except Exception:  # whatever a user's model or data does wrong, the other runs go on, and the traceback is kept
-        return Outcome(config, folder, "failed", traceback.format_exc())
+    except BaseException:  # whatever a user's model or data does wrong, the other runs go on, and the traceback is kept
+        reason = traceback.format_exc()
+        with contextlib.suppress(RunError, OSError):
+            folder.set_state("failed", reason)
+        return Outcome(config, folder, "failed", reason)
     return Outcome(config, folder, folder.state, folder.reason)

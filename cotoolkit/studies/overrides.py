@@ -15,6 +15,9 @@ import yaml
 
 from cotoolkit.core.errors import ConfigError
 
+LONGEST_RANGE = 100_000
+"""Values that `first..last` may stand for."""
+
 Grid = dict[str, tuple[Any, ...]]
 """Values by dotted field name; a grid's runs are all combinations."""
 
@@ -45,6 +48,8 @@ def _values(word: str, text: str) -> tuple[Any, ...]:
         first, last = int(span[1]), int(span[2])
         if last < first:
             raise ConfigError(f"{word}: the range is empty")
+        if last - first >= LONGEST_RANGE:
+            raise ConfigError(f"{word}: the range has {last - first + 1} values, at most {LONGEST_RANGE}")
         return tuple(range(first, last + 1))
     if text.startswith("["):
         if not text.endswith("]") or not text[1:-1].strip():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable
 from functools import partial
@@ -19,7 +20,7 @@ from cotoolkit.core.device import Device
 from cotoolkit.core.errors import AmbiguousName, ConfigError, RunError
 from cotoolkit.core.files import sweep, write_atomically
 from cotoolkit.core.identity import rounded
-from cotoolkit.core.validation import one_line, plain, refusing_in_one_line
+from cotoolkit.core.validation import check_name, one_line, plain, refusing_in_one_line
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.runs.html import Fact, facts_html, settings_text
 from cotoolkit.runs.tables import configured_table, write_table
@@ -42,7 +43,7 @@ class Study(BaseModel):
     [(4.0, 0), (4.0, 1), (8.0, 0), (8.0, 1)]
 
     Attributes:
-        name: short, for the folder.
+        name: short, for the folder: 1 to 80 characters, no separators.
         question: what the study asks, for people.
         scale: what its numbers may be taken for.
         base: configuration data that all runs share.
@@ -57,6 +58,11 @@ class Study(BaseModel):
     scale: Scale = "custom"
     base: dict[str, Any] = {}
     grids: tuple[Grid, ...] = ({},)
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, name: str) -> str:
+        return check_name(name)
 
     @field_validator("base", "grids", mode="before")
     @classmethod
@@ -79,6 +85,11 @@ class Study(BaseModel):
         """8 hex digits of a hash of the runs; names and questions do not count."""
         text = json.dumps(sorted(run.identity for run in self.runs()))
         return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    @property
+    def points(self) -> int:
+        """Points of all grids together: as many runs, or fewer if some are the same. None is looked at."""
+        return sum(math.prod(len(values) for values in grid.values()) for grid in self.grids)
 
     def runs(self) -> list[RunConfig]:
         """All runs, without repetition, in the order of the grids.

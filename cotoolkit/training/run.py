@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cotoolkit.config import RunConfig
 from cotoolkit.core.device import Device, available
-from cotoolkit.core.errors import ConfigError, CotoolkitError
+from cotoolkit.core.errors import ConfigError, CotoolkitError, RunError
 from cotoolkit.core.identity import values_in
 from cotoolkit.core.importing.workers import MAIN, WorkerImports, without_script
 from cotoolkit.runs.folder import RunFolder
@@ -31,6 +31,7 @@ def run(
     fresh: bool = False,
     download: bool = False,
     report: Report | None = None,
+    wait: bool = False,
 ) -> RunFolder:
     """Train a configuration below `root` unless that is done already; a killed run goes on where it was.
 
@@ -42,17 +43,18 @@ def run(
         fresh: forget an earlier run of the same configuration.
         download: let torchvision fetch missing data.
         report: called after every iteration; None shows the progress in a notebook, and nothing elsewhere.
+        wait: for another process that is training this run, instead of refusing.
 
     Returns:
         The run's folder, with the state done or diverged.
 
     Raises:
         ConfigError: the configuration cannot be trained here.
-        RunInUse: another process is training this run.
+        RunInUse: another process is training this run, and `wait` is not set.
         RunError: the folder is damaged, or holds another run.
     """
     folder = RunFolder.of(root, config)
-    with folder.lock():
+    with folder.lock(wait=wait):
         folder.create(config)
         folder.sweep()
         if fresh:
@@ -69,9 +71,13 @@ def run(
                 return folder
             del trainer  # it has shown that the configuration can be trained; each process makes its own
             _fit_in_processes(config, folder, device, devices, download)
-        except Exception as error:
+        except KeyboardInterrupt:  # not the run's fault: the same command goes on
+            raise
+        except BaseException as error:
             known = isinstance(error, CotoolkitError)
             folder.set_state("failed", str(error) if known else traceback.format_exc())
+            if isinstance(error, SystemExit):  # of somebody's model or data; it must not end us
+                raise RunError(f"{folder.path}: its code left by sys.exit({error.code!r})") from error
             raise
     return folder
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cotoolkit.core.errors import DataError
 from cotoolkit.core.registry import STRICT
-from cotoolkit.core.user_code import describe, import_callable
+from cotoolkit.core.user_code import FAILURES, describe, import_callable
 from cotoolkit.data.image_set import ImageSet
 from cotoolkit.data.items import as_columns, as_tensors, stack_items, stated_classes
 from cotoolkit.data.labels import known_labels, renumbered
@@ -55,7 +55,7 @@ class OwnData:
         function = import_callable(self.target, DataError)
         try:
             return function(train=train)
-        except Exception as failure:
+        except FAILURES as failure:
             raise DataError(f"{self.target}(train={train}) failed: {describe(failure)}") from failure
 
     def _tensors(self, data: Any, part: str) -> tuple[Tensor, Tensor]:

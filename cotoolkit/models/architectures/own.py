@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from cotoolkit.core.errors import ModelError
 from cotoolkit.core.registry import STRICT
-from cotoolkit.core.user_code import describe, import_callable
+from cotoolkit.core.user_code import FAILURES, describe, import_callable
 from cotoolkit.models.registry import MODELS, ModelSpec, Shape
 
 
@@ -46,7 +46,7 @@ class OwnModel(ModelSpec):
         try:
             accepted = inspect.signature(function).parameters
             network = function(**{key: value for key, value in offered.items() if key in accepted})
-        except Exception as failure:
+        except FAILURES as failure:
             raise ModelError(f"{self.target} failed: {describe(failure)}") from failure
         if not isinstance(network, nn.Module):
             raise ModelError(f"{self.target} returned a {type(network).__name__}; it must return a torch.nn.Module")
