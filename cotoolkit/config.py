@@ -21,7 +21,7 @@ from cotoolkit.attacks.threat_model import Box, Norm, ThreatModel, check_reach
 from cotoolkit.core.digest import stamped
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.identity import identity, rounded
-from cotoolkit.core.numbers import NonNegative, Number, Radius
+from cotoolkit.core.numbers import NonNegative, Number, Radius, Whole
 from cotoolkit.core.registry import UnknownName
 from cotoolkit.core.validation import one_line, refusing_in_one_line, unknown_field
 from cotoolkit.data import DataConfig
@@ -63,10 +63,10 @@ class Schedule(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["cyclic", "multistep", "constant"] = "cyclic"
-    peak: Annotated[float, Gt(0), Lt(1)] = 0.5
-    milestones: tuple[float, ...] = (0.5, 0.75)
+    peak: Annotated[Number, Gt(0), Lt(1)] = 0.5
+    milestones: tuple[Number, ...] = (0.5, 0.75)
     cycle_momentum: bool = False
-    epsilon_warmup: Annotated[float, Ge(0)] = 0
+    epsilon_warmup: NonNegative = 0
 
     def _height(self, progress: float) -> float:
         """Of the triangle, from 0 over 1 to 0."""
@@ -146,8 +146,8 @@ class RunConfig(BaseModel):
     epsilon: Radius = 8 / 255
     norm: Norm = "linf"
     box: Box = "box_then_eps"
-    epochs: Annotated[int, Ge(1)] = 30
-    batch_size: Annotated[int, Ge(1)] = 128
+    epochs: Annotated[Whole, Ge(1)] = 30
+    batch_size: Annotated[Whole, Ge(1)] = 128
     optimizer: OptimizerField = SGD()
     learning_rate: Annotated[Number, Gt(0)] = 0.2
     weight_decay: NonNegative = 5e-4
@@ -157,8 +157,8 @@ class RunConfig(BaseModel):
     monitor: MonitorConfig = MonitorConfig()
     evaluation: tuple[str, ...] = ("clean", "fgsm", "pgd-50")
     initial: str | None = None
-    keep: tuple[Annotated[int, Ge(0)], ...] = ()
-    seed: Annotated[int, Ge(0)] = 0
+    keep: tuple[Annotated[Whole, Ge(0)], ...] = ()
+    seed: Annotated[Whole, Ge(0)] = 0
 
     @field_validator("*", mode="wrap")
     @classmethod

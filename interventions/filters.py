@@ -18,7 +18,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 from typing_extensions import override
 
-from cotoolkit.core.numbers import NonNegative
+from cotoolkit.core.numbers import NonNegative, Whole
 from cotoolkit.core.registry import STRICT
 from interventions.base import INTERVENTIONS, Intervention
 from interventions.frequency import Domain, Shape, dct2, idct2, keep_frequencies
@@ -129,7 +129,7 @@ class ReleasedRowLowPass(Intervention):
     the released code; whether the paper's curves were made with it is unknown.
     """
 
-    bandwidth: Annotated[int, Field(ge=0)] = 16
+    bandwidth: Annotated[Whole, Field(ge=0)] = 16
 
     @override
     def apply(

@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 from typing_extensions import override
 
-from cotoolkit.core.numbers import NonNegative, Share
+from cotoolkit.core.numbers import NonNegative, Share, Whole
 from cotoolkit.core.registry import STRICT
 from interventions.base import INTERVENTIONS, Intervention, InterventionError
 from interventions.carriers import CarrierField
@@ -97,7 +97,7 @@ class Inject(_LabelledInjection):
             [-0.5000,  0.5000, -0.5000,  0.5000]])
     """
 
-    only: tuple[int, ...] | None = None
+    only: tuple[Whole, ...] | None = None
 
     @override
     def class_features(self, vectors: Tensor) -> Tensor:
@@ -135,8 +135,8 @@ class InjectPermuted(_LabelledInjection):
         seed: of that draw, uniform over all such permutations.
     """
 
-    pi: tuple[int, ...] | None = None
-    seed: int = 0
+    pi: tuple[Whole, ...] | None = None
+    seed: Whole = 0
 
     @field_validator("pi")
     @classmethod

@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 from typing_extensions import override
 
-from cotoolkit.core.numbers import Share
+from cotoolkit.core.numbers import Share, Whole
 from cotoolkit.core.registry import STRICT
 from interventions.base import INTERVENTIONS, Intervention, InterventionError
 
@@ -43,7 +43,7 @@ class Poison(Intervention):
 
     share: Share
     kind: Literal["label", "noise", "image"] = "label"
-    target: Annotated[int, Ge(0)] | None = None
+    target: Annotated[Whole, Ge(0)] | None = None
 
     @property
     def mixes_images(self) -> bool:  # type: ignore[override]

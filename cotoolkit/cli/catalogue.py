@@ -77,9 +77,9 @@ def preview_intervention(
     from cotoolkit.data import apply_intervention, load
     from cotoolkit.plotting.preview import preview
     from cotoolkit.plotting.style import save
-    from cotoolkit.studies.overrides import apply, parse_settings
+    from cotoolkit.studies.overrides import apply, parse_settings, single_values
 
-    values = {field: options[0] for field, options in parse_settings(settings or []).items()}
+    values = single_values(parse_settings(settings or []))
     config = RunConfig.parse(apply({"data": {"name": data}, "intervention": {"name": name}}, _below(values)))
     if out.suffix not in (".png", ".svg", ".pdf"):
         raise ConfigError(f"{out}: end the name in .png, .svg or .pdf")

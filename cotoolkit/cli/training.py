@@ -157,26 +157,17 @@ def _terminate(number: int, frame: object) -> None:
 
 
 def _config(file: Path | None, words: list[str]) -> RunConfig:
-    import yaml
-
     from cotoolkit.config import RunConfig
-    from cotoolkit.studies.overrides import apply, parse_settings
+    from cotoolkit.core.validation import read_settings
+    from cotoolkit.studies.overrides import apply, parse_settings, single_values
 
-    grid = parse_settings(words)
-    for field, values in grid.items():
-        if len(values) != 1:
-            raise ConfigError(f"{field} has {len(values)} values; `study run` trains grids, (a,b) is one list value")
+    settings = single_values(parse_settings(words))
     base: Any = {}
     if file is not None:
-        try:
-            base = yaml.safe_load(file.read_text()) or {}
-        except FileNotFoundError:
-            raise ConfigError(f"{file}: no such file") from None
-        except (yaml.YAMLError, UnicodeDecodeError, OSError):
-            raise ConfigError(f"{file}: cannot be read as YAML") from None
+        base = read_settings(file) or {}
         if not isinstance(base, dict):
             raise ConfigError(f"{file}: holds no configuration")
-    return RunConfig.parse(apply(base, {field: values[0] for field, values in grid.items()}))
+    return RunConfig.parse(apply(base, settings))
 
 
 def _run_study(study: Study, root: Path, *, jobs: int | None, device: Device, fresh: bool, download: bool) -> None:

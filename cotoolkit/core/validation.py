@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
@@ -44,6 +45,42 @@ def check_name(name: str) -> str:
     if name != name.strip() or name.startswith(".") or not name.isprintable() or set(name) & set("/\\"):
         raise ValueError(f"{name!r} is no name; leave out separators, leading dots and control characters")
     return name
+
+
+def read_settings(path: Path, kind: str = "file") -> Any:
+    """What a YAML file of settings holds.
+
+    Args:
+        path: of the file.
+        kind: of the file, for the message.
+
+    Returns:
+        Plain data, of which all keys are text.
+
+    Raises:
+        ConfigError: no such file, no YAML, keys that are no text, or nested too deeply.
+    """
+    import yaml
+
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        if stray := next(_keys_without_text(data), None):
+            raise ConfigError(f"{path}: the name {stray[0]!r} is no text; put it in quotes")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such {kind}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: is nested too deeply") from None
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise ConfigError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
+    return data
+
+
+def _keys_without_text(data: Any) -> Iterator[tuple[Any]]:
+    if isinstance(data, dict):
+        yield from ((key,) for key in data if not isinstance(key, str))
+    if isinstance(data, dict | list):
+        for part in data.values() if isinstance(data, dict) else data:
+            yield from _keys_without_text(part)
 
 
 def unknown_field(name: str, known: Any) -> str:

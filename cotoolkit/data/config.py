@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 from torch import Tensor
 
 from cotoolkit.core.errors import ConfigError, DataError
+from cotoolkit.core.numbers import Number, Whole
 from cotoolkit.core.seeding import generator
 from cotoolkit.core.validation import plain
 from cotoolkit.data.augment import Augment
@@ -31,8 +32,8 @@ class Subset(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    number: Annotated[int, Ge(0)]
-    share: Annotated[float, Gt(0), Lt(1)] = 0.5
+    number: Annotated[Whole, Ge(0)]
+    share: Annotated[Number, Gt(0), Lt(1)] = 0.5
 
     def members(self, count: int, seed: int) -> Tensor:
         """Which of the training images belong to it.
@@ -71,13 +72,13 @@ class DataConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    train_size: Annotated[int, Gt(0)] | None = None
-    test_size: Annotated[int, Gt(0)] | None = None
+    train_size: Annotated[Whole, Gt(0)] | None = None
+    test_size: Annotated[Whole, Gt(0)] | None = None
     holdout: int | float = 0.1
     augment: Augment = "none"
-    padding: Annotated[int, Ge(1)] = 4
-    size: Annotated[int, Gt(0)] | None = None
-    split: Annotated[int, Ge(0)] | None = None
+    padding: Annotated[Whole, Ge(1)] = 4
+    size: Annotated[Whole, Gt(0)] | None = None
+    split: Annotated[Whole, Ge(0)] | None = None
     subset: Subset | None = None
     only: MarksFile | None = None
 
@@ -95,6 +96,8 @@ class DataConfig(BaseModel):
     @field_validator("holdout", mode="before")
     @classmethod
     def _pythons_number(cls, holdout: Any) -> Any:
+        if isinstance(holdout, bool):
+            raise ValueError(f"not a number: {holdout}")
         return plain(holdout)  # of numpy's numbers pydantic would make floats, and so a share of a number of images
 
     @field_validator("holdout")

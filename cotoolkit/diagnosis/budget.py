@@ -10,6 +10,7 @@ from annotated_types import Ge
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.numbers import Whole
 
 RADII = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0, 1.25, 1.5, 2.0)
 """Radii of the FGSM sweep, in units of epsilon: fine below it, where distortion shows, and beyond."""
@@ -63,7 +64,7 @@ class Budget(BaseModel):
     segment: Count
     hessian_points: Count
     surface_points: Count
-    surface: Annotated[int, Ge(2)]
+    surface: Annotated[Whole, Ge(2)]
 
     @model_validator(mode="after")
     def _sweeps_grow(self) -> Self:

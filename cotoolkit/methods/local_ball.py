@@ -11,14 +11,14 @@ from typing import Annotated, ClassVar, Literal, Self
 
 import torch
 import torch.nn.functional as F
-from annotated_types import Ge, Le
+from annotated_types import Ge
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from typing_extensions import override
 
 from cotoolkit.attacks.gradient import input_gradient
-from cotoolkit.core.numbers import NonNegative
+from cotoolkit.core.numbers import NonNegative, Share, Whole
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._terms.ball import local_ball
 from cotoolkit.methods._terms.divergence import kl_divergence
@@ -81,10 +81,10 @@ class LocalBall(Method):
     integrand: Integrand = "kl"
     rho: NonNegative = 0.5
     clipped: bool = True
-    steps: Annotated[int, Ge(0)] = 1
+    steps: Annotated[Whole, Ge(0)] = 1
     lambda_local: NonNegative = 1.0
     lambda_global: NonNegative = 6.0
-    ramp: Annotated[float, Ge(0), Le(1)] = 0.2
+    ramp: Share = 0.2
     centre: Centre = "adversary"
     detach_reference: bool = False
     batch_norm: Literal["together", "apart"] = "together"

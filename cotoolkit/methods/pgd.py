@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from cotoolkit.attacks import gradient as attacks
 from cotoolkit.attacks.gradient import AttackResult
-from cotoolkit.core.numbers import NonNegative
+from cotoolkit.core.numbers import NonNegative, Whole
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods.base import METHODS, AttackMethod, Batch, Cost
 from cotoolkit.models.modes import BatchNormMode
@@ -32,7 +32,7 @@ class PGD(AttackMethod):
         bn_mode: BatchNorm during the attack, see `attacks.BatchNormMode`.
     """
 
-    steps: Annotated[int, Ge(1)] = 10
+    steps: Annotated[Whole, Ge(1)] = 10
     alpha: NonNegative | None = None
     random_start: bool = True
     bn_mode: BatchNormMode = "train"

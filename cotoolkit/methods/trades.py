@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from cotoolkit.attacks.gradient import AttackResult
-from cotoolkit.core.numbers import NonNegative
+from cotoolkit.core.numbers import NonNegative, Whole
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._terms.divergence import kl_divergence
 from cotoolkit.methods.base import METHODS, Batch, Cost, Method, StepRecord, Update, adversarial_pass
@@ -44,7 +44,7 @@ class TRADES(Method):
     """
 
     beta: NonNegative = 6.0
-    steps: Annotated[int, Ge(1)] = 10
+    steps: Annotated[Whole, Ge(1)] = 10
     alpha: NonNegative | None = None
     start_scale: NonNegative = 0.001
     bn_mode: BatchNormMode = "train"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from annotated_types import Ge
+from annotated_types import Ge, Gt, Le
 from pydantic.dataclasses import dataclass
 
+from cotoolkit.core.numbers import Number, Share, Whole
 from cotoolkit.core.registry import STRICT
 from cotoolkit.core.validation import refusing_in_one_line
 
@@ -32,12 +33,12 @@ class MonitorConfig:
             The other free signals are taken at every iteration.
     """
 
-    interval: Annotated[int, Ge(0)] = 500
-    points: Annotated[int, Ge(1)] = 128
-    steps: Annotated[int, Ge(1)] = 10
-    trace_every: Annotated[int, Ge(1)] = 2
-    drop: float = 0.5
-    gap: float = 0.2
+    interval: Annotated[Whole, Ge(0)] = 500
+    points: Annotated[Whole, Ge(1)] = 128
+    steps: Annotated[Whole, Ge(1)] = 10
+    trace_every: Annotated[Whole, Ge(1)] = 2
+    drop: Annotated[Number, Gt(0), Le(1)] = 0.5
+    gap: Share = 0.2
 
     def scheduled(self, iteration: int) -> bool:
         """Whether a probe is due after this iteration whatever the signals say."""

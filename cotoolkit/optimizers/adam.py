@@ -10,6 +10,7 @@ from pydantic.dataclasses import dataclass
 from torch.optim.adam import adam
 from typing_extensions import override
 
+from cotoolkit.core.numbers import Number
 from cotoolkit.core.registry import STRICT
 from cotoolkit.optimizers.base import OPTIMIZERS, Decay, Optimizer, ParameterGroup
 
@@ -30,7 +31,7 @@ class Adam(Optimizer):
 
     beta1: Decay = 0.9
     beta2: Decay = 0.999
-    eps: Annotated[float, Gt(0)] = 1e-8
+    eps: Annotated[Number, Gt(0)] = 1e-8
 
     decoupled: ClassVar[bool] = False
 

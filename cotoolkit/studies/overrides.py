@@ -42,6 +42,24 @@ def parse_settings(words: Iterable[str]) -> Grid:
     return grid
 
 
+def single_values(grid: Grid) -> dict[str, Any]:
+    """Settings of one run.
+
+    Args:
+        grid: as `parse_settings` gives it.
+
+    Returns:
+        The value of each field.
+
+    Raises:
+        ConfigError: a field has several.
+    """
+    for field, values in grid.items():
+        if len(values) != 1:
+            raise ConfigError(f"{field} has {len(values)} values; `study run` trains grids, (a,b) is one list value")
+    return {field: values[0] for field, values in grid.items()}
+
+
 def _values(word: str, text: str) -> tuple[Any, ...]:
     span = re.fullmatch(r"(\d+)\.\.(\d+)", text)
     if span:
@@ -67,7 +85,7 @@ def _value(word: str, text: str) -> Any:
         return text
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError):
         raise ConfigError(f"{word}: cannot read {text!r}") from None
     return text if isinstance(value, dict) and not text.startswith("{") else value
 

@@ -20,7 +20,7 @@ from cotoolkit.core.device import Device
 from cotoolkit.core.errors import AmbiguousName, ConfigError, RunError
 from cotoolkit.core.files import sweep, write_atomically
 from cotoolkit.core.identity import rounded
-from cotoolkit.core.validation import check_name, one_line, plain, refusing_in_one_line
+from cotoolkit.core.validation import check_name, one_line, plain, read_settings, refusing_in_one_line
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.runs.html import Fact, facts_html, settings_text
 from cotoolkit.runs.tables import configured_table, write_table
@@ -173,13 +173,7 @@ class Study(BaseModel):
             ConfigError: missing or not a study.
         """
         try:
-            data = yaml.safe_load(Path(path).read_text())
-        except FileNotFoundError:
-            raise ConfigError(f"{path}: no such study file") from None
-        except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-            raise ConfigError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
-        try:
-            return cls.model_validate(data)
+            return cls.model_validate(read_settings(Path(path), "study file"))
         except ValidationError as error:
             raise ConfigError(f"{path}: {one_line(error)}") from None
 

@@ -7,6 +7,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 from typing_extensions import override
 
+from cotoolkit.core.numbers import Whole
 from cotoolkit.core.registry import STRICT
 from interventions.carriers.base import CARRIERS, Carrier
 
@@ -23,7 +24,7 @@ class RandomOrthonormal(Carrier):
         seed: of a CPU generator of its own.
     """
 
-    seed: int = 0
+    seed: Whole = 0
 
     @override
     def build(self, classes: int, shape: tuple[int, int, int]) -> Tensor:

@@ -10,6 +10,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from cotoolkit.core.errors import DataError
+from cotoolkit.core.numbers import Whole
 from cotoolkit.core.registry import STRICT
 from cotoolkit.core.user_code import describe
 from cotoolkit.data.image_set import ImageSet
@@ -36,7 +37,7 @@ class ImageFolders:
     """
 
     path: Path
-    size: int | None = None
+    size: Whole | None = None
 
     def read(self, download: bool) -> tuple[ImageSet, ImageSet]:
         """The images of `train`, and those of `test`, or of `val` if there is no `test`.

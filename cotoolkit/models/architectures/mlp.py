@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 from torch import nn
 from typing_extensions import override
 
+from cotoolkit.core.numbers import Whole
 from cotoolkit.core.registry import STRICT
 from cotoolkit.models.activation import Activation, activation
 from cotoolkit.models.registry import MODELS, ModelSpec, Shape
@@ -26,7 +27,7 @@ class MLP(ModelSpec):
         activation: after every layer but the last.
     """
 
-    hidden: tuple[Annotated[int, Gt(0)], ...] = (256, 256)
+    hidden: tuple[Annotated[Whole, Gt(0)], ...] = (256, 256)
     activation: Activation = "relu"
 
     @override

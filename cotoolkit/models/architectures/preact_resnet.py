@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from typing_extensions import override
 
+from cotoolkit.core.numbers import Whole
 from cotoolkit.core.registry import STRICT
 from cotoolkit.models.activation import Activation, activation
 from cotoolkit.models.registry import MODELS, ModelSpec, Shape
@@ -76,7 +77,7 @@ class PreActResNet18(ModelSpec):
         activation: after every batch norm.
     """
 
-    width: Annotated[int, Gt(0)] = 64
+    width: Annotated[Whole, Gt(0)] = 64
     activation: Activation = "relu"
 
     @override

@@ -15,6 +15,7 @@ from torch import nn
 from typing_extensions import override
 
 from cotoolkit.core.errors import ModelError
+from cotoolkit.core.numbers import Whole
 from cotoolkit.core.registry import STRICT
 from cotoolkit.models.activation import Activation, activation
 from cotoolkit.models.registry import MODELS, ModelSpec, Shape
@@ -34,8 +35,8 @@ class SingleLayerCNN(ModelSpec):
         activation: after the convolution.
     """
 
-    width: Annotated[int, Gt(0)] = 16
-    kernel: Annotated[int, Gt(0)] = 3
+    width: Annotated[Whole, Gt(0)] = 16
+    kernel: Annotated[Whole, Gt(0)] = 3
     activation: Activation = "relu"
 
     @override

@@ -10,6 +10,7 @@ from torch import nn
 from typing_extensions import override
 
 from cotoolkit.core.errors import ModelError
+from cotoolkit.core.numbers import Whole
 from cotoolkit.core.registry import STRICT
 from cotoolkit.models.activation import Activation, activation
 from cotoolkit.models.registry import MODELS, ModelSpec, Shape
@@ -28,7 +29,7 @@ class SmallCNN(ModelSpec):
         activation: after every layer but the last.
     """
 
-    width: Annotated[int, Gt(0)] = 16
+    width: Annotated[Whole, Gt(0)] = 16
     activation: Activation = "relu"
 
     @override

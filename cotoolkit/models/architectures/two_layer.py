@@ -9,6 +9,7 @@ from pydantic.dataclasses import dataclass
 from torch import nn
 from typing_extensions import override
 
+from cotoolkit.core.numbers import Whole
 from cotoolkit.core.registry import STRICT
 from cotoolkit.models.activation import Activation
 from cotoolkit.models.architectures.mlp import MLP
@@ -25,7 +26,7 @@ class TwoLayer(ModelSpec):
         activation: of the hidden units.
     """
 
-    width: Annotated[int, Gt(0)] = 512
+    width: Annotated[Whole, Gt(0)] = 512
     activation: Activation = "relu"
 
     @override

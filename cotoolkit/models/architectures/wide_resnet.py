@@ -10,6 +10,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from typing_extensions import override
 
+from cotoolkit.core.numbers import Whole
 from cotoolkit.core.registry import STRICT
 from cotoolkit.models.activation import Activation, activation
 from cotoolkit.models.registry import MODELS, ModelSpec, Shape
@@ -54,8 +55,8 @@ class WideResNet(ModelSpec):
         activation: after every batch norm.
     """
 
-    depth: int = 28
-    width: Annotated[int, Gt(0)] = 10
+    depth: Whole = 28
+    width: Annotated[Whole, Gt(0)] = 10
     activation: Activation = "relu"
 
     @field_validator("depth")
