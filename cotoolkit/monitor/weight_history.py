@@ -81,9 +81,10 @@ def weights_in_place(network: nn.Module, weights: Mapping[str, Tensor]) -> Itera
 def _overwrite(tensors: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
     """Write what differs: buffers that are views of one number cannot be written to, and nothing trains them."""
     for name, tensor in tensors.items():
-        value = values.get(name)
-        if value is not None and not torch.equal(tensor, value.to(tensor.device)):
-            tensor.copy_(value)
+        if name in values:
+            value = values[name].to(tensor.device)
+            if not torch.equal(tensor, value):
+                tensor.copy_(value)
 
 
 class WeightHistory:
