@@ -127,6 +127,7 @@ def test_a_state_may_be_loaded_into_a_monitor_that_has_seen_steps():
     second.load_state_dict(state)
     assert (second.iteration, second.broken, second.bracket, second.events) == (40, False, None, [])
     assert [snapshot.iteration for snapshot in second.history.snapshots] == [32]
+    assert not second._due
     train(second, 2, lambda i: {"loss": 1.0})
     assert second._signals() == [(41, {"train_loss": 1.0}), (42, {"train_loss": 1.0})]
 
