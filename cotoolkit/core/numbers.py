@@ -214,12 +214,23 @@ def whole_number(value: Any, what: str, least: int = 0) -> int:
         ConfigError: no whole number, or a smaller one.
     """
     try:
+        return _whole(value, least)
+    except ValueError as problem:
+        raise ConfigError(f"{what}: {problem}") from None
+
+
+def _whole(value: Any, least: int) -> int:
+    try:
         number = _number(value)
         if number == int(number) >= least:
             return int(number)
     except (TypeError, ValueError, OverflowError):
         pass
-    raise ConfigError(f"{what}: give a whole number, {least} or more, not {_shown(value)}")
+    raise ValueError(f"give a whole number, {least} or more, not {_shown(value)}")
+
+
+Whole = Annotated[int, BeforeValidator(lambda value: _whole(value, 0))]
+"""A field that is a count, as `whole_number` takes it."""
 
 
 def probability(value: Any, what: str, most: float = 1.0) -> float:

@@ -24,6 +24,7 @@ from typing_extensions import override
 from cotoolkit.attacks.threat_model import Box, Norm, ThreatModel
 from cotoolkit.core.distributed import broadcast_from_rank0, computed_by_rank0
 from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.numbers import whole_number
 from cotoolkit.evaluation.probe import NO_PROBE, Enough, ProbeResult
 from cotoolkit.intake.model import Forward
 from cotoolkit.intake.normalisation import PerChannel
@@ -119,15 +120,13 @@ class BreakpointMonitor(AttackingBuffer, ActingCore):
         config = MonitorConfig() if config is None else config
         if not isinstance(config, MonitorConfig):
             raise ConfigError(f"config: give a MonitorConfig(...), not a {type(config).__name__}")
-        if not isinstance(snapshot_every, int) or snapshot_every < 1:
-            raise ConfigError("snapshot_every must be at least 1, a whole number")
+        self.snapshot_every = whole_number(snapshot_every, "snapshot_every", 1)
         threat = ThreatModel.from_user(epsilon, norm, box)
         options = {"mean": mean, "std": std, "forward": forward, "binary": binary, "autocast": autocast}
         watched = WatchedModel(model, points, threat, config, seed, bounds=bounds, **options)
         self.network = watched.model.network
         AttackingBuffer.__init__(self, watched, method, config.trace_every)
         ActingCore.__init__(self, config, watched.classes, on, loggers, log_every)
-        self.snapshot_every = snapshot_every
         self.optimizer = getattr(optimizer, "optimizer", optimizer)  # Fabric's and accelerate's wrap another
         watched.rehearse(self.optimizer, [*methods_of(self.actions), *([] if method is None else [method])])
         self.history = WeightHistory()

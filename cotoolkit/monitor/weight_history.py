@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from cotoolkit.core.numbers import whole_number
 from cotoolkit.monitor.core import Breakpoint
 
 
@@ -95,10 +96,13 @@ class WeightHistory:
 
     Attributes:
         snapshots: those kept, the oldest first.
+
+    Raises:
+        ConfigError: the capacity is no whole number from 3 on.
     """
 
     def __init__(self, capacity: int = 10) -> None:
-        self.capacity = capacity
+        self.capacity = whole_number(capacity, "capacity", 3)
         self.snapshots: list[WeightSnapshot] = []
 
     def restart(self, good: WeightSnapshot) -> None:

@@ -279,9 +279,9 @@ def test_the_interface_of_fabric_loggers_is_enough():
         ({"norm": "l7"}, "'l7'"),
         ({"epsilon": 0}, "epsilon is 0; give a share"),
         ({"epsilon": 8}, "epsilon is 8; give a share of the pixel range, at most 1, such as 8/255"),
-        ({"log_every": 0}, "log_every must be at least 1"),
+        ({"log_every": 0}, "log_every: give a whole number, 1 or more, not 0"),
         ({"on": {"break": stop}}, "no event 'break'; there are warning, breakpoint, recovered"),
-        ({"snapshot_every": 0}, "at least 1"),
+        ({"snapshot_every": 0}, "snapshot_every: give a whole number, 1 or more, not 0"),
     ],
 )
 def test_senseless_settings_are_refused(options, message):
