@@ -128,7 +128,8 @@ class BreakpointMonitor(AttackingBuffer, ActingCore):
         AttackingBuffer.__init__(self, watched, method, config.trace_every)
         ActingCore.__init__(self, config, watched.classes, on, loggers, log_every)
         self.optimizer = getattr(optimizer, "optimizer", optimizer)  # Fabric's and accelerate's wrap another
-        watched.rehearse(self.optimizer, [*methods_of(self.actions), *([] if method is None else [method])])
+        self._methods = methods_of(self.actions) | ({} if method is None else {"start": method})
+        watched.rehearse(self.optimizer, list(self._methods.values()))
         self.history = WeightHistory()
         self.rescues = 0
         self.bracket: tuple[WeightSnapshot, WeightSnapshot] | None = None
@@ -173,7 +174,8 @@ class BreakpointMonitor(AttackingBuffer, ActingCore):
         """Go back to the last good weights, and to the optimiser's state then.
 
         Args:
-            method: what `attack` does from now on.
+            method: what `attack` does from now on. For a checkpoint it has to be one of the monitor's own, given as
+                `method` or in a `Rescue`, or a registered one.
 
         Raises:
             ConfigError: no probe has found the network robust yet.
@@ -183,7 +185,7 @@ class BreakpointMonitor(AttackingBuffer, ActingCore):
         self.good.restore(self.network, self.optimizer)
         self._forget()  # by-products of the weights that are gone
         self.criterion.clear_breakpoint()
-        self.early_warning = EarlyWarning()
+        self.early_warning = EarlyWarning(self.early_warning.rules, self.early_warning.pause)
         self.history.restart(WeightSnapshot(self.iteration, self.good.snapshot.weights))
         self.method = method
         self.rescues += 1
@@ -197,6 +199,9 @@ class BreakpointMonitor(AttackingBuffer, ActingCore):
 
         It holds the last good weights, and the optimiser's state then. What a few iterations left unread is not in it,
         nor are the copies made since the last probe: a breakpoint right after a resumption is dated from that probe on.
+
+        Raises:
+            ConfigError: the method that `attack` goes on with is one that no other monitor can find, see `rescue`.
         """
         return state_of(self)
 

@@ -167,7 +167,8 @@ class WatchedModel:
                 with weights_in_place(network, {}), fork_global_rng(self.seed, "probe"):
                     self.attack(method, self.model.to_input(images), labels, draws)
             except Exception as failure:
-                raise ModelError(f"{method.name} cannot attack the model: {describe(failure)}") from failure
+                name = getattr(method, "name", type(method).__name__)  # it need not be registered
+                raise ModelError(f"{name} cannot attack the model: {describe(failure)}") from failure
         if optimizer is not None:
             try:
                 RestorePoint.of(WeightSnapshot(0, {}), optimizer).rehearse(optimizer)
