@@ -5,7 +5,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from cotoolkit import BreakpointMonitor
 from cotoolkit.methods import FGSM, NFGSM
 from cotoolkit.monitor import step_buffer
 from cotoolkit.monitor.actions import Rescue
@@ -14,6 +13,7 @@ from cotoolkit.signals.observation import observed_signals
 from tests._helpers.loops import Clock, Scripted, aligned, breaks_at, train
 from tests._helpers.networks import conv_net
 from tests._helpers.processes import in_two_processes
+from tests._helpers.watching import monitor_of
 
 BOTH = pytest.mark.parametrize("which", [0, 1], ids=["first", "second"])
 """The process in which something fails."""
@@ -193,11 +193,10 @@ def test_a_loop_under_data_parallelism(tmp_path):
 
     def work(rank):
         draws = torch.Generator().manual_seed(rank)
-        held_out = torch.rand(30, 1, 6, 6, generator=torch.Generator().manual_seed(2)), torch.arange(30) % 4
         model = nn.parallel.DistributedDataParallel(conv_net(norm=False))
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         config = MonitorConfig(interval=5, points=20, steps=2, trace_every=1)
-        monitor = BreakpointMonitor(model, held_out, epsilon=0.1, config=config, optimizer=optimizer, method=FGSM())
+        monitor = monitor_of(model, config=config, optimizer=optimizer, method=FGSM())
         own, seen, follow = [], [], monitor.on_signals
         monitor.on_signals = lambda signals: seen.append(signals) or follow(signals)
         for iteration in range(1, 21):

@@ -1,21 +1,85 @@
-"""Checkpoints of a loop that trains by somebody's own attack, which no registry knows: it goes on bit for bit."""
+"""Checkpoints of a loop: it goes on as if nothing had happened, also by an attack that no registry knows."""
 
+import dataclasses
 import io
+import json
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from cotoolkit import BreakpointMonitor
 from cotoolkit.attacks.gradient import fgsm
 from cotoolkit.core.errors import ConfigError, ModelError
 from cotoolkit.methods import FGSM, METHODS, NFGSM, AttackMethod
 from cotoolkit.monitor.actions import Rescue
 from cotoolkit.monitor.config import MonitorConfig
-from cotoolkit.monitor.early_warning import EarlyWarning, Level, Rule
-from tests._helpers.loops import Clock, Scripted, breaks_at, train
+from cotoolkit.monitor.early_warning import PAUSE, EarlyWarning, Level, Rule
+from tests._helpers.loops import Clock, Scripted, aligned, breaks_at, kinds, train
 from tests._helpers.networks import conv_net
 from tests._helpers.scripted import result
+from tests._helpers.watching import monitor_of
+
+SELDOM = MonitorConfig(interval=10, points=8)
+
+
+def test_a_state_may_be_loaded_into_a_monitor_that_has_seen_steps():
+    first, second = (Scripted(Clock(), breaks_at(60)) for _ in range(2))
+    train(first, 40)
+    state = first.state_dict()
+    train(second, 101, aligned(1000))
+    assert second.broken
+    second.load_state_dict(state)
+    assert (second.iteration, second.broken, second.bracket, second.events) == (40, False, None, [])
+    assert [snapshot.iteration for snapshot in second.history.snapshots] == [32]
+    assert not second._due
+    train(second, 2, lambda i: {"loss": 1.0})
+    assert second._signals() == [(41, {"train_loss": 1.0}), (42, {"train_loss": 1.0})]
+
+
+def test_the_alarm_goes_on_where_it_was():
+    whole, first, second = (Scripted(Clock(), lambda now: 0.5) for _ in range(3))
+    train(whole, 120, aligned(63))
+    train(first, 66, aligned(63))  # raised at 63, and read at 66
+    file = io.BytesIO()
+    torch.save(first.state_dict(), file)
+    file.seek(0)
+    second.network.load_state_dict(first.network.state_dict())
+    second.load_state_dict(torch.load(file, weights_only=True))
+    assert (
+        second.early_warning.state()
+        == first.early_warning.state()
+        == json.loads(json.dumps(first.early_warning.state()))
+    )
+    assert (second.early_warning.waiting, second.early_warning.statistics[0].count) == (PAUSE - 3, 66)
+    train(second, 54, aligned(63))
+    assert second.events == whole.events
+    assert [event.iteration for event in whole.events][:2] == [66, 74]  # 8 steps after the first: 71, read at 74
+
+
+@pytest.mark.parametrize("stop_at", [40, 60, 110])
+def test_a_resumed_loop_goes_on_as_if_nothing_had_happened(stop_at):
+    def monitor_of(model):
+        optimizer = torch.optim.SGD(model.parameters(), lr=1.0, momentum=0.9)
+        return Scripted(model, breaks_at(105), on={"breakpoint": Rescue()}, optimizer=optimizer)
+
+    whole = monitor_of(Clock())
+    train(whole, 160)
+    first = monitor_of(Clock())
+    train(first, stop_at)
+    file = io.BytesIO()
+    torch.save(first.state_dict(), file)
+    file.seek(0)
+    model = Clock()
+    model.load_state_dict(first.network.state_dict())
+    second = monitor_of(model)
+    second.load_state_dict(torch.load(file, weights_only=True))
+    assert second.events == first.events
+    train(second, 160 - stop_at)
+    assert kinds(second) == kinds(whole) == ["breakpoint"]
+    assert second.breakpoint.detected == whole.breakpoint.detected
+    assert second.breakpoint.earliest <= 105 <= second.breakpoint.iteration
+    assert (second.iteration, second.rescues, second.method) == (160, 1, NFGSM())
+    assert torch.equal(second.network.time, whole.network.time)
 
 
 class Own(AttackMethod):
@@ -49,11 +113,7 @@ class Loop:
     def __init__(self, **options):
         self.network = conv_net()
         self.optimizer = torch.optim.SGD(self.network.parameters(), lr=0.1, momentum=0.9)
-        points = torch.rand(30, 1, 6, 6, generator=torch.Generator().manual_seed(0)), torch.arange(30) % 4
-        config = MonitorConfig(interval=10, points=8)
-        self.monitor = BreakpointMonitor(
-            self.network, points, epsilon=0.1, config=config, optimizer=self.optimizer, **options
-        )
+        self.monitor = monitor_of(self.network, config=SELDOM, optimizer=self.optimizer, **options)
         self.monitor._measure = lambda *_, **__: result(0.0 if 20 <= self.monitor.iteration <= 40 else 0.5)
 
     def train(self, last):
@@ -111,6 +171,15 @@ def test_the_order_of_the_events_does_not_matter():
     first.train(20)
     second = first.resumed(method=FGSM(), on=dict(reversed(on.items())))
     assert second.monitor.method.size == 0.6
+
+
+def test_a_state_of_before_breakpoints_had_a_latest_iteration_still_loads():
+    first, second = (Scripted(Clock(), breaks_at(60)) for _ in range(2))
+    train(first, 101)
+    state = first.state_dict()
+    assert [event.pop("latest") for event in state["events"]] == [first.breakpoint.sustained]
+    second.load_state_dict(state)
+    assert second.events == [dataclasses.replace(first.breakpoint, latest=None)]
 
 
 @pytest.mark.parametrize(
