@@ -113,6 +113,12 @@ class OnsetResults(HolisticResults):
         """Which seeds of an arm have a breakpoint, or end above a robust accuracy."""
         return self.of(arm, "broke").astype(bool) | (self.of(arm, "pgd-50") > robust)
 
+    def hr_broke(self) -> pd.Series[bool]:
+        """Which seeds have an HR arm with a breakpoint."""
+        weighed = self.table[self.table["arm"].isin(self._weighed())]
+        broke: pd.Series[bool] = weighed.groupby("seed")["broke"].any()
+        return broke
+
     def later(self, arm: str = PLAIN) -> OnsetDifference:
         """By how many iterations the matched HR arm has its breakpoint later than another."""
         hr, other = ((self.of(name, "time"), self.of(name, "broke")) for name in (self.hr, arm))

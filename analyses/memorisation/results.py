@@ -8,16 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analyses.core.judging.premises import ROBUST
 from analyses.core.judging.seed_measures import OnsetDifference
 from analyses.core.study import Tables
 from analyses.memorisation.image_groups import T_MEM
 
 MARGIN = 0.01
 """Equivalence margin of finding (a): one point of accuracy [R]."""
-
-LEAST_ROBUST = 0.15
-"""Robust accuracy above which a network counts as robust (ours): one and a half times that of guessing one of ten
-classes."""
 
 Floats = NDArray[np.floating]
 
@@ -144,7 +141,7 @@ class BreakingResults:
 
     def trained(self, arm: str) -> pd.Series[bool]:
         """Which runs of an arm have a breakpoint, or end robust."""
-        return self.broke(arm) | (self._of(arm)["pgd-10"] > LEAST_ROBUST)
+        return self.broke(arm) | (self._of(arm)["pgd-10"] > ROBUST)
 
     def later(self, arm: str, other: str) -> OnsetDifference:
         """By what share of training one arm has its breakpoint later than another."""

@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimRow, ClaimTable, claim
+from analyses.core.judging.premises import CHANCE, ROBUST
 from analyses.core.runner import StudyRunner
 from cotoolkit.plotting.style import BLUE, GREY, PAGE, SKY, VERMILION
 from cotoolkit.studies.scale import Scale
@@ -21,10 +22,6 @@ from figures.co_features.setups.around_breakpoint import (
     beside_breakpoint,
     kept_study,
     run_courses,
-)
-from figures.co_features.setups.grid_cells import (
-    CHANCE,
-    ROBUST,
 )
 from figures.co_features.setups.setup import SETUPS
 from figures.elements import mark_breakpoint, new_figure, percent, seed_band, seed_lines

@@ -14,13 +14,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analyses.core.claims import ClaimRow, ClaimTable, claim
+from analyses.core.judging.premises import CHANCE, MOST, ROBUST
 from analyses.core.judging.seed_measures import OnsetDifference, SeedShare, ShareDifference
 from analyses.core.runner import StudyRunner
 from analyses.core.statistics import estimate
 from cotoolkit.plotting.style import BLUE, COLUMN, GREEN, GREY, ORANGE, PAGE, PURPLE, SKY, VERMILION
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
-from figures.co_features.setups.grid_cells import CHANCE, MOST, ROBUST, SHARE
+from figures.co_features.setups.grid_cells import SHARE
 from figures.co_features.setups.setup import SETUPS, Setup, setup_of
 from figures.elements import new_figure, percent, seed_bands
 from figures.recipe import Comparison, Recipe, table_of

@@ -40,7 +40,7 @@ def test_a_claim_counts_once(two):
     assert [claim.key for claim in first.own] == ["rises"]
     assert [claim.key for claim in second.own] == ["steep", "vacuous", "few", "same"]
     assert [(claim.key, name) for claim, name in second.elsewhere] == [("rises", "field/made_up")]
-    assert verdict_counts(two) == "1 supported, 1 inconclusive, 1 not testable here; 1 fact; 1 shown"
+    assert verdict_counts(two) == "1 supported, 1 inconclusive, 1 not testable here; 1 the same in every seed; 1 shown"
 
 
 def test_p_is_adjusted_for_the_judged_claims_of_the_paper(two):
@@ -55,7 +55,7 @@ def test_the_page_tells_whose_a_claim_is_and_what_it_rests_on(two):
     assert page.startswith(f"# {PAPERS['field']}\n")
     theirs, ours = page.partition("## second")[2].split("Our claims:")
     assert "it is steep (slope; `steep`) | inconclusive | 2.2 [1.81, 2.59] | 5 | above 2 | 0.23 | 0.23 |" in theirs
-    assert "not testable here: the network learned: 2.2 [1.81, 2.59], not above 3" in ours
+    assert 'not testable here: "the network learned" does not hold (2.2 [1.81, 2.59], expected above 3)' in ours
     assert "`few`" in ours
     assert "t interval" in ours
     assert "Shown here too, and counted in another figure: `rises` ([made_up](#made_up))." in ours
