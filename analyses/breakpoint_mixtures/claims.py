@@ -71,7 +71,7 @@ def _of_mixture(part: str, statistic: str, name: str) -> tuple[ClaimRow[Breakpoi
         claim(
             f"falls_{statistic}", _FALLS[statistic], f"{name}: FGSM before the breakpoint minus standard",
             below=0.0, source=_OURS, premises=[_BEFORE, *reference],
-            value=lambda n: n.less("fgsm", BEFORE, "standard", BEFORE, part, statistic),
+            value=lambda n: n.minus("fgsm", BEFORE, "standard", BEFORE, part, statistic),
         ),
         claim(
             f"returns_{statistic}",
@@ -85,7 +85,7 @@ def _of_mixture(part: str, statistic: str, name: str) -> tuple[ClaimRow[Breakpoi
             f"({name})",
             f"{name}: FGSM after the breakpoint minus the norm-matched control",
             above=0.0, source=_OURS, premises=[_BEFORE, _COLLAPSE, *reference],
-            value=lambda n: n.less("fgsm", AFTER, NORM_MATCHED, AFTER, part, statistic),
+            value=lambda n: n.minus("fgsm", AFTER, NORM_MATCHED, AFTER, part, statistic),
         ),
     )  # fmt: skip
 
@@ -175,7 +175,7 @@ ROWS: tuple[ClaimRow[BreakpointResults], ...] = (
         "than standard training, which that network descends from",
         "energy along that direction: shuffled minus standard, at the iteration of the breakpoint",
         below=0.0, source=_OURS,
-        value=lambda n: n.less("shuffled", BEFORE, "standard", BEFORE, "mixtures", "energy_clean_u1"),
+        value=lambda n: n.minus("shuffled", BEFORE, "standard", BEFORE, "mixtures", "energy_clean_u1"),
     ),
 )  # fmt: skip
 """What is claimed of every group; only seeds in which FGSM training has a breakpoint are in its table."""

@@ -38,7 +38,7 @@ _OVERFITS: ClaimRow[OverfittingResults] = claim(
 _FITS: ClaimRow[OverfittingResults] = claim(
     "hr_fits", f"HR (r={{strong:g}}) fits the training images to within {100 * UNDERFIT:g} points of AT",
     f"PGD-20 accuracy on at least 100 training images, HR (r={{strong:g}}) minus AT, {_ON}",
-    above=-UNDERFIT, source=PREMISE, value=lambda n: n.less(n.hr, n.plain, "train_accuracy"),
+    above=-UNDERFIT, source=PREMISE, value=lambda n: n.minus(n.hr, n.plain, "train_accuracy"),
 )  # fmt: skip
 _AT_LEARNED: ClaimRow[OverfittingResults] = claim(
     "at_learned", "adversarial training is robust", f"{_PGD}, AT, {_ON}",
@@ -72,18 +72,18 @@ OVERFITTING: tuple[ClaimRow[OverfittingResults], ...] = (
     claim(
         "hr_smaller_gap", "a radius r > 0 protects against robust overfitting",
         f"robust gap G1 of HR (r={{strong:g}}) minus that of AT, nats, {_ON}",
-        below=0.0, source="[P]", premises=[_AT_LEARNED, _OVERFITS, _FITS], value=lambda n: n.less(n.hr, n.plain, "G1"),
+        below=0.0, source="[P]", premises=[_AT_LEARNED, _OVERFITS, _FITS], value=lambda n: n.minus(n.hr, n.plain, "G1"),
     ),
     claim(
         "hr_keeps_its_best", "HR loses less of its best robust accuracy by the end than AT",
         f"{_BEST}, HR (r={{strong:g}}) minus AT, {_ON}",
-        below=0.0, source="[P]", premises=[_AT_LEARNED, _OVERFITS], value=lambda n: n.less(n.hr, n.plain, "G4"),
+        below=0.0, source="[P]", premises=[_AT_LEARNED, _OVERFITS], value=lambda n: n.minus(n.hr, n.plain, "G4"),
     ),
     claim(
         "hr_more_robust", "HR is more robust than AT where AT overfits robustly",
         f"final {_PGD}, HR (r={{strong:g}}) minus AT, {_ON}",
         above=0.0, source="[P]", premises=[_AT_LEARNED, _OVERFITS],
-        value=lambda n: n.less(n.hr, n.plain, "test_accuracy"),
+        value=lambda n: n.minus(n.hr, n.plain, "test_accuracy"),
     ),
     claim(
         "nominal_bound", "the HR loss on all training data, with the training r, bounds the loss on test data",
@@ -95,13 +95,13 @@ OVERFITTING: tuple[ClaimRow[OverfittingResults], ...] = (
         "adversarial training overfits more than standard training on a scale that does not grow with the losses",
         f"implied radius G5 of AT minus that of standard training, {_ON}",
         above=0.0, source="[D]", premises=[_AT_LEARNED, _OVERFITS],
-        value=lambda n: n.less(n.plain, n.standard, "G5"),
+        value=lambda n: n.minus(n.plain, n.standard, "G5"),
     ),
     claim(
         "hr_smaller_radius",
         "a radius r > 0 protects against robust overfitting on a scale that does not grow with the losses",
         f"implied radius G5 of HR (r={{strong:g}}) minus that of AT, {_ON}",
-        below=0.0, source="[D]", premises=[_AT_LEARNED, _OVERFITS, _FITS], value=lambda n: n.less(n.hr, n.plain, "G5"),
+        below=0.0, source="[D]", premises=[_AT_LEARNED, _OVERFITS, _FITS], value=lambda n: n.minus(n.hr, n.plain, "G5"),
     ),
     claim(
         "radius_falls_with_data", "the implied radius of AT falls about like 1/n",
@@ -156,7 +156,7 @@ POISON: tuple[ClaimRow[HolisticResults], ...] = (
     claim(
         "alpha_resists_poison", "HR with the right alpha is more robust than AT on poisoned data",
         f"{_PGD}, {_ALPHA} minus AT, {_WRONG}",
-        above=0.0, source="[P]", premises=_POISONED, value=lambda n: n.less(_RIGHT, PLAIN, "accuracy"),
+        above=0.0, source="[P]", premises=_POISONED, value=lambda n: n.minus(_RIGHT, PLAIN, "accuracy"),
     ),
     claim(
         "alpha_weighs_poison_up", "alpha gives wrong labels more weight, not less",
@@ -167,7 +167,7 @@ POISON: tuple[ClaimRow[HolisticResults], ...] = (
     claim(
         "trimming_resists_better", "leaving the highest losses out, the opposite of alpha, resists poison better",
         f"{_PGD}, trimming minus {_ALPHA}, {_WRONG}",
-        above=0.0, source="[D]", premises=_POISONED, value=lambda n: n.less(_TRIM, _RIGHT, "accuracy"),
+        above=0.0, source="[D]", premises=_POISONED, value=lambda n: n.minus(_TRIM, _RIGHT, "accuracy"),
     ),
 )  # fmt: skip
 """Wrong labels."""

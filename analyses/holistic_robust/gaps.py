@@ -48,7 +48,7 @@ def losses_of_points(losses: ArrayLike, finite: bool = True) -> np.ndarray:
 
 
 def gap(train: ArrayLike, test: ArrayLike) -> float:
-    """G1 to G3: mean on test data less the mean on training data; positive where the model is better on the latter.
+    """G1 to G3: mean on test data minus the mean on training data; positive where the model is better on the latter.
 
     >>> gap([0.5, 0.5], [1.0, 2.0])
     1.0
@@ -127,7 +127,7 @@ def implied_radius(train: ArrayLike, mean: ArrayLike, bound: float) -> np.ndarra
 
 
 def nominal_margin(train: ArrayLike, test: ArrayLike, r: float, alpha: float, bound: float) -> float:
-    """G6: the worst case over all training losses, with the radius of the training, less the mean on test data.
+    """G6: the worst case over all training losses, with the radius of the training, minus the mean on test data.
 
     Negative where the nominal bound does not hold. All losses are clipped at the bound.
     """

@@ -106,7 +106,7 @@ def end_table(losses: pd.DataFrame, gaps: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row per arm and seed: the columns of `gap_table` at the last iteration; G3_slope (of G1 - G2 on G3 over
-        training); G4; G6 (nominal bound with the training's r and W = `CLIP`, less the test mean), G6_seen (W the
+        training); G4; G6 (nominal bound with the training's r and W = `CLIP`, minus the test mean), G6_seen (W the
         largest training loss, as a batch maximum is); train_points; of a certificate from one half of the test images
         its certified_points and certified_mean; loss_certificate and error_certificate (cross-entropy clipped at
         `CLIP` and 0/1 loss), and loss_held and error_held (means over the other half, which they should not be below).

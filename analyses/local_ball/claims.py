@@ -70,11 +70,11 @@ def _above(family: str) -> ClaimRow[LocalBallResults]:
     )  # fmt: skip
 
 
-def _less(key: str, statement: str, arm: str, other: str, source: str) -> ClaimRow[LocalBallResults]:
+def _minus(key: str, statement: str, arm: str, other: str, source: str) -> ClaimRow[LocalBallResults]:
     return claim(
         key, statement, f"{arm} minus {other}: {ROBUST_ACCURACY}",
         above=0.0, source=source, needs=(arm, other), premises=[robust_arm(arm, other)],
-        value=lambda n: n.less(arm, other),
+        value=lambda n: n.minus(arm, other),
     )  # fmt: skip
 
 
@@ -116,29 +116,29 @@ CLAIMS: dict[str, tuple[ClaimRow[LocalBallResults], ...]] = {
             "with a weak adversary local-ball training is at most 1 point less robust than PGD-10 training",
             f"lbt minus pgd-10: {ROBUST_ACCURACY}",
             above=-0.01, source="[P] claim W, margin [R]", needs=("lbt", "pgd-10"), premises=[robust_arm("pgd-10")],
-            value=lambda n: n.less("lbt", "pgd-10"),
+            value=lambda n: n.minus("lbt", "pgd-10"),
         ),
     ),
     "centre": (
-        _less(
+        _minus(
             "adversary_beats_clean",
             "training on a ball centred at the adversary is more robust than on one at the clean image, at equal rho, "
             "lambda and steps",
             "lbt", "centre clean", _IDEA,
         ),
-        _less(
+        _minus(
             "adversary_beats_corner",
             "training on a ball centred at the adversary is more robust than on one at a random corner of the threat "
             "set",
             "lbt", "centre corner", _IDEA,
         ),
-        _less(
+        _minus(
             "beats_wider_training",
             "training on an unclipped ball is more robust than PGD training of equal cost at a radius as large as it "
             "reaches, (1 + rho) epsilon",
             "lbt unclipped", "pgd-3 wide", "[R]",
         ),
-        _less(
+        _minus(
             "global_term_needed",
             "without the global term, and the base loss at the clean image, local smoothness gives less robustness",
             "lbt-t", "lbt-t no global", _IDEA,

@@ -86,7 +86,7 @@ def _ratio(data: pd.DataFrame, arm: str, side: str, other: str, other_side: str)
 
 
 def _jump(data: pd.DataFrame, measure: str) -> np.ndarray:
-    """A measure of FGSM training after its breakpoint, less before."""
+    """A measure of FGSM training after its breakpoint, minus before."""
     before, after = (beside_breakpoint(data, "fgsm_with", measure, side) for side in ("before", "after"))
     jump: np.ndarray = after - before
     return jump

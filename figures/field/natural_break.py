@@ -143,7 +143,7 @@ def _read(data: pd.DataFrame) -> _Results:
     return _Results(at_best(data), breaks.reindex(pgd.index).notna(), fgsm, pgd)
 
 
-SOURCE = "paper: Andriushchenko & Flammarion 2020, section 4 (that it breaks); radii and thresholds are ours"
+SOURCE = "paper [P]: Andriushchenko & Flammarion 2020, section 4 (that it breaks); radii and thresholds are ours"
 
 
 def _of_width(width: int) -> tuple[ClaimRow[_Results], ...]:

@@ -4,6 +4,7 @@ Nothing of this project is imported: another writing of the same rules is what m
 """
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from scipy import stats
 
 GALLERY = Path(__file__).parents[2] / "figures" / "gallery"
 RECORDS = sorted(GALLERY.glob("*/*/*/claims.json"))
+CHECKS = ["calibration"]  # of data and code, which do not count
 PAGES = {paper.name: paper for paper in GALLERY.iterdir() if paper.is_dir()}
 
 
@@ -182,19 +184,35 @@ def test_the_page_of_a_paper_prints_the_stored_verdicts(paper):
     page = (GALLERY.parent / paper / "README.md").read_text()
     claims = pd.DataFrame(
         [
-            {"scale": path.parent.name, **claim, "found": str(claim["found"])}
+            {"scale": path.parent.name, "check": path.parts[-3] in CHECKS, **claim, "found": str(claim["found"])}
             for path in RECORDS
             if path.parts[-4] == paper
             for claim in json.loads(path.read_text())["claims"]
         ]
     ).drop_duplicates(["statement", "measure", "expected", "found", "scale"])
-    rows = pd.DataFrame([line.split(" | ") for line in page.splitlines() if line.count(" | ") == 8])
-    rows = rows[~rows[0].isin(["| claim", "| ---"])]
+    rows = claim_rows(page)
     assert len(rows) == len(claims)
-    printed = rows[1].str.partition(":")[0].value_counts()
+    printed = rows["verdict"].str.partition(":")[0].value_counts()
     assert printed.to_dict() == claims["verdict"].value_counts().to_dict()
-    for _, own in claims[claims["verdict"].isin(["supported", "not supported", "inconclusive"])].groupby("scale"):
+    judged = claims[claims["verdict"].isin(["supported", "not supported", "inconclusive"]) & ~claims["check"]]
+    for _, own in judged.groupby("scale"):
         p = own["p"].dropna().sort_values()
         holm = (p * np.arange(len(p), 0, -1)).cummax().clip(upper=1)
         for value in holm:
-            assert (rows[6] == ("< 0.0001" if value < 1e-4 else f"{value:.2g}")).any()
+            assert (rows["Holm's p"] == ("< 0.0001" if value < 1e-4 else f"{value:.2g}")).any()
+    for scale, own in claims[~claims["check"]].groupby("scale"):
+        (total,) = re.findall(rf"Scale {scale}, \d+ figures?: (.*)\.", page)
+        counts = {word: int(n) for n, word in re.findall(r"(\d+) ([^,;]+)", total)}
+        assert counts == own["verdict"].value_counts().to_dict()
+
+
+def claim_rows(page):
+    """The rows of all tables of claims; some have no columns of p."""
+    found, head = [], None
+    for line in page.splitlines():
+        cells = line.removeprefix("| ").removesuffix(" |").split(" | ") if line.startswith("| ") else []
+        if not cells or cells[0] == "claim":
+            head = cells
+        elif head and not cells[0].startswith("---"):
+            found.append(dict(zip(head, cells, strict=True)))
+    return pd.DataFrame(found, columns=["verdict", "Holm's p"])
