@@ -14,13 +14,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analyses.core.claims import ClaimRow, ClaimTable, claim
+from analyses.core.judging.premises import CHANCE, MOST, ROBUST
 from analyses.core.judging.seed_measures import OnsetDifference, SeedShare, ShareDifference
 from analyses.core.runner import StudyRunner
-from analyses.core.statistics import estimate
 from cotoolkit.plotting.style import BLUE, COLUMN, GREEN, GREY, ORANGE, PAGE, PURPLE, SKY, VERMILION
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
-from figures.co_features.setups.grid_cells import CHANCE, MOST, ROBUST, SHARE
+from figures.co_features.setups.grid_cells import SHARE
 from figures.co_features.setups.setup import SETUPS, Setup, setup_of
 from figures.elements import new_figure, percent, seed_bands
 from figures.recipe import Comparison, Recipe, table_of
@@ -266,13 +266,13 @@ def compare(data: pd.DataFrame) -> list[Comparison]:
     unit = 1.0 if digits else 255.0
     remark = (
         "ours: 8 x 8 digits with an injected feature and only three radii (0.15, 0.25, 0.3 of the pixel range), so the "
-        "numbers share no unit; only the order of the methods can be compared. Seeds that never collapse are left out."
+        "numbers share no unit; only the order of the methods can be compared"
         if digits
         else "the smallest of radii 1 to 16 at which PGD-50-10 accuracy is below 10 %"
     )
     found = []
     for method, printed in PRINTED.items():
-        ours = estimate(breaking_radius(data, method) * unit)
+        ours = breaking_radius(data, method) * unit
         label = SERIES[method][0]
         found.append(Comparison(f"{label}: radius of collapse", f"{printed} /255 (CIFAR-10)", SOURCE, ours, remark))
     return found
