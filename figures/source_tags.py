@@ -9,7 +9,7 @@ WHOSE = {
 
 SOURCE_TAGS: dict[str, str] = {
     "[P]": "read in the parts of the paper that could be read: title, abstract, opening pages, the authors' README",
-    "[F]": "read off the paper's Figure 1, from its picture",
+    "[F]": "read off a figure of the paper, from its picture",
     "[S]": "read in another text: a talk's abstract, a later paper, related code",
     "[C]": "read in the code that the authors released",
     "[N]": "computed for the specification on which a recipe rests; printed by nobody",

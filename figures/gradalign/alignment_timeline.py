@@ -153,7 +153,7 @@ def _of_all(data: pd.DataFrame, statistic: str) -> pd.DataFrame:
 
 
 RECIPE = Recipe(
-    name="field/alignment_timeline",
+    name="gradalign/alignment_timeline",
     shows="At the break, gradients and perturbations lose their alignment while FGSM accuracy jumps",
     item="GradAlign repository, figure 4",
     studies=STUDIES,

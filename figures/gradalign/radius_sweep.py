@@ -64,7 +64,7 @@ def _on_digits(setup: Setup) -> Study:
     # The published law for GradAlign's weight ends at 16/255; 1 as in analyses.breakpoint_mixtures.
     methods = {**METHODS, "gradalign": {"name": "gradalign", "weight": 1.0}}
     arms = [setup.arm(method=method, epsilon=epsilon) for method in methods.values() for epsilon in RADII]
-    return setup.study("gradalign-sweep", [*arms, *(setup.arm(0.0, epsilon=epsilon) for epsilon in RADII)])
+    return setup.study("radius-sweep", [*arms, *(setup.arm(0.0, epsilon=epsilon) for epsilon in RADII)])
 
 
 def _paper() -> Study:
@@ -80,7 +80,7 @@ def _paper() -> Study:
         {"method": (method,), "epsilon": tuple(radius / 255 for radius in range(1, 17)), "seed": (0, 1, 2, 3, 4)}
         for method in methods.values()
     )
-    return Study(name="gradalign-sweep", scale="paper", base=base, grids=grids)
+    return Study(name="radius-sweep", scale="paper", base=base, grids=grids)
 
 
 STUDIES: dict[Scale, tuple[Study, ...]] = {
@@ -279,7 +279,7 @@ def compare(data: pd.DataFrame) -> list[Comparison]:
 
 
 RECIPE = Recipe(
-    name="field/gradalign_sweep",
+    name="gradalign/radius_sweep",
     shows="Accuracy against the radius: FGSM breaks first, other methods later or never",
     item="GradAlign repository, figure 8",
     studies=STUDIES,

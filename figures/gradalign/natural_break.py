@@ -179,7 +179,7 @@ CLAIMS: ClaimTable[_Results] = ClaimTable([row for width in RADII for row in _of
 
 
 RECIPE = Recipe(
-    name="field/natural_break",
+    name="gradalign/natural_break",
     shows="FGSM and PGD accuracy of a network with one convolution, trained with FGSM on CIFAR-10",
     item="GradAlign paper, section 4: catastrophic overfitting of a single-layer network (radii ours)",
     studies={"laptop": (STUDY,)},
