@@ -39,8 +39,7 @@ PAPERS = {
     "benign_at": "Towards the memorization effect of neural networks in adversarial training (Xu et al., 2021)",
     "local_ball": "Improving local effectiveness for global robust training (Lu and Kumar, 2021)",
     "gradalign": "Understanding and improving fast adversarial training (Andriushchenko and Flammarion, NeurIPS 2020)",
-    "field": "The field around them: GradAlign (Andriushchenko and Flammarion, 2020), boundary distortion (Kim et al., "
-    "2021), PertAlign (SORA, 2026)",
+    "field": "The field around them: boundary distortion (Kim et al., 2021), PertAlign (SORA, 2026)",
 }
 """Papers by the package of their recipes."""
 

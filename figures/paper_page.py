@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 VERDICTS = (
     "A claim is supported, or not supported, where the interval or test that its row names puts the number on the "
     "claimed side of the threshold, or on the other (95 %), else it is inconclusive. It is not testable here where a "
-    "premise of it is not established, a fact where the number could not have come out otherwise, and only shown from "
-    "fewer than five seeds. p is that of the threshold; holm_p adjusts it for all judged claims of the table."
+    "premise does not hold or is not established, the same in every seed where the number is, and only shown from "
+    "fewer than five seeds, or from so few that no outcome could have supported it. p is that of the threshold; holm_p "
+    "adjusts it for all judged claims of the table."
 )
 
 COLUMNS = (

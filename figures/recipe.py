@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from analyses.core.judging.verdicts import ClaimResult
 from analyses.core.runner import StudyRunner
-from analyses.core.statistics import Estimate
 from analyses.core.study import Findings
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.validation import check_name
@@ -30,14 +30,14 @@ class Comparison(NamedTuple):
         what: the number, with its unit.
         printed: as it was read, text: "41.8", "about 1.33".
         source: where it was read, with the tag of the spec.
-        ours: the same on our runs, over seeds.
+        ours: the same on our runs, one number per seed; nan for a seed without one.
         remark: where the two differ, and what is known of why.
     """
 
     what: str
     printed: str
     source: str
-    ours: Estimate
+    ours: ArrayLike
     remark: str
 
 

@@ -16,6 +16,7 @@ from analyses.breakpoint_mixtures.networks import NORM_MATCHED
 from analyses.breakpoint_mixtures.plan import AFTER, BEFORE, BreakpointPlan
 from analyses.breakpoint_mixtures.results import LEAST_FALL, MIXTURE, MIXTURES, BreakpointResults, by_group
 from analyses.core.claims import ClaimRow, claim, judge_claims
+from analyses.core.judging.premises import PREMISE, ROBUST
 from analyses.core.judging.verdicts import ClaimResult
 from analyses.core.study import Tables
 
@@ -36,15 +37,11 @@ _PGD = "PGD-10 accuracy on all test images"
 _FGSM = "FGSM accuracy on all test images"
 _SHARE = f"share of the fall of {_PGD}"
 _ACROSS = "change across the breakpoint, FGSM minus N-FGSM"
-_PREMISE = "premise, ours"
-
-ROBUST = 0.15
-"""PGD accuracy that counts as robust: one and a half times that of guessing one of ten classes (ours)."""
 
 
 def _robust(arm: str, offset: int, name: str, when: str) -> ClaimRow[BreakpointResults]:
     return claim(
-        f"robust_{arm}", f"{name} is robust {when} the breakpoint", _PGD, above=ROBUST, source=_PREMISE,
+        f"robust_{arm}", f"{name} is robust {when} the breakpoint", _PGD, above=ROBUST, source=PREMISE,
         value=lambda n: n.at(arm, offset, "accuracy", "pgd-10"),
     )  # fmt: skip
 
@@ -54,15 +51,15 @@ _CONTROL = _robust("n_fgsm", AFTER, "the control, N-FGSM training,", "after")
 _REFERENCE = _robust("pgd", AFTER, "the reference, PGD training,", "after")
 _COLLAPSE: ClaimRow[BreakpointResults] = claim(
     "collapse", "FGSM training loses robust accuracy across the breakpoint", f"fall of {_PGD}",
-    above=2 * LEAST_FALL, source=_PREMISE, value=lambda n: -n.jump("fgsm", "accuracy", "pgd-10"),
+    above=2 * LEAST_FALL, source=PREMISE, value=lambda n: -n.jump("fgsm", "accuracy", "pgd-10"),
 )  # fmt: skip
 _JUMP: ClaimRow[BreakpointResults] = claim(
     "jump", "the FGSM accuracy of FGSM training jumps across the breakpoint", f"rise of {_FGSM}",
-    above=0.0, source=_PREMISE, value=lambda n: n.jump("fgsm", "accuracy", "fgsm"),
+    above=0.0, source=PREMISE, value=lambda n: n.jump("fgsm", "accuracy", "fgsm"),
 )  # fmt: skip
 _RETURN: ClaimRow[BreakpointResults] = claim(
     "return", "the mixture of FGSM's units rises across the breakpoint", f"rise of {MIXTURES[MIXTURE]}",
-    above=0.0, source=_PREMISE, value=lambda n: n.jump("fgsm", *MIXTURE),
+    above=0.0, source=PREMISE, value=lambda n: n.jump("fgsm", *MIXTURE),
 )  # fmt: skip
 _ACROSS_BOTH = (_BEFORE, _COLLAPSE, _CONTROL)
 
@@ -74,7 +71,7 @@ def _of_mixture(part: str, statistic: str, name: str) -> tuple[ClaimRow[Breakpoi
         claim(
             f"falls_{statistic}", _FALLS[statistic], f"{name}: FGSM before the breakpoint minus standard",
             below=0.0, source=_OURS, premises=[_BEFORE, *reference],
-            value=lambda n: n.less("fgsm", BEFORE, "standard", BEFORE, part, statistic),
+            value=lambda n: n.minus("fgsm", BEFORE, "standard", BEFORE, part, statistic),
         ),
         claim(
             f"returns_{statistic}",
@@ -88,7 +85,7 @@ def _of_mixture(part: str, statistic: str, name: str) -> tuple[ClaimRow[Breakpoi
             f"({name})",
             f"{name}: FGSM after the breakpoint minus the norm-matched control",
             above=0.0, source=_OURS, premises=[_BEFORE, _COLLAPSE, *reference],
-            value=lambda n: n.less("fgsm", AFTER, NORM_MATCHED, AFTER, part, statistic),
+            value=lambda n: n.minus("fgsm", AFTER, NORM_MATCHED, AFTER, part, statistic),
         ),
     )  # fmt: skip
 
@@ -178,7 +175,7 @@ ROWS: tuple[ClaimRow[BreakpointResults], ...] = (
         "than standard training, which that network descends from",
         "energy along that direction: shuffled minus standard, at the iteration of the breakpoint",
         below=0.0, source=_OURS,
-        value=lambda n: n.less("shuffled", BEFORE, "standard", BEFORE, "mixtures", "energy_clean_u1"),
+        value=lambda n: n.minus("shuffled", BEFORE, "standard", BEFORE, "mixtures", "energy_clean_u1"),
     ),
 )  # fmt: skip
 """What is claimed of every group; only seeds in which FGSM training has a breakpoint are in its table."""

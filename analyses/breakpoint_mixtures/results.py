@@ -98,7 +98,7 @@ class BreakpointResults:
         """
         return _mean(self.layers(arm, offset, part, statistic), layer)
 
-    def less(
+    def minus(
         self, arm: str, offset: int, other: str, other_offset: int, part: str, statistic: str, layer: str | None = None
     ) -> pd.Series[float]:
         """One network less another, layer by layer; the mean over the layers that both have.
@@ -130,7 +130,7 @@ class BreakpointResults:
         Returns:
             Differences by seed, `AFTER` less `BEFORE`.
         """
-        return self.less(arm, AFTER, arm, BEFORE, part, statistic, layer)
+        return self.minus(arm, AFTER, arm, BEFORE, part, statistic, layer)
 
     def excess(self, part: str, statistic: str, layer: str | None = None) -> pd.Series[float]:
         """The jump of FGSM less that of N-FGSM, which goes on training robustly over the same batches.

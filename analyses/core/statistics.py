@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,6 +12,9 @@ from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import real_array
 
 CONFIDENCE = 0.95
+
+ROUND_OFF = 1e-12
+"""Spread, as a share of the largest value, up to which values are equal."""
 
 
 class Estimate(NamedTuple):
@@ -30,6 +33,8 @@ class Estimate(NamedTuple):
     n: int
 
     def __str__(self) -> str:
+        if np.isnan(self.low):
+            return f"{self.mean:.3g} (n = {self.n})"
         return f"{self.mean:.3g} [{self.low:.3g}, {self.high:.3g}]"
 
 
@@ -49,8 +54,23 @@ def estimate(values: ArrayLike) -> Estimate:
     mean = float(known.mean())
     if n == 1:
         return Estimate(mean, np.nan, np.nan, 1)
+    if all_equal(known):
+        return Estimate(mean, mean, mean, n)
     reach = stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * known.std(ddof=1) / np.sqrt(n)
     return Estimate(mean, mean - float(reach), mean + float(reach), n)
+
+
+def all_equal(values: ArrayLike) -> bool:
+    """Whether the finite values are all the same, but for round-off; false without any.
+
+    >>> all_equal([0.3, 0.1 + 0.2, float("nan")])
+    True
+
+    Raises:
+        ConfigError: other than real numbers, (N,).
+    """
+    known = _finite(values)
+    return len(known) > 0 and bool(np.ptp(known) <= ROUND_OFF * np.abs(known).max())
 
 
 def bootstrap(values: ArrayLike, seed: int = 0) -> Estimate:
@@ -67,11 +87,22 @@ def bootstrap(values: ArrayLike, seed: int = 0) -> Estimate:
         ConfigError: other than real numbers, (N,).
     """
     known = _finite(values)
-    if len(known) < 2 or np.ptp(known) == 0:
+    if len(known) < 2 or all_equal(known):
         return estimate(known)
     found = stats.bootstrap((known,), np.mean, confidence_level=CONFIDENCE, rng=np.random.default_rng(seed))
     low, high = found.confidence_interval
     return Estimate(float(known.mean()), float(low), float(high), len(known))
+
+
+def share_interval(hits: int, of: int, method: Literal["exact", "wilson"] = "exact") -> tuple[float, float]:
+    """95 % interval of a share: Clopper and Pearson's, which covers it at least as often as it says, or Wilson's.
+
+    >>> low, high = share_interval(0, 10)
+    >>> low, round(high, 3)
+    (0.0, 0.308)
+    """
+    low, high = stats.binomtest(hits, of).proportion_ci(CONFIDENCE, method)
+    return float(low), float(high)
 
 
 def slope(x: ArrayLike, y: ArrayLike) -> Estimate:
@@ -143,8 +174,8 @@ def paired_p(values: ArrayLike, null: float = 0.0) -> float:
     known = _finite(values)
     if len(known) < 2:
         return float("nan")
-    if np.ptp(known) == 0:
-        return float(known[0] == null)
+    if all_equal(known):
+        return float(all_equal([*known, null]))
     return float(stats.ttest_1samp(known, null).pvalue)
 
 

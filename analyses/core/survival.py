@@ -56,8 +56,20 @@ def kaplan_meier(times: ArrayLike, happened: ArrayLike) -> Survival:
     return Survival(np.r_[0.0, known.quantiles], share, low, high)
 
 
-def log_rank(times: ArrayLike, happened: ArrayLike, other_times: ArrayLike, other_happened: ArrayLike) -> float:
-    """Two-sided p of the log-rank test that two groups have their events alike; nan where neither has any.
+class LogRank(NamedTuple):
+    """The log-rank test that two groups have their events alike.
+
+    Attributes:
+        z: normal score, above 0 where the first group has fewer events than it should: later, or more rarely.
+        p: two-sided.
+    """
+
+    z: float
+    p: float
+
+
+def log_rank(times: ArrayLike, happened: ArrayLike, other_times: ArrayLike, other_happened: ArrayLike) -> LogRank:
+    """The log-rank test that two groups have their events alike; nan where neither has any.
 
     Args:
         times: (N,), of the event, or of the end; at least 0.
@@ -66,15 +78,16 @@ def log_rank(times: ArrayLike, happened: ArrayLike, other_times: ArrayLike, othe
         other_happened: (M,), of the other group.
 
     Returns:
-        p.
+        The score and its p.
 
     Raises:
         ConfigError: other values, shapes that do not fit, or no run.
     """
     first, second = _censored(times, happened), _censored(other_times, other_happened)
     if not (mark_array(happened, "happened").any() or mark_array(other_happened, "happened").any()):
-        return float("nan")
-    return float(stats.logrank(first, second).pvalue)
+        return LogRank(np.nan, np.nan)
+    found = stats.logrank(first, second)
+    return LogRank(-float(found.statistic), float(found.pvalue))
 
 
 def _censored(times: ArrayLike, happened: ArrayLike) -> stats.CensoredData:

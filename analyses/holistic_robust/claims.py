@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from analyses.core.claims import ClaimRow, claim, judge_claims
-from analyses.core.judging.seed_measures import SeedShare
+from analyses.core.judging.premises import PREMISE, ROBUST, breakable, breaking
 from analyses.core.judging.verdicts import ClaimResult
 from analyses.core.study import Tables
 from analyses.holistic_robust.plan import CONTROLS, PLAIN, WRONG_LABELS, HolisticPlan, hr_name, name_on_share
@@ -21,10 +21,7 @@ _ALL = name_on_share(1.0, 0.0)
 
 _ON = "{few:.0%} of the data"
 _PGD = "PGD-20 accuracy on at least 100 test images"
-_PREMISE = "premise, ours"
-
-ROBUST = 0.15
-"""Robust accuracy above which a network counts as robust: one and a half times that of guessing one of ten classes."""
+_BEST = f"best minus last {_PGD}, the best chosen on one half of them and measured on the other"
 
 OVERFIT = 0.03
 """Best minus last robust accuracy from which on adversarial training counts as overfitting robustly (ours)."""
@@ -35,17 +32,17 @@ is no protection (ours)."""
 
 _OVERFITS: ClaimRow[OverfittingResults] = claim(
     "at_overfits", f"adversarial training overfits robustly, by at least {100 * OVERFIT:g} points",
-    f"best minus last {_PGD}, AT, {_ON}",
-    above=OVERFIT, source=_PREMISE, value=lambda n: n.of(n.plain, "G4"),
+    f"{_BEST}, AT, {_ON}",
+    above=OVERFIT, source=PREMISE, value=lambda n: n.of(n.plain, "G4"),
 )  # fmt: skip
 _FITS: ClaimRow[OverfittingResults] = claim(
     "hr_fits", f"HR (r={{strong:g}}) fits the training images to within {100 * UNDERFIT:g} points of AT",
     f"PGD-20 accuracy on at least 100 training images, HR (r={{strong:g}}) minus AT, {_ON}",
-    above=-UNDERFIT, source=_PREMISE, value=lambda n: n.less(n.hr, n.plain, "train_accuracy"),
+    above=-UNDERFIT, source=PREMISE, value=lambda n: n.minus(n.hr, n.plain, "train_accuracy"),
 )  # fmt: skip
 _AT_LEARNED: ClaimRow[OverfittingResults] = claim(
     "at_learned", "adversarial training is robust", f"{_PGD}, AT, {_ON}",
-    above=ROBUST, source=_PREMISE, value=lambda n: n.of(n.plain, "test_accuracy"),
+    above=ROBUST, source=PREMISE, value=lambda n: n.of(n.plain, "test_accuracy"),
 )  # fmt: skip
 
 
@@ -54,14 +51,14 @@ def _gap_to_bound(arm: str) -> ClaimRow[OverfittingResults]:
     return claim(
         f"gap_{arm}", f"the robust loss of {names[arm]} is larger on test than on training data",
         f"robust gap G1 of {names[arm]}, nats of PGD-20 loss, {_ON}",
-        above=0.1, source=_PREMISE, value=lambda n: n.of(getattr(n, arm), "G1"),
+        above=0.1, source=PREMISE, value=lambda n: n.of(getattr(n, arm), "G1"),
     )  # fmt: skip
 
 
 def _radius_at(key: str, share: str, arm: Callable[[OverfittingResults], str]) -> ClaimRow[OverfittingResults]:
     return claim(
         key, f"AT has an implied radius to speak of on {share} of the data", "implied radius G5 of AT",
-        above=0.01, source=_PREMISE, value=lambda n: n.of(arm(n), "G5"),
+        above=0.01, source=PREMISE, value=lambda n: n.of(arm(n), "G5"),
     )  # fmt: skip
 
 
@@ -75,18 +72,18 @@ OVERFITTING: tuple[ClaimRow[OverfittingResults], ...] = (
     claim(
         "hr_smaller_gap", "a radius r > 0 protects against robust overfitting",
         f"robust gap G1 of HR (r={{strong:g}}) minus that of AT, nats, {_ON}",
-        below=0.0, source="[P]", premises=[_AT_LEARNED, _OVERFITS, _FITS], value=lambda n: n.less(n.hr, n.plain, "G1"),
+        below=0.0, source="[P]", premises=[_AT_LEARNED, _OVERFITS, _FITS], value=lambda n: n.minus(n.hr, n.plain, "G1"),
     ),
     claim(
         "hr_keeps_its_best", "HR loses less of its best robust accuracy by the end than AT",
-        f"best minus last {_PGD}, HR (r={{strong:g}}) minus AT, {_ON}",
-        below=0.0, source="[P]", premises=[_AT_LEARNED, _OVERFITS], value=lambda n: n.less(n.hr, n.plain, "G4"),
+        f"{_BEST}, HR (r={{strong:g}}) minus AT, {_ON}",
+        below=0.0, source="[P]", premises=[_AT_LEARNED, _OVERFITS], value=lambda n: n.minus(n.hr, n.plain, "G4"),
     ),
     claim(
         "hr_more_robust", "HR is more robust than AT where AT overfits robustly",
         f"final {_PGD}, HR (r={{strong:g}}) minus AT, {_ON}",
         above=0.0, source="[P]", premises=[_AT_LEARNED, _OVERFITS],
-        value=lambda n: n.less(n.hr, n.plain, "test_accuracy"),
+        value=lambda n: n.minus(n.hr, n.plain, "test_accuracy"),
     ),
     claim(
         "nominal_bound", "the HR loss on all training data, with the training r, bounds the loss on test data",
@@ -98,13 +95,13 @@ OVERFITTING: tuple[ClaimRow[OverfittingResults], ...] = (
         "adversarial training overfits more than standard training on a scale that does not grow with the losses",
         f"implied radius G5 of AT minus that of standard training, {_ON}",
         above=0.0, source="[D]", premises=[_AT_LEARNED, _OVERFITS],
-        value=lambda n: n.less(n.plain, n.standard, "G5"),
+        value=lambda n: n.minus(n.plain, n.standard, "G5"),
     ),
     claim(
         "hr_smaller_radius",
         "a radius r > 0 protects against robust overfitting on a scale that does not grow with the losses",
         f"implied radius G5 of HR (r={{strong:g}}) minus that of AT, {_ON}",
-        below=0.0, source="[D]", premises=[_AT_LEARNED, _OVERFITS, _FITS], value=lambda n: n.less(n.hr, n.plain, "G5"),
+        below=0.0, source="[D]", premises=[_AT_LEARNED, _OVERFITS, _FITS], value=lambda n: n.minus(n.hr, n.plain, "G5"),
     ),
     claim(
         "radius_falls_with_data", "the implied radius of AT falls about like 1/n",
@@ -142,14 +139,14 @@ def _learns(arm: str, name: str) -> ClaimRow[HolisticResults]:
     return claim(
         f"learned_{name}", f"{name} on poisoned data learns the right labels of half of the test images",
         f"clean accuracy on at least 100 test images, {name}, {_WRONG}",
-        above=0.5, source=_PREMISE, value=lambda n: n.of(arm, "clean_accuracy"),
+        above=0.5, source=PREMISE, value=lambda n: n.of(arm, "clean_accuracy"),
     )  # fmt: skip
 
 
 def _robust_to_poison(arm: str, name: str) -> ClaimRow[HolisticResults]:
     return claim(
         f"robust_{name}", f"{name} on poisoned data is robust", f"{_PGD}, {name}, {_WRONG}",
-        above=ROBUST, source=_PREMISE, value=lambda n: n.of(arm, "accuracy"),
+        above=ROBUST, source=PREMISE, value=lambda n: n.of(arm, "accuracy"),
     )  # fmt: skip
 
 
@@ -159,43 +156,31 @@ POISON: tuple[ClaimRow[HolisticResults], ...] = (
     claim(
         "alpha_resists_poison", "HR with the right alpha is more robust than AT on poisoned data",
         f"{_PGD}, {_ALPHA} minus AT, {_WRONG}",
-        above=0.0, source="[P]", premises=_POISONED, value=lambda n: n.less(_RIGHT, PLAIN, "accuracy"),
+        above=0.0, source="[P]", premises=_POISONED, value=lambda n: n.minus(_RIGHT, PLAIN, "accuracy"),
     ),
     claim(
         "alpha_weighs_poison_up", "alpha gives wrong labels more weight, not less",
         f"HR's weight on wrong labels ({_ALPHA}) minus their share, on AT's finished network",
         above=0.0, source="[D]", premises=[_POISONED[0]],
-        value=lambda n: (n.of(PLAIN, "poison_weight") - n.of(PLAIN, "poison_share")).round(12),
+        value=lambda n: n.of(PLAIN, "poison_weight") - n.of(PLAIN, "poison_share"),
     ),
     claim(
         "trimming_resists_better", "leaving the highest losses out, the opposite of alpha, resists poison better",
         f"{_PGD}, trimming minus {_ALPHA}, {_WRONG}",
-        above=0.0, source="[D]", premises=_POISONED, value=lambda n: n.less(_TRIM, _RIGHT, "accuracy"),
+        above=0.0, source="[D]", premises=_POISONED, value=lambda n: n.minus(_TRIM, _RIGHT, "accuracy"),
     ),
 )  # fmt: skip
 """Wrong labels."""
 
-OFTEN, TRAINED = 0.25, 0.4
-"""Shares of seeds above which an arm overfits catastrophically at all, and counts as trained (ours); all of five seeds
-are enough for either."""
 
-
-def _breaks(arm: str, name: str) -> ClaimRow[OnsetResults]:
-    return claim(
-        f"breaks_{arm}", f"catastrophic overfitting happens to {name}", f"share of seeds with a breakpoint, {name}",
-        above=OFTEN, source=_PREMISE, value=lambda n: SeedShare(n.of(arm, "broke")),
-    )  # fmt: skip
-
-
-def _trains(arm: Callable[[OnsetResults], str], name: str) -> ClaimRow[OnsetResults]:
-    return claim(
-        "trains", f"training with {name} is robust, until a breakpoint if it has one",
-        f"share of seeds with a breakpoint or a final PGD-50 accuracy on all test images above {ROBUST:g}, {name}",
-        above=TRAINED, source=_PREMISE, value=lambda n: SeedShare(n.trained(arm(n), ROBUST)),
-    )  # fmt: skip
-
-
-_HR_TRAINS = _trains(lambda n: n.hr, "{hr}")
+_HR_TRAINS: ClaimRow[OnsetResults] = breakable(
+    "training with {hr}",
+    f"share of seeds with a breakpoint or a final PGD-50 accuracy on all test images above {ROBUST:g}, {{hr}}",
+    lambda n: n.trained(n.hr, ROBUST),
+)
+_HR_BREAKS: ClaimRow[OnsetResults] = breaking(
+    "training with HR weights", "share of seeds with a breakpoint of an HR arm", lambda n: n.hr_broke()
+)
 
 
 def _delays(key: str, control: str, name: str, needs: Sequence[str] = ()) -> ClaimRow[OnsetResults]:
@@ -203,7 +188,11 @@ def _delays(key: str, control: str, name: str, needs: Sequence[str] = ()) -> Cla
         f"delays_{key}", f"catastrophic overfitting comes later with {{hr}} than with {name}",
         f"breakpoint, {{hr}} minus {name}, iterations in restricted mean",
         above=0.0, source="[H]", needs=needs, value=lambda n: n.later(control),
-        premises=[_breaks(control, name), _HR_TRAINS],
+        premises=[
+            breaking(
+                f"training with {name}", f"share of seeds with a breakpoint, {name}", lambda n: n.of(control, "broke")
+            ), _HR_TRAINS,
+        ],
     )  # fmt: skip
 
 
@@ -213,14 +202,14 @@ ONSET: tuple[ClaimRow[OnsetResults], ...] = (
     claim(
         "abnormal_lose_weight", "HR takes weight from samples whose loss the attack lowered",
         "their weight minus their share, the 60 iterations before the breakpoint, mean over HR arms that have one",
-        below=0.0, source="[H]", premises=[_breaks(PLAIN, "FGSM")], value=lambda n: n.abnormal_excess(),
+        below=0.0, source="[H]", premises=[_HR_BREAKS], value=lambda n: n.abnormal_excess(),
     ),
     claim(
         "value_stops_bounding",
         "after catastrophic overfitting the worst case over FGSM losses is below the mean robust loss",
         "V of FGSM losses ({hr}) minus the mean of PGD-20 losses, at least 100 training images, mean over HR runs with "
         "a breakpoint",
-        below=0.0, source="[D]", premises=[_breaks(PLAIN, "FGSM")], value=lambda n: n.value_excess(),
+        below=0.0, source="[D]", premises=[_HR_BREAKS], value=lambda n: n.value_excess(),
     ),
 )  # fmt: skip
 """Catastrophic overfitting of single-step training; runs without a breakpoint are censored at the end of training."""

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.core.numbers import real_array, share_array
+from cotoolkit.core.numbers import mark_array, real_array
 from cotoolkit.methods._terms.worst_case import worst_case
 
 CLIP = 10.0
@@ -48,7 +48,7 @@ def losses_of_points(losses: ArrayLike, finite: bool = True) -> np.ndarray:
 
 
 def gap(train: ArrayLike, test: ArrayLike) -> float:
-    """G1 to G3: mean on test data less the mean on training data; positive where the model is better on the latter.
+    """G1 to G3: mean on test data minus the mean on training data; positive where the model is better on the latter.
 
     >>> gap([0.5, 0.5], [1.0, 2.0])
     1.0
@@ -56,16 +56,30 @@ def gap(train: ArrayLike, test: ArrayLike) -> float:
     return float(losses_of_points(test, finite=False).mean() - losses_of_points(train, finite=False).mean())
 
 
-def best_minus_last(accuracies: ArrayLike) -> float:
-    """G4: the best robust accuracy over the course of training less the final one; at least 0.
+def best_minus_last(survived: ArrayLike) -> float:
+    """G4: robust accuracy at the best look of a course of training minus that at the last.
 
-    >>> best_minus_last([0.25, 0.75, 0.5])
-    0.25
+    The best look at some images is too good on these images. So it is chosen on every second image and measured on the
+    others, and the other way round; this is the mean of both. Without overfitting it is about 0, and may lie below.
+
+    >>> best_minus_last([[0, 0, 0, 0], [1, 1, 1, 0], [1, 0, 0, 0]])
+    0.5
+
+    Args:
+        survived: (looks, images) bool or {0, 1}, whether an image is classified right under attack.
+
+    Returns:
+        The difference, in [-1, 1].
+
+    Raises:
+        ConfigError: other values, no look, or fewer than two images.
     """
-    course = share_array(accuracies, "accuracies", 1)
-    if len(course) == 0:
-        raise ConfigError("accuracies: give at least one")
-    return float(course.max() - course[-1])
+    marks = mark_array(survived, "survived", 2)
+    if marks.shape[0] < 1 or marks.shape[1] < 2:
+        raise ConfigError(f"survived: give a row per look, of two images or more, not shape {marks.shape}")
+    halves = marks[::-1, ::2].mean(1), marks[::-1, 1::2].mean(1)  # from the last look back, which wins a tie
+    lost = [measured[chosen.argmax()] - measured[0] for chosen, measured in (halves, halves[::-1])]
+    return float(np.mean(lost))
 
 
 def implied_radius(train: ArrayLike, mean: ArrayLike, bound: float) -> np.ndarray:
@@ -113,7 +127,7 @@ def implied_radius(train: ArrayLike, mean: ArrayLike, bound: float) -> np.ndarra
 
 
 def nominal_margin(train: ArrayLike, test: ArrayLike, r: float, alpha: float, bound: float) -> float:
-    """G6: the worst case over all training losses, with the radius of the training, less the mean on test data.
+    """G6: the worst case over all training losses, with the radius of the training, minus the mean on test data.
 
     Negative where the nominal bound does not hold. All losses are clipped at the bound.
     """

@@ -39,13 +39,13 @@ class HolisticResults:
         """A column by seed; empty for an arm that is not there."""
         return self.table[self.table["arm"] == arm].set_index("seed")[column].astype(float)
 
-    def less(self, arm: str, other: str, column: str) -> pd.Series[float]:
-        """One arm less another, seed by seed."""
+    def minus(self, arm: str, other: str, column: str) -> pd.Series[float]:
+        """One arm minus another, seed by seed."""
         return self.of(arm, column) - self.of(other, column)
 
-    def mean_by_seed(self, column: str, less: str) -> pd.Series[float]:
-        """A column less another, mean over arms."""
-        return (self.table[column] - self.table[less]).groupby(self.table["seed"]).mean()
+    def mean_by_seed(self, column: str, minus: str) -> pd.Series[float]:
+        """A column minus another, mean over arms."""
+        return (self.table[column] - self.table[minus]).groupby(self.table["seed"]).mean()
 
 
 class OverfittingResults(HolisticResults):
@@ -113,13 +113,19 @@ class OnsetResults(HolisticResults):
         """Which seeds of an arm have a breakpoint, or end above a robust accuracy."""
         return self.of(arm, "broke").astype(bool) | (self.of(arm, "pgd-50") > robust)
 
+    def hr_broke(self) -> pd.Series[bool]:
+        """Which seeds have an HR arm with a breakpoint."""
+        weighed = self.table[self.table["arm"].isin(self._weighed())]
+        broke: pd.Series[bool] = weighed.groupby("seed")["broke"].any()
+        return broke
+
     def later(self, arm: str = PLAIN) -> OnsetDifference:
         """By how many iterations the matched HR arm has its breakpoint later than another."""
         hr, other = ((self.of(name, "time"), self.of(name, "broke")) for name in (self.hr, arm))
         return OnsetDifference(*hr, *other)
 
     def abnormal_excess(self) -> pd.Series[float]:
-        """Weight of abnormal samples less their share, before the breakpoint; mean over the HR arms that broke."""
+        """Weight of abnormal samples minus their share, before the breakpoint; mean over the HR arms that broke."""
         rows = self.weights[self.weights["arm"].isin(self._weighed()) & self.weights["offset"].between(*WINDOW)]
         means = rows.groupby(["signal", "arm", "seed"])["value"].mean()
         if not {"abnormal_weight", "abnormal_share"} <= set(rows["signal"]):
@@ -128,6 +134,6 @@ class OnsetResults(HolisticResults):
         return excess
 
     def value_excess(self) -> pd.Series[float]:
-        """Worst case over FGSM losses less the mean robust loss; mean over the HR runs that broke."""
+        """Worst case over FGSM losses minus the mean robust loss; mean over the HR runs that broke."""
         broken = self.table["broke"] & self.table["arm"].isin(self._weighed())
         return HolisticResults(self.table[broken]).mean_by_seed("value_fgsm", "mean_robust")

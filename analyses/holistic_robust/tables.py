@@ -106,7 +106,7 @@ def end_table(losses: pd.DataFrame, gaps: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row per arm and seed: the columns of `gap_table` at the last iteration; G3_slope (of G1 - G2 on G3 over
-        training); G4; G6 (nominal bound with the training's r and W = `CLIP`, less the test mean), G6_seen (W the
+        training); G4; G6 (nominal bound with the training's r and W = `CLIP`, minus the test mean), G6_seen (W the
         largest training loss, as a batch maximum is); train_points; of a certificate from one half of the test images
         its certified_points and certified_mean; loss_certificate and error_certificate (cross-entropy clipped at
         `CLIP` and 0/1 loss), and loss_held and error_held (means over the other half, which they should not be below).
@@ -114,7 +114,8 @@ def end_table(losses: pd.DataFrame, gaps: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (arm, seed), course in gaps.groupby(["arm", "seed"], sort=False):
         last = course.iloc[-1].to_dict()
-        own = losses[(losses["arm"] == arm) & (losses["seed"] == seed) & (losses["iteration"] == last["iteration"])]
+        looks = losses[(losses["arm"] == arm) & (losses["seed"] == seed)]
+        own = looks[looks["iteration"] == last["iteration"]]
         train, test = (own[own["split"] == split].reset_index() for split in ("train", "test"))
         r = 0.0 if np.isnan(last["r"]) else last["r"]
         first, second = test.iloc[::2], test.iloc[1::2]
@@ -124,7 +125,9 @@ def end_table(losses: pd.DataFrame, gaps: pd.DataFrame) -> pd.DataFrame:
             {
                 **last,
                 "G3_slope": slope(course["G3"], course["G1"] - course["G2"]).mean,
-                "G4": best_minus_last(course["test_accuracy"]),
+                "G4": best_minus_last(
+                    looks[looks["split"] == "test"].pivot(index="iteration", columns="sample", values="survived")
+                ),
                 "G6": nominal_margin(train["robust"], test["robust"], r, 0.0, CLIP),
                 "G6_seen": worst_case(torch.tensor(train["robust"].clip(upper=seen).to_numpy()), r).value.item()
                 - test["robust"].clip(upper=CLIP).mean(),
@@ -224,7 +227,7 @@ def arm_table(onsets: pd.DataFrame, matched: str) -> pd.DataFrame:
     rows = []
     for arm, own in onsets.groupby("arm", sort=False):
         share, onset = Accuracy.of(torch.tensor(own["broke"].to_numpy())), bootstrap(own["time"])
-        p = log_rank(own["time"], own["broke"], reference["time"], reference["broke"])
+        p = log_rank(own["time"], own["broke"], reference["time"], reference["broke"]).p
         rows.append(
             {
                 "arm": arm,

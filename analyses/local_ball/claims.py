@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analyses.core.claims import ClaimRow, claim, judge_claims
+from analyses.core.judging.premises import MOST, OFTEN, PREMISE, ROBUST, breakable, breaking
 from analyses.core.judging.seed_measures import SeedShare
 from analyses.core.judging.verdicts import ClaimResult
 from analyses.core.study import Tables
@@ -21,33 +22,21 @@ ROBUST_ACCURACY = (
     "accuracy under the worst of PGD-50, PGD-50 on the margin and Square with 300 queries on at least 96 test images"
 )
 
-LEAST_ROBUST = 0.15
-"""Robust accuracy above which a network counts as robust: one and a half times that of guessing one of ten classes."""
-
-OFTEN, TRAINED, MOSTLY = 0.25, 0.4, 0.5
-"""Shares of seeds above which an event counts as there, an arm as trained, and an event as the rule (ours); all of five
-seeds are enough for the first two, nine of ten for the last."""
-
-_PREMISE = "premise, ours"
-
 
 def robust_arm(*arms: str) -> ClaimRow[LocalBallResults]:
     """Premise: one of some arms is robust, in a quarter of the seeds at least; robust accuracy is bimodal."""
     names = " or ".join(arms)
     return claim(
         "robust", f"training with {names} is robust",
-        f"share of seeds with {ROBUST_ACCURACY} above {LEAST_ROBUST:g}, {names}",
-        above=OFTEN, source=_PREMISE,
-        value=lambda n: SeedShare(np.any([n.of(arm) > LEAST_ROBUST for arm in arms], axis=0)),
+        f"share of seeds with {ROBUST_ACCURACY} above {ROBUST:g}, {names}",
+        above=OFTEN, source=PREMISE,
+        value=lambda n: SeedShare(np.any([n.of(arm) > ROBUST for arm in arms], axis=0)),
     )  # fmt: skip
 
 
 def breaking_arm(arm: str, name: str) -> ClaimRow[LocalBallResults]:
     """Premise: an arm overfits catastrophically."""
-    return claim(
-        "breaks", f"catastrophic overfitting happens to {name}", f"share of seeds with a breakpoint, {arm}",
-        above=OFTEN, source=_PREMISE, value=lambda n: SeedShare(n.broke(arm)),
-    )  # fmt: skip
+    return breaking(name, f"share of seeds with a breakpoint, {arm}", lambda n: n.broke(arm))
 
 
 FGSM_BREAKS = breaking_arm("fgsm", "FGSM training")
@@ -56,17 +45,17 @@ LBT_ROBUST = robust_arm("lbt")
 
 def _trains(arm: str) -> ClaimRow[LocalBallResults]:
     """Premise: a run without a breakpoint is robust, and no gradient is hidden from the monitor's probe."""
-    return claim(
-        "trains", f"training with {arm} is robust, until a breakpoint if it has one",
-        f"share of seeds with a breakpoint, or with {ROBUST_ACCURACY} above {LEAST_ROBUST:g}, {arm}",
-        above=TRAINED, source=_PREMISE, value=lambda n: SeedShare(n.broke(arm) | (n.of(arm) > LEAST_ROBUST)),
-    )  # fmt: skip
+    return breakable(
+        f"training with {arm}",
+        f"share of seeds with a breakpoint, or with {ROBUST_ACCURACY} above {ROBUST:g}, {arm}",
+        lambda n: n.broke(arm) | (n.of(arm) > ROBUST),
+    )
 
 
 _SEEMS_ROBUST: ClaimRow[LocalBallResults] = claim(
     "seems_robust", "LBT-M is robust to PGD-50",
-    f"share of seeds with a PGD-50 accuracy on at least 96 test images above {LEAST_ROBUST:g}, LBT-M",
-    above=OFTEN, source=_PREMISE, value=lambda n: SeedShare(n.of("lbt", "pgd-50") > LEAST_ROBUST),
+    f"share of seeds with a PGD-50 accuracy on at least 96 test images above {ROBUST:g}, LBT-M",
+    above=OFTEN, source=PREMISE, value=lambda n: SeedShare(n.of("lbt", "pgd-50") > ROBUST),
 )  # fmt: skip
 
 
@@ -81,11 +70,11 @@ def _above(family: str) -> ClaimRow[LocalBallResults]:
     )  # fmt: skip
 
 
-def _less(key: str, statement: str, arm: str, other: str, source: str) -> ClaimRow[LocalBallResults]:
+def _minus(key: str, statement: str, arm: str, other: str, source: str) -> ClaimRow[LocalBallResults]:
     return claim(
         key, statement, f"{arm} minus {other}: {ROBUST_ACCURACY}",
         above=0.0, source=source, needs=(arm, other), premises=[robust_arm(arm, other)],
-        value=lambda n: n.less(arm, other),
+        value=lambda n: n.minus(arm, other),
     )  # fmt: skip
 
 
@@ -104,7 +93,7 @@ def _threshold(key: str, offset: int, when: str) -> ClaimRow[LocalBallResults]:
         "the radius from which on training escapes catastrophic overfitting is the median of 1 - t* "
         f"{when} plain FGSM's breakpoint",
         "share of seeds with a breakpoint whose two radii are less than 0.25 epsilon apart",
-        above=MOSTLY, source="[R] prediction 1", needs=("lbt",), premises=[FGSM_BREAKS],
+        above=MOST, source="[R] prediction 1", needs=("lbt",), premises=[FGSM_BREAKS],
         value=lambda n: SeedShare(n.near(offset, 0.25)),
     )  # fmt: skip
 
@@ -127,29 +116,29 @@ CLAIMS: dict[str, tuple[ClaimRow[LocalBallResults], ...]] = {
             "with a weak adversary local-ball training is at most 1 point less robust than PGD-10 training",
             f"lbt minus pgd-10: {ROBUST_ACCURACY}",
             above=-0.01, source="[P] claim W, margin [R]", needs=("lbt", "pgd-10"), premises=[robust_arm("pgd-10")],
-            value=lambda n: n.less("lbt", "pgd-10"),
+            value=lambda n: n.minus("lbt", "pgd-10"),
         ),
     ),
     "centre": (
-        _less(
+        _minus(
             "adversary_beats_clean",
             "training on a ball centred at the adversary is more robust than on one at the clean image, at equal rho, "
             "lambda and steps",
             "lbt", "centre clean", _IDEA,
         ),
-        _less(
+        _minus(
             "adversary_beats_corner",
             "training on a ball centred at the adversary is more robust than on one at a random corner of the threat "
             "set",
             "lbt", "centre corner", _IDEA,
         ),
-        _less(
+        _minus(
             "beats_wider_training",
             "training on an unclipped ball is more robust than PGD training of equal cost at a radius as large as it "
             "reaches, (1 + rho) epsilon",
             "lbt unclipped", "pgd-3 wide", "[R]",
         ),
-        _less(
+        _minus(
             "global_term_needed",
             "without the global term, and the base loss at the clean image, local smoothness gives less robustness",
             "lbt-t", "lbt-t no global", _IDEA,
@@ -168,7 +157,7 @@ CLAIMS: dict[str, tuple[ClaimRow[LocalBallResults], ...]] = {
             "training escapes catastrophic overfitting if and only if rho exceeds the median of 1 - t* just after "
             "plain FGSM's breakpoint",
             "share of seeds with a breakpoint in which the rule is right for every run of the sweep",
-            above=MOSTLY, source="[R] prediction 1", needs=("lbt",), premises=[FGSM_BREAKS],
+            above=MOST, source="[R] prediction 1", needs=("lbt",), premises=[FGSM_BREAKS],
             value=lambda n: SeedShare(n.right(AFTER)),
         ),
         _later(
@@ -190,7 +179,7 @@ CLAIMS: dict[str, tuple[ClaimRow[LocalBallResults], ...]] = {
             premises=[
                 claim(
                     "found", "a strong search finds a change of the predictions in the ball",
-                    "KL found by 20 steps from 5 starts, nats, finished network", above=0.01, source=_PREMISE,
+                    "KL found by 20 steps from 5 starts, nats, finished network", above=0.01, source=PREMISE,
                     value=lambda n: n.measured("lbt", "search_strong", place=RHO),
                 ),
             ],
@@ -207,13 +196,13 @@ CLAIMS: dict[str, tuple[ClaimRow[LocalBallResults], ...]] = {
             "runs of the sweep that escape catastrophic overfitting are robust: no gradient is hidden",
             "share of seeds with such runs in which all of them have at least "
             f"{MIN_ROBUST_SHARE:.0%} of PGD-3's {ROBUST_ACCURACY}",
-            above=MOSTLY, source="[R] D8", needs=("lbt", "pgd-3"), premises=[FGSM_BREAKS, robust_arm("pgd-3")],
+            above=MOST, source="[R] D8", needs=("lbt", "pgd-3"), premises=[FGSM_BREAKS, robust_arm("pgd-3")],
             value=lambda n: SeedShare(n.real()),
         ),
         claim(
             "not_masked", "attacks that hidden gradients do not stop are at most 3 points stronger than PGD-50",
             f"share of seeds with a PGD-50 accuracy less than 3 points above the {ROBUST_ACCURACY}, LBT-M",
-            above=MOSTLY, source="[R] D8", needs=("lbt",), premises=[_SEEMS_ROBUST],
+            above=MOST, source="[R] D8", needs=("lbt",), premises=[_SEEMS_ROBUST],
             value=lambda n: SeedShare(n.of("lbt", "hidden").dropna() < 0.03),
         ),
         claim(

@@ -34,8 +34,8 @@ class LocalBallResults:
         rows = self.outcomes[self.outcomes["arm"] == arm].set_index("seed")
         return rows[column].astype(float).reindex(self.seeds)
 
-    def less(self, arm: str, other: str, column: str = ROBUST) -> pd.Series[float]:
-        """One arm less another, seed by seed."""
+    def minus(self, arm: str, other: str, column: str = ROBUST) -> pd.Series[float]:
+        """One arm minus another, seed by seed."""
         return self.of(arm, column) - self.of(other, column)
 
     def measured(

@@ -106,7 +106,7 @@ def flag_course(run: RunFolder, *, points: int) -> pd.DataFrame:
 
     Returns:
         Columns iteration, flagged and flagged_pgd (shares), accuracy, accuracy_pgd, clean_error, strength_gap (mean
-        loss under PGD-10 less that under the training attack, nats), alignment (mean cosine of the gradients at the
+        loss under PGD-10 minus that under the training attack, nats), alignment (mean cosine of the gradients at the
         image and at a random point of the ball).
     """
     config, iterations = run.config(), run.kept()

@@ -31,7 +31,7 @@ def forgetting(correct: ArrayLike) -> Floats:
 
 
 def inconsistency(mask: ArrayLike, correct: ArrayLike) -> Floats:
-    """1 less the consistency score: how often models that did not see an image get it wrong.
+    """1 minus the consistency score: how often models that did not see an image get it wrong.
 
     Shapes: mask and correct (K, N) bool or {0, 1} -> (N,); nan where every model saw the image. It is one arm of the
     estimate of memorisation: compare it with an estimate from other models. After Jiang et al., ICML 2021.

@@ -8,16 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analyses.core.judging.premises import ROBUST
 from analyses.core.judging.seed_measures import OnsetDifference
 from analyses.core.study import Tables
 from analyses.memorisation.image_groups import T_MEM
 
 MARGIN = 0.01
 """Equivalence margin of finding (a): one point of accuracy [R]."""
-
-LEAST_ROBUST = 0.15
-"""Robust accuracy above which a network counts as robust (ours): one and a half times that of guessing one of ten
-classes."""
 
 Floats = NDArray[np.floating]
 
@@ -36,8 +33,8 @@ class Accuracies:
             return pd.Series(dtype=float)
         return found
 
-    def less(self, kind: str, arm: str, other: str, group: str, event: str) -> Floats:
-        """Accuracy with `arm` less that with `other`, by seeds that have both."""
+    def minus(self, kind: str, arm: str, other: str, group: str, event: str) -> Floats:
+        """Accuracy with `arm` minus that with `other`, by seeds that have both."""
         difference = self.of(kind, arm, group, event) - self.of(kind, other, group, event)
         return difference.dropna().to_numpy(dtype=float)
 
@@ -55,16 +52,16 @@ class MemorisationResults:
 
     def lost(self, event: str, arm: str = "without atypical") -> Floats:
         """Accuracy lost on linked test images by adversarial training without some images."""
-        return self.accuracies.less("adversarial", "all", arm, "linked", event)
+        return self.accuracies.minus("adversarial", "all", arm, "linked", event)
 
     def gained(self, arm: str, other: str, group: str = "typical", event: str = "robust") -> Floats:
-        """Accuracy of adversarial training on a group of test images: one arm less another."""
-        return self.accuracies.less("adversarial", arm, other, group, event)
+        """Accuracy of adversarial training on a group of test images: one arm minus another."""
+        return self.accuracies.minus("adversarial", arm, other, group, event)
 
     def specific(self) -> Floats:
-        """Robust accuracy gained on typical images, less the clean accuracy that standard training gains."""
+        """Robust accuracy gained on typical images, minus the clean accuracy that standard training gains."""
         arms = "without flagged", "without atypical"
-        robust, clean = self.gained(*arms), self.accuracies.less("standard", *arms, "typical", "clean")
+        robust, clean = self.gained(*arms), self.accuracies.minus("standard", *arms, "typical", "clean")
         count = min(len(robust), len(clean))
         return robust[:count] - clean[:count]
 
@@ -144,7 +141,7 @@ class BreakingResults:
 
     def trained(self, arm: str) -> pd.Series[bool]:
         """Which runs of an arm have a breakpoint, or end robust."""
-        return self.broke(arm) | (self._of(arm)["pgd-10"] > LEAST_ROBUST)
+        return self.broke(arm) | (self._of(arm)["pgd-10"] > ROBUST)
 
     def later(self, arm: str, other: str) -> OnsetDifference:
         """By what share of training one arm has its breakpoint later than another."""
@@ -160,7 +157,7 @@ class BreakingResults:
         return (runs["onset"] / runs["last"]).fillna(1.0).astype(float)
 
     def alignment_gain(self, arm: str) -> Floats:
-        """Gradient alignment of an arm less that of the plain one, at the last look before the plain one breaks."""
+        """Gradient alignment of an arm minus that of the plain one, at the last look before the plain one breaks."""
         found = []
         plain = self._onsets[(self._onsets["arm"] == "plain") & self._onsets["onset"].notna()]
         for run in plain.to_dict("records"):

@@ -125,7 +125,7 @@ class ComparedLayer:
 
     @cached_property
     def deflated(self) -> WeightSpectrum:
-        """Of the same less their top direction."""
+        """Of the same minus their top direction."""
         return deflated_spectrum(unit_length(self.units))
 
     @cached_property

@@ -90,13 +90,13 @@ def _rank(layer: ComparedLayer, rank: str) -> Found:
 
 @OF_LAYERS.register("deflated_{rank}", "directions, from 1", rank=RANKS)
 def _deflated_rank(layer: ComparedLayer, rank: str) -> Found:
-    """{rank} of units at equal length less their top direction."""
+    """{rank} of units at equal length minus their top direction."""
     return layer.deflated._asdict()[rank], math.nan
 
 
 @OF_LAYERS.register("deflated_top1", "share, above 0 to 1")
 def _deflated_top(layer: ComparedLayer) -> Found:
-    """Energy in the top direction of units at equal length less their top direction."""
+    """Energy in the top direction of units at equal length minus their top direction."""
     return layer.deflated.top1, math.nan
 
 

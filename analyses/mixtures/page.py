@@ -112,7 +112,7 @@ def _cosines(compared: Compared, units: Mapping[str, Mapping[str, Tensor]], laye
 
 
 def _spectrum(layer: str, clean: Tensor, robust: Tensor) -> Section:
-    matrices = {"clean": unit_length(clean), "robust": unit_length(robust), "robust less clean": robust - clean}
+    matrices = {"clean": unit_length(clean), "robust": unit_length(robust), "robust minus clean": robust - clean}
     return Section(
         f"spectrum-{layer}",
         f"Spectrum: layer {layer}",

@@ -1,6 +1,6 @@
 """What must hold of the theory's networks before a claim about them means anything, and the measures it is made of.
 
-A threshold of a condition is ours [M], and asks for less than the claim that it is named after.
+A threshold of a condition is ours [M], and asks for no more than the claim that it is named after.
 """
 
 from __future__ import annotations
@@ -82,24 +82,28 @@ MIXED = Condition(
     "mixed", "the pure units of the clean net have a dense mixture", "density of the residual, random ones at 1",
     lambda at: at("clean", "density_over_null"), above=3,
 )  # fmt: skip
-FRAGILE = Condition(
-    "fragile", "the clean net has accuracy to lose to PGD", f"clean accuracy minus {PGD_ACCURACY} of the clean net",
-    lambda at: lost_accuracy(at, "accuracy_pgd"), above=0.05,
-)  # fmt: skip
-FRAGILE_LINF = Condition(
-    "fragile_linf", "the clean net has accuracy to lose to PGD in linf balls",
-    f"clean accuracy minus PGD-10 accuracy (linf, {ON}) of the clean net",
-    lambda at: lost_accuracy(at, "accuracy_pgd_linf"), above=0.05,
-)  # fmt: skip
-ROBUSTER = Condition(
-    "robuster", "FGM training makes the clean net more robust", f"share of the loss of {PGD_ACCURACY} won back",
-    lambda at: recovered_share(at, "fgm"), above=0.25,
-)  # fmt: skip
-ROBUSTER_LINF = Condition(
-    "robuster_linf", "FGSM training makes the clean net more robust in linf balls",
-    f"share of the loss of PGD-10 accuracy (linf, {ON}) won back",
-    lambda at: recovered_share(at, "linf", "accuracy_pgd_linf"), above=0.25,
-)  # fmt: skip
+
+
+def _fragile(key: str, where: str, accuracy: str, attack: str) -> Condition:
+    return Condition(
+        key, f"the clean net has accuracy to lose to PGD{where}", f"clean accuracy minus {accuracy} of the clean net",
+        lambda at: lost_accuracy(at, attack), above=0.05,
+    )  # fmt: skip
+
+
+def _robuster(key: str, training: str, where: str, accuracy: str, stage: str, attack: str) -> Condition:
+    return Condition(
+        key, f"{training} training makes the clean net more robust{where}", f"share of the loss of {accuracy} won back",
+        lambda at: recovered_share(at, stage, attack), above=0.25,
+    )  # fmt: skip
+
+
+_IN_LINF = " in linf balls", f"PGD-10 accuracy (linf, {ON})"
+
+FRAGILE = _fragile("fragile", "", PGD_ACCURACY, "accuracy_pgd")
+FRAGILE_LINF = _fragile("fragile_linf", *_IN_LINF, "accuracy_pgd_linf")
+ROBUSTER = _robuster("robuster", "FGM", "", PGD_ACCURACY, "fgm", "accuracy_pgd")
+ROBUSTER_LINF = _robuster("robuster_linf", "FGSM", *_IN_LINF, "linf", "accuracy_pgd_linf")
 PURIFIED_NET = Condition(
     "purified", "FGM training removes most of the mixture", "eps after, in units of before",
     lambda at: ratio_to_clean(at, "fgm", "epsilon"), below=0.5,

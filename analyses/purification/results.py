@@ -82,7 +82,7 @@ class TheoryResults:
         return {d: errors[both["d"] == d].tolist() for d in sorted(set(both["d"]))}
 
     def lags(self) -> dict[int, list[float]]:
-        """Half-time of the mixture's fall less that of the rise of PGD accuracy, in units of the phase; per seed by d.
+        """Half-time of the mixture's fall minus that of the rise of PGD accuracy, in units of the phase; per seed by d.
 
         A half-time is the first step at which a series is halfway from its first to its last value.
         """

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import TypeVar, cast
 
 import torch
 import torch.distributed as dist
+
+from cotoolkit.core.user_code import describe
 
 T = TypeVar("T")
 
@@ -25,6 +27,42 @@ def broadcast_from_rank0(value: T) -> T:
     box = [value]
     dist.broadcast_object_list(box, src=0)
     return box[0]
+
+
+def computed_by_rank0(compute: Callable[[], T]) -> T:
+    """The first process's value of what every process computes. In the others it may fail without further ado.
+
+    Args:
+        compute: gives the value, which it must be possible to pickle.
+
+    Returns:
+        The value, in every process.
+
+    Raises:
+        RuntimeError: it failed in the first of several processes. A single process raises the failure itself.
+    """
+    if rank_and_world()[1] == 1:
+        return compute()
+    found: T | None = None
+    problem = ""
+    try:
+        found = compute()
+    except Exception as failure:
+        problem = describe(failure)  # the other processes wait for an answer
+    found, problem = broadcast_from_rank0((found, problem))
+    if problem:
+        raise RuntimeError(problem)
+    return cast("T", found)
+
+
+def gather_values(value: T) -> list[T]:
+    """The values of all processes by rank, in every process. It must be possible to pickle them."""
+    world = rank_and_world()[1]
+    if world == 1:
+        return [value]
+    values = [value] * world
+    dist.all_gather_object(values, value)
+    return values
 
 
 def all_reduce_mean(values: Mapping[str, float], device: torch.device) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,7 +158,11 @@ class Rescue:
             stop(monitor, event)
 
 
-def methods_of(actions: Mapping[EventKind, list[Action]]) -> list[AttackMethod]:
-    """The methods that rescues among the actions go on with."""
-    rescues = (action for several in actions.values() for action in several if isinstance(action, Rescue))
-    return [method for rescue in rescues for method in rescue.methods]
+def methods_of(actions: Mapping[EventKind, list[Action]]) -> dict[str, AttackMethod]:
+    """The methods that rescues among the actions go on with, by event and number, such as "breakpoint 1"."""
+    rescues = {kind: [one for one in several if isinstance(one, Rescue)] for kind, several in actions.items()}
+    return {
+        f"{kind} {number}": method
+        for kind, several in rescues.items()
+        for number, method in enumerate(itertools.chain(*(rescue.methods for rescue in several)), start=1)
+    }

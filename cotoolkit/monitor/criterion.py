@@ -163,7 +163,8 @@ class BreakpointCriterion:
         """
         if self.broken_at is not None:
             return "catastrophic overfitting"
-        if last.pgd < self.floor:
+        low, _ = last.intervals()[-1]  # of PGD accuracy: a few points are no evidence
+        if last.pgd < self.floor or low <= self.floor / ROBUST:
             return "not robust"
         if self.breakpoints:
             return "recovered"

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from cotoolkit.core.numbers import whole_number
 from cotoolkit.signals.registry import Direction
 
 
@@ -74,11 +75,17 @@ class QuarterShift:
     """Mean of the last quarter of a sliding window minus that of its first quarter: SORA's rule for PertAlign.
 
     Args:
-        window: values of the window (ours; the length was not found).
+        window: values of the window, at least 4 (ours; the length was not found).
+
+    Raises:
+        ConfigError: the window is no whole number from 4 on.
     """
 
     window: int = 64
     values: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.window = whole_number(self.window, "window", 4)
 
     def __str__(self) -> str:
         return f"quarter shift {self.window}"
@@ -98,12 +105,18 @@ class Sigmas:
 
     Args:
         least: values before the first answer (ours).
+
+    Raises:
+        ConfigError: `least` is no whole number.
     """
 
     least: int = 32
     count: int = 0
     mean: float = 0.0
     squares: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.least = whole_number(self.least, "least")
 
     def __str__(self) -> str:
         return "sigmas"
@@ -168,11 +181,14 @@ class EarlyWarning:
     Args:
         rules: any of which is cause enough.
         pause: steps after a warning during which no other is given.
+
+    Raises:
+        ConfigError: the pause is no whole number.
     """
 
     def __init__(self, rules: Sequence[Rule] = DEFAULT_RULES, pause: int = PAUSE) -> None:
         self.rules = tuple(rules)
-        self.pause = pause
+        self.pause = whole_number(pause, "pause")
         self.waiting = 0
         self.statistics = [copy.deepcopy(rule.statistic) for rule in self.rules]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from cotoolkit.core.distributed import rank_and_world
 from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.numbers import whole_number
 from cotoolkit.monitor.loops.failures import Failures
 from cotoolkit.signals.observation import means
 
@@ -30,16 +31,14 @@ class MonitorLog:
         failures: of the monitor.
 
     Raises:
-        ConfigError: `every` is below 1, or one of the loggers is none.
+        ConfigError: `every` is no whole number from 1 on, or one of the loggers is none.
     """
 
     def __init__(self, loggers: Any, every: int, failures: Failures) -> None:
-        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
-            raise ConfigError("log_every must be at least 1, a whole number")
+        self.every, self.failures = whole_number(every, "log_every", 1), failures
         given = () if loggers is None else loggers if isinstance(loggers, list | tuple | set) else (loggers,)
         writers = [(logger, _writer(logger)) for logger in given]
         self._writers = writers if rank_and_world()[0] == 0 else []
-        self.every, self.failures = every, failures
         self._waiting: list[Mapping[str, float]] = []
 
     def signals(self, values: Mapping[str, float], iteration: int) -> None:

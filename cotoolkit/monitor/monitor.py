@@ -13,7 +13,6 @@ A foreign loop cannot be replayed, so a breakpoint is dated by probing copies of
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,36 +22,33 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from cotoolkit.attacks.threat_model import Box, Norm, ThreatModel
-from cotoolkit.core.device import device_of
-from cotoolkit.core.distributed import all_reduce_mean
+from cotoolkit.core.distributed import broadcast_from_rank0, computed_by_rank0
 from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.numbers import whole_number
 from cotoolkit.evaluation.probe import NO_PROBE, Enough, ProbeResult
 from cotoolkit.intake.model import Forward
 from cotoolkit.intake.normalisation import PerChannel
 from cotoolkit.intake.wrappers import Autocast
 from cotoolkit.methods import AttackMethod, StepRecord
-from cotoolkit.monitor.actions import Action, actions_by_event, methods_of
+from cotoolkit.monitor.actions import Action, methods_of
 from cotoolkit.monitor.config import MonitorConfig
-from cotoolkit.monitor.core import Breakpoint, Event, EventKind, MonitorCore
+from cotoolkit.monitor.core import Breakpoint, Event, EventKind
 from cotoolkit.monitor.early_warning import EarlyWarning
-from cotoolkit.monitor.loggers import MonitorLog
+from cotoolkit.monitor.loops.acting import ActingCore
 from cotoolkit.monitor.loops.attacking import AttackingBuffer
-from cotoolkit.monitor.loops.failures import Failures
 from cotoolkit.monitor.loops.state import load_state, state_of
 from cotoolkit.monitor.loops.watched import WatchedModel
 from cotoolkit.monitor.weight_history import RestorePoint, WeightHistory, WeightSnapshot, weights_of
 
-log = logging.getLogger(__name__)
 
-
-class BreakpointMonitor(AttackingBuffer, MonitorCore[RestorePoint]):
+class BreakpointMonitor(AttackingBuffer, ActingCore):
     """Reads free signals from training steps, probes robustness now and then, and acts on a breakpoint.
 
     A probe leaves no trace in the network: modes, buffers, gradients, `requires_grad` and random state stay as is.
     What cannot work is refused when the monitor is made, which rehearses a breakpoint, or at the first batches; later
     nothing raises, but an event of kind "failure" tells once what went wrong. In training with several processes each
-    holds a monitor; the first one's probes decide for all. Weights that are sharded over processes (FSDP) cannot be
-    watched.
+    holds a monitor and calls it alike; signals are means over the processes, and the first one's probes decide for all.
+    Weights that are sharded over processes (FSDP) cannot be watched.
 
     Args:
         model: logits out, or one logit for two classes; wrapped or not (see `intake.preparation.image_model`).
@@ -124,25 +120,18 @@ class BreakpointMonitor(AttackingBuffer, MonitorCore[RestorePoint]):
         config = MonitorConfig() if config is None else config
         if not isinstance(config, MonitorConfig):
             raise ConfigError(f"config: give a MonitorConfig(...), not a {type(config).__name__}")
-        if not isinstance(snapshot_every, int) or snapshot_every < 1:
-            raise ConfigError("snapshot_every must be at least 1, a whole number")
-        if method is not None and not isinstance(method, AttackMethod):
-            raise ConfigError(f"method: give an attack, such as FGSM(), not {method!r}")
+        self.snapshot_every = whole_number(snapshot_every, "snapshot_every", 1)
         threat = ThreatModel.from_user(epsilon, norm, box)
         options = {"mean": mean, "std": std, "forward": forward, "binary": binary, "autocast": autocast}
         watched = WatchedModel(model, points, threat, config, seed, bounds=bounds, **options)
         self.network = watched.model.network
-        MonitorCore.__init__(self, config, watched.classes)
         AttackingBuffer.__init__(self, watched, method, config.trace_every)
-        self.failures = Failures(self._tell_failure)
-        self.snapshot_every = snapshot_every
+        ActingCore.__init__(self, config, watched.classes, on, loggers, log_every)
         self.optimizer = getattr(optimizer, "optimizer", optimizer)  # Fabric's and accelerate's wrap another
-        self.actions = actions_by_event({} if on is None else on)
-        self._log = MonitorLog(loggers, log_every, self.failures)
-        watched.rehearse(self.optimizer, [*methods_of(self.actions), *([] if method is None else [method])])
+        self._methods = methods_of(self.actions) | ({} if method is None else {"start": method})
+        watched.rehearse(self.optimizer, list(self._methods.values()))
         self.history = WeightHistory()
-        self.rescues, self.should_stop, self.postponed = 0, False, False
-        self._waiting_events: list[Event] = []
+        self.rescues = 0
         self.bracket: tuple[WeightSnapshot, WeightSnapshot] | None = None
         self.last_probe: ProbeResult | None = None
         self.history.restart(self.snapshot())
@@ -167,7 +156,7 @@ class BreakpointMonitor(AttackingBuffer, MonitorCore[RestorePoint]):
             with self.failures.caught("copying the weights"):
                 self.history.add(self.snapshot())
         scheduled = self.config.scheduled(self.iteration)
-        raised = self._read_signals() if scheduled or self._enough else None
+        raised = self._read_signals() if scheduled or self._due else None
         if scheduled or raised:
             self._probe_now(raised, scheduled=scheduled)
 
@@ -185,7 +174,8 @@ class BreakpointMonitor(AttackingBuffer, MonitorCore[RestorePoint]):
         """Go back to the last good weights, and to the optimiser's state then.
 
         Args:
-            method: what `attack` does from now on.
+            method: what `attack` does from now on. For a checkpoint it has to be one of the monitor's own, given as
+                `method` or in a `Rescue`, or a registered one.
 
         Raises:
             ConfigError: no probe has found the network robust yet.
@@ -195,7 +185,7 @@ class BreakpointMonitor(AttackingBuffer, MonitorCore[RestorePoint]):
         self.good.restore(self.network, self.optimizer)
         self._forget()  # by-products of the weights that are gone
         self.criterion.clear_breakpoint()
-        self.early_warning = EarlyWarning()
+        self.early_warning = EarlyWarning(self.early_warning.rules, self.early_warning.pause)
         self.history.restart(WeightSnapshot(self.iteration, self.good.snapshot.weights))
         self.method = method
         self.rescues += 1
@@ -209,6 +199,9 @@ class BreakpointMonitor(AttackingBuffer, MonitorCore[RestorePoint]):
 
         It holds the last good weights, and the optimiser's state then. What a few iterations left unread is not in it,
         nor are the copies made since the last probe: a breakpoint right after a resumption is dated from that probe on.
+
+        Raises:
+            ConfigError: the method that `attack` goes on with is one that no other monitor can find, see `rescue`.
         """
         return state_of(self)
 
@@ -219,27 +212,29 @@ class BreakpointMonitor(AttackingBuffer, MonitorCore[RestorePoint]):
         Raises:
             ConfigError: the state is not a monitor's.
         """
-        self._forget()
         load_state(self, state)
-        self.history = WeightHistory()
+        self._forget()
+        self._read_at = self.iteration
         self.bracket = self.last_probe = None
         self.history.restart(self.snapshot() if self.good is None else self.good.snapshot)
 
     def _read_signals(self) -> str | None:
-        """Compute and log the signals of the latest iterations; the name of one that warns."""
+        """Read and log the signals of the latest iterations; the name of one that warns."""
         raised = None
         with self.failures.caught("reading the signals"):
             for iteration, signals in self._signals():
-                shared = all_reduce_mean(signals, device_of(self.network))
-                raised = self.on_signals(shared) or raised
-                self._log.signals(shared, iteration)
-        return raised
+                raised = self.on_signals(signals) or raised
+                self._log.signals(signals, iteration)
+        with self.failures.caught("asking the first process"):
+            return broadcast_from_rank0(raised)
+        return None
 
     def _probe_now(self, raised: str | None, *, scheduled: bool) -> ProbeResult:
         """Probe, decide, tell and act."""
         warned = raised is not None
         with self.failures.caught("the probe"):
-            self.last_probe = result = self._measure(enough=self.enough(scheduled=scheduled, warned=warned))
+            enough = self.enough(scheduled=scheduled, warned=warned)
+            self.last_probe = result = computed_by_rank0(lambda: self._measure(enough=enough))
             if result.complete:
                 self._log.write(result.metrics(), self.iteration)
             if math.isnan(result.gradient_alignment):  # of every point
@@ -248,7 +243,10 @@ class BreakpointMonitor(AttackingBuffer, MonitorCore[RestorePoint]):
             rescues = self.rescues
             if raised:
                 self.tell(Event("warning", self.iteration, self.iteration, result, signal=raised))
-            if self.rescues == rescues:  # no action has put back other weights since the probe
+            # The first process's answers, for an action that rescues may have failed in another.
+            probed, judged = broadcast_from_rank0((self.rescues == rescues, self.criterion.state()))
+            self.criterion.load_state(judged)
+            if probed:  # no action has put back other weights since
                 self.on_probe(self.iteration, result, warned=warned)
             return result
         return NO_PROBE
@@ -256,16 +254,19 @@ class BreakpointMonitor(AttackingBuffer, MonitorCore[RestorePoint]):
     @override
     def _date(self, iteration: int, result: ProbeResult, warned: bool) -> Breakpoint:
         enough = self.enough(scheduled=False, warned=warned)
-        present = self.snapshot()
-        found = self.history.undated(present)
 
         def broken(past: WeightSnapshot) -> bool:
             return self.criterion.is_broken(self._measure(past.weights, enough), warned=warned)
 
-        with self.failures.caught("dating a breakpoint"):
-            found = self.history.date(present, broken)
-        self.bracket = found.before, found.after
-        return found
+        def dated() -> Breakpoint:
+            present = self.snapshot()
+            found = self.history.undated(present)
+            with self.failures.caught("dating a breakpoint"):
+                found = self.history.date(present, broken)
+            self.bracket = found.before, found.after
+            return found._replace(before=None, after=None)  # weights stay where they are
+
+        return computed_by_rank0(dated)
 
     @override
     def _keep_good(self, iteration: int, result: ProbeResult, warned: bool) -> None:
@@ -274,27 +275,6 @@ class BreakpointMonitor(AttackingBuffer, MonitorCore[RestorePoint]):
             with self.failures.caught("copying the weights"):
                 self.good = RestorePoint.of(self.snapshot(), self.optimizer)
                 self.history.restart(self.good.snapshot)
-
-    @override
-    def tell(self, event: Event) -> None:
-        """Note an event, log it, and do what `on` says."""
-        super().tell(event)
-        log.log(logging.INFO if event.kind == "recovered" else logging.WARNING, "%s", event)
-        self._log.write({event.kind: float(event.iteration)}, self.iteration)
-        self._waiting_events.append(event)
-        if not self.postponed:
-            self.act()
-
-    def act(self) -> None:
-        """Do what `on` says about the events that were told while actions were `postponed`."""
-        while self._waiting_events:
-            event = self._waiting_events.pop(0)
-            for number, action in enumerate(self.actions.get(event.kind, []), start=1):
-                with self.failures.caught(f"action {number} on a {event.kind}"):
-                    action(self, event)
-
-    def _tell_failure(self, reason: str) -> None:
-        self.tell(Event("failure", self.iteration, self.iteration, NO_PROBE, reason=reason))
 
     def _measure(self, weights: Mapping[str, Tensor] | None = None, enough: Enough | None = None) -> ProbeResult:
         return self.watched.measure(weights, enough)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import logging
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from cotoolkit.core.distributed import gather_values
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.user_code import describe
 from cotoolkit.methods import StepRecord
@@ -22,15 +24,18 @@ from cotoolkit.monitor.loops.by_products import (
     unknown_name,
 )
 from cotoolkit.monitor.loops.failures import Failures
-from cotoolkit.signals.observation import Observation, observed_signals, step_signals
+from cotoolkit.signals.observation import Observation, means, observed_signals, step_signals
 
 log = logging.getLogger(__name__)
 
 MAX_BUFFERED_STEPS = 8
-"""Iterations whose signals are computed together, at most; a breakpoint is noticed that much later."""
+"""Iterations whose signals are read together, at most; a breakpoint is noticed that much later."""
 
 MAX_BUFFERED_BYTES = 64 * 2**20
-"""By-products of a foreign loop that wait for that, at most."""
+"""By-products of a foreign loop that wait for that, at most; beyond it their signals are computed, and wait."""
+
+Signals = list[tuple[int, dict[str, float]]]
+"""Values by signal name, by iteration."""
 
 READING = "reading by-products"
 """What fails where a step's by-products cannot be read."""
@@ -59,6 +64,8 @@ class StepBuffer:
         self._batches: list[Observation] = []
         self._waiting: list[list[Observation]] = []
         self._held = 0
+        self._computed: Signals = []
+        self._read_at = 0
 
     @property
     def trace(self) -> bool:
@@ -183,22 +190,34 @@ class StepBuffer:
         self.iteration += 1
         self._waiting.append(self._batches)
         self._batches = []
+        if self._held > MAX_BUFFERED_BYTES:
+            self._compute()
 
     @property
-    def _enough(self) -> bool:
-        return len(self._waiting) >= MAX_BUFFERED_STEPS or self._held > MAX_BUFFERED_BYTES
+    def _due(self) -> bool:
+        """Whether it is time to read signals: iterations alone decide, since no process knows the buffer of another."""
+        return self.iteration - self._read_at >= MAX_BUFFERED_STEPS
 
-    def _signals(self) -> list[tuple[int, dict[str, float]]]:
-        """The free signals of the iterations since the last call, by iteration."""
+    def _compute(self) -> None:
+        """Make signals of the by-products at hand, in this process alone, and let the by-products go."""
         waiting, self._waiting, self._held = self._waiting, [], 0
         found: list[dict[str, float]] = [{} for _ in waiting]
         with self.failures.caught("computing the free signals"):
             found = observed_signals(waiting)
-        return list(enumerate(found, start=self.iteration - len(waiting) + 1))
+        self._computed += enumerate(found, start=self.iteration - len(waiting) + 1)
+
+    def _signals(self) -> Signals:
+        """The free signals of the iterations since the last call: means over the processes, which call it alike."""
+        self._compute()
+        own, self._computed, self._read_at = self._computed, [], self.iteration
+        known: dict[int, list[dict[str, float]]] = {}
+        for iteration, signals in itertools.chain.from_iterable(gather_values(own)):
+            known.setdefault(iteration, []).append(signals)
+        return [(iteration, means(signals)) for iteration, signals in sorted(known.items())]
 
     def _forget(self) -> None:
         """Drop what has not been read."""
-        self._attacked, self._batches, self._waiting, self._held = {}, [], [], 0
+        self._attacked, self._batches, self._waiting, self._held, self._computed = {}, [], [], 0, []
 
     def _keep(self, observation: Observation) -> None:
         self._batches.append(observation)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from cotoolkit.core.numbers import whole_number
 from cotoolkit.monitor.core import Breakpoint
 
 
@@ -81,9 +82,10 @@ def weights_in_place(network: nn.Module, weights: Mapping[str, Tensor]) -> Itera
 def _overwrite(tensors: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
     """Write what differs: buffers that are views of one number cannot be written to, and nothing trains them."""
     for name, tensor in tensors.items():
-        value = values.get(name)
-        if value is not None and not torch.equal(tensor, value.to(tensor.device)):
-            tensor.copy_(value)
+        if name in values:
+            value = values[name].to(tensor.device)
+            if not torch.equal(tensor, value):
+                tensor.copy_(value)
 
 
 class WeightHistory:
@@ -94,10 +96,13 @@ class WeightHistory:
 
     Attributes:
         snapshots: those kept, the oldest first.
+
+    Raises:
+        ConfigError: the capacity is no whole number from 3 on.
     """
 
     def __init__(self, capacity: int = 10) -> None:
-        self.capacity = capacity
+        self.capacity = whole_number(capacity, "capacity", 3)
         self.snapshots: list[WeightSnapshot] = []
 
     def restart(self, good: WeightSnapshot) -> None:

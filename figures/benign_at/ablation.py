@@ -43,17 +43,17 @@ def control_accuracies(findings: Findings[MemorisationPlan]) -> pd.DataFrame:
 
 
 def draw(data: pd.DataFrame) -> Figure:
-    """Accuracy less that of plain training, paired by seed."""
+    """Accuracy minus that of plain training, paired by seed."""
     read = Accuracies(data)
     figure, axes = new_figure(PAGE, 2.5, 1, 2)
     for axis, event in zip(axes, ("clean", "robust"), strict=True):
         zero_line(axis)
         for place, (arm, (_, colour, marker)) in enumerate(ARMS.items()):
-            values = read.less("adversarial", arm, PLAIN, "all", event)
+            values = read.minus("adversarial", arm, PLAIN, "all", event)
             seed_points(axis, place, values.tolist(), colour, marker=marker)
         category_axis(axis, [name for name, *_ in ARMS.values()], turned=True)
         percent(axis)
-        axis.set(ylabel=f"{event} accuracy, less\nthat of α 0, β 0 (points)")
+        axis.set(ylabel=f"{event} accuracy, minus\nthat of α 0, β 0 (points)")
     return figure
 
 

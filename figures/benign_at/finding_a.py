@@ -48,7 +48,7 @@ def draw(data: pd.DataFrame) -> Figure:
         zero_line(axis)
         for side, (arm, (name, colour, marker)) in enumerate(ARMS.items()):
             for place, event in enumerate(EVENTS):
-                values = read.less("adversarial", PLAIN, arm, group, event)
+                values = read.minus("adversarial", PLAIN, arm, group, event)
                 label = name if not place else ""
                 seed_points(axis, place + 0.36 * side - 0.12, values.tolist(), colour, marker=marker, label=label)
         category_axis(axis, list(EVENTS.values()))

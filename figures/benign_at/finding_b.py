@@ -42,7 +42,7 @@ def harm_accuracies(findings: Findings[MemorisationPlan]) -> pd.DataFrame:
 
 
 def draw(data: pd.DataFrame) -> Figure:
-    """Robust accuracy less that without random atypical images, by what is left out."""
+    """Robust accuracy minus that without random atypical images, by what is left out."""
     read = Accuracies(data)
     groups = {group: title for group, title in GROUPS.items() if group in set(data["group"])}
     arms = {arm: look for arm, look in ARMS.items() if arm in set(data["arm"])}
@@ -51,12 +51,12 @@ def draw(data: pd.DataFrame) -> Figure:
     for axis, (group, title) in zip(axes, groups.items(), strict=True):
         zero_line(axis)
         for place, (arm, (_, colour)) in enumerate(arms.items()):
-            values = read.less("adversarial", arm, AGAINST, group, "robust")
+            values = read.minus("adversarial", arm, AGAINST, group, "robust")
             seed_points(axis, place, values.tolist(), colour, marker=MARKERS[place])
         category_axis(axis, [name for name, _ in arms.values()], turned=True)
         axis.set(title=title, xlabel="training images left out")
         percent(axis)
-    axes[0].set(ylabel="robust accuracy, less that\nwithout random atypical (points)")
+    axes[0].set(ylabel="robust accuracy, minus that\nwithout random atypical (points)")
     return figure
 
 

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from analyses.core.claims import ClaimRow, ClaimTable, claim
+from analyses.core.judging.premises import CHANCE
 from analyses.core.measurement import RunMeasurement
 from analyses.core.runner import StudyRunner
 from cotoolkit.data import apply_intervention, load
@@ -26,9 +27,6 @@ from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
 from figures.co_features.setups.around_breakpoint import POINTS, injection_of
-from figures.co_features.setups.grid_cells import (
-    CHANCE,
-)
 from figures.co_features.setups.setup import SETUPS, Settings, Setup, setup_of
 from figures.elements import new_figure, percent, seed_band
 from figures.recipe import Recipe, table_of

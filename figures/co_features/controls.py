@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from analyses.core.claims import ClaimRow, ClaimTable, claim
+from analyses.core.judging.premises import MOST
 from analyses.core.runner import StudyRunner
 from cotoolkit.data import apply_intervention, load
 from cotoolkit.plotting.style import BLUE, GREEN, GREY, MARKERS, ORANGE, PAGE, PURPLE, VERMILION
 from cotoolkit.studies.scale import Scale
 from figures.co_features.setups.grid_cells import (
-    MOST,
     SHARE,
     CellOf,
     GridCells,

@@ -11,17 +11,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimRow, ClaimTable, claim
+from analyses.core.judging.premises import MOST
 from cotoolkit.data.sources.planted import RADIUS
 from cotoolkit.plotting.style import METHOD_STYLES, PAGE
-from figures.co_features.setups.grid_cells import (
-    MOST,
-    SHARE,
-    GridCells,
-    grid_cells,
-    is_robust,
-    is_safe,
-    once_robust,
-)
+from figures.co_features.setups.grid_cells import SHARE, GridCells, grid_cells, is_robust, is_safe, once_robust
 from figures.co_features.setups.grid_points import GridPoint, GridRuns
 from figures.co_features.setups.setup import Settings, Setup
 from figures.elements import category_axis, new_figure, percent, seed_points

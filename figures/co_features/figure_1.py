@@ -9,23 +9,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimTable, claim
+from analyses.core.judging.premises import CHANCE, MOST
 from analyses.core.judging.seed_measures import SeedShare
 from analyses.core.runner import StudyRunner
-from analyses.core.statistics import estimate
 from cotoolkit.plotting.style import CYCLE, DASHES, MARKERS, PAGE
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
-from figures.co_features.setups.grid_cells import (
-    CHANCE,
-    MOST,
-    SHARE,
-    Cell,
-    GridCells,
-    breaks,
-    grid_cells,
-    is_robust,
-    is_safe,
-)
+from figures.co_features.setups.grid_cells import SHARE, Cell, GridCells, breaks, grid_cells, is_robust, is_safe
 from figures.co_features.setups.grid_points import window
 from figures.co_features.setups.setup import SETUPS, Setup, setup_of
 from figures.elements import new_figure, percent, seed_band
@@ -186,8 +176,8 @@ def compare(data: pd.DataFrame) -> list[Comparison]:
     remark = f"grid of {found.shape[1]} strengths at scale {setup.scale}; other data and network than the paper's"
     source = "[F] Figure 1, derived from digitised values"
     return [
-        Comparison("smallest broken β/ε", "1.5 (ε 4/255), 1.33 (ε 6/255)", source, estimate(edges["start"]), remark),
-        Comparison("largest broken β/ε", "2 (ε 4/255), 2.2 (ε 6/255)", source, estimate(edges["end"]), remark),
+        Comparison("smallest broken β/ε", "1.5 (ε 4/255), 1.33 (ε 6/255)", source, edges["start"], remark),
+        Comparison("largest broken β/ε", "2 (ε 4/255), 2.2 (ε 6/255)", source, edges["end"], remark),
     ]
 
 

@@ -12,10 +12,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimRow, ClaimTable, claim
+from analyses.core.judging.premises import MOST
 from analyses.core.judging.seed_measures import SeedShare
 from cotoolkit.plotting.style import BLUE, ORANGE, PAGE, VERMILION
 from figures.co_features.setups.grid_cells import (
-    MOST,
     SHARE,
     CellOf,
     GridCells,

@@ -10,17 +10,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimRow, ClaimTable, claim
+from analyses.core.judging.premises import CHANCE, ROBUST
 from cotoolkit.plotting.style import BLUE, GREEN, MARKERS, ORANGE, PAGE, PURPLE, SKY, VERMILION
-from figures.co_features.setups.grid_cells import (
-    CHANCE,
-    ROBUST,
-    SHARE,
-    CellOf,
-    GridCells,
-    breaks,
-    grid_claims,
-    once_robust,
-)
+from figures.co_features.setups.grid_cells import SHARE, CellOf, GridCells, breaks, grid_claims, once_robust
 from figures.co_features.setups.grid_points import GridPoint, GridRuns, few_betas
 from figures.co_features.setups.setup import Setup, setup_of
 from figures.elements import category_axis, new_figure, percent, seed_band, seed_points

@@ -19,14 +19,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from analyses.core.claims import ClaimRow, ClaimTable, claim
+from analyses.core.judging.premises import CHANCE, ROBUST
 from analyses.core.runner import StudyRunner
 from cotoolkit.data import apply_intervention, load
 from cotoolkit.plotting.style import BLUE, GREY, PAGE, VERMILION
 from cotoolkit.studies.scale import Scale
-from figures.co_features.setups.grid_cells import (
-    CHANCE,
-    ROBUST,
-)
 from figures.co_features.setups.grid_points import GridPoint, GridRuns
 from figures.co_features.setups.setup import SETUPS, Settings, Setup, setup_of
 from figures.elements import category_axis, new_figure, percent, seed_band, seed_points

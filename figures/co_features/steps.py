@@ -14,6 +14,7 @@ import torch
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimRow, ClaimTable, claim
+from analyses.core.judging.premises import CHANCE, ROBUST
 from analyses.core.runner import StudyRunner
 from cotoolkit.attacks.gradient import fgsm
 from cotoolkit.core.seeding import generator
@@ -29,10 +30,6 @@ from figures.co_features.setups.around_breakpoint import (
     across_breakpoint,
     across_breakpoint_studies,
     states,
-)
-from figures.co_features.setups.grid_cells import (
-    CHANCE,
-    ROBUST,
 )
 from figures.co_features.setups.perturbation_measures import hidden_on_the_way, second_step
 from figures.co_features.setups.setup import SETUPS

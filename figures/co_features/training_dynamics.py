@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimRow, ClaimTable, claim
+from analyses.core.judging.premises import CHANCE, ROBUST
 from analyses.core.runner import StudyRunner
 from cotoolkit.plotting.style import BLUE, GREY, PAGE, SKY, VERMILION
 from cotoolkit.studies.scale import Scale
@@ -21,10 +22,6 @@ from figures.co_features.setups.around_breakpoint import (
     beside_breakpoint,
     kept_study,
     run_courses,
-)
-from figures.co_features.setups.grid_cells import (
-    CHANCE,
-    ROBUST,
 )
 from figures.co_features.setups.setup import SETUPS
 from figures.elements import mark_breakpoint, new_figure, percent, seed_band, seed_lines
@@ -89,7 +86,7 @@ def _ratio(data: pd.DataFrame, arm: str, side: str, other: str, other_side: str)
 
 
 def _jump(data: pd.DataFrame, measure: str) -> np.ndarray:
-    """A measure of FGSM training after its breakpoint, less before."""
+    """A measure of FGSM training after its breakpoint, minus before."""
     before, after = (beside_breakpoint(data, "fgsm_with", measure, side) for side in ("before", "after"))
     jump: np.ndarray = after - before
     return jump

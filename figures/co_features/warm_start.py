@@ -14,6 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimTable, claim
+from analyses.core.judging.premises import MOST
 from analyses.core.judging.seed_measures import OnsetDifference
 from analyses.core.runner import StudyRunner
 from cotoolkit.core.digest import split_stamp, stamped
@@ -21,14 +22,7 @@ from cotoolkit.plotting.style import BLUE, ORANGE, PAGE, VERMILION
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
-from figures.co_features.setups.grid_cells import (
-    MOST,
-    SHARE,
-    GridCells,
-    breaks,
-    grid_cells,
-    is_robust,
-)
+from figures.co_features.setups.grid_cells import SHARE, GridCells, breaks, grid_cells, is_robust
 from figures.co_features.setups.grid_points import GridPoint, GridRuns, grid_table
 from figures.co_features.setups.setup import SETUPS, Setup
 from figures.elements import category_axis, mark_breakpoint, new_figure, percent, seed_lines, seed_points

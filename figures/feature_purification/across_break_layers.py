@@ -58,7 +58,7 @@ def draw(data: pd.DataFrame) -> Figure:
         axis.set(title=TITLES[statistic])
     axes[0][-1].set(title="share of the fall,\none layer's change")
     for axis in axes[-1][:-1]:
-        axis.set(xlabel="FGSM less N-FGSM")
+        axis.set(xlabel="FGSM minus N-FGSM")
     axes[-1][-1].set(xlabel="share")
     figure.legend(*axes[0][-1].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure

@@ -37,14 +37,14 @@ CLAIMS: ClaimTable[DeepResults] = ClaimTable(
         claim(
             "smoother", "robust filters vary less from pixel to pixel than the clean ones",
             "mean total variation of filters of length 1, w′ minus w",
-            value=lambda deep: deep.robust_less("clean", "filter_statistics", "variation"),
+            value=lambda deep: deep.robust_minus("clean", "filter_statistics", "variation"),
             below=0.0, source=RECOLLECTED, premises=[ROBUST],
         ),
         claim(
             "smoother_than_longer",
             "robust filters vary less from pixel to pixel than after clean training for as long",
             "mean total variation of filters of length 1, w′ minus w after more clean training",
-            value=lambda deep: deep.robust_less("longer", "filter_statistics", "variation"),
+            value=lambda deep: deep.robust_minus("longer", "filter_statistics", "variation"),
             below=0.0, source="ours: control [M]", premises=[ROBUST],
         ),
     ),

@@ -50,7 +50,7 @@ def _gain(deep: DeepResults, network: str, rank: int) -> pd.Series:
     """Share of the robust network's gain in PGD accuracy that an update of some rank gives, by seed."""
     clean = deep.of("accuracies", "pgd-10", network="clean")
     own = deep.of("ranks", "pgd-10", network=network, rank=rank)
-    return (own - clean) / deep.robust_less("clean", "accuracies", "pgd-10")
+    return (own - clean) / deep.robust_minus("clean", "accuracies", "pgd-10")
 
 
 SHARE = f"share of the gain in {PGD_ACCURACY}"

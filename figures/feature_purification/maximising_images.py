@@ -32,20 +32,20 @@ CLAIMS: ClaimTable[DeepResults] = ClaimTable(
     rows=(
         claim(
             "smoother", "robust units look for less fine structure than clean ones", f"{HIGH}, w′ minus w",
-            value=lambda deep: deep.robust_less("clean", "maximising", "high_frequency"),
+            value=lambda deep: deep.robust_minus("clean", "maximising", "high_frequency"),
             below=0.0, source=RECOLLECTED, premises=[ROBUST],
         ),
         claim(
             "stable", "robust units look for the same from every start, more than clean ones do",
             "mean |cos| of changes from four images, w′ minus w",
-            value=lambda deep: deep.robust_less("clean", "maximising", "stability"),
+            value=lambda deep: deep.robust_minus("clean", "maximising", "stability"),
             above=0.0, source=RECOLLECTED, premises=[ROBUST],
         ),
         claim(
             "smoother_than_longer",
             "robust units look for less fine structure than units after clean training for as long",
             f"{HIGH}, w′ minus w after more clean training",
-            value=lambda deep: deep.robust_less("longer", "maximising", "high_frequency"),
+            value=lambda deep: deep.robust_minus("longer", "maximising", "high_frequency"),
             below=0.0, source="ours: control [M]", premises=[ROBUST],
         ),
     ),

@@ -31,13 +31,13 @@ CLAIMS: ClaimTable[DeepResults] = ClaimTable(
         claim(
             "smoother", "perturbations of the robust network are less noise-like",
             "share of energy above half the Nyquist frequency, w′ minus w",
-            value=lambda deep: deep.robust_less("clean", "perturbations", "high_frequency"),
+            value=lambda deep: deep.robust_minus("clean", "perturbations", "high_frequency"),
             below=0.0, source=RECOLLECTED, premises=[ROBUST],
         ),
         claim(
             "feature_like", "perturbations of the robust network lead more towards the other class",
             "mean cosine with the difference of class means, w′ minus w",
-            value=lambda deep: deep.robust_less("clean", "perturbations", "towards_class"),
+            value=lambda deep: deep.robust_minus("clean", "perturbations", "towards_class"),
             above=0.0, source=RECOLLECTED, premises=[ROBUST],
         ),
         claim(
@@ -45,7 +45,7 @@ CLAIMS: ClaimTable[DeepResults] = ClaimTable(
             "perturbations of the robust network lead more towards the other class than after clean training for as "
             "long",
             "mean cosine with the difference of class means, w′ minus w after more clean training",
-            value=lambda deep: deep.robust_less("longer", "perturbations", "towards_class"),
+            value=lambda deep: deep.robust_minus("longer", "perturbations", "towards_class"),
             above=0.0, source="ours: control [M]", premises=[ROBUST],
         ),
     ),

@@ -4,14 +4,6 @@ from figures.catalogue import NotReproduced
 
 NOT_REPRODUCED: tuple[NotReproduced, ...] = (
     NotReproduced(
-        "GradAlign figure 8, the lines of Free-AT and of other methods",
-        "Free-AT, ZeroGrad, MultiGrad, FGSM-CKPT, FGSM-MEP and NuAT are no training methods of this toolkit",
-    ),
-    NotReproduced(
-        "GradAlign figure 8 on SVHN",
-        "the recipe has a plan for CIFAR-10 alone; SVHN is a data set of the toolkit, but its schedule was not read",
-    ),
-    NotReproduced(
         "PGI poster and NuAT table: AutoAttack of trained ResNet-18, 110 epochs",
         "needs days on a GPU, and of their methods only FGSM-RS, GradAlign, PGD and TRADES exist here",
     ),

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from analyses.breakpoint_mixtures.plan import AFTER, BEFORE
 from analyses.core.claims import ClaimRow, claim
+from analyses.core.judging.premises import CHANCE, MOST, ROBUST
 from analyses.core.judging.seed_measures import SeedShare
 from analyses.core.measurement import RunMeasurement
 from analyses.core.runner import StudyRunner
@@ -32,7 +33,7 @@ from cotoolkit.signals.perturbation import perturbation_alignment
 from cotoolkit.signals.segment import boundary_distortion, smallest_fooling_fraction
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
-from figures.co_features.setups.grid_cells import CHANCE, MOST, ROBUST, SHARE
+from figures.co_features.setups.grid_cells import SHARE
 from figures.co_features.setups.setup import SETUPS, Setup
 
 ARMS = {"breaks": None, "intact": 0.0}

@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimTable, claim
+from analyses.core.judging.premises import MOST
 from analyses.core.judging.seed_measures import SeedShare
 from analyses.early_warning.rules import PUBLISHED, statistic_series
 from cotoolkit.monitor.early_warning import Level
@@ -163,18 +164,18 @@ CLAIMS: ClaimTable[pd.DataFrame] = ClaimTable(
             above=0.2, source=SOURCE, value=lambda data: _fall(data, "linearity"),
         ),
         claim(
-            "fires", "SORA's rule notices the break", "share of broken seeds in which it fires", above=0.5,
+            "fires", "SORA's rule notices the break", "share of broken seeds in which it fires", above=MOST,
             source="ours: hypothesis on a rule that was read in SORA's code",
             value=lambda data: SeedShare(lead(data).notna()),
         ),
         claim(
             "in_time", "SORA's rule fires before the break, or with it",
-            "share of broken seeds in which it fires no later than at the breakpoint", above=0.5,
+            "share of broken seeds in which it fires no later than at the breakpoint", above=MOST,
             source="ours: hypothesis; nobody reports how early the rule is",
             value=lambda data: SeedShare(lead(data) >= 0),
         ),
         claim(
-            "silent", "SORA's rule is silent without a break", "share of intact seeds in which it fires", below=0.5,
+            "silent", "SORA's rule is silent without a break", "share of intact seeds in which it fires", below=MOST,
             source="ours: hypothesis; nobody reports false alarms", value=_fires_alone,
         ),
         claim(

@@ -2,4 +2,13 @@
 
 from figures.catalogue import NotReproduced
 
-NOT_REPRODUCED: tuple[NotReproduced, ...] = ()
+NOT_REPRODUCED: tuple[NotReproduced, ...] = (
+    NotReproduced(
+        "Figure 8, the lines of Free-AT and of other methods",
+        "Free-AT, ZeroGrad, MultiGrad, FGSM-CKPT, FGSM-MEP and NuAT are no training methods of this toolkit",
+    ),
+    NotReproduced(
+        "Figure 8 on SVHN",
+        "the recipe has a plan for CIFAR-10 alone; SVHN is a data set of the toolkit, but its schedule was not read",
+    ),
+)

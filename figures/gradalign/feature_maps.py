@@ -107,7 +107,7 @@ MEASURE = f"movement of a filter's map by noise over that by the image, mean ove
 
 DROWNED: ClaimRow[pd.DataFrame] = claim(
     "drowned", "In runs that break, noise moves the map of one filter more than the image does", f"{MEASURE}: the "
-    "largest", above=1.0, source="paper [P]: figure 7", value=lambda data: _ratios(data).max(axis=1),
+    "largest", above=1.0, source="paper [F]: figure 7", value=lambda data: _ratios(data).max(axis=1),
 )  # fmt: skip
 
 CLAIMS: ClaimTable[pd.DataFrame] = ClaimTable(
@@ -115,7 +115,7 @@ CLAIMS: ClaimTable[pd.DataFrame] = ClaimTable(
         DROWNED,
         claim(
             "regular", "The image moves the map of the most regular filter far more than noise does",
-            f"{MEASURE}: the smallest", below=0.5, source="paper [P]: figure 7",
+            f"{MEASURE}: the smallest", below=0.5, source="paper [F]: figure 7",
             value=lambda data: _ratios(data).min(axis=1),
         ),
     ),

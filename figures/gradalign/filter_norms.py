@@ -97,12 +97,12 @@ CLAIMS: ClaimTable[pd.DataFrame] = ClaimTable(
     (
         claim(
             "one_grows", "After the break the outgoing weights of one filter grow severalfold",
-            f"{MEASURE}: the largest", above=GROWS, null=1, source="paper [P]: figure 6",
+            f"{MEASURE}: the largest", above=GROWS, null=1, source="paper [F]: figure 6",
             value=lambda data: growth(data).max(axis=1),
         ),
         claim(
             "others_do_not", "The outgoing weights of the other filters do not", f"{MEASURE}: the second largest",
-            below=GROWS, null=1, source="paper [P]: figure 6",
+            below=GROWS, null=1, source="paper [F]: figure 6",
             value=lambda data: growth(data).apply(lambda row: row.nlargest(2).iloc[-1], axis=1),
         ),
         claim(

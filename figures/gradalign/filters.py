@@ -88,12 +88,12 @@ CLAIMS: ClaimTable[pd.DataFrame] = ClaimTable(
         claim(
             "laplace", "After the break the filter that takes over hardly answers to even areas, as a Laplace filter",
             "|sum of the weights| / sum of |weights|, mean over channels, at the first epoch after the break",
-            below=0.2, null=0.33, source="paper [P]: figure 5", value=lambda data: even_response(data, "after"),
+            below=0.2, null=0.33, source="paper [F]: figure 5", value=lambda data: even_response(data, "after"),
         ),
         claim(
             "becomes", "It answers less to even areas after the break than before",
             "|sum of the weights| / sum of |weights|, mean over channels: the first epoch after the break minus the "
-            "last before", below=0.0, source="paper [P]: figure 5",
+            "last before", below=0.0, source="paper [F]: figure 5",
             value=lambda data: even_response(data, "after") - even_response(data, "before"),
         ),
     ),

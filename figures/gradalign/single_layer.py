@@ -126,5 +126,5 @@ def shown_seed(data: pd.DataFrame) -> int:
 MOST_BREAK: ClaimRow[pd.DataFrame] = claim(
     "breaks", f"FGSM training of one convolution with {FILTERS} filters breaks on natural images",
     f"share of seeds with catastrophic overfitting in {EPOCHS} epochs at 10/255", above=0.5,
-    source="paper [P]: section 4 and figure 11, one seed", value=lambda data: SeedShare(broke_by_seed(data).notna()),
+    source="paper [F]: figure 11, one seed", value=lambda data: SeedShare(broke_by_seed(data).notna()),
 )  # fmt: skip

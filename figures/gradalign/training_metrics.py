@@ -159,7 +159,7 @@ def _fall(data: pd.DataFrame, statistic: str) -> pd.Series[float]:
 
 ON = f"on {POINTS} test images"
 
-FIGURE = "paper [P]: figure 11"
+FIGURE = "paper [F]: figure 11"
 
 ROBUST: ClaimRow[pd.DataFrame] = claim(
     "robust_before", "The network is robust before it breaks",
@@ -203,7 +203,7 @@ CLAIMS: ClaimTable[pd.DataFrame] = ClaimTable(
 
 def compare(data: pd.DataFrame) -> list[Comparison]:
     """The digitised levels at the end, and the epoch of the break."""
-    source, printed = "[P] Figure 11, digitised", pd.read_csv(DIGITISED).set_index("epoch").loc[EPOCHS]
+    source, printed = "[F] Figure 11, digitised", pd.read_csv(DIGITISED).set_index("epoch").loc[EPOCHS]
     remark = f"theirs: one seed, 256 test images; ours: seeds that broke, {POINTS} test images"
     levels = {
         "fgsm": ("FGSM accuracy at the end", f"{printed['fgsm']:.0f} %"),

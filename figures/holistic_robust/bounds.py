@@ -1,4 +1,4 @@
-"""What bounds the loss on test data, and what does not: four bounds less the means that they should bound.
+"""What bounds the loss on test data, and what does not: four bounds minus the means that they should bound.
 
 Nominal bounds come from the training losses and the training's r (of AT 0: its plain mean), as in the abstract [P].
 The certificates come from every second test image, with r = log((m + 1) / delta) / m [D], and are held against the
@@ -22,7 +22,7 @@ from cotoolkit.plotting.style import GREEN, GREY, PAGE, VERMILION
 from figures.elements import new_figure
 from figures.holistic_robust.data import holistic_claims, holistic_table, read_overfitting, recipes_of, rows_of
 
-MARKED = "Marks: bound less the mean on data that was not used for it, one per seed; right of 0 the bound holds."
+MARKED = "Marks: bound minus the mean on data that was not used for it, one per seed; right of 0 the bound holds."
 
 
 def draw(data: pd.DataFrame) -> Figure:

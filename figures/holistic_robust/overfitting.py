@@ -43,7 +43,7 @@ def draw(data: pd.DataFrame) -> Figure:
     category_axis(last, [f"{share:.0%}" for share in shares])
     zero_line(last)
     last.set(
-        title="loss gap, test less training" if len(shares) < 3 else "loss gap",
+        title="loss gap, test minus training" if len(shares) < 3 else "loss gap",
         ylabel="nats (standard: clean loss)",
         xlabel="share of the data",
     )

@@ -16,7 +16,7 @@ from figures.holistic_robust.data import holistic_claims, holistic_table, read_o
 
 PANELS = {
     "n_G5": "n · implied radius (nats)",
-    "G4": "best less last robust accuracy",
+    "G4": "best minus last robust accuracy",
     "test_accuracy": "final robust accuracy",
 }
 HR_LOOKS = ((GREEN, "o"), (ORANGE, "D"), (PURPLE, "P"))

@@ -36,7 +36,7 @@ _SOURCES = {
 CLAIMS = local_ball_claims(
     claim(
         "local_term_needed", "without the local term training is less robust", f"LBT-M minus FGSM: {ROBUST_ACCURACY}",
-        above=0.0, source="ours: reconstructed [R], T2", premises=[LBT_ROBUST], value=lambda n: n.less("lbt", "fgsm"),
+        above=0.0, source="ours: reconstructed [R], T2", premises=[LBT_ROBUST], value=lambda n: n.minus("lbt", "fgsm"),
     ),
     *with_sources(ROWS, _SOURCES),
 )  # fmt: skip

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from analyses.core.judging.words import JUDGED, WORDS
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
     from analyses.core.judging.verdicts import ClaimResult
     from analyses.core.statistics import Estimate
     from figures.recipe import Comparison
-
-WHOSE = ("paper", "repository", "ours")
-"""First word of a claim's source. "paper" and "repository" are for what the spec tags as read there; what the spec
-tags as recollected, derived or proposed is "ours"."""
 
 
 class StoredEstimate(BaseModel):
@@ -109,7 +106,11 @@ class StoredClaim(BaseModel):
 
 
 class StoredComparison(BaseModel):
-    """A printed number beside ours."""
+    """A printed number beside ours.
+
+    Attributes:
+        asked: how many seeds were, also those that have no such number.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -117,12 +118,15 @@ class StoredComparison(BaseModel):
     printed: str
     source: str
     ours: StoredEstimate
+    asked: int
     remark: str
 
     @classmethod
     def of(cls, one: Comparison) -> StoredComparison:
         """From a comparison."""
-        return cls(**{**one._asdict(), "ours": StoredEstimate.of(one.ours)})
+        from analyses.core.statistics import estimate
+
+        return cls(**{**one._asdict(), "ours": StoredEstimate.of(estimate(one.ours)), "asked": np.size(one.ours)})
 
 
 class Provenance(BaseModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,7 +26,7 @@ class StoredFigure:
         own: its claims but those that a figure before it has, with the same numbers.
         elsewhere: those, with the name of that figure.
         adjusted: p of its judged claims, by their keys, after Holm: for asking all judged claims of the paper at this
-            scale.
+            scale; none for a check of data and code.
     """
 
     recipe: Recipe
@@ -73,7 +73,8 @@ def _adjusted(figures: Sequence[StoredFigure]) -> list[StoredFigure]:
     families: dict[tuple[str, Scale], list[tuple[str, str, float]]] = {}
     for one in figures:
         family = families.setdefault((one.recipe.paper, one.scale), [])
-        family += [(one.recipe.name, claim.key, claim.p) for claim in one.own if claim.judged and claim.p is not None]
+        judged = () if one.recipe.appendix else one.own
+        family += [(one.recipe.name, claim.key, claim.p) for claim in judged if claim.judged and claim.p is not None]
     found = {
         (name, scale, key): float(p)
         for (_, scale), family in families.items()
@@ -90,6 +91,14 @@ def _adjusted(figures: Sequence[StoredFigure]) -> list[StoredFigure]:
         )
         for one in figures
     ]
+
+
+def totals(figures: Sequence[StoredFigure]) -> Iterator[str]:
+    """How the claims of some figures came out, a line per scale; checks of data and code do not count."""
+    for scale in SCALES:
+        own = [one for one in figures if one.scale == scale and not one.recipe.appendix]
+        if own:
+            yield f"Scale {scale}, {len(own)} figure{'s' * (len(own) != 1)}: {verdict_counts(own)}.\n"
 
 
 def verdict_counts(figures: Iterable[StoredFigure]) -> str:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from figures.catalogue import PAPERS
 from figures.records.markdown import markdown_table
 from figures.records.record import FigureRecord, StoredClaim
-from figures.records.stored import SCALES, StoredFigure, verdict_counts
+from figures.records.stored import StoredFigure, totals
 
 CHECKED = "the spec's own check"
 """In the source of a number that nobody printed: it was computed for our specification."""
@@ -32,20 +32,13 @@ def system_page(paper: str, figures: Sequence[StoredFigure], gallery: str) -> st
         Markdown.
     """
     shown, checks = ([one for one in figures if one.recipe.appendix is appendix] for appendix in (False, True))
-    parts = [HEAD.format(title=PAPERS[paper], gallery=gallery), *_counts(figures), *_printed(figures)]
+    parts = [HEAD.format(title=PAPERS[paper], gallery=gallery), *totals(figures), *_printed(figures)]
     parts += [part for one in _with_headings(shown, "##") for part in _figure(*one, gallery)]
     if checks or _rows(figures, checked=True):
         parts.append("## Appendix: calibration\n")
         parts += [part for one in _with_headings(checks, "###") for part in _figure(*one, gallery)]
         parts += _checked(figures)
     return "\n".join(parts)
-
-
-def _counts(figures: Sequence[StoredFigure]) -> Iterator[str]:
-    for scale in SCALES:
-        own = [one for one in figures if one.scale == scale]
-        if own:
-            yield f"Scale {scale}, {len(own)} figure{'s' * (len(own) != 1)}: {verdict_counts(own)}.\n"
 
 
 def _with_headings(figures: Sequence[StoredFigure], level: str) -> Iterator[tuple[str, StoredFigure]]:
@@ -81,18 +74,25 @@ def _figure(heading: str, made: StoredFigure, gallery: str) -> Iterator[str]:
 
 
 def _claims(claims: Sequence[StoredClaim], adjusted: dict[str, float]) -> str:
-    head = ["claim", "verdict", "found", "seeds", "expected", "p", "Holm's p", "decided by", "source"]
+    """A row per claim; columns of p only where one has any."""
     rows = []
     for claim in claims:
         because = f": {claim.premise}" if claim.verdict == "not testable here" else ""
         rows.append(
-            [
-                *(f"{claim.statement} ({claim.measure}; `{claim.key}`)", f"{claim.verdict}{because}"),
-                *(str(claim.found), str(claim.found.seeds), claim.expected),
-                *(_p(claim.p if claim.judged else None), _p(adjusted.get(claim.key)), claim.by, claim.source),
-            ]
+            {
+                "claim": f"{claim.statement} ({claim.measure}; `{claim.key}`)",
+                "verdict": f"{claim.verdict}{because}",
+                "found": str(claim.found),
+                "seeds": str(claim.found.seeds),
+                "expected": claim.expected,
+                "p": _p(claim.p if claim.judged else None),
+                "Holm's p": _p(adjusted.get(claim.key)),
+                "interval or test": claim.by,
+                "source": claim.source,
+            }
         )
-    return markdown_table(head, rows)
+    head = [name for name in rows[0] if name not in ("p", "Holm's p") or any(row[name] for row in rows)]
+    return markdown_table(head, [[row[name] for name in head] for row in rows])
 
 
 def _p(value: float | None) -> str:
@@ -112,14 +112,15 @@ def _made_of(record: FigureRecord) -> str:
     older = "" if by == version("cotoolkit") else f", by version **{by}**"
     if not making.runs:
         return f"nothing trained by the engine{older}"
-    seeds = len(making.seeds)
-    device = making.environment.get("device", "cpu")
-    return f"{len(making.runs)} runs, {seeds} seed{'s' * (seeds != 1)}, {device}{older}"
+    return f"{len(making.runs)} runs, {making.environment.get('device', 'cpu')}{older}"
 
 
 def _rows(figures: Sequence[StoredFigure], *, checked: bool) -> list[list[str]]:
     return [
-        [_short(made.recipe.name), one.what, f"{one.printed} ({one.source})", str(one.ours), made.scale, one.remark]
+        [
+            *(_short(made.recipe.name), one.what, f"{one.printed} ({one.source})", str(one.ours)),
+            *(f"{one.ours.seeds} of {one.asked}", made.scale, one.remark),
+        ]
         for made in figures
         for one in made.record.comparisons
         if (CHECKED in one.source) is checked
@@ -132,14 +133,14 @@ def _printed(figures: Sequence[StoredFigure]) -> Iterator[str]:
     if rows:
         yield "## Printed numbers beside ours\n"
         yield (
-            "Only numbers that somebody could read, with where. Ours are means with a 95 % interval, over seeds but "
-            "where a remark says otherwise, at the scale named.\n"
+            "Only numbers that somebody could read, with where. Ours are means with a 95 % interval over the seeds "
+            "that have one, of those at the scale named.\n"
         )
-        yield markdown_table(["figure", "number", "printed", "ours", "scale", "differences"], rows)
+        yield markdown_table(["figure", "number", "printed", "ours", "seeds", "scale", "differences"], rows)
 
 
 def _checked(figures: Sequence[StoredFigure]) -> Iterator[str]:
     rows = _rows(figures, checked=True)
     if rows:
-        yield "Facts about the data that our specification computed on the same images, beside this toolkit's:\n"
-        yield markdown_table(["figure", "number", "specification", "ours", "scale", "differences"], rows)
+        yield "What our specification computed on the same images, beside this toolkit's means over parts of them:\n"
+        yield markdown_table(["figure", "number", "specification", "ours", "parts", "scale", "differences"], rows)

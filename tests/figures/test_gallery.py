@@ -8,8 +8,8 @@ import figures
 from figures.catalogue import PAPERS, not_reproduced, recipes
 from figures.records.files import folder_of, read_record
 from figures.records.gallery_page import changed_pages, gallery_pages
-from figures.records.record import WHOSE
 from figures.records.verify import strays, verify
+from figures.source_tags import WHOSE
 
 FOLDER = Path(figures.__file__).parent
 GALLERY = FOLDER / "gallery"

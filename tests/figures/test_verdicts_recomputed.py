@@ -4,6 +4,7 @@ Nothing of this project is imported: another writing of the same rules is what m
 """
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from scipy import stats
 
 GALLERY = Path(__file__).parents[2] / "figures" / "gallery"
 RECORDS = sorted(GALLERY.glob("*/*/*/claims.json"))
+CHECKS = ["calibration"]  # of data and code, which do not count
 PAGES = {paper.name: paper for paper in GALLERY.iterdir() if paper.is_dir()}
 
 
@@ -60,10 +62,15 @@ def share_of(values):
 
 def share_difference(values, *, paired):
     first, second = (np.array(values[name]).astype(bool) for name in ("first", "second"))
-    if not min(len(first), len(second)):
+    n = min(len(first), len(second))
+    if not n:
         return np.nan, (np.nan, np.nan), 0, lambda threshold: np.nan
     (a, low_a, high_a), (b, low_b, high_b) = ((g.mean(), *wilson(g.sum(), len(g))) for g in (first, second))
     ends = a - b - np.hypot(a - low_a, high_b - b), a - b + np.hypot(high_a - a, b - low_b)
+    if paired:
+        differ = (first != second).sum()
+        share = clopper_pearson((first & ~second).sum(), differ) if differ else (0, 1)
+        ends = tuple((differ / n if differ else 1 - 0.025 ** (1 / n)) * (2 * end - 1) for end in share)
 
     def p(threshold):
         assert threshold == 0
@@ -75,11 +82,14 @@ def share_difference(values, *, paired):
         likely = stats.hypergeom.pmf(counts, len(first) + len(second), both, len(first))
         return min(1.0, likely[likely <= likely[counts == hits] * (1 + 1e-7)].sum())
 
-    return a - b, ends, min(len(first), len(second)), p
+    return a - b, ends, n, p
 
 
 def onset_difference(values):
-    """Restricted means; the log-rank test with its hypergeometric variance. The bootstrap interval is not repeated."""
+    """Restricted means; the log-rank test with its hypergeometric variance. The bootstrap interval is not repeated.
+
+    Events that should have come and did not say that the first group is later.
+    """
     groups = [
         pd.DataFrame({"time": values[f"{other}times"], "event": values[f"{other}happened"], "first": not other})
         for other in ("", "other_")
@@ -87,20 +97,20 @@ def onset_difference(values):
     n = min(map(len, groups))
     difference = groups[0]["time"].mean() - groups[1]["time"].mean()
     both = pd.concat(groups)
+    missing = variance = 0.0
+    for time in both.loc[both["event"] == 1, "time"].unique():
+        risk = both[both["time"] >= time]
+        events = ((risk["time"] == time) & (risk["event"] == 1)).sum()
+        share = risk["first"].mean()
+        missing += events * share - ((risk["time"] == time) & (risk["event"] == 1) & risk["first"]).sum()
+        if len(risk) > 1:
+            variance += events * share * (1 - share) * (len(risk) - events) / (len(risk) - 1)
 
     def p(threshold):
         assert threshold == 0
-        surplus = variance = 0.0
-        for time in both.loc[both["event"] == 1, "time"].unique():
-            risk = both[both["time"] >= time]
-            events = ((risk["time"] == time) & (risk["event"] == 1)).sum()
-            share = risk["first"].mean()
-            surplus += ((risk["time"] == time) & (risk["event"] == 1) & risk["first"]).sum() - events * share
-            if len(risk) > 1:
-                variance += events * share * (1 - share) * (len(risk) - events) / (len(risk) - 1)
-        return stats.chi2.sf(surplus**2 / variance, 1) if variance else np.nan
+        return stats.chi2.sf(missing**2 / variance, 1) if variance else np.nan
 
-    return difference, None, n, p
+    return difference, (np.nan, np.nan) if n < 5 else None, n, p, missing
 
 
 MEASURES = {
@@ -112,11 +122,25 @@ MEASURES = {
 }
 
 
+def could_decide(by, values, side, threshold):
+    """Whether any outcome of so many seeds lies on that side: all seeds, or none, at once."""
+    sizes = [len(sample) for sample in values.values()]
+    if by == "exact binomial":
+        rest = 0.025 ** (1 / sizes[0])  # lower end of n of n
+        return rest > threshold if side == "above" else 1 - rest < threshold
+    if by == "McNemar's exact test":
+        return 2 * 0.5 ** sizes[0] < 0.05
+    if by == "Fisher's exact test":
+        apart = stats.hypergeom.pmf(sizes[0], sum(sizes), sizes[0], sizes[0])
+        return (2 if sizes[0] == sizes[1] else 1) * apart < 0.05
+    return True
+
+
 def recomputed(claim):
     """The verdict, and what disagrees with the stored numbers."""
     side, threshold = claim["expected"].split()
     values = {name: [np.nan if v is None else v for v in sample] for name, sample in claim["values"].items()}
-    mean, ends, n, p_at = MEASURES[claim["by"]](values)
+    mean, ends, n, p_at, *score = MEASURES[claim["by"]](values)
     p, found = p_at(float(threshold)), claim["found"]
     assert found["seeds"] == n
     same(found["mean"], mean)
@@ -127,18 +151,20 @@ def recomputed(claim):
     for premise in claim["premises"]:
         verdict = recomputed(premise)
         assert premise["verdict"] == verdict
-        if verdict not in ("supported", "a fact"):
+        if verdict not in ("supported", "the same in every seed"):
             return "shown" if verdict == "shown" else "not testable here"
-    if n < 5:
+    if n < 5 or not could_decide(claim["by"], values, side, float(threshold)):
         return "shown"
     if claim["by"].endswith("test"):
-        where = None if not p < 0.05 or mean == 0 else "above" if mean > 0 else "below"
+        higher = (score or [mean])[0]
+        where = None if not p < 0.05 or higher == 0 else "above" if higher > 0 else "below"
     else:
         where = "above" if ends[0] > float(threshold) else "below" if ends[1] < float(threshold) else None
     if where != side:
         return "inconclusive" if where is None else "not supported"
-    same_for_all = claim["by"] == "t interval" and found["low"] == found["high"]
-    return "a fact" if same_for_all else "supported"
+    if claim["by"] == "t interval" and np.nanmax(values["values"]) == pytest.approx(np.nanmin(values["values"]), 1e-12):
+        return "the same in every seed"
+    return "supported"
 
 
 def same(stored, found, rel=1e-6):
@@ -158,19 +184,35 @@ def test_the_page_of_a_paper_prints_the_stored_verdicts(paper):
     page = (GALLERY.parent / paper / "README.md").read_text()
     claims = pd.DataFrame(
         [
-            {"scale": path.parent.name, **claim, "found": str(claim["found"])}
+            {"scale": path.parent.name, "check": path.parts[-3] in CHECKS, **claim, "found": str(claim["found"])}
             for path in RECORDS
             if path.parts[-4] == paper
             for claim in json.loads(path.read_text())["claims"]
         ]
     ).drop_duplicates(["statement", "measure", "expected", "found", "scale"])
-    rows = pd.DataFrame([line.split(" | ") for line in page.splitlines() if line.count(" | ") == 8])
-    rows = rows[~rows[0].isin(["| claim", "| ---"])]
+    rows = claim_rows(page)
     assert len(rows) == len(claims)
-    printed = rows[1].str.partition(":")[0].value_counts()
+    printed = rows["verdict"].str.partition(":")[0].value_counts()
     assert printed.to_dict() == claims["verdict"].value_counts().to_dict()
-    for _, own in claims[claims["verdict"].isin(["supported", "not supported", "inconclusive"])].groupby("scale"):
+    judged = claims[claims["verdict"].isin(["supported", "not supported", "inconclusive"]) & ~claims["check"]]
+    for _, own in judged.groupby("scale"):
         p = own["p"].dropna().sort_values()
         holm = (p * np.arange(len(p), 0, -1)).cummax().clip(upper=1)
         for value in holm:
-            assert (rows[6] == ("< 0.0001" if value < 1e-4 else f"{value:.2g}")).any()
+            assert (rows["Holm's p"] == ("< 0.0001" if value < 1e-4 else f"{value:.2g}")).any()
+    for scale, own in claims[~claims["check"]].groupby("scale"):
+        (total,) = re.findall(rf"Scale {scale}, \d+ figures?: (.*)\.", page)
+        counts = {word: int(n) for n, word in re.findall(r"(\d+) ([^,;]+)", total)}
+        assert counts == own["verdict"].value_counts().to_dict()
+
+
+def claim_rows(page):
+    """The rows of all tables of claims; some have no columns of p."""
+    found, head = [], None
+    for line in page.splitlines():
+        cells = line.removeprefix("| ").removesuffix(" |").split(" | ") if line.startswith("| ") else []
+        if not cells or cells[0] == "claim":
+            head = cells
+        elif head and not cells[0].startswith("---"):
+            found.append(dict(zip(head, cells, strict=True)))
+    return pd.DataFrame(found, columns=["verdict", "Holm's p"])

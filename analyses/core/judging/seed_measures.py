@@ -14,12 +14,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from analyses.core.statistics import CONFIDENCE, Estimate, estimate, paired_p
-from analyses.core.survival import log_rank
+from analyses.core.statistics import CONFIDENCE, Estimate, all_equal, estimate, paired_p, share_interval
+from analyses.core.survival import LogRank, log_rank
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import mark_array, real_array
 
 Side = Literal["above", "below"]
+
+LEAST_SEEDS = 5
+"""Seeds from which on a claim is judged, and times have an interval."""
 
 RESAMPLES = 9999
 """Bootstrap samples behind the interval of a difference of times."""
@@ -45,6 +48,9 @@ class SeedMeasure(Protocol):
 
     def side(self, threshold: float) -> Side | None:
         """On which side of the threshold the number lies, as far as the seeds can tell."""
+
+    def reaches(self, side: Side, threshold: float) -> bool:
+        """Whether so many seeds could show the number on that side of the threshold, had they come out otherwise."""
 
 
 class _OfSamples:
@@ -73,6 +79,11 @@ class SeedMean(_OfSamples):
         """The mean."""
         return estimate(self.values)
 
+    @property
+    def constant(self) -> bool:
+        """Whether it is the same in every seed."""
+        return all_equal(self.values)
+
     def p(self, threshold: float) -> float:
         """Of a t test."""
         return paired_p(self.values, threshold)
@@ -80,6 +91,10 @@ class SeedMean(_OfSamples):
     def side(self, threshold: float) -> Side | None:
         """Where the whole interval lies."""
         return _side(self.found, threshold)
+
+    def reaches(self, side: Side, threshold: float) -> bool:
+        """From two seeds on: they may agree as closely as they like."""
+        return self.found.n > 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +119,7 @@ class SeedShare(_OfSamples):
         hits, seeds = self._test
         if seeds == 0:
             return Estimate(np.nan, np.nan, np.nan, 0)
-        low, high = stats.binomtest(hits, seeds).proportion_ci(CONFIDENCE, "exact")
-        return Estimate(hits / seeds, float(low), float(high), seeds)
+        return Estimate(hits / seeds, *share_interval(hits, seeds), seeds)
 
     def p(self, threshold: float) -> float:
         """Of the exact binomial test."""
@@ -116,13 +130,18 @@ class SeedShare(_OfSamples):
         """Where the whole interval lies."""
         return _side(self.found, threshold)
 
+    def reaches(self, side: Side, threshold: float) -> bool:
+        """If all seeds with the event, or none, are enough."""
+        return SeedShare([side == "above"] * self.found.n).side(threshold) == side
+
 
 @dataclass(frozen=True, eq=False)
 class ShareDifference(_OfSamples):
     """The share of seeds with an event in one group minus that in another.
 
-    Groups trained from the same seeds are paired: McNemar's exact test. Others are compared by Fisher's. The test
-    decides; the interval is Newcombe's (Statistics in Medicine, 1998, method 10), which takes no account of pairs.
+    The test decides. Groups trained from the same seeds are paired: McNemar's exact test, and the interval that belongs
+    to it, given how many seeds differ; if none does, it is what so many equal pairs leave possible. Others are compared
+    by Fisher's exact test; their interval is Newcombe's (Statistics in Medicine, 1998, method 10).
 
     Attributes:
         first: (seeds,) bool or {0, 1}.
@@ -153,10 +172,24 @@ class ShareDifference(_OfSamples):
         seeds = min(map(len, groups))
         if seeds == 0:
             return Estimate(np.nan, np.nan, np.nan, 0)
-        (a, a_low, a_high), (b, b_low, b_high) = (_wilson(group) for group in groups)
+        if self.paired:
+            only_first, differ = self._differ
+            if differ == 0:
+                _, reach = share_interval(0, seeds)
+                return Estimate(0.0, -reach, reach, seeds)
+            low, high = (differ / seeds * (2 * end - 1) for end in share_interval(only_first, differ))
+            return Estimate((2 * only_first - differ) / seeds, low, high, seeds)
+        a, b = (float(group.mean()) for group in groups)
+        (a_low, a_high), (b_low, b_high) = (share_interval(int(one.sum()), len(one), "wilson") for one in groups)
         low = a - b - np.hypot(a - a_low, b_high - b)
         high = a - b + np.hypot(a_high - a, b - b_low)
         return Estimate(a - b, float(low), float(high), seeds)
+
+    @property
+    def _differ(self) -> tuple[int, int]:
+        """How many pairs have the event in the first group alone, and how many differ."""
+        first, second = self._groups
+        return int((first & ~second).sum()), int((first != second).sum())
 
     def p(self, threshold: float) -> float:
         """Of the exact test.
@@ -170,9 +203,8 @@ class ShareDifference(_OfSamples):
         if not min(len(first), len(second)):
             return float("nan")
         if self.paired:
-            only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
-            changed = only_first + only_second
-            return float(stats.binomtest(only_first, changed).pvalue) if changed else 1.0
+            only_first, differ = self._differ
+            return float(stats.binomtest(only_first, differ).pvalue) if differ else 1.0
         table = [[int(group.sum()), int((~group).sum())] for group in (first, second)]
         return float(stats.fisher_exact(table).pvalue)
 
@@ -180,13 +212,19 @@ class ShareDifference(_OfSamples):
         """The side of 0, if the test rejects equality at 5 %."""
         return _tested(self.found.mean, self.p(threshold))
 
+    def reaches(self, side: Side, threshold: float) -> bool:
+        """If the event in all seeds of one group, and none of the other, is enough."""
+        first, second = self._groups
+        furthest = ShareDifference([side == "above"] * len(first), [side == "below"] * len(second), self.paired)
+        return furthest.side(threshold) == side
+
 
 @dataclass(frozen=True, eq=False)
 class OnsetDifference(_OfSamples):
     """How much later an event comes in one group of seeds than in another, in restricted mean time.
 
-    The log-rank test decides. A run without the event counts to its end; all runs end at the same time, so the
-    restricted mean is that of the times up to there, and its interval is a bootstrap over seeds.
+    The log-rank test decides, and says which group is later. A run without the event counts to its end; all runs end at
+    the same time, so the restricted mean is that of the times up to there, and its interval is a bootstrap over seeds.
 
     Attributes:
         times: (seeds,), of the event, or of the end.
@@ -209,8 +247,8 @@ class OnsetDifference(_OfSamples):
         if seeds == 0:
             return Estimate(np.nan, np.nan, np.nan, 0)
         mean = float(first.mean() - second.mean())
-        if seeds == 1:
-            return Estimate(mean, np.nan, np.nan, 1)
+        if seeds < LEAST_SEEDS:
+            return Estimate(mean, np.nan, np.nan, seeds)
         draws = np.random.default_rng(0)
         means = [group[draws.integers(len(group), size=(RESAMPLES, len(group)))].mean(1) for group in (first, second)]
         tail = (1 - CONFIDENCE) / 2
@@ -225,11 +263,23 @@ class OnsetDifference(_OfSamples):
         """
         if threshold != 0:
             raise ConfigError(f"times to an event are compared with each other, not with {threshold:g}")
+        return self._test.p
+
+    @cached_property
+    def _test(self) -> LogRank:
+        if self.found.n == 0:
+            return LogRank(np.nan, np.nan)
         return log_rank(self.times, self.happened, self.other_times, self.other_happened)
 
     def side(self, threshold: float) -> Side | None:
-        """The side of 0, if the test rejects equality at 5 %."""
-        return _tested(self.found.mean, self.p(threshold))
+        """The side of 0 of the log-rank score, if the test rejects equality at 5 %."""
+        return _tested(self._test.z, self.p(threshold))
+
+    def reaches(self, side: Side, threshold: float) -> bool:
+        """If the event at once in all seeds of one group, and never in the other, is enough."""
+        spared = [side == "above"] * np.size(self.times), [side == "below"] * np.size(self.other_times)
+        first, second = ((np.add(1, group), np.logical_not(group)) for group in spared)
+        return OnsetDifference(*first, *second).side(threshold) == side
 
 
 def _side(found: Estimate, threshold: float) -> Side | None:
@@ -242,9 +292,3 @@ def _tested(difference: float, p: float) -> Side | None:
     if not p < 1 - CONFIDENCE or difference == 0:  # not: nan rejects nothing
         return None
     return "above" if difference > 0 else "below"
-
-
-def _wilson(happened: np.ndarray) -> tuple[float, float, float]:
-    """A share with its Wilson interval."""
-    interval = stats.binomtest(int(happened.sum()), len(happened)).proportion_ci(CONFIDENCE, "wilson")
-    return float(happened.mean()), float(interval.low), float(interval.high)

@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analyses.core.judging.seed_measures import SeedMean, SeedMeasure
-from analyses.core.judging.words import JUDGED, WORDS, Verdict
+from analyses.core.judging.seed_measures import LEAST_SEEDS, SeedMean, SeedMeasure
+from analyses.core.judging.words import JUDGED, UNMET, WORDS, Verdict
 from analyses.core.statistics import Estimate, holm, slope
 
 if TYPE_CHECKING:
     import pandas as pd
-
-LEAST_SEEDS = 5
-"""Seeds from which on a claim is judged."""
 
 
 @dataclass(frozen=True)
@@ -86,10 +83,12 @@ class ClaimResult:
 
     @property
     def premise(self) -> str:
-        """The first premise that is not established, with what was found; empty if all are."""
+        """The first premise that is not established, and how far it is from that; empty if all are."""
         for one in self.premises:
             if not one.established:
-                return one.premise or f"{one.claim.statement}: {one.found}, not {one.claim.expected}"
+                how = UNMET.get(one.verdict, "").format(seeds=one.found.n)
+                said = f'"{one.claim.statement}" {how} ({one.found}, expected {one.claim.expected})'
+                return one.premise or said
         return ""
 
     def behind(self, premises: Sequence[ClaimResult]) -> ClaimResult:
@@ -174,12 +173,11 @@ def verdict_table(results: Iterable[ClaimResult]) -> pd.DataFrame:
 
 
 def _verdict(claim: Claim, measure: SeedMeasure) -> Verdict:
-    found = measure.found
-    if found.n < LEAST_SEEDS:
+    if measure.found.n < LEAST_SEEDS or not measure.reaches(claim.side, claim.threshold):
         return "shown"
     side = measure.side(claim.threshold)
     if side is None:
         return "undecided"
     if side != claim.side:
         return "fails"
-    return "fact" if isinstance(measure, SeedMean) and found.low == found.high else "holds"
+    return "fact" if isinstance(measure, SeedMean) and measure.constant else "holds"

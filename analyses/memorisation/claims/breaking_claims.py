@@ -8,34 +8,25 @@ from __future__ import annotations
 import pandas as pd
 
 from analyses.core.claims import ClaimRow, claim
-from analyses.core.judging.seed_measures import SeedShare
-from analyses.memorisation.results import LEAST_ROBUST, BreakingResults
-
-OFTEN, TRAINED = 0.25, 0.4
-"""Shares of seeds above which an event counts as there, and an arm as trained (ours); all of five seeds are enough for
-either."""
+from analyses.core.judging.premises import PREMISE, ROBUST, breakable, breaking
+from analyses.memorisation.results import BreakingResults
 
 REACH = 32
 """Iterations before and after a breakpoint at which flags are compared; ours."""
 
 BreakingRow = ClaimRow[BreakingResults]
 
-_PREMISE = "premise, ours"
-
 
 def _breaks(arm: str, what: str) -> BreakingRow:
-    return claim(
-        "breaks", f"catastrophic overfitting happens to {what}", f"share of seeds with a breakpoint, {arm}",
-        above=OFTEN, source=_PREMISE, value=lambda n: SeedShare(n.broke(arm)),
-    )  # fmt: skip
+    return breaking(what, f"share of seeds with a breakpoint, {arm}", lambda n: n.broke(arm))
 
 
 def _trains(arm: str) -> BreakingRow:
-    return claim(
-        "trains", f"training with {arm} is robust, until a breakpoint if it has one",
-        f"share of seeds with a breakpoint or a final PGD-10 accuracy on all test images above {LEAST_ROBUST:g}, {arm}",
-        above=TRAINED, source=_PREMISE, value=lambda n: SeedShare(n.trained(arm)),
-    )  # fmt: skip
+    return breakable(
+        f"training with {arm}",
+        f"share of seeds with a breakpoint or a final PGD-10 accuracy on all test images above {ROBUST:g}, {arm}",
+        lambda n: n.trained(arm),
+    )
 
 
 _PLAIN_BREAKS = _breaks("plain", "plain FGSM training")
@@ -45,7 +36,10 @@ def _delays(key: str, other: str, what: str, source: str = "[R] control") -> Bre
     return claim(
         key, f"catastrophic overfitting comes later with BAT-style weights than with {what}",
         f"breakpoint, share of training in restricted mean: weights minus {other}",
-        above=0.0, source=source, needs=("weights", other), premises=[_breaks(other, what), _trains("weights")],
+        above=0.0, source=source, needs=("weights", other),
+        premises=[
+            _PLAIN_BREAKS if other == "plain" else _breaks(other, f"training with {other} weights"), _trains("weights"),
+        ],
         value=lambda n: n.later("weights", other),
     )  # fmt: skip
 
@@ -58,7 +52,7 @@ def _vanished(n: BreakingResults, arm: str, after: str = "after", before: str = 
 def _flagged_before(arm: str) -> BreakingRow:
     return claim(
         "flagged_before", "some images are flagged before the breakpoint", f"flagged share, {arm}",
-        above=0.05, source=_PREMISE, value=lambda n: n.across(arm, REACH)["before"],
+        above=0.05, source=PREMISE, value=lambda n: n.across(arm, REACH)["before"],
     )  # fmt: skip
 
 

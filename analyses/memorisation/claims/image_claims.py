@@ -7,7 +7,8 @@ hypothesis of it. Accuracies are shares; differences are within seeds.
 from __future__ import annotations
 
 from analyses.core.claims import ClaimRow, claim
-from analyses.memorisation.results import LEAST_ROBUST, MARGIN, MemorisationResults
+from analyses.core.judging.premises import PREMISE, ROBUST
+from analyses.memorisation.results import MARGIN, MemorisationResults
 
 FLOOR = 0.05
 """Robust accuracy below which it has no room to fall [R]."""
@@ -20,7 +21,6 @@ LEAST = 0.5
 
 Row = ClaimRow[MemorisationResults]
 
-_PREMISE = "premise, ours"
 _NAMES = {
     "clean": "clean accuracy",
     "robust": "PGD-10 accuracy at the radius",
@@ -49,7 +49,7 @@ def _reaches(
     training = f"{kind} training {'on all images' if arm == 'all' else f'({arm})'}"
     return claim(
         f"room_{event}", f"{training} {verb} {least:.0%} {_on(group, event)}", f"{_on(group, event)}, {arm}",
-        above=above, below=below, source=_PREMISE, value=lambda n: n.accuracies.of(kind, arm, group, event),
+        above=above, below=below, source=PREMISE, value=lambda n: n.accuracies.of(kind, arm, group, event),
     )  # fmt: skip
 
 
@@ -81,7 +81,7 @@ def _control(other: str, what: str) -> Row:
         f"{_on('all', 'robust')}: weights minus {other}",
         above=0.0, source="[R] control", value=lambda n: n.gained("weights", other, "all"),
         premises=[
-            _reaches(other, "all", "robust", above=LEAST_ROBUST), _reaches(other, "all", "robust", below=CEILING),
+            _reaches(other, "all", "robust", above=ROBUST), _reaches(other, "all", "robust", below=CEILING),
         ],
     )  # fmt: skip
 
@@ -89,7 +89,7 @@ def _control(other: str, what: str) -> Row:
 _BOTH = "weights + discrimination"
 _TRADE_OFF = "[P] better trade-off"
 _PLAIN_LEARNED = _reaches("all", "all", "clean", above=LEAST)
-_PLAIN_ROBUST = _reaches("all", "all", "robust", above=LEAST_ROBUST)
+_PLAIN_ROBUST = _reaches("all", "all", "robust", above=ROBUST)
 _PLAIN_ROOM = _reaches("all", "all", "robust", below=CEILING)
 _INFLUENCE: Row = claim(
     "influence_clean",
@@ -105,7 +105,7 @@ _PLANTED_HARM: Row = claim(
 )  # fmt: skip
 _FLAGS: Row = claim(
     "flags_there", "some images are flagged at the end of training", "share of training images flagged",
-    above=0.01, source=_PREMISE, value=lambda n: n.flags("flagged"),
+    above=0.01, source=PREMISE, value=lambda n: n.flags("flagged"),
 )  # fmt: skip
 
 CLAIMS: dict[str, tuple[Row, ...]] = {

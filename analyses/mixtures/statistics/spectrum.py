@@ -43,7 +43,7 @@ def weight_spectrum(matrix: Tensor) -> WeightSpectrum:
 
 
 def deflated_spectrum(matrix: Tensor) -> WeightSpectrum:
-    """Of the matrix less its best approximation of rank 1. Shapes: (n_units, n_in).
+    """Of the matrix minus its best approximation of rank 1. Shapes: (n_units, n_in).
 
     nan for a matrix of rank 1: what rounding leaves of it says nothing.
     """

@@ -21,9 +21,14 @@ class AttackingBuffer(StepBuffer):
         watched: is attacked.
         method: what `attack` does; None as long as there is nothing to do.
         trace_every: iterations between update gradients that are wanted.
+
+    Raises:
+        ConfigError: the method is no attack.
     """
 
     def __init__(self, watched: WatchedModel, method: AttackMethod | None, trace_every: int) -> None:
+        if method is not None and not isinstance(method, AttackMethod):
+            raise ConfigError(f"method: give an attack, such as FGSM(), not {method!r}")
         super().__init__(watched.expected, trace_every)
         self.watched, self.method = watched, method
         self._attacks = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Protocol, cast
@@ -24,6 +25,7 @@ class Kept(Protocol):
     rescues: int
     should_stop: bool
     method: AttackMethod | None
+    _methods: dict[str, AttackMethod]
     criterion: BreakpointCriterion
     early_warning: EarlyWarning
     good: RestorePoint | None
@@ -31,13 +33,17 @@ class Kept(Protocol):
 
 
 def state_of(monitor: Kept) -> dict[str, Any]:
-    """Numbers, text and tensors only."""
+    """Numbers, text and tensors only.
+
+    Raises:
+        ConfigError: the monitor's present method is neither registered nor one of its own.
+    """
     return {
         "iteration": monitor.iteration,
         "attacks": monitor._attacks,
         "rescues": monitor.rescues,
         "should_stop": monitor.should_stop,
-        "method": None if monitor.method is None else METHODS.dump(monitor.method),
+        "method": _dumped(monitor),
         "judge": monitor.criterion.state(),
         "alarm": monitor.early_warning.state(),
         "good": None if monitor.good is None else monitor.good.state(),
@@ -58,12 +64,42 @@ def load_state(monitor: Kept, state: Mapping[str, Any]) -> None:
     try:
         events = [Event(**{**event, "probe": ProbeResult(**event["probe"])}) for event in state["events"]]
         good = None if state["good"] is None else RestorePoint.of_state(state["good"])
-        method = None if state["method"] is None else cast("AttackMethod", METHODS.parse(state["method"]))
+        method = _method(monitor, state["method"])
         counts = {name: state[name] for name in ("iteration", "attacks", "rescues", "should_stop")}
         monitor.criterion.load_state(state["judge"])
         monitor.early_warning.load_state(state["alarm"])
+    except ConfigError:
+        raise
     except (KeyError, TypeError, ValueError) as failure:
         raise ConfigError(f"not the state of such a monitor: {describe(failure)}") from failure
     monitor.events, monitor.good, monitor.method = events, good, method
     monitor.iteration, monitor._attacks = counts["iteration"], counts["attacks"]
     monitor.rescues, monitor.should_stop = counts["rescues"], counts["should_stop"]
+
+
+def _dumped(monitor: Kept) -> dict[str, Any] | str | None:
+    """The present method as plain data, or by its name among the monitor's own, which need not be registered."""
+    if monitor.method is None:
+        return None
+    with contextlib.suppress(ValueError):
+        return METHODS.dump(METHODS.parse(monitor.method))
+    own = next((name for name, method in monitor._methods.items() if method is monitor.method), None)
+    if own is None:
+        raise ConfigError(
+            f"a checkpoint cannot name a method of class {type(monitor.method).__name__}: register the class, or give "
+            "the method to the monitor when it is made, as method or in a Rescue"
+        )
+    return own
+
+
+def _method(monitor: Kept, dumped: Any) -> AttackMethod | None:
+    """Inverse of `_dumped`."""
+    if not isinstance(dumped, str):
+        return None if dumped is None else cast("AttackMethod", METHODS.parse(dumped))
+    if dumped not in monitor._methods:
+        known = ", ".join(monitor._methods) or "none"
+        raise ConfigError(
+            f"the state goes on with the method {dumped!r} of its monitor, and this one has {known}; "
+            "make it with the same arguments"
+        )
+    return monitor._methods[dumped]

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.device import device_of
-from cotoolkit.core.distributed import broadcast_from_rank0, rank_and_world
 from cotoolkit.core.errors import ConfigError, ModelError
 from cotoolkit.core.seeding import fork_global_rng, generator
 from cotoolkit.core.user_code import describe
@@ -117,20 +116,10 @@ class WatchedModel:
         Returns:
             What was found; the network is left as it was.
         """
-        found: ProbeResult | str
-        try:
-            images, labels = self._on_device(self.images), self._on_device(self.labels)
-            if self._probe is None or self._probe.images.device != images.device:
-                self._probe = Probe(images, labels, self.threat, self.config.steps, self.seed)
-            found = self._measure(self._probe, weights, enough)
-        except Exception as failure:
-            if rank_and_world()[1] == 1:
-                raise
-            found = describe(failure)  # the other processes wait for an answer
-        found = broadcast_from_rank0(found)
-        if isinstance(found, str):
-            raise RuntimeError(found)
-        return found
+        images, labels = self._on_device(self.images), self._on_device(self.labels)
+        if self._probe is None or self._probe.images.device != images.device:
+            self._probe = Probe(images, labels, self.threat, self.config.steps, self.seed)
+        return self._measure(self._probe, weights, enough)
 
     def attack(
         self, method: AttackMethod, images: Tensor, labels: Tensor, draws: torch.Generator
@@ -178,7 +167,8 @@ class WatchedModel:
                 with weights_in_place(network, {}), fork_global_rng(self.seed, "probe"):
                     self.attack(method, self.model.to_input(images), labels, draws)
             except Exception as failure:
-                raise ModelError(f"{method.name} cannot attack the model: {describe(failure)}") from failure
+                name = getattr(method, "name", type(method).__name__)  # it need not be registered
+                raise ModelError(f"{name} cannot attack the model: {describe(failure)}") from failure
         if optimizer is not None:
             try:
                 RestorePoint.of(WeightSnapshot(0, {}), optimizer).rehearse(optimizer)

@@ -1,7 +1,6 @@
 """What came of the runs of a grid, cell by cell: accuracies, and the seeds with catastrophic overfitting.
 
-Below are the premises that claims about breaks share. A run that never was robust cannot break, and a setting in which
-FGSM training does not break cannot show what prevents it.
+Below are the premises that claims about breaks share.
 """
 
 from __future__ import annotations
@@ -12,17 +11,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analyses.core.claims import ClaimRow, ClaimTable, claim
+from analyses.core.judging.premises import CHANCE, MOST, PREMISE, ROBUST, breakable, breaking
 from analyses.core.judging.seed_measures import SeedShare, ShareDifference
 from figures.co_features.setups.setup import Setup, setup_of
-
-CHANCE = 0.1
-"""Accuracy of guessing: all data sets have ten classes."""
-
-ROBUST = 1.5 * CHANCE
-"""PGD accuracy above which a network counts as robust."""
-
-MOST = 0.5
-"""Share of seeds above which most of them broke."""
 
 SHARE = "share of seeds with catastrophic overfitting"
 
@@ -76,9 +67,9 @@ class GridCells:
         pairs = pd.concat([self.broke(*cells), self.broke(*others)], axis=1, join="inner")
         return ShareDifference(pairs[0], pairs[1])
 
-    def once_robust(self, cell: Cell) -> SeedShare:
-        """The share of seeds that had robustness to lose: they lost it in a break, or still have it at the end."""
-        return SeedShare(self.broke(cell) | (self.of(cell) > ROBUST))
+    def trained(self, cell: Cell) -> pd.Series[bool]:
+        """Whether a seed had robustness to lose: it lost it in a break, or still has it at the end."""
+        return self.broke(cell) | (self.of(cell) > ROBUST)
 
     @property
     def words(self) -> Mapping[str, object]:
@@ -120,34 +111,33 @@ def grid_cells(data: pd.DataFrame, by: Sequence[str]) -> GridCells:
 def is_robust(who: str, cell: CellOf) -> ClaimRow[GridCells]:
     """The premise that a cell is robust at the end."""
     return claim(
-        "is_robust", f"{who} is robust", "{pgd}", above=ROBUST, null=CHANCE, value=lambda n: n.of(cell(n))
+        "is_robust", f"{who} is robust", "{pgd}", above=ROBUST, null=CHANCE, source=PREMISE,
+        value=lambda n: n.of(cell(n)),
     )  # fmt: skip
 
 
 def is_safe(who: str, cell: CellOf) -> ClaimRow[GridCells]:
     """The premise that fewer than half of the seeds of a cell break."""
     return claim(
-        "is_safe", f"{who} breaks in fewer than half of the seeds", SHARE, below=MOST, value=lambda n: n.share(cell(n))
-    )
+        "is_safe", f"{who} breaks in fewer than half of the seeds", SHARE, below=MOST, source=PREMISE,
+        value=lambda n: n.share(cell(n)),
+    )  # fmt: skip
 
 
 def breaks(who: str, cell: CellOf) -> ClaimRow[GridCells]:
-    """The premise that most seeds of a cell break."""
-    return claim("breaks", f"{who} breaks in most seeds", SHARE, above=MOST, value=lambda n: n.share(cell(n)))
+    """The premise that a cell breaks."""
+    return breaking(who, SHARE, lambda n: n.broke(cell(n)))
 
 
 def once_robust(who: str, cell: CellOf) -> ClaimRow[GridCells]:
     """The premise that most seeds of a cell have robustness to lose."""
-    return claim(
-        "once_robust", f"{who} becomes robust in most seeds",
-        f"share of seeds that break or end with a {{pgd}} above {ROBUST:g}", above=MOST,
-        value=lambda n: n.once_robust(cell(n)),
-    )  # fmt: skip
+    measure = f"share of seeds that break or end with a {{pgd}} above {ROBUST:g}"
+    return breakable(who, measure, lambda n: n.trained(cell(n)))
 
 
 def learns(who: str, cell: CellOf) -> ClaimRow[GridCells]:
     """The premise that a cell's networks learned the classes."""
     return claim(
         "learned", f"{who} learns the classes", "clean accuracy on {setup.test_images} test images", above=0.5,
-        null=CHANCE, value=lambda n: n.of(cell(n), "clean"),
+        null=CHANCE, source=PREMISE, value=lambda n: n.of(cell(n), "clean"),
     )  # fmt: skip

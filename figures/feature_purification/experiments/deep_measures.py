@@ -145,7 +145,7 @@ def _perturbations(networks: Mapping[str, nn.Module], points: Points) -> Rows:
 
 
 def towards_class(delta: Tensor, images: Tensor, labels: Tensor, turned: Tensor, classes: int) -> Tensor:
-    """Cosine between a perturbation and the mean image of the class it leads to less that of its own class.
+    """Cosine between a perturbation and the mean image of the class it leads to minus that of its own class.
 
     Args:
         delta: (B, C, H, W).

@@ -37,8 +37,8 @@ class DeepResults:
             rows = rows[rows[column] == value] if len(rows) else rows
         return rows.set_index("seed")["value"]
 
-    def robust_less(self, other: str, part: str, statistic: str) -> pd.Series:
-        """A statistic of the robust network less that of another.
+    def robust_minus(self, other: str, part: str, statistic: str) -> pd.Series:
+        """A statistic of the robust network minus that of another.
 
         Args:
             other: the other network.
@@ -79,6 +79,6 @@ LEARNED: ClaimRow[DeepResults] = claim(
 
 ROBUST: ClaimRow[DeepResults] = claim(
     "robust", "adversarial training from clean weights makes the network robust", f"{PGD_ACCURACY}, w′ minus w",
-    value=lambda deep: deep.robust_less("clean", "accuracies", "pgd-10"), above=0.1, source="ours: premise",
+    value=lambda deep: deep.robust_minus("clean", "accuracies", "pgd-10"), above=0.1, source="ours: premise",
 )  # fmt: skip
 """Premise of what is claimed of robust networks."""

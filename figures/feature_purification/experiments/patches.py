@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def patches_of(images: Tensor, size: tuple[int, int] | torch.Size, most: int) -> Tensor:
-    """All patches of images, each less its mean and of length 1; flat ones are left out.
+    """All patches of images, each minus its mean and of length 1; flat ones are left out.
 
     Args:
         images: (B, C, H, W).
@@ -33,7 +33,7 @@ def explained_energy(patches: Tensor, atoms: Tensor, count: int) -> float:
 
     Args:
         patches: (n, entries), of length 1.
-        atoms: (n_atoms, entries), none of them zero; each is taken less its mean and to length 1, as the patches are.
+        atoms: (n_atoms, entries), none of them zero; each is taken minus its mean and to length 1, as the patches are.
         count: atoms that each patch may use.
 
     Returns:

@@ -16,7 +16,7 @@ def test_claims_hold_fail_and_stay_open():
     assert len(found) == 23
     assert found["falls_dense_lineage"] == "holds"
     assert found["returns_dense_lineage"] == "holds"
-    assert found["more_than_chance_dense_lineage"] == "holds"
+    assert found["more_than_chance_dense_lineage"] == "fact"  # the same in every seed, but for round-off
     assert found["fast"] == "fact"  # in 18.5 iterations, whatever the seed
     assert found["mixture_keeps_pace"] == "fact"  # 13.5 iterations apart
     assert found["signature"] == "fails"  # more than random, but FGSM accuracy crashed

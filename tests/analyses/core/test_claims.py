@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from analyses.core.claims import ClaimTable, claim, judge_claims, with_sources
-from analyses.core.judging.seed_measures import SeedShare
+from analyses.core.judging.seed_measures import SeedShare, ShareDifference
 from analyses.core.judging.verdicts import Claim, check, verdict_table
 from analyses.core.statistics import bootstrap, estimate, holm, paired_p, slope
 
@@ -66,14 +66,24 @@ def test_paired_p():
         (ABOVE, [0.4, 0.6, 0.5, 0.3, 0.7], "undecided"),
         (ABOVE, [0.8, 0.82, 0.81, 0.79], "shown"),  # too few to judge
         (ABOVE, [0.8, 0.82, 0.81, 0.79, np.nan], "shown"),
-        (ABOVE, [0.9] * 5, "fact"),  # could not have come out otherwise
+        (ABOVE, [0.9] * 5, "fact"),
+        (ABOVE, [0.9, 0.9, 0.9, 0.9, 0.9, np.nan], "fact"),
+        (ABOVE, [0.9, 0.9, 0.9, 0.9, 0.9 + 1e-9], "holds"),
+        (ABOVE, [0.5] * 5, "undecided"),
         (ABOVE, [0.1] * 5, "fails"),
         (BELOW, [0.2, 0.21, 0.19, 0.2, 0.22], "holds"),
         (BELOW, [0.8, 0.82, 0.81, 0.79, 0.8], "fails"),
         (ABOVE, SeedShare([True] * 10), "holds"),
-        (ABOVE, SeedShare([True] * 5), "undecided"),
+        (ABOVE, SeedShare([True] * 5), "shown"),  # 5 of 5 cannot show that most do
+        (ABOVE, SeedShare([True] * 5 + [False]), "undecided"),  # 6 of 6 could have
+        (BELOW, SeedShare([True] * 5), "shown"),
+        (replace(ABOVE, threshold=0.25), SeedShare([True] * 4 + [False]), "holds"),
+        (replace(BELOW, threshold=0.25), SeedShare([False] * 5), "shown"),
         (ABOVE, SeedShare([False] * 10), "fails"),
         (ABOVE, SeedShare([True] * 4), "shown"),
+        (replace(ABOVE, threshold=0), ShareDifference([True] * 5, [False] * 5), "shown"),
+        (replace(ABOVE, threshold=0), ShareDifference([True] * 6, [False] * 6), "holds"),
+        (replace(ABOVE, threshold=0), ShareDifference([True] * 6, [True] * 6), "undecided"),
     ],
 )
 def test_a_claim_holds_or_fails_when_its_interval_lies_on_one_side(claim, values, verdict):
@@ -165,10 +175,15 @@ def test_a_claim_is_not_testable_without_its_premise():
     assert judged(learned([1.0] * 5), good).verdict == "holds"  # a premise may be a fact
     found = judged(learned(bad), good)
     assert found.verdict == "untestable"
-    assert found.premise.startswith("the network learned: 0.204 [")
-    assert found.premise.endswith("], not above 0.5")
-    assert judged(learned([0.4, 0.6, 0.5, 0.3, 0.7]), good).verdict == "untestable"  # an open premise is none
-    assert judged(learned(good[:3]), good).verdict == "shown"
+    assert found.premise.startswith('"the network learned" does not hold (0.204 [')
+    assert found.premise.endswith("], expected above 0.5)")
+    unclear = judged(learned([0.4, 0.6, 0.5, 0.3, 0.7]), good)
+    assert unclear.verdict == "untestable"
+    assert unclear.premise.startswith('"the network learned" is not established with 5 seeds (0.5 [')
+    few = judged(learned(good[:3]), good)
+    assert few.verdict == "shown"
+    assert few.premise.startswith('"the network learned" is not judged with 3 seeds (0.81 [')
+    assert judged(learned(SeedShare([True] * 5)), good).verdict == "shown"  # so few could not establish it
     assert found.found == judged(learned(good), good).found  # the number is told all the same
 
 
@@ -178,4 +193,4 @@ def test_a_premise_that_is_not_testable_names_its_own_premise():
         [replace(row, premises=(replace(row, premises=(learned([0.1, 0.2, 0.1, 0.2, 0.1]),)),))], None
     )
     assert found.verdict == "untestable"
-    assert found.premise.startswith("the network learned: ")
+    assert found.premise.startswith('"the network learned" does not hold (')

@@ -21,23 +21,24 @@ END = 480
 @pytest.mark.parametrize(
     ("hr", "permuted", "norm_matched", "wording"),
     [
-        ([400, 410, 425, 430, END], [300, 290, 310, 305, 295], [200, 210, 200, 190, 220], "delays"),
+        ([400, 410, 425, 430, 435, END], [300, 290, 310, 305, 295, 299], [200, 210, 200, 190, 220, 199], "delays"),
         (
-            [400, 410, 425, 430, END], [400, 411, 424, 431, END], [200, 210, 200, 190, 220],
+            [400, 410, 425, 430, 435, END], [400, 411, 424, 431, 436, END], [200, 210, 200, 190, 220, 199],
             "explained by effective batch or step size",
         ),
         (
-            [400, 410, 425, 430, 440], [300, 290, 310, 305, 295], [END, END, 479, 478, 477],
+            [400, 410, 425, 430, 435, 440], [300, 290, 310, 305, 295, 299], [END, 476, 479, 478, 477, 475],
             "explained by effective batch or step size",
         ),
-        ([252, 249, 262, 251, 258], [250] * 5, [250] * 5, "no effect shown"),
-        ([150, 140, 160, 145, 155], [250] * 5, [250] * 5, "hastens"),
+        ([252, 249, 262, 251, 258, 253], [250] * 6, [250] * 6, "no effect shown"),
+        ([150, 140, 160, 145, 155, 149], [250] * 6, [250] * 6, "hastens"),
         ([400, 410, 425], [300, 290, 310], [200, 210, 200], "not judged (too few seeds)"),
+        ([400, 410, 425, 430, END], [300] * 5, [200] * 5, "not judged (too few seeds)"),
     ],
-    ids=["beats both", "as permuted", "norm-matched is later", "as FGSM", "earlier", "three seeds"],
+    ids=["beats both", "as permuted", "norm-matched is later", "as FGSM", "earlier", "three seeds", "five seeds"],
 )  # fmt: skip
 def test_the_outcome_is_worded_as_decided_in_advance(hr, permuted, norm_matched, wording):
-    plain = [250, 255, 260, 252, 257][: len(hr)]
+    plain = [250, 255, 260, 252, 257, 251][: len(hr)]
     onsets = onset_rows({PLAIN: plain, HR: hr, "permuted": permuted, "norm_matched": norm_matched})
     onsets.loc[onsets["arm"] == HR, "pgd-50"] = 0.4
     results = onset_results(onsets, NO_WEIGHTS)
@@ -49,22 +50,27 @@ def test_the_outcome_is_worded_as_decided_in_advance(hr, permuted, norm_matched,
 
 
 def test_a_delay_is_censored_at_the_end_and_tested_by_log_rank():
-    times = {PLAIN: [250, 255, 260, 252, 257], HR: [END] * 5, "permuted": [300] * 5, "norm_matched": [200] * 5}
+    times = {PLAIN: [250, 255, 260, 252, 257, 262], HR: [END] * 6, "permuted": [300] * 6, "norm_matched": [200] * 6}
     onsets = onset_rows(times)
     onsets.loc[onsets["arm"] == HR, "pgd-50"] = 0.4
     (delay, *_) = onset_results(onsets, NO_WEIGHTS)
     assert delay.by == "log-rank test"
-    assert delay.found.mean == pytest.approx(END - 254.8)
+    assert delay.found.mean == pytest.approx(END - 256)
     assert delay.verdict == "holds"
 
 
 @pytest.mark.parametrize(
     ("plain", "robust", "premise"),
-    [([END] * 5, 0.4, "catastrophic overfitting happens to FGSM"), ([250] * 5, 0.1, f"training with {HR} is robust")],
-    ids=["FGSM does not break", "HR does not train"],
+    [
+        ([END] * 14, 0.4, '"training with FGSM overfits catastrophically" does not hold (0 [0, '),
+        ([END] * 6, 0.4, '"training with FGSM overfits catastrophically" is not established with 6 seeds (0 [0, '),
+        ([250] * 6, 0.1, f'"training with {HR} is robust in most seeds'),
+    ],
+    ids=["FGSM does not break", "FGSM may not break", "HR does not train"],
 )
 def test_a_delay_is_not_asked_for_where_nothing_breaks_or_nothing_is_learned(plain, robust, premise):
-    onsets = onset_rows({PLAIN: plain, HR: [END] * 5, "permuted": [300] * 5, "norm_matched": [200] * 5})
+    n = len(plain)
+    onsets = onset_rows({PLAIN: plain, HR: [END] * n, "permuted": [300] * n, "norm_matched": [200] * n})
     onsets.loc[onsets["arm"] == HR, "pgd-50"] = robust
     results = onset_results(onsets, NO_WEIGHTS)
     assert results[0].verdict == "untestable"
@@ -72,9 +78,13 @@ def test_a_delay_is_not_asked_for_where_nothing_breaks_or_nothing_is_learned(pla
     assert outcome(results) == "not testable here"
 
 
-def test_abnormal_weight_is_read_before_the_break():
-    seeds = range(5)
-    onsets = onset_rows({PLAIN: [250] * 5, HR: [400] * 5, "permuted": [300] * 5, "norm_matched": [200] * 5})
+@pytest.mark.parametrize(
+    ("plain", "hr", "verdict"), [(250, 400, "holds"), (END, 400, "holds"), (250, END, "untestable")]
+)
+def test_abnormal_weight_is_read_before_the_break_of_hr_whatever_fgsm_does(plain, hr, verdict):
+    seeds = range(12)
+    times = {PLAIN: [plain] * 12, HR: [hr] * 12, "permuted": [300] * 12, "norm_matched": [200] * 12}
+    onsets = onset_rows(times)
     rows = [
         (HR, seed, offset, signal, value + 0.01 * seed * (signal == "abnormal_weight") if offset < 0 else 9.0)
         for seed in seeds
@@ -82,9 +92,10 @@ def test_abnormal_weight_is_read_before_the_break():
         for signal, value in (("abnormal_weight", 0.1), ("abnormal_share", 0.3))
     ]
     weights = pd.DataFrame(rows, columns=["arm", "seed", "offset", "signal", "value"])
-    found = {one.claim.key: one for one in onset_results(onsets, weights)}["abnormal_lose_weight"]
-    assert found.found.mean == pytest.approx(-0.18)
-    assert found.verdict == "holds"
+    found = {one.claim.key: one for one in onset_results(onsets, weights)}
+    assert found["abnormal_lose_weight"].found.mean == pytest.approx(-0.145)
+    assert found["abnormal_lose_weight"].verdict == verdict
+    assert found["value_stops_bounding"].verdict == verdict
 
 
 def overfitting(best_minus_last=0.05, behind=0.0):
@@ -130,7 +141,7 @@ def test_without_robust_overfitting_there_is_none_to_protect_against():
     found = judged(overfitting(best_minus_last=0.0))
     of_overfitting = {key for key in found if key.startswith(("at_overfits", "hr_"))}
     assert {key for key, one in found.items() if one.verdict == "untestable"} == of_overfitting
-    assert "by at least 3 points: 0.002" in found["hr_smaller_gap"].premise
+    assert 'by at least 3 points" does not hold (0.002' in found["hr_smaller_gap"].premise
 
 
 def test_a_smaller_gap_for_fitting_less_is_no_protection():

@@ -57,13 +57,26 @@ def test_ends_of_the_range_and_invariance():
 
 def test_the_others_by_hand():
     assert gap([0.0, 1.0], [1.0, 3.0]) == 1.5
-    assert best_minus_last([0.2, 0.5, 0.4]) == pytest.approx(0.1)
-    assert best_minus_last([0.2, 0.5]) == 0
     assert dispersion([0.0, 6.0], [1.0, 2.0]) == pytest.approx(6)
     assert np.isnan(dispersion([0.0, 6.0], [1.0, 1.0]))
     # all training losses 0: V = (1 - exp(-r)) W
     assert nominal_margin(np.zeros(5), [0.3, 20.0], 0.1, 0.0, 10.0) == pytest.approx(0.95163 - 5.15, abs=1e-4)
     assert nominal_margin([1.0, 50.0], [0.0], 0.0, 0.0, 10.0) == pytest.approx(5.5)
+
+
+def test_the_best_look_is_chosen_on_other_images_than_it_is_measured_on():
+    first_half_best, second_half_best, last = [1, 0, 1, 1, 1, 0], [0, 1, 1, 1, 0, 0], [0, 1, 0, 0, 0, 0]
+    # chosen on images 0, 2, 4: look 0, on the others 1/3 - 1/3; chosen on 1, 3, 5: look 1, on the others 1/3 - 0
+    assert best_minus_last([first_half_best, second_half_best, last]) == pytest.approx(1 / 6)
+    assert best_minus_last([last, first_half_best]) == 0
+    assert best_minus_last([[1] * 4, [0] * 4]) == 1
+
+
+def test_chance_among_equal_looks_is_no_overfitting():
+    draws = np.random.default_rng(0)
+    found = [best_minus_last(draws.random((10, 100)) < 0.5) for _ in range(400)]
+    assert abs(np.mean(found)) < 4 * np.std(found) / 20
+    assert np.mean([(marks.mean(1).max() - marks[-1].mean()) for marks in draws.random((400, 10, 100)) < 0.5]) > 0.05
 
 
 def test_halves_scatter_as_expected():
@@ -79,8 +92,9 @@ def test_halves_scatter_as_expected():
     [
         lambda: gap([], [1.0]),
         lambda: gap([[1.0]], [1.0]),
-        lambda: best_minus_last([57.0, 60.0]),
+        lambda: best_minus_last([[57.0, 60.0]]),
         lambda: best_minus_last([]),
+        lambda: best_minus_last([[1], [0]]),
         lambda: implied_radius([[0.1, 0.2]], [0.3, 0.4], 1.0),
         lambda: implied_radius([], 0.3, 1.0),
         lambda: nominal_margin([[1.0], [2.0]], [1.0], 0.1, 0.0, 10.0),

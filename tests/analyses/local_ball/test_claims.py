@@ -76,7 +76,7 @@ def test_where_nothing_breaks_nothing_is_delayed_and_where_nothing_is_robust_not
     of_breaks = {"delays_break", "threshold_after", "if_and_only_if", "clipping_helps", "steps_help"}
     of_robustness = {"above_pgd", "weak_matches_strong", "adversary_beats_clean", "global_term_needed"}
     assert {found[key].verdict for key in of_breaks | of_robustness | {"escape_is_real"}} == {"untestable"}
-    assert found["delays_break"].premise.startswith("catastrophic overfitting happens to FGSM training: 0 [0, ")
+    assert found["delays_break"].premise.startswith('"FGSM training overfits catastrophically" is not est')
     assert "robust" in found["above_pgd"].premise
 
 

@@ -59,16 +59,16 @@ def test_a_method_that_learned_nothing_is_no_control():
 @pytest.mark.parametrize(
     ("plain", "robust", "verdict"),
     [
-        ([50, 52, 54, 56, 58], 0.4, "holds"),
-        ([np.nan] * 5, 0.4, "untestable"),
-        ([50, 52, 54, 56, 58], 0.1, "untestable"),
+        ([50, 52, 54, 56, 58, 60], 0.4, "holds"),
+        ([np.nan] * 6, 0.4, "untestable"),
+        ([50, 52, 54, 56, 58, 60], 0.1, "untestable"),
     ],
     ids=["delays", "nothing breaks", "weights do not train"],
 )
 def test_weights_delay_only_what_happens(plain, robust, verdict):
     rows = [
         {"arm": arm, "seed": seed, "onset": onset, "last": 100, "pgd-10": robust}
-        for arm, onsets in (("plain", plain), ("weights", [np.nan] * 5))
+        for arm, onsets in (("plain", plain), ("weights", [np.nan] * 6))
         for seed, onset in enumerate(onsets)
     ]
     course = pd.DataFrame(columns=["arm", "seed", "iteration", "alignment"])

@@ -25,9 +25,9 @@ def test_accuracies_and_their_differences():
     assert set(table["event"]) == {"clean"}
     read = Accuracies(table)
     assert read.of("adversarial", "less", "all", "clean").to_dict() == {0: 0.5, 1: 0.75, 2: 1.0}
-    assert read.less("adversarial", "all", "less", "first", "clean").tolist() == [1.0, 0.0]
+    assert read.minus("adversarial", "all", "less", "first", "clean").tolist() == [1.0, 0.0]
     assert read.of("adversarial", "all", "linked", "clean").to_dict() == {0: 1.0}
-    assert read.less("adversarial", "all", "nobody", "all", "clean").tolist() == []
+    assert read.minus("adversarial", "all", "nobody", "all", "clean").tolist() == []
 
 
 def test_flags_across_a_break():

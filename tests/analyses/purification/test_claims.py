@@ -91,7 +91,7 @@ def test_what_longer_clean_training_does_not_do_is_asked_where_fgm_training_does
     )
     idle = judged("P12-mixture", {**epsilons, ("fgm", "epsilon"): [0.055, 0.056, 0.055, 0.054, 0.056]})
     assert idle.verdict == "untestable"
-    assert idle.premise.startswith("FGM training removes most of the mixture: 0.92")
+    assert idle.premise.startswith('"FGM training removes most of the mixture" does not hold (0.92')
 
 
 def test_premises_are_asked_at_the_sizes_of_their_claim():

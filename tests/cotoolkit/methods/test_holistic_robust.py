@@ -1,10 +1,8 @@
 import dataclasses
 import math
-import multiprocessing
 
 import pytest
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -18,6 +16,7 @@ from cotoolkit.training.recorder import Recorder
 from cotoolkit.training.run import run
 from cotoolkit.training.trainer import Trainer
 from tests._helpers.networks import PassCounter, conv_net
+from tests._helpers.processes import in_two_processes
 from tests._helpers.small import small
 from tests._helpers.stepping import batch, sgd
 
@@ -114,28 +113,19 @@ def test_fields_that_cannot_be():
 
 def one_of_two(rank, folder, fields):
     """A step of one of two processes on its share of the batch, 4 and 3 images, under DDP."""
-    dist.init_process_group("gloo", init_method=f"file://{folder}/group", rank=rank, world_size=2)
     whole, network = batch(size=7), conv_net(norm=False)
     part = dataclasses.replace(whole, images=whole.images[rank::2], labels=whole.labels[rank::2])
     model = nn.parallel.DistributedDataParallel(network)
     record = HolisticRobust(**fields).step(model, part, sgd(model))
     told = {"update_gradient": record.update_gradient, **record.measures}
     save_file({**network.state_dict(prefix="weights."), **told}, folder / f"{rank}.safetensors")
-    dist.destroy_process_group()
 
 
 @pytest.mark.parametrize("fields", [{"r": 0.3, "alpha": 0.1}, {"r": 0.3, "bound": 9.0}])
 def test_several_processes_weigh_the_whole_batch(tmp_path, fields):
     model, given = conv_net(norm=False), batch(size=7)
     alone = HolisticRobust(**fields).step(model, given, sgd(model))
-    workers = [
-        multiprocessing.get_context("fork").Process(target=one_of_two, args=(r, tmp_path, fields)) for r in (0, 1)
-    ]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
-        assert worker.exitcode == 0
+    in_two_processes(lambda rank: one_of_two(rank, tmp_path, fields), tmp_path)
     for rank in (0, 1):
         told = load_file(tmp_path / f"{rank}.safetensors")
         for name, tensor in model.state_dict().items():

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from cotoolkit.monitor.config import MonitorConfig
@@ -138,3 +140,10 @@ def test_a_network_that_was_never_very_robust_has_something_to_lose():
     assert findings == ["intact"] * 3 + ["breaks"]
     _, findings = heard([0.1, 0.14, 0.12, 0.0], fgsm=0.27)
     assert findings == ["intact"] * 4
+
+
+def test_a_few_points_do_not_make_a_network_robust():
+    criterion = BreakpointCriterion(MonitorConfig(), classes=10)
+    few = dataclasses.replace(result(0.5), points=2)
+    assert criterion.verdict(few, few) == "not robust"
+    assert criterion.verdict(result(0.5), result(0.5)) == "robust"

@@ -1,8 +1,6 @@
 """What the monitor decides, against a truth that is written down."""
 
 import dataclasses
-import io
-import json
 
 import pytest
 import torch
@@ -10,8 +8,7 @@ from torch import nn
 
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.methods import NFGSM
-from cotoolkit.monitor.actions import Rescue, stop
-from cotoolkit.monitor.early_warning import PAUSE
+from cotoolkit.monitor.actions import stop
 from cotoolkit.monitor.monitor import BreakpointMonitor
 from tests._helpers.formats import narrow
 from tests._helpers.loops import Clock, Scripted, aligned, breaks_at, kinds, train
@@ -118,39 +115,6 @@ def test_a_rescue_by_hand_drops_the_by_products_of_the_weights_that_are_gone():
     assert monitor._signals() == [(i, {"train_loss": 2.0}) for i in (54, 55, 56)]
 
 
-def test_a_state_may_be_loaded_into_a_monitor_that_has_seen_steps():
-    first, second = (Scripted(Clock(), breaks_at(60)) for _ in range(2))
-    train(first, 40)
-    state = first.state_dict()
-    train(second, 101, aligned(1000))
-    assert second.broken
-    second.load_state_dict(state)
-    assert (second.iteration, second.broken, second.bracket, second.events) == (40, False, None, [])
-    assert [snapshot.iteration for snapshot in second.history.snapshots] == [32]
-    train(second, 2, lambda i: {"loss": 1.0})
-    assert second._signals() == [(41, {"train_loss": 1.0}), (42, {"train_loss": 1.0})]
-
-
-def test_the_alarm_goes_on_where_it_was():
-    whole, first, second = (Scripted(Clock(), lambda now: 0.5) for _ in range(3))
-    train(whole, 120, aligned(63))
-    train(first, 66, aligned(63))  # raised at 63, and read at 66
-    file = io.BytesIO()
-    torch.save(first.state_dict(), file)
-    file.seek(0)
-    second.network.load_state_dict(first.network.state_dict())
-    second.load_state_dict(torch.load(file, weights_only=True))
-    assert (
-        second.early_warning.state()
-        == first.early_warning.state()
-        == json.loads(json.dumps(first.early_warning.state()))
-    )
-    assert (second.early_warning.waiting, second.early_warning.statistics[0].count) == (PAUSE - 3, 66)
-    train(second, 54, aligned(63))
-    assert second.events == whole.events
-    assert [event.iteration for event in whole.events][:2] == [66, 74]  # 8 steps after the first: 71, read at 74
-
-
 def test_without_signals_for_the_alarm_the_schedule_alone_probes():
     monitor = Scripted(Clock(), breaks_at(70))
     train(monitor, 120, lambda i: {"losses": torch.rand(4)})
@@ -182,32 +146,6 @@ def test_broken_weights_are_never_what_a_rescue_goes_back_to():
     train(monitor, 50)
     assert not monitor.broken
     assert monitor.good is good
-
-
-@pytest.mark.parametrize("stop_at", [40, 60, 110])
-def test_a_resumed_loop_goes_on_as_if_nothing_had_happened(stop_at):
-    def monitor_of(model):
-        optimizer = torch.optim.SGD(model.parameters(), lr=1.0, momentum=0.9)
-        return Scripted(model, breaks_at(105), on={"breakpoint": Rescue()}, optimizer=optimizer)
-
-    whole = monitor_of(Clock())
-    train(whole, 160)
-    first = monitor_of(Clock())
-    train(first, stop_at)
-    file = io.BytesIO()
-    torch.save(first.state_dict(), file)
-    file.seek(0)
-    model = Clock()
-    model.load_state_dict(first.network.state_dict())
-    second = monitor_of(model)
-    second.load_state_dict(torch.load(file, weights_only=True))
-    assert second.events == first.events
-    train(second, 160 - stop_at)
-    assert kinds(second) == kinds(whole) == ["breakpoint"]
-    assert second.breakpoint.detected == whole.breakpoint.detected
-    assert second.breakpoint.earliest <= 105 <= second.breakpoint.iteration
-    assert (second.iteration, second.rescues, second.method) == (160, 1, NFGSM())
-    assert torch.equal(second.network.time, whole.network.time)
 
 
 class Recorder:
@@ -278,9 +216,9 @@ def test_the_interface_of_fabric_loggers_is_enough():
         ({"norm": "l7"}, "'l7'"),
         ({"epsilon": 0}, "epsilon is 0; give a share"),
         ({"epsilon": 8}, "epsilon is 8; give a share of the pixel range, at most 1, such as 8/255"),
-        ({"log_every": 0}, "log_every must be at least 1"),
+        ({"log_every": 0}, "log_every: give a whole number, 1 or more, not 0"),
         ({"on": {"break": stop}}, "no event 'break'; there are warning, breakpoint, recovered"),
-        ({"snapshot_every": 0}, "at least 1"),
+        ({"snapshot_every": 0}, "snapshot_every: give a whole number, 1 or more, not 0"),
     ],
 )
 def test_senseless_settings_are_refused(options, message):
@@ -300,12 +238,3 @@ def test_a_network_in_channels_last_with_an_unsafe_layer_is_named(wrap, caplog):
     assert record.levelname == "WARNING"
     assert "its layer 'shortcut' is a 1 x 1 convolution with stride 2 and 4 input channels" in record.getMessage()
     assert 0 <= monitor.probe().clean <= 1
-
-
-def test_a_state_of_before_breakpoints_had_a_latest_iteration_still_loads():
-    first, second = (Scripted(Clock(), breaks_at(60)) for _ in range(2))
-    train(first, 101)
-    state = first.state_dict()
-    assert [event.pop("latest") for event in state["events"]] == [first.breakpoint.sustained]
-    second.load_state_dict(state)
-    assert second.events == [dataclasses.replace(first.breakpoint, latest=None)]

@@ -125,17 +125,26 @@ def test_by_products_that_cannot_be_are_one_line(given, named, message):
         StepBuffer(Expected(PLAIN), 1).observe(*given, **named)
 
 
-def test_several_steps_are_read_together_unless_they_are_large():
+def test_several_steps_are_read_together():
     reader = StepBuffer(Expected(PLAIN), 1)
-    for _ in range(MAX_BUFFERED_STEPS):
-        assert not reader._enough
-        reader.observe(losses=torch.rand(4))
+    for _ in range(2):
+        for _ in range(MAX_BUFFERED_STEPS):
+            assert not reader._due
+            reader.observe(losses=torch.rand(4))
+            reader._close_step()
+        assert reader._due
+        assert len(reader._signals()) == MAX_BUFFERED_STEPS
+
+
+def test_large_by_products_become_signals_at_once_and_wait_as_such():
+    reader, large = StepBuffer(Expected(PLAIN), 1), torch.zeros(1, MAX_BUFFERED_BYTES // 4 + 1)
+    for by_products in ({"loss": 1.0}, {"delta": large}, {"loss": 3.0}):
+        reader.observe(**by_products)
         reader._close_step()
-    assert reader._enough
-    reader._signals()
-    assert not reader._enough
-    reader.observe(delta=torch.zeros(1, MAX_BUFFERED_BYTES // 4 + 1))
-    assert reader._enough
+        assert reader._held < 100
+        assert not reader._due
+    assert reader._signals() == [(1, {"train_loss": 1.0}), (2, {"perturbation_norm": 0.0}), (3, {"train_loss": 3.0})]
+    assert reader._signals() == []
 
 
 def test_the_update_gradient_is_wanted_as_often_as_asked():

@@ -77,6 +77,26 @@ def test_weights_come_back_with_buffers_and_without_new_tensors():
     assert [value.data_ptr() for value in network.state_dict().values()] == pointers
 
 
+class Far:
+    """Weights on another device: each way from there is counted."""
+
+    def __init__(self, tensor):
+        self.tensor, self.ways = tensor, 0
+
+    def to(self, device):
+        self.ways += 1
+        return self.tensor.to(device)
+
+
+@pytest.mark.parametrize("change", [0.0, 1.0], ids=["equal", "changed"])
+def test_weights_go_to_the_device_once(change):
+    network = conv_net()
+    far = {name: Far(value + change) for name, value in weights_of(network).items()}
+    restore_weights(network, far)
+    assert {value.ways for value in far.values()} == {1}
+    assert all(torch.equal(value, far[name].tensor) for name, value in network.state_dict().items())
+
+
 @pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.Adam])
 def test_the_optimiser_goes_back_again_and_again_but_keeps_its_rate(kind):
     network = conv_net()

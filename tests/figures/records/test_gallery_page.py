@@ -6,6 +6,7 @@ from analyses.core.judging.verdicts import Claim, check
 from cotoolkit.core.files import write_atomically
 from figures.catalogue import PAPERS, not_reproduced
 from figures.make import make
+from figures.recipe import Comparison
 from figures.records.gallery_page import changed_pages, gallery_pages
 from figures.records.stored import stored_figures, verdict_counts
 from figures.records.system_page import system_page
@@ -40,7 +41,7 @@ def test_a_claim_counts_once(two):
     assert [claim.key for claim in first.own] == ["rises"]
     assert [claim.key for claim in second.own] == ["steep", "vacuous", "few", "same"]
     assert [(claim.key, name) for claim, name in second.elsewhere] == [("rises", "field/made_up")]
-    assert verdict_counts(two) == "1 supported, 1 inconclusive, 1 not testable here; 1 fact; 1 shown"
+    assert verdict_counts(two) == "1 supported, 1 inconclusive, 1 not testable here; 1 the same in every seed; 1 shown"
 
 
 def test_p_is_adjusted_for_the_judged_claims_of_the_paper(two):
@@ -55,16 +56,39 @@ def test_the_page_tells_whose_a_claim_is_and_what_it_rests_on(two):
     assert page.startswith(f"# {PAPERS['field']}\n")
     theirs, ours = page.partition("## second")[2].split("Our claims:")
     assert "it is steep (slope; `steep`) | inconclusive | 2.2 [1.81, 2.59] | 5 | above 2 | 0.23 | 0.23 |" in theirs
-    assert "not testable here: the network learned: 2.2 [1.81, 2.59], not above 3" in ours
+    assert 'not testable here: "the network learned" does not hold (2.2 [1.81, 2.59], expected above 3)' in ours
     assert "`few`" in ours
     assert "t interval" in ours
     assert "Shown here too, and counted in another figure: `rises` ([made_up](#made_up))." in ours
 
 
-def test_checks_of_data_and_code_stand_at_the_end(gallery):
+def test_checks_of_data_and_code_stand_at_the_end_and_do_not_count(gallery, runner):
     checking = dataclasses.replace(RECIPE, appendix=True)
-    page = system_page("field", stored_figures([checking], gallery), "gallery")
+    make(checking, "digits", runner, gallery)
+    made = stored_figures([checking], gallery)
+    page = system_page("field", made, "gallery")
     assert page.index("## Appendix: calibration") < page.index("### made_up")
+    assert "supported" in page
+    assert "Scale digits, " not in page  # they are not counted
+    assert made[0].adjusted == {}
+    assert "Holm's p" not in page
+
+
+def test_tables_have_no_column_of_p_where_nothing_was_judged(gallery, runner):
+    few = dataclasses.replace(RECIPE, claims=lambda data: [check(CLAIM, slopes(data)[:3])])
+    make(few, "digits", runner, gallery)
+    page = system_page("field", stored_figures([few], gallery), "gallery")
+    assert "| claim | verdict | found | seeds | expected | interval or test | source |" in page
+
+
+def test_a_printed_number_stands_beside_the_seeds_that_have_ours(gallery, runner):
+    def compare(data):
+        return [Comparison("slope", "2", "repository [R]", slopes(data).where(lambda value: value > 2.1), "made up")]
+
+    partly = dataclasses.replace(RECIPE, compare=compare)
+    make(partly, "digits", runner, gallery)
+    page = system_page("field", stored_figures([partly], gallery), "gallery")
+    assert "| 2 (repository [R]) | 2.4 [1.9, 2.9] | 3 of 5 | digits | made up |" in page
 
 
 def test_the_pages_of_a_gallery(tmp_path):

@@ -67,7 +67,47 @@ def test_shares_of_pairs_and_of_others():
     assert ShareDifference([True] * 5, [False] * 5, paired=False).side(0) == "above"
 
 
-def test_the_interval_of_a_difference_is_newcombes():
+def pairs_of(only_first, only_second, both, neither):
+    first = [True] * (only_first + both) + [False] * (only_second + neither)
+    second = [False] * only_first + [True] * (both + only_second) + [False] * neither
+    return ShareDifference(first, second)
+
+
+@pytest.mark.parametrize(("only_first", "only_second", "both", "neither"), [(6, 0, 2, 2), (5, 2, 0, 3), (0, 4, 6, 0)])
+def test_the_interval_of_pairs_is_that_of_the_pairs_that_differ(only_first, only_second, both, neither):
+    """Clopper and Pearson's, by the beta distribution."""
+    found = pairs_of(only_first, only_second, both, neither).found
+    seeds, differ = only_first + only_second + both + neither, only_first + only_second
+    low = stats.beta.ppf(0.025, only_first, only_second + 1) if only_first else 0
+    high = stats.beta.ppf(0.975, only_first + 1, only_second) if only_second else 1
+    ends = [differ / seeds * (2 * end - 1) for end in (low, high)]
+    assert found == pytest.approx(((only_first - only_second) / seeds, *ends, seeds))
+
+
+def test_the_interval_of_pairs_excludes_0_where_mcnemars_test_rejects():
+    for only_first, only_second in itertools.product(range(9), repeat=2):
+        found = pairs_of(only_first, only_second, 1, 1)
+        assert (found.side(0) is not None) == (found.found.low > 0 or found.found.high < 0)
+
+
+def test_pairs_of_which_none_differs_may_still_do_so():
+    """As often as ten pairs show no difference in one of forty cases."""
+    low, high = pairs_of(0, 0, 4, 6).found[1:3]
+    assert stats.binom.pmf(0, 10, high) == pytest.approx(0.025)
+    assert low == -high
+
+
+def test_the_interval_of_pairs_covers_the_difference_at_least_as_often_as_it_says():
+    """Given how many pairs differ, which is what it is about."""
+    share, differ = 0.8, 8
+    hits = 0.0
+    for only_first in range(differ + 1):
+        found = pairs_of(only_first, differ - only_first, 1, 1).found
+        hits += stats.binom.pmf(only_first, differ, share) * (found.low <= 0.8 * (2 * share - 1) <= found.high)
+    assert 0.95 <= hits < 1
+
+
+def test_the_interval_of_a_difference_of_others_is_newcombes():
     """The example of his paper: 56 of 70 against 48 of 80."""
     found = ShareDifference([1] * 56 + [0] * 14, [1] * 48 + [0] * 32, paired=False).found
     assert (found.mean, found.low, found.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
@@ -95,6 +135,75 @@ def test_onsets_are_compared_by_the_log_rank_test():
     assert found.found.low < found.found.mean < found.found.high
 
 
+def test_few_onsets_have_no_interval():
+    found = OnsetDifference([9, 8, 9, 8], [1] * 4, [3, 4, 3, 4, 4], [1] * 5).found
+    assert (found.mean, found.n) == (pytest.approx(4.9), 4)
+    assert np.isnan([found.low, found.high]).all()
+
+
+def test_the_log_rank_score_says_which_group_is_later():
+    """Ten runs break at 90; of the others two break at once and eight never: rarer, although their mean is less."""
+    found = OnsetDifference([90] * 10, [1] * 10, [1] * 2 + [100] * 8, [1] * 2 + [0] * 8)
+    assert found.found.mean > 0
+    assert found.p(0) < 0.05
+    assert found.side(0) == "below"
+    assert OnsetDifference(found.other_times, found.other_happened, found.times, found.happened).side(0) == "above"
+
+
+def marks(hits, seeds):
+    return [True] * hits + [False] * (seeds - hits)
+
+
+@pytest.mark.parametrize("seeds", range(9))
+@pytest.mark.parametrize("threshold", [0.25, 0.5, 0.9])
+@pytest.mark.parametrize("side", ["above", "below"])
+def test_a_share_reaches_what_one_of_its_outcomes_shows(seeds, threshold, side):
+    outcomes = [SeedShare(marks(hits, seeds)) for hits in range(seeds + 1)]
+    possible = side in [one.side(threshold) for one in outcomes]
+    assert {one.reaches(side, threshold) for one in outcomes} == {possible}
+
+
+@pytest.mark.parametrize("sizes", [(3, 3), (4, 3), (2, 9), (4, 4), (5, 5)])
+def test_unpaired_shares_reach_what_one_of_their_outcomes_shows(sizes):
+    groups = itertools.product(*(range(size + 1) for size in sizes))
+    outcomes = [ShareDifference(*map(marks, hits, sizes), paired=False) for hits in groups]
+    for side in ("above", "below"):
+        assert {one.reaches(side, 0) for one in outcomes} == {side in [one.side(0) for one in outcomes]}
+
+
+def test_six_pairs_can_differ_and_five_cannot():
+    assert stats.binomtest(5, 5).pvalue > 0.05 > stats.binomtest(6, 6).pvalue
+    assert [ShareDifference(marks(2, n), marks(1, n)).reaches("above", 0) for n in (5, 6)] == [False, True]
+
+
+def test_onsets_reach_what_the_log_rank_test_can_reject():
+    two, five = (OnsetDifference([5] * n, [1] * n, [5] * n, [1] * n) for n in (2, 5))
+    assert not two.reaches("above", 0)
+    assert five.reaches("above", 0)
+    assert five.reaches("below", 0)
+
+
+def test_a_mean_reaches_any_threshold_from_two_seeds_on():
+    assert SeedMean([0.1, 0.2]).reaches("above", 0.9)
+    assert not SeedMean([0.1, np.nan]).reaches("above", 0.9)
+
+
+@pytest.mark.parametrize(
+    ("values", "constant"),
+    [
+        ([0.3, 0.3, np.nan], True),
+        ([0.3, 0.1 + 0.2], True),  # round-off
+        ([-1e6, -1e6], True),
+        ([0.3, 0.3 + 1e-9], False),
+        ([0.0, 0.0], True),
+        ([0.0, 1e-9], False),
+        ([np.nan], False),
+    ],
+)
+def test_a_mean_is_constant_if_it_is_the_same_in_every_seed(values, constant):
+    assert SeedMean(values).constant is constant
+
+
 def test_onsets_of_groups_that_never_break_say_nothing():
     found = OnsetDifference([500] * 5, [False] * 5, [500] * 5, [False] * 5)
     assert np.isnan(found.p(0))
@@ -116,7 +225,8 @@ def test_the_interval_of_onsets_covers_the_difference_about_as_often_as_it_says(
 def test_no_seed_is_no_number(kind):
     empty = {"share": SeedShare([]), "pairs": ShareDifference([], []), "onsets": OnsetDifference([], [], [], [])}[kind]
     assert empty.found.n == 0
-    assert empty.side(0.0) is None if kind != "onsets" else True
+    assert empty.side(0.0) is None
+    assert not empty.reaches("above", 0.0)
 
 
 def test_equal_shares_of_all_outcomes_never_reject():

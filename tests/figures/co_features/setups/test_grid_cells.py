@@ -27,7 +27,7 @@ def test_shares_are_counted_over_the_breakpoints(data):
 
 def test_a_run_had_robustness_to_lose_if_it_broke_or_ends_with_some(data):
     cells = grid_cells(data, ("arm", "beta"))
-    assert [cells.once_robust(cell).found.mean for cell in (A, B, C)] == [1, 1, 0.25]
+    assert [cells.trained(cell).mean() for cell in (A, B, C)] == [1, 1, 0.25]
 
 
 def test_runs_that_diverged_are_left_out(data):

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from figures.field.gradalign_sweep import CLAIMS, breaking_radius, robust_by_radius
+from figures.gradalign.radius_sweep import CLAIMS, breaking_radius, robust_by_radius
 from tests._helpers.grid_runs import SEEDS, grid_runs, verdicts
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from figures.field.natural_break import CLAIMS
+from figures.gradalign.natural_break import CLAIMS
 from tests._helpers.grid_runs import SEEDS, verdicts
 
 

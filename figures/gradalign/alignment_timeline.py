@@ -12,7 +12,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimRow, ClaimTable, claim
-from analyses.core.statistics import estimate
 from cotoolkit.plotting.style import BLUE, GREEN, GREY, PAGE, VERMILION
 from figures.elements import mark_breakpoint, new_figure, percent, seed_bands
 from figures.field.breakpoint_statistics import (
@@ -139,17 +138,22 @@ def compare(data: pd.DataFrame) -> list[Comparison]:
     }
     found = []
     for name, (what, before, after) in printed.items():
-        pair = before_after(data, name)
-        found.append(Comparison(f"{what}, before the break", before, SOURCE, estimate(pair["before"]), remark))
-        found.append(Comparison(f"{what}, after the break", after, SOURCE, estimate(pair["after"]), remark))
-    jumped, fallen = before_after(data, "fgsm")["after"], before_after(data, "pgd")["after"]
-    found.append(Comparison("FGSM accuracy after the break", "above 0.8", SOURCE, estimate(jumped), remark))
-    found.append(Comparison("PGD accuracy after the break", "0", SOURCE, estimate(fallen), remark))
+        pair = _of_all(data, name)
+        found.append(Comparison(f"{what}, before the break", before, SOURCE, pair["before"], remark))
+        found.append(Comparison(f"{what}, after the break", after, SOURCE, pair["after"], remark))
+    jumped, fallen = _of_all(data, "fgsm")["after"], _of_all(data, "pgd")["after"]
+    found.append(Comparison("FGSM accuracy after the break", "above 0.8", SOURCE, jumped, remark))
+    found.append(Comparison("PGD accuracy after the break", "0", SOURCE, fallen, remark))
     return found
 
 
+def _of_all(data: pd.DataFrame, statistic: str) -> pd.DataFrame:
+    """What `before_after` says of the seeds that broke, and nan for the others."""
+    return before_after(data, statistic).reindex(data["seed"].unique())
+
+
 RECIPE = Recipe(
-    name="field/alignment_timeline",
+    name="gradalign/alignment_timeline",
     shows="At the break, gradients and perturbations lose their alignment while FGSM accuracy jumps",
     item="GradAlign repository, figure 4",
     studies=STUDIES,

@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimRow, ClaimTable, claim
+from analyses.core.judging.premises import CHANCE, MOST, ROBUST
 from analyses.core.judging.seed_measures import SeedShare
 from analyses.core.measurement import RunMeasurement
 from analyses.core.runner import StudyRunner
@@ -20,7 +21,7 @@ from cotoolkit.plotting.style import BLUE, PAGE, VERMILION
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
-from figures.co_features.setups.grid_cells import CHANCE, MOST, ROBUST, SHARE
+from figures.co_features.setups.grid_cells import SHARE
 from figures.elements import mark_breakpoint, new_figure, percent, seed_lines
 from figures.recipe import Recipe, table_of
 
@@ -142,14 +143,15 @@ def _read(data: pd.DataFrame) -> _Results:
     return _Results(at_best(data), breaks.reindex(pgd.index).notna(), fgsm, pgd)
 
 
-SOURCE = "paper: Andriushchenko & Flammarion 2020, section 4 (that it breaks); radii and thresholds are ours"
+SOURCE = "paper [P]: Andriushchenko & Flammarion 2020, section 4 (that it breaks); radii and thresholds are ours"
 
 
 def _of_width(width: int) -> tuple[ClaimRow[_Results], ...]:
     network = f"{width} filters at {RADII[width]}"
     robust_first: ClaimRow[_Results] = claim(
         f"robust_first_{width}", f"{network}: the network is robust before it breaks",
-        f"best PGD-10 accuracy of a probe on {PROBED} held-out images before the break", above=ROBUST, null=CHANCE,
+        f"best PGD-10 accuracy of a probe on {PROBED} held-out images before the break: a little high, of many",
+        above=ROBUST, null=CHANCE,
         value=lambda n: n.best.loc[width],
     )  # fmt: skip
     breaks: ClaimRow[_Results] = claim(
@@ -177,7 +179,7 @@ CLAIMS: ClaimTable[_Results] = ClaimTable([row for width in RADII for row in _of
 
 
 RECIPE = Recipe(
-    name="field/natural_break",
+    name="gradalign/natural_break",
     shows="FGSM and PGD accuracy of a network with one convolution, trained with FGSM on CIFAR-10",
     item="GradAlign paper, section 4: catastrophic overfitting of a single-layer network (radii ours)",
     studies={"laptop": (STUDY,)},
