@@ -284,10 +284,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def lock(self, *, wait: bool = False) -> Iterator[None]:
-        """Hold the folder for one process; the lock dies with the process.
-
-        Args:
-            wait: until another process lets go of it.
+        """Hold the folder for one process, or wait until another lets go of it; the lock dies with the process.
 
         Raises:
             RunInUse: another process holds it, and nobody waits.

@@ -8,7 +8,6 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from analyses.core.judging.words import JUDGED, WORDS
@@ -124,6 +123,8 @@ class StoredComparison(BaseModel):
     @classmethod
     def of(cls, one: Comparison) -> StoredComparison:
         """From a comparison."""
+        import numpy as np
+
         from analyses.core.statistics import estimate
 
         return cls(**{**one._asdict(), "ours": StoredEstimate.of(estimate(one.ours)), "asked": np.size(one.ours)})
