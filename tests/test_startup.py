@@ -83,7 +83,8 @@ def test_listing_something_imports_nothing_heavy(words):
 
 def test_listing_finished_runs_imports_nothing_heavy_either(tmp_path):
     run = RunFolder(tmp_path / "digits-small_cnn-fgsm-0123456789ab")
-    broken = {"iteration": 268, "detail": {"earliest": 259, "latest": 270, "sustained": 268}}
+    dates = {"earliest": 259, "latest": 270, "sustained": 268}
+    broken = {"kind": "breakpoint", "iteration": 268, "detail": dates, "count": 1}
     result = {"verdict": "catastrophic overfitting", "breakpoint": broken, "best_iteration": 260, "evaluation": {}}
     write_atomically(run.path / "config.yaml", b"seed: 0")
     run.set_state("done")
