@@ -50,8 +50,17 @@ def from_scratch_arm(setup: Setup) -> Settings:
     return setup.arm(0.0, method=setup.pgd)
 
 
-def _later_arms(setup: Setup, root: Path, seed: int) -> dict[str, Settings]:
-    """What starts from w: "robust" (PGD training) and "longer" (standard training)."""
+def later_arms(setup: Setup, root: Path, seed: int) -> dict[str, Settings]:
+    """What starts from w: "robust" (PGD training) and "longer" (standard training).
+
+    Args:
+        setup: of the runs.
+        root: of the run folders; w has to be there.
+        seed: of the runs.
+
+    Returns:
+        Settings by network.
+    """
     start = RunFolder.of(root, setup.config(clean_arm(setup), seed)).checkpoint_path("last")
     rate = SLOWER * float(setup.base["learning_rate"])
     given: dict[str, Any] = {"initial": str(start), "learning_rate": rate}
@@ -84,7 +93,7 @@ def measured_parts(*parts: str) -> Callable[[Scale, StudyRunner], pd.DataFrame]:
         for study in STUDIES[scale]:
             runner.train(study)
         for seed in setup.seeds:
-            arms = _later_arms(setup, runner.root, seed).values()
+            arms = later_arms(setup, runner.root, seed).values()
             runner.train(setup.study(f"purification-from-clean-{seed}", arms, [seed]))
         data = runner.measure([Family(scale, seed, str(runner.root)) for seed in setup.seeds]).assign(scale=scale)
         shown = (data["statistic"] != "pixel") | (data["seed"] == data["seed"].min())
@@ -123,7 +132,7 @@ class Family(Measurement):
         """Of the runs, by network."""
         setup = SETUPS[self.scale]
         arms = {"clean": clean_arm(setup), "scratch": from_scratch_arm(setup)}
-        arms |= _later_arms(setup, Path(self.root), self.seed)
+        arms |= later_arms(setup, Path(self.root), self.seed)
         return {name: RunConfig.parse(apply(setup.base, {**arm, "seed": self.seed})) for name, arm in arms.items()}
 
     @override
