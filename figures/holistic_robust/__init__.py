@@ -10,7 +10,10 @@ NOT_REPRODUCED: tuple[NotReproduced, ...] = (
         "6.1, single parameter on MNIST and error sources on CIFAR-10", "1500 and 300 epochs; poison is shown small"
     ),
     NotReproduced("6.2, other shares of the data on digits", "the smallest share only; laptop has two"),
-    NotReproduced("6.2 at 200 epochs with TRADES, AutoAttack and early stopping", "needs CIFAR-10 and a GPU"),
+    NotReproduced(
+        "6.2 on CIFAR-10, with TRADES, AutoAttack and early stopping",
+        "not trained yet: robust overfitting, the premise of all its claims, needs a hundred epochs of PGD training",
+    ),
     NotReproduced(
         "section 5, controls small batch, inverse, oracle, drop, exponential and CVaR",
         "in `cotoolkit analyse holistic`, too dear for the gallery; laptop has the first two",

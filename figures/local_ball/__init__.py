@@ -16,5 +16,9 @@ NOT_REPRODUCED: tuple[NotReproduced, ...] = (
         "accuracy",
     ),
     NotReproduced("T2, global term and preset T", "in `cotoolkit analyse local_ball`, too dear for the gallery"),
+    NotReproduced(
+        "claims W and T where FGSM training breaks on natural images",
+        "not trained yet on the network of gradalign/training_metrics, whose runs take ten minutes of a core each",
+    ),
     NotReproduced("T1, AutoAttack", "attacks that see through masking (margin, Square) stand in for it"),
 )
