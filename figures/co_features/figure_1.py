@@ -53,7 +53,7 @@ def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
 
 def draw(data: pd.DataFrame) -> Figure:
     """Ours above, the paper's below; strengths in units of the radius, so that the two can be compared."""
-    figure, axes = new_figure(PAGE, 4.2, 2, 2, sharey=True, sharex=True)
+    figure, axes = new_figure(PAGE, 4.4, 2, 2, sharey=True, sharex="row")
     for row, (series, title) in zip(axes, (("ours", "ours"), ("paper", "paper (digitised)")), strict=True):
         cells = data[data["series"] == series].assign(strength=data["beta"] / data["epsilon"])
         for axis, measure in zip(row, ("robust", "clean"), strict=True):
@@ -65,10 +65,10 @@ def draw(data: pd.DataFrame) -> Figure:
                 seed_band(axis, line, "strength", measure, **look)
             percent(axis)
             axis.set(title=f"{measure} accuracy, {title}", ylim=(-0.03, 1.03))
+            axis.set(xlabel="strength of the feature, β / ε")
         row[0].legend(loc="lower right")
         row[0].set(ylabel="accuracy (%)")
-    for axis in axes[1]:
-        axis.set(xlabel="strength of the feature, β / ε", xlim=(-0.1, 4.5))
+    axes[1][0].set(xlim=(-0.1, 4.5))
     return figure
 
 
