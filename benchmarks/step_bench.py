@@ -38,6 +38,23 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
+def naive_fgsm(
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    epsilon: float,
+) -> None:
+    """The step as people write it: the attack by `loss.backward()`, with parameter gradients that nobody uses."""
+    delta = torch.zeros_like(images, requires_grad=True)
+    F.cross_entropy(model(images + delta), labels).backward()
+    assert delta.grad is not None
+    delta = (images + epsilon * delta.grad.sign()).clamp(0, 1) - images
+    optimizer.zero_grad()
+    F.cross_entropy(model(images + delta), labels).backward()
+    optimizer.step()
+
+
 def fgsm_step(repeats: int, width: int, batch_size: int = 128) -> None:
     """Throughput of our FGSM step over the naive one's; the same network, data and optimiser."""
     epsilon = 8 / 255
@@ -52,13 +69,7 @@ def fgsm_step(repeats: int, width: int, batch_size: int = 128) -> None:
     model.to(memory_format=memory_format)
 
     def naive() -> None:
-        delta = torch.zeros_like(images, requires_grad=True)
-        F.cross_entropy(naive_model(images + delta), labels).backward()
-        assert delta.grad is not None
-        delta = (images + epsilon * delta.grad.sign()).clamp(0, 1) - images
-        naive_optimizer.zero_grad()
-        F.cross_entropy(naive_model(images + delta), labels).backward()
-        naive_optimizer.step()
+        naive_fgsm(naive_model, naive_optimizer, images, labels, epsilon)
 
     def update(loss: torch.Tensor) -> None:
         optimizer.zero_grad()
