@@ -217,13 +217,8 @@ def work(told: Connection, scale_name: str, until: float, runs: Path, results: P
     machine = environment(scale.device)
     device = machine.pop("device")
     told.send(("plan", [(step.stage, step.what) for step in steps]))
-<<<<<<< HEAD
-    for step in steps:
-        told.send(("needed", needed_runs(steps, done)))
-=======
     told.send(("needed", needed_runs(steps, done)))
     for step in steps:
->>>>>>> gpu
         reason = None if step.what in done else reason_against(step, done, scale.patience * step.seconds, until)
         if reason:
             told.send(("fate", {step.what: f"not begun: {reason}"}))
@@ -236,15 +231,9 @@ def work(told: Connection, scale_name: str, until: float, runs: Path, results: P
         else:
             done[step.what] = result["numbers"]
         record = {"stage": step.stage, "what": step.what, **result, "device": device, "versions": machine}
-<<<<<<< HEAD
-        told.send(("record", {**record, "seconds": seconds}))
-        forget_weights(needed_runs(steps, done))
-    told.send(("needed", needed_runs(steps, done)))
-=======
         told.send(("needed", needed_runs(steps, done)))  # first: with a record the weights have to be carried
         told.send(("record", {**record, "seconds": seconds}))
         forget_weights(needed_runs(steps, done))
->>>>>>> gpu
 
 
 def needed_runs(steps: Sequence[Step], done: dict[str, Record]) -> list[str]:
