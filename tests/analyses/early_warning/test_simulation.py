@@ -10,7 +10,6 @@ from analyses.early_warning.simulation import watch
 from cotoolkit.monitor.config import MonitorConfig
 from cotoolkit.monitor.early_warning import EarlyWarning
 from cotoolkit.monitor.monitor import BreakpointMonitor
-from cotoolkit.monitor.step_buffer import MAX_BUFFERED_STEPS
 from tests._helpers.loops import Clock
 from tests._helpers.made_recordings import breaks_at, run, surge
 from tests._helpers.scripted import result
@@ -25,17 +24,13 @@ class Recorded(BreakpointMonitor):
         self.rows = one.recording.trace.set_index("iteration").to_dict("index")
         self.unread = []
 
-    @property
-    def _enough(self):
-        return len(self.unread) >= MAX_BUFFERED_STEPS
-
     def _close_step(self):
         self.iteration += 1
         skipped = traced_signals() if self.iteration % self.config.trace_every else ()
         self.unread.append((self.iteration, {k: v for k, v in self.rows[self.iteration].items() if k not in skipped}))
 
     def _signals(self):
-        read, self.unread = self.unread, []
+        read, self.unread, self._read_at = self.unread, [], self.iteration
         return read
 
     def _measure(self, weights=None, enough=None):
