@@ -57,7 +57,8 @@ def _draw(study: Study, folder: Path, done: pd.DataFrame, runs: Sequence[RunFold
     from cotoolkit.plotting.timeline import timeline
     from cotoolkit.runs.tables import metric_table
 
-    pictures = [save(timeline(done, metric_table(runs))[0], folder / "timeline.png")]
+    metrics = metric_table(runs)
+    pictures = [] if metrics.empty else [save(timeline(done, metrics)[0], folder / "timeline.png")]
     protocol = next((name for name in study.runs()[-1].evaluation if name.startswith("pgd")), None)
     if protocol in done:
         figure, _ = phase_diagram(done, **phase_axes(done)._asdict(), accuracy=str(protocol))

@@ -1,6 +1,5 @@
 import pytest
 
-from cotoolkit.core.errors import RunError
 from cotoolkit.plotting import timeline as timeline_module
 from cotoolkit.plotting.study_pictures import DRAWN, study_pictures
 from cotoolkit.runs.metrics import Metrics
@@ -50,8 +49,7 @@ def a_result(study, root):
 
 def the_metrics(study, root):
     run = study.folders(root)[0]
-    metrics = Metrics.up_to(run.metrics(), 300)
-    run.write_progress(metrics, run.events())
+    run.write_progress(Metrics.up_to(run.metric_files.parts(), 300), [])
 
 
 def a_state(study, root):
@@ -104,8 +102,12 @@ def test_another_version_draws_again(drawn, monkeypatch):
     assert again(drawn) == 1
 
 
-def test_missing_metrics_say_so(drawn):
+def test_missing_metrics_are_told_and_cost_no_other_picture(drawn, caplog):
     study, root, _ = drawn
-    (study.folders(root)[0].path / "metrics.parquet").unlink()
-    with pytest.raises(RunError, match="has no metrics yet"):
-        again(drawn)
+    first, *others = study.folders(root)
+    (first.path / "metrics.parquet").unlink()
+    assert again(drawn) == 1
+    assert f"{first.path}: has no metrics yet; train it first; left out" in caplog.text
+    for folder in others:
+        (folder.path / "metrics.parquet").unlink(missing_ok=True)
+    assert [path.name for path in study_pictures(study, root, study.write_table(root))] == ["phase.png"]
