@@ -14,6 +14,9 @@ from matplotlib.ticker import PercentFormatter
 from analyses.core.statistics import estimate
 from cotoolkit.plotting.style import GREY
 
+SHARES = (0.0, 1.0)
+"""Values that accuracies and other shares can have."""
+
 
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **share: Any) -> tuple[Figure, Any]:
     """An empty figure of that size in inches, and its axes: one, or an array as `Figure.subplots` returns it.
@@ -88,7 +91,14 @@ def seed_lines(axis: Axes, data: pd.DataFrame, x: str, y: str, *, colour: str, l
 
 
 def seed_points(
-    axis: Axes, place: float, values: Sequence[float], colour: str, *, marker: str = "o", label: str = ""
+    axis: Axes,
+    place: float,
+    values: Sequence[float],
+    colour: str,
+    *,
+    marker: str = "o",
+    label: str = "",
+    within: tuple[float, float] = (-np.inf, np.inf),
 ) -> None:
     """Seeds as small dots beside their mean with its 95 % interval (Student's t), at a place of the x axis.
 
@@ -99,6 +109,7 @@ def seed_points(
         colour: of all.
         marker: of the mean.
         label: for the legend.
+        within: the values that there can be, to which the interval is cut; `SHARES` for accuracies.
     """
     known = np.asarray(values, dtype=float)
     known = known[np.isfinite(known)]
@@ -107,7 +118,7 @@ def seed_points(
     found = estimate(known)
     axis.plot([place - 0.12] * len(known), known, ".", color=colour, alpha=0.45, ms=3, mew=0)
     if found.n > 1:
-        axis.plot([place, place], [found.low, found.high], color=colour, lw=1.2)
+        axis.plot([place, place], np.clip([found.low, found.high], *within), color=colour, lw=1.2)
     axis.plot([place], [found.mean], marker, color=colour, label=label or None)
 
 

@@ -20,7 +20,7 @@ from analyses.memorisation.results import MemorisationResults
 from cotoolkit.data import DataConfig, load
 from cotoolkit.plotting.style import BLUE, GREEN, PAGE, VERMILION
 from figures.benign_at.data import PLANTED_RECIPES, in_words, of_main_setting
-from figures.elements import category_axis, percent, seed_points
+from figures.elements import SHARES, category_axis, percent, seed_points
 
 COLUMNS = 8
 """Images of a row."""
@@ -103,7 +103,7 @@ def draw(data: pd.DataFrame) -> Figure:
     kinds = [kind for kind in KINDS if kind != "flagged" and kind in shares] or ["flagged"]
     for place, kind in enumerate(kinds):
         colour, marker = KINDS[kind]
-        seed_points(axis, place, shares[kind].to_list(), colour, marker=marker)
+        seed_points(axis, place, shares[kind].to_list(), colour, marker=marker, within=SHARES)
     category_axis(axis, kinds, turned=True)
     percent(axis, "flagged at the end")
     axis.set(ylim=(-0.03, 1.03))

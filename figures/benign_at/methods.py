@@ -14,7 +14,7 @@ from analyses.memorisation.claims import CLAIMS as QUESTIONS
 from cotoolkit.plotting.style import BLUE, GREEN, ORANGE, PAGE, PURPLE, SKY
 from cotoolkit.studies.scale import Scale
 from figures.benign_at.data import PLAIN, in_words, knob_studies, planted_claims, with_knobs
-from figures.elements import category_axis, new_figure, percent, seed_points
+from figures.elements import SHARES, category_axis, new_figure, percent, seed_points
 from figures.recipe import Recipe
 
 ARMS = {
@@ -45,7 +45,7 @@ def draw(data: pd.DataFrame) -> Figure:
     for axis, (event, title) in zip(axes, EVENTS.items(), strict=True):
         for place, (arm, (_, colour, marker)) in enumerate(ARMS.items()):
             rows = data[(data["arm"] == arm) & (data["event"] == event)]
-            seed_points(axis, place, rows["accuracy"].to_list(), colour, marker=marker)
+            seed_points(axis, place, rows["accuracy"].to_list(), colour, marker=marker, within=SHARES)
         category_axis(axis, [name for name, *_ in ARMS.values()], turned=True)
         percent(axis, title)
         axis.set(ylim=(None, 1.02))

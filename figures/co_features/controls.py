@@ -29,7 +29,7 @@ from figures.co_features.setups.grid_cells import (
 )
 from figures.co_features.setups.grid_points import GridPoint, GridRuns
 from figures.co_features.setups.setup import Settings, Setup, inject
-from figures.elements import category_axis, new_figure, percent, seed_points
+from figures.elements import SHARES, category_axis, new_figure, percent, seed_points
 from figures.recipe import Recipe
 from interventions.carriers import CARRIERS
 
@@ -131,7 +131,7 @@ def draw(data: pd.DataFrame) -> Figure:
     figure, axis = new_figure(PAGE, 2.7)
     for place, (arm, (_, colour)) in enumerate(LOOKS.items()):
         rows = data[data["arm"] == arm]
-        seed_points(axis, place, rows["robust"].tolist(), colour, marker=MARKERS[0])
+        seed_points(axis, place, rows["robust"].tolist(), colour, marker=MARKERS[0], within=SHARES)
         axis.plot([place], [rows["clean"].mean()], MARKERS[0], mfc="none", color=colour)
     for name, fill in (("clean (mean)", "none"), ("robust", "black")):
         axis.plot([], [], "o", color="black", mfc=fill, label=name)

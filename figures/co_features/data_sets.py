@@ -17,7 +17,7 @@ from cotoolkit.plotting.style import METHOD_STYLES, PAGE
 from figures.co_features.setups.grid_cells import SHARE, GridCells, grid_cells, is_robust, is_safe, once_robust
 from figures.co_features.setups.grid_points import GridPoint, GridRuns
 from figures.co_features.setups.setup import Settings, Setup
-from figures.elements import category_axis, new_figure, percent, seed_points
+from figures.elements import SHARES, category_axis, new_figure, percent, seed_points
 from figures.recipe import Recipe
 
 PLACES: dict[str, tuple[str, Settings]] = {
@@ -48,7 +48,7 @@ def draw(data: pd.DataFrame) -> Figure:
     for place, (key, (name, _)) in enumerate(PLACES.items()):
         for side, feature in enumerate((False, True)):
             rows = data[(data["data"] == key) & (data["feature"] == feature)]
-            seed_points(axis, 2 * place + side, rows["robust"].tolist(), colour)
+            seed_points(axis, 2 * place + side, rows["robust"].tolist(), colour, within=SHARES)
             axis.plot([2 * place + side], [rows["fgsm"].mean()], "o", mfc="none", color=colour)
             names.append(f"{name}\n{'feature' if feature else 'no feature'}")
     for label, fill in (("FGSM (mean)", "none"), ("robust", colour)):

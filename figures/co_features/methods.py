@@ -15,7 +15,7 @@ from cotoolkit.plotting.style import BLUE, GREEN, MARKERS, ORANGE, PAGE, PURPLE,
 from figures.co_features.setups.grid_cells import SHARE, CellOf, GridCells, breaks, grid_claims, once_robust
 from figures.co_features.setups.grid_points import GridPoint, GridRuns, few_betas
 from figures.co_features.setups.setup import Setup, setup_of
-from figures.elements import category_axis, new_figure, percent, seed_band, seed_points
+from figures.elements import SHARES, category_axis, new_figure, percent, seed_band, seed_points
 from figures.recipe import Recipe
 
 WEIGHTS = (0.2, 1.0)
@@ -66,7 +66,7 @@ def draw(data: pd.DataFrame) -> Figure:
             seed_band(robust, rows, "strength", "robust", **look)
             seed_band(clean, rows, "strength", "clean", **look)
         values = rows.loc[rows["beta"] == beta, "robust"].tolist()
-        seed_points(inside, index, values, colour, marker=MARKERS[index])
+        seed_points(inside, index, values, colour, marker=MARKERS[index], within=SHARES)
     for axis, measure in ((robust, "robust"), (clean, "clean")):
         axis.set(title=f"{measure} accuracy", xlabel="strength of the feature, β / ε", ylim=(-0.03, 1.03))
     clean.legend(loc="lower left")

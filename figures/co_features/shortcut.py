@@ -26,7 +26,7 @@ from cotoolkit.plotting.style import BLUE, GREY, PAGE, VERMILION
 from cotoolkit.studies.scale import Scale
 from figures.co_features.setups.grid_points import GridPoint, GridRuns
 from figures.co_features.setups.setup import SETUPS, Settings, Setup, setup_of
-from figures.elements import category_axis, new_figure, percent, seed_band, seed_points
+from figures.elements import SHARES, category_axis, new_figure, percent, seed_band, seed_points
 from figures.recipe import Recipe
 from interventions.carriers import Paired
 
@@ -159,7 +159,7 @@ def draw(data: pd.DataFrame) -> Figure:
     linear.legend(loc="center right")
     percent(linear, "accuracy")
     for place, (arm, (_, colour, measure)) in enumerate(LOOKS.items()):
-        seed_points(trained, place, data.loc[data["arm"] == arm, measure].tolist(), colour)
+        seed_points(trained, place, data.loc[data["arm"] == arm, measure].tolist(), colour, within=SHARES)
     category_axis(trained, [name for name, *_ in LOOKS.values()])
     setup = setup_of(data)
     trained.set(title=f"trained networks, β / ε = {setup.beta / setup.epsilon:.2g}")

@@ -33,7 +33,7 @@ from figures.co_features.setups.around_breakpoint import (
 )
 from figures.co_features.setups.perturbation_measures import hidden_on_the_way, second_step
 from figures.co_features.setups.setup import SETUPS
-from figures.elements import category_axis, new_figure, percent, seed_band, seed_points
+from figures.elements import SHARES, category_axis, new_figure, percent, seed_band, seed_points
 from figures.recipe import Recipe
 
 STEPS = (1, 2, 3, 5, 10, 50)
@@ -89,7 +89,7 @@ def draw(data: pd.DataFrame) -> Figure:
         seed_band(axes[1], parts["fgsm_way"], "at", "value", colour=colour, line=line)
         seed_band(axes[1], parts["random_way"], "at", "value", colour=colour, line=":", lw=0.8)
         seed_points(axes[2], place, parts["cosine"]["value"].to_list(), colour)
-        seed_points(axes[3], place, parts["hidden"]["value"].to_list(), colour)
+        seed_points(axes[3], place, parts["hidden"]["value"].to_list(), colour, within=SHARES)
     axes[0].set(xscale="log", xlabel="steps of PGD", title="more steps", ylim=(-0.03, 1.03))
     axes[0].set_xticks(STEPS, [str(step) for step in STEPS])
     axes[0].minorticks_off()

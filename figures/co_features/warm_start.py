@@ -25,7 +25,7 @@ from cotoolkit.studies.study import Study
 from figures.co_features.setups.grid_cells import SHARE, GridCells, breaks, grid_cells, is_robust
 from figures.co_features.setups.grid_points import GridPoint, GridRuns, grid_table
 from figures.co_features.setups.setup import SETUPS, Setup
-from figures.elements import category_axis, mark_breakpoint, new_figure, percent, seed_lines, seed_points
+from figures.elements import SHARES, category_axis, mark_breakpoint, new_figure, percent, seed_lines, seed_points
 from figures.recipe import Recipe
 
 LOOKS = {
@@ -76,7 +76,7 @@ def draw(data: pd.DataFrame) -> Figure:
         rows = data[data["arm"] == arm]
         if line:
             seed_lines(course, rows, "iteration", "probe", colour=colour, ls=line, lw=1, label=name)
-        seed_points(end, place, rows.drop_duplicates("seed")["robust"].tolist(), colour)
+        seed_points(end, place, rows.drop_duplicates("seed")["robust"].tolist(), colour, within=SHARES)
     breaks = sorted(data.loc[data["arm"] == "warm", "breakpoint"].dropna().unique())
     for broke in breaks:
         mark_breakpoint(course, broke, named=broke == breaks[-1])

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from analyses.core.claims import claim, with_sources
 from analyses.local_ball.claims import LBT_ROBUST, ROBUST_ACCURACY, ROWS
 from cotoolkit.plotting.style import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, VERMILION
-from figures.elements import category_axis, new_figure, percent, seed_points
+from figures.elements import SHARES, category_axis, new_figure, percent, seed_points
 from figures.local_ball.data import RECIPES_OF, local_ball_claims, local_ball_table
 
 ARMS = {
@@ -52,7 +52,9 @@ def draw(data: pd.DataFrame) -> Figure:
     ):
         for place, arm in enumerate(arms):
             _, colour, marker = ARMS[arm]
-            seed_points(axis, place, data.loc[data["arm"] == arm, column].to_list(), colour, marker=marker)
+            seed_points(
+                axis, place, data.loc[data["arm"] == arm, column].to_list(), colour, marker=marker, within=SHARES
+            )
         category_axis(axis, [ARMS[arm][0] for arm in arms])
         percent(axis, label)
     axes[1].set(ylim=(0, 1.05), title="100 %: no break")

@@ -42,7 +42,7 @@ def draw(data: pd.DataFrame) -> Figure:
     seed_band(left, runs, "rho", "onset", colour=BLUE, line="--", marker="s", label="training until the break")
     for offset, line in ((BEFORE, ":"), (AFTER, "-.")):
         needed = read.measured("fgsm", "needed_median", offset=offset).mean()
-        if pd.notna(needed):
+        if needed <= runs["rho"].max():  # what lies beyond the radii that were tried is judged, not drawn
             left.axvline(needed, color=GREY, ls=line, label=f"1 − t*, {abs(offset)} it. {_side(offset)}")
     seed_band(right, runs, "rho", "robust", colour=GREEN, line="-.", marker="o", label="robust")
     seed_band(right, runs, "rho", "clean", colour=BLUE, line="--", marker="s", label="clean")

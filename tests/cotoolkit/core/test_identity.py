@@ -251,7 +251,6 @@ configurations = st.fixed_dictionaries(
         "monitor": st.fixed_dictionaries(
             {}, optional={"interval": st.sampled_from([500, 5]), "gap": numbers.filter(lambda gap: float(gap) <= 1)}
         ),
-        ),
     },
 )
 
