@@ -1,9 +1,10 @@
 import dataclasses
+import sys
 
 import pandas as pd
 import pytest
 
-from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.errors import ConfigError, RunError
 from cotoolkit.studies.study import Study
 from figures.facts import runs_of
 from figures.make import Clock, make, train_first
@@ -68,3 +69,36 @@ def test_the_clock(monkeypatch):
     assert clock.tick() == "1 of 3, about 20 min left"
     assert clock.tick() == "2 of 3, about 6 min left"
     assert clock.tick() == "3 of 3"
+
+
+def leaves(scale, runner):
+    sys.exit(0)
+
+
+def fails(scale, runner):
+    return 1 / 0
+
+
+NONSENSE = {
+    "leaves": ({"collect": leaves}, r"field/made_up: SystemExit: 0 \(test_make\.py, line \d+\)"),
+    "raises": ({"collect": fails}, r"field/made_up: ZeroDivisionError: division by zero \(test_make\.py, line \d+\)"),
+    "no table": ({"collect": lambda scale, runner: None}, "collect returned NoneType; it has to return a table"),
+    "no rows": ({"collect": lambda scale, runner: pd.DataFrame({"x": []})}, "collect returned a table without rows"),
+    "no picture": ({"draw": lambda data: None}, "field/made_up: AttributeError"),
+    "no claims": ({"claims": lambda data: None}, "field/made_up: TypeError"),
+}
+
+
+@pytest.mark.parametrize("case", NONSENSE)
+def test_a_recipe_that_fails_or_returns_nonsense_is_one_line_and_no_figure(case, runner, tmp_path):
+    fields, message = NONSENSE[case]
+    with pytest.raises(RunError, match=message) as caught:
+        make(dataclasses.replace(RECIPE, **fields), "digits", runner, tmp_path)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.rglob("claims.json"))
+
+
+@pytest.mark.parametrize("name", ["x", "", "a/b/c", "../x", "/etc/x", "field/", "field/..", "field/" + "x" * 81, None])
+def test_names_that_are_no_figures(name):
+    with pytest.raises(ConfigError, match="a figure is named PAPER/FIGURE"):
+        dataclasses.replace(RECIPE, name=name)

@@ -1,6 +1,16 @@
-from cotoolkit.runs.tables import metric_table, run_table
+import pandas as pd
+
+from cotoolkit.runs.tables import metric_table, run_table, write_table
 
 
 def test_a_table_of_no_runs_is_a_table():
     assert run_table([]).empty
     assert list(metric_table([]).columns) == ["run", "iteration", "signal", "value"]
+
+
+def test_no_cell_is_a_formula_to_a_spreadsheet(tmp_path):
+    texts = ["=1+1", "+A1", "-cmd|' /C calc'!A0", "@SUM(A1)", "\tx", "-1.5", "1e-3", "plain", ""]
+    write_table(pd.DataFrame({"text": texts, "number": range(-4, 5)}), tmp_path / "table.csv")
+    again = pd.read_csv(tmp_path / "table.csv", dtype={"text": str}, keep_default_na=False)
+    assert again["text"].tolist() == [*(f"'{text}" for text in texts[:5]), *texts[5:]]
+    assert again["number"].tolist() == list(range(-4, 5))

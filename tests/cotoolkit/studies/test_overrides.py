@@ -1,6 +1,7 @@
 import pytest
 
 from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.validation import read_settings
 from cotoolkit.studies.overrides import apply, combinations, parse_settings
 
 
@@ -61,3 +62,25 @@ def test_applying_settings_changes_no_base():
 def test_a_field_of_a_number_is_refused():
     with pytest.raises(ConfigError, match="epochs is 3, which has no fields"):
         apply({"epochs": 3}, {"epochs.x": 1})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("1: 2\n", "the name 1 is no text"),
+        ("a: {b: [{true: 1}]}\n", "the name True is no text"),
+        ("a: " + "[" * 3000 + "]" * 3000, "is nested too deeply"),
+        ("a: [", "cannot be read as YAML"),
+    ],
+)
+def test_files_of_settings_that_make_no_sense_are_one_line(content, message, tmp_path):
+    path = tmp_path / "settings.yaml"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=message) as caught:
+        read_settings(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_settings_may_begin_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "settings.yaml").write_bytes(b"\xef\xbb\xbfepsilon: 0.1\n")
+    assert read_settings(tmp_path / "settings.yaml") == {"epsilon": 0.1}
