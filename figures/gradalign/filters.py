@@ -27,7 +27,7 @@ SHOWN = 6
 
 
 def filter_across_break(folder: RunFolder) -> pd.DataFrame:
-    """The weights of the filter whose outgoing weights grow most from the last epoch before the break to the end.
+    """The weights of the filter that takes over: its outgoing weights are the longest at the end.
 
     Args:
         folder: of a finished run with kept weights.
@@ -42,8 +42,7 @@ def filter_across_break(folder: RunFolder) -> pd.DataFrame:
         kept = folder.kept()
         epochs = {"before": before, "after": before + 1}
         models = trained_series(folder, [kept[before], kept[before + 1], kept[-1]])
-        outgoing = [parts_of(model)[1].norm(dim=1) for model in (models[0], models[-1])]
-        grown = int((outgoing[1] / outgoing[0]).argmax())
+        grown = int(parts_of(models[-1])[1].norm(dim=1).argmax())
         for (when, epoch), model in zip(epochs.items(), models, strict=False):
             weights = parts_of(model)[0][grown].numpy()
             for (channel, row, column), value in np.ndenumerate(weights):

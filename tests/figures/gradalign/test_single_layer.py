@@ -132,12 +132,17 @@ def test_before_is_the_last_epoch_before_the_break():
 
 
 def test_growth_of_a_filter_by_hand():
-    lengths = {0: [1.0, 1.0, 5.0], 1: [2.0, 2.0, 3.0]}
+    epochs = filter_norms.EPOCHS
+    lengths = {0: [0.5, 1.0, 4.0, *([5.0] * (epochs - 2))], 1: [2.0, 3.0, 2.0, *([6.0] * (epochs - 2))]}
     rows = [course(3, 2, values).assign(filter=index) for index, values in lengths.items()]
     data = pd.concat(rows).assign(statistic="outgoing")
-    found = filter_norms.growth(data)
-    assert found.loc[0].tolist() == [5.0, 1.5]
-    assert found.loc[2].isna().all()
+    found = filter_norms.growth(data, pd.Series({0: 1.5, 1: 2.5, 2: np.nan}))
+    assert found.loc[0].tolist() == [5.0, 2.0]  # of epoch 1 alone: what training starts from does not count
+    assert found.loc[1].tolist() == [5.0, 3.0]
+    assert 2 not in found.index
+    keys = {result.claim.key: result.found for result in filter_norms.CLAIMS(data)}
+    assert (keys["one_grows"].mean, keys["others_do_not"].mean, keys["one_grows"].n) == (5.0, 2.0, 2)
+    assert (keys["not_without"].mean, keys["not_without"].n) == (5.0, 1)
 
 
 LAPLACE = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], dtype=float)
