@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import pandas as pd
 from torch import Tensor, nn
 
@@ -94,27 +93,6 @@ def parts_of(model: nn.Module) -> tuple[Tensor, Tensor]:
 def broke_by_seed(data: pd.DataFrame) -> pd.Series[float]:
     """Epoch of the break by seed, nan for a run without one."""
     return data.groupby("seed")["broke"].first().astype(float)
-
-
-def end_and_before(rows: pd.DataFrame) -> pd.DataFrame:
-    """A statistic at the end of training and at the last epoch before the break, by seed.
-
-    Args:
-        rows: of one statistic, with columns seed, epoch, value and broke.
-
-    Returns:
-        Columns before and end; nan for runs that did not break. The index is the seed.
-    """
-    found = {}
-    for seed, run in rows.groupby("seed"):
-        values = run.set_index("epoch")["value"].sort_index()
-        before = values[values.index < run["broke"].iloc[0]]
-        broken = len(before) > 0
-        found[seed] = {
-            "before": before.iloc[-1] if broken else np.nan,
-            "end": values.iloc[-1] if broken else np.nan,
-        }
-    return pd.DataFrame.from_dict(found, orient="index", columns=["before", "end"])
 
 
 def shown_seed(data: pd.DataFrame) -> int:

@@ -11,7 +11,7 @@ from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.data.points import Points
 from cotoolkit.runs.folder import RunFolder
 from figures.gradalign import feature_maps, filter_norms, filters, training_metrics
-from figures.gradalign.single_layer import STEPS, STUDIES, broke_by_seed, end_and_before, parts_of, shown_seed
+from figures.gradalign.single_layer import STEPS, STUDIES, broke_by_seed, parts_of, shown_seed
 
 KEPT = (0, 5, 10)
 
@@ -121,14 +121,16 @@ def course(seeds, broke, values):
     )
 
 
-def test_before_is_the_last_epoch_before_the_break():
-    data = course(3, 2, [1.0, 2.0, 3.0, 4.0])
-    found = end_and_before(data)
-    assert found.loc[:1, "before"].tolist() == [2.0, 2.0]
-    assert found.loc[:1, "end"].tolist() == [4.0, 4.0]
-    assert found.loc[2].isna().all()
-    assert broke_by_seed(data).notna().tolist() == [True, True, False]
-    assert shown_seed(data[data["seed"] > 0]) == 1
+def test_before_is_the_most_robust_epoch_before_the_break():
+    epochs = training_metrics.EPOCHS
+    pgd = course(3, 2, [0.1, 0.3, 0.9, *([0.0] * (epochs - 2))])
+    cosine = course(3, 2, [0.9, 0.8, 0.2, *([0.1] * (epochs - 2))])
+    data = pd.concat([pgd.assign(statistic="pgd"), cosine.assign(statistic="gradient_cosine")])
+    found = training_metrics._before_and_end(data, "gradient_cosine")
+    assert found["before"].tolist() == [0.8, 0.8]  # epoch 1; epoch 2 lies behind the break at 1.5
+    assert found["end"].tolist() == [0.1, 0.1]
+    assert broke_by_seed(pgd).notna().tolist() == [True, True, False]
+    assert shown_seed(pgd[pgd["seed"] > 0]) == 1
 
 
 def test_growth_of_a_filter_by_hand():
