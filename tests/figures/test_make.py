@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from cotoolkit.core.errors import ConfigError, RunError
+from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.study import Study
 from figures.facts import runs_of
 from figures.make import Clock, make, train_first
@@ -57,7 +58,8 @@ def test_recipes_share_runs(runner, tmp_path):
         assert record.making.seeds == (0,)
         assert set(record.making.protocols) == {"clean", "fgsm"}
         assert record.making.environment["torch"]
-        assert record.making.training_seconds > 0
+        took = [RunFolder(runner.root / run).result()["seconds"] for run in record.making.runs]
+        assert record.making.training_seconds == round(sum(took), 1)
         assert runs_of(recipe, "smoke") == 2
     assert {path.name: path.stat().st_mtime_ns for path in runner.root.glob("digits-*/result.json")} == runs
 
