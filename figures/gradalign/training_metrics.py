@@ -18,7 +18,6 @@ from torch.nn.functional import cross_entropy
 from analyses.core.claims import ClaimRow, ClaimTable, claim
 from analyses.core.judging.premises import CHANCE
 from analyses.core.runner import StudyRunner
-from analyses.core.statistics import estimate
 from cotoolkit.attacks.gradient import fgsm, input_gradient, pgd
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.seeding import generator
@@ -225,10 +224,10 @@ def compare(data: pd.DataFrame) -> list[Comparison]:
     }
     ours = _ours(data)
     ends = [
-        Comparison(what, level, source, estimate(_before_and_end(ours, name)["end"].dropna()), remark)
+        Comparison(what, level, source, _before_and_end(ours, name)["end"], remark)
         for name, (what, level) in levels.items()
     ]
-    when = estimate(broke_by_seed(ours).dropna())
+    when = broke_by_seed(ours)
     return [Comparison("epoch of the break", "around 6", source, when, remark), *ends]
 
 

@@ -167,3 +167,14 @@ def test_the_papers_curves_are_there_in_our_units():
     assert shown.shape == (31, 6)
     assert shown["fgsm"].max() < 1
     assert shown.loc[30, "pgd"] == 0
+
+
+def test_comparisons_are_of_one_number_per_seed_that_broke():
+    statistics = [name for panel in training_metrics.PANELS.values() for name in panel]
+    values = [0.1, 0.3, *([0.5] * (training_metrics.EPOCHS - 1))]
+    ours = pd.concat([course(3, 2, values).assign(statistic=name) for name in statistics]).assign(series="ours")
+    found = {one.what: np.asarray(one.ours, float) for one in training_metrics.compare(ours)}
+    when = found.pop("epoch of the break")
+    assert when[np.isfinite(when)].tolist() == [1.5, 1.5]
+    assert len(found) == 6
+    assert all(numbers[np.isfinite(numbers)].tolist() == [0.5, 0.5] for numbers in found.values())
