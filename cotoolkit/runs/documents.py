@@ -140,10 +140,21 @@ def read_events(path: Path) -> list[dict[str, Any]]:
     except OSError as error:
         raise unreadable(path, error) from None
     try:
-        whole = [unsealed(json.loads(line)) for line in lines if line.endswith(b"\n")]
-        return [LoggedEvent(**event).model_dump() for event in whole]
+        if lines and not lines[-1].endswith(b"\n") and not _is_json(lines[-1]):
+            if _is_json(lines[-1][:-1]):  # nothing was broken off: its end is another one
+                raise damaged(path)
+            lines.pop()
+        return [LoggedEvent(**unsealed(json.loads(line))).model_dump() for line in lines]
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise damaged(path) from None
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
 
 
 def append_events(path: Path, events: Sequence[Mapping[str, Any]]) -> None:

@@ -165,11 +165,12 @@ def _read(path: Path) -> pd.DataFrame:
 
     try:
         table = pq.read_table(path, page_checksum_verification=True)
-    except (OSError, pa.ArrowException) as error:
+        columns = {name: str(kind) for name, kind in zip(table.schema.names, table.schema.types, strict=True)}
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         if isinstance(error, OSError) and error.errno:
             raise unreadable(path, error) from None
         raise damaged(path) from None  # pyarrow's own errors are OSErrors without a number
-    if {name: str(kind) for name, kind in zip(table.schema.names, table.schema.types, strict=True)} != COLUMNS:
+    if columns != COLUMNS:
         raise damaged(path)
     found: pd.DataFrame = table.to_pandas()
     return found

@@ -175,6 +175,25 @@ def test_a_line_that_a_killed_process_broke_off_is_no_event(folder):
     assert folder.events() == [event]
 
 
+def test_an_end_of_a_line_that_flipped_is_no_line_broken_off(folder):
+    path = folder.path / "events.jsonl"
+    content, (event,) = path.read_bytes(), folder.events()
+    path.write_bytes(content[:-1])
+    assert folder.events() == [event]  # broken off between the line and its end
+    for other in (b"\x0b", b"J", b" x", b"\x8a"):
+        path.write_bytes(content[:-1] + other[-1:])
+        with pytest.raises(RunError, match=r"events\.jsonl: damaged"):
+            folder.events()
+
+
+def test_a_column_whose_name_is_no_text_is_damage(folder):
+    path = folder.path / "metrics.parquet"
+    content = path.read_bytes()
+    path.write_bytes(content[:1000] + content[1000:].replace(b"signal", b"s\xe9gnal"))
+    with pytest.raises(RunError, match=r"metrics\.parquet: damaged"):
+        folder.metrics()
+
+
 def test_data_of_earlier_versions_have_no_digest_and_are_read(folder):
     for name in ("status.json", "result.json", "environment.json"):
         path = folder.path / name
