@@ -97,9 +97,9 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def _ratios(data: pd.DataFrame) -> pd.DataFrame:
-    """Ratios of the runs that broke: a row per seed, a column per filter."""
-    rows = data[(data["statistic"] == "ratio") & data["broke"].notna()]
+def _ratios(data: pd.DataFrame, *, broke: bool = True) -> pd.DataFrame:
+    """Ratios of the runs that broke, or of the others: a row per seed, a column per filter."""
+    rows = data[(data["statistic"] == "ratio") & (data["broke"].notna() == broke)]
     return rows.pivot_table(index="seed", columns="filter", values="value")
 
 
@@ -117,6 +117,10 @@ CLAIMS: ClaimTable[pd.DataFrame] = ClaimTable(
             "regular", "The image moves the map of the most regular filter far more than noise does",
             f"{MEASURE}: the smallest", below=0.5, source="paper [F]: figure 7",
             value=lambda data: _ratios(data).min(axis=1),
+        ),
+        claim(
+            "not_without", "Without a break noise drowns the image in the map of no filter", f"{MEASURE}: the largest",
+            below=1.0, source="ours: control [M]", value=lambda data: _ratios(data, broke=False).max(axis=1),
         ),
     ),
     read=lambda data: data,

@@ -215,8 +215,8 @@ def compare(data: pd.DataFrame) -> list[Comparison]:
     source, printed = "[F] Figure 11, digitised", pd.read_csv(DIGITISED).set_index("epoch").loc[EPOCHS]
     remark = f"theirs: one seed, 256 test images; ours: seeds that broke, {POINTS} test images"
     levels = {
-        "fgsm": ("FGSM accuracy at the end", f"{printed['fgsm']:.0f} %"),
-        "pgd": (f"PGD-{STEPS} accuracy at the end", f"{printed['pgd']:.0f} %"),
+        "fgsm": ("FGSM accuracy at the end", f"{printed['fgsm'] / 100:.2f}"),
+        "pgd": (f"PGD-{STEPS} accuracy at the end", f"{printed['pgd'] / 100:g}"),
         "fgsm_loss": ("FGSM loss at the end (nats)", f"{printed['fgsm_loss']:.1f}"),
         "pgd_loss": (f"PGD-{STEPS} loss at the end (nats)", f"{printed['pgd_loss']:.1f}"),
         "gradient_cosine": ("cosine of gradients at the end", f"{printed['gradient_cosine']:.2f}"),
