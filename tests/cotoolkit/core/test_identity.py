@@ -12,14 +12,13 @@ import torch
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic.dataclasses import dataclass
 
 import cotoolkit
 import interventions
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.config import FORMAT, RunConfig
 from cotoolkit.core.errors import ConfigError, RunError
-from cotoolkit.core.identity import differences, nearest, rounded
+from cotoolkit.core.identity import differences
 from cotoolkit.data import DataConfig
 from cotoolkit.evaluation.protocol import named_protocol
 from cotoolkit.methods import PGD
@@ -198,43 +197,6 @@ def test_limits_hold_after_rounding():
         RunConfig.parse({"optimizer": {"name": "sgd", "momentum": 1 - 1e-9}})
     with pytest.raises(ConfigError, match=r"data\.holdout: give a whole number of images, or a share"):
         RunConfig.parse({"data": {"name": "digits", "holdout": 1 - 1e-9}})
-
-
-singles = st.floats(width=32, allow_nan=False, allow_infinity=False)
-
-
-@given(singles | st.floats(-1e38, 1e38))
-def test_rounding_keeps_the_single_and_nothing_else(number):
-    near = nearest(number)
-    assert np.float32(near) == np.float32(number)
-    assert nearest(float(np.float32(number))) == near == nearest(near)
-    assert not np.signbit(nearest(-abs(near) * 0))
-
-
-@given(st.integers(0, 10**5), st.integers(1, 10**6), st.integers(0, 6))
-def test_rounding_keeps_what_people_write(small, digits, places):
-    for number in (small / 10**5, max(1, digits / 10**places)):
-        assert nearest(number) == number
-        assert nearest(float(np.float32(number))) == number
-
-
-def test_rounding_goes_to_any_depth():
-    @dataclass(frozen=True)
-    class Part:
-        radii: dict[str, tuple[float, ...]]
-        inner: PGD
-
-    single = float(np.float32(0.1))
-    part = rounded(Part({"small": (single, 0.2)}, PGD(alpha=single)))
-    assert part == Part({"small": (0.1, 0.2)}, PGD(alpha=0.1))
-    assert rounded([single, (single, True, 1, "a", None)]) == [0.1, (0.1, True, 1, "a", None)]
-    assert rounded(part) is part
-
-
-def test_rounding_keeps_fractions():
-    for below in range(1, 256):
-        fractions = np.arange(below + 1) / below
-        assert [nearest(float(np.float32(fraction))) for fraction in fractions] == fractions.tolist()
 
 
 numbers = st.sampled_from([0.1, 0.1 + 1e-10, 0.1000001, 8 / 255, 0.03137255, 0.0313725, 1, 2, 2.0])
