@@ -215,9 +215,9 @@ def _work(
         run(config, root, device=device, fresh=fresh, download=download, report=report, wait=True)
     except CotoolkitError as error:
         return Outcome(config, folder, "failed", str(error))
-    except BaseException:  # whatever a user's model or data does wrong, the other runs go on, and the traceback is kept
+    except BaseException as error:  # whatever a user's model or data does wrong, the other runs go on
         reason = traceback.format_exc()
-        with contextlib.suppress(RunError, OSError):
+        if isinstance(error, KeyboardInterrupt):  # no Ctrl-C, which is not heard here: the run's own code raised it
             folder.set_state("failed", reason)
         return Outcome(config, folder, "failed", reason)
     return Outcome(config, folder, folder.state, folder.reason)
