@@ -8,6 +8,7 @@ all others here, are known by other names where the PGD runs stand elsewhere or 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -50,6 +51,12 @@ def _warm(setup: Setup, root: Path, seed: int) -> GridPoint:
     return GridPoint({"arm": "warm"}, setup.arm(initial=f"{os.path.relpath(weights)}#{digest}"))
 
 
+def _warm_study(setup: Setup, warm: Mapping[int, GridPoint]) -> Study:
+    """One run per seed, each from weights of its own."""
+    parts = [setup.study("warm-start", [point.settings], [seed]) for seed, point in warm.items()]
+    return parts[0].model_copy(update={"grids": tuple(grid for part in parts for grid in part.grids)})
+
+
 def _course(root: Path, setup: Setup, point: GridPoint, seed: int) -> pd.DataFrame:
     """PGD accuracy on the run's probe images by iteration: columns arm, seed, iteration, probe."""
     metrics = RunFolder.of(root, setup.config(point.settings, seed)).metrics()
@@ -62,8 +69,7 @@ def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     setup, points = SETUPS[scale], _grid(SETUPS[scale])
     ends = [RUNS.collect(scale, runner)]
     warm = {seed: _warm(setup, runner.root, seed) for seed in setup.seeds}
-    grids = tuple(grid for seed, point in warm.items() for grid in setup.study("", [point.settings], [seed]).grids)
-    study = Study(name="warm-start", scale=scale, base=setup.base, grids=grids)
+    study = _warm_study(setup, warm)
     ends += [grid_table(runner, setup, study, [point], [seed]) for seed, point in warm.items()]
     courses = [_course(runner.root, setup, point, seed) for seed in setup.seeds for point in (*points, warm[seed])]
     return pd.concat(courses, ignore_index=True).merge(pd.concat(ends), on=["arm", "seed"])
