@@ -111,7 +111,7 @@ def bfloat16_perturbations(scale: Scale) -> Numbers:
     """FGSM perturbations of a batch under bfloat16 autocast: their type, whether they keep to the ball and the box, and
     the share of pixels at which their sign is that of float32."""
     trainer = Trainer(_config(scale, METHODS["fgsm"], precision="32"), device=scale.device)
-    images, labels, _ = trainer.batches.batch(0)
+    images, labels, *_ = trainer.batches.batch(0)
     threat = trainer.config.threat
     with _float32():
         expected = fgsm(trainer.module, images, labels, threat).delta
@@ -134,7 +134,7 @@ def speed(scale: Scale) -> Numbers:
     """
     engine = Trainer(_config(scale, METHODS["fgsm"]), device=scale.device)
     clean = Trainer(_config(scale, {"name": "standard"}), device=scale.device)
-    images, labels, _ = engine.batches.batch(0)
+    images, labels, *_ = engine.batches.batch(0)
     data, epsilon = engine.batches.data, engine.config.epsilon
     model = network(engine.config, data.shape, data.classes).to(scale.device)
     optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, weight_decay=5e-4)

@@ -164,7 +164,7 @@ def _train(trainer: Trainer, weights: list[dict[str, Tensor]]) -> list[dict[str,
             if not (math.isfinite(row["train_loss"]) and all(p.isfinite().all() for p in trainer.module.parameters())):
                 break
             weights.append(_copied(trainer.module))
-            images, _, _ = trainer.batches.batch(now - 1)
+            images = trainer.batches.batch(now - 1).images
             few = slice(BILINEAR_POINTS)
             row["bilinear_error"] = _bilinear(trainer.module, images[few], labels[few], config, now)
             if now % len(trainer.batches) == 0:

@@ -24,6 +24,7 @@ Label = Literal[
     "order",  # the order of the images in an epoch
     "augmentation",  # crops and flips of an epoch
     "attack",  # random starts of the training attack
+    "memory",  # random beginnings of what a method remembers
     "layers",  # random layers of the model, such as dropout
     "probe",  # the monitor's fixed points and random starts
     "evaluation",  # random starts of the final evaluation

@@ -68,6 +68,26 @@ class Augmentation:
             images = torch.where(self.flips[indices, None, None, None], images.flip(3), images)
         return images
 
+    def undone(self, images: Tensor, indices: Tensor, outside: Tensor) -> Tensor:
+        """Inverse of the call: every pixel goes back to where it came from.
+
+        Args:
+            images: (B, C, H, W), cropped and flipped.
+            indices: (B,), their positions in the set.
+            outside: (B, C, H, W), what stands where the crop cut pixels off.
+
+        Returns:
+            (B, C, H, W), as before cropping and flipping.
+        """
+        if self.flips is not None:
+            images = torch.where(self.flips[indices, None, None, None], images.flip(3), images)
+        if self.rows is None or self.columns is None:
+            return images
+        # Moving back by as much as the crop moved; a crop of ones says which pixels it has seen.
+        rows, columns = (2 * self.padding - moved[indices] for moved in (self.rows, self.columns))
+        seen = self._crop(torch.ones_like(images[:, :1]), rows, columns) > 0
+        return torch.where(seen, self._crop(images, rows, columns), outside)
+
     def _crop(self, images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         count, _, height, width = images.shape
         # A view of every possible crop, of which one per image is copied.

@@ -23,11 +23,13 @@ class Minibatch(NamedTuple):
         images: (B, C, H, W) float32, in [0, 1] or beyond where an intervention leads.
         labels: (B,) int64, as the intervention left them.
         indices: (B,) int64, positions in the training set.
+        augmentation: crops and flips of the epoch, by position; None for none.
     """
 
     images: Tensor
     labels: Tensor
     indices: Tensor
+    augmentation: Augmentation | None
 
 
 class Batches:
@@ -104,7 +106,7 @@ class Batches:
         images = self._images[indices]
         if self._augmentation is not None and not self._materialised:
             images = self._augmentation(images, indices)
-        return Minibatch(as_float(images), self._labels[indices], indices)
+        return Minibatch(as_float(images), self._labels[indices], indices, self._augmentation)
 
     def _prepare(self, epoch: int) -> None:
         count = len(self.data)

@@ -4,7 +4,6 @@ from cotoolkit.core.registry import load_entries
 from cotoolkit.methods.base import (
     METHODS,
     AttackMethod,
-    Batch,
     Cost,
     InnerField,
     Method,
@@ -13,6 +12,7 @@ from cotoolkit.methods.base import (
     StepRecord,
     Update,
 )
+from cotoolkit.methods.batch import Batch, TrainingSet
 from cotoolkit.methods.benign import BenignStyle
 from cotoolkit.methods.dom import DOM
 from cotoolkit.methods.fgsm import FGSM
@@ -50,5 +50,6 @@ __all__ = [
     "RunSettings",
     "Standard",
     "StepRecord",
+    "TrainingSet",
     "Update",
 ]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import field
-from typing import Annotated, Any, ClassVar, NamedTuple, Protocol
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol
 
 import torch
-import torch.nn.functional as F
 from pydantic import PlainSerializer, PlainValidator
 from torch import Tensor, nn
 from typing_extensions import override
@@ -16,6 +15,7 @@ from typing_extensions import override
 from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.registry import Registered, Registry
+from cotoolkit.methods.batch import Batch, TrainingSet
 
 
 class Cost(NamedTuple):
@@ -32,29 +32,6 @@ class Cost(NamedTuple):
     forward: int
     backward: int
     double_backward: int = 0
-
-
-@plain_dataclass(frozen=True)
-class Batch:
-    """What a method trains on in one step.
-
-    Attributes:
-        images: (B, C, H, W) float32 in [0, 1], or beyond it where an intervention left the box.
-        labels: (B,) int64.
-        threat: the threat model at its current radius (the trainer may warm it up).
-        generator: source of the attack's random numbers.
-        trace: keep the input gradient of the update pass, for the signals.
-        progress: share of training that is done, in [0, 1): what warm-ups and ramps go by.
-        indices: (B,) int64, positions in the training set; None where nobody knows them.
-    """
-
-    images: Tensor
-    labels: Tensor
-    threat: ThreatModel
-    generator: torch.Generator
-    trace: bool = True
-    progress: float = 0.0
-    indices: Tensor | None = None
 
 
 @plain_dataclass(frozen=True)
@@ -92,13 +69,36 @@ class RunSettings(Protocol):
         ...
 
 
+Family = Literal[
+    "clean",
+    "single step",
+    "multi-step",
+    "regulariser",
+    "perturbation bank",
+    "universal perturbation",
+    "sample weighting",
+    "weight perturbation",
+    "wrapper",
+    "own",
+]
+"""What kinds of methods there are: what a method adds to cross-entropy at attacked images, or where it attacks."""
+
+
 class Method(Registered):
     """One way to train: `step` attacks a batch, calls `update(loss)` once or more, and returns the by-products.
 
     Methods hold their own hyper-parameters only. The radius belongs to the threat model, which is the run's and travels
     in the batch: one place to sweep it, to warm it up, and to evaluate at.
 
-    >>> from cotoolkit.methods import FGSM
+    Attributes:
+        cost: passes of a step with the default settings.
+        source: paper and code that define the method.
+        family: its kind.
+        formula: perturbation and loss in one line; g is the input gradient of the cross-entropy, P the projection.
+        constants: where the default of each field comes from, by field: a paper, a repository, or "ours".
+        bf16: whether it trains in bfloat16 as well; False where it compares numbers too close for eight bits.
+
+    >>> from cotoolkit.methods import FGSM, Batch
     >>> model = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
     >>> weights = torch.optim.SGD(model.parameters(), lr=0.1)
     >>> def update(loss):
@@ -113,6 +113,10 @@ class Method(Registered):
 
     cost: ClassVar[Cost]
     source: ClassVar[str]
+    family: ClassVar[Family] = "own"
+    formula: ClassVar[str] = ""
+    constants: ClassVar[Mapping[str, str]] = {}
+    bf16: ClassVar[bool] = True
 
     def cost_per_step(self) -> Cost:
         """The cost of one step with these hyper-parameters."""
@@ -124,6 +128,22 @@ class Method(Registered):
         Raises:
             ConfigError: the method cannot train under it, which is known before the first step.
         """
+
+    def memory(self, model: nn.Module, data: TrainingSet, draws: torch.Generator) -> dict[str, Tensor]:
+        """What the method remembers from step to step, at its start; most methods remember nothing.
+
+        The trainer keeps it beside the weights: it is saved, resumed and replayed with them. A step finds it in
+        `batch.memory` and changes it there, in place or by new tensors under the same names.
+
+        Args:
+            model: before the first step.
+            data: of the run.
+            draws: of random beginnings, on the CPU.
+
+        Returns:
+            Tensors by name, of any device.
+        """
+        return {}
 
     def check_data(self, images: int) -> None:
         """Refuse a training set of that many images; most methods fit any.
@@ -239,7 +259,7 @@ def adversarial_pass(model: nn.Module, batch: Batch, attacked: AttackResult) -> 
     if batch.trace:
         images.requires_grad_()
     logits = model(images)
-    losses = F.cross_entropy(logits.float(), batch.labels, reduction="none")
+    losses = batch.cross_entropy(logits)
     return AdversarialPass(attacked, images, logits, losses)
 
 

@@ -8,6 +8,7 @@ choice of ours; none may be quoted as the paper's. See docs/benign_at.md.
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
 import torch
@@ -24,7 +25,8 @@ from cotoolkit.data.image_masks import MarksFile, marks_of, read_marks
 from cotoolkit.methods._terms.discrimination import Discrimination, Form, discrimination
 from cotoolkit.methods._terms.penultimate import penultimate
 from cotoolkit.methods._terms.suspicion import effective_size, suspicion
-from cotoolkit.methods.base import METHODS, Batch, Cost, InnerField, Method, StepRecord, Update, adversarial_pass
+from cotoolkit.methods.base import METHODS, Cost, Family, InnerField, Method, StepRecord, Update, adversarial_pass
+from cotoolkit.methods.batch import Batch
 from cotoolkit.methods.fgsm import FGSM
 from cotoolkit.models.modes import attack_mode
 
@@ -81,8 +83,8 @@ class BenignStyle(Method):
     backward more, the latter from the features on. BatchNorm normalises the clean images by themselves, and its running
     statistics are those of the attacked ones.
 
-    Methods remember nothing between steps: so the average of q over epochs that the specification allows is left out,
-    and overlaps of the flags with earlier ones are counted in the analysis (`analyses.memorisation`), not here.
+    The average of q over epochs that the specification allows is left out. Overlaps of the flags with earlier ones are
+    counted in the analysis (`analyses.memorisation`), not here.
 
     Measures: `flagged`, share of the batch that is flagged, also before `start`; `mean_weight`; `effective_size`, in
     samples; `flagged_confidence`, mean q of the flagged; `discrimination`, D; `skipped_anchors`, share of the features
@@ -122,6 +124,22 @@ class BenignStyle(Method):
 
     cost: ClassVar[Cost] = Cost(forward=2, backward=2)
     source: ClassVar[str] = "reconstructed after Xu et al., arXiv 2106.04794"
+    family: ClassVar[Family] = "sample weighting"
+    formula: ClassVar[str] = (
+        "δ of the inner attack;  mean w CE(x + δ) + β D,  w = exp(-α q) where a wrong class is likelier, else 1"
+    )
+    constants: ClassVar[Mapping[str, str]] = {
+        "inner": "ours",
+        "alpha": "ours: reconstructed",
+        "tau": "ours",
+        "start": "ours",
+        "reduction": "ours",
+        "beta": "ours: off",
+        "temperature": "ours: reconstructed",
+        "form": "ours: reconstructed",
+        "weights": "ours",
+        "flags": "ours: none",
+    }
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

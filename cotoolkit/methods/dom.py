@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -14,7 +15,8 @@ from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.core.numbers import NonNegative, Share
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._terms.suspicion import effective_size, suspicion
-from cotoolkit.methods.base import METHODS, Batch, Cost, InnerField, Method, StepRecord, Update, adversarial_pass
+from cotoolkit.methods.base import METHODS, Cost, Family, InnerField, Method, StepRecord, Update, adversarial_pass
+from cotoolkit.methods.batch import Batch
 from cotoolkit.methods.fgsm import FGSM
 from cotoolkit.methods.pgd import PGD
 from cotoolkit.models.modes import attack_mode
@@ -48,6 +50,13 @@ class DOM(Method):
 
     cost: ClassVar[Cost] = Cost(forward=2, backward=2)
     source: ClassVar[str] = "Lin et al., ICLR 2024, arXiv 2310.08847; defaults of the authors' code"
+    family: ClassVar[Family] = "sample weighting"
+    formula: ClassVar[str] = "δ of the inner attack;  (1/B) Σ CE(x + δ) over CE(x) ≥ threshold"
+    constants: ClassVar[Mapping[str, str]] = {
+        "inner": "paper: FGSM-like and PGD training",
+        "threshold": "code: 2.0 single-step, 1.5 PGD",
+        "start": "code: from half of training on",
+    }
 
     @property
     def _starts_at_image(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar, Literal
 
@@ -16,7 +17,8 @@ from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import NonNegative, format_number
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._terms.misalignment import misalignment
-from cotoolkit.methods.base import METHODS, Batch, Cost, Method, RunSettings, StepRecord, Update, train_on
+from cotoolkit.methods.base import METHODS, Cost, Family, Method, RunSettings, StepRecord, Update, train_on
+from cotoolkit.methods.batch import Batch
 from cotoolkit.models.modes import BatchNormMode, attack_mode
 
 LARGEST_FITTED_RADIUS = 16 / 255
@@ -68,6 +70,14 @@ class GradAlign(Method):
     # Backward: the attack, g2, and the update, which flows back through the loss and, doubly, through g2.
     cost: ClassVar[Cost] = Cost(forward=3, backward=4, double_backward=1)
     source: ClassVar[str] = "Andriushchenko & Flammarion, NeurIPS 2020, eq. 4"
+    family: ClassVar[Family] = "regulariser"
+    formula: ClassVar[str] = "δ as FGSM;  CE(x + δ) + λ (1 - mean cos(g(x), g(x + η))), η ~ U(-ε, ε)"
+    constants: ClassVar[Mapping[str, str]] = {
+        "weight": "code: exp(ε ln 10 / (8/255) + ln 0.02), 0.2 at 8/255 and 2 at 16/255",
+        "anchor": "paper and code",
+        "noise": "code: not clipped to the box",
+        "bn_mode": "ours: attack and update see the same function; released code differs by method",
+    }
 
     @override
     def cost_per_step(self) -> Cost:

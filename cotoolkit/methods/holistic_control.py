@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -18,7 +19,8 @@ from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._terms import tilts
 from cotoolkit.methods._terms.whole_batch import WholeBatch
 from cotoolkit.methods._terms.worst_case import Order, solve
-from cotoolkit.methods.base import METHODS, Batch, Cost, InnerField, Method, StepRecord, Update, adversarial_pass
+from cotoolkit.methods.base import METHODS, Cost, Family, InnerField, Method, StepRecord, Update, adversarial_pass
+from cotoolkit.methods.batch import Batch
 from cotoolkit.methods.fgsm import FGSM
 from cotoolkit.methods.pgd import PGD
 from cotoolkit.models.modes import attack_mode
@@ -70,6 +72,16 @@ class HolisticControl(Method):
 
     cost: ClassVar[Cost] = FGSM.cost
     source: ClassVar[str] = "ours: controls of Holistic Robust training"
+    family: ClassVar[Family] = "sample weighting"
+    formula: ClassVar[str] = "δ of the inner attack;  Σ pᵢ CE(xᵢ + δᵢ), p like Holistic Robust weights in one respect"
+    constants: ClassVar[Mapping[str, str]] = {
+        "weights": "ours",
+        "inner": "ours: as holistic_robust",
+        "r": "ours: as holistic_robust",
+        "alpha": "ours: as holistic_robust",
+        "order": "ours: as holistic_robust",
+        "oracle": "ours",
+    }
 
     @override
     def cost_per_step(self) -> Cost:

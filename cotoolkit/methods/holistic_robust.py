@@ -5,6 +5,7 @@ Of the paper the abstract was read, of its code everything; see docs/holistic_ro
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic.dataclasses import dataclass
@@ -15,7 +16,8 @@ from cotoolkit.core.numbers import NonNegative
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._terms.whole_batch import WholeBatch
 from cotoolkit.methods._terms.worst_case import Order, solve
-from cotoolkit.methods.base import METHODS, Batch, Cost, InnerField, Method, StepRecord, Update, adversarial_pass
+from cotoolkit.methods.base import METHODS, Cost, Family, InnerField, Method, StepRecord, Update, adversarial_pass
+from cotoolkit.methods.batch import Batch
 from cotoolkit.methods.fgsm import FGSM
 
 
@@ -52,6 +54,17 @@ class HolisticRobust(Method):
 
     cost: ClassVar[Cost] = FGSM.cost
     source: ClassVar[str] = "Bennouna, Lucas & Van Parys, ICML 2023; weights in closed form, docs/holistic_robust.md"
+    family: ClassVar[Family] = "sample weighting"
+    formula: ClassVar[str] = (
+        "δ of the inner attack;  max over p with KL(p ‖ p̂) ≤ r, and a share α replaced, of Σ pᵢ CE(xᵢ + δᵢ)"
+    )
+    constants: ClassVar[Mapping[str, str]] = {
+        "inner": "ours: the paper trains on PGD",
+        "r": "code: 0.1 and 0.2",
+        "alpha": "ours: no corruption",
+        "bound": "code: the largest loss of the batch",
+        "order": "paper: the model of its data",
+    }
 
     @override
     def cost_per_step(self) -> Cost:

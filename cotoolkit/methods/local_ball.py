@@ -7,10 +7,10 @@ the abstract says, with every choice a field; it can support or weaken the idea,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
 import torch
-import torch.nn.functional as F
 from annotated_types import Ge
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
@@ -23,7 +23,8 @@ from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._terms.ball import local_ball
 from cotoolkit.methods._terms.divergence import kl_divergence
 from cotoolkit.methods._terms.local_terms import SECOND_ORDER, Integrand, LocalSample, local_term, loss_gradients
-from cotoolkit.methods.base import METHODS, AdversarialPass, Batch, Cost, InnerField, Method, StepRecord, Update
+from cotoolkit.methods.base import METHODS, AdversarialPass, Cost, Family, InnerField, Method, StepRecord, Update
+from cotoolkit.methods.batch import Batch
 from cotoolkit.methods.fgsm import FGSM
 from cotoolkit.methods.n_fgsm import NFGSM
 from cotoolkit.models.modes import BatchNormMode, attack_mode
@@ -92,6 +93,25 @@ class LocalBall(Method):
 
     cost: ClassVar[Cost] = Cost(forward=5, backward=4)
     source: ClassVar[str] = "reconstructed from the abstract of Lu & Kumar, arXiv 2110.14030"
+    family: ClassVar[Family] = "regulariser"
+    formula: ClassVar[str] = (
+        "δ of the inner attack;  CE(x + δ) + λ R, R the worst of an integrand in a ball of ρ ε around x + δ"
+    )
+    constants: ClassVar[Mapping[str, str]] = {
+        "inner": "ours: reconstructed from the abstract",
+        "preset": "ours: reconstructed from the abstract",
+        "integrand": "ours: reconstructed from the abstract",
+        "rho": "ours: reconstructed from the abstract",
+        "clipped": "ours: reconstructed from the abstract",
+        "steps": "ours: reconstructed from the abstract",
+        "lambda_local": "ours: reconstructed from the abstract",
+        "ramp": "ours: reconstructed from the abstract",
+        "centre": "ours: reconstructed from the abstract",
+        "detach_reference": "ours: reconstructed from the abstract",
+        "batch_norm": "ours: reconstructed from the abstract",
+        "lambda_global": "TRADES' 6",
+        "bn_mode": "ours: attack and update see the same function; released code differs by method",
+    }
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -167,8 +187,8 @@ class LocalBall(Method):
         else:
             logits |= {name: model(images) for name, images in points.items() if name not in logits}
 
-        losses = F.cross_entropy(logits["adversary"].float(), labels, reduction="none")
-        loss, weights, measures = self._joined(logits, losses, labels)
+        losses = batch.cross_entropy(logits["adversary"])
+        loss, weights, measures = self._joined(logits, losses, batch)
         if self._local:
             local = self._local_term(centre, around, points["inner"], logits, labels)
             loss = loss + self.lambda_local * self._ramp(batch.progress) * local
@@ -182,7 +202,7 @@ class LocalBall(Method):
         return AdversarialPass(attacked, adversary, logits["adversary"], losses).record(weights, measures)
 
     def _joined(
-        self, logits: dict[str, Tensor], losses: Tensor, labels: Tensor
+        self, logits: dict[str, Tensor], losses: Tensor, batch: Batch
     ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
         """The loss without the local term, each sample's weight in it, and the measures."""
         unknown = losses.detach().new_full((), torch.nan)
@@ -190,10 +210,10 @@ class LocalBall(Method):
         if self.preset == "M":
             base = losses.mean()
             return base, None, {**measures, "base": base.detach()}
-        base = F.cross_entropy(logits["clean"].float(), labels)
+        base = batch.cross_entropy(logits["clean"]).mean()
         reference = logits["clean"].detach() if self.detach_reference else logits["clean"]
         divergence = kl_divergence(reference, logits["adversary"]).mean()
-        weights = losses.detach().new_full((len(labels),), self.lambda_global / len(labels))
+        weights = losses.detach().new_full((len(losses),), self.lambda_global / len(losses))
         measures |= {"base": base.detach(), "global_term": divergence.detach()}
         return base + self.lambda_global * divergence, weights, measures
 

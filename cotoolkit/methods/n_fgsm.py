@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic.dataclasses import dataclass
@@ -12,7 +13,8 @@ from cotoolkit.attacks import gradient as attacks
 from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.core.numbers import NonNegative
 from cotoolkit.core.registry import STRICT
-from cotoolkit.methods.base import METHODS, AttackMethod, Batch, Cost
+from cotoolkit.methods.base import METHODS, AttackMethod, Cost, Family
+from cotoolkit.methods.batch import Batch
 from cotoolkit.models.modes import BatchNormMode
 
 
@@ -36,6 +38,13 @@ class NFGSM(AttackMethod):
 
     cost: ClassVar[Cost] = Cost(forward=2, backward=2)
     source: ClassVar[str] = "de Jorge et al., NeurIPS 2022, alg. 1"
+    family: ClassVar[Family] = "single step"
+    formula: ClassVar[str] = "δ = η + α sign g(x + η), η ~ U(-kε, kε), no P;  CE(x + δ)"
+    constants: ClassVar[Mapping[str, str]] = {
+        "k": "paper: 2, but 3 for SVHN at 12/255 and 4 for WideResNet at 16/255",
+        "alpha": "paper: the radius",
+        "bn_mode": "ours: attack and update see the same function; released code differs by method",
+    }
 
     @override
     def attack(self, model: nn.Module, batch: Batch) -> AttackResult:

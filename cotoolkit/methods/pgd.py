@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 from annotated_types import Ge
@@ -13,7 +14,8 @@ from cotoolkit.attacks import gradient as attacks
 from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.core.numbers import NonNegative, Whole
 from cotoolkit.core.registry import STRICT
-from cotoolkit.methods.base import METHODS, AttackMethod, Batch, Cost
+from cotoolkit.methods.base import METHODS, AttackMethod, Cost, Family
+from cotoolkit.methods.batch import Batch
 from cotoolkit.models.modes import BatchNormMode
 
 
@@ -39,6 +41,14 @@ class PGD(AttackMethod):
 
     cost: ClassVar[Cost] = Cost(forward=11, backward=11)
     source: ClassVar[str] = "Madry et al., ICLR 2018, eq. 2.1"
+    family: ClassVar[Family] = "multi-step"
+    formula: ClassVar[str] = "δ ← P(δ + α sign g(x + δ)), steps times, from U(-ε, ε);  CE(x + δ)"
+    constants: ClassVar[Mapping[str, str]] = {
+        "steps": "paper: 7 and 10 are customary",
+        "alpha": "customary: 2/255 at 8/255 and 10 steps",
+        "random_start": "paper: from a random start",
+        "bn_mode": "ours: attack and update see the same function; released code differs by method",
+    }
 
     @override
     def cost_per_step(self) -> Cost:

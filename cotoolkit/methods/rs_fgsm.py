@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic.dataclasses import dataclass
@@ -12,7 +13,8 @@ from cotoolkit.attacks import gradient as attacks
 from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.core.numbers import NonNegative
 from cotoolkit.core.registry import STRICT
-from cotoolkit.methods.base import METHODS, AttackMethod, Batch, Cost
+from cotoolkit.methods.base import METHODS, AttackMethod, Cost, Family
+from cotoolkit.methods.batch import Batch
 from cotoolkit.models.modes import BatchNormMode
 
 
@@ -34,6 +36,12 @@ class RSFGSM(AttackMethod):
 
     cost: ClassVar[Cost] = Cost(forward=2, backward=2)
     source: ClassVar[str] = "Wong et al., ICLR 2020, alg. 3"
+    family: ClassVar[Family] = "single step"
+    formula: ClassVar[str] = "δ = P(η + α sign g(x + η)), η ~ U(-ε, ε);  CE(x + δ)"
+    constants: ClassVar[Mapping[str, str]] = {
+        "alpha": "paper and code: 10/255 at 8/255",
+        "bn_mode": "ours: attack and update see the same function; released code differs by method",
+    }
 
     @override
     def attack(self, model: nn.Module, batch: Batch) -> AttackResult:

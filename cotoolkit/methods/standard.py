@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch.nn.functional as F
 from pydantic.dataclasses import dataclass
 from torch import nn
 from typing_extensions import override
 
 from cotoolkit.core.registry import STRICT
-from cotoolkit.methods.base import METHODS, Batch, Cost, Method, StepRecord, Update
+from cotoolkit.methods.base import METHODS, Cost, Family, Method, StepRecord, Update
+from cotoolkit.methods.batch import Batch
 
 
 @METHODS.register("standard", "clean")
@@ -24,10 +24,12 @@ class Standard(Method):
 
     cost: ClassVar[Cost] = Cost(forward=1, backward=1)
     source: ClassVar[str] = "empirical risk minimisation, without an attack"
+    family: ClassVar[Family] = "clean"
+    formula: ClassVar[str] = "CE(x)"
 
     @override
     def step(self, model: nn.Module, batch: Batch, update: Update) -> StepRecord:
         logits = model(batch.images)
-        losses = F.cross_entropy(logits.float(), batch.labels, reduction="none")
+        losses = batch.cross_entropy(logits)
         update(losses.mean())
         return StepRecord(losses.detach(), logits.detach())

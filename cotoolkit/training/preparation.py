@@ -1,4 +1,4 @@
-"""A run's network made ready for training: its memory format, its precision, and several processes."""
+"""What is made ready before the first step: the network, the method's memory, and the probes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from torch.nn.parallel import DistributedDataParallel
 from cotoolkit.config import RunConfig
 from cotoolkit.core.device import device_of
 from cotoolkit.core.distributed import broadcast_from_rank0, rank_and_world
-from cotoolkit.data import Batches
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.seeding import generator
+from cotoolkit.data import Batches, ImageSet, apply_intervention
+from cotoolkit.evaluation.probe import Probe
+from cotoolkit.methods import TrainingSet
 from cotoolkit.models import OwnModel
 from cotoolkit.models.memory_format import (
     channels_last_warning,
@@ -19,6 +23,7 @@ from cotoolkit.models.memory_format import (
     safe_memory_format,
     worth_checking,
 )
+from cotoolkit.training.snapshot import copied_tensors
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +59,27 @@ def as_trained(module: nn.Module, precision: str) -> nn.Module:
     return shared if precision == "32" else InBfloat16(shared)
 
 
+def first_memory(config: RunConfig, module: nn.Module, data: ImageSet) -> dict[str, Tensor]:
+    """What the method remembers before its first step.
+
+    Args:
+        config: of the run.
+        module: on its device.
+        data: that is trained on.
+
+    Returns:
+        Copies by name, on the module's device.
+
+    Raises:
+        ConfigError: it remembers something, and several processes would each remember something else.
+    """
+    facts = TrainingSet(len(data), data.shape, data.classes)
+    memory = config.method.memory(module, facts, generator(config.seed, "memory"))
+    if memory and rank_and_world()[1] > 1:
+        raise ConfigError(f"method {config.method.name} remembers what it saw from step to step; use one process")
+    return copied_tensors(memory, device_of(module))
+
+
 def settle_memory_format(module: nn.Module, config: RunConfig, batches: Batches) -> torch.memory_format:
     """Put a network into its memory format, checked on the first batch; what is doubtful is logged.
 
@@ -73,7 +99,7 @@ def settle_memory_format(module: nn.Module, config: RunConfig, batches: Batches)
         module.to(memory_format=images_in)
     doubt = channels_last_warning(module)
     if doubt is None and config.precision == "32" and worth_checking(module, own):
-        images, labels, _ = batches.batch(0)
+        images, labels, *_ = batches.batch(0)
         images = images.contiguous(memory_format=images_in)
         doubt = broadcast_from_rank0(gradient_mismatch(module, images, labels))
         if doubt and own:
@@ -85,3 +111,19 @@ def settle_memory_format(module: nn.Module, config: RunConfig, batches: Batches)
     if doubt:
         log.warning("%s", doubt)
     return images_in
+
+
+def probe_of(config: RunConfig, data: ImageSet, device: torch.device) -> Probe:
+    """The probe of a run on points of a set, the same in every process and however the run got there.
+
+    Args:
+        config: of the run.
+        data: from which its points are chosen.
+        device: of the run.
+
+    Returns:
+        The probe.
+    """
+    chosen = torch.randperm(len(data), generator=generator(config.seed, "probe", 1))[: config.monitor.points]
+    points = apply_intervention(data.pick(chosen), config.intervention, config.seed, device, train=False)
+    return Probe(*points, config.threat, config.monitor.steps, config.seed)

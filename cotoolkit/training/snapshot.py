@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
+
+
+def copied_tensors(tensors: Mapping[str, Tensor], device: torch.device | None = None) -> dict[str, Tensor]:
+    """Copies that further training does not change.
+
+    Args:
+        tensors: by name.
+        device: of the copies; None leaves them where the tensors are.
+
+    Returns:
+        Detached copies by name.
+    """
+    return {name: tensor.detach().to(device, copy=True) for name, tensor in tensors.items()}
 
 
 @dataclass(frozen=True)
@@ -15,15 +30,17 @@ class Snapshot:
         iteration: updates done.
         model: the network's state dict.
         optimizer: the optimiser's state.
+        memory: what the method remembers.
     """
 
     iteration: int
     model: dict[str, Tensor]
     optimizer: dict[str, Tensor]
+    memory: dict[str, Tensor]
 
     def tensors(self, prefix: str) -> dict[str, Tensor]:
-        """Flat, for a file: `model/...` and `optimizer/...` behind a prefix."""
-        parts = {"model": self.model, "optimizer": self.optimizer}
+        """Flat, for a file: `model/...`, `optimizer/...` and `memory/...` behind a prefix."""
+        parts = {"model": self.model, "optimizer": self.optimizer, "memory": self.memory}
         return {f"{prefix}{part}/{name}": tensor for part, named in parts.items() for name, tensor in named.items()}
 
     @classmethod
@@ -43,4 +60,4 @@ class Snapshot:
             start = f"{prefix}{part}/"
             return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
 
-        return cls(iteration, below("model"), below("optimizer"))
+        return cls(iteration, below("model"), below("optimizer"), below("memory"))

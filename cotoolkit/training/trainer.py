@@ -19,8 +19,8 @@ from cotoolkit.core.device import Device, available
 from cotoolkit.core.distributed import all_reduce_mean, broadcast_from_rank0, rank_and_world
 from cotoolkit.core.errors import ConfigError, RunError
 from cotoolkit.core.seeding import derive, fork_global_rng, generator, seed_layers
-from cotoolkit.data import Batches, ImageSet, apply_intervention, load
-from cotoolkit.evaluation.probe import Enough, Probe, ProbeResult
+from cotoolkit.data import Batches, apply_intervention, load
+from cotoolkit.evaluation.probe import Enough, ProbeResult
 from cotoolkit.evaluation.protocol import run_protocol
 from cotoolkit.methods import Batch, StepRecord
 from cotoolkit.models.initial_weights import load_initial
@@ -31,9 +31,9 @@ from cotoolkit.optimizers import Updates
 from cotoolkit.runs.checkpoints import network
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.signals import Observation, observed_signals
-from cotoolkit.training.preparation import as_trained, settle_memory_format
+from cotoolkit.training.preparation import as_trained, first_memory, probe_of, settle_memory_format
 from cotoolkit.training.recorder import Recorder
-from cotoolkit.training.snapshot import Snapshot
+from cotoolkit.training.snapshot import Snapshot, copied_tensors
 
 
 class Progress(NamedTuple):
@@ -90,8 +90,8 @@ class Trainer:
             intervention=config.intervention,
         )
         self.test = apply_intervention(splits.test, config.intervention, config.seed, self.device, train=False)
-        self.probe = self._build_probe(splits.holdout or splits.train)
-        self.train_probe = self._build_probe(splits.train)
+        self.probe = probe_of(config, splits.holdout or splits.train, self.device)
+        self.train_probe = probe_of(config, splits.train, self.device)
         self.monitor = ReplayMonitor(self, config.monitor, splits.train.classes)
 
         self.module = network(config, splits.train.shape, splits.train.classes)
@@ -100,6 +100,7 @@ class Trainer:
         self.module.to(self.device)
         self.memory_format = settle_memory_format(self.module, config, self.batches)
         self.updates = Updates(config.optimizer, self.module, config.weight_decay, config.decay_norm_and_bias)
+        self.memory = first_memory(config, self.module, splits.train)
         self.model = as_trained(self.module, config.precision)
         self.iteration = 0
         self.total = config.epochs * len(self.batches)
@@ -118,7 +119,7 @@ class Trainer:
             The step's record, and the labels (B,) it saw.
         """
         config, done = self.config, self.iteration
-        images, labels, indices = self.batches.batch(done)
+        images, labels, indices, augmentation = self.batches.batch(done)
         rank, world = self.rank, self.world
         images = images[rank::world].contiguous(memory_format=self.memory_format)
         labels, indices = labels[rank::world], indices[rank::world]
@@ -130,6 +131,10 @@ class Trainer:
             trace,
             done / self.total,
             indices,
+            memory=self.memory,
+            iteration=done,
+            epoch_length=len(self.batches),
+            augmentation=augmentation,
         )
         seed_layers(derive(config.seed, "layers", done * world + rank))
         self.model.train()
@@ -146,14 +151,16 @@ class Trainer:
     # ----------------------------------------------------------------------------------------- going back (Replayable)
 
     def snapshot(self) -> Snapshot:
-        """A copy of the network's state dict and of the optimiser's state, on the device."""
-        model = {name: tensor.detach().clone() for name, tensor in self.module.state_dict().items()}
-        return Snapshot(self.iteration, model, self.updates.state())
+        """Copies of the network's state dict, the optimiser's state and the method's memory, on the device."""
+        return Snapshot(
+            self.iteration, copied_tensors(self.module.state_dict()), self.updates.state(), copied_tensors(self.memory)
+        )
 
     def restore(self, snapshot: Snapshot) -> None:
         """Put a snapshot back."""
         self.module.load_state_dict(snapshot.model)
         self.updates.load_state(snapshot.optimizer)
+        self.memory = copied_tensors(snapshot.memory, self.device)
         self.iteration = snapshot.iteration
 
     def advance(self, iterations: int) -> None:
@@ -291,9 +298,3 @@ class Trainer:
             path = recorder.folder.path
             raise RunError(f"{path}: resume.safetensors does not fit its config; run with --fresh") from None
         recorder.resume(self.iteration, float(state["seconds"]))
-
-    def _build_probe(self, data: ImageSet) -> Probe:
-        config = self.config
-        chosen = torch.randperm(len(data), generator=generator(config.seed, "probe", 1))[: config.monitor.points]
-        points = apply_intervention(data.pick(chosen), config.intervention, config.seed, self.device, train=False)
-        return Probe(*points, config.threat, config.monitor.steps, config.seed)

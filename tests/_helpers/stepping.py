@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 from torch import Tensor, nn
 
 from cotoolkit.attacks.threat_model import ThreatModel
-from cotoolkit.methods import Batch, Method, StepRecord, Update
+from cotoolkit.methods import Batch, Method, StepRecord, TrainingSet, Update
 from tests._helpers.networks import conv_net
 
 
@@ -29,6 +31,14 @@ def batch(
     return Batch(images, labels, threat or ThreatModel("16/255"), generator, trace, progress, indices)
 
 
+def remembering(method: Method, model: nn.Module, given: Batch, *, images: int = 20) -> Batch:
+    """The batch with the method's memory at its start, of a training set whose first images the batch holds."""
+    data = TrainingSet(images, tuple(given.images.shape[1:]), 4)
+    memory = method.memory(model, data, torch.Generator().manual_seed(1))
+    indices = torch.arange(len(given.images)) if given.indices is None else given.indices
+    return dataclasses.replace(given, memory=memory, indices=indices)
+
+
 def sgd(model: nn.Module, rate: float = 0.1) -> Update:
     """The update that a method's step calls with its loss: one step of plain SGD."""
     optimizer = torch.optim.SGD(model.parameters(), rate)
@@ -44,5 +54,7 @@ def sgd(model: nn.Module, rate: float = 0.1) -> Update:
 def stepped(method: Method, given: Batch, *, norm: bool = True) -> tuple[nn.Sequential, StepRecord]:
     """A fresh `conv_net` after one step of `method`, and the step's record."""
     model = conv_net(norm=norm)
+    if not given.memory:
+        given = remembering(method, model, given)
     record = method.step(model, given, sgd(model))
     return model, record

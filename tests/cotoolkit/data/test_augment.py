@@ -51,3 +51,20 @@ def test_flipping_keeps_every_pixel(pixels):
 def test_draws_depend_on_the_generator_alone():
     assert torch.equal(drawn("crop", 5).rows, drawn("crop", 5).rows)
     assert not torch.equal(drawn("crop", 5).rows, drawn("crop", 6).rows)
+
+
+@pytest.mark.parametrize("augment", ["none", "flip", "crop", "crop_flip"])
+@pytest.mark.parametrize("seed", range(3))
+def test_undoing_puts_every_pixel_back(augment, seed):
+    augmentation, indices = drawn(augment, seed), torch.arange(1, COUNT, 2)
+    draws = torch.Generator().manual_seed(seed)
+    before, outside = torch.rand(2, len(indices), 3, 5, 6, generator=draws)
+    after = augmentation.undone(augmentation(before, indices), indices, outside)
+    seen = augmentation.undone(torch.ones_like(before), indices, torch.zeros_like(before)) > 0
+    assert torch.equal(after[seen], before[seen])
+    assert torch.equal(after[~seen], outside[~seen])
+    assert ("crop" in augment) == bool((~seen).any())
+    assert seen.float().mean() > 0.4  # 3 of 5 rows are seen at least, and 4 of 6 columns
+    once_more = augmentation(after, indices)
+    padded = augmentation(torch.ones_like(before), indices) > 0
+    assert torch.equal(once_more[padded], augmentation(before, indices)[padded])

@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 
 import pytest
@@ -7,7 +8,7 @@ import torch.nn.functional as F
 from cotoolkit.core.registry import InvalidFields, UnknownName
 from cotoolkit.methods import DOM, FGSM, METHODS, NFGSM, PGD, AttackMethod, BenignStyle, GradAlign, Standard
 from tests._helpers.networks import PassCounter, conv_net
-from tests._helpers.stepping import batch, sgd, stepped
+from tests._helpers.stepping import batch, remembering, sgd, stepped
 
 CONFIGURED = [METHODS.parse(name) for name in METHODS.names()] + [PGD(steps=3), GradAlign(anchor="adversarial")]
 
@@ -17,9 +18,42 @@ CONFIGURED = [METHODS.parse(name) for name in METHODS.names()] + [PGD(steps=3), 
 def test_declared_passes_are_the_counted_ones(method, trace):
     given = batch(trace=trace)
     model = PassCounter(conv_net(), len(given.images))
+    given = remembering(method, model, given)
     method.step(model, given, sgd(model))
     cost = method.cost_per_step()
     assert (model.forwards, model.backwards) == (cost.forward, cost.backward)
+
+
+@pytest.mark.parametrize("name", METHODS.names())
+def test_a_method_tells_where_each_default_comes_from(name):
+    cls = METHODS[name]
+    assert set(cls.constants) == {field.name for field in dataclasses.fields(cls)}
+    assert all(cls.constants.values())
+    assert cls.formula
+    assert cls.family != "own"
+
+
+@pytest.mark.parametrize("method", CONFIGURED, ids=repr)
+def test_steps_are_replayed_with_what_is_remembered(method):
+    """Ten steps equal five, and five more from copies of weights and memory."""
+
+    def train(model, memory, first, last):
+        for iteration in range(first, last):
+            fresh = batch(seed=iteration, indices=torch.arange(6) + iteration % 3, progress=iteration / 10)
+            given = dataclasses.replace(fresh, memory=memory, iteration=iteration, epoch_length=3)
+            method.step(model.train(), given, sgd(model))
+
+    model = conv_net()
+    memory = remembering(method, model, batch()).memory
+    train(model, memory, 0, 5)
+    twin = copy.deepcopy(model)
+    kept = {name: tensor.clone() for name, tensor in memory.items()}
+    train(model, memory, 5, 10)
+    train(twin, kept, 5, 10)
+    for ours, theirs in zip(model.state_dict().values(), twin.state_dict().values(), strict=True):
+        assert torch.equal(ours, theirs)
+    assert memory.keys() == kept.keys()
+    assert all(torch.equal(memory[name], kept[name]) for name in memory)
 
 
 @pytest.mark.parametrize("name", METHODS.names())
@@ -30,7 +64,7 @@ def test_default_cost_is_the_class_cost(name):
 @pytest.mark.parametrize("method", CONFIGURED, ids=repr)
 def test_records_are_detached_and_of_the_right_shapes(method):
     model = conv_net()
-    given = batch()
+    given = remembering(method, model, batch())
     record = method.step(model, given, sgd(model))
     assert record.losses.shape == (6,)
     assert record.logits.shape == (6, 4)
@@ -45,7 +79,8 @@ def test_records_are_detached_and_of_the_right_shapes(method):
 
 @pytest.mark.parametrize("method", [m for m in CONFIGURED if isinstance(m, AttackMethod)], ids=repr)
 def test_a_step_is_cross_entropy_at_the_perturbed_images(method):
-    model, given = conv_net(norm=False), batch()
+    model = conv_net(norm=False)
+    given = remembering(method, model, batch())
     twin = conv_net(norm=False)
     record = method.step(model, given, sgd(model))
     delta = record.delta.clone().requires_grad_()

@@ -43,7 +43,7 @@ for width in (4, 16):
     trainer = Trainer(small(model=model), device="cpu")
     with fork_global_rng(0, "layers"):
         trainer.advance(6)
-    images, labels, _ = trainer.batches.batch(0)
+    images, labels, *_ = trainer.batches.batch(0)
     first = trainer.module.eval()
     last = copy.deepcopy(first).double().to(memory_format=torch.contiguous_format)
     found, expected = (

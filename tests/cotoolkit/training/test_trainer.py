@@ -106,6 +106,7 @@ def assert_replays_exactly(config, monitored):
     assert again.iteration == end.iteration == 4
     assert same(again.model, end.model)
     assert same(again.optimizer, end.optimizer)
+    assert same(again.memory, end.memory)
     assert not same(start.model, end.model)
 
 
