@@ -16,6 +16,7 @@ from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._terms.bank import advance, momentum_bank, of_unit_mass, recalled_start
 from cotoolkit.methods._terms.convergence import Band, band_memory
 from cotoolkit.methods._terms.prior import prior_pass
+from cotoolkit.methods._terms.stages import Drops
 from cotoolkit.methods.base import METHODS, Cost, Family, Method, StepRecord, Update
 from cotoolkit.methods.batch import Batch, TrainingSet
 
@@ -53,7 +54,7 @@ class MEPCS(Method):
     gamma: NonNegative = 0.03
     ratio: Annotated[Number, Ge(1)] = 1.0
     stride: NonNegative = 1.0
-    drops: tuple[Share, ...] = ()
+    drops: Drops = ()
     weight: NonNegative = 1.0
     consistency: NonNegative = 0.0
     smoothing: Share = 0.4

@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from typing import Annotated
 
+from pydantic import AfterValidator
+
+from cotoolkit.core.numbers import Share
 from cotoolkit.methods.batch import Batch
+
+
+def _ascending(drops: tuple[float, ...]) -> tuple[float, ...]:
+    if list(drops) != sorted(set(drops)):
+        raise ValueError("give shares of training in ascending order")
+    return drops
+
+
+Drops = Annotated[tuple[Share, ...], AfterValidator(_ascending)]
+"""Shares of training at which the learning rate drops, ascending: where one stage ends and the next begins."""
 
 
 def planned_epochs(batch: Batch) -> int | None:
@@ -15,12 +28,12 @@ def planned_epochs(batch: Batch) -> int | None:
     return round(batch.iteration / batch.progress / batch.epoch_length)
 
 
-def inside_a_stage(batch: Batch, drops: Sequence[float], stride: float) -> bool:
+def inside_a_stage(batch: Batch, drops: Drops, stride: float) -> bool:
     """Whether a step's epoch is further than `stride` epochs from both ends of its stage.
 
     Args:
         batch: of the step.
-        drops: shares of training, ascending, at which one stage ends and the next begins.
+        drops: see `Drops`.
         stride: in epochs.
 
     Returns:
