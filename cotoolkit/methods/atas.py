@@ -16,8 +16,8 @@ from typing_extensions import override
 from cotoolkit.attacks.gradient import AttackResult, input_gradient
 from cotoolkit.core.numbers import NonNegative, Number, Share, Whole
 from cotoolkit.core.registry import STRICT
-from cotoolkit.methods._terms.bank import empty_bank
-from cotoolkit.methods._terms.stages import planned_epochs
+from cotoolkit.methods._memory.bank import empty_bank
+from cotoolkit.methods._memory.stages import planned_epochs
 from cotoolkit.methods.base import METHODS, Cost, Family, Method, StepRecord, Update, train_on
 from cotoolkit.methods.batch import Batch, TrainingSet
 from cotoolkit.models.modes import BatchNormMode, attack_mode

@@ -13,8 +13,8 @@ from typing_extensions import override
 
 from cotoolkit.core.numbers import NonNegative, Share
 from cotoolkit.core.registry import STRICT
-from cotoolkit.methods._terms.bank import empty_bank, recalled_start
-from cotoolkit.methods._terms.prior import PriorPass, prior_pass
+from cotoolkit.methods._memory.bank import empty_bank, recalled_start
+from cotoolkit.methods._memory.prior import PriorPass, prior_pass
 from cotoolkit.methods.base import METHODS, AdversarialPass, Cost, Family, Method, StepRecord, Update
 from cotoolkit.methods.batch import Batch, TrainingSet
 from cotoolkit.models.modes import attack_mode

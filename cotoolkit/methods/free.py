@@ -15,7 +15,7 @@ from typing_extensions import override
 from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.core.numbers import NonNegative, Whole
 from cotoolkit.core.registry import STRICT
-from cotoolkit.methods._terms.carried import carried, carry, nothing_carried
+from cotoolkit.methods._memory.carried import carried, carry, nothing_carried
 from cotoolkit.methods.base import METHODS, AdversarialPass, Cost, Family, Method, StepRecord, Update
 from cotoolkit.methods.batch import Batch, TrainingSet
 

@@ -17,9 +17,9 @@ from typing_extensions import override
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import Number, Whole
 from cotoolkit.core.registry import STRICT
+from cotoolkit.methods._memory.universal import UniversalMethod, universal_memory
 from cotoolkit.methods._terms.penultimate import penultimate
 from cotoolkit.methods._terms.smoothing import smoothed_targets
-from cotoolkit.methods._terms.universal import UniversalMethod, universal_memory
 from cotoolkit.methods.base import METHODS, Cost, StepRecord, Update
 from cotoolkit.methods.batch import Batch, TrainingSet
 from cotoolkit.models.modes import attack_mode

@@ -13,10 +13,10 @@ from typing_extensions import override
 
 from cotoolkit.core.numbers import NonNegative, Number, Share, Whole
 from cotoolkit.core.registry import STRICT
-from cotoolkit.methods._terms.bank import advance, momentum_bank, of_unit_mass, recalled_start
-from cotoolkit.methods._terms.convergence import Band, band_memory
-from cotoolkit.methods._terms.prior import prior_pass
-from cotoolkit.methods._terms.stages import Drops
+from cotoolkit.methods._memory.bank import advance, momentum_bank, of_unit_mass, recalled_start
+from cotoolkit.methods._memory.convergence import Band, band_memory
+from cotoolkit.methods._memory.prior import prior_pass
+from cotoolkit.methods._memory.stages import Drops
 from cotoolkit.methods.base import METHODS, Cost, Family, Method, StepRecord, Update
 from cotoolkit.methods.batch import Batch, TrainingSet
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from cotoolkit.core.registry import STRICT
-from cotoolkit.methods._terms.universal import UniversalMethod, universal_memory
+from cotoolkit.methods._memory.universal import UniversalMethod, universal_memory
 from cotoolkit.methods.base import METHODS
 from cotoolkit.methods.batch import Batch, TrainingSet
 

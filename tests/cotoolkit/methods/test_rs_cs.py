@@ -8,7 +8,7 @@ import torch
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.registry import InvalidFields
 from cotoolkit.methods import METHODS, NFGSM, RSFGSM
-from cotoolkit.methods._terms.convergence import Band, band_memory
+from cotoolkit.methods._memory.convergence import Band, band_memory
 from cotoolkit.methods.rs_cs import RSCS
 from tests._helpers.banded import SlowBand, training
 from tests._helpers.networks import PassCounter, conv_net

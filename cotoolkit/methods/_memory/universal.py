@@ -14,8 +14,8 @@ from typing_extensions import override
 
 from cotoolkit.core.numbers import NonNegative, Share
 from cotoolkit.core.registry import STRICT
-from cotoolkit.methods._terms.bank import of_unit_mass
-from cotoolkit.methods._terms.prior import prior_pass, train_near_prior
+from cotoolkit.methods._memory.bank import of_unit_mass
+from cotoolkit.methods._memory.prior import prior_pass, train_near_prior
 from cotoolkit.methods.base import Cost, Family, Method, StepRecord, Update
 from cotoolkit.methods.batch import Batch
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from cotoolkit.methods._terms.stages import inside_a_stage, planned_epochs
+from cotoolkit.methods._memory.stages import inside_a_stage, planned_epochs
 from tests._helpers.stepping import batch
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from cotoolkit.methods._terms.prior import PriorPass, consistency
-from cotoolkit.methods._terms.stages import inside_a_stage
+from cotoolkit.methods._memory.prior import PriorPass, consistency
+from cotoolkit.methods._memory.stages import inside_a_stage
 from cotoolkit.methods.base import StepRecord, Update, adversarial_pass
 from cotoolkit.methods.batch import Batch
 from cotoolkit.models.modes import attack_mode
