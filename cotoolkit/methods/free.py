@@ -27,8 +27,8 @@ class FreeAT(Method):
 
     A step makes m updates, at one learning rate: the trainer counts it as one iteration, so that an m-th of the epochs
     makes as many updates as other methods make. delta is carried from batch to batch, as it stands on the i-th image to
-    the i-th image of the next, and is not reset. What is carried is clipped to the ball alone, as in the paper; it is
-    clipped to the box of each image that it is put on.
+    the i-th image of the next, and is not reset. What is carried is clipped to the ball alone, and to the box of each
+    image that it is put on, as in the authors' code.
 
     The record is of the last replay: its loss, and the perturbation it was trained on. The attack's gradient is that of
     the first.

@@ -69,7 +69,7 @@ class MEPCS(Method):
         "alpha": "code: the radius",
         "decay": "code: 0.3",
         "reset": "code: 40 epochs of 110",
-        "reference": "paper and code: clean; start: --initialize of the code",
+        "reference": "code: clean; start: its --initialize",
         "gamma": "code: 0.03",
         "ratio": "code: 1, which keeps the width fixed",
         "stride": "code: 1 epoch",

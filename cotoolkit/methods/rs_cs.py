@@ -34,9 +34,10 @@ class RSCS(Method):
     says, in shares of training; by default all of it is one stage, as in FastAT Benchmark, which fits a cyclic rate.
     With `schedule.kind=multistep`, give its milestones: the authors' are 100/110 and 105/110.
 
-    The paper constrains the loss of clean images. The released FGSM_RS_CS.py overwrites the images by their random
-    starts before it takes that loss, so that it makes a pass which it had made already; `reference="start"` is that, at
-    no pass at all. Its adversaries are clipped to the box but not to the ball, and reach 2 epsilon; `projected` clips.
+    L is meant to be the loss of clean images: the code's settings call it benign, and FGSM_MEP_CS.py takes it so. But
+    FGSM_RS_CS.py overwrites the images by their random starts first, and so repeats a pass that it had made already;
+    `reference="start"` is that, at no pass at all. (The paper's text could not be read for this.) Its adversaries are
+    clipped to the box but not to the ball, and reach 2 epsilon; `projected` clips.
 
     Measures: `reference_loss`, L; `out_of_band`, 1 above, -1 below, 0 inside. A step costs 1 backward pass more where
     that is not 0, which cannot be declared before it is known.
@@ -79,7 +80,7 @@ class RSCS(Method):
     constants: ClassVar[Mapping[str, str]] = {
         "alpha": "code: the radius",
         "projected": "code: box alone",
-        "reference": "paper: clean; code: the random start",
+        "reference": "FGSM_MEP_CS.py: clean; FGSM_RS_CS.py: the random start",
         "gamma": "code: 0.03",
         "ratio": "code: 1, which keeps the width fixed",
         "stride": "code: 1 epoch",
