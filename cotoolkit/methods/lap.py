@@ -152,4 +152,5 @@ def _unit(gradient: Tensor) -> Tensor:
     """Scaled to length 1, by its largest entry first, lest squares vanish; zero stays zero."""
     tiny = torch.finfo(gradient.dtype).tiny
     scaled = gradient / gradient.abs().amax().clamp_min(tiny)
-    return scaled / torch.linalg.vector_norm(scaled).clamp_min(tiny)
+    length: Tensor = torch.linalg.vector_norm(scaled).clamp_min(tiny)
+    return scaled / length
