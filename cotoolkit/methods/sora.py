@@ -98,7 +98,7 @@ class SORA(Method):
         update(found.losses.mean())
         record = found.record()
         assert record.update_gradient is not None
-        newest = linearity(direction, seen.gradient, record.update_gradient)
+        newest = linearity(direction, seen.gradient, record.update_gradient).to(running)
         batch.memory["linearity"] = (1 - self.weight) * running + self.weight * newest
         measures = {"linearity": newest, "running_linearity": running, "step": part}
         return replace(record, measures=measures, update_gradient=record.update_gradient if batch.trace else None)
