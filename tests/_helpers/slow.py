@@ -18,9 +18,9 @@ EPSILON = 0.2
 
 
 def smooth_net(seed: int) -> nn.Sequential:
-    """Three classes of (1, 3, 3) images; no gradient of it is anywhere near zero but by chance."""
+    """Four classes of (1, 3, 3) images; no gradient of it is anywhere near zero but by chance."""
     torch.manual_seed(seed)
-    model = nn.Sequential(nn.Flatten(), nn.Linear(9, 6), nn.Tanh(), nn.Linear(6, 3)).double()
+    model = nn.Sequential(nn.Flatten(), nn.Linear(9, 6), nn.Tanh(), nn.Linear(6, 4)).double()
     with torch.no_grad():
         model[1].weight.mul_(3)  # so that a step changes predictions
     return model
@@ -30,7 +30,7 @@ def smooth_batch(seed: int, norm: str = "linf", *, size: int = 7, epsilon: float
     """Images for it in float64, some at the edges of the box; the attack's generator has the seed."""
     draws = torch.Generator().manual_seed(100 + seed)
     images = (1.4 * torch.rand(size, 1, 3, 3, generator=draws, dtype=torch.float64) - 0.2).clamp(0, 1)
-    labels = torch.randint(3, (size,), generator=draws)
+    labels = torch.randint(4, (size,), generator=draws)
     return Batch(images, labels, ThreatModel(epsilon, norm), torch.Generator().manual_seed(seed))
 
 

@@ -60,7 +60,7 @@ def moved(model, start, given, *, beta, gamma, sign):
 @pytest.mark.parametrize(("kind", "direction"), [("plain", "descent"), ("rs", "ascent"), ("n", "descent")])
 def test_a_step_against_the_formula(seed, norm, kind, direction):
     model, given = smooth_net(seed), smooth_batch(seed, norm)
-    model.append(torch.nn.Tanh()).append(torch.nn.Linear(3, 3).double())  # three layers, so that one is in between
+    model.append(torch.nn.Tanh()).append(torch.nn.Linear(4, 4).double())  # three layers, so that one is in between
     record, taken, _ = attempt(LAP(kind, beta=0.4, gamma=0.6, direction=direction), model, given)
     start, delta = slow_attack(kind, model, given, seed, norm)
     twin = moved(model, start, given, beta=0.4, gamma=0.6, sign=1 if direction == "ascent" else -1)
