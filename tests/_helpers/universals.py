@@ -2,7 +2,7 @@
 
 import torch
 
-from tests._helpers.slow import (
+from tests._helpers.slow_banks import (
     assert_same_deltas,
     clipped,
     decided,

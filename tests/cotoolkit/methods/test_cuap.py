@@ -11,7 +11,7 @@ from cotoolkit.methods import METHODS, TrainingSet
 from cotoolkit.methods.cuap import CUAP
 from cotoolkit.methods.uap import UAP
 from tests._helpers.networks import conv_net
-from tests._helpers.slow import assert_same_weights, declared, in_double, passes
+from tests._helpers.slow_banks import assert_same_weights, declared, in_double, passes
 from tests._helpers.stepping import batch, remembering, sgd
 from tests._helpers.universals import SlowUniversals
 

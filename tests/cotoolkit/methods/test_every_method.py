@@ -18,7 +18,7 @@ CONFIGURED = [METHODS.parse(name) for name in METHODS.names()] + [PGD(steps=3), 
 def test_declared_passes_are_the_counted_ones(method, trace):
     given = batch(trace=trace)
     model = PassCounter(conv_net(), len(given.images))
-    given = remembering(method, model, given)
+    given = remembering(method, model.network, given)  # what a memory costs before the first step is no step's
     method.step(model, given, sgd(model))
     cost = method.cost_per_step()
     assert (model.forwards, model.backwards) == (cost.forward, cost.backward)

@@ -11,7 +11,7 @@ from cotoolkit.methods import FGSM, METHODS, TrainingSet
 from cotoolkit.methods.fgsm_mep import FGSMMEP
 from cotoolkit.methods.fgsm_pgi import FGSMPGI
 from tests._helpers.networks import Linear, conv_net
-from tests._helpers.slow import (
+from tests._helpers.slow_banks import (
     assert_equal_steps,
     assert_same_deltas,
     assert_same_weights,

@@ -10,7 +10,7 @@ from cotoolkit.core.registry import InvalidFields
 from cotoolkit.methods import FGSM, METHODS, Batch, Standard, TrainingSet
 from cotoolkit.methods.free import FreeAT
 from tests._helpers.networks import Linear, conv_net
-from tests._helpers.slow import (
+from tests._helpers.slow_banks import (
     assert_same_weights,
     clipped,
     declared,

@@ -13,7 +13,7 @@ from cotoolkit.core.registry import InvalidFields
 from cotoolkit.methods import METHODS, TrainingSet
 from cotoolkit.methods.fuap import FUAP, LAYERS
 from tests._helpers.networks import Linear, conv_net
-from tests._helpers.slow import assert_same_weights, declared, in_double, passes
+from tests._helpers.slow_banks import assert_same_weights, declared, in_double, passes
 from tests._helpers.stepping import batch, remembering, sgd
 from tests._helpers.universals import SlowUniversals
 

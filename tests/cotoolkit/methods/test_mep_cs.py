@@ -12,7 +12,7 @@ from cotoolkit.methods.fgsm_mep import FGSMMEP
 from cotoolkit.methods.mep_cs import MEPCS
 from tests._helpers.banded import SlowBand, training
 from tests._helpers.networks import PassCounter, conv_net
-from tests._helpers.slow import (
+from tests._helpers.slow_banks import (
     assert_equal_steps,
     assert_same_deltas,
     assert_same_weights,
