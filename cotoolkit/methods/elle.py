@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+import torch
+import torch.nn.functional as F
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from typing_extensions import override
@@ -13,12 +15,11 @@ from cotoolkit.core.numbers import NonNegative
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._terms.penalised import PenalisedAttack
 from cotoolkit.methods._terms.published import published_value
-from cotoolkit.methods._terms.random_points import Noise
-from cotoolkit.methods._terms.triples import triple_error
+from cotoolkit.methods._terms.random_points import Noise, random_points
 from cotoolkit.methods.base import METHODS, Cost, Family, InnerField
 from cotoolkit.methods.batch import Batch
 from cotoolkit.methods.fgsm import FGSM
-from cotoolkit.models.modes import BatchNormMode
+from cotoolkit.models.modes import BatchNormMode, attack_mode
 
 ELLE_WEIGHTS: Mapping[float, float] = {8: 1000.0, 10: 5000.0, 20: 5000.0, 22: 10000.0}
 """The authors' weights for CIFAR-10 by radius in steps of 1/255, where they change."""
@@ -76,3 +77,27 @@ class ELLE(PenalisedAttack):
     def weight_of(self, batch: Batch, error: Tensor) -> Tensor:
         weight = published_value(ELLE_WEIGHTS, batch.threat.epsilon) if self.weight is None else self.weight
         return error.new_tensor(weight)
+
+
+def triple_error(model: nn.Module, batch: Batch, noise: Noise, bn_mode: BatchNormMode) -> Tensor:
+    """Mean of (l(c) - (1 - a) l(u) - a l(v))^2 with c = (1 - a) u + a v, a uniform in [0, 1], u and v in the ball.
+
+    The three batches go through the network in one pass, so BatchNorm takes the statistics of all; the running ones
+    stay as they are. 3 forward; the update's backward goes through it.
+
+    Args:
+        model: logits out.
+        batch: its images are the centres, its labels the loss's.
+        noise: whether the points keep to the pixel box.
+        bn_mode: see `BatchNormMode`.
+
+    Returns:
+        A scalar with its graph, at least 0.
+    """
+    ends, draws = [random_points(batch, noise) for _ in range(2)], batch.generator
+    shares = torch.rand(len(ends[0]), generator=draws, device=draws.device, dtype=torch.float32).to(ends[0])
+    between = torch.lerp(ends[0], ends[1], shares.view(-1, 1, 1, 1))
+    with attack_mode(model, bn_mode):
+        logits = model(torch.cat([*ends, between]))
+    losses = F.cross_entropy(logits.float(), batch.labels.repeat(3), reduction="none").view(3, -1)
+    return (losses[2] - torch.lerp(losses[0], losses[1], shares.to(losses))).square().mean()

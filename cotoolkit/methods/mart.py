@@ -15,7 +15,7 @@ from cotoolkit.attacks import gradient as attacks
 from cotoolkit.core.numbers import NonNegative, Whole
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._terms.divergence import kl_divergence
-from cotoolkit.methods._terms.gaussian_start import gaussian_start
+from cotoolkit.methods._terms.random_points import gaussian_start
 from cotoolkit.methods.base import METHODS, Cost, Family, Method, StepRecord, Update, adversarial_pass
 from cotoolkit.methods.batch import Batch
 from cotoolkit.models.modes import BatchNormMode
