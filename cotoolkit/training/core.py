@@ -130,6 +130,7 @@ class TrainerCore:
             iteration=done,
             epoch_length=len(self.batches),
             augmentation=augmentation,
+            classes=self.batches.data.classes,
         )
 
     def _update(self, loss: Tensor) -> None:
