@@ -12,7 +12,7 @@ from cotoolkit.config import RunConfig
 from cotoolkit.pages import Report, Section
 from cotoolkit.pages.run_timeline import run_chart, run_pictures, run_views
 from cotoolkit.pages.signal_panels import panels_of, title_of
-from cotoolkit.plotting.columns import number
+from cotoolkit.plotting.columns import accuracy_title, number
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.runs.tables import flat
 from cotoolkit.signals import SIGNALS
@@ -71,7 +71,7 @@ def _lead(folder: RunFolder, result: Mapping[str, Any] | None, found: Mapping[st
         parts.append(f"No breakpoint in {result['iterations']} iterations.")
     if result is not None and result["evaluation"]:
         accuracies = [
-            f"{_protocol(name)} {found['value']:.1%} ({found['low']:.1%} to {found['high']:.1%})"
+            f"{accuracy_title(name)} {found['value']:.1%} ({found['low']:.1%} to {found['high']:.1%})"
             for name, found in result["evaluation"].items()
         ]
         parts.append(f"Accuracy on the test set, with 95 % intervals: {', '.join(accuracies)}.")
@@ -129,7 +129,7 @@ def _evaluation(evaluation: Mapping[str, Mapping[str, Any]]) -> Section:
         protocol = card["protocol"]
         rows.append(
             {
-                "protocol": _protocol(name),
+                "protocol": accuracy_title(name),
                 "accuracy": found["value"],
                 "low": found["low"],
                 "high": found["high"],
@@ -226,7 +226,3 @@ def _facts(folder: RunFolder, config: RunConfig, result: Mapping[str, Any] | Non
 
 def _plain(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _protocol(name: str) -> str:
-    return name if name == "clean" else name.upper()
