@@ -209,8 +209,8 @@ from cotoolkit.cli.facts import FACTS, digests
 stored = FACTS.stored()["sources"]
 assert all(stored[package] != digests(package) for package in FACTS.packages.values())
 assert "torch" not in sys.modules
-for words in (["methods"], ["methods", "dropped_in_method"], ["signals"], ["models"], ["datasets"], ["interventions", "list"]):
-    sys.argv[1:] = words
+for words in ("methods", "methods dropped_in_method", "signals", "models", "datasets", "interventions list"):
+    sys.argv[1:] = words.split()
     try:
         main()
     except SystemExit as end:

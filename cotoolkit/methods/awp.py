@@ -36,13 +36,14 @@ class AWP(Wrapper):
     and the update made from where they were: what is left of the move after a step is its effect on the gradient,
     bit for bit. (The authors step from the moved weights, which decays the move too, and subtract it.)
 
-    The attack is that on the weights before the move. An inner method that is an attack alone makes it once, and g
-    costs 1 forward and 1 backward. Any other step is taken twice, first on copies of the memory and of the random
-    numbers to find g, which leaves no trace in BatchNorm's statistics: twice the cost. So put AWP inside other
-    wrappers, `label_smoothing` or `ema` around `awp`, which trains the same and costs less.
+    An inner method that is an attack alone attacks the weights before the move, as in the paper, and g costs 1 forward
+    and 1 backward. Any other step is taken twice, which doubles the cost: first on copies of the memory and of the
+    random numbers to find g, which leaves no trace in BatchNorm's statistics, then at the moved weights, its attack
+    included. (The paper's TRADES-AWP attacks before the move.) So put AWP inside other wrappers: `label_smoothing` or
+    `ema` around `awp` makes one attack, and costs less.
 
     The record is of the moved weights, but for the attack of an attack alone. Measure: `awp_gain`, by how much the
-    move raised the cross-entropy.
+    cross-entropy is larger there.
 
     >>> AWP(inner="n_fgsm").cost_per_step()
     Cost(forward=3, backward=3, double_backward=0)
@@ -60,7 +61,7 @@ class AWP(Wrapper):
     source: ClassVar[str] = "Wu et al., NeurIPS 2020, alg. 1; csdongxian/AWP, AT_AWP/utils_awp.py"
     family: ClassVar[Family] = "wrapper"
     formula: ClassVar[str] = (
-        "δ of the inner method at w;  its loss at w + v,  v = γ |w| ∇w CE / |∇w CE|, tensor by tensor"
+        "δ of the inner method;  its loss at w + v,  v = γ |w| g / |g| by tensor, g = ∇ of the loss at w"
     )
     constants: ClassVar[Mapping[str, str]] = {
         "inner": "ours; paper: PGD and TRADES",

@@ -158,7 +158,8 @@ class MetricFiles:
         for number, frame in self.parts().items():
             kept = frame[frame["iteration"] <= iteration]
             if len(kept) < len(frame):
-                _write(self._path(number), pa.Table.from_pandas(kept, preserve_index=False))
+                types = pa.schema([("iteration", pa.int64()), ("signal", pa.string()), ("value", pa.float64())])
+                _write(self._path(number), pa.Table.from_pandas(kept, types, preserve_index=False))
 
     def _path(self, part: int) -> Path:
         return self._folder / (f"metrics-{part}.parquet" if part else "metrics.parquet")
