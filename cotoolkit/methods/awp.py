@@ -14,10 +14,10 @@ from typing_extensions import override
 
 from cotoolkit.core.numbers import NonNegative, Share
 from cotoolkit.core.registry import STRICT
-from cotoolkit.methods._terms.wrapping import Wrapper
 from cotoolkit.methods.base import METHODS, AttackMethod, Cost, Family, StepRecord, Update, train_on
 from cotoolkit.methods.batch import Batch
 from cotoolkit.methods.trades import TRADES
+from cotoolkit.methods.wrapper import Wrapper
 from cotoolkit.models.modes import attack_mode
 
 TINY = 1e-20

@@ -14,9 +14,9 @@ from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import Share
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._terms.smoothing import Spread, smoothed_targets
-from cotoolkit.methods._terms.wrapping import Wrapper
 from cotoolkit.methods.base import METHODS, Cost, Family, StepRecord, Update
 from cotoolkit.methods.batch import Batch
+from cotoolkit.methods.wrapper import Wrapper
 
 
 @METHODS.register("label_smoothing")

@@ -8,7 +8,6 @@ from cotoolkit.cli import facts
 from cotoolkit.cli.catalogue import memory_text
 from cotoolkit.methods import METHODS
 
-
 ENTRIES = facts.method_entries()
 
 
