@@ -30,6 +30,7 @@ from cotoolkit.methods import FGSM, Method, MethodField
 from cotoolkit.models import STATISTICS, ModelField, SmallCNN
 from cotoolkit.monitor.config import MonitorConfig
 from cotoolkit.optimizers import SGD, OptimizerField
+from cotoolkit.remedies import RemedyField
 from interventions import InterventionField
 
 LEAST_MOMENTUM = 0.8
@@ -38,7 +39,7 @@ LEAST_MOMENTUM = 0.8
 LONGEST_NAME = 200
 """Bytes of a data set's name, which may be a path, in the name of a folder: file systems allow 255 for all of it."""
 
-OPTIONAL_FIELDS = ("intervention", "input_layer")
+OPTIONAL_FIELDS = ("intervention", "input_layer", "remedy")
 """Fields that may be left out, also by saying "none"."""
 
 FORMAT: Literal[3] = 3
@@ -127,6 +128,7 @@ class RunConfig(BaseModel):
         schedule: learning rate, momentum and radius over time.
         precision: "32", or "bf16-mixed" for the network's passes; perturbations stay float32.
         monitor: how closely the run is watched.
+        remedy: what is done about a loss of robustness besides the method; a name is enough.
         evaluation: protocols measured on the test set at the end.
         initial: safetensors file with weights to start from, such as a run's checkpoint; None starts from the seed's.
             It stands in the configuration with a stamp of its content, PATH#DIGEST.
@@ -155,6 +157,7 @@ class RunConfig(BaseModel):
     schedule: Schedule = Schedule()
     precision: Literal["32", "bf16-mixed"] = "32"
     monitor: MonitorConfig = MonitorConfig()
+    remedy: RemedyField | None = None
     evaluation: tuple[str, ...] = ("clean", "fgsm", "pgd-50")
     initial: str | None = None
     keep: tuple[Annotated[Whole, Ge(0)], ...] = ()
@@ -216,7 +219,8 @@ class RunConfig(BaseModel):
 
     @model_validator(mode="after")
     def _fits_the_method(self) -> RunConfig:
-        self.method.check_config(self)
+        for method in self.methods:
+            method.check_config(self)
         return self
 
     @model_validator(mode="after")
@@ -232,6 +236,12 @@ class RunConfig(BaseModel):
                 f"optimizer {self.optimizer.name} starts at {self.optimizer.momentum:g}"
             )
         return self
+
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """All methods that may train: the run's, and those of its remedy."""
+        successors = None if self.remedy is None else self.remedy.successors()
+        return self.method, *(successors or ())
 
     @property
     def threat(self) -> ThreatModel:

@@ -15,7 +15,7 @@ from cotoolkit.core.errors import ConfigError, RunError
 from cotoolkit.models.initial_weights import load_initial
 from cotoolkit.runs.checkpoints import trained, trained_series, untrained
 from cotoolkit.runs.environment import environment
-from cotoolkit.runs.find import find_run
+from cotoolkit.runs.find import find_checkpoint, find_run
 from cotoolkit.runs.folder import Checkpoint, CheckpointName, RunFolder
 
 
@@ -49,8 +49,9 @@ def compare_runs(
     """Networks for a comparison, from words as people give them on the command line.
 
     A word is RUN or RUN:CHECKPOINT, with RUN the start of a run's folder name or identity, or a path, and CHECKPOINT
-    one of last, best, before_break, after_break, or a kept iteration; last if none is said. One RUN alone stands for
-    all the checkpoints it has, and its references are after_break (clean: the mixed one) and before_break (robust).
+    one of last, best, before_break, after_break, averaged (if its method averages weights), or a kept iteration; last
+    if none is said. One RUN alone stands for all the checkpoints of its training, and its references are after_break
+    (clean: the mixed one) and before_break (robust).
 
     Args:
         root: folder of runs.
@@ -68,7 +69,7 @@ def compare_runs(
         return _series(find_run(root, words[0]), device)
     if len(words) < 2:
         raise ConfigError("give at least two networks to compare, RUN or RUN:CHECKPOINT; or one RUN with a breakpoint")
-    found = {word: _find(root, word) for word in words}
+    found = {word: find_checkpoint(root, word) for word in words}
     configs = [folder.config() for folder, _ in found.values()]
     names = _names([(config, checkpoint) for config, (_, checkpoint) in zip(configs, found.values(), strict=True)])
     models = {name: trained(*place, device) for name, place in zip(names, found.values(), strict=True)}
@@ -148,19 +149,6 @@ def _start(config: RunConfig, device: str) -> nn.Module:
     if config.initial is not None:
         load_initial(model, config.initial)
     return model.to(device)
-
-
-def _find(root: Path | str, word: str) -> tuple[RunFolder, Checkpoint]:
-    key, colon, checkpoint = word.rpartition(":")
-    if not colon:
-        return find_run(root, word), "last"
-    if checkpoint.isdecimal():
-        return find_run(root, key), int(checkpoint)
-    known: tuple[CheckpointName, ...] = get_args(CheckpointName)
-    for name in known:
-        if name == checkpoint:
-            return find_run(root, key), name
-    raise ConfigError(f"{word}: no checkpoint {checkpoint!r}; say {', '.join(known)}, or a kept iteration")
 
 
 def _names(networks: Sequence[tuple[RunConfig, Checkpoint]]) -> list[str]:

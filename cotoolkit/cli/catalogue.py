@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,19 +13,86 @@ from rich.table import Column, Table
 from cotoolkit.cli import facts
 from cotoolkit.cli.display import console, say
 from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.registry import UnknownName
 
 if TYPE_CHECKING:
     from cotoolkit.data import ImageSet
 
 
-def list_methods() -> None:
-    """Training methods, with the forward and backward passes of a step, and their settings."""
-    shown = Table(Column("method", no_wrap=True), "forward", "backward", "what, settings, source", show_lines=True)
-    for one in facts.method_entries():
-        backward = f"{one.backward}, {one.double_backward} double" if one.double_backward else str(one.backward)
-        what = f"{escape(one.summary)}\n{escape(one.settings)}\n[dim]{escape(one.source)}[/dim]"
-        shown.add_row(one.name, str(one.forward), backward, what)
+LINE = 80
+"""Columns of a line of the list of methods, whatever the terminal has."""
+
+
+def list_methods(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="All about this one.")] = None,
+) -> None:
+    """Training methods, a line each: family, forward/backward passes of a step; or all about one.
+
+    A star stands where a backward pass differentiates a gradient.
+    """
+    methods = facts.method_entries()
+    if name is not None:
+        _show_method(next((one for one in methods if name in (one.name, *one.aliases)), None), name, methods)
+        return
+    rows = [("method", "family", "F/B", "what")]
+    for one in methods:
+        passes = f"{one.forward}/{one.backward}{'*' if one.double_backward else ''}"
+        rows.append((one.name, one.family, passes, one.summary))
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    for row in rows:
+        start = "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=False))
+        say(f"{start}  {textwrap.shorten(row[3], LINE - len(start) - 2, placeholder=' …')}")
+    say("all about one: cotoolkit methods NAME")
+
+
+def _show_method(one: facts.MethodEntry | None, name: str, known: list[facts.MethodEntry]) -> None:
+    if one is None:
+        raise UnknownName("method", name, [word for entry in known for word in (entry.name, *entry.aliases)])
+    double = f", {one.double_backward} of them through a gradient (second order)" if one.double_backward else ""
+    rows = {
+        "method": ", ".join([one.name, *one.aliases]),
+        "family": one.family,
+        "what": one.summary,
+        "formula": one.formula,
+        "passes a step": f"{one.forward} forward, {one.backward} backward{double}; with the default settings",
+        "memory": memory_text(one),
+        "bf16": "yes" if one.bf16 else "no: it compares numbers too close for eight bits",
+        "source": one.source,
+    }
+    shown = Table.grid(Column(no_wrap=True, style="bold"), Column(), padding=(0, 2))
+    for title, text in rows.items():
+        shown.add_row(title, escape(text))
     console.print(shown)
+    if one.defaults:
+        settings = Table("setting", "default", "where the default comes from")
+        for row in one.defaults:
+            settings.add_row(*map(escape, row))
+        console.print(settings)
+
+
+def memory_text(one: facts.MethodEntry) -> str:
+    """What a method remembers from step to step, in bytes."""
+    parts = []
+    if one.bytes_per_image:
+        whole = byte_text(facts.CIFAR * one.bytes_per_image)
+        parts.append(f"{byte_text(one.bytes_per_image)} a training image ({whole} for CIFAR-10's {facts.CIFAR:,})")
+    if one.bytes_besides:
+        share = f", {one.networks_besides:g} × its weights and buffers" if one.networks_besides >= 0.01 else ""
+        parts.append(f"{byte_text(one.bytes_besides)} {'besides ' if parts else ''}with {facts.NETWORK}{share}")
+    return "; ".join(parts) or "none"
+
+
+def byte_text(count: int) -> str:
+    """A number of bytes in decimal units.
+
+    >>> byte_text(12), byte_text(12_288), byte_text(614_400_000)
+    ('12 B', '12.3 kB', '614 MB')
+    """
+    size, units = float(count), ["B", "kB", "MB", "GB"]
+    while size >= 1000 and len(units) > 1:
+        size /= 1000
+        units.pop(0)
+    return f"{size:.3g} {units[0]}"
 
 
 def list_signals() -> None:

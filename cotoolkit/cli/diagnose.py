@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -30,15 +30,22 @@ if TYPE_CHECKING:
 MARK = "diagnosis.json"
 """The file by which an earlier diagnosis is known."""
 
+TheRun = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[RUN[:CHECKPOINT]]",
+        help="A run of cotoolkit: its network, its test set, its radius; instead of all three.",
+    ),
+]
 TheModel = Annotated[
-    str, typer.Option(metavar="MODEL", help="A name, torchvision:resnet18, or your own module:function.")
+    str | None, typer.Option(metavar="MODEL", help="A name, torchvision:resnet18, or your own module:function.")
 ]
 Data = Annotated[
-    str,
+    str | None,
     typer.Option(metavar="DATA", help="A data set by name, folder:PATH, or your own module:function; its test split."),
 ]
 Epsilon = Annotated[
-    str,
+    str | None,
     typer.Option(metavar="RADIUS", help="Of the attacks (linf), as a share of the pixel range, whatever the bounds."),
 ]
 Out = Annotated[Path, typer.Option(metavar="FOLDER", help="For the page, the figures and diagnosis.json.")]
@@ -67,9 +74,10 @@ AutoAttack = Annotated[bool, typer.Option("--autoattack", help="Run AutoAttack t
 
 
 def diagnose_command(
-    model: TheModel,
-    data: Data,
-    epsilon: Epsilon,
+    run: TheRun = None,
+    model: TheModel = None,
+    data: Data = None,
+    epsilon: Epsilon = None,
     weights: Weights = None,
     out: Out = Path("diagnosis"),
     budget: Budget = "standard",
@@ -82,10 +90,13 @@ def diagnose_command(
     device: Annotated[Device, typer.Option(help="Where to measure.")] = "auto",
     seed: Annotated[int, typer.Option(min=0, help="Of the points and of all random starts.")] = 0,
     download: Download = False,
+    root: Annotated[Path, typer.Option("--root", help="Folder of runs.")] = Path("runs"),
 ) -> None:
     """Is a finished model robust, catastrophically overfitted, masking its gradients, or never robust?
 
     cotoolkit diagnose --model mypkg.nets:build --weights model.safetensors --data cifar10 --epsilon 8/255
+
+    cotoolkit diagnose RUN:averaged
 
     The model returns logits, from images in [0, 1]; if it does not normalise them itself, give --mean and --std.
 
@@ -96,13 +107,20 @@ def diagnose_command(
     from cotoolkit.diagnosis.page import write_diagnosis
 
     _check_out(out)
-    radius, limits = ThreatModel.from_user(epsilon).epsilon, _limits(bounds)
+    limits, place = _limits(bounds), available(device)
     channels = _numbers("--mean", mean), _numbers("--std", std)
-    place = available(device)
-    test = _test_points(data, points, budget, seed, limits, download)
-    network, findings, statistics = _network(model, weights, weights_key, test, seed)
-    if channels == (None, None) and statistics is not None:
-        channels = statistics
+    findings: list[Finding] = []
+    if run is not None:
+        given = {"model": model, "data": data, "epsilon": epsilon, "weights": weights, "weights-key": weights_key}
+        network, test, radius = _of_run(root, run, {**given, "mean": mean, "std": std})
+    elif model is None or data is None or epsilon is None:
+        raise ConfigError("name what to diagnose: a RUN, or --model, --data and --epsilon")
+    else:
+        radius = ThreatModel.from_user(epsilon).epsilon
+        test = _test_points(data, points, budget, seed, limits, download)
+        network, findings, statistics = _network(model, weights, weights_key, test, seed)
+        if channels == (None, None) and statistics is not None:
+            channels = statistics
     with _progress() as progress:
         found = diagnose(
             network.to(place), test, epsilon=radius, budget=budget, mean=channels[0], std=channels[1], bounds=limits,
@@ -158,6 +176,23 @@ def _check_out(folder: Path) -> None:
     nearest = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise ConfigError(f"--out {folder} cannot be written: {nearest} is no folder that you may write to")
+
+
+def _of_run(root: Path, word: str, given: Mapping[str, Any]) -> tuple[nn.Module, ImageSet, float]:
+    """A run's network at a checkpoint, its test set and its radius; `given` is what must not be said besides."""
+    from cotoolkit.data import ImageSet
+    from cotoolkit.runs.checkpoints import evaluation_points, trained
+    from cotoolkit.runs.find import find_checkpoint
+
+    if said := [f"--{name}" for name, value in given.items() if value is not None]:
+        raise ConfigError(f"the run {word} says all that; leave out {', '.join(said)}")
+    folder, checkpoint = find_checkpoint(root, word)
+    config = folder.config()
+    if config.norm != "linf":
+        raise ConfigError(f"{folder.path.name}: was trained with norm {config.norm}; a diagnosis is for linf")
+    points = evaluation_points(config)
+    names = tuple(map(str, range(points.classes)))
+    return trained(folder, checkpoint), ImageSet(f"test set of {word}", *points, names), config.epsilon
 
 
 def _test_points(

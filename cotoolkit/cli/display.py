@@ -142,6 +142,8 @@ class LiveRuns:
 def result_table(table: pd.DataFrame, *, title: str | None = None) -> Table:
     """Accuracies, breakpoint and verdict, one row per run; columns that say the same of all runs are left out.
 
+    Networks that a method gave besides the trained one, such as an average, stand in rows of their own below it.
+
     Args:
         table: of `cotoolkit.runs.tables.run_table`.
         title: above it.
@@ -149,16 +151,19 @@ def result_table(table: pd.DataFrame, *, title: str | None = None) -> Table:
     Returns:
         The table, ready to print; accuracies in per cent.
     """
+    from cotoolkit.plotting.columns import accuracy_title
     from cotoolkit.runs.tables import varying
 
     settings = ["method", *(name for name in varying(table) if name not in ("seed", "method"))]
-    protocols = [name.removesuffix("_hash") for name in map(str, table.columns) if name.endswith("_hash")]
+    accuracies = [name.removesuffix("_hash") for name in map(str, table.columns) if name.endswith("_hash")]
+    protocols = [name for name in accuracies if ":" not in name]
+    labels = dict.fromkeys(name.rpartition(":")[0] for name in accuracies if ":" in name)
     shown = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in settings:
         shown.add_column({"epsilon": "ε", "beta": "β"}.get(name, name), no_wrap=True)
     shown.add_column("seed", justify="right")
     for name in protocols:
-        shown.add_column(name if name == "clean" else name.upper(), justify="right", no_wrap=True)
+        shown.add_column(accuracy_title(name), justify="right", no_wrap=True)
     shown.add_column("breakpoint", justify="right", no_wrap=True)
     shown.add_column("verdict")
     for _, run in table.iterrows():
@@ -166,11 +171,18 @@ def result_table(table: pd.DataFrame, *, title: str | None = None) -> Table:
         shown.add_row(
             *(escape(cell(run[name])) for name in settings),
             str(run["seed"]),
-            *("" if run.isna()[name] else f"{run[name]:.1%}" for name in protocols),
+            *_percentages(run, protocols),
             breakpoint_text(run.mask(run.isna(), None)),
             f"[{VERDICT_STYLE.get(verdict, 'white')}]{verdict}",
         )
+        for besides in labels:
+            if any(percentages := _percentages(run, [f"{besides}:{name}" for name in protocols])):
+                shown.add_row(f"  {escape(besides)}", *[""] * len(settings), *percentages)
     return shown
+
+
+def _percentages(run: pd.Series, names: Sequence[str]) -> list[str]:
+    return ["" if name not in run or run.isna()[name] else f"{run[name]:.1%}" for name in names]
 
 
 def breakpoint_text(run: Mapping[Any, Any] | pd.Series) -> str:

@@ -35,14 +35,38 @@ class RegistryEntry:
     settings: str
 
 
+CIFAR = 50_000
+"""Training images of CIFAR-10, for which the memory of a method is told."""
+
+NETWORK = "preact_resnet18"
+"""The network for which it is told."""
+
+
 @dataclass(frozen=True)
 class MethodEntry(RegistryEntry):
-    """A training method, with its passes a step (see `methods.Cost`) and its source."""
+    """A training method with its default settings; `family` to `source` are as in `methods.Method`.
 
+    Attributes:
+        aliases: other words for it.
+        defaults: its fields' names, defaults, and where these come from.
+        forward: passes a step, see `methods.Cost`; so are the next two.
+        bytes_per_image: of what it remembers, for each training image of the shape of CIFAR-10's.
+        bytes_besides: of what it remembers besides, with `NETWORK`.
+        networks_besides: the same in units of that network's weights and buffers.
+    """
+
+    aliases: list[str]
+    family: str
+    formula: str
+    bf16: bool
     source: str
+    defaults: list[list[str]]
     forward: int
     backward: int
     double_backward: int
+    bytes_per_image: int
+    bytes_besides: int
+    networks_besides: float
 
 
 @dataclass(frozen=True)
@@ -153,13 +177,47 @@ def _registry(kind: str) -> Any:
 
 def _methods() -> list[MethodEntry]:
     from cotoolkit.methods import METHODS
+    from cotoolkit.models import build_model, parse_model
 
+    network = build_model(parse_model(NETWORK), (3, 32, 32), 10, 0)
     found = []
     for name in METHODS.names():
-        cls = METHODS[name]
-        cost = METHODS.parse(name).cost_per_step()
-        found.append(MethodEntry(**asdict(_entry(name, cls)), source=cls.source, **cost._asdict()))
+        cls, method = METHODS[name], METHODS.parse(name)
+        per_image, besides = _memory(method, network)
+        found.append(
+            MethodEntry(
+                **asdict(_entry(name, cls)),
+                aliases=METHODS.aliases(name),
+                family=cls.family,
+                formula=cls.formula,
+                bf16=cls.bf16,
+                source=cls.source,
+                defaults=[[field, default, cls.constants.get(field, "")] for field, default in _defaults(cls).items()],
+                **method.cost_per_step()._asdict(),
+                bytes_per_image=per_image,
+                bytes_besides=besides,
+                networks_besides=round(besides / _bytes(network.state_dict()), 2),
+            )
+        )
     return found
+
+
+def _memory(method: Any, network: Any) -> tuple[int, int]:
+    """Bytes that a method remembers for each image of the shape of CIFAR-10's, and besides."""
+    import torch
+
+    from cotoolkit.methods import TrainingSet
+
+    few, more = (
+        _bytes(method.memory(network, TrainingSet(count, (3, 32, 32), 10), torch.Generator().manual_seed(0)))
+        for count in (100, 200)
+    )
+    per_image = (more - few) // 100
+    return per_image, few - 100 * per_image
+
+
+def _bytes(tensors: Mapping[str, Any]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
 
 
 def _signals() -> list[SignalEntry]:
@@ -170,21 +228,20 @@ def _signals() -> list[SignalEntry]:
 
 
 def _entry(name: str, cls: Any) -> RegistryEntry:
-    return RegistryEntry(name, " ".join((cls.__doc__ or "").split("\n\n")[0].split()), _settings(cls))
+    settings = " ".join(f"{field}={default}" if default else field for field, default in _defaults(cls).items())
+    return RegistryEntry(name, " ".join((cls.__doc__ or "").split("\n\n")[0].split()), settings)
 
 
-def _settings(cls: Any) -> str:
-    words = []
+def _defaults(cls: Any) -> dict[str, str]:
+    """The fields of a class with their defaults as people type them: "?" where there is none, "" where it is made."""
+    found = {}
     for field in dataclasses.fields(cls):
-        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            words.append(f"{field.name}=?")
-        elif field.default is not dataclasses.MISSING:
-            default = field.default
-            shown = getattr(default, "name", default)
-            words.append(f"{field.name}={'none' if shown is None else shown}")
+        if field.default is dataclasses.MISSING:
+            found[field.name] = "?" if field.default_factory is dataclasses.MISSING else ""
         else:
-            words.append(field.name)
-    return " ".join(words)
+            shown = getattr(field.default, "name", field.default)
+            found[field.name] = "none" if shown is None else str(shown)
+    return found
 
 
 FACTS = FactFile(

@@ -124,6 +124,10 @@ class Registry(Generic[T]):
         """Sorted names (aliases left out) that match a shell-style pattern."""
         return sorted(fnmatch.filter(self._classes, pattern))
 
+    def aliases(self, name: str) -> list[str]:
+        """Other words for an entry, in order."""
+        return sorted(alias for alias, entry in self._aliases.items() if entry == name)
+
     def __getitem__(self, name: str) -> type[T]:
         key = self._aliases.get(name, name)
         if key not in self._classes:

@@ -44,6 +44,7 @@ class Batch:
         iteration: updates done.
         epoch_length: iterations of an epoch.
         augmentation: crops and flips that made the images of those of the training set; None for none.
+        classes: number of classes; None where nobody knows it.
     """
 
     images: Tensor
@@ -58,6 +59,7 @@ class Batch:
     iteration: int = 0
     epoch_length: int = 1
     augmentation: Augmentation | None = None
+    classes: int | None = None
 
     @property
     def epoch(self) -> int:

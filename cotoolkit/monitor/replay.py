@@ -15,6 +15,7 @@ from cotoolkit.evaluation.probe import ProbeResult
 from cotoolkit.monitor.config import MonitorConfig
 from cotoolkit.monitor.core import Breakpoint, MonitorCore
 from cotoolkit.monitor.dating import Replayable, date
+from cotoolkit.monitor.early_warning import EarlyWarning
 
 Start = tuple[int, Any]
 """An iteration, and the trainer's snapshot there."""
@@ -44,6 +45,25 @@ class ReplayMonitor(MonitorCore[Start]):
         """Whether `on_probe` is going to replay iterations for this result."""
         return not self.broken and self.criterion.is_broken(result)
 
+    @property
+    def last_good(self) -> Start:
+        """Where training would go back to: the last good probe, or the start before there is one."""
+        found = self.good or self._start
+        assert found is not None  # `begin` was called
+        return found
+
+    def go_back(self, start: Start) -> None:
+        """Training goes on, or ends, from an earlier moment; what the free signals said is forgotten.
+
+        Args:
+            start: its iteration, and the trainer's snapshot there.
+        """
+        iteration, _ = start
+        if self.criterion.broken_at is not None and iteration < self.criterion.broken_at:
+            self.criterion.clear_breakpoint()
+        self.early_warning = EarlyWarning(self.early_warning.rules, self.early_warning.pause)
+        self.good = start
+
     def state(self) -> dict[str, Any]:
         """What a resumed run needs, as JSON data; the good snapshot is kept beside it by the trainer."""
         return {
@@ -64,9 +84,7 @@ class ReplayMonitor(MonitorCore[Start]):
         self.good = None if state["good_iteration"] is None else (state["good_iteration"], good)
 
     def _date(self, iteration: int, result: ProbeResult, warned: bool) -> Breakpoint:
-        good = self.good or self._start
-        assert good is not None  # `begin` was called
-        return date(self.trainer, self.criterion, good, iteration, result)
+        return date(self.trainer, self.criterion, self.last_good, iteration, result)
 
     def _keep_good(self, iteration: int, result: ProbeResult, warned: bool) -> None:
         self.good, self._start = (iteration, self.trainer.snapshot()), None

@@ -12,10 +12,17 @@ from cotoolkit.config import RunConfig
 from cotoolkit.pages import Report, Section
 from cotoolkit.pages.run_timeline import run_chart, run_pictures, run_views
 from cotoolkit.pages.signal_panels import panels_of, title_of
-from cotoolkit.plotting.columns import number
+from cotoolkit.plotting.columns import accuracy_title, number
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.runs.tables import flat
 from cotoolkit.signals import SIGNALS
+
+RETURNS = {
+    "stopped": "The remedy stopped training, and went back from iteration",
+    "selected": "At the end the remedy went back from iteration",
+    "rolled back": "The remedy rolled training back from iteration",
+}
+"""What is said of the events of a remedy."""
 
 
 def run_report(folder: RunFolder) -> Report:
@@ -37,14 +44,14 @@ def run_report(folder: RunFolder) -> Report:
     metrics = folder.metrics() if folder.metric_files.paths() else None
     found = next((event for event in events if event["kind"] == "breakpoint"), None)
     sections = [
-        *([] if metrics is None or metrics.empty else [_timeline(metrics, events, result, found)]),
+        *([] if metrics is None or metrics.empty else [_timeline(metrics, events, found)]),
         *([_evaluation(result["evaluation"])] if result and result["evaluation"] else []),
         *([_moved_first(found)] if found and found["detail"].get("moved_first") else []),
         *([_events(events)] if events else []),
         _settings(config),
     ]
     last = 0 if metrics is None or metrics.empty else int(metrics["iteration"].max())
-    return Report(_title(config), _lead(folder, result, found, last), sections, _facts(folder, config, result))
+    return Report(_title(config), _lead(folder, result, events, last), sections, _facts(folder, config, result))
 
 
 def _title(config: RunConfig) -> str:
@@ -55,8 +62,9 @@ def _title(config: RunConfig) -> str:
     return "Run: " + ", ".join([*parts, f"seed {config.seed}"])
 
 
-def _lead(folder: RunFolder, result: Mapping[str, Any] | None, found: Mapping[str, Any] | None, last: int) -> str:
-    """Verdict, breakpoint and accuracies; of a run without a result, how far it got."""
+def _lead(folder: RunFolder, result: Mapping[str, Any] | None, events: Sequence[Mapping[str, Any]], last: int) -> str:
+    """Verdict, breakpoint, remedy and accuracies; of a run without a result, how far it got."""
+    found = next((event for event in events if event["kind"] == "breakpoint"), None)
     if result is None:
         states = {"new": "Not started.", "running": f"Not finished: iteration {last} is the last one on disk."}
         reason = folder.reason.strip().splitlines()
@@ -68,14 +76,22 @@ def _lead(folder: RunFolder, result: Mapping[str, Any] | None, found: Mapping[st
     if found is not None:
         parts.append(_broke(found))
     elif result is not None and result["verdict"] != "diverged":
-        parts.append(f"No breakpoint in {result['iterations']} iterations.")
+        parts.append(f"No breakpoint in {last} iterations.")
+    if remedies := [_returned(event) for event in events if event["kind"] in RETURNS]:
+        parts.append(" ".join(remedies))
     if result is not None and result["evaluation"]:
         accuracies = [
-            f"{_protocol(name)} {found['value']:.1%} ({found['low']:.1%} to {found['high']:.1%})"
+            f"{accuracy_title(name)} {found['value']:.1%} ({found['low']:.1%} to {found['high']:.1%})"
             for name, found in result["evaluation"].items()
         ]
         parts.append(f"Accuracy on the test set, with 95 % intervals: {', '.join(accuracies)}.")
     return "\n\n".join(parts)
+
+
+def _returned(event: Mapping[str, Any]) -> str:
+    """What a remedy did."""
+    method = f", to go on by {event['detail']['method']}" if "method" in event["detail"] else ""
+    return f"{RETURNS[event['kind']]} {event['detail']['detected']} to the weights of {event['iteration']}{method}."
 
 
 def _broke(found: Mapping[str, Any]) -> str:
@@ -92,14 +108,9 @@ def _broke(found: Mapping[str, Any]) -> str:
     return text
 
 
-def _timeline(
-    metrics: pd.DataFrame,
-    events: Sequence[Mapping[str, Any]],
-    result: Mapping[str, Any] | None,
-    found: Mapping[str, Any] | None,
-) -> Section:
+def _timeline(metrics: pd.DataFrame, events: Sequence[Mapping[str, Any]], found: Mapping[str, Any] | None) -> Section:
     panels = panels_of(metrics)
-    last = int(result["iterations"] if result else metrics["iteration"].max())
+    last = int(metrics["iteration"].max())
     text = (
         "Accuracies are of probes on held-out training images, at some iterations; the other signals are batch means. "
         + (
@@ -129,7 +140,7 @@ def _evaluation(evaluation: Mapping[str, Mapping[str, Any]]) -> Section:
         protocol = card["protocol"]
         rows.append(
             {
-                "protocol": _protocol(name),
+                "protocol": accuracy_title(name),
                 "accuracy": found["value"],
                 "low": found["low"],
                 "high": found["high"],
@@ -226,7 +237,3 @@ def _facts(folder: RunFolder, config: RunConfig, result: Mapping[str, Any] | Non
 
 def _plain(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _protocol(name: str) -> str:
-    return name if name == "clean" else name.upper()

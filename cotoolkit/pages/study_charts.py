@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from cotoolkit.pages.chart_style import COLOURS, SYMBOLS, Stack, axis, heading, layout
-from cotoolkit.plotting.columns import SHARE_OF_CO, axis_name, kind_name, number
+from cotoolkit.plotting.columns import SHARE_OF_CO, accuracy_title, axis_name, kind_name, number
 
 Scale = tuple[tuple[float, str], ...]
 
@@ -73,7 +73,7 @@ def phase_chart(table: pd.DataFrame, *, x: str, y: str, by: str | None, accuracy
     done = table.assign(collapsed=table["collapsed"].astype(float))
     columns, rows = sorted(done[x].unique()), sorted(done[y].unique())
     kinds = [(str(kind), runs) for kind, runs in done.groupby(by)] if by else [("", done)]
-    measures = ((accuracy, f"{accuracy.upper()} accuracy, mean", BLUES), ("collapsed", SHARE_OF_CO, ORANGES))
+    measures = ((accuracy, f"{accuracy_title(accuracy)} accuracy, mean", BLUES), ("collapsed", SHARE_OF_CO, ORANGES))
     panels = [(kind, runs, *measure) for kind, runs in kinds for measure in measures]
     stack = Stack.of([36 * len(rows) + 10] * len(panels), gap=56)
     chart = go.Figure(

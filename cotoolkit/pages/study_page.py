@@ -10,7 +10,7 @@ import pandas as pd
 from cotoolkit.core.errors import RunError
 from cotoolkit.pages import Report, Section
 from cotoolkit.pages.study_charts import phase_chart, runs_chart
-from cotoolkit.plotting.columns import kind_name
+from cotoolkit.plotting.columns import accuracy_title, kind_name
 from cotoolkit.plotting.phase_diagram import phase_axes, phase_diagram
 from cotoolkit.plotting.timeline import timeline
 from cotoolkit.runs.folder import RunFolder
@@ -74,7 +74,7 @@ def _runs(table: pd.DataFrame, by: list[str]) -> Section:
     columns += ["state"] if (table["verdict"] == "").any() else []
     columns += [*protocols, "identity"]
     shown = table.assign(interval=interval, identity=table["run"].str.rpartition("-")[2])[columns]
-    shown = shown.rename(columns={name: name.upper() for name in protocols if name != "clean"})
+    shown = shown.rename(columns={name: accuracy_title(name) for name in protocols})
     return Section(
         "runs",
         "Runs",

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.plotting.columns import SHARE_OF_CO, axis_name, number, require_columns
+from cotoolkit.plotting.columns import SHARE_OF_CO, accuracy_title, axis_name, number, require_columns
 from cotoolkit.plotting.style import STYLE
 from cotoolkit.runs.tables import varying
 
@@ -50,7 +50,10 @@ def phase_diagram(
         raise ConfigError("no finished run to draw")
     columns, rows = sorted(done[x].unique()), sorted(done[y].unique())
     kinds = list(done.groupby(by)) if by else [("", done)]
-    panels = ((accuracy, f"{accuracy.upper()} accuracy, mean", "cividis"), ("collapsed", SHARE_OF_CO, "rocket_r"))
+    panels = (
+        (accuracy, f"{accuracy_title(accuracy)} accuracy, mean", "cividis"),
+        ("collapsed", SHARE_OF_CO, "rocket_r"),
+    )
     with mpl.rc_context({**STYLE, "axes.grid": False}):
         size = (2 * (0.75 * len(columns) + 1.5), len(kinds) * (0.55 * len(rows) + 1.0) + 0.4)
         figure = Figure(figsize=size, layout="constrained")

@@ -1,11 +1,11 @@
-"""Runs below a folder, by what people call them."""
+"""Runs below a folder, and their checkpoints, by what people call them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from cotoolkit.core.errors import AmbiguousName, RunError
-from cotoolkit.runs.folder import RunFolder
+from cotoolkit.core.errors import AmbiguousName, ConfigError, RunError
+from cotoolkit.runs.folder import Checkpoint, RunFolder
 
 
 def find_runs(root: Path | str) -> list[RunFolder]:
@@ -36,3 +36,25 @@ def find_run(root: Path | str, key: str) -> RunFolder:
     if not matches:
         raise RunError(f"{root}: none of the {len(folders)} runs matches {key!r}; `cotoolkit runs list` shows them")
     return matches[0]
+
+
+def find_checkpoint(root: Path | str, word: str) -> tuple[RunFolder, Checkpoint]:
+    """The run and the checkpoint that a word means: RUN for its last weights, or RUN:CHECKPOINT.
+
+    Args:
+        root: folder of run folders.
+        word: RUN as in `find_run`; CHECKPOINT is a name, such as best or averaged, or a kept iteration.
+
+    Raises:
+        ConfigError: no such checkpoint.
+        RunError: no run matches.
+        AmbiguousName: several do.
+    """
+    key, colon, name = word.rpartition(":")
+    if not colon:
+        return find_run(root, word), "last"
+    folder = find_run(root, key)
+    there = sorted(path.stem.removeprefix("iteration-") for path in folder.path.glob("checkpoints/*.safetensors"))
+    if name not in there:
+        raise ConfigError(f"{word}: no checkpoint {name!r}; there are: {', '.join(there) or 'none yet'}")
+    return folder, int(name) if name.isdecimal() else name

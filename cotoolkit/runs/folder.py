@@ -5,7 +5,8 @@
     status.json          running, done, diverged or failed
     metrics.parquet      tidy: one row per iteration and signal; of long runs metrics-1.parquet, ... as well
     events.jsonl         suspicion, breakpoint, recovered, ...
-    checkpoints/         best, last, before_break, after_break, and iteration-N of kept iterations (safetensors)
+    checkpoints/         best, last, before_break, after_break, iteration-N of kept iterations, and networks that the
+                         method gave besides the trained one, such as averaged (safetensors)
     resume.safetensors   the state at the last epoch's end
     result.json          verdict, breakpoint, evaluation with its protocol cards
 
@@ -42,8 +43,8 @@ log = logging.getLogger(__name__)
 
 CheckpointName = Literal["best", "last", "before_break", "after_break"]
 
-Checkpoint = CheckpointName | int
-"""A name, or an iteration that `RunConfig.keep` asked for."""
+Checkpoint = str | int
+"""A `CheckpointName`, a label of `Method.averages`, or an iteration that `RunConfig.keep` asked for."""
 
 
 class RunFolder:

@@ -148,15 +148,29 @@ class MetricFiles:
 
     def write(self, metrics: Metrics) -> None:
         """Write the last part, in a time that does not grow with the run, and close it if it is full."""
-        import pyarrow.parquet as pq
-
-        content = io.BytesIO()
-        pq.write_table(metrics.table(), content, write_page_checksum=True)
-        write_atomically(self._path(metrics.part), content.getvalue())
+        _write(self._path(metrics.part), metrics.table())
         metrics.close_part()
+
+    def forget_after(self, iteration: int) -> None:
+        """Remove the rows after an iteration from all files."""
+        import pyarrow as pa
+
+        for number, frame in self.parts().items():
+            kept = frame[frame["iteration"] <= iteration]
+            if len(kept) < len(frame):
+                types = pa.schema([("iteration", pa.int64()), ("signal", pa.string()), ("value", pa.float64())])
+                _write(self._path(number), pa.Table.from_pandas(kept, types, preserve_index=False))
 
     def _path(self, part: int) -> Path:
         return self._folder / (f"metrics-{part}.parquet" if part else "metrics.parquet")
+
+
+def _write(path: Path, table: pa.Table) -> None:
+    import pyarrow.parquet as pq
+
+    content = io.BytesIO()
+    pq.write_table(table, content, write_page_checksum=True)
+    write_atomically(path, content.getvalue())
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -30,8 +30,8 @@ from cotoolkit.core.importing.siblings import SIBLINGS
 from cotoolkit.core.importing.workers import WorkerImports, without_script
 from cotoolkit.runs.documents import State
 from cotoolkit.runs.folder import RunFolder
+from cotoolkit.training.progress import Progress
 from cotoolkit.training.run import imports_of, run
-from cotoolkit.training.trainer import Progress
 
 REPORT_EVERY = 0.25
 """Seconds between the progress reports of one run."""

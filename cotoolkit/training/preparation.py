@@ -15,7 +15,7 @@ from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.seeding import generator
 from cotoolkit.data import Batches, ImageSet, apply_intervention
 from cotoolkit.evaluation.probe import Probe
-from cotoolkit.methods import TrainingSet
+from cotoolkit.methods import Method, TrainingSet
 from cotoolkit.models import OwnModel
 from cotoolkit.models.memory_format import (
     channels_last_warning,
@@ -59,13 +59,17 @@ def as_trained(module: nn.Module, precision: str) -> nn.Module:
     return shared if precision == "32" else InBfloat16(shared)
 
 
-def first_memory(config: RunConfig, module: nn.Module, data: ImageSet) -> dict[str, Tensor]:
-    """What the method remembers before its first step.
+def first_memory(
+    config: RunConfig, method: Method, module: nn.Module, data: ImageSet, position: int = 0
+) -> dict[str, Tensor]:
+    """What a method remembers before its first step.
 
     Args:
         config: of the run.
+        method: that of the run, or of its remedy.
         module: on its device.
         data: that is trained on.
+        position: of the random beginnings: how many methods there were before.
 
     Returns:
         Copies by name, on the module's device.
@@ -74,9 +78,9 @@ def first_memory(config: RunConfig, module: nn.Module, data: ImageSet) -> dict[s
         ConfigError: it remembers something, and several processes would each remember something else.
     """
     facts = TrainingSet(len(data), data.shape, data.classes)
-    memory = config.method.memory(module, facts, generator(config.seed, "memory"))
+    memory = method.memory(module, facts, generator(config.seed, "memory", position))
     if memory and rank_and_world()[1] > 1:
-        raise ConfigError(f"method {config.method.name} remembers what it saw from step to step; use one process")
+        raise ConfigError(f"method {method.name} remembers what it saw from step to step; use one process")
     return copied_tensors(memory, device_of(module))
 
 
@@ -124,6 +128,21 @@ def probe_of(config: RunConfig, data: ImageSet, device: torch.device) -> Probe:
     Returns:
         The probe.
     """
-    chosen = torch.randperm(len(data), generator=generator(config.seed, "probe", 1))[: config.monitor.points]
-    points = apply_intervention(data.pick(chosen), config.intervention, config.seed, device, train=False)
+    points = probe_points(config, data, config.monitor.points, device)
     return Probe(*points, config.threat, config.monitor.steps, config.seed)
+
+
+def probe_points(config: RunConfig, data: ImageSet, count: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Points of a set to measure on while a run trains; fewer points are the first of more.
+
+    Args:
+        config: of the run.
+        data: from which they are chosen.
+        count: of points, if there are so many.
+        device: of the run.
+
+    Returns:
+        Images and labels, with the run's intervention and without augmentation.
+    """
+    chosen = torch.randperm(len(data), generator=generator(config.seed, "probe", 1))[:count]
+    return apply_intervention(data.pick(chosen), config.intervention, config.seed, device, train=False)

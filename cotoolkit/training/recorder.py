@@ -56,18 +56,19 @@ class Recorder:
                 self.folder.forget_progress()
             self.folder.write_environment(device)
 
-    def resume(self, iteration: int, seconds: float) -> None:
+    def resume(self, iteration: int, seconds: float, events: int | None) -> None:
         """Take up what the folder holds of the iterations up to a saved one.
 
         Args:
             iteration: at which the run's state was saved.
             seconds: spent until then.
+            events: how many had been told; None, of a state that does not say: those up to the iteration.
         """
         self.metrics = Metrics.up_to(self.folder.metric_files.parts(last=2), iteration)
+        told = self.folder.events()
         # A breakpoint is dated earlier than it is detected; what counts here is when it was written down.
-        self.events = [
-            event for event in self.folder.events() if event["detail"].get("detected", event["iteration"]) <= iteration
-        ]
+        up_to_now = [event for event in told if event["detail"].get("detected", event["iteration"]) <= iteration]
+        self.events = up_to_now if events is None else told[:events]
         if self.writes:
             self.folder.keep_events(self.events)
         self._told, self._resumed = len(self.events), True
@@ -97,6 +98,22 @@ class Recorder:
         self.save_weights("before_break", found.before.model, found.before.iteration)
         self.save_weights("after_break", found.after.model, found.after.iteration)
 
+    def add_return(self, kind: str, iteration: int, detail: Mapping[str, Any]) -> None:
+        """Note that a remedy put earlier weights back.
+
+        Args:
+            kind: "stopped", "selected" (after the last iteration) or "rolled back".
+            iteration: of these weights.
+            detail: `detected`, the iteration at which it did so, and what else there is to say.
+        """
+        self.events.append({"kind": kind, "iteration": iteration, "detail": dict(detail)})
+
+    def forget_after(self, iteration: int) -> None:
+        """Forget the signals of iterations that are going to be trained again."""
+        if self.writes:
+            self.folder.metric_files.forget_after(iteration)
+            self.metrics = Metrics.up_to(self.folder.metric_files.parts(last=2), iteration)
+
     def save_weights(self, name: Checkpoint, weights: Mapping[str, Tensor], iteration: int) -> None:
         """Write a checkpoint.
 
@@ -112,16 +129,22 @@ class Recorder:
         """Whether the run's state was last saved long enough ago."""
         return self.writes and time.perf_counter() - self._saved >= SAVE_EVERY
 
-    def save(self, iteration: int, tensors: Mapping[str, Tensor], monitor: Mapping[str, Any]) -> None:
+    def save(
+        self, iteration: int, tensors: Mapping[str, Tensor], monitor: Mapping[str, Any], remedy: Mapping[str, Any]
+    ) -> None:
         """Write progress, then the state to resume from: rows beyond that state are dropped on resuming.
 
         Args:
             iteration: at which the state is saved.
             tensors: of the state.
             monitor: the monitor's state, as JSON data.
+            remedy: the treatment's, likewise.
         """
         self._write_progress()
-        state = {"iteration": iteration, "seconds": self.seconds, "monitor": monitor}
+        told = len(self.events)
+        state = {
+            "iteration": iteration, "seconds": self.seconds, "monitor": monitor, "remedy": remedy, "events": told
+        }  # fmt: skip
         self.folder.write_resume(tensors, state)
         self._saved = time.perf_counter()
 

@@ -16,7 +16,8 @@ from cotoolkit.core.importing.workers import MAIN, WorkerImports, without_script
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.signals import SIGNALS
 from cotoolkit.training.live import NotebookReport, in_notebook
-from cotoolkit.training.trainer import Report, Trainer
+from cotoolkit.training.progress import Report
+from cotoolkit.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

@@ -1,178 +1,32 @@
-"""The one training loop: methods step, the monitor watches, the run folder remembers.
-
-Lightning Fabric starts several processes; one needs none of it. Everything random is a function of the seed and the
-iteration (`seeding`), so a run resumes, and the monitor replays, exactly: to the bit on a CPU with the same number of
-threads; on a GPU as far as its kernels are deterministic.
-"""
+"""A whole run: the steps of `core` in order, the monitor watches, the remedy decides, the run folder remembers."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from cotoolkit.config import RunConfig
-from cotoolkit.core.device import Device, available
-from cotoolkit.core.distributed import all_reduce_mean, broadcast_from_rank0, rank_and_world
-from cotoolkit.core.errors import ConfigError, RunError
-from cotoolkit.core.seeding import derive, fork_global_rng, generator, seed_layers
-from cotoolkit.data import Batches, apply_intervention, load
-from cotoolkit.evaluation.probe import Enough, ProbeResult
-from cotoolkit.evaluation.protocol import run_protocol
-from cotoolkit.methods import Batch, StepRecord
-from cotoolkit.models.initial_weights import load_initial
+from cotoolkit.core.distributed import all_reduce_mean
+from cotoolkit.core.errors import RunError
+from cotoolkit.core.seeding import fork_global_rng
+from cotoolkit.evaluation.probe import ProbeResult
+from cotoolkit.methods import StepRecord
 from cotoolkit.monitor.core import Event
-from cotoolkit.monitor.replay import ReplayMonitor
 from cotoolkit.monitor.step_buffer import MAX_BUFFERED_STEPS
-from cotoolkit.optimizers import Updates
-from cotoolkit.runs.checkpoints import network
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.signals import Observation, observed_signals
-from cotoolkit.training.preparation import as_trained, first_memory, probe_of, settle_memory_format
+from cotoolkit.training.core import TrainerCore
+from cotoolkit.training.ending import evaluated, networks_besides
+from cotoolkit.training.preparation import first_memory
+from cotoolkit.training.progress import Progress, Report
 from cotoolkit.training.recorder import Recorder
-from cotoolkit.training.snapshot import Snapshot, copied_tensors
+from cotoolkit.training.snapshot import Snapshot
 
 
-class Progress(NamedTuple):
-    """What a display shows of a run under way.
-
-    Attributes:
-        iteration: updates done.
-        total: updates in all.
-        probe: the latest probe, if any.
-        note: what the run is doing besides training, or how it ended.
-    """
-
-    iteration: int
-    total: int
-    probe: ProbeResult | None
-    note: str = ""
-
-
-Report = Callable[[Progress], None]
-"""Is told of progress."""
-
-
-class Trainer:
-    """Trains one configuration. `fit` runs it inside a run folder; `step` is one iteration.
-
-    Args:
-        config: what to train.
-        device: "auto" takes a GPU if there is one; of several processes each names its own.
-        download: let torchvision fetch missing data.
-
-    Attributes:
-        iteration: updates done.
-        total: updates of the whole run.
-        module: the network itself.
-        model: what the passes of training go through: the network in its precision, shared by all processes.
-
-    Raises:
-        ConfigError: the configuration cannot be trained here.
-    """
-
-    def __init__(self, config: RunConfig, *, device: Device | torch.device = "auto", download: bool = False) -> None:
-        self.config = config
-        self.device = device if isinstance(device, torch.device) else torch.device(available(device))
-        self.rank, self.world = rank_and_world()
-        splits = load(config.data, config.seed, download=download)
-        config.method.check_data(len(splits.train))
-        self.batches = Batches(
-            splits.train,
-            config.batch_size,
-            seed=config.seed,
-            device=self.device,
-            augment=config.data.augment,
-            padding=config.data.padding,
-            intervention=config.intervention,
-        )
-        self.test = apply_intervention(splits.test, config.intervention, config.seed, self.device, train=False)
-        self.probe = probe_of(config, splits.holdout or splits.train, self.device)
-        self.train_probe = probe_of(config, splits.train, self.device)
-        self.monitor = ReplayMonitor(self, config.monitor, splits.train.classes)
-
-        self.module = network(config, splits.train.shape, splits.train.classes)
-        if config.initial is not None:
-            load_initial(self.module, config.initial)
-        self.module.to(self.device)
-        self.memory_format = settle_memory_format(self.module, config, self.batches)
-        self.updates = Updates(config.optimizer, self.module, config.weight_decay, config.decay_norm_and_bias)
-        self.memory = first_memory(config, self.module, splits.train)
-        self.model = as_trained(self.module, config.precision)
-        self.iteration = 0
-        self.total = config.epochs * len(self.batches)
-        if max(config.keep, default=0) > self.total:
-            raise ConfigError(f"keep: iteration {max(config.keep)} is beyond the last one, {self.total}")
-
-    # --------------------------------------------------------------------------------------------------- one iteration
-
-    def step(self, *, trace: bool = True) -> tuple[StepRecord, Tensor]:
-        """Train on the next batch.
-
-        Args:
-            trace: whether the record is to hold the update's input gradient.
-
-        Returns:
-            The step's record, and the labels (B,) it saw.
-        """
-        config, done = self.config, self.iteration
-        images, labels, indices, augmentation = self.batches.batch(done)
-        rank, world = self.rank, self.world
-        images = images[rank::world].contiguous(memory_format=self.memory_format)
-        labels, indices = labels[rank::world], indices[rank::world]
-        batch = Batch(
-            images,
-            labels,
-            config.threat.scaled(config.schedule.radius((done + 1) / len(self.batches))),
-            generator(config.seed, "attack", done * world + rank, images.device),
-            trace,
-            done / self.total,
-            indices,
-            memory=self.memory,
-            iteration=done,
-            epoch_length=len(self.batches),
-            augmentation=augmentation,
-        )
-        seed_layers(derive(config.seed, "layers", done * world + rank))
-        self.model.train()
-        record = config.method.step(self.model, batch, self._update)
-        self.iteration += 1
-        return record, labels
-
-    def _update(self, loss: Tensor) -> None:
-        config, schedule = self.config, self.config.schedule
-        progress = (self.iteration + 1) / (self.total + 1)  # neither the first nor the last rate is 0
-        momentum = schedule.momentum(progress, config.optimizer.momentum)
-        self.updates.step(loss, config.learning_rate * schedule.rate(progress), momentum)
-
-    # ----------------------------------------------------------------------------------------- going back (Replayable)
-
-    def snapshot(self) -> Snapshot:
-        """Copies of the network's state dict, the optimiser's state and the method's memory, on the device."""
-        return Snapshot(
-            self.iteration, copied_tensors(self.module.state_dict()), self.updates.state(), copied_tensors(self.memory)
-        )
-
-    def restore(self, snapshot: Snapshot) -> None:
-        """Put a snapshot back."""
-        self.module.load_state_dict(snapshot.model)
-        self.updates.load_state(snapshot.optimizer)
-        self.memory = copied_tensors(snapshot.memory, self.device)
-        self.iteration = snapshot.iteration
-
-    def advance(self, iterations: int) -> None:
-        """Repeat iterations without recording them."""
-        for _ in range(iterations):
-            self.step(trace=False)
-
-    def measure(self, enough: Enough | None = None) -> ProbeResult:
-        """Probe the model on the held-out points; every process goes by the first one's result."""
-        return broadcast_from_rank0(self.probe.measure(self.module, enough))
-
-    # ----------------------------------------------------------------------------------------------------- a whole run
+class Trainer(TrainerCore):
+    """Trains one configuration inside a run folder: `fit`; its arguments are those of `TrainerCore`."""
 
     def fit(self, folder: RunFolder, report: Report = lambda progress: None) -> None:
         """Train to the end inside a run folder, from wherever its last checkpoint left off.
@@ -195,35 +49,76 @@ class Trainer:
         exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
         with exact, fork_global_rng(self.config.seed, "layers"):
             finite, probe = self._train(recorder, report)
-        if not (finite and self._has_finite_weights()):
+            finite = finite and self._has_finite_weights()
+            besides = networks_besides(self) if finite else {}
+        if not finite:
             self._finish(recorder, "diverged", {})
             return
-        if probe is None:  # resumed after the last iteration, which the monitor has decided on already
+        if probe is None:  # of the last weights: training was resumed at its end, or went back
             probe = self.measure()
         report(Progress(self.iteration, self.total, probe, "evaluating"))
         verdict = self.monitor.criterion.verdict(probe, self.train_probe.measure(self.module))
-        self._finish(recorder, verdict, self._evaluate())
+        for label, network in besides.items():
+            recorder.save_weights(label, network.state_dict(), self.iteration)
+        self._finish(recorder, verdict, evaluated(self, besides))
 
     def _train(self, recorder: Recorder, report: Report) -> tuple[bool, ProbeResult | None]:
-        """Train to the end; whether all losses were finite, and the latest probe."""
+        """Train to the end; whether all losses were finite, and the latest probe, unless it is of other weights."""
         probe: ProbeResult | None = None
         steps: list[tuple[StepRecord, Tensor]] = []
-        while self.iteration < self.total:
+        stops = False
+        while self.iteration < self.total and not stops:
             steps.append(self.step(trace=(self.iteration + 1) % self.config.monitor.trace_every == 0))
             self._save_kept(recorder)
             scheduled = self.config.monitor.scheduled(self.iteration) or self.iteration == self.total
             epoch_ends = self.iteration % len(self.batches) == 0
-            if scheduled or epoch_ends or len(steps) == MAX_BUFFERED_STEPS:
+            examined = self.treatment.remedy.due(self.iteration, len(self.batches))
+            if scheduled or epoch_ends or examined or len(steps) == MAX_BUFFERED_STEPS:
                 finite, signal = self._record_signals(recorder, steps)
                 steps.clear()
                 if not finite:
                     return False, None
-                if scheduled or signal:
-                    probe = self._probe(recorder, signal, report, scheduled=scheduled)
+                stops = examined and self._examine(recorder)
+                if scheduled or signal or stops:
+                    probe = self._probe(recorder, signal, report, scheduled=scheduled or stops)
+                    stops = self._treat_break(recorder) or stops
             report(Progress(self.iteration, self.total, probe))
-            if epoch_ends and recorder.save_is_due():
+            if epoch_ends and not stops and recorder.save_is_due():
                 self._save(recorder)
+        kept = self.treatment.kept
+        if kept is not None and kept.iteration < self.iteration:
+            self._go_back(recorder, kept, "stopped" if stops else "selected")
+            probe = None
         return True, probe
+
+    def _examine(self, recorder: Recorder) -> bool:
+        """Let the remedy measure, keep this moment if it says so; whether it says to stop."""
+        decision = self.treatment.examine(self.module)
+        recorder.metrics.add(self.iteration, {"train_pgd": self.treatment.accuracies[-1]})
+        if decision == "keep":
+            self.treatment.kept = self.snapshot()
+        return decision == "stop"
+
+    def _treat_break(self, recorder: Recorder) -> bool:
+        """After a breakpoint train on from before it, if the remedy says so; whether it has no method left for that."""
+        if not (self.monitor.broken and self.treatment.rolls_back):
+            return False
+        _, good = self.monitor.last_good
+        if not self.treatment.take_next_method():
+            self.treatment.kept = good
+            return True
+        self._go_back(recorder, good, "rolled back", method=self.method.name)
+        self.memory = first_memory(self.config, self.method, self.module, self.batches.data, self.treatment.rollbacks)
+        self.monitor.go_back((self.iteration, self.snapshot()))
+        self._save(recorder)
+        recorder.forget_after(self.iteration)
+        return False
+
+    def _go_back(self, recorder: Recorder, moment: Snapshot, kind: str, **detail: str) -> None:
+        """Put an earlier moment back, and say so."""
+        recorder.add_return(kind, moment.iteration, {"detected": self.iteration, **detail})
+        self.restore(moment)
+        self.monitor.go_back((moment.iteration, moment))
 
     def _record_signals(self, recorder: Recorder, steps: list[tuple[StepRecord, Tensor]]) -> tuple[bool, str | None]:
         """Record the signals of the latest steps; whether their losses are finite, and which signal warns, if any."""
@@ -263,14 +158,6 @@ class Trainer:
     def _has_finite_weights(self) -> bool:
         return all(parameter.isfinite().all() for parameter in self.module.parameters())
 
-    def _evaluate(self) -> dict[str, Any]:
-        """Accuracies on the test set with their protocol cards, by protocol."""
-        config, results = self.config, {}
-        for name in config.evaluation:
-            found = run_protocol(self.module, *self.test, config.threat, name, seed=config.seed)
-            results[name] = {**found.accuracy._asdict(), "card": found.card}
-        return results
-
     def _finish(self, recorder: Recorder, verdict: str, evaluation: dict[str, Any]) -> None:
         best_iteration = self.monitor.criterion.best_iteration
         recorder.finish(verdict, self.module.state_dict(), self.iteration, best_iteration, evaluation)
@@ -280,7 +167,9 @@ class Trainer:
         tensors = self.snapshot().tensors("")
         if self.monitor.good:
             tensors |= self.monitor.good[1].tensors("good/")
-        recorder.save(self.iteration, tensors, self.monitor.state())
+        if self.treatment.kept:
+            tensors |= self.treatment.kept.tensors("kept/")
+        recorder.save(self.iteration, tensors, self.monitor.state(), self.treatment.state())
 
     def _resume(self, recorder: Recorder) -> None:
         """Go to the last saved state, if there is one."""
@@ -290,6 +179,8 @@ class Trainer:
         tensors, state = saved
         try:
             self.restore(Snapshot.from_tensors(state["iteration"], tensors, ""))
+            if "remedy" in state:
+                self.treatment.load_state(state["remedy"], tensors)
             good = state["monitor"]["good_iteration"]
             self.monitor.load_state(
                 state["monitor"], None if good is None else Snapshot.from_tensors(good, tensors, "good/")
@@ -297,4 +188,4 @@ class Trainer:
         except (KeyError, RuntimeError, IndexError, TypeError, ValueError, AttributeError):
             path = recorder.folder.path
             raise RunError(f"{path}: resume.safetensors does not fit its config; run with --fresh") from None
-        recorder.resume(self.iteration, float(state["seconds"]))
+        recorder.resume(self.iteration, float(state["seconds"]), state.get("events"))

@@ -28,7 +28,8 @@ def batch(
         torch.randint(4, (size,), generator=draws),
     )
     generator = torch.Generator().manual_seed(seed)
-    return Batch(images, labels, threat or ThreatModel("16/255"), generator, trace, progress, indices)
+    threat = threat or ThreatModel("16/255")
+    return Batch(images, labels, threat, generator, trace, progress, indices, classes=4)
 
 
 def remembering(method: Method, model: nn.Module, given: Batch, *, images: int = 20) -> Batch:

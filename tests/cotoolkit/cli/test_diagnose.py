@@ -5,6 +5,8 @@ import json
 import pytest
 import torch
 
+from cotoolkit.training.run import run
+from tests._helpers.small import small
 from tests._helpers.user_models import Mlp, digits
 
 OWN = "tests._helpers.user_models"
@@ -114,7 +116,29 @@ def test_bad_input_is_one_line_and_exit_code_2(diagnose, trained, tmp_path, opti
 def test_what_is_required_is_told(cli):
     code, _, err = cli("diagnose", "--model", "small_cnn")
     assert code == 2
-    assert "Missing option '--data'" in err
+    assert "name what to diagnose: a RUN, or --model, --data and --epsilon" in err
+
+
+def test_a_run_is_diagnosed_at_any_checkpoint(cli, without_page, tmp_path):
+    folder = run(small(method="ema", evaluation=["clean"]), tmp_path / "runs", device="cpu")
+    name = folder.path.name
+    clean = {}
+    for word in (name, f"{name}:averaged"):
+        code, _, err = cli("diagnose", word, "--budget", "quick", "--points", "60", "--out", "found", "--device", "cpu")
+        assert code == 0, err
+        said = json.loads((tmp_path / "found" / "diagnosis.json").read_text())
+        assert said["protocol"]["epsilon"] == pytest.approx(0.1)
+        clean[word] = said["measurements"]["clean"]["accuracy"]["value"]
+    result = folder.result()["evaluation"]  # on the same 60 points
+    assert clean == {name: result["clean"]["value"], f"{name}:averaged": result["averaged:clean"]["value"]}
+    for words, message in (
+        ([f"{name}:first"], "no checkpoint 'first'; there are: averaged, best, last"),
+        ([name, "--epsilon", "0.1"], f"the run {name} says all that; leave out --epsilon"),
+        (["nowhere"], "none of the 1 runs matches 'nowhere'"),
+    ):
+        code, _, err = cli("diagnose", *words, "--out", "other")
+        assert (code, err.count("\n")) == (2 if "matches" not in message else code, 1)
+        assert message in err
 
 
 def test_files_of_the_user_are_left_alone(diagnose, tmp_path):

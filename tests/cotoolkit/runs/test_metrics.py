@@ -66,3 +66,21 @@ def test_a_long_run_goes_back_to_any_iteration_at_which_it_was_saved(tmp_path, m
     table = files.table()
     assert len(table) == 2 * iteration + 10
     assert (table.loc[table["iteration"] > iteration, "value"] == -1).all()
+
+
+def test_rows_after_an_iteration_are_removed_from_every_part(tmp_path, monkeypatch):
+    monkeypatch.setattr(metrics_module, "PART_ROWS", 4)
+    files, metrics = MetricFiles(tmp_path), Metrics()
+    for iteration in range(1, 13):
+        metrics.add(iteration, {"a": float(iteration)})
+        files.write(metrics)
+    assert len(files.paths()) == 3
+    files.forget_after(6)
+    assert files.table()["iteration"].tolist() == [1, 2, 3, 4, 5, 6]
+    # They can be added to again, across parts that are empty now.
+    metrics = Metrics.up_to(files.parts(last=2), 6)
+    metrics.add(7, {"a": 70.0})
+    files.write(metrics)
+    assert files.table()["value"].tolist() == [1, 2, 3, 4, 5, 6, 70]
+    files.forget_after(100)
+    assert len(files.table()) == 7

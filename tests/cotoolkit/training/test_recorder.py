@@ -21,7 +21,7 @@ def dated():
 
 
 def found():
-    before, after = (Snapshot(iteration, {"w": torch.tensor(float(iteration))}, {}) for iteration in (89, 93))
+    before, after = (Snapshot(iteration, {"w": torch.tensor(float(iteration))}, {}, {}) for iteration in (89, 93))
     partial = result(0.3)
     partial = type(partial)(**{**vars(partial), "complete": False})
     return Breakpoint(90, 93, 88, 95, 100, {95: result(0.1), 96: partial, 104: result(0.0)}, before, after)
@@ -54,10 +54,10 @@ def test_resuming_drops_what_was_written_after_the_saved_state(recorder):
     for iteration in (90, 100, 110):
         recorder.metrics.add(iteration, {"train_loss": 1.0})
     recorder.add_events([dated(), Event("recovered", 110, 110, result(0.5))])
-    recorder.save(110, {}, {})
+    recorder.save(110, {}, {}, {})
     for iteration, last, kinds in ((110, 110, ["breakpoint", "recovered"]), (100, 100, ["breakpoint"]), (99, 90, [])):
         again = Recorder(recorder.folder)
-        again.resume(iteration, 50.0)
+        again.resume(iteration, 50.0, None)
         assert again.metrics.series("train_loss")[0].max() == last
         assert [event["kind"] for event in again.events] == kinds
         assert again.seconds >= 50
@@ -86,7 +86,7 @@ def test_other_processes_than_the_first_write_nothing(tmp_path, monkeypatch):
 def test_a_finished_run_says_how_and_forgets_how_to_go_on(recorder, verdict, state):
     recorder.begin("cpu")
     assert recorder.folder.state == "running"
-    recorder.save(100, {"x": torch.ones(1)}, {"best": 0.5})
+    recorder.save(100, {"x": torch.ones(1)}, {"best": 0.5}, {})
     tensors, saved = recorder.folder.resume()
     assert torch.equal(tensors["x"], torch.ones(1))
     assert (saved["iteration"], saved["monitor"]) == (100, {"best": 0.5})

@@ -1,0 +1,69 @@
+"""What every wrapper around a method shares: it passes on what it does not change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Self
+
+import torch
+from pydantic import model_validator
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+from typing_extensions import override
+
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.registry import STRICT
+from cotoolkit.methods.base import Cost, Method, MethodField, RunSettings
+from cotoolkit.methods.batch import TrainingSet
+from cotoolkit.methods.fgsm import FGSM
+
+
+@dataclass(frozen=True, config=STRICT)
+class Wrapper(Method):
+    """A method around another: memories are merged, costs and refusals are those of the inner method.
+
+    Args:
+        inner: any method, also another wrapper.
+    """
+
+    inner: MethodField = FGSM()
+
+    @model_validator(mode="after")
+    def _nested_once(self) -> Self:
+        inner: Method = self.inner
+        while isinstance(inner, Wrapper):
+            if type(inner) is type(self):
+                raise ValueError(f"{self.name} stands around {self.name}; nest it once")
+            inner = inner.inner
+        return self
+
+    def own_memory(self, model: nn.Module) -> dict[str, Tensor]:
+        """What the wrapper itself remembers; see `memory`."""
+        return {}
+
+    def own_averages(self, memory: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+        """The networks that the wrapper itself gives; see `averages`."""
+        return {}
+
+    @override
+    def cost_per_step(self) -> Cost:
+        return self.inner.cost_per_step()
+
+    @override
+    def check_config(self, config: RunSettings) -> None:
+        self.inner.check_config(config)
+
+    @override
+    def check_data(self, images: int) -> None:
+        self.inner.check_data(images)
+
+    @override
+    def memory(self, model: nn.Module, data: TrainingSet, draws: torch.Generator) -> dict[str, Tensor]:
+        own, inner = self.own_memory(model), self.inner.memory(model, data, draws)
+        if both := sorted(own.keys() & inner.keys()):
+            raise ConfigError(f"{self.name} and {self.inner.name} both remember {both[0]}; train with one of them")
+        return {**own, **inner}
+
+    @override
+    def averages(self, memory: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+        return {**self.own_averages(memory), **self.inner.averages(memory)}

@@ -1,0 +1,74 @@
+"""The list of methods, a line each, and all about one."""
+
+import dataclasses
+
+import pytest
+
+from cotoolkit.cli import facts
+from cotoolkit.cli.catalogue import memory_text
+from cotoolkit.methods import METHODS
+
+ENTRIES = facts.method_entries()
+
+
+@pytest.fixture(autouse=True)
+def asked_once(monkeypatch):
+    monkeypatch.setattr(facts, "method_entries", lambda: ENTRIES)
+
+
+def test_a_method_is_a_line_of_80_columns(cli, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    code, out, _ = cli("methods")
+    head, *lines, last = out.splitlines()
+    assert code == 0
+    assert [line.split()[0] for line in lines] == [one.name for one in ENTRIES]
+    assert max(map(len, out.splitlines())) <= 80
+    assert head.split() == ["method", "family", "F/B", "what"]
+    assert "cotoolkit methods NAME" in last
+    rows = dict(zip([one.name for one in ENTRIES], lines, strict=True))
+    assert "regulariser" in rows["gradalign"]
+    assert "3/4*" in rows["gradalign"]  # second order
+    assert "2/2 " in rows["fgsm"]
+    start = head.index("what")
+    for one in ENTRIES:
+        shown = rows[one.name][start:].removesuffix(" …")
+        assert one.summary == shown or one.summary.startswith(f"{shown} ")  # cut at a word
+
+
+@pytest.mark.parametrize("name", [one.name for one in ENTRIES])
+def test_all_about_a_method(cli, monkeypatch, name):
+    monkeypatch.setenv("COLUMNS", "400")
+    code, out, _ = cli("methods", name)
+    method = METHODS.parse(name)
+    cost = method.cost_per_step()
+    assert code == 0
+    for text in (method.formula, method.source, method.family, *method.constants, *method.constants.values()):
+        assert text in out
+    assert f"{cost.forward} forward, {cost.backward} backward" in out
+    assert ("second order" in out) == bool(cost.double_backward)
+
+
+def test_a_method_has_other_names(cli):
+    assert cli("methods", "N-FGSM")[:2] == cli("methods", "n_fgsm")[:2]
+
+
+def test_an_unknown_method_is_told_in_one_line_with_those_near_it(cli):
+    code, out, err = cli("methods", "nfgsm")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "unknown method 'nfgsm': did you mean n_fgsm" in err
+
+
+def test_memory_is_measured():
+    entries = {one.name: one for one in ENTRIES}
+    assert memory_text(entries["fgsm"]) == "none"
+    ema = entries["ema"]
+    assert (ema.bytes_per_image, ema.networks_besides) == (0, 1)
+    assert memory_text(ema) == "44.7 MB with preact_resnet18, 1 × its weights and buffers"
+
+
+def test_memory_for_each_image_is_told_for_all_of_them():
+    entry = next(one for one in ENTRIES if one.name == "fgsm")
+    banked = dataclasses.replace(entry, bytes_per_image=12_288, bytes_besides=40)
+    assert memory_text(banked) == (
+        "12.3 kB a training image (614 MB for CIFAR-10's 50,000); 40 B besides with preact_resnet18"
+    )
