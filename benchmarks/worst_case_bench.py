@@ -20,7 +20,7 @@ import torch
 
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.methods import FGSM, Batch
-from cotoolkit.methods._terms.worst_case import worst_case
+from cotoolkit.methods._weighting.worst_case import worst_case
 from cotoolkit.models import PreActResNet18, build_model
 from cotoolkit.models.memory_format import safe_memory_format
 

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from analyses.holistic_robust.gaps import implied_radius, losses_of_points
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import probability, share_array, whole_number
-from cotoolkit.methods._terms.worst_case import worst_case
+from cotoolkit.methods._weighting.worst_case import worst_case
 
 CAVEAT = (
     "the inflated loss was computed with attack {attack}, hence is a lower estimate; the bound is a certificate only "

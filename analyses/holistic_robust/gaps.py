@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import mark_array, real_array
-from cotoolkit.methods._terms.worst_case import worst_case
+from cotoolkit.methods._weighting.worst_case import worst_case
 
 CLIP = 10.0
 """Where cross-entropy is clipped, in nats (ours)."""

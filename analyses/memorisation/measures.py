@@ -18,7 +18,7 @@ from cotoolkit.data import DataSplits, apply_intervention, load
 from cotoolkit.data.image_set import as_float
 from cotoolkit.evaluation.protocol import run_protocol
 from cotoolkit.methods import AttackMethod, Batch
-from cotoolkit.methods._terms.suspicion import suspicion
+from cotoolkit.methods._weighting.suspicion import suspicion
 from cotoolkit.models.modes import attack_mode
 from cotoolkit.runs.checkpoints import trained, trained_series
 from cotoolkit.runs.folder import RunFolder

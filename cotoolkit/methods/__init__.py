@@ -1,4 +1,8 @@
-"""Training methods: what one optimisation step does. One file each, found by itself; `_terms` is what they share."""
+"""Training methods: what one optimisation step does. One file each, found by itself.
+
+They share terms of the loss (`_terms`), weights of samples (`_weighting`), what is remembered from step to step
+(`_memory`), and what their settings have in common (`_settings`).
+"""
 
 from cotoolkit.core.registry import load_entries
 from cotoolkit.methods.base import (

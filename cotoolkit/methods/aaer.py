@@ -15,7 +15,7 @@ from cotoolkit.attacks import gradient as attacks
 from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.core.numbers import NonNegative
 from cotoolkit.core.registry import STRICT
-from cotoolkit.methods._terms.published import published_value
+from cotoolkit.methods._settings.published import published_value
 from cotoolkit.methods.base import METHODS, Cost, Family, Method, StepRecord, Update, adversarial_pass
 from cotoolkit.methods.batch import Batch
 from cotoolkit.models.modes import BatchNormMode

@@ -24,7 +24,7 @@ from cotoolkit.core.registry import STRICT
 from cotoolkit.data.image_masks import MarksFile, marks_of, read_marks
 from cotoolkit.methods._terms.discrimination import Discrimination, Form, discrimination
 from cotoolkit.methods._terms.penultimate import penultimate
-from cotoolkit.methods._terms.suspicion import effective_size, suspicion
+from cotoolkit.methods._weighting.suspicion import effective_size, suspicion
 from cotoolkit.methods.base import METHODS, Cost, Family, InnerField, Method, StepRecord, Update, adversarial_pass
 from cotoolkit.methods.batch import Batch
 from cotoolkit.methods.fgsm import FGSM

@@ -13,9 +13,9 @@ from typing_extensions import override
 from cotoolkit.attacks.gradient import AttackResult, fgsm
 from cotoolkit.core.numbers import NonNegative
 from cotoolkit.core.registry import STRICT
+from cotoolkit.methods._memory.switch import Switch
+from cotoolkit.methods._settings.published import published_value
 from cotoolkit.methods._terms.local_terms import LocalSample, loss_gradients
-from cotoolkit.methods._terms.published import published_value
-from cotoolkit.methods._terms.switch import Switch
 from cotoolkit.methods.base import METHODS, Cost, Family, Method, StepRecord, Update
 from cotoolkit.methods.batch import Batch, TrainingSet
 from cotoolkit.models.modes import attack_mode

@@ -14,7 +14,7 @@ from typing_extensions import override
 from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.core.numbers import NonNegative, Share
 from cotoolkit.core.registry import STRICT
-from cotoolkit.methods._terms.suspicion import effective_size, suspicion
+from cotoolkit.methods._weighting.suspicion import effective_size, suspicion
 from cotoolkit.methods.base import METHODS, Cost, Family, InnerField, Method, StepRecord, Update, adversarial_pass
 from cotoolkit.methods.batch import Batch
 from cotoolkit.methods.fgsm import FGSM

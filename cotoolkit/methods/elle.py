@@ -13,8 +13,8 @@ from typing_extensions import override
 
 from cotoolkit.core.numbers import NonNegative
 from cotoolkit.core.registry import STRICT
+from cotoolkit.methods._settings.published import published_value
 from cotoolkit.methods._terms.penalised import PenalisedAttack
-from cotoolkit.methods._terms.published import published_value
 from cotoolkit.methods._terms.random_points import Noise, random_points
 from cotoolkit.methods.base import METHODS, Cost, Family, InnerField
 from cotoolkit.methods.batch import Batch

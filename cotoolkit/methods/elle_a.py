@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from cotoolkit.core.numbers import NonNegative, Share
 from cotoolkit.core.registry import STRICT
-from cotoolkit.methods._terms.switch import Switch
+from cotoolkit.methods._memory.switch import Switch
 from cotoolkit.methods.base import METHODS
 from cotoolkit.methods.batch import Batch, TrainingSet
 from cotoolkit.methods.elle import ELLE

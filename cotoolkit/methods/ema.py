@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from cotoolkit.core.numbers import Number
 from cotoolkit.core.registry import STRICT
-from cotoolkit.methods._terms.averaging import AVERAGED, averaged, first_average, move_average
+from cotoolkit.methods._memory.averaging import AVERAGED, averaged, first_average, move_average
 from cotoolkit.methods.base import METHODS, Cost, Family, StepRecord, Update
 from cotoolkit.methods.batch import Batch
 from cotoolkit.methods.wrapper import Wrapper

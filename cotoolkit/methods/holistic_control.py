@@ -16,9 +16,9 @@ from cotoolkit.core.distributed import rank_and_world
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import NonNegative, Share
 from cotoolkit.core.registry import STRICT
-from cotoolkit.methods._terms import tilts
-from cotoolkit.methods._terms.whole_batch import WholeBatch
-from cotoolkit.methods._terms.worst_case import Order, solve
+from cotoolkit.methods._weighting import tilts
+from cotoolkit.methods._weighting.whole_batch import WholeBatch
+from cotoolkit.methods._weighting.worst_case import Order, solve
 from cotoolkit.methods.base import METHODS, Cost, Family, InnerField, Method, StepRecord, Update, adversarial_pass
 from cotoolkit.methods.batch import Batch
 from cotoolkit.methods.fgsm import FGSM

@@ -16,7 +16,7 @@ from typing_extensions import override
 from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.core.numbers import NonNegative
 from cotoolkit.core.registry import STRICT
-from cotoolkit.methods._terms.published import published_value
+from cotoolkit.methods._settings.published import published_value
 from cotoolkit.methods.base import METHODS, Cost, Family, Method, StepRecord, Update, train_on
 from cotoolkit.methods.batch import Batch
 from cotoolkit.models.modes import BatchNormMode, attack_mode

@@ -14,7 +14,7 @@ from typing_extensions import override
 from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.core.numbers import NonNegative, Share
 from cotoolkit.core.registry import STRICT
-from cotoolkit.methods._terms.averaging import AVERAGED, averaged, first_average, move_average
+from cotoolkit.methods._memory.averaging import AVERAGED, averaged, first_average, move_average
 from cotoolkit.methods._terms.guided import corner_attack
 from cotoolkit.methods._terms.penultimate import penultimate
 from cotoolkit.methods.base import (

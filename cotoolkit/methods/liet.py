@@ -19,8 +19,8 @@ from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.core.device import device_of
 from cotoolkit.core.numbers import NonNegative, Share, Whole
 from cotoolkit.core.registry import STRICT
-from cotoolkit.methods._terms.linf_only import require_linf
-from cotoolkit.methods._terms.published import published_value
+from cotoolkit.methods._settings.linf_only import require_linf
+from cotoolkit.methods._settings.published import published_value
 from cotoolkit.methods._terms.smoothing import smoothed_targets
 from cotoolkit.methods.base import METHODS, Cost, Family, Method, RunSettings, StepRecord, Update, adversarial_pass
 from cotoolkit.methods.batch import Batch, TrainingSet

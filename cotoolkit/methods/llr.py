@@ -13,11 +13,11 @@ from typing_extensions import override
 
 from cotoolkit.core.numbers import NonNegative
 from cotoolkit.core.registry import STRICT
+from cotoolkit.methods._memory.switch import Switch
+from cotoolkit.methods._settings.published import published_value
 from cotoolkit.methods._terms.local_terms import linearity_error, loss_gradients
 from cotoolkit.methods._terms.penalised import PenalisedAttack
-from cotoolkit.methods._terms.published import published_value
 from cotoolkit.methods._terms.random_points import Noise, random_points
-from cotoolkit.methods._terms.switch import Switch
 from cotoolkit.methods.base import METHODS, Cost, Family, InnerField
 from cotoolkit.methods.batch import Batch, TrainingSet
 from cotoolkit.methods.fgsm import FGSM

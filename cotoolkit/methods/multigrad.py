@@ -15,7 +15,7 @@ from typing_extensions import override
 from cotoolkit.attacks.gradient import AttackResult, input_gradient
 from cotoolkit.core.numbers import NonNegative, Whole
 from cotoolkit.core.registry import STRICT
-from cotoolkit.methods._terms.linf_only import require_linf
+from cotoolkit.methods._settings.linf_only import require_linf
 from cotoolkit.methods.base import METHODS, AttackMethod, Cost, Family, RunSettings
 from cotoolkit.methods.batch import Batch
 from cotoolkit.models.modes import BatchNormMode, attack_mode

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from cotoolkit.evaluation.protocol import run_protocol
-from cotoolkit.methods._terms.averaging import STATISTICS
+from cotoolkit.methods._memory.averaging import STATISTICS
 from cotoolkit.training.core import TrainerCore
 from cotoolkit.training.preparation import as_trained
 from cotoolkit.training.snapshot import copied_tensors

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimTable, claim
 from analyses.core.runner import StudyRunner
-from cotoolkit.methods._terms.worst_case import Order, effective_share, worst_case
+from cotoolkit.methods._weighting.worst_case import Order, effective_share, worst_case
 from cotoolkit.plotting.style import BLUE, GREEN, PAGE, VERMILION
 from cotoolkit.studies.scale import Scale, seeds_at
 from figures.elements import new_figure

@@ -5,7 +5,7 @@ from scipy.optimize import minimize_scalar
 
 from analyses.holistic_robust.gaps import best_minus_last, dispersion, gap, halves_gap, implied_radius, nominal_margin
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.methods._terms.worst_case import worst_case
+from cotoolkit.methods._weighting.worst_case import worst_case
 
 
 def test_round_trip_through_the_worst_case():

@@ -13,7 +13,7 @@ from cotoolkit.config import RunConfig
 from cotoolkit.core.errors import ConfigError, ModelError
 from cotoolkit.core.registry import InvalidFields
 from cotoolkit.methods import FGSM, METHODS, NFGSM, PGD, RSFGSM, Batch, BenignStyle
-from cotoolkit.methods._terms.suspicion import effective_size, suspicion
+from cotoolkit.methods._weighting.suspicion import effective_size, suspicion
 from cotoolkit.methods.benign import benign_weights, opposite_weights
 from cotoolkit.training.trainer import Trainer
 from tests._helpers.networks import Linear, conv_net

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.methods import FGSM, PGD, RSFGSM, HolisticControl, HolisticRobust
-from cotoolkit.methods._terms.worst_case import worst_case
+from cotoolkit.methods._weighting.worst_case import worst_case
 from cotoolkit.models.modes import attack_mode
 from tests._helpers.networks import conv_net
 from tests._helpers.stepping import batch, sgd

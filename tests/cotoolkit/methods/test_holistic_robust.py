@@ -10,7 +10,7 @@ from torch import nn
 from cotoolkit.core.registry import InvalidFields
 from cotoolkit.core.seeding import fork_global_rng
 from cotoolkit.methods import FGSM, METHODS, PGD, RSFGSM, HolisticControl, HolisticRobust
-from cotoolkit.methods._terms.worst_case import worst_case
+from cotoolkit.methods._weighting.worst_case import worst_case
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.training.recorder import Recorder
 from cotoolkit.training.run import run

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from cotoolkit.methods._terms import tilts
-from cotoolkit.methods._terms.worst_case import effective_share, worst_case
+from cotoolkit.methods._weighting import tilts
+from cotoolkit.methods._weighting.worst_case import effective_share, worst_case
 
 LOSSES = torch.tensor([0.3, 2.0, 1.0, 0.1, 0.7, 4.0])
 

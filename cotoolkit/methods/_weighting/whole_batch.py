@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from cotoolkit.core.distributed import all_gather, rank_and_world
-from cotoolkit.methods._terms.worst_case import WorstCase, effective_share
+from cotoolkit.methods._weighting.worst_case import WorstCase, effective_share
 from cotoolkit.methods.base import AdversarialPass
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cotoolkit.methods._terms.worst_case import effective_share, remove
+from cotoolkit.methods._weighting.worst_case import effective_share, remove
 
 HALVINGS = 60
 """How often the search for a temperature halves its range, over a factor of 10^12."""

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from cotoolkit.attacks.threat_model import ThreatModel
-from cotoolkit.methods._terms.published import published_value
+from cotoolkit.methods._settings.published import published_value
 
 TABLE = {8: 1.5, 12: 5.0, 16: 8.5, 32: 2.75}
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from cotoolkit.methods._terms.suspicion import suspicion
+from cotoolkit.methods._weighting.suspicion import suspicion
 from tests._helpers.worked_logits import LABELS, WORKED
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from cotoolkit.methods._terms.switch import Switch
+from cotoolkit.methods._memory.switch import Switch
 
 
 def plain_weights(errors, on, sensitivity, decay):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from cotoolkit.methods._terms.averaging import averaged, first_average, move_average
+from cotoolkit.methods._memory.averaging import averaged, first_average, move_average
 from tests._helpers.networks import PassCounter, conv_net
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq, minimize_scalar
 
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.methods._terms.worst_case import effective_share, solve, worst_case
+from cotoolkit.methods._weighting.worst_case import effective_share, solve, worst_case
 
 ORDERS = ("lp_then_kl", "kl_then_lp")
 both = pytest.mark.parametrize("order", ORDERS)

@@ -1,0 +1,1 @@
+"""What defaults and refusals of methods share."""

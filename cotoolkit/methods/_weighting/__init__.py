@@ -1,0 +1,1 @@
+"""Weights of samples in the loss: where they come from."""
