@@ -78,9 +78,9 @@ class LAP(Method):
     back.
 
     The default of `direction` is the trial step down the loss that the released code takes and by which its strengths
-    were found. "ascent" is the adversarial reading of the method's name, as in adversarial weight perturbation (AWP); it
-    wants far smaller ones. The code's trial step also carries its optimiser's momentum and weight decay; here it is the
-    gradient's.
+    were found. "ascent" is the adversarial reading of the method's name, as in adversarial weight perturbation (AWP),
+    and wants far smaller ones. The code's trial step also carries its optimiser's momentum and weight decay; here it is
+    the gradient's.
 
     The published strengths are those of weights that stay moved. Taken back, the larger of them (0.3 on digits at 0.1)
     make a network that fits its batch at w + v and is poor at w; then set `beta`.
