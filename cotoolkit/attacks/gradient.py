@@ -163,7 +163,8 @@ def pgd(
     labels: Tensor,
     threat: ThreatModel,
     *,
-    generator: torch.Generator | None,
+    generator: torch.Generator | None = None,
+    start: Tensor | None = None,
     steps: int = 10,
     alpha: float | None = None,
     bn_mode: BatchNormMode = "train",
@@ -175,7 +176,8 @@ def pgd(
         images: (B, C, H, W).
         labels: (B,).
         threat: the ball and the box.
-        generator: draws the uniform start; None starts at the image.
+        generator: draws a uniform start.
+        start: where to start else; None for the image.
         steps: gradient steps, at least 1. Each costs 1 forward and 1 backward.
         alpha: step in pixel units; None means 2.5 * epsilon / steps, which is 2/255 at 8/255 and 10 steps.
         bn_mode: see `BatchNormMode`.
@@ -189,7 +191,7 @@ def pgd(
     if steps < 1:
         raise ValueError(f"steps={steps}: PGD takes at least 1 step")
     step = 2.5 * threat.epsilon / steps if alpha is None else alpha
-    start = None if generator is None else threat.random_start(images, generator)
+    start = start if generator is None else threat.random_start(images, generator)
     delta = torch.zeros_like(images) if start is None else start
     with attack_mode(model, bn_mode):
         first = found = input_gradient(model, images + delta, labels)

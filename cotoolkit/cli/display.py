@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from cotoolkit.config import RunConfig
     from cotoolkit.studies.launcher import Outcome, Update
 
+LONGEST_WORD = 300
+"""Characters of a word that a message shows in full."""
+
 console = Console()
 errors = Console(stderr=True)
 
@@ -53,8 +57,17 @@ def say_warning(text: str) -> None:
     _on_stderr("warning", text, "yellow")
 
 
+def printable(text: str) -> str:
+    """A message in one line: of words longer than a path can be, only the ends are shown.
+
+    >>> printable("unknown method " + 5000 * "x")[:40]
+    'unknown method xxxxxxxxxxxxxxxxxxxxxxxxx'
+    """
+    return re.sub(rf"\S{{{LONGEST_WORD},}}", lambda word: f"{word[0][:100]}…{word[0][-40:]}", " ".join(text.split()))
+
+
 def _on_stderr(kind: str, text: str, style: str) -> None:
-    errors.print(f"{kind}: {' '.join(text.split())}", style=style, markup=False, highlight=False, soft_wrap=True)
+    errors.print(f"{kind}: {printable(text)}", style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 VERDICT_STYLE = {

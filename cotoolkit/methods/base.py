@@ -145,6 +145,21 @@ class Method(Registered):
         """
         return {}
 
+    def averages(self, memory: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+        """Networks besides the trained one that come out of training, such as an average over it; mostly none.
+
+        At the end of a run each is evaluated like the trained one, as LABEL:PROTOCOL, and kept as the checkpoint LABEL.
+        The monitor watches the trained network alone.
+
+        Args:
+            memory: as the last step left it.
+
+        Returns:
+            State dicts of the network, by label. Statistics of BatchNorm that one leaves out are measured in the last
+            epoch's steps, on the images that they train on.
+        """
+        return {}
+
     def check_data(self, images: int) -> None:
         """Refuse a training set of that many images; most methods fit any.
 

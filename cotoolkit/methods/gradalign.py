@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import ClassVar, Literal
 
 from pydantic.dataclasses import dataclass
@@ -17,6 +16,7 @@ from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import NonNegative, format_number
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._terms.misalignment import misalignment
+from cotoolkit.methods._terms.random_points import Noise, random_points
 from cotoolkit.methods.base import METHODS, Cost, Family, Method, RunSettings, StepRecord, Update, train_on
 from cotoolkit.methods.batch import Batch
 from cotoolkit.models.modes import BatchNormMode, attack_mode
@@ -64,7 +64,7 @@ class GradAlign(Method):
 
     weight: NonNegative | None = None
     anchor: Literal["clean", "adversarial"] = "clean"
-    noise: Literal["ball", "ball_and_box"] = "ball"
+    noise: Noise = "ball"
     bn_mode: BatchNormMode = "train"
 
     # Backward: the attack, g2, and the update, which flows back through the loss and, doubly, through g2.
@@ -93,14 +93,13 @@ class GradAlign(Method):
     def step(self, model: nn.Module, batch: Batch, update: Update) -> StepRecord:
         weight = published_weight(batch.threat.epsilon) if self.weight is None else self.weight
         attacked = attacks.fgsm(model, batch.images, batch.labels, batch.threat, bn_mode=self.bn_mode)
-        threat = batch.threat if self.noise == "ball_and_box" else replace(batch.threat, box="none")
 
         def penalty() -> Tensor:
             with attack_mode(model, self.bn_mode):
                 fixed = attacked.gradient
                 if self.anchor == "adversarial":
                     fixed = input_gradient(model, batch.images + attacked.delta, batch.labels).gradient
-                noisy = batch.images + threat.random_start(batch.images, batch.generator)
+                noisy = random_points(batch, self.noise)
                 moving = input_gradient(model, noisy, batch.labels, create_graph=True).gradient
             return weight * misalignment(fixed.detach(), moving)
 

@@ -16,6 +16,7 @@ from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.core.numbers import NonNegative, Whole
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._terms.divergence import kl_divergence
+from cotoolkit.methods._terms.random_points import gaussian_start
 from cotoolkit.methods.base import METHODS, Cost, Family, Method, StepRecord, Update, adversarial_pass
 from cotoolkit.methods.batch import Batch
 from cotoolkit.models.modes import BatchNormMode, attack_mode
@@ -88,9 +89,8 @@ class TRADES(Method):
         return found.record(weights, {"base": base.detach(), "global_term": divergence.detach()})
 
     def _attack(self, model: nn.Module, batch: Batch, reference: Tensor) -> AttackResult:
-        images, threat, draws = batch.images, batch.threat, batch.generator
-        noise = torch.randn(images.shape, generator=draws, device=draws.device, dtype=torch.float32)
-        start = delta = noise.mul_(self.start_scale).to(images.device)
+        images, threat = batch.images, batch.threat
+        start = delta = gaussian_start(images, self.start_scale, batch.generator)
         step = 2.5 * threat.epsilon / self.steps if self.alpha is None else self.alpha
         with attack_mode(model, self.bn_mode):
             first, logits = _ascent(model, images + delta, reference)

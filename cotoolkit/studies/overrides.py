@@ -77,10 +77,12 @@ def _values(word: str, text: str) -> tuple[Any, ...]:
 
 
 def _value(word: str, text: str) -> Any:
+    if not text.strip():
+        raise ConfigError(f"{word}: a value is missing")
     if text.startswith("("):
         if not text.endswith(")"):
             raise ConfigError(f"{word}: the bracket is not closed")
-        return [_value(word, part) for part in _split(word, text[1:-1]) if part]
+        return [_value(word, part) for part in _split(word, text[1:-1]) if part]  # (1,) and () are lists, too
     if text.startswith("folder:") or " #" in text:  # a path may hold what means something else in YAML
         return text
     try:

@@ -248,3 +248,10 @@ def test_a_plugin_that_cannot_be_loaded_is_named_and_the_other_commands_work(mon
     assert "methods" in result.output
     assert "runs" in result.output
     assert "broken" not in result.output
+
+
+def test_a_message_is_short_however_long_what_was_typed(cli):
+    code, _, err = cli("train", f"method={5000 * 'x'}")
+    assert code == 2
+    assert len(err) < 700
+    assert "xxx…xxx" in err

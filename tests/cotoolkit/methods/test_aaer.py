@@ -12,7 +12,7 @@ from cotoolkit.methods import METHODS, NFGSM, Batch
 from cotoolkit.methods.aaer import AAER
 from cotoolkit.methods.rs_fgsm import RSFGSM
 from tests._helpers.networks import PassCounter, conv_net
-from tests._helpers.slow import (
+from tests._helpers.slow_attacks import (
     attempt,
     slow_attack_gradients,
     slow_losses,

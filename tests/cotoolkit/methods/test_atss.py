@@ -10,7 +10,7 @@ from cotoolkit.methods import METHODS
 from cotoolkit.methods.atss import ATSS
 from cotoolkit.methods.rs_fgsm import RSFGSM
 from tests._helpers.networks import PassCounter, conv_net
-from tests._helpers.slow import (
+from tests._helpers.slow_attacks import (
     EPSILON,
     attempt,
     slow_attack_gradients,

@@ -12,7 +12,7 @@ from cotoolkit.methods.lap import BETA, LAP, layer_shares
 from cotoolkit.methods.rs_fgsm import RSFGSM
 from cotoolkit.models.build import build_model
 from tests._helpers.networks import PassCounter, conv_net
-from tests._helpers.slow import (
+from tests._helpers.slow_attacks import (
     EPSILON,
     attempt,
     slow_attack_gradients,

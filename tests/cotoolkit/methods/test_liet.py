@@ -15,7 +15,7 @@ from cotoolkit.core.registry import InvalidFields
 from cotoolkit.methods import METHODS
 from cotoolkit.methods.liet import LIET, jensen_shannon
 from tests._helpers.networks import PassCounter, conv_net
-from tests._helpers.slow import (
+from tests._helpers.slow_attacks import (
     slow_gradients,
     slow_projection,
     slow_steepest,

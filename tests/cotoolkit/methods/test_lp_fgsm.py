@@ -12,7 +12,7 @@ from cotoolkit.core.registry import InvalidFields
 from cotoolkit.methods import FGSM, METHODS, Batch
 from cotoolkit.methods.lp_fgsm import LpFGSM, adaptive_q, entropy_gap, lp_direction
 from tests._helpers.networks import Linear, PassCounter, conv_net
-from tests._helpers.slow import (
+from tests._helpers.slow_attacks import (
     EPSILON,
     attempt,
     slow_attack_gradients,

@@ -9,7 +9,7 @@ from cotoolkit.core.registry import InvalidFields
 from cotoolkit.methods import METHODS
 from cotoolkit.methods.multigrad import MultiGrad
 from tests._helpers.networks import Linear, PassCounter, conv_net
-from tests._helpers.slow import (
+from tests._helpers.slow_attacks import (
     EPSILON,
     attempt,
     slow_attack_gradients,

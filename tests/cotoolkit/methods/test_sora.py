@@ -10,7 +10,7 @@ from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.methods import METHODS, Batch
 from cotoolkit.methods.sora import SORA
 from tests._helpers.networks import Linear, PassCounter, conv_net
-from tests._helpers.slow import (
+from tests._helpers.slow_attacks import (
     slow_attack_gradients,
     slow_losses,
     slow_projection,

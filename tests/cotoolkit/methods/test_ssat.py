@@ -11,7 +11,7 @@ from cotoolkit.methods import METHODS, Batch
 from cotoolkit.methods.rs_fgsm import RSFGSM
 from cotoolkit.methods.ssat import SSAT
 from tests._helpers.networks import Linear, PassCounter, conv_net
-from tests._helpers.slow import (
+from tests._helpers.slow_attacks import (
     attempt,
     slow_attack_gradients,
     slow_losses,

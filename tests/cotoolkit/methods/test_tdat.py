@@ -12,7 +12,7 @@ from torch.nn.utils import parameters_to_vector
 from cotoolkit.methods import FGSM, METHODS
 from cotoolkit.methods.tdat import TDAT
 from tests._helpers.networks import PassCounter, conv_net
-from tests._helpers.slow import (
+from tests._helpers.slow_attacks import (
     slow_gradients,
     slow_projection,
     slow_start,

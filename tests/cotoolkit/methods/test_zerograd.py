@@ -11,7 +11,7 @@ from cotoolkit.methods import METHODS, Batch
 from cotoolkit.methods.rs_fgsm import RSFGSM
 from cotoolkit.methods.zerograd import ZeroGrad, above_quantile
 from tests._helpers.networks import Linear, PassCounter, conv_net
-from tests._helpers.slow import (
+from tests._helpers.slow_attacks import (
     EPSILON,
     attempt,
     slow_attack_gradients,

@@ -33,7 +33,21 @@ def test_values(word, values):
 
 @pytest.mark.parametrize(
     "words",
-    [["a"], ["=1"], ["a="], ["a=1", "a=2"], ["a=[]"], ["a=[1"], ["a=(1"], ["a=[1,(2]"], ["a=3..1"], ["a={x"]],
+    [
+        ["a"],
+        ["=1"],
+        ["a="],
+        ["a=1", "a=2"],
+        ["a=[]"],
+        ["a=[1"],
+        ["a=(1"],
+        ["a=[1,(2]"],
+        ["a= "],
+        ["a=[1,]"],
+        ["a=[ ,2]"],
+        ["a=3..1"],
+        ["a={x"],
+    ],
     ids=str,
 )
 def test_words_that_are_no_settings(words):

@@ -1,0 +1,310 @@
+"""Wrong inputs of the campaign: words and files that no command can make sense of, each to be refused in one line."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from unittest import mock
+
+from click.exceptions import UsageError
+from typer.testing import CliRunner
+
+from cotoolkit.cli.app import app
+from cotoolkit.cli.display import printable
+from cotoolkit.core.errors import CotoolkitError
+from cotoolkit.studies.study import Study
+from cotoolkit.training.trainer import Trainer
+
+NUMBERS = (
+    "",
+    "nan",
+    "inf",
+    "-inf",
+    "-1",
+    "true",
+    "abc",
+    "1/0",
+    "8//255",
+    "1e400",
+    "{}",
+    "[]",
+    "[0.1,0.2]",
+    "{a: 1}",
+    "8/255/x",
+    "[[0.1],2]",
+    "'",
+    '"',
+    "\x00",
+    "0,1",
+    "NaN",
+    "..",
+    "1..0",
+    "epsilon",
+    "=1",
+    "(0.1,0.2)",
+    "1e",
+    "--1",
+    "8/",
+    "/255",
+)
+"""No number of a kind that a radius, a rate or a weight could be."""
+
+WHOLES = (*NUMBERS, "2.5", "1e-3", "1/2", "-3", "0.1", "99999999999999999999999999x")
+
+NAMES = (
+    "",
+    " ",
+    "fgsmm",
+    "../x",
+    "/etc/passwd",
+    "a b",
+    "folder:",
+    "folder:/does/not/exist",
+    "module:",
+    ":function",
+    ":",
+    "no_such_module:function",
+    "json:no_such_function",
+    "torchvision:",
+    "torchvision:none",
+    "x" * 5000,
+    "\x00",
+    "[x]",
+    "true",
+    "1",
+    "nan",
+    "{}",
+    "[]",
+    "{name: nothing}",
+    "{nam: fgsm}",
+    "\N{SNOWMAN}",
+    "..",
+    "=cmd",
+    "os:path",
+    "a:b:c",
+)
+
+KEYS = (
+    "nothing",
+    "../..",
+    "[x]",
+    "*",
+    "\x00",
+    "x" * 5000,
+    "/",
+    ".",
+    "..",
+    " ",
+    "-x",
+    "{}",
+    "\N{SNOWMAN}",
+    "nothing:last",
+)
+
+TEXTS = (
+    "",
+    "- a\n- b",
+    "just words",
+    "1: 2",
+    "? [a, b]\n: c",
+    "a: &a [*a]",
+    "\t",
+    "a:\n\tb: 1",
+    "{",
+    "[[[[" * 400,
+    "\x00",
+    "method: {name: fgsm",
+    "epsilon: .nan",
+    "method: null",
+    "data: [digits]",
+    "epochs: 10000000000000000000000x",
+    "!!python/object/apply:os.system ['true']",
+    "grids: 3",
+    "name: [a]",
+    "a: " + "{a: " * 300 + "1" + "}" * 300,
+    "base: {method: fgsm}\ngrids: [{seed: {}}]",
+    "\ufeff\ufeff: 1",
+    "name: ../x\ngrids: [{seed: [0]}]",
+    "2001-01-01: 1",
+)
+
+FIELDS = {
+    NUMBERS: (
+        "epsilon",
+        "learning_rate",
+        "weight_decay",
+        "intervention.beta",
+        "monitor.drop",
+        "monitor.gap",
+        "schedule.peak",
+        "schedule.milestones",
+        "method.alpha",
+        "optimizer.momentum",
+    ),
+    WHOLES: (
+        "epochs",
+        "batch_size",
+        "seed",
+        "monitor.interval",
+        "monitor.points",
+        "data.train_size",
+        "keep",
+        "model.width",
+    ),
+    NAMES: (
+        "method",
+        "model",
+        "data",
+        "optimizer",
+        "intervention",
+        "norm",
+        "box",
+        "precision",
+        "evaluation",
+        "normalise",
+    ),
+}
+"""Fields of the configuration by what they refuse."""
+
+NEEDED = {"intervention.beta": ["intervention=inject"]}
+
+WORDS = (
+    "epsilon",
+    "=",
+    "=1",
+    "epsilon=0.1 epsilon=0.2",
+    "no_such_field=1",
+    "method.no_such=1",
+    "seed=0..",
+    "seed=..3",
+    "a=b=c",
+)
+
+OPTIONS = (
+    ("train", "--devices", ("0", "-1", "1.5", "x", "")),
+    ("train", "--device", ("tpu", "", "cuda:99", "cpu2")),
+    ("train", "--config", ("", "no_such.yaml", ".", "\x00")),
+    ("study run", "--jobs", ("0", "-1", "1.5", "x", "")),
+    ("study run", "--scale", ("huge", "", "Smoke2")),
+    ("study run", "--name", ("", "..", "a/b", "/abs", "x" * 81, "\x00", ".", "../../x")),
+    ("study run", "--file", ("", "no_such.yaml", ".", "\x00")),
+    ("figures make all", "--scale", ("huge", "")),
+    ("figures make all", "--jobs", ("0", "x")),
+    ("interventions preview inject", "--images", ("0", "21", "x")),
+    ("interventions preview inject", "--out", ("", "x.gif", "x", ".png/")),
+    ("runs export", "--out", ("", "x.exe", ".", "x")),
+)
+
+AT_A_KEY = (
+    "study show",
+    "runs show",
+    "report",
+    "figures make",
+    "figures verify",
+    "interventions preview",
+    "analyse mixtures",
+    "analyse features",
+    "methods",
+    "diagnose",
+    "runs compare",
+)
+
+
+class Accepted(BaseException):
+    """Training would begin now."""
+
+
+def attempts(folder: Path, draws: random.Random, count: int) -> Iterator[tuple[str, str]]:
+    """Give the commands wrong inputs.
+
+    Args:
+        folder: where they work.
+        draws: which inputs.
+        count: inputs; all of them at most.
+
+    Yields:
+        The command, and what it did other than refuse in one line, if anything.
+    """
+    (folder / "work").mkdir(parents=True)
+    every = list(inputs(folder))
+    before = Path.cwd()
+    os.chdir(folder / "work")
+    try:
+        for words in draws.sample(every, min(count, len(every))):
+            shown = " ".join(words).replace(str(folder), "")
+            yield shown[:200], refused(words)
+            outside = {path.name for path in folder.iterdir()} - {"work", "files"}
+            if outside:
+                yield shown[:200], f"wrote {outside} outside its folder"
+    finally:
+        os.chdir(before)
+
+
+def inputs(folder: Path) -> Iterator[list[str]]:
+    """Every wrong input, as the words of a command."""
+    for values, fields in FIELDS.items():
+        for field, value in itertools.product(fields, values):
+            if not lawful(field, value):
+                yield ["train", *NEEDED.get(field, []), f"{field}={value}"]
+    for values, fields in FIELDS.items():
+        for field, value in itertools.product(fields, values):
+            if not lawful(field, value) and not set(value) & set("[{,"):
+                yield ["study", "run", *NEEDED.get(field, []), f"{field}=[{value},{value}]"]
+    yield from ([command, *words.split()] for command in ("train",) for words in WORDS)
+    for command, option, values in OPTIONS:
+        yield from ([*command.split(), option, value] for value in values)
+    yield from ([*command.split(), key] for command, key in itertools.product(AT_A_KEY, KEYS))
+    files = folder / "files"
+    files.mkdir()
+    for number, text in enumerate(TEXTS):
+        path = files / f"{number}.yaml"
+        path.write_text(text, encoding="utf-8")
+        yield ["train", "--config", str(path), "no_such_field=1"]
+        yield ["study", "run", "--file", str(path), "no_such_field=1"]
+        yield ["diagnose", str(path)]
+
+
+def lawful(field: str, value: str) -> bool:
+    """Whether a value of the lists means something for a field after all."""
+    listed = {"schedule.milestones": ("[]", "[0.1,0.2]", "(0.1,0.2)"), "keep": ("[]",), "evaluation": ("[]",)}
+    if field == "seed" and value == "..":
+        return False
+    if field in ("intervention", "normalise") and value == "none":
+        return True
+    return value in listed.get(field, ())
+
+
+def refused(words: list[str]) -> str:
+    """Give one input; empty if it was refused in one line, else what happened."""
+
+    def begin(*_: object, **__: object) -> None:
+        raise Accepted
+
+    def begin_study(study: Study, *_: object, **__: object) -> None:
+        for config in study.runs():
+            Trainer(config, device="cpu")
+        raise Accepted
+
+    with (
+        mock.patch.object(Trainer, "fit", begin),
+        mock.patch.object(Study, "run", begin_study),
+        mock.patch("figures.make.make", begin),
+    ):
+        try:
+            result = CliRunner().invoke(app, words)
+        except Accepted:
+            return "accepted"
+        except BaseException as failure:
+            return f"{type(failure).__name__}: {failure}"[:300]
+    found = result.exception
+    if isinstance(found, Accepted):
+        return "accepted"
+    if isinstance(found, CotoolkitError | UsageError | OSError):
+        text = printable(str(found))
+        return f"more than a line: {text[:200]}" if len(text) > 1000 else ""
+    if found is not None and not isinstance(found, SystemExit):
+        return f"{type(found).__name__}: {found}"[:300]
+    return "" if result.exit_code else "accepted"
