@@ -31,7 +31,7 @@ class GradSum(Method):
     `start="random"` the attack starts at the random points and shares its pass with them. Their code offers that, but
     detaches the gradient first, so that its term trains nothing; here it does.
 
-    Measures: `gradient_norm`, before its weight.
+    Measures: `summed_norm`, before its weight.
 
     >>> GradSum(start="random").cost_per_step()
     Cost(forward=2, backward=3, double_backward=1)
@@ -89,4 +89,4 @@ class GradSum(Method):
         found = adversarial_pass(model, batch, attacked)
         norm = torch.linalg.vector_norm(moving) / len(images)
         update(found.losses.mean() + self.weight * norm)
-        return found.record(measures={"gradient_norm": norm.detach()})
+        return found.record(measures={"summed_norm": norm.detach()})

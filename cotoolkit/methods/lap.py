@@ -78,8 +78,12 @@ class LAP(Method):
     back.
 
     The default of `direction` is the trial step down the loss that the released code takes and by which its strengths
-    were found. "ascent" is the adversarial reading of the method's name, as in adversarial weight perturbation (AWP).
-    The code's trial step also carries its optimiser's momentum and weight decay; here it is the gradient's.
+    were found. "ascent" is the adversarial reading of the method's name, as in adversarial weight perturbation (AWP),
+    and wants far smaller ones. The code's trial step also carries its optimiser's momentum and weight decay; here it is
+    the gradient's.
+
+    The published strengths are those of weights that stay moved. Taken back, the larger of them (0.3 on digits at 0.1)
+    make a network that fits its batch at w + v and is poor at w; then set `beta`.
 
     >>> METHODS.parse({"name": "lap", "attack": "n"}).cost_per_step()
     Cost(forward=2, backward=2, double_backward=0)
@@ -107,7 +111,7 @@ class LAP(Method):
     )
     constants: ClassVar[Mapping[str, str]] = {
         "attack": "code: all three; which one by default is ours",
-        "beta": "code: CIFAR-10 at 8, 12, 16 and 32/255; straight lines between are ours",
+        "beta": "code, which never takes v back: CIFAR-10 at 8, 12, 16 and 32/255; straight lines between are ours",
         "gamma": "code: 0.3",
         "direction": "code: descent; ascent is ours, after the paper's title",
         "bn_mode": "ours: as every method here; the code attacks in train mode and moves the running statistics",

@@ -19,7 +19,7 @@ from cotoolkit.methods.batch import Batch, TrainingSet
 from cotoolkit.models.modes import BatchNormMode, attack_mode
 
 
-def mean_linearity(direction: Tensor, before: Tensor, after: Tensor) -> Tensor:
+def batch_linearity(direction: Tensor, before: Tensor, after: Tensor) -> Tensor:
     """Mean over the batch of (direction . after) / (direction . before): 1 where the loss is linear along the step.
 
     Args:
@@ -39,12 +39,12 @@ def mean_linearity(direction: Tensor, before: Tensor, after: Tensor) -> Tensor:
 class SORA(Method):
     """delta = eta + alpha_t u * sign(g(x + eta)), eta uniform in the ball, u uniform in [0, 1] for each pixel, no P.
 
-    alpha_t = alpha * min(1, margin / (1 - lambda)), lambda a running mean of `mean_linearity` over the steps before. That
+    alpha_t = alpha * min(1, margin / (1 - lambda)), lambda a running mean of `batch_linearity` over earlier steps. That
     compares the attack's gradient with the input gradient of the update's own backward pass, and so costs nothing. The
     mean is remembered as `linearity`. The perturbation may reach epsilon + alpha; the box acts as on a ball that large.
     Under an l2 threat the direction is the unit gradient, the code's second variant.
 
-    Measures: `linearity`, of this batch; `running_linearity`, lambda of this step; `step`, alpha_t / alpha.
+    Measures: `batch_linearity`, of this batch; `running_linearity`, lambda of this step; `step_share`, alpha_t / alpha.
 
     >>> METHODS.parse("sora").constants["margin"]
     'code: 0.02'
@@ -98,7 +98,7 @@ class SORA(Method):
         update(found.losses.mean())
         record = found.record()
         assert record.update_gradient is not None
-        newest = mean_linearity(direction, seen.gradient, record.update_gradient).to(running)
+        newest = batch_linearity(direction, seen.gradient, record.update_gradient).to(running)
         batch.memory["linearity"] = (1 - self.weight) * running + self.weight * newest
-        measures = {"linearity": newest, "running_linearity": running, "step": part}
+        measures = {"batch_linearity": newest, "running_linearity": running, "step_share": part}
         return replace(record, measures=measures, update_gradient=record.update_gradient if batch.trace else None)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 from cotoolkit.core.registry import InvalidFields, UnknownName
 from cotoolkit.methods import DOM, FGSM, METHODS, NFGSM, PGD, AttackMethod, BenignStyle, GradAlign, Standard
+from cotoolkit.signals import SIGNALS
 from tests._helpers.networks import PassCounter, conv_net
 from tests._helpers.stepping import batch, remembering, sgd, stepped
 
@@ -59,6 +60,14 @@ def test_steps_are_replayed_with_what_is_remembered(method):
 @pytest.mark.parametrize("name", METHODS.names())
 def test_default_cost_is_the_class_cost(name):
     assert METHODS.parse(name).cost_per_step() == METHODS[name].cost
+
+
+@pytest.mark.parametrize("method", CONFIGURED, ids=repr)
+def test_no_measure_of_a_method_has_the_name_of_a_signal(method):
+    # They are recorded side by side: two of one name would be averaged.
+    model = conv_net()
+    record = method.step(model, remembering(method, model, batch()), sgd(model))
+    assert not record.measures.keys() & SIGNALS.keys()
 
 
 @pytest.mark.parametrize("method", CONFIGURED, ids=repr)

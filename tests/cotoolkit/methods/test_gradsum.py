@@ -44,7 +44,7 @@ def test_gradsum_against_loops_over_samples(seed, start):
     found, record, _ = stepped_apart(GradSum(weight=5.0, start=start, alpha=0.3), network, given)
     total, norm, deltas = plain_gradsum(network, given, start=start, seed=seed, epsilon=0.4, alpha=0.3, weight=5.0)
     torch.testing.assert_close(record.delta, deltas, atol=1e-6, rtol=1e-5)
-    torch.testing.assert_close(record.measures["gradient_norm"].double(), norm.detach(), atol=1e-8, rtol=1e-4)
+    torch.testing.assert_close(record.measures["summed_norm"].double(), norm.detach(), atol=1e-8, rtol=1e-4)
     torch.testing.assert_close(found, weight_gradient(total, network), atol=1e-5, rtol=1e-3)
 
 
@@ -57,7 +57,7 @@ def test_the_norm_of_a_logistic_gradient_by_hand():
     expected = (slopes[0] ** 2 + slopes[1] ** 2) ** 0.5 / 2
     for start in ("image", "random"):
         record = GradSum(start=start).step(model, given, sgd(model, rate=0.0))
-        assert record.measures["gradient_norm"].item() == pytest.approx(expected, rel=1e-5)
+        assert record.measures["summed_norm"].item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_without_weight_it_is_fgsm_or_rs_fgsm_bit_for_bit():
@@ -79,7 +79,7 @@ def test_the_term_shortens_gradients(start):
         method = GradSum(weight=weight, start=start)
         for seed in range(5):
             record = method.step(model, batch(seed=seed), sgd(model))
-        lengths.append(record.measures["gradient_norm"].item())
+        lengths.append(record.measures["summed_norm"].item())
     assert lengths[1] < 0.9 * lengths[0]
 
 

@@ -52,7 +52,7 @@ def test_three_steps_against_the_formula_sample_by_sample(seed, norm):
         taken = (old - parameters_to_vector(model.parameters()).detach()) / 0.3
         torch.testing.assert_close(taken, expected, atol=1e-5, rtol=1e-4)
         assert record.measures["running_linearity"].item() == pytest.approx(running, abs=1e-5)
-        assert record.measures["linearity"].item() == pytest.approx(newest, abs=1e-4)
+        assert record.measures["batch_linearity"].item() == pytest.approx(newest, abs=1e-4)
         running = 0.5 * running + 0.5 * newest
         assert memory["linearity"].item() == pytest.approx(running, abs=1e-4)
     assert parts[0] == pytest.approx(0.5)
@@ -66,8 +66,8 @@ def test_a_linear_loss_keeps_the_longest_step_and_a_zero_step_is_noise():
     for method in (SORA(), SORA(alpha=0)):
         given = remembering(method, model, given)
         record = method.step(model, given, sgd(model))
-        assert record.measures["linearity"].item() == pytest.approx(1, abs=1e-3)
-        assert record.measures["step"].item() == 1.0
+        assert record.measures["batch_linearity"].item() == pytest.approx(1, abs=1e-3)
+        assert record.measures["step_share"].item() == 1.0
         assert given.memory["linearity"].item() == pytest.approx(0.95 * 0.99 + 0.05, abs=1e-4)
     assert torch.equal(record.delta, record.attack.start)
 
