@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cotoolkit.config import RunConfig
-    from cotoolkit.studies.launcher import Outcome, Update
+    from cotoolkit.studies.launchers.launcher import Outcome
+    from cotoolkit.studies.launchers.tasks import Update
 
 console = Console()
 errors = Console(stderr=True)

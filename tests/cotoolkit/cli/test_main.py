@@ -197,7 +197,8 @@ def test_ctrl_c_says_how_to_go_on(cli, monkeypatch):
 
 
 def test_live_display_follows_runs(tmp_path, monkeypatch):
-    from cotoolkit.studies.launcher import Outcome, Update
+    from cotoolkit.studies.launchers.launcher import Outcome
+    from cotoolkit.studies.launchers.tasks import Update
 
     monkeypatch.setattr(console, "_force_terminal", True)
     config = small()
