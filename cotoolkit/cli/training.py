@@ -147,22 +147,20 @@ def show_study(
 @contextlib.contextmanager
 def resumable() -> Iterator[None]:
     """Turn Ctrl-C, and SIGTERM as schedulers send it, into one line and the customary exit code."""
-    before = signal.signal(signal.SIGTERM, _terminate)
+    received = [signal.SIGINT]
+
+    def terminate(number: int, frame: object) -> None:
+        received.append(signal.Signals(number))
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, terminate)
     try:
         yield
-    except KeyboardInterrupt as interrupt:
+    except KeyboardInterrupt:
         say_error("interrupted; the same command goes on from the last saved epoch")
-        raise typer.Exit(128 + (signal.SIGTERM if isinstance(interrupt, _Terminated) else signal.SIGINT)) from None
+        raise typer.Exit(128 + received[-1]) from None
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-class _Terminated(KeyboardInterrupt):
-    pass
-
-
-def _terminate(number: int, frame: object) -> None:
-    raise _Terminated
 
 
 def _config(file: Path | None, words: list[str]) -> RunConfig:

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ OBJECT_STORE = 80 * 2**20
 
 WAIT = 0.25
 """Seconds for which to wait for tasks before looking at their progress."""
+
+KNOCK = 10.0
+"""Seconds in which a cluster has to answer."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +91,13 @@ class RayTasks(Launcher):
             cpus = (self.jobs or 0) * self.resources.cpus or cores()
             own = {"num_cpus": cpus, "object_store_memory": OBJECT_STORE, "include_dashboard": False}
         try:
+            _knock(address)
             with _our_sigterm():
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
-            yield ray, address != "local"
-        except ConnectionError as error:
+        except (OSError, ValueError, RuntimeError) as error:  # a ConnectionError is an OSError
             raise ConfigError(f"no Ray cluster at {address}: {' '.join(str(error).split())}") from None
+        try:
+            yield ray, address != "local"
         finally:
             ray.shutdown()
 
@@ -121,6 +127,17 @@ def _end(ray: ModuleType, reference: Any, task: Task, runs: RunsElsewhere) -> En
     except ray.exceptions.RayError as error:
         return runs.died(task, " ".join(str(error).split()))
     return end
+
+
+def _knock(address: str) -> None:
+    """Find out in seconds whether anything answers there: Ray itself asks for minutes.
+
+    Raises:
+        OSError: nothing does.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=KNOCK).close()
 
 
 def _import_ray() -> ModuleType:

@@ -162,11 +162,11 @@ def _leave(number: int, frame: object) -> None:
 
 
 def _submitted(executor: AutoExecutor, element: _Element, groups: Sequence[Sequence[Task]]) -> list[Job[list[Ended]]]:
-    from submitit.core.utils import FailedSubmissionError
+    from submitit.core.utils import FailedJobError, FailedSubmissionError
 
     try:
         return executor.map_array(element, groups)
-    except (FailedSubmissionError, OSError) as error:
+    except (FailedJobError, FailedSubmissionError, OSError) as error:
         raise RunError(f"SLURM took no job: {' '.join(str(error).split())}") from None
 
 
