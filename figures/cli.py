@@ -17,6 +17,7 @@ from cotoolkit.core.errors import ConfigError, CotoolkitError, RunError
 from figures.facts import FigureFacts, figures
 
 if TYPE_CHECKING:
+    from cotoolkit.studies.study import Study
     from figures.recipe import Recipe
     from figures.records.record import FigureRecord
 
@@ -84,6 +85,38 @@ def make_figures(
         raise typer.Exit(1)
 
 
+@app.command("plan")
+def plan_figures(
+    name: Name = "all",
+    scale: FigureScale = "paper",
+    gallery: Gallery = Path("figures/gallery"),
+    images_per_second: Annotated[
+        float | None, typer.Option(min=1e-9, help="That your device trains by standard training, as you measured it.")
+    ] = None,
+    write: Annotated[Path | None, typer.Option(help="File for all their runs, for `study run --file`.")] = None,
+) -> None:
+    """What figures cost before they are made: runs, epochs, millions of passes of images, and time that was measured.
+
+    With --images-per-second N also about how many device-hours that is: (forward + backward) / 2 / N / 3600.
+    """
+    from figures.catalogue import find_recipes
+    from figures.plan import measured_text, passes_text, plan_of, shared_study, together
+
+    chosen = [recipe for recipe in find_recipes(name) if scale in recipe.studies]
+    if not chosen:
+        raise ConfigError(f"{name} has no figure at scale {scale}; `cotoolkit figures list` shows the scales of each")
+    plans = [plan_of(recipe, scale, gallery) for recipe in chosen]
+    say(f"{'':<40}{'runs':>7}{'epochs':>9}{'forward':>12}{'backward':>12}  measured")
+    for plan in [*plans, together("all together", chosen, scale)]:
+        forward, backward = passes_text(plan.cost)
+        hours = f"  {plan.cost.hours(images_per_second):,.1f} device-hours" if images_per_second else ""
+        known = hours if not plan.cost.uncounted else ""
+        counts = f"{plan.cost.runs:>7,}{plan.cost.epochs:>9,}{forward:>12}{backward:>12}"
+        say(f"{plan.name:<40}{counts}  {measured_text(plan)}{known}")
+    if write is not None:
+        _write_study(shared_study(chosen, scale), write)
+
+
 @app.command("verify")
 def verify_figures(
     name: Name = "all",
@@ -125,6 +158,17 @@ def write_gallery_page(gallery: Gallery = Path("figures/gallery")) -> None:
     for path, text in gallery_pages(gallery).items():
         write_atomically(path, text.encode())
         say(f"page: {path}")
+
+
+def _write_study(study: Study, path: Path) -> None:
+    import yaml
+
+    from cotoolkit.core.files import write_atomically
+
+    if not study.grids:
+        raise ConfigError("these figures train nothing; there is no study to write")
+    write_atomically(path, yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False).encode())
+    say(f"study: {path}")
 
 
 def _costs(figure: FigureFacts, gallery: Path) -> Iterator[str]:

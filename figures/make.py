@@ -14,7 +14,7 @@ from cotoolkit.core.errors import CotoolkitError, RunError
 from cotoolkit.core.user_code import FAILURES, located
 from cotoolkit.runs.environment import environment
 from cotoolkit.studies.scale import Scale
-from cotoolkit.studies.study import Study
+from figures.plan import shared_study
 from figures.recipe import Recipe
 from figures.records.files import write_figure
 from figures.records.record import FigureRecord, Provenance
@@ -62,12 +62,11 @@ def train_first(recipes: Sequence[Recipe], scale: Scale, runner: StudyRunner) ->
         scale: their size.
         runner: where to train.
     """
-    configs = {run.identity: run for recipe in recipes for study in recipe.at(scale) for run in study.runs()}
-    grids = tuple({name: (value,) for name, value in config.to_data().items()} for config in configs.values())
-    if not grids:
+    study = shared_study(recipes, scale)
+    if not study.grids:
         return
     try:
-        runner.train(Study(name=f"figures-{scale}", question="All runs of some figures.", scale=scale, grids=grids))
+        runner.train(study)
     except RunError:
         return
 

@@ -13,7 +13,8 @@ from cotoolkit.core.device import Device, available
 
 if TYPE_CHECKING:
     from analyses.core.runner import StudyRunner
-    from cotoolkit.studies.launcher import Outcome, Update
+    from cotoolkit.studies.launchers.launcher import Outcome
+    from cotoolkit.studies.launchers.tasks import Update
     from cotoolkit.studies.study import Study
 
 

@@ -22,8 +22,10 @@ from cotoolkit.core.errors import RunError
 from cotoolkit.core.files import write_atomically
 from cotoolkit.core.importing.workers import MAIN, WorkerImports, without_script
 from cotoolkit.runs.folder import RunFolder
-from cotoolkit.studies.launcher import Outcome, Update, worker_pool
-from cotoolkit.studies.study import Study, default_jobs
+from cotoolkit.studies.launchers.launcher import Outcome
+from cotoolkit.studies.launchers.local import default_jobs, worker_pool
+from cotoolkit.studies.launchers.tasks import Update
+from cotoolkit.studies.study import Study
 
 
 class WorkerPool:
@@ -74,7 +76,7 @@ class StudyRunner:
     Attributes:
         root: folder of runs.
         folder: where the measurements go.
-        jobs: processes at a time; None means one per core, and one on a GPU.
+        jobs: processes at a time; None means one per core, and one per GPU.
         device: of the training; measurements run on the CPU.
         download: let torchvision fetch missing data.
         fresh: measure all again; the runs stay.

@@ -28,7 +28,7 @@ def bench_alarm(
     from analyses.early_warning.recording import record_all
     from analyses.early_warning.simulation import watch
     from cotoolkit.pages import write_report
-    from cotoolkit.studies.study import default_jobs
+    from cotoolkit.studies.launchers.local import default_jobs
 
     chosen = [(name, config) for name, config in configs() if seeds is None or config.seed < seeds]
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()

@@ -42,7 +42,7 @@ from cotoolkit.runs.environment import environment
 from cotoolkit.runs.tables import write_table
 from cotoolkit.signals import Observation, observed_signals
 from cotoolkit.signals.local import bilinear_error
-from cotoolkit.studies.launcher import worker_pool
+from cotoolkit.studies.launchers.local import worker_pool
 from cotoolkit.training.run import imports_of
 from cotoolkit.training.trainer import Trainer
 

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cotoolkit.config import RunConfig
-    from cotoolkit.studies.launcher import Outcome, Update
+    from cotoolkit.studies.launchers.launcher import Outcome
+    from cotoolkit.studies.launchers.tasks import Update
 
 LONGEST_WORD = 300
 """Characters of a word that a message shows in full."""

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cotoolkit.cli.display import LiveRuns, console, result_table, say, say_error
+from cotoolkit.cli.launching import LauncherName, RayAddress, ResourcesText, Shard, SlurmParameters, chosen_launcher
 from cotoolkit.core.device import Device
 from cotoolkit.core.errors import ConfigError, RunError
 from cotoolkit.studies.scale import Scale
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cotoolkit.config import RunConfig
+    from cotoolkit.studies.launchers.launcher import Launcher
     from cotoolkit.studies.study import Study
 
 MANY = 10_000
@@ -31,7 +33,7 @@ Root = Annotated[Path, typer.Option("--root", help="Folder of runs and studies."
 OnDevice = Annotated[Device, typer.Option(help="Where to train.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Train again what is there already.")]
 Download = Annotated[bool, typer.Option("--download", help="Let torchvision fetch missing data to COTOOLKIT_DATA.")]
-Jobs = Annotated[int | None, typer.Option(min=1, help="Runs at a time; by default one per core, one on a GPU.")]
+Jobs = Annotated[int | None, typer.Option(min=1, help="Runs at a time; by default one per core, one per GPU.")]
 Settings = Annotated[list[str] | None, typer.Argument(metavar="FIELD=VALUE...", help="Fields of the configuration.")]
 
 
@@ -43,7 +45,8 @@ def demo_command(
     """Does an injected non-robust feature induce catastrophic overfitting? A study on digits, in about a minute."""
     from cotoolkit.studies.demo import demo_study
 
-    _run_study(demo_study(), root, jobs=jobs, device="cpu", fresh=fresh, download=False)
+    launcher = chosen_launcher("local", jobs, "", None, ())
+    _run_study(demo_study(), root, launcher, device="cpu", fresh=fresh, download=False)
 
 
 def train_command(
@@ -99,6 +102,11 @@ def run_study_command(
     scale: Annotated[Scale, typer.Option(help="What the numbers may be taken for.")] = "custom",
     root: Root = Path("runs"),
     jobs: Jobs = None,
+    launcher: LauncherName = "local",
+    resources: ResourcesText = "",
+    ray_address: RayAddress = None,
+    slurm: SlurmParameters = None,
+    shard: Shard = "",
     device: OnDevice = "auto",
     fresh: Fresh = False,
     download: Download = False,
@@ -120,7 +128,8 @@ def run_study_command(
         study = Study(name=name, scale=scale, grids=(grid,))
     if study.points > MANY and not yes:
         raise ConfigError(f"the grid has {study.points:,} runs; give --yes to train that many")
-    _run_study(study, root, jobs=jobs, device=device, fresh=fresh, download=download)
+    chosen = chosen_launcher(launcher, jobs, resources, ray_address, slurm or ())
+    _run_study(study, root, chosen, shard=shard, device=device, fresh=fresh, download=download)
 
 
 @study_commands.command("show")
@@ -138,22 +147,20 @@ def show_study(
 @contextlib.contextmanager
 def resumable() -> Iterator[None]:
     """Turn Ctrl-C, and SIGTERM as schedulers send it, into one line and the customary exit code."""
-    before = signal.signal(signal.SIGTERM, _terminate)
+    received = [signal.SIGINT]
+
+    def terminate(number: int, frame: object) -> None:
+        received.append(signal.Signals(number))
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, terminate)
     try:
         yield
-    except KeyboardInterrupt as interrupt:
+    except KeyboardInterrupt:
         say_error("interrupted; the same command goes on from the last saved epoch")
-        raise typer.Exit(128 + (signal.SIGTERM if isinstance(interrupt, _Terminated) else signal.SIGINT)) from None
+        raise typer.Exit(128 + received[-1]) from None
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-class _Terminated(KeyboardInterrupt):
-    pass
-
-
-def _terminate(number: int, frame: object) -> None:
-    raise _Terminated
 
 
 def _config(file: Path | None, words: list[str]) -> RunConfig:
@@ -170,8 +177,15 @@ def _config(file: Path | None, words: list[str]) -> RunConfig:
     return RunConfig.parse(apply(base, settings))
 
 
-def _run_study(study: Study, root: Path, *, jobs: int | None, device: Device, fresh: bool, download: bool) -> None:
-    configs = study.runs()
+def _run_study(
+    study: Study, root: Path, launcher: Launcher, *, shard: str = "", device: Device, fresh: bool, download: bool
+) -> None:
+    from cotoolkit.studies.launchers.shard import shard_of
+
+    configs = shard_of(study.runs(), shard) if shard else study.runs()
+    if not configs:
+        say(f"shard {shard} is empty: the study has {len(study.runs())} runs")
+        return
     outcomes = []
     with resumable(), LiveRuns(configs) as live:
 
@@ -181,7 +195,8 @@ def _run_study(study: Study, root: Path, *, jobs: int | None, device: Device, fr
 
         table = study.run(
             root,
-            jobs=jobs,
+            launcher=launcher,
+            shard=shard,
             device=device,
             fresh=fresh,
             download=download,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from cotoolkit.core.errors import ConfigError
@@ -27,6 +29,26 @@ def available(device: Device) -> Literal["cpu", "cuda"]:
     if device == "cuda" and not found:
         raise ConfigError("no GPU found; use --device cpu")
     return "cuda" if found and device != "cpu" else "cpu"
+
+
+def visible_gpus(device: Device) -> list[str]:
+    """The GPUs that a choice may use, as the variable CUDA_VISIBLE_DEVICES names them; none for the CPU."""
+    import torch
+
+    count = 0 if device == "cpu" else torch.cuda.device_count()
+    named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    return named[:count] or [str(number) for number in range(count)]
+
+
+def keep_to_gpu(gpus: Sequence[str], worker: int) -> None:
+    """Let this process see one GPU only, given out in turn; to be called before it uses any.
+
+    Args:
+        gpus: that there are, see `visible_gpus`; nothing happens without any.
+        worker: which of several processes this is, from 0.
+    """
+    if gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[worker % len(gpus)]
 
 
 def device_of(model: nn.Module) -> torch.device:

@@ -16,21 +16,20 @@ are appended. What is read is checked against a schema and a digest, so that dam
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import filelock
-
-from cotoolkit.core.errors import ConfigError, RunError, RunInUse
+from cotoolkit.core.errors import ConfigError, RunError
 from cotoolkit.core.files import damaged, read_tensors, sweep, unreadable, write_atomically, write_tensors
 from cotoolkit.runs import documents
 from cotoolkit.runs.documents import State
 from cotoolkit.runs.environment import environment
 from cotoolkit.runs.html import run_html
+from cotoolkit.runs.lock import RunLock
 from cotoolkit.runs.metrics import MetricFiles, Metrics
 
 if TYPE_CHECKING:
@@ -56,6 +55,7 @@ class RunFolder:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
+        self._lock = RunLock(self.path)
 
     @classmethod
     def of(cls, root: Path | str, config: RunConfig) -> RunFolder:
@@ -177,7 +177,11 @@ class RunFolder:
         Args:
             metrics: signals and probes.
             events: those that are new, each with kind, iteration and detail, as JSON data.
+
+        Raises:
+            RunInUse: this process held the folder, and another one has taken it over.
         """
+        self._lock.check()
         self.metric_files.write(metrics)
         documents.append_events(self.path / "events.jsonl", events)
 
@@ -283,17 +287,6 @@ class RunFolder:
         """Remove temporary files that a killed process left; only for the process that holds the lock."""
         sweep(self.path, older_than=0)
 
-    @contextlib.contextmanager
-    def lock(self, *, wait: bool = False) -> Iterator[None]:
-        """Hold the folder for one process, or wait until another lets go of it; the lock dies with the process.
-
-        Raises:
-            RunInUse: another process holds it, and nobody waits.
-        """
-        self.path.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(self.path / ".lock", timeout=-1 if wait else 0)
-        try:
-            with lock:
-                yield
-        except filelock.Timeout:
-            raise RunInUse(f"{self.path}: another process is training this run") from None
+    def lock(self, *, wait: bool = False) -> AbstractContextManager[None]:
+        """Hold the folder for one process, see `RunLock.held`."""
+        return self._lock.held(wait=wait)

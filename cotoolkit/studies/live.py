@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cotoolkit.config import RunConfig
-from cotoolkit.studies.launcher import Outcome, Update
+from cotoolkit.studies.launchers.launcher import Outcome
+from cotoolkit.studies.launchers.tasks import Update
 from cotoolkit.training.live import LiveLines, label, progress_text
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
@@ -24,7 +22,10 @@ from cotoolkit.core.validation import check_name, one_line, plain, read_settings
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.runs.html import Fact, facts_html, settings_text
 from cotoolkit.runs.tables import configured_table, write_table
-from cotoolkit.studies.launcher import Outcome, Update, launch
+from cotoolkit.studies.launchers.launcher import Launcher, Outcome, launch
+from cotoolkit.studies.launchers.local import LocalProcesses
+from cotoolkit.studies.launchers.shard import shard_of
+from cotoolkit.studies.launchers.tasks import Update
 from cotoolkit.studies.live import NotebookRuns
 from cotoolkit.studies.overrides import Grid, combinations
 from cotoolkit.studies.scale import Scale
@@ -109,6 +110,8 @@ class Study(BaseModel):
         root: Path | str = "runs",
         *,
         jobs: int | None = None,
+        launcher: Launcher | None = None,
+        shard: str = "",
         device: Device = "auto",
         fresh: bool = False,
         download: bool = False,
@@ -119,7 +122,9 @@ class Study(BaseModel):
 
         Args:
             root: folder of run folders and studies.
-            jobs: processes at a time; None means one per core on the CPU, and one on a GPU.
+            jobs: processes of this machine at a time; None means one per core on the CPU, and one per GPU.
+            launcher: where to train instead, see `cotoolkit.studies.launchers`; it has jobs of its own.
+            shard: "i/n" trains the i-th of n shards of the runs alone, see `shard_of`.
             device: of every run.
             fresh: train all again.
             download: let torchvision fetch missing data.
@@ -127,20 +132,26 @@ class Study(BaseModel):
             on_outcome: called as runs end. Where neither is given, a notebook shows the progress.
 
         Returns:
-            The table, one row per run; failed runs have the state failed.
+            The table, one row per run that was ever begun; failed runs have the state failed.
+
+        Raises:
+            ConfigError: both jobs and a launcher, no such shard, or the launcher cannot train here.
+            RunError: a cluster refuses.
         """
+        if jobs is not None and launcher is not None:
+            raise ConfigError("give jobs or a launcher, which has jobs of its own")
+        runs = shard_of(self.runs(), shard) if shard else self.runs()
         folder = self.folder(root)
         sweep(folder)
         text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
         write_atomically(folder / "study.yaml", text.encode())
-        runs = self.runs()
         if on_update is None and on_outcome is None and in_notebook():
             live = NotebookRuns(runs)
             on_update, on_outcome = live.on_update, live.on_outcome
         launch(
             runs,
             root,
-            jobs=jobs or default_jobs(device),
+            launcher or LocalProcesses(jobs),
             device=device,
             fresh=fresh,
             download=download,
@@ -202,10 +213,3 @@ def find_study(root: Path | str, key: str) -> Study:
         kind = AmbiguousName if found else RunError
         raise kind(f"{root}: {len(found)} studies match {key!r}; there are: {names}")
     return Study.read(found[0])
-
-
-def default_jobs(device: Device) -> int:
-    """One process per core on the CPU; one on a GPU, which a single run fills or at least should not share unasked."""
-    if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

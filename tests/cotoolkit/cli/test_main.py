@@ -9,8 +9,8 @@ from cotoolkit.cli import app
 from cotoolkit.cli.display import LiveRuns, breakpoint_text, console, result_table
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.training.live import probe_text
+from cotoolkit.training.progress import Progress
 from cotoolkit.training.run import run
-from cotoolkit.training.trainer import Progress
 from tests._helpers.scripted import result as probe_result
 from tests._helpers.small import small
 
@@ -197,7 +197,8 @@ def test_ctrl_c_says_how_to_go_on(cli, monkeypatch):
 
 
 def test_live_display_follows_runs(tmp_path, monkeypatch):
-    from cotoolkit.studies.launcher import Outcome, Update
+    from cotoolkit.studies.launchers.launcher import Outcome
+    from cotoolkit.studies.launchers.tasks import Update
 
     monkeypatch.setattr(console, "_force_terminal", True)
     config = small()

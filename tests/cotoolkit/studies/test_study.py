@@ -11,7 +11,8 @@ import yaml
 
 from cotoolkit.core.errors import ConfigError, RunError
 from cotoolkit.core.files import write_atomically
-from cotoolkit.studies.study import Study, default_jobs, find_study
+from cotoolkit.studies.launchers.local import default_jobs
+from cotoolkit.studies.study import Study, find_study
 from tests._helpers.small import SMALL
 
 

@@ -65,9 +65,10 @@ LAUNCHER = """
 import sys
 import yaml
 from cotoolkit.config import RunConfig
-from cotoolkit.studies.launcher import launch
+from cotoolkit.studies.launchers.launcher import launch
+from cotoolkit.studies.launchers.local import LocalProcesses
 if __name__ == "__main__":
-    launch([RunConfig.parse(yaml.safe_load(open(sys.argv[1])))], sys.argv[2], jobs=1, device="cpu")
+    launch([RunConfig.parse(yaml.safe_load(open(sys.argv[1])))], sys.argv[2], LocalProcesses(1), device="cpu")
 """
 
 

@@ -7,10 +7,11 @@ import pytest
 
 from cotoolkit.config import RunConfig
 from cotoolkit.runs.folder import RunFolder
-from cotoolkit.studies.launcher import Outcome, Update
+from cotoolkit.studies.launchers.launcher import Outcome
+from cotoolkit.studies.launchers.tasks import Update
 from cotoolkit.studies.live import NotebookRuns
 from cotoolkit.training.live import NotebookReport, in_notebook
-from cotoolkit.training.trainer import Progress
+from cotoolkit.training.progress import Progress
 
 
 @pytest.fixture

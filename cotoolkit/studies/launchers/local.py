@@ -1,0 +1,184 @@
+"""Many runs on one machine: a pool of processes with one thread each, and one stream of progress for all.
+
+Two threads gain nothing on a small network and cost a lot on a busy machine; two processes finish twice the runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import multiprocessing
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from collections.abc import Collection, Generator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing.sharedctypes import Synchronized
+
+import torch
+from typing_extensions import override
+
+from cotoolkit.core.device import Device, keep_to_gpu, visible_gpus
+from cotoolkit.core.importing.siblings import SIBLINGS
+from cotoolkit.core.importing.workers import without_script
+from cotoolkit.studies.launchers.launcher import Events, Launcher
+from cotoolkit.studies.launchers.resources import USUAL, Resources
+from cotoolkit.studies.launchers.tasks import Ended, Task, Update
+from cotoolkit.training.progress import Progress
+
+REPORT_EVERY = 0.25
+"""Seconds between the progress reports of one run."""
+
+
+@dataclass(frozen=True)
+class LocalProcesses(Launcher):
+    """Processes of this machine. Each sees one GPU, in turn, if there are any.
+
+    Attributes:
+        jobs: processes at a time; None means one per core on the CPU, and on GPUs as many as they hold.
+        resources: of each run.
+    """
+
+    jobs: int | None = None
+    resources: Resources = USUAL
+
+    @override
+    def train(self, tasks: Sequence[Task]) -> Events:
+        jobs = self.jobs or default_jobs(tasks[0].device, self.resources)
+        # One dead process breaks the whole pool. Each run it took along gets a second try, alone.
+        for task, _ in (yield from self._pool(tasks, min(jobs, len(tasks)))):
+            for _, cause in (yield from self._pool([task], 1)):
+                yield task.fail(f"its process died {cause}")
+
+    def _pool(self, tasks: Sequence[Task], jobs: int) -> Generator[Update | Ended, None, list[tuple[Task, str]]]:
+        """Train runs in one pool; returns those that did not end because a process died, and how it did."""
+        context = multiprocessing.get_context("spawn")
+        updates: multiprocessing.Queue[Update] = context.Queue()
+        setting = (updates, context.Value("i", 0), visible_gpus(tasks[0].device), SIBLINGS.claimed, self.resources.cpus)
+        lost: list[Task] = []
+        pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_prepare, initargs=setting)
+        try:
+            with without_script():
+                waiting = {pool.submit(_train, task): task for task in tasks}
+            while waiting:
+                for future in [future for future in waiting if future.done()]:
+                    task = waiting.pop(future)
+                    try:
+                        yield future.result()
+                    except BrokenProcessPool:
+                        lost.append(task)
+                with contextlib.suppress(queue.Empty):
+                    yield updates.get(timeout=0.1)
+                    while True:
+                        yield updates.get_nowait()
+        except BaseException:
+            # Ctrl-C, or a display that broke: do not wait for runs; they resume from their last epoch.
+            for process in list(pool._processes.values()):
+                process.terminate()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        processes = list(pool._processes.values())
+        pool.shutdown()
+        return [(task, _cause([process.exitcode for process in processes])) for task in lost]
+
+
+def default_jobs(device: Device, resources: Resources = USUAL) -> int:
+    """Runs at a time where nobody says: one per core on the CPU, and on GPUs as many as they hold.
+
+    Unasked that is one per GPU, which a single run fills, or at least should not share.
+
+    Args:
+        device: of the runs.
+        resources: of each.
+
+    Returns:
+        Their number, at least 1.
+    """
+    gpus = len(visible_gpus(device))
+    share = resources.gpus_on(device, gpus > 0)
+    return max(1, int(gpus / share + 1e-9) if share else cores() // resources.cpus)
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _cause(exits: Sequence[int | None]) -> str:
+    """How the first process of a broken pool died, from the exit codes of all; the pool itself ends the others."""
+    codes = [code for code in exits if code and code != -signal.SIGTERM]
+    if not codes:
+        return "by SIGTERM"
+    if codes[0] > 0:
+        return f"with exit code {codes[0]}; its standard error says why"
+    name = signal.Signals(-codes[0]).name
+    if -codes[0] == signal.SIGKILL:
+        return f"by {name}; out of memory?"
+    return f"by {name}; its standard error says where"
+
+
+_updates: multiprocessing.Queue[Update]
+"""The way from a worker process to the process that displays."""
+
+
+def _prepare(
+    updates: multiprocessing.Queue[Update],
+    started: Synchronized[int],
+    gpus: Sequence[str],
+    names: Collection[str],
+    threads: int,
+) -> None:
+    """What a worker process does first."""
+    global _updates  # noqa: PLW0603 - the one way to hand a queue to the processes of a pool
+    _updates = updates
+    updates.cancel_join_thread()  # progress nobody reads any more must not keep the process alive
+    with started.get_lock():
+        worker, started.value = started.value, started.value + 1
+    keep_to_gpu(gpus, worker)
+    _single_worker(names, threads)
+
+
+def worker_pool(jobs: int) -> ProcessPoolExecutor:
+    """Processes to submit work to, each with one thread, and gone when this process is; submit `without_script`."""
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_single_worker, initargs=(SIBLINGS.claimed,))
+
+
+def _single_worker(names: Collection[str], threads: int = 1) -> None:
+    """Make this process one of several: few threads, an end with the process that started it, a trace if it crashes.
+
+    Ctrl-C reaches all processes of a terminal. Which of them end is for the one that started them to say.
+    """
+    SIBLINGS.claim(names)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(threads)
+    if sys.stderr is not None:
+        faulthandler.enable()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone, even if that was killed: it would hold the run's lock."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _train(task: Task) -> Ended:
+    """Train one run in a worker process."""
+    last = 0.0
+
+    def report(progress: Progress) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= REPORT_EVERY or progress.note:
+            last = now
+            _updates.put(Update(task.identity, progress))
+
+    return task.train(report)

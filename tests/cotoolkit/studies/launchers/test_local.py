@@ -1,0 +1,93 @@
+"""Processes of this machine: GPUs in turn, threads, and how many at a time."""
+
+import multiprocessing
+import os
+
+import pytest
+import torch
+
+from cotoolkit.core.device import keep_to_gpu, visible_gpus
+from cotoolkit.studies.launchers import local
+from cotoolkit.studies.launchers.local import LocalProcesses, default_jobs
+from cotoolkit.studies.launchers.resources import Resources
+from cotoolkit.studies.study import Study
+from tests._helpers.launched import HERE, TINY
+
+SPAWN = multiprocessing.get_context("spawn")
+
+
+@pytest.mark.parametrize(
+    ("count", "variable", "device", "expected"),
+    [
+        (0, None, "auto", []),
+        (2, None, "cpu", []),
+        (2, None, "auto", ["0", "1"]),
+        (2, "5,7", "cuda", ["5", "7"]),
+        (2, "5, 7 ", "cuda", ["5", "7"]),
+        (1, "GPU-ab,", "cuda", ["GPU-ab"]),
+        (0, "", "auto", []),
+    ],
+)
+def test_gpus_are_named_as_the_variable_names_them(count, variable, device, expected, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", variable)
+    assert visible_gpus(device) == expected
+
+
+def test_workers_get_gpus_in_turn(monkeypatch):
+    seen = []
+    for worker in range(8):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
+        keep_to_gpu(["2", "3"], worker)
+        seen.append(os.environ["CUDA_VISIBLE_DEVICES"])
+    assert seen == ["2", "3"] * 4
+    keep_to_gpu([], 5)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "3"
+
+
+def prepared(started, gpus, found):
+    local._prepare(SPAWN.Queue(), started, gpus, (), 3)
+    found.put((os.environ.get("CUDA_VISIBLE_DEVICES"), torch.get_num_threads()))
+
+
+def test_processes_of_a_pool_count_themselves():
+    started, found = SPAWN.Value("i", 0), SPAWN.Queue()
+    processes = [SPAWN.Process(target=prepared, args=(started, ["4", "5"], found), daemon=True) for _ in range(2)]
+    for process in processes:
+        process.start()
+    seen = sorted(found.get(timeout=120) for _ in processes)
+    assert seen == [("4", 3), ("5", 3)]
+
+
+@pytest.mark.parametrize(
+    ("gpus", "device", "resources", "expected"),
+    [
+        (0, "cpu", {}, 6),
+        (0, "auto", {"cpus": 4}, 1),
+        (0, "cpu", {"cpus": 9}, 1),
+        (2, "auto", {}, 2),
+        (2, "cuda", {"gpus": 0.25}, 8),
+        (1, "cuda", {"gpus": 1 / 3}, 3),
+        (4, "cuda", {"gpus": 2}, 2),
+        (2, "cpu", {}, 6),
+        (0, "cuda", {}, 1),
+    ],
+)
+def test_runs_at_a_time_by_default(gpus, device, resources, expected, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(local, "cores", lambda: 6)
+    assert default_jobs(device, Resources(**resources)) == expected
+
+
+@pytest.mark.slow
+def test_a_run_sees_its_gpu_and_computes_with_its_threads(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "6,7")
+    study = Study(name="told", base={**TINY, "model": f"{HERE}:telling"})
+    table = study.run(tmp_path, launcher=LocalProcesses(1, Resources(cpus=2)))
+    assert table["state"].tolist() == ["failed"]
+    (folder,) = study.folders(tmp_path)
+    assert "threads 2 gpu 6" in folder.reason
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "6,7"
