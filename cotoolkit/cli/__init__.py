@@ -9,9 +9,9 @@ import sys
 
 
 def main() -> None:
-    """Entry point of `cotoolkit`: what the user can mend is one line on stderr and exit code 2."""
+    """Entry point of `cotoolkit`: what the user can mend is one line on stderr and exit code 2; 1 if a run failed."""
     from cotoolkit.cli.display import say_error
-    from cotoolkit.core.errors import CotoolkitError
+    from cotoolkit.core.errors import CotoolkitError, RunFailed
     from cotoolkit.core.importing.siblings import SIBLINGS
 
     try:
@@ -21,7 +21,7 @@ def main() -> None:
         app()
     except CotoolkitError as error:
         say_error(str(error))
-        sys.exit(2)
+        sys.exit(1 if isinstance(error, RunFailed) else 2)
     except OSError as error:
         say_error(str(error))
         sys.exit(1)

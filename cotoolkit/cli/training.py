@@ -14,7 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cotoolkit.cli.display import LiveRuns, console, result_table, say, say_error
 from cotoolkit.core.device import Device
-from cotoolkit.core.errors import ConfigError, RunError
+from cotoolkit.core.errors import ConfigError, CotoolkitError, RunError, RunFailed
+from cotoolkit.core.processes.patience import PATIENCE
+from cotoolkit.core.user_code import located
 from cotoolkit.studies.scale import Scale
 from cotoolkit.training.live import label, probe_text
 
@@ -31,6 +33,9 @@ Root = Annotated[Path, typer.Option("--root", help="Folder of runs and studies."
 OnDevice = Annotated[Device, typer.Option(help="Where to train.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Train again what is there already.")]
 Download = Annotated[bool, typer.Option("--download", help="Let torchvision fetch missing data to COTOOLKIT_DATA.")]
+Patience = Annotated[
+    int, typer.Option(min=0, help="Seconds without a sign of life after which a run has failed; 0 waits forever.")
+]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Runs at a time; by default one per core, one on a GPU.")]
 Settings = Annotated[list[str] | None, typer.Argument(metavar="FIELD=VALUE...", help="Fields of the configuration.")]
 
@@ -43,7 +48,7 @@ def demo_command(
     """Does an injected non-robust feature induce catastrophic overfitting? A study on digits, in about a minute."""
     from cotoolkit.studies.demo import demo_study
 
-    _run_study(demo_study(), root, jobs=jobs, device="cpu", fresh=fresh, download=False)
+    _run_study(demo_study(), root, jobs=jobs, device="cpu", fresh=fresh, download=False, patience=PATIENCE)
 
 
 def train_command(
@@ -56,6 +61,7 @@ def train_command(
     devices: Annotated[int, typer.Option(min=1, help="Processes that share each batch (DDP).")] = 1,
     fresh: Fresh = False,
     download: Download = False,
+    patience: Patience = int(PATIENCE),
 ) -> None:
     """Train one configuration: cotoolkit train data=digits method=n_fgsm epsilon=0.2 epochs=24.
 
@@ -67,7 +73,7 @@ def train_command(
     chosen = _config(config, settings or [])
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[now]}")
     bar = Progress(*columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal)
-    with resumable(), bar as progress:
+    with resumable(), failing_in_one_line(), bar as progress:
         task = progress.add_task(escape(label(chosen)), now="", total=None)
         folder = run(
             chosen,
@@ -76,6 +82,7 @@ def train_command(
             devices=devices,
             fresh=fresh,
             download=download,
+            patience=patience,
             report=lambda now: progress.update(
                 task, completed=now.iteration, total=now.total, now=probe_text(now), refresh=bool(now.note)
             ),
@@ -102,6 +109,7 @@ def run_study_command(
     device: OnDevice = "auto",
     fresh: Fresh = False,
     download: Download = False,
+    patience: Patience = int(PATIENCE),
     yes: Annotated[bool, typer.Option("--yes", help=f"Train more than {MANY:,} runs without asking.")] = False,
 ) -> None:
     """Train a grid: cotoolkit study run method=[fgsm,n_fgsm] epsilon=[4/255,8/255] seed=0..4.
@@ -120,7 +128,7 @@ def run_study_command(
         study = Study(name=name, scale=scale, grids=(grid,))
     if study.points > MANY and not yes:
         raise ConfigError(f"the grid has {study.points:,} runs; give --yes to train that many")
-    _run_study(study, root, jobs=jobs, device=device, fresh=fresh, download=download)
+    _run_study(study, root, jobs=jobs, device=device, fresh=fresh, download=download, patience=patience)
 
 
 @study_commands.command("show")
@@ -148,6 +156,17 @@ def resumable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+@contextlib.contextmanager
+def failing_in_one_line() -> Iterator[None]:
+    """Turn what somebody's model or data raises into one line; the run's folder keeps the traceback."""
+    try:
+        yield
+    except (CotoolkitError, OSError):
+        raise
+    except Exception as error:
+        raise RunFailed(f"{located(error)}; `cotoolkit runs show` prints the whole traceback") from error
+
+
 class _Terminated(KeyboardInterrupt):
     pass
 
@@ -170,7 +189,9 @@ def _config(file: Path | None, words: list[str]) -> RunConfig:
     return RunConfig.parse(apply(base, settings))
 
 
-def _run_study(study: Study, root: Path, *, jobs: int | None, device: Device, fresh: bool, download: bool) -> None:
+def _run_study(
+    study: Study, root: Path, *, jobs: int | None, device: Device, fresh: bool, download: bool, patience: float
+) -> None:
     configs = study.runs()
     outcomes = []
     with resumable(), LiveRuns(configs) as live:
@@ -185,6 +206,7 @@ def _run_study(study: Study, root: Path, *, jobs: int | None, device: Device, fr
             device=device,
             fresh=fresh,
             download=download,
+            patience=patience,
             on_update=live.on_update,
             on_outcome=on_outcome,
         )

@@ -7,6 +7,7 @@
     events.jsonl         suspicion, breakpoint, recovered, ...
     checkpoints/         best, last, before_break, after_break, and iteration-N of kept iterations (safetensors)
     resume.safetensors   the state at the last epoch's end
+    output.log           what a worker process printed
     result.json          verdict, breakpoint, evaluation with its protocol cards
 
 Every file is written under a temporary name and renamed, so a killed run leaves whole files only; events are lines that

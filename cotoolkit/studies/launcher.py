@@ -6,14 +6,9 @@ Two threads gain nothing on a small network and cost a lot on a busy machine; tw
 from __future__ import annotations
 
 import contextlib
-import faulthandler
 import multiprocessing
-import os
 import queue
 import signal
-import sys
-import threading
-import time
 import traceback
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -21,20 +16,18 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
 from cotoolkit.config import RunConfig
 from cotoolkit.core.device import Device
 from cotoolkit.core.errors import CotoolkitError, RunError
 from cotoolkit.core.importing.siblings import SIBLINGS
 from cotoolkit.core.importing.workers import WorkerImports, without_script
+from cotoolkit.core.processes.output import OUTPUT, output_kept
+from cotoolkit.core.processes.patience import PATIENCE
+from cotoolkit.core.processes.worker import become_worker, manner_of_death
 from cotoolkit.runs.documents import State
 from cotoolkit.runs.folder import RunFolder
+from cotoolkit.training.progress import Progress, seldom
 from cotoolkit.training.run import imports_of, run
-from cotoolkit.training.trainer import Progress
-
-REPORT_EVERY = 0.25
-"""Seconds between the progress reports of one run."""
 
 
 class Outcome(NamedTuple):
@@ -61,6 +54,7 @@ def launch(
     device: Device = "auto",
     fresh: bool = False,
     download: bool = False,
+    patience: float | None = PATIENCE,
     on_update: Callable[[Update], None] = lambda update: None,
     on_outcome: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
@@ -73,6 +67,7 @@ def launch(
         device: of every run.
         fresh: forget earlier runs of the same configurations.
         download: let torchvision fetch missing data.
+        patience: seconds after which a run without a sign of life has failed; None waits forever.
         on_update: called with the progress of any run.
         on_outcome: called as runs end.
 
@@ -95,12 +90,21 @@ def launch(
                 todo.append(config)
         except RunError as error:
             settle(Outcome(config, folder, "failed", str(error)))
-    arguments = (str(root), device, fresh, download)
+    arguments = (str(root), device, fresh, download, patience)
+    said = {config.identity: _said(RunFolder.of(root, config)) for config in todo}
+
+    def hung(config: RunConfig) -> bool:
+        """Whether the process that died says in the folder that its run hung; it would hang again."""
+        folder = RunFolder.of(root, config)
+        return folder.state == "failed" and _said(folder) != said[config.identity]
+
     # One dead process breaks the whole pool. Each run it took along gets a second try, alone.
     for config, _ in _pool(todo, min(jobs, len(todo)), arguments, on_update, settle) if todo else []:
-        for _, cause in _pool([config], 1, arguments, on_update, settle):
-            folder = RunFolder.of(root, config)
-            folder.set_state("failed", f"its process died {cause}")
+        folder = RunFolder.of(root, config)
+        for _, cause in [] if hung(config) else _pool([config], 1, arguments, on_update, settle):
+            if not hung(config):
+                folder.set_state("failed", f"its process died {cause}")
+        if config.identity not in outcomes:
             settle(Outcome(config, folder, "failed", folder.reason))
     return [outcomes[config.identity] for config in configs]
 
@@ -120,7 +124,12 @@ def _pool(
     try:
         tasks = [(config, imports_of(config)) for config in configs]
         with without_script():
-            waiting = {pool.submit(_work, config.to_data(), imports, *arguments): config for config, imports in tasks}
+            waiting = {
+                pool.submit(
+                    _work, config.to_data(), imports, RunFolder.of(arguments[0], config).path, *arguments
+                ): config
+                for config, imports in tasks
+            }
         while waiting:
             for future in [future for future in waiting if future.done()]:
                 config = waiting.pop(future)
@@ -143,17 +152,16 @@ def _pool(
     return [(config, _cause([process.exitcode for process in processes])) for config in lost]
 
 
+def _said(folder: RunFolder) -> int:
+    """When a run's state was last written; 0 for never."""
+    path = folder.path / "status.json"
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
 def _cause(exits: Sequence[int | None]) -> str:
     """How the first process of a broken pool died, from the exit codes of all; the pool itself ends the others."""
     codes = [code for code in exits if code and code != -signal.SIGTERM]
-    if not codes:
-        return "by SIGTERM"
-    if codes[0] > 0:
-        return f"with exit code {codes[0]}; its standard error says why"
-    name = signal.Signals(-codes[0]).name
-    if -codes[0] == signal.SIGKILL:
-        return f"by {name}; out of memory?"
-    return f"by {name}; its standard error says where"
+    return manner_of_death(codes[0] if codes else -signal.SIGTERM) + f" (what it printed is in its {OUTPUT})"
 
 
 _updates: multiprocessing.Queue[Update]
@@ -165,59 +173,39 @@ def _prepare(updates: multiprocessing.Queue[Update], names: Collection[str]) -> 
     global _updates  # noqa: PLW0603 - the one way to hand a queue to the processes of a pool
     _updates = updates
     updates.cancel_join_thread()  # progress nobody reads any more must not keep the process alive
-    _single_worker(names)
+    become_worker(names)
 
 
 def worker_pool(jobs: int) -> ProcessPoolExecutor:
     """Processes to submit work to, each with one thread, and gone when this process is; submit `without_script`."""
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_single_worker, initargs=(SIBLINGS.claimed,))
-
-
-def _single_worker(names: Collection[str]) -> None:
-    """Make this process one of several: one thread, an end with the process that started it, a trace if it crashes.
-
-    Ctrl-C reaches all processes of a terminal. Which of them end is for the one that started them to say.
-    """
-    SIBLINGS.claim(names)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
-    if sys.stderr is not None:
-        faulthandler.enable()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """End this process when the one that started it is gone, even if that was killed: it would hold the run's lock."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
+    return ProcessPoolExecutor(jobs, mp_context=context, initializer=become_worker, initargs=(SIBLINGS.claimed,))
 
 
 def _work(
-    data: dict[str, Any], imports: WorkerImports, root: str, device: Device, fresh: bool, download: bool
+    data: dict[str, Any],
+    imports: WorkerImports,
+    path: Path,
+    root: str,
+    device: Device,
+    fresh: bool,
+    download: bool,
+    patience: float | None,
 ) -> Outcome:
-    """Train one run in a worker process; failures come back as outcomes."""
-    imports.load()
-    config = RunConfig.parse(data)
-    folder = RunFolder.of(root, config)
-    last = 0.0
-
-    def report(progress: Progress) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= REPORT_EVERY or progress.note:
-            last = now
-            _updates.put(Update(config.identity, progress))
-
-    try:
-        run(config, root, device=device, fresh=fresh, download=download, report=report, wait=True)
-    except CotoolkitError as error:
-        return Outcome(config, folder, "failed", str(error))
-    except BaseException as error:  # whatever a user's model or data does wrong, the other runs go on
-        reason = traceback.format_exc()
-        if isinstance(error, KeyboardInterrupt):  # no Ctrl-C, which is not heard here: the run's own code raised it
-            folder.set_state("failed", reason)
-        return Outcome(config, folder, "failed", reason)
-    return Outcome(config, folder, folder.state, folder.reason)
+    """Train one run in a worker process; failures come back as outcomes, what is printed is kept in the folder."""
+    with output_kept(path / OUTPUT):
+        imports.load()
+        config, folder = RunConfig.parse(data), RunFolder(path)
+        report = seldom(lambda progress: _updates.put(Update(config.identity, progress)))
+        try:
+            run(
+                config, root, device=device, fresh=fresh, download=download, patience=patience, report=report, wait=True
+            )
+        except CotoolkitError as error:
+            return Outcome(config, folder, "failed", str(error))
+        except BaseException as error:  # whatever a user's model or data does wrong, the other runs go on
+            reason = traceback.format_exc()
+            if isinstance(error, KeyboardInterrupt):  # no Ctrl-C, which is not heard here: the run's own code raised it
+                folder.set_state("failed", reason)
+            return Outcome(config, folder, "failed", reason)
+        return Outcome(config, folder, folder.state, folder.reason)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,8 @@ from cotoolkit.core.device import Device
 from cotoolkit.core.errors import AmbiguousName, ConfigError, RunError
 from cotoolkit.core.files import sweep, write_atomically
 from cotoolkit.core.identity import rounded
+from cotoolkit.core.processes.patience import PATIENCE
+from cotoolkit.core.processes.worker import cores
 from cotoolkit.core.validation import check_name, one_line, plain, read_settings, refusing_in_one_line
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.runs.html import Fact, facts_html, settings_text
@@ -112,6 +113,7 @@ class Study(BaseModel):
         device: Device = "auto",
         fresh: bool = False,
         download: bool = False,
+        patience: float | None = PATIENCE,
         on_update: Callable[[Update], None] | None = None,
         on_outcome: Callable[[Outcome], None] | None = None,
     ) -> pd.DataFrame:
@@ -123,6 +125,7 @@ class Study(BaseModel):
             device: of every run.
             fresh: train all again.
             download: let torchvision fetch missing data.
+            patience: seconds after which a run without a sign of life has failed; None waits forever.
             on_update: called with the progress of any run.
             on_outcome: called as runs end. Where neither is given, a notebook shows the progress.
 
@@ -144,6 +147,7 @@ class Study(BaseModel):
             device=device,
             fresh=fresh,
             download=download,
+            patience=patience,
             on_update=on_update or (lambda update: None),
             on_outcome=on_outcome or (lambda outcome: None),
         )
@@ -208,4 +212,4 @@ def default_jobs(device: Device) -> int:
     """One process per core on the CPU; one on a GPU, which a single run fills or at least should not share unasked."""
     if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
         return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores()

@@ -11,7 +11,7 @@ from cotoolkit.core.numbers import format_number
 
 if TYPE_CHECKING:
     from cotoolkit.config import RunConfig
-    from cotoolkit.training.trainer import Progress
+    from cotoolkit.training.progress import Progress
 
 SHOW_EVERY = 0.25
 """Seconds between two changes of what a notebook shows."""

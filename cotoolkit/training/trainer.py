@@ -1,23 +1,23 @@
 """The one training loop: methods step, the monitor watches, the run folder remembers.
 
-Lightning Fabric starts several processes; one needs none of it. Everything random is a function of the seed and the
-iteration (`seeding`), so a run resumes, and the monitor replays, exactly: to the bit on a CPU with the same number of
-threads; on a GPU as far as its kernels are deterministic.
+Several processes may share the batches. Everything random is a function of the seed and the iteration (`seeding`), so
+a run resumes, and the monitor replays, exactly: to the bit on a CPU with the same number of threads; on a GPU as far as
+its kernels are deterministic.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from cotoolkit.config import RunConfig
 from cotoolkit.core.device import Device, available
-from cotoolkit.core.distributed import all_reduce_mean, broadcast_from_rank0, rank_and_world
+from cotoolkit.core.distributed import all_reduce_mean, rank_and_world, taken_by_rank0
 from cotoolkit.core.errors import ConfigError, RunError
+from cotoolkit.core.processes.patience import sign_of_life
 from cotoolkit.core.seeding import derive, fork_global_rng, generator, seed_layers
 from cotoolkit.data import Batches, ImageSet, apply_intervention, load
 from cotoolkit.evaluation.probe import Enough, Probe, ProbeResult
@@ -32,28 +32,9 @@ from cotoolkit.runs.checkpoints import network
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.signals import Observation, observed_signals
 from cotoolkit.training.preparation import as_trained, settle_memory_format
+from cotoolkit.training.progress import Progress, Report
 from cotoolkit.training.recorder import Recorder
 from cotoolkit.training.snapshot import Snapshot
-
-
-class Progress(NamedTuple):
-    """What a display shows of a run under way.
-
-    Attributes:
-        iteration: updates done.
-        total: updates in all.
-        probe: the latest probe, if any.
-        note: what the run is doing besides training, or how it ended.
-    """
-
-    iteration: int
-    total: int
-    probe: ProbeResult | None
-    note: str = ""
-
-
-Report = Callable[[Progress], None]
-"""Is told of progress."""
 
 
 class Trainer:
@@ -117,6 +98,7 @@ class Trainer:
         Returns:
             The step's record, and the labels (B,) it saw.
         """
+        sign_of_life()
         config, done = self.config, self.iteration
         images, labels, indices = self.batches.batch(done)
         rank, world = self.rank, self.world
@@ -162,8 +144,8 @@ class Trainer:
             self.step(trace=False)
 
     def measure(self, enough: Enough | None = None) -> ProbeResult:
-        """Probe the model on the held-out points; every process goes by the first one's result."""
-        return broadcast_from_rank0(self.probe.measure(self.module, enough))
+        """Probe the model on the held-out points, in the first process; the others go by its result."""
+        return taken_by_rank0(lambda: self.probe.measure(self.module, enough))
 
     # ----------------------------------------------------------------------------------------------------- a whole run
 
@@ -193,6 +175,8 @@ class Trainer:
             return
         if probe is None:  # resumed after the last iteration, which the monitor has decided on already
             probe = self.measure()
+        if self.rank:  # the first process does the rest
+            return
         report(Progress(self.iteration, self.total, probe, "evaluating"))
         verdict = self.monitor.criterion.verdict(probe, self.train_probe.measure(self.module))
         self._finish(recorder, verdict, self._evaluate())
