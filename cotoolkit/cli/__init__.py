@@ -5,7 +5,11 @@ The commands of `analyses` and `figures` are plug-ins, see `cotoolkit.cli.app`.
 
 from __future__ import annotations
 
+import errno
 import sys
+
+BAD_PATHS = {errno.EISDIR, errno.ENAMETOOLONG, errno.ENOTDIR}
+"""Errors of the system that are bad input."""
 
 
 def main() -> None:
@@ -24,4 +28,4 @@ def main() -> None:
         sys.exit(1 if isinstance(error, RunFailed) else 2)
     except OSError as error:
         say_error(str(error))
-        sys.exit(1)
+        sys.exit(2 if error.errno in BAD_PATHS else 1)

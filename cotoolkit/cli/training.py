@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cotoolkit.cli.display import LiveRuns, console, result_table, say, say_error
+from cotoolkit.cli.paths import a_file, a_folder
 from cotoolkit.core.device import Device
 from cotoolkit.core.errors import ConfigError, CotoolkitError, RunError, RunFailed
 from cotoolkit.core.processes.patience import PATIENCE
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 MANY = 10_000
 """Runs from which on a study is not begun unasked."""
 
-Root = Annotated[Path, typer.Option("--root", help="Folder of runs and studies.")]
+Root = Annotated[Path, typer.Option("--root", callback=a_folder, help="Folder of runs and studies.")]
 OnDevice = Annotated[Device, typer.Option(help="Where to train.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Train again what is there already.")]
 Download = Annotated[bool, typer.Option("--download", help="Let torchvision fetch missing data to COTOOLKIT_DATA.")]
@@ -54,7 +55,7 @@ def demo_command(
 def train_command(
     settings: Settings = None,
     config: Annotated[
-        Path | None, typer.Option(help="YAML file with the configuration that FIELD=VALUE change.")
+        Path | None, typer.Option(callback=a_file, help="YAML file with the configuration that FIELD=VALUE change.")
     ] = None,
     root: Root = Path("runs"),
     device: OnDevice = "auto",
@@ -100,7 +101,7 @@ study_commands = typer.Typer(no_args_is_help=True, help="Grids of runs: run them
 def run_study_command(
     settings: Settings = None,
     file: Annotated[
-        Path | None, typer.Option("--file", help="A study in YAML; FIELD=VALUE replace its values.")
+        Path | None, typer.Option("--file", callback=a_file, help="A study in YAML; FIELD=VALUE replace its values.")
     ] = None,
     name: Annotated[str, typer.Option(help="Name of the study's folder.")] = "study",
     scale: Annotated[Scale, typer.Option(help="What the numbers may be taken for.")] = "custom",
@@ -126,6 +127,8 @@ def run_study_command(
         study = study.model_copy(update={"grids": tuple({**part, **grid} for part in study.grids)})
     else:
         study = Study(name=name, scale=scale, grids=(grid,))
+    if not study.points:
+        raise ConfigError("the study has no runs; give each field of its grids a value")
     if study.points > MANY and not yes:
         raise ConfigError(f"the grid has {study.points:,} runs; give --yes to train that many")
     _run_study(study, root, jobs=jobs, device=device, fresh=fresh, download=download, patience=patience)

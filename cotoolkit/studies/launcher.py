@@ -161,7 +161,8 @@ def _said(folder: RunFolder) -> int:
 def _cause(exits: Sequence[int | None]) -> str:
     """How the first process of a broken pool died, from the exit codes of all; the pool itself ends the others."""
     codes = [code for code in exits if code and code != -signal.SIGTERM]
-    return manner_of_death(codes[0] if codes else -signal.SIGTERM) + f" (what it printed is in its {OUTPUT})"
+    code = codes[0] if codes else -signal.SIGTERM
+    return manner_of_death(code) + ("" if code == -signal.SIGKILL else f"; its {OUTPUT} says more")
 
 
 _updates: multiprocessing.Queue[Update]
