@@ -37,6 +37,12 @@ Download = Annotated[bool, typer.Option("--download", help="Let torchvision fetc
 Patience = Annotated[
     int, typer.Option(min=0, help="Seconds without a sign of life after which a run has failed; 0 waits forever.")
 ]
+Loggers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--logger", metavar="NAME", help="Write the run there, too: csv, tensorboard, wandb, mlflow. Repeatable."
+    ),
+]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Runs at a time; by default one per core, one on a GPU.")]
 Settings = Annotated[list[str] | None, typer.Argument(metavar="FIELD=VALUE...", help="Fields of the configuration.")]
 
@@ -49,7 +55,7 @@ def demo_command(
     """Does an injected non-robust feature induce catastrophic overfitting? A study on digits, in about a minute."""
     from cotoolkit.studies.demo import demo_study
 
-    _run_study(demo_study(), root, jobs=jobs, device="cpu", fresh=fresh, download=False, patience=PATIENCE)
+    _run_study(demo_study(), root, jobs=jobs, device="cpu", fresh=fresh, download=False)
 
 
 def train_command(
@@ -63,6 +69,7 @@ def train_command(
     fresh: Fresh = False,
     download: Download = False,
     patience: Patience = int(PATIENCE),
+    logger: Loggers = None,
 ) -> None:
     """Train one configuration: cotoolkit train data=digits method=n_fgsm epsilon=0.2 epochs=24.
 
@@ -84,6 +91,7 @@ def train_command(
             fresh=fresh,
             download=download,
             patience=patience,
+            loggers=logger or (),
             report=lambda now: progress.update(
                 task, completed=now.iteration, total=now.total, now=probe_text(now), refresh=bool(now.note)
             ),
@@ -111,6 +119,7 @@ def run_study_command(
     fresh: Fresh = False,
     download: Download = False,
     patience: Patience = int(PATIENCE),
+    logger: Loggers = None,
     yes: Annotated[bool, typer.Option("--yes", help=f"Train more than {MANY:,} runs without asking.")] = False,
 ) -> None:
     """Train a grid: cotoolkit study run method=[fgsm,n_fgsm] epsilon=[4/255,8/255] seed=0..4.
@@ -131,7 +140,7 @@ def run_study_command(
         raise ConfigError("the study has no runs; give each field of its grids a value")
     if study.points > MANY and not yes:
         raise ConfigError(f"the grid has {study.points:,} runs; give --yes to train that many")
-    _run_study(study, root, jobs=jobs, device=device, fresh=fresh, download=download, patience=patience)
+    _run_study(study, root, jobs=jobs, device=device, fresh=fresh, download=download, patience=patience, loggers=logger)
 
 
 @study_commands.command("show")
@@ -193,7 +202,15 @@ def _config(file: Path | None, words: list[str]) -> RunConfig:
 
 
 def _run_study(
-    study: Study, root: Path, *, jobs: int | None, device: Device, fresh: bool, download: bool, patience: float
+    study: Study,
+    root: Path,
+    *,
+    jobs: int | None,
+    device: Device,
+    fresh: bool,
+    download: bool,
+    patience: float = PATIENCE,
+    loggers: list[str] | None = None,
 ) -> None:
     configs = study.runs()
     outcomes = []
@@ -210,6 +227,7 @@ def _run_study(
             fresh=fresh,
             download=download,
             patience=patience,
+            loggers=loggers or (),
             on_update=live.on_update,
             on_outcome=on_outcome,
         )

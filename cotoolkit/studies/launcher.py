@@ -55,6 +55,7 @@ def launch(
     fresh: bool = False,
     download: bool = False,
     patience: float | None = PATIENCE,
+    loggers: Sequence[str] = (),
     on_update: Callable[[Update], None] = lambda update: None,
     on_outcome: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
@@ -68,6 +69,7 @@ def launch(
         fresh: forget earlier runs of the same configurations.
         download: let torchvision fetch missing data.
         patience: seconds after which a run without a sign of life has failed; None waits forever.
+        loggers: names of those that each run is written to.
         on_update: called with the progress of any run.
         on_outcome: called as runs end.
 
@@ -90,7 +92,8 @@ def launch(
                 todo.append(config)
         except RunError as error:
             settle(Outcome(config, folder, "failed", str(error)))
-    arguments = (str(root), device, fresh, download, patience)
+    options = {"device": device, "fresh": fresh, "download": download, "patience": patience, "loggers": tuple(loggers)}
+    arguments = (str(root), options)
     said = {config.identity: _said(RunFolder.of(root, config)) for config in todo}
 
     def hung(config: RunConfig) -> bool:
@@ -183,25 +186,14 @@ def worker_pool(jobs: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(jobs, mp_context=context, initializer=become_worker, initargs=(SIBLINGS.claimed,))
 
 
-def _work(
-    data: dict[str, Any],
-    imports: WorkerImports,
-    path: Path,
-    root: str,
-    device: Device,
-    fresh: bool,
-    download: bool,
-    patience: float | None,
-) -> Outcome:
+def _work(data: dict[str, Any], imports: WorkerImports, path: Path, root: str, options: dict[str, Any]) -> Outcome:
     """Train one run in a worker process; failures come back as outcomes, what is printed is kept in the folder."""
     with output_kept(path / OUTPUT):
         imports.load()
         config, folder = RunConfig.parse(data), RunFolder(path)
         report = seldom(lambda progress: _updates.put(Update(config.identity, progress)))
         try:
-            run(
-                config, root, device=device, fresh=fresh, download=download, patience=patience, report=report, wait=True
-            )
+            run(config, root, **options, report=report, wait=True)
         except CotoolkitError as error:
             return Outcome(config, folder, "failed", str(error))
         except BaseException as error:  # whatever a user's model or data does wrong, the other runs go on

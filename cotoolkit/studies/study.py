@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from cotoolkit.studies.live import NotebookRuns
 from cotoolkit.studies.overrides import Grid, combinations
 from cotoolkit.studies.scale import Scale
 from cotoolkit.training.live import in_notebook
+from cotoolkit.training.named_loggers import check_logger
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,6 +115,7 @@ class Study(BaseModel):
         fresh: bool = False,
         download: bool = False,
         patience: float | None = PATIENCE,
+        loggers: Sequence[str] = (),
         on_update: Callable[[Update], None] | None = None,
         on_outcome: Callable[[Outcome], None] | None = None,
     ) -> pd.DataFrame:
@@ -126,12 +128,15 @@ class Study(BaseModel):
             fresh: train all again.
             download: let torchvision fetch missing data.
             patience: seconds after which a run without a sign of life has failed; None waits forever.
+            loggers: names of those that each run is written to.
             on_update: called with the progress of any run.
             on_outcome: called as runs end. Where neither is given, a notebook shows the progress.
 
         Returns:
             The table, one row per run; failed runs have the state failed.
         """
+        for name in loggers:
+            check_logger(name)
         folder = self.folder(root)
         sweep(folder)
         text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
@@ -148,6 +153,7 @@ class Study(BaseModel):
             fresh=fresh,
             download=download,
             patience=patience,
+            loggers=loggers,
             on_update=on_update or (lambda update: None),
             on_outcome=on_outcome or (lambda outcome: None),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +25,7 @@ from cotoolkit.data import load
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.signals import SIGNALS
 from cotoolkit.training.live import NotebookReport, in_notebook
+from cotoolkit.training.named_loggers import check_logger
 from cotoolkit.training.progress import Report, seldom
 from cotoolkit.training.trainer import Trainer
 
@@ -38,6 +39,7 @@ def run(
     fresh: bool = False,
     download: bool = False,
     patience: float | None = None,
+    loggers: Sequence[Any] = (),
     report: Report | None = None,
     wait: bool = False,
 ) -> RunFolder:
@@ -52,6 +54,8 @@ def run(
         download: let torchvision fetch missing data.
         patience: seconds after which a run without a sign of life, such as an iteration, has failed; None waits
             forever. Where the run cannot be interrupted, this process is ended.
+        loggers: names of loggers, or loggers of your own as `BreakpointMonitor` takes them, which several processes
+            cannot share. They change no number; a run that goes on, goes on in the same logs.
         report: called after every iteration, or a few times a second where several processes train; None shows the
             progress in a notebook, and nothing elsewhere.
         wait: for another process that is training this run, instead of refusing.
@@ -65,6 +69,9 @@ def run(
         RunFailed: the run's own code left, hung, or took its process along.
         RunError: the folder is damaged, or holds another run.
     """
+    for one in loggers:
+        if isinstance(one, str):
+            check_logger(one)
     folder = RunFolder.of(root, config)
     live = NotebookReport(config) if report is None and in_notebook() else None
     told = report or live or (lambda progress: None)
@@ -73,10 +80,10 @@ def run(
             return folder
         if devices == 1:
             with _failure_noted(folder), watched(patience, partial(_give_up, folder)):
-                Trainer(config, device=device, download=download).fit(folder, told)
+                Trainer(config, device=device, download=download).fit(folder, told, loggers)
     if devices > 1:  # whose first process holds the lock, which it must not lose when this one is killed
         with _failure_noted(folder, folder.lock):
-            _fit_in_processes(config, folder, devices, available(device), download, patience, told)
+            _fit_in_processes(config, folder, devices, available(device), download, patience, loggers, told)
     if live is not None:
         live.end(folder.state)
     return folder
@@ -149,6 +156,7 @@ def _fit_in_processes(
     device: Literal["cpu", "cuda"],
     download: bool,
     patience: float | None,
+    loggers: Sequence[Any],
     report: Report,
 ) -> None:
     """Train in several processes, of which the first holds the folder's lock: it outlives this one by a moment."""
@@ -156,7 +164,16 @@ def _fit_in_processes(
         raise ConfigError(f"devices={devices}: a batch of {config.batch_size} does not fall into as many equal parts")
     if download:
         load(config.data, config.seed, download=True)  # before all of them do
-    work = partial(_fit, data=config.to_data(), imports=imports_of(config), path=folder.path, patience=patience)
+    if not all(isinstance(one, str) for one in loggers):
+        raise ConfigError(f"devices={devices}: name the loggers; each process opens its own")
+    work = partial(
+        _fit,
+        data=config.to_data(),
+        imports=imports_of(config),
+        path=folder.path,
+        patience=patience,
+        loggers=tuple(loggers),
+    )
     try:
         run_group(work, devices, device, report)
     finally:
@@ -171,6 +188,7 @@ def _fit(
     imports: WorkerImports,
     path: Path,
     patience: float | None,
+    loggers: tuple[str, ...],
 ) -> None:
     """What each of several processes does."""
     folder, first = RunFolder(path), rank_and_world()[0] == 0
@@ -178,4 +196,4 @@ def _fit(
     with output_kept(path / OUTPUT, alone=False), lock, watched(patience, tell):
         imports.load()
         trainer = Trainer(RunConfig.parse(data), device=device)
-        trainer.fit(folder, seldom(tell) if first else lambda progress: None)
+        trainer.fit(folder, seldom(tell) if first else lambda progress: None, loggers)

@@ -8,6 +8,7 @@ its kernels are deterministic.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -34,6 +35,7 @@ from cotoolkit.signals import Observation, observed_signals
 from cotoolkit.training.preparation import as_trained, settle_memory_format
 from cotoolkit.training.progress import Progress, Report
 from cotoolkit.training.recorder import Recorder
+from cotoolkit.training.run_log import RunLog
 from cotoolkit.training.snapshot import Snapshot
 
 
@@ -149,7 +151,7 @@ class Trainer:
 
     # ----------------------------------------------------------------------------------------------------- a whole run
 
-    def fit(self, folder: RunFolder, report: Report = lambda progress: None) -> None:
+    def fit(self, folder: RunFolder, report: Report = lambda progress: None, loggers: Sequence[Any] = ()) -> None:
         """Train to the end inside a run folder, from wherever its last checkpoint left off.
 
         A run whose loss or weights stop being finite ends as `diverged`, with its data kept.
@@ -157,11 +159,15 @@ class Trainer:
         Args:
             folder: of this very configuration.
             report: called after every iteration.
+            loggers: names, or loggers of your own as `BreakpointMonitor` takes them.
 
         Raises:
             RunError: what the folder holds to resume from is damaged, or of another configuration.
         """
-        recorder = Recorder(folder)
+        with RunLog(folder.path, loggers, self.config.to_data()) as log:
+            self._fit(Recorder(folder, log), report)
+
+    def _fit(self, recorder: Recorder, report: Report) -> None:
         self.monitor.begin()
         self._resume(recorder)
         recorder.begin(self.device.type)
@@ -210,7 +216,7 @@ class Trainer:
             shared = all_reduce_mean(values, self.device)
             # nan: not traced in this step, or no sample of the batch had a gradient.
             known = {name: v for name, v in shared.items() if name == "train_loss" or not math.isnan(v)}
-            recorder.metrics.add(iteration, known)
+            recorder.add_signals(iteration, known)
             finite = finite and math.isfinite(known["train_loss"])
             warning = self.monitor.on_signals(known) or warning
         return finite, warning
@@ -219,7 +225,7 @@ class Trainer:
         """Probe, let the monitor decide, and record what it says."""
         now, told = self.iteration, len(self.monitor.events)
         probe = self.measure(self.monitor.enough(scheduled=scheduled))
-        recorder.add_probe(now, probe)
+        recorder.add_probe(now, probe, now)
         if signal:
             self.monitor.tell(Event("warning", now, now, probe, signal=signal))
         if self.monitor.will_date(probe):
