@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cotoolkit.cli.display import say
+from cotoolkit.cli.paths import a_folder
 from cotoolkit.cli.training import Root
 from cotoolkit.core.device import Device, available
 from cotoolkit.core.errors import ConfigError
@@ -26,7 +27,9 @@ Networks = Annotated[
 ]
 Clean = Annotated[str | None, typer.Option(help="The clean reference; by default the first network.")]
 Robust = Annotated[str | None, typer.Option(help="The robust reference; by default the last network.")]
-Out = Annotated[Path | None, typer.Option(help="Folder for the results; by default ROOT/analyses/NAME.")]
+Out = Annotated[
+    Path | None, typer.Option(callback=a_folder, help="Folder for the results; by default ROOT/analyses/NAME.")
+]
 StudyScale = Annotated[Literal["smoke", "digits", "laptop"], typer.Option(help="Size of the study.")]
 MeasureAgain = Annotated[bool, typer.Option("--fresh", help="Measure again; the runs stay.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of random nulls and controls.")]

@@ -11,6 +11,7 @@ import typer
 
 from analyses.core.progress import live_runner
 from cotoolkit.cli.display import say, say_error
+from cotoolkit.cli.paths import a_folder
 from cotoolkit.cli.training import Download, Jobs, Root
 from cotoolkit.core.device import Device
 from cotoolkit.core.errors import ConfigError, CotoolkitError, RunError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="The papers' figures: list them, make them, check the stored ones.")
 
 FigureScale = Annotated[Literal["smoke", "digits", "laptop", "paper"], typer.Option(help="Size of the figure.")]
-Gallery = Annotated[Path, typer.Option(help="Folder of the figures.")]
+Gallery = Annotated[Path, typer.Option(callback=a_folder, help="Folder of the figures.")]
 Name = Annotated[str, typer.Argument(help="A figure, a paper, all, or a file of your own that defines RECIPE.")]
 
 
@@ -49,7 +50,9 @@ def list_figures(gallery: Gallery = Path("figures/gallery")) -> None:
 def make_figures(
     name: Name,
     scale: FigureScale = "smoke",
-    gallery: Annotated[Path | None, typer.Option(help="Folder of the figures; by default ROOT/figures.")] = None,
+    gallery: Annotated[
+        Path | None, typer.Option(callback=a_folder, help="Folder of the figures; by default ROOT/figures.")
+    ] = None,
     root: Root = Path("runs"),
     jobs: Jobs = None,
     device: Device = "auto",
@@ -131,8 +134,7 @@ def verify_figures(
     from figures.records.gallery_page import changed_pages
     from figures.records.verify import comparable, verify
 
-    if not gallery.is_dir():
-        raise ConfigError(f"{gallery}: no such folder; give --gallery")
+    _check_gallery(gallery)
     chosen = find_recipes(name)
     problems = verify(chosen, gallery, complete=name == "all")
     if name == "all":
@@ -155,6 +157,7 @@ def write_gallery_page(gallery: Gallery = Path("figures/gallery")) -> None:
     from cotoolkit.core.files import write_atomically
     from figures.records.gallery_page import gallery_pages
 
+    _check_gallery(gallery)
     for path, text in gallery_pages(gallery).items():
         write_atomically(path, text.encode())
         say(f"page: {path}")
@@ -169,6 +172,11 @@ def _write_study(study: Study, path: Path) -> None:
         raise ConfigError("these figures train nothing; there is no study to write")
     write_atomically(path, yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False).encode())
     say(f"study: {path}")
+
+
+def _check_gallery(gallery: Path) -> None:
+    if not gallery.is_dir():
+        raise ConfigError(f"{gallery}: no such folder; give --gallery")
 
 
 def _costs(figure: FigureFacts, gallery: Path) -> Iterator[str]:

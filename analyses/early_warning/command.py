@@ -9,11 +9,14 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cotoolkit.cli.display import console, say
+from cotoolkit.cli.paths import a_folder
 from cotoolkit.cli.training import Download, Jobs, resumable
 
 
 def bench_alarm(
-    out: Annotated[Path, typer.Option(help="Folder of recordings, tables and page.")] = Path("bench-alarm"),
+    out: Annotated[Path, typer.Option(callback=a_folder, help="Folder of recordings, tables and page.")] = Path(
+        "bench-alarm"
+    ),
     seeds: Annotated[int | None, typer.Option(min=1, help="Seeds of each setting, at most; by default all.")] = None,
     jobs: Jobs = None,
     download: Download = False,

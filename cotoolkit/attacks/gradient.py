@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cotoolkit.attacks.threat_model import ThreatModel
+from cotoolkit.core.processes.patience import sign_of_life
 from cotoolkit.models.modes import BatchNormMode, attack_mode
 
 
@@ -55,6 +56,7 @@ def input_gradient(model: nn.Module, images: Tensor, labels: Tensor, *, create_g
     Returns:
         The gradient, not divided by the batch size, and the detached logits and losses.
     """
+    sign_of_life()
     with torch.enable_grad():
         images = images.detach().requires_grad_()
         logits = model(images)

@@ -13,6 +13,7 @@ import typer
 from cotoolkit.cli.catalogue import interventions_commands, list_datasets, list_methods, list_models, list_signals
 from cotoolkit.cli.diagnose import diagnose_command
 from cotoolkit.cli.display import say, say_warning
+from cotoolkit.cli.paths import NoEmptyWords
 from cotoolkit.cli.report import report_command
 from cotoolkit.cli.runs import runs_commands
 from cotoolkit.cli.training import demo_command, study_commands, train_command
@@ -23,6 +24,7 @@ PLUGINS = "cotoolkit.commands"
 
 app = typer.Typer(
     name="cotoolkit",
+    cls=NoEmptyWords,
     help="Induce, date and explain catastrophic overfitting in single-step adversarial training.",
     epilog="Start with `cotoolkit demo`. Settings are written field=value; radii as 0.03 or 8/255. "
     "Exit codes: 0 done, 1 something failed, 2 bad input.",

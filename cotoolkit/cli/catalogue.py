@@ -12,6 +12,7 @@ from rich.table import Column, Table
 
 from cotoolkit.cli import facts
 from cotoolkit.cli.display import console, say
+from cotoolkit.cli.paths import a_file
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.registry import UnknownName
 
@@ -138,7 +139,7 @@ def preview_intervention(
     data: Annotated[str, typer.Option(help="Data set.")] = "digits",
     images: Annotated[int, typer.Option(min=1, max=20, help="Images shown, of as many classes as there are.")] = 5,
     seed: Annotated[int, typer.Option(help="Of random interventions.")] = 0,
-    out: Annotated[Path, typer.Option(help="PNG, SVG or PDF file.")] = Path("preview.png"),
+    out: Annotated[Path, typer.Option(callback=a_file, help="PNG, SVG or PDF file.")] = Path("preview.png"),
 ) -> None:
     """Write a picture grid: cotoolkit interventions preview inject carrier=paired beta=0.15."""
     from cotoolkit.config import RunConfig

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from cotoolkit.cli.display import VERDICT_STYLE, console, say, say_error
+from cotoolkit.cli.paths import a_file, a_folder
 from cotoolkit.cli.training import Download
 from cotoolkit.core.device import Device, available
 from cotoolkit.core.errors import ConfigError
@@ -48,10 +49,16 @@ Epsilon = Annotated[
     str | None,
     typer.Option(metavar="RADIUS", help="Of the attacks (linf), as a share of the pixel range, whatever the bounds."),
 ]
-Out = Annotated[Path, typer.Option(metavar="FOLDER", help="For the page, the figures and diagnosis.json.")]
+Out = Annotated[
+    Path, typer.Option(metavar="FOLDER", callback=a_folder, help="For the page, the figures and diagnosis.json.")
+]
 Weights = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Safetensors, or a torch file without code. None: as the model's function says."),
+    typer.Option(
+        metavar="FILE",
+        callback=a_file,
+        help="Safetensors, or a torch file without code. None: as the model's function says.",
+    ),
 ]
 WeightsKey = Annotated[
     str | None, typer.Option(metavar="NAME", help="Which weights of a file with several: state_dict_ema.")
@@ -168,11 +175,8 @@ def _limits(text: str) -> tuple[float, float]:
 
 def _check_out(folder: Path) -> None:
     """Refuse a folder with files that are not an earlier diagnosis, and one that cannot be made."""
-    if folder.is_dir():
-        if any(folder.iterdir()) and not (folder / MARK).is_file():
-            raise ConfigError(f"--out {folder} holds files, and no earlier diagnosis; name a new or an empty folder")
-    elif folder.exists():
-        raise ConfigError(f"--out {folder} is a file; name a folder")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).is_file():
+        raise ConfigError(f"--out {folder} holds files, and no earlier diagnosis; name a new or an empty folder")
     nearest = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise ConfigError(f"--out {folder} cannot be written: {nearest} is no folder that you may write to")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cotoolkit.cli.display import say
+from cotoolkit.cli.paths import a_folder
 from cotoolkit.core.errors import AmbiguousName, CotoolkitError, RunError
 
 if TYPE_CHECKING:
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
 
 def report_command(
     key: Annotated[str, typer.Argument(metavar="RUN|STUDY", help="Start of a run's or study's name, or its folder.")],
-    root: Annotated[Path, typer.Option("--root", help="Folder of runs and studies.")] = Path("runs"),
-    out: Annotated[Path | None, typer.Option(help="Folder of the page; by default report/ in that of KEY.")] = None,
+    root: Annotated[Path, typer.Option("--root", callback=a_folder, help="Folder of runs and studies.")] = Path("runs"),
+    out: Annotated[
+        Path | None, typer.Option(callback=a_folder, help="Folder of the page; by default report/ in that of KEY.")
+    ] = None,
 ) -> None:
     """Write a run or a study as one self-contained HTML page, with its pictures and tables beside it."""
     from cotoolkit.pages import write_report

@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from cotoolkit.cli.display import breakpoint_text, cell, console, result_table, say
+from cotoolkit.cli.paths import a_file, a_folder
 from cotoolkit.core.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 runs_commands = typer.Typer(no_args_is_help=True, help="Runs on disk: list, show, compare, export.")
 
-Root = Annotated[Path, typer.Option("--root", help="Folder of runs.")]
+Root = Annotated[Path, typer.Option("--root", callback=a_folder, help="Folder of runs.")]
 Key = Annotated[str, typer.Argument(help="Start of a run's folder name or of its identity, or a path.")]
 Keys = Annotated[list[str] | None, typer.Argument(help="Runs; none means all.")]
 
@@ -89,7 +90,7 @@ def compare_command(runs: Keys = None, root: Root = Path("runs")) -> None:
 
 @runs_commands.command("export")
 def export_runs(
-    out: Annotated[Path, typer.Option(help="A .csv or .parquet file.")],
+    out: Annotated[Path, typer.Option(callback=a_file, help="A .csv or .parquet file.")],
     runs: Keys = None,
     root: Root = Path("runs"),
     metrics: Annotated[bool, typer.Option("--metrics", help="One row per run, iteration and signal.")] = False,

@@ -14,8 +14,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cotoolkit.cli.display import LiveRuns, console, result_table, say, say_error
 from cotoolkit.cli.launching import LauncherName, RayAddress, ResourcesText, Shard, SlurmParameters, chosen_launcher
+from cotoolkit.cli.paths import a_file, a_folder
 from cotoolkit.core.device import Device
-from cotoolkit.core.errors import ConfigError, RunError
+from cotoolkit.core.errors import ConfigError, CotoolkitError, RunError, RunFailed
+from cotoolkit.core.processes.patience import PATIENCE
+from cotoolkit.core.user_code import located
 from cotoolkit.studies.scale import Scale
 from cotoolkit.training.live import label, probe_text
 
@@ -29,10 +32,19 @@ if TYPE_CHECKING:
 MANY = 10_000
 """Runs from which on a study is not begun unasked."""
 
-Root = Annotated[Path, typer.Option("--root", help="Folder of runs and studies.")]
+Root = Annotated[Path, typer.Option("--root", callback=a_folder, help="Folder of runs and studies.")]
 OnDevice = Annotated[Device, typer.Option(help="Where to train.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Train again what is there already.")]
 Download = Annotated[bool, typer.Option("--download", help="Let torchvision fetch missing data to COTOOLKIT_DATA.")]
+Patience = Annotated[
+    int, typer.Option(min=0, help="Seconds without a sign of life after which a run has failed; 0 waits forever.")
+]
+Loggers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--logger", metavar="NAME", help="Write the run there, too: csv, tensorboard, wandb, mlflow. Repeatable."
+    ),
+]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Runs at a time; by default one per core, one per GPU.")]
 Settings = Annotated[list[str] | None, typer.Argument(metavar="FIELD=VALUE...", help="Fields of the configuration.")]
 
@@ -46,19 +58,21 @@ def demo_command(
     from cotoolkit.studies.demo import demo_study
 
     launcher = chosen_launcher("local", jobs, "", None, ())
-    _run_study(demo_study(), root, launcher, device="cpu", fresh=fresh, download=False)
+    _run_study(demo_study(), root, launcher, device="cpu", fresh=fresh)
 
 
 def train_command(
     settings: Settings = None,
     config: Annotated[
-        Path | None, typer.Option(help="YAML file with the configuration that FIELD=VALUE change.")
+        Path | None, typer.Option(callback=a_file, help="YAML file with the configuration that FIELD=VALUE change.")
     ] = None,
     root: Root = Path("runs"),
     device: OnDevice = "auto",
     devices: Annotated[int, typer.Option(min=1, help="Processes that share each batch (DDP).")] = 1,
     fresh: Fresh = False,
     download: Download = False,
+    patience: Patience = int(PATIENCE),
+    logger: Loggers = None,
 ) -> None:
     """Train one configuration: cotoolkit train data=digits method=n_fgsm epsilon=0.2 epochs=24.
 
@@ -70,7 +84,7 @@ def train_command(
     chosen = _config(config, settings or [])
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[now]}")
     bar = Progress(*columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal)
-    with resumable(), bar as progress:
+    with resumable(), failing_in_one_line(), bar as progress:
         task = progress.add_task(escape(label(chosen)), now="", total=None)
         folder = run(
             chosen,
@@ -79,6 +93,8 @@ def train_command(
             devices=devices,
             fresh=fresh,
             download=download,
+            patience=patience,
+            loggers=logger or (),
             report=lambda now: progress.update(
                 task, completed=now.iteration, total=now.total, now=probe_text(now), refresh=bool(now.note)
             ),
@@ -96,7 +112,7 @@ study_commands = typer.Typer(no_args_is_help=True, help="Grids of runs: run them
 def run_study_command(
     settings: Settings = None,
     file: Annotated[
-        Path | None, typer.Option("--file", help="A study in YAML; FIELD=VALUE replace its values.")
+        Path | None, typer.Option("--file", callback=a_file, help="A study in YAML; FIELD=VALUE replace its values.")
     ] = None,
     name: Annotated[str, typer.Option(help="Name of the study's folder.")] = "study",
     scale: Annotated[Scale, typer.Option(help="What the numbers may be taken for.")] = "custom",
@@ -110,6 +126,8 @@ def run_study_command(
     device: OnDevice = "auto",
     fresh: Fresh = False,
     download: Download = False,
+    patience: Patience = int(PATIENCE),
+    logger: Loggers = None,
     yes: Annotated[bool, typer.Option("--yes", help=f"Train more than {MANY:,} runs without asking.")] = False,
 ) -> None:
     """Train a grid: cotoolkit study run method=[fgsm,n_fgsm] epsilon=[4/255,8/255] seed=0..4.
@@ -126,10 +144,13 @@ def run_study_command(
         study = study.model_copy(update={"grids": tuple({**part, **grid} for part in study.grids)})
     else:
         study = Study(name=name, scale=scale, grids=(grid,))
+    if not study.points:
+        raise ConfigError("the study has no runs; give each field of its grids a value")
     if study.points > MANY and not yes:
         raise ConfigError(f"the grid has {study.points:,} runs; give --yes to train that many")
     chosen = chosen_launcher(launcher, jobs, resources, ray_address, slurm or ())
-    _run_study(study, root, chosen, shard=shard, device=device, fresh=fresh, download=download)
+    options = {"device": device, "fresh": fresh, "download": download, "patience": patience, "loggers": logger or ()}
+    _run_study(study, root, chosen, shard=shard, **options)
 
 
 @study_commands.command("show")
@@ -163,6 +184,17 @@ def resumable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+@contextlib.contextmanager
+def failing_in_one_line() -> Iterator[None]:
+    """Turn what somebody's model or data raises into one line; the run's folder keeps the traceback."""
+    try:
+        yield
+    except (CotoolkitError, OSError):
+        raise
+    except Exception as error:
+        raise RunFailed(f"{located(error)}; `cotoolkit runs show` prints the whole traceback") from error
+
+
 def _config(file: Path | None, words: list[str]) -> RunConfig:
     from cotoolkit.config import RunConfig
     from cotoolkit.core.validation import read_settings
@@ -177,9 +209,7 @@ def _config(file: Path | None, words: list[str]) -> RunConfig:
     return RunConfig.parse(apply(base, settings))
 
 
-def _run_study(
-    study: Study, root: Path, launcher: Launcher, *, shard: str = "", device: Device, fresh: bool, download: bool
-) -> None:
+def _run_study(study: Study, root: Path, launcher: Launcher, *, shard: str = "", **options: Any) -> None:
     from cotoolkit.studies.launchers.shard import shard_of
 
     configs = shard_of(study.runs(), shard) if shard else study.runs()
@@ -197,9 +227,7 @@ def _run_study(
             root,
             launcher=launcher,
             shard=shard,
-            device=device,
-            fresh=fresh,
-            download=download,
+            **options,
             on_update=live.on_update,
             on_outcome=on_outcome,
         )

@@ -29,6 +29,18 @@ def broadcast_from_rank0(value: T) -> T:
     return box[0]
 
 
+def taken_by_rank0(measure: Callable[[], T]) -> T:
+    """What the first process alone measures, in every process. A failure there ends the group, see `processes.group`.
+
+    Args:
+        measure: gives the value, which it must be possible to pickle.
+
+    Returns:
+        The value, in every process.
+    """
+    return cast("T", broadcast_from_rank0(measure() if rank_and_world()[0] == 0 else None))
+
+
 def computed_by_rank0(compute: Callable[[], T]) -> T:
     """The first process's value of what every process computes. In the others it may fail without further ado.
 

@@ -29,3 +29,16 @@ class AmbiguousName(RunError):
 
 class RunInUse(RunError):
     """A run folder that another process is training in."""
+
+
+class RunFailed(RunError):
+    """A run that its own code ended: a model, data or an intervention that raises, leaves or hangs.
+
+    Args:
+        message: in one line.
+        details: the whole traceback, where there is one.
+    """
+
+    def __init__(self, message: str, details: str = "") -> None:
+        super().__init__(message)
+        self.details = details

@@ -33,9 +33,9 @@ def parse_number(value: Any) -> Any:
     try:
         number = _fraction(value) if isinstance(value, str) else float(_number(value))
     except (ValueError, TypeError, ArithmeticError, RuntimeError):
-        raise ValueError(f"not a number: {_shown(value)}; write 0.03 or 8/255") from None
+        raise ValueError(f"not a number: {shortened(value)}; write 0.03 or 8/255") from None
     if not math.isfinite(number):
-        raise ValueError(f"not a finite number: {_shown(value)}")
+        raise ValueError(f"not a finite number: {shortened(value)}")
     return number
 
 
@@ -57,7 +57,7 @@ def _number(value: Any) -> Any:
     return value
 
 
-def _shown(value: Any) -> str:
+def shortened(value: Any) -> str:
     """What was given, on one short line."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:57]}..."
@@ -104,7 +104,7 @@ def parse_whole(value: Any) -> Any:
             return int(number)
     except (TypeError, ValueError, OverflowError):
         pass
-    raise ValueError(f"not a whole number: {_shown(value)}")
+    raise ValueError(f"not a whole number: {shortened(value)}")
 
 
 Whole = Annotated[int, BeforeValidator(parse_whole)]
@@ -143,7 +143,7 @@ def real_array(values: Any, what: str, dimensions: int | None = None, *, finite:
     try:
         found = _floats(values)
     except (ValueError, TypeError, OverflowError):
-        raise ConfigError(f"{what}: give real numbers, not {_shown(values)}") from None
+        raise ConfigError(f"{what}: give real numbers, not {shortened(values)}") from None
     if dimensions is not None and found.ndim != dimensions:
         raise ConfigError(f"{what}: give {_SHAPES[dimensions]}, not an array of shape {found.shape}")
     if finite and not np.isfinite(found).all():
@@ -238,7 +238,7 @@ def whole_number(value: Any, what: str, least: int = 0) -> int:
     except ValueError:
         number = least - 1
     if number < least:
-        raise ConfigError(f"{what}: give a whole number, {least} or more, not {_shown(value)}")
+        raise ConfigError(f"{what}: give a whole number, {least} or more, not {shortened(value)}")
     return number
 
 
@@ -262,4 +262,4 @@ def probability(value: Any, what: str, most: float = 1.0) -> float:
             return number
     except (TypeError, ValueError, OverflowError):
         pass
-    raise ConfigError(f"{what}: give a number between 0 and {most:g}, not {_shown(value)}")
+    raise ConfigError(f"{what}: give a number between 0 and {most:g}, not {shortened(value)}")

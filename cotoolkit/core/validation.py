@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from fractions import Fraction
@@ -14,6 +15,7 @@ from typing import Any, TypeVar, cast
 from pydantic import ValidationError
 
 from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.numbers import shortened
 
 C = TypeVar("C", bound=type)
 
@@ -47,6 +49,10 @@ def check_name(name: str) -> str:
     return name
 
 
+MOST_VALUES = 200_000
+"""In a file of settings; a few lines of aliases can stand for any number."""
+
+
 def read_settings(path: Path, kind: str = "file") -> Any:
     """What a YAML file of settings holds.
 
@@ -60,27 +66,73 @@ def read_settings(path: Path, kind: str = "file") -> Any:
     Raises:
         ConfigError: no such file, no YAML, keys that are no text, or nested too deeply.
     """
+    try:
+        return plain_yaml(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such {kind}") from None
+    except (ValueError, OSError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def plain_yaml(text: str) -> Any:
+    """What a text in YAML says, in Python's plain types.
+
+    Args:
+        text: in YAML.
+
+    Returns:
+        Plain data, of which all keys are text.
+
+    Raises:
+        ValueError: no YAML, keys that are no text or are given twice, nested too deeply, or more than a file holds that
+            somebody wrote.
+    """
     import yaml
 
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-        if stray := next(_keys_without_text(data), None):
-            raise ConfigError(f"{path}: the name {stray[0]!r} is no text; put it in quotes")
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such {kind}") from None
+        for name in _repeated(yaml.compose(text, yaml.SafeLoader), set()):
+            raise ValueError(f"the name {name!r} is given twice")
+        data = yaml.safe_load(text)
+        for count, _ in enumerate(_places(data)):
+            if count > MOST_VALUES:
+                raise ValueError(f"holds more than {MOST_VALUES:,} values")
     except RecursionError:
-        raise ConfigError(f"{path}: is nested too deeply") from None
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise ConfigError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
+        raise ValueError("is nested too deeply") from None
+    except yaml.YAMLError as error:
+        raise ValueError(f"cannot be read as YAML: {' '.join(str(error).split())}") from None
     return data
 
 
-def _keys_without_text(data: Any) -> Iterator[tuple[Any]]:
+def _repeated(node: Any, seen: set[int]) -> Iterator[str]:
+    """Names that stand twice in one mapping below a node of a YAML document; aliases may lead back to it."""
+    import yaml
+
+    if id(node) in seen or not isinstance(node, yaml.CollectionNode):
+        return
+    seen.add(id(node))
+    parts = node.value
+    if isinstance(node, yaml.MappingNode):
+        names = [key.value for key, _ in parts if isinstance(key, yaml.ScalarNode)]
+        yield from (name for name, count in Counter(names).items() if count > 1)
+        parts = [value for _, value in parts]
+    for part in parts:
+        yield from _repeated(part, seen)
+
+
+def _places(data: Any) -> Iterator[Any]:
+    """All values of nested data.
+
+    Raises:
+        ValueError: a key is no text.
+    """
+    yield data
     if isinstance(data, dict):
-        yield from ((key,) for key in data if not isinstance(key, str))
+        for key in data:
+            if not isinstance(key, str):
+                raise ValueError(f"the name {key!r} is no text; put it in quotes")
     if isinstance(data, dict | list):
         for part in data.values() if isinstance(data, dict) else data:
-            yield from _keys_without_text(part)
+            yield from _places(part)
 
 
 def unknown_field(name: str, known: Any) -> str:
@@ -132,7 +184,7 @@ def one_line(error: ValidationError, cls: type | None = None) -> str:
         if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
             reason = "no such setting"
         given = detail.get("input")
-        shown = f" (given: {given!r})" if isinstance(given, str | int | float) else ""
+        shown = f" (given: {shortened(given)})" if isinstance(given, str | int | float) else ""
         parts.append(f"{where}: {reason}{shown}" if where else reason)
     return "; ".join(parts)
 

@@ -25,6 +25,7 @@ from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.identity import rounded
 from cotoolkit.core.numbers import Number, Whole, whole_number
+from cotoolkit.core.processes.patience import sign_of_life
 from cotoolkit.core.registry import STRICT
 from cotoolkit.core.seeding import fork_global_rng, generator
 from cotoolkit.core.validation import refusing_in_one_line
@@ -243,6 +244,7 @@ def run_protocol(
     gradients = broken = 0
     with attack_mode(model, "eval"):
         for first in range(0, len(images), batch_size):
+            sign_of_life()
             part = slice(first, first + batch_size)
             draws = generator(seed, "evaluation", first)
             correct[part], *counts = _surviving(model, images[part], labels[part], threat, protocol, draws)

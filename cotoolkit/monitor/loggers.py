@@ -10,6 +10,7 @@ from typing import Any
 from cotoolkit.core.distributed import rank_and_world
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import whole_number
+from cotoolkit.monitor.core import Event
 from cotoolkit.monitor.loops.failures import Failures
 from cotoolkit.signals.observation import means
 
@@ -17,6 +18,8 @@ ACCEPTED = (
     "loggers of Fabric or Lightning (log_metrics), a tensorboard SummaryWriter (add_scalar) and a wandb run "
     "(log(values, step=...))"
 )
+
+PREFIX = "cotoolkit/"
 
 Write = Callable[[Any, dict[str, float], int], None]
 """Writes values by name to a logger, at an iteration."""
@@ -62,10 +65,24 @@ class MonitorLog:
             values: by name, without the prefix.
             iteration: updates seen.
         """
-        named = {f"cotoolkit/{name}": value for name, value in values.items()}
+        named = {f"{PREFIX}{name}": value for name, value in values.items()}
         for number, (logger, write) in enumerate(self._writers if named else (), start=1):
             with self.failures.caught(f"logger {number} ({type(logger).__name__})"):
                 write(logger, dict(named), iteration)
+
+    def mark(self, event: Event, iteration: int) -> None:
+        """Write an event: the iteration that it is about as a value, and in words where a logger takes text.
+
+        Args:
+            event: to write.
+            iteration: updates seen.
+        """
+        self.write({event.kind: float(event.iteration)}, iteration)
+        for logger, _ in self._writers:
+            add_text = getattr(getattr(logger, "experiment", logger), "add_text", None)
+            if callable(add_text):
+                with self.failures.caught(f"writing text to a {type(logger).__name__}"):
+                    add_text(f"{PREFIX}events", str(event), iteration)
 
 
 def _writer(logger: Any) -> Write:

@@ -66,6 +66,13 @@ class StoredResult(_Strict):
     seconds: float
 
 
+class LogPlaces(_Strict):
+    """logged.json: up to which iteration each logger has been written to, and the key by which it knows the run."""
+
+    written: dict[str, int]
+    keys: dict[str, str]
+
+
 class StoredEnvironment(_Strict):
     """environment.json: the versions and the machine of the process that trained last."""
 

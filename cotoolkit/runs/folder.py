@@ -8,6 +8,7 @@
     checkpoints/         best, last, before_break, after_break, iteration-N of kept iterations, and networks that the
                          method gave besides the trained one, such as averaged (safetensors)
     resume.safetensors   the state at the last epoch's end
+    output.log           what a worker process printed
     result.json          verdict, breakpoint, evaluation with its protocol cards
 
 Every file is written under a temporary name and renamed, so a killed run leaves whole files only; events are lines that

@@ -11,12 +11,14 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import yaml
-
 from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.validation import plain_yaml
 
 LONGEST_RANGE = 100_000
 """Values that `first..last` may stand for."""
+
+LONGEST_WORD = 60
+"""Characters of a word that a message repeats."""
 
 Grid = dict[str, tuple[Any, ...]]
 """Values by dotted field name; a grid's runs are all combinations."""
@@ -38,7 +40,10 @@ def parse_settings(words: Iterable[str]) -> Grid:
             raise ConfigError(f"{word!r} is not a setting; write field=value, for example epsilon=8/255")
         if field in grid:
             raise ConfigError(f"{field} is given twice")
-        grid[field] = _values(word, text)
+        try:
+            grid[field] = _values(word, text)
+        except RecursionError:
+            raise ConfigError(f"{_short(word)}: is nested too deeply") from None
     return grid
 
 
@@ -60,18 +65,22 @@ def single_values(grid: Grid) -> dict[str, Any]:
     return {field: values[0] for field, values in grid.items()}
 
 
+def _short(word: str) -> str:
+    return word if len(word) <= LONGEST_WORD else f"{word[:LONGEST_WORD]}..."
+
+
 def _values(word: str, text: str) -> tuple[Any, ...]:
-    span = re.fullmatch(r"(\d+)\.\.(\d+)", text)
+    span = re.fullmatch(r"(\d{1,30})\.\.(\d{1,30})", text)
     if span:
         first, last = int(span[1]), int(span[2])
         if last < first:
-            raise ConfigError(f"{word}: the range is empty")
+            raise ConfigError(f"{_short(word)}: the range is empty")
         if last - first >= LONGEST_RANGE:
-            raise ConfigError(f"{word}: the range has {last - first + 1} values, at most {LONGEST_RANGE}")
+            raise ConfigError(f"{_short(word)}: the range has {last - first + 1} values, at most {LONGEST_RANGE}")
         return tuple(range(first, last + 1))
     if text.startswith("["):
         if not text.endswith("]") or not text[1:-1].strip():
-            raise ConfigError(f"{word}: write [a,b,...] with at least one value")
+            raise ConfigError(f"{_short(word)}: write [a,b,...] with at least one value")
         return tuple(value for part in _split(word, text[1:-1]) for value in _values(word, part))
     return (_value(word, text),)
 
@@ -81,14 +90,14 @@ def _value(word: str, text: str) -> Any:
         raise ConfigError(f"{word}: a value is missing")
     if text.startswith("("):
         if not text.endswith(")"):
-            raise ConfigError(f"{word}: the bracket is not closed")
+            raise ConfigError(f"{_short(word)}: the bracket is not closed")
         return [_value(word, part) for part in _split(word, text[1:-1]) if part]  # (1,) and () are lists, too
     if text.startswith("folder:") or " #" in text:  # a path may hold what means something else in YAML
         return text
     try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError):
-        raise ConfigError(f"{word}: cannot read {text!r}") from None
+        value = plain_yaml(text)
+    except ValueError as error:
+        raise ConfigError(f"{_short(word)}: {error}") from None
     return text if isinstance(value, dict) and not text.startswith("{") else value
 
 
@@ -101,7 +110,7 @@ def _split(word: str, text: str) -> list[str]:
             parts.append(text[start:position].strip())
             start = position + 1
     if depth:
-        raise ConfigError(f"{word}: the brackets do not match")
+        raise ConfigError(f"{_short(word)}: the brackets do not match")
     return [*parts, text[start:].strip()]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from cotoolkit.core.device import Device
 from cotoolkit.core.errors import AmbiguousName, ConfigError, RunError
 from cotoolkit.core.files import sweep, write_atomically
 from cotoolkit.core.identity import rounded
+from cotoolkit.core.processes.patience import PATIENCE
 from cotoolkit.core.validation import check_name, one_line, plain, read_settings, refusing_in_one_line
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.runs.html import Fact, facts_html, settings_text
@@ -30,6 +31,7 @@ from cotoolkit.studies.live import NotebookRuns
 from cotoolkit.studies.overrides import Grid, combinations
 from cotoolkit.studies.scale import Scale
 from cotoolkit.training.live import in_notebook
+from cotoolkit.training.named_loggers import check_logger
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,6 +117,8 @@ class Study(BaseModel):
         device: Device = "auto",
         fresh: bool = False,
         download: bool = False,
+        patience: float | None = PATIENCE,
+        loggers: Sequence[str] = (),
         on_update: Callable[[Update], None] | None = None,
         on_outcome: Callable[[Outcome], None] | None = None,
     ) -> pd.DataFrame:
@@ -128,6 +132,8 @@ class Study(BaseModel):
             device: of every run.
             fresh: train all again.
             download: let torchvision fetch missing data.
+            patience: seconds after which a run without a sign of life has failed; None waits forever.
+            loggers: names of those that each run is written to.
             on_update: called with the progress of any run.
             on_outcome: called as runs end. Where neither is given, a notebook shows the progress.
 
@@ -141,6 +147,8 @@ class Study(BaseModel):
         if jobs is not None and launcher is not None:
             raise ConfigError("give jobs or a launcher, which has jobs of its own")
         runs = shard_of(self.runs(), shard) if shard else self.runs()
+        for name in loggers:
+            check_logger(name)
         folder = self.folder(root)
         sweep(folder)
         text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
@@ -155,6 +163,8 @@ class Study(BaseModel):
             device=device,
             fresh=fresh,
             download=download,
+            patience=patience,
+            loggers=loggers,
             on_update=on_update or (lambda update: None),
             on_outcome=on_outcome or (lambda outcome: None),
         )

@@ -1,8 +1,8 @@
 """The one training loop, iteration by iteration: methods step, and any iteration can be gone back to and repeated.
 
-Lightning Fabric starts several processes; one needs none of it. Everything random is a function of the seed and the
-iteration (`seeding`), so a run resumes, and the monitor replays, exactly: to the bit on a CPU with the same number of
-threads; on a GPU as far as its kernels are deterministic.
+Several processes may share the batches. Everything random is a function of the seed and the iteration (`seeding`), so
+a run resumes, and the monitor replays, exactly: to the bit on a CPU with the same number of threads; on a GPU as far as
+its kernels are deterministic.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cotoolkit.config import RunConfig
 from cotoolkit.core.device import Device, available
-from cotoolkit.core.distributed import broadcast_from_rank0, rank_and_world
+from cotoolkit.core.distributed import rank_and_world, taken_by_rank0
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.seeding import derive, generator, seed_layers
 from cotoolkit.data import Batches, apply_intervention, load
@@ -160,5 +160,5 @@ class TrainerCore:
             self.step(trace=False)
 
     def measure(self, enough: Enough | None = None) -> ProbeResult:
-        """Probe the model on the held-out points; every process goes by the first one's result."""
-        return broadcast_from_rank0(self.probe.measure(self.module, enough))
+        """Probe the model on the held-out points, in the first process; the others go by its result."""
+        return taken_by_rank0(lambda: self.probe.measure(self.module, enough))

@@ -1,11 +1,15 @@
-"""How far a run got, as displays are told."""
+"""What a run under way says of itself."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 from cotoolkit.evaluation.probe import ProbeResult
+
+REPORT_EVERY = 0.25
+"""Seconds between two reports to another process."""
 
 
 class Progress(NamedTuple):
@@ -26,3 +30,16 @@ class Progress(NamedTuple):
 
 Report = Callable[[Progress], None]
 """Is told of progress."""
+
+
+def seldom(report: Report) -> Report:
+    """A report for another process to show: it is told a few times a second, and of every note."""
+    last = 0.0
+
+    def told(progress: Progress) -> None:
+        nonlocal last
+        if time.monotonic() - last >= REPORT_EVERY or progress.note:
+            last = time.monotonic()
+            report(progress)
+
+    return told

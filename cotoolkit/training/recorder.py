@@ -14,6 +14,7 @@ from cotoolkit.monitor.core import Breakpoint, Event
 from cotoolkit.runs.folder import Checkpoint, RunFolder
 from cotoolkit.runs.metrics import Metrics
 from cotoolkit.training.first_movers import first_movements
+from cotoolkit.training.run_log import RunLog
 
 SAVE_EVERY = 2.0
 """Seconds between the ends of epochs at which a run's state is saved."""
@@ -24,14 +25,15 @@ class Recorder:
 
     Args:
         folder: of the run.
+        log: the loggers that are told as well.
 
     Attributes:
         metrics: signals and probes so far.
         events: those of the run so far, as they stand in the folder: kind, iteration and detail.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
-        self.folder = folder
+    def __init__(self, folder: RunFolder, log: RunLog | None = None) -> None:
+        self.folder, self.log = folder, log or RunLog(folder.path, (), {})
         self.writes = rank_and_world()[0] == 0
         self.metrics = Metrics()
         self.events: list[dict[str, Any]] = []
@@ -75,25 +77,34 @@ class Recorder:
         self._seconds_before = seconds
         self._started = self._saved = time.perf_counter()
 
-    def add_probe(self, iteration: int, probe: ProbeResult) -> None:
+    def add_signals(self, iteration: int, values: Mapping[str, float]) -> None:
+        """Note the signals of an iteration, by name."""
+        self.metrics.add(iteration, values)
+        self.log.write(values, iteration, iteration)
+
+    def add_probe(self, iteration: int, probe: ProbeResult, now: int) -> None:
         """Note a probe of all points; a few points would stand out in a series of many by their noise.
 
         Args:
             iteration: of the network probed.
             probe: its result, which is left out unless it is complete.
+            now: iteration at which it was taken.
         """
         if probe.complete:
             self.metrics.add(iteration, probe.metrics())
+            self.log.write(probe.metrics(), iteration, now)
 
     def add_events(self, events: Sequence[Event]) -> None:
         """Note what a monitor told."""
         self.events.extend(_row(event) for event in events)
+        for event in events:
+            self.log.mark(event)
 
     def add_breakpoint(self, found: Breakpoint) -> None:
         """Note what dating found besides the latest event: its probes, the signals that moved first, the weights."""
         for iteration, probe in found.measured.items():
             if iteration <= found.detected:  # later ones are of training to come, and would not survive resuming
-                self.add_probe(iteration, probe)
+                self.add_probe(iteration, probe, found.detected)
         self.events[-1]["detail"]["moved_first"] = first_movements(self.metrics, found.iteration)
         self.save_weights("before_break", found.before.model, found.before.iteration)
         self.save_weights("after_break", found.after.model, found.after.iteration)
@@ -146,6 +157,7 @@ class Recorder:
             "iteration": iteration, "seconds": self.seconds, "monitor": monitor, "remedy": remedy, "events": told
         }  # fmt: skip
         self.folder.write_resume(tensors, state)
+        self.log.save()
         self._saved = time.perf_counter()
 
     def finish(
@@ -167,6 +179,8 @@ class Recorder:
         """
         if not self.writes:
             return
+        measured = {f"evaluation/{name}": found["value"] for name, found in evaluation.items()}
+        self.log.write(measured, iteration, iteration + 1)
         breakpoints = [event for event in self.events if event["kind"] == "breakpoint"]
         self._write_progress()
         self.save_weights("last", weights, iteration)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -22,13 +23,14 @@ from cotoolkit.training.ending import evaluated, networks_besides
 from cotoolkit.training.preparation import first_memory
 from cotoolkit.training.progress import Progress, Report
 from cotoolkit.training.recorder import Recorder
+from cotoolkit.training.run_log import RunLog
 from cotoolkit.training.snapshot import Snapshot
 
 
 class Trainer(TrainerCore):
     """Trains one configuration inside a run folder: `fit`; its arguments are those of `TrainerCore`."""
 
-    def fit(self, folder: RunFolder, report: Report = lambda progress: None) -> None:
+    def fit(self, folder: RunFolder, report: Report = lambda progress: None, loggers: Sequence[Any] = ()) -> None:
         """Train to the end inside a run folder, from wherever its last checkpoint left off.
 
         A run whose loss or weights stop being finite ends as `diverged`, with its data kept.
@@ -36,11 +38,15 @@ class Trainer(TrainerCore):
         Args:
             folder: of this very configuration.
             report: called after every iteration.
+            loggers: names, or loggers of your own as `BreakpointMonitor` takes them.
 
         Raises:
             RunError: what the folder holds to resume from is damaged, or of another configuration.
         """
-        recorder = Recorder(folder)
+        with RunLog(folder.path, loggers, self.config.to_data()) as log:
+            self._fit(Recorder(folder, log), report)
+
+    def _fit(self, recorder: Recorder, report: Report) -> None:
         self.monitor.begin()
         self._resume(recorder)
         recorder.begin(self.device.type)
@@ -56,6 +62,8 @@ class Trainer(TrainerCore):
             return
         if probe is None:  # of the last weights: training was resumed at its end, or went back
             probe = self.measure()
+        if self.rank:  # the first process does the rest
+            return
         report(Progress(self.iteration, self.total, probe, "evaluating"))
         verdict = self.monitor.criterion.verdict(probe, self.train_probe.measure(self.module))
         for label, network in besides.items():
@@ -128,7 +136,7 @@ class Trainer(TrainerCore):
             shared = all_reduce_mean(values, self.device)
             # nan: not traced in this step, or no sample of the batch had a gradient.
             known = {name: v for name, v in shared.items() if name == "train_loss" or not math.isnan(v)}
-            recorder.metrics.add(iteration, known)
+            recorder.add_signals(iteration, known)
             finite = finite and math.isfinite(known["train_loss"])
             warning = self.monitor.on_signals(known) or warning
         return finite, warning
@@ -137,7 +145,7 @@ class Trainer(TrainerCore):
         """Probe, let the monitor decide, and record what it says."""
         now, told = self.iteration, len(self.monitor.events)
         probe = self.measure(self.monitor.enough(scheduled=scheduled))
-        recorder.add_probe(now, probe)
+        recorder.add_probe(now, probe, now)
         if signal:
             self.monitor.tell(Event("warning", now, now, probe, signal=signal))
         if self.monitor.will_date(probe):

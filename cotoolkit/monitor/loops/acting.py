@@ -61,7 +61,7 @@ class ActingCore(MonitorCore[RestorePoint]):
         """Note an event, log it, and do what `on` says."""
         super().tell(event)
         log.log(logging.INFO if event.kind == "recovered" else logging.WARNING, "%s", event)
-        self._log.write({event.kind: float(event.iteration)}, self.iteration)
+        self._log.mark(event, self.iteration)
         self._waiting_events.append(event)
         if not self.postponed:
             self.act()

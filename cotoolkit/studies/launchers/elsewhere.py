@@ -105,10 +105,13 @@ class RunsElsewhere:
             cause: of its death.
 
         Returns:
-            None where it is tried again. A run that died `RETRIES` times without getting further has failed.
+            None where it is tried again. A run that died `RETRIES` times without getting further has failed, and so
+            has one of which its process said that it hung.
         """
         for _ in self._update(task):
             pass
+        if task.hung:
+            return task.told()
         seen = self._seen.get(task.identity)
         reached = seen.iteration if seen else 0
         best, deaths = self._deaths.get(task.identity, (-1, 0))

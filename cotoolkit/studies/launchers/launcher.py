@@ -11,6 +11,7 @@ from typing import NamedTuple
 from cotoolkit.config import RunConfig
 from cotoolkit.core.device import Device
 from cotoolkit.core.errors import RunError
+from cotoolkit.core.processes.patience import PATIENCE
 from cotoolkit.runs.documents import State
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.launchers.tasks import Ended, Task, Update
@@ -57,6 +58,8 @@ def launch(
     device: Device = "auto",
     fresh: bool = False,
     download: bool = False,
+    patience: float | None = PATIENCE,
+    loggers: Sequence[str] = (),
     on_update: Callable[[Update], None] = lambda update: None,
     on_outcome: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
@@ -69,6 +72,8 @@ def launch(
         device: of every run.
         fresh: forget earlier runs of the same configurations, all of them before the first is trained.
         download: let torchvision fetch missing data.
+        patience: seconds after which a run without a sign of life has failed; None waits forever.
+        loggers: names of those that each run is written to.
         on_update: called with the progress of any run.
         on_outcome: called as runs end.
 
@@ -94,7 +99,7 @@ def launch(
         except (RunError, OSError) as error:
             settle(config, "failed", str(error))
     if todo:
-        tasks = [Task.of(config, root, device, download) for config in todo.values()]
+        tasks = [Task.of(config, root, device, download, patience, loggers) for config in todo.values()]
         with contextlib.closing(launcher.train(tasks)) as events:
             for event in events:
                 if isinstance(event, Update):

@@ -6,33 +6,26 @@ Two threads gain nothing on a small network and cost a lot on a busy machine; tw
 from __future__ import annotations
 
 import contextlib
-import faulthandler
 import multiprocessing
-import os
 import queue
 import signal
-import sys
-import threading
-import time
 from collections.abc import Collection, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.sharedctypes import Synchronized
 
-import torch
 from typing_extensions import override
 
 from cotoolkit.core.device import Device, keep_to_gpu, visible_gpus
 from cotoolkit.core.importing.siblings import SIBLINGS
 from cotoolkit.core.importing.workers import without_script
+from cotoolkit.core.processes.output import OUTPUT
+from cotoolkit.core.processes.worker import become_worker, cores, manner_of_death
 from cotoolkit.studies.launchers.launcher import Events, Launcher
 from cotoolkit.studies.launchers.resources import USUAL, Resources
 from cotoolkit.studies.launchers.tasks import Ended, Task, Update
-from cotoolkit.training.progress import Progress
-
-REPORT_EVERY = 0.25
-"""Seconds between the progress reports of one run."""
+from cotoolkit.training.progress import seldom
 
 
 @dataclass(frozen=True)
@@ -52,8 +45,12 @@ class LocalProcesses(Launcher):
         jobs = self.jobs or default_jobs(tasks[0].device, self.resources)
         # One dead process breaks the whole pool. Each run it took along gets a second try, alone.
         for task, _ in (yield from self._pool(tasks, min(jobs, len(tasks)))):
-            for _, cause in (yield from self._pool([task], 1)):
-                yield task.fail(f"its process died {cause}")
+            again = [] if task.hung else (yield from self._pool([task], 1))
+            for _, cause in again:
+                if not task.hung:
+                    yield task.fail(f"its process died {cause}")
+            if task.hung:
+                yield task.told()
 
     def _pool(self, tasks: Sequence[Task], jobs: int) -> Generator[Update | Ended, None, list[tuple[Task, str]]]:
         """Train runs in one pool; returns those that did not end because a process died, and how it did."""
@@ -104,22 +101,11 @@ def default_jobs(device: Device, resources: Resources = USUAL) -> int:
     return max(1, int(gpus / share + 1e-9) if share else cores() // resources.cpus)
 
 
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _cause(exits: Sequence[int | None]) -> str:
     """How the first process of a broken pool died, from the exit codes of all; the pool itself ends the others."""
     codes = [code for code in exits if code and code != -signal.SIGTERM]
-    if not codes:
-        return "by SIGTERM"
-    if codes[0] > 0:
-        return f"with exit code {codes[0]}; its standard error says why"
-    name = signal.Signals(-codes[0]).name
-    if -codes[0] == signal.SIGKILL:
-        return f"by {name}; out of memory?"
-    return f"by {name}; its standard error says where"
+    code = codes[0] if codes else -signal.SIGTERM
+    return manner_of_death(code) + ("" if code == -signal.SIGKILL else f"; its {OUTPUT} says more")
 
 
 _updates: multiprocessing.Queue[Update]
@@ -140,45 +126,15 @@ def _prepare(
     with started.get_lock():
         worker, started.value = started.value, started.value + 1
     keep_to_gpu(gpus, worker)
-    _single_worker(names, threads)
+    become_worker(names, threads)
 
 
 def worker_pool(jobs: int) -> ProcessPoolExecutor:
     """Processes to submit work to, each with one thread, and gone when this process is; submit `without_script`."""
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_single_worker, initargs=(SIBLINGS.claimed,))
-
-
-def _single_worker(names: Collection[str], threads: int = 1) -> None:
-    """Make this process one of several: few threads, an end with the process that started it, a trace if it crashes.
-
-    Ctrl-C reaches all processes of a terminal. Which of them end is for the one that started them to say.
-    """
-    SIBLINGS.claim(names)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(threads)
-    if sys.stderr is not None:
-        faulthandler.enable()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """End this process when the one that started it is gone, even if that was killed: it would hold the run's lock."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
+    return ProcessPoolExecutor(jobs, mp_context=context, initializer=become_worker, initargs=(SIBLINGS.claimed,))
 
 
 def _train(task: Task) -> Ended:
     """Train one run in a worker process."""
-    last = 0.0
-
-    def report(progress: Progress) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= REPORT_EVERY or progress.note:
-            last = now
-            _updates.put(Update(task.identity, progress))
-
-    return task.train(report)
+    return task.train(seldom(lambda progress: _updates.put(Update(task.identity, progress))))

@@ -17,9 +17,9 @@ from typing_extensions import override
 
 from cotoolkit.core.device import Device
 from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.processes.worker import cores
 from cotoolkit.studies.launchers.elsewhere import AT_ONCE, RunsElsewhere, train_elsewhere
 from cotoolkit.studies.launchers.launcher import Events, Launcher
-from cotoolkit.studies.launchers.local import cores
 from cotoolkit.studies.launchers.resources import USUAL, Resources
 from cotoolkit.studies.launchers.tasks import Ended, Surroundings, Task
 

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from cotoolkit.core.errors import ConfigError, RunError
+from cotoolkit.core.processes.worker import cores
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.launchers.elsewhere import AT_ONCE, ProgressFile, RunsElsewhere
 from cotoolkit.studies.launchers.launcher import Events, Launcher
-from cotoolkit.studies.launchers.local import LocalProcesses, cores
+from cotoolkit.studies.launchers.local import LocalProcesses
 from cotoolkit.studies.launchers.resources import USUAL, Resources
 from cotoolkit.studies.launchers.tasks import Ended, Surroundings, Task, Update
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,8 @@ from cotoolkit.core.device import Device
 from cotoolkit.core.errors import CotoolkitError, RunInUse
 from cotoolkit.core.importing.siblings import SIBLINGS
 from cotoolkit.core.importing.workers import WorkerImports
+from cotoolkit.core.processes.output import OUTPUT, output_kept
+from cotoolkit.core.processes.patience import PATIENCE
 from cotoolkit.runs.documents import State
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.training.progress import Progress
@@ -46,6 +48,9 @@ class Task(NamedTuple):
         folder: of the run.
         device: where to train.
         download: let torchvision fetch missing data.
+        patience: seconds after which the run has failed without a sign of life; None waits forever.
+        loggers: names of those that the run is written to.
+        said: when the run's state had last been written, in nanoseconds; 0 for never.
     """
 
     identity: str
@@ -55,30 +60,63 @@ class Task(NamedTuple):
     folder: str
     device: Device
     download: bool
+    patience: float | None
+    loggers: tuple[str, ...]
+    said: int
 
     @classmethod
-    def of(cls, config: RunConfig, root: Path | str, device: Device, download: bool) -> Task:
+    def of(
+        cls,
+        config: RunConfig,
+        root: Path | str,
+        device: Device,
+        download: bool = False,
+        patience: float | None = PATIENCE,
+        loggers: Sequence[str] = (),
+    ) -> Task:
         """The task of training a run.
 
         Raises:
             ConfigError: a part of the run is defined in a script that is no file.
         """
         place = Path(root).absolute()
-        folder = str(RunFolder.of(place, config).path)
-        return cls(config.identity, config.to_data(), imports_of(config), str(place), folder, device, download)
+        folder = RunFolder.of(place, config)
+        return cls(
+            config.identity,
+            config.to_data(),
+            imports_of(config),
+            str(place),
+            str(folder.path),
+            device,
+            download,
+            patience,
+            tuple(loggers),
+            _said(folder),
+        )
+
+    @property
+    def hung(self) -> bool:
+        """Whether a process that has died says in the folder that the run hung; it would hang again."""
+        folder = RunFolder(self.folder)
+        return folder.state == "failed" and _said(folder) != self.said
 
     def train(self, report: Callable[[Progress], None]) -> Ended:
-        """Train the run in this process; failures come back as what it ended with.
+        """Train the run in this process; failures come back as what it ended with, and what is printed is kept.
 
         Args:
             report: called after every iteration.
         """
+        with output_kept(Path(self.folder) / OUTPUT):
+            return self._train(report)
+
+    def _train(self, report: Callable[[Progress], None]) -> Ended:
         self.imports.load()
         config = RunConfig.parse(self.data)
         folder = RunFolder(self.folder)
+        options = {name: getattr(self, name) for name in ("device", "download", "patience", "loggers")}
         while True:
             try:
-                run(config, self.root, device=self.device, download=self.download, report=report, wait=True)
+                run(config, self.root, **options, report=report, wait=True)
             except RunInUse:  # this process stood still, and another went on with the run: wait for that
                 continue
             except CotoolkitError as error:
@@ -88,12 +126,22 @@ class Task(NamedTuple):
                 if isinstance(error, KeyboardInterrupt):  # no Ctrl-C, which is not heard here: the run's own code
                     folder.set_state("failed", reason)
                 return Ended(self.identity, "failed", reason)
-            return Ended(self.identity, folder.state, folder.reason)
+            return self.told()
+
+    def told(self) -> Ended:
+        """How the run ended by what its folder says."""
+        folder = RunFolder(self.folder)
+        return Ended(self.identity, folder.state, folder.reason)
 
     def fail(self, reason: str) -> Ended:
         """Record that the run failed because of what happened to the process that trained it."""
         RunFolder(self.folder).set_state("failed", reason)
         return Ended(self.identity, "failed", reason)
+
+
+def _said(folder: RunFolder) -> int:
+    path = folder.path / "status.json"
+    return path.stat().st_mtime_ns if path.exists() else 0
 
 
 class Surroundings(NamedTuple):

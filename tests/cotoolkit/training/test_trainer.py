@@ -242,14 +242,6 @@ def test_mixed_precision_trains_and_attacks_in_float32(tmp_path):
     assert run(small(precision="bf16-mixed"), tmp_path, device="cpu").state == "done"
 
 
-@pytest.mark.slow
-def test_several_processes_train_like_one(tmp_path):
-    one = weights(run(small(epochs=1), tmp_path / "one", device="cpu"))
-    two = weights(run(small(epochs=1), tmp_path / "two", device="cpu", devices=2))
-    for name, tensor in one.items():
-        torch.testing.assert_close(two[name], tensor, atol=1e-5, rtol=1e-4)
-
-
 def test_a_filter_inside_the_model_hides_what_it_removes():
     trainer = Trainer(small(input_layer={"name": "low_pass", "bandwidth": 2}), device="cpu")
     images = trainer.test[0][:4]

@@ -1,0 +1,70 @@
+"""A process that another one of ours started: what it does first, and how it died."""
+
+from __future__ import annotations
+
+import faulthandler
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Collection
+
+from cotoolkit.core.importing.siblings import SIBLINGS
+
+
+def become_worker(names: Collection[str], threads: int = 1) -> None:
+    """Make this process one of several: few threads, an end with the process that started it, a trace if it crashes.
+
+    Ctrl-C reaches all processes of a terminal. Which of them end is for the one that started them to say.
+
+    Args:
+        names: of packages that mean ours, see `SIBLINGS`.
+        threads: that torch may use.
+    """
+    import torch
+
+    end_with_parent()
+    SIBLINGS.claim(names)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(threads)
+    if sys.stderr is not None:
+        faulthandler.enable()
+
+
+def end_with_parent() -> None:
+    """From now on, end this process when the one that started it is gone, even if that was killed.
+
+    It would hold a run's lock, or a GPU.
+    """
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def manner_of_death(exit_code: int) -> str:
+    """How a process died, for a sentence.
+
+    >>> manner_of_death(-9), manner_of_death(3)
+    ('by SIGKILL; out of memory?', 'with exit code 3')
+
+    Args:
+        exit_code: as `multiprocessing` gives it: minus the signal where one killed it.
+
+    Returns:
+        Its signal or its exit code in words.
+    """
+    if exit_code >= 0:
+        return f"with exit code {exit_code}"
+    name = signal.Signals(-exit_code).name
+    return f"by {name}; out of memory?" if name == "SIGKILL" else f"by {name}"
