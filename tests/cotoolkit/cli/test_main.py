@@ -119,6 +119,20 @@ def test_preview_writes_a_picture(cli, tmp_path, suffix):
     assert (tmp_path / f"a.{suffix}").stat().st_size > 5000
 
 
+def test_networks_besides_the_trained_one_are_rows_below_it(cli, tmp_path):
+    code, out, _ = cli("train", *TINY, "method=ema", "method.inner=n_fgsm")
+    assert code == 0
+    (row,) = (line for line in out.splitlines() if line.split()[:1] == ["averaged"])
+    assert row.count("%") == 2
+    assert "AVERAGED" not in out
+    assert cli("runs", "export", "--out", "a.csv")[0] == 0
+    table = pd.read_csv("a.csv")
+    parts = ("", "_low", "_high", "_hash")
+    assert {f"averaged:{name}{part}" for name in ("clean", "pgd-50") for part in parts} <= set(table)
+    (folder,) = (tmp_path / "runs").glob("digits-*")
+    assert (folder / "checkpoints" / "averaged.safetensors").exists()
+
+
 def test_train_then_look_at_it(cli, tmp_path):
     code, out, _ = cli("train", *TINY)
     assert code == 0

@@ -47,6 +47,18 @@ def test_a_run_that_broke(tmp_path):
     assert settings["monitor.trace_every"] == "1"
 
 
+def test_what_a_remedy_did_is_said_first(tmp_path):
+    folder = made_run(tmp_path, breaks_at=240)
+    back = {"kind": "rolled back", "iteration": 220, "detail": {"detected": 252, "method": "n_fgsm"}}
+    stop = {"kind": "stopped", "iteration": 380, "detail": {"detected": 400}}
+    folder.keep_events([*folder.events(), back, stop])
+    lead = run_report(folder).lead
+    assert (
+        "The remedy rolled training back from iteration 252 to the weights of 220, to go on by n_fgsm. "
+        "The remedy stopped training, and went back from iteration 400 to the weights of 380."
+    ) in lead.split("\n\n")
+
+
 @pytest.mark.parametrize(
     ("state", "lead", "sections"),
     [

@@ -1,7 +1,8 @@
 import pytest
+import torch
 
-from cotoolkit.core.errors import RunError
-from cotoolkit.runs.find import find_run, find_runs
+from cotoolkit.core.errors import ConfigError, RunError
+from cotoolkit.runs.find import find_checkpoint, find_run, find_runs
 from cotoolkit.runs.folder import RunFolder
 from tests._helpers.small import small
 
@@ -21,3 +22,19 @@ def test_finding_runs(tmp_path):
     with pytest.raises(RunError, match="none of the 3 runs matches"):
         find_run(tmp_path, "nothing")
     assert repr(wanted).startswith("RunFolder(")
+
+
+def test_a_checkpoint_of_a_run_by_name_or_iteration(tmp_path):
+    config = small()
+    folder = RunFolder.of(tmp_path, config)
+    folder.create(config)
+    for name in ("last", "averaged", 30):
+        folder.write_checkpoint(name, {"w": torch.ones(1)}, 30)
+    for word, expected in (("", "last"), (":last", "last"), (":averaged", "averaged"), (":30", 30)):
+        found, checkpoint = find_checkpoint(tmp_path, f"{config.identity[:6]}{word}")
+        assert (found.path, checkpoint) == (folder.path, expected)
+        assert folder.checkpoint_iteration(checkpoint) == 30
+    with pytest.raises(ConfigError, match="no checkpoint 'best'; there are: 30, averaged, last"):
+        find_checkpoint(tmp_path, f"{config.identity}:best")
+    with pytest.raises(RunError, match="none of the 1 runs matches 'other'"):
+        find_checkpoint(tmp_path, "other:last")

@@ -192,6 +192,7 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path, monkeypatch, sc
 
 REALLY = {
     "data": {"name": "digits"},
+    "model": {"name": "small_cnn", "width": 32},
     "epsilon": 0.25,
     "box": "none",
     "batch_size": 64,
@@ -207,13 +208,14 @@ REALLY = {
 
 @pytest.mark.slow
 def test_a_run_that_really_breaks_is_stopped_and_is_rescued(tmp_path):
-    stopped = run(RunConfig.parse({**REALLY, "remedy": "early_stop"}), tmp_path, device="cpu")
+    rule = EarlyStop(against="best")
+    stopped = run(RunConfig.parse({**REALLY, "remedy": rule}), tmp_path, device="cpu")
     outcome = stopped.result()
     (event,) = told(stopped, "stopped")
     assert outcome["breakpoint"]["iteration"] <= event["detail"]["detected"] < 280
     assert outcome["iterations"] == event["iteration"] == event["detail"]["detected"] - 20
     course = stopped.metrics().query("signal == 'train_pgd'")["value"].tolist()
-    assert [EarlyStop().decide(course[:end]) for end in range(1, len(course) + 1)][-2:] == ["keep", "stop"]
+    assert [rule.decide(course[:end]) for end in range(1, len(course) + 1)][-2:] == ["keep", "stop"]
 
     rescued = run(RunConfig.parse({**REALLY, "remedy": "rollback"}), tmp_path, device="cpu")
     assert told(rescued, "rolled back")
