@@ -6,6 +6,7 @@ Only differences count, so a new field with a default changes the identity of no
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ LARGEST_DENOMINATOR = 255
 """The largest one of the fractions that rounding knows: pixel levels, thirds, sevenths and the like."""
 
 
+@functools.lru_cache(maxsize=10_000)
 def nearest(number: float) -> float:
     """Of all numbers with the same single-precision value, the one that people write.
 
@@ -77,9 +79,13 @@ def differences(value: Any) -> Any:
     if (fields := _fields(value)) is not None:
         registered = getattr(type(value), "name", None)
         data = {"name": registered} if isinstance(registered, str) else {}
-        for name, field in fields.items():
-            item = differences(getattr(value, name))
-            if field.is_required() or item != differences(field.get_default(call_default_factory=True)):
+        defaults = _defaults(type(value))
+        for name in fields:
+            given = getattr(value, name)
+            if name in defaults and (given is defaults[name] or given == defaults[name]):
+                continue  # most are, and need no look inside
+            item = differences(given)
+            if name not in defaults or item != differences(defaults[name]):
                 data[name] = item
         return data
     if isinstance(value, Mapping):
@@ -115,6 +121,15 @@ def identity(version: int, configuration: Any) -> str:
     """
     text = json.dumps([version, differences(configuration)], sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@functools.cache
+def _defaults(cls: type) -> dict[str, Any]:
+    """Of the fields of a pydantic class that have one."""
+    fields: Mapping[str, FieldInfo] = cls.__pydantic_fields__  # type: ignore[attr-defined]
+    return {
+        name: field.get_default(call_default_factory=True) for name, field in fields.items() if not field.is_required()
+    }
 
 
 def _fields(value: Any) -> dict[str, FieldInfo] | None:

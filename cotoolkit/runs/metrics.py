@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -130,6 +130,25 @@ class MetricFiles:
         files = list(enumerate(self.paths()))
         return {number: _read(path) for number, path in files[0 if last is None else -last :]}
 
+    def arrow(self, signals: Collection[str] | None = None) -> pa.Table:
+        """What `table` holds, of some signals only, without pandas: of thousands of runs that saves a minute.
+
+        Args:
+            signals: that are wanted; None means all.
+
+        Returns:
+            Columns iteration, signal, value.
+
+        Raises:
+            RunError: as `table`.
+        """
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        paths = self.paths()
+        found = _read_arrow(paths[0]) if len(paths) == 1 else pa.Table.from_pandas(self.table(), pa.schema(COLUMNS))
+        return found if signals is None else found.filter(pc.is_in(found["signal"], pa.array(list(signals))))
+
     def table(self) -> pd.DataFrame:
         """All parts: columns iteration, signal, value; by iteration, the last value of each signal.
 
@@ -160,11 +179,17 @@ class MetricFiles:
 
 
 def _read(path: Path) -> pd.DataFrame:
+    found: pd.DataFrame = _read_arrow(path).to_pandas()
+    return found
+
+
+def _read_arrow(path: Path) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path, page_checksum_verification=True)
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:  # `read_table` takes six times as long
+            table = file.read(use_threads=False).replace_schema_metadata()
         columns = {name: str(kind) for name, kind in zip(table.schema.names, table.schema.types, strict=True)}
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         if isinstance(error, OSError) and error.errno:
@@ -172,5 +197,4 @@ def _read(path: Path) -> pd.DataFrame:
         raise damaged(path) from None  # pyarrow's own errors are OSErrors without a number
     if columns != COLUMNS:
         raise damaged(path)
-    found: pd.DataFrame = table.to_pandas()
-    return found
+    return table

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.validation import load_yaml
 
 LONGEST_RANGE = 100_000
 """Values that `first..last` may stand for."""
@@ -38,7 +39,7 @@ def parse_settings(words: Iterable[str]) -> Grid:
             raise ConfigError(f"{word!r} is not a setting; write field=value, for example epsilon=8/255")
         if field in grid:
             raise ConfigError(f"{field} is given twice")
-        grid[field] = _values(word, text)
+        grid[field] = several_values(word, text)
     return grid
 
 
@@ -60,7 +61,19 @@ def single_values(grid: Grid) -> dict[str, Any]:
     return {field: values[0] for field, values in grid.items()}
 
 
-def _values(word: str, text: str) -> tuple[Any, ...]:
+def several_values(word: str, text: str) -> tuple[Any, ...]:
+    """The values that a text stands for: of `[a,b]` two, of `0..4` five, else one.
+
+    Args:
+        word: that the text is part of, for the message.
+        text: behind the field's name.
+
+    Returns:
+        The values.
+
+    Raises:
+        ConfigError: the text cannot be read.
+    """
     span = re.fullmatch(r"(\d+)\.\.(\d+)", text)
     if span:
         first, last = int(span[1]), int(span[2])
@@ -72,7 +85,7 @@ def _values(word: str, text: str) -> tuple[Any, ...]:
     if text.startswith("["):
         if not text.endswith("]") or not text[1:-1].strip():
             raise ConfigError(f"{word}: write [a,b,...] with at least one value")
-        return tuple(value for part in _split(word, text[1:-1]) for value in _values(word, part))
+        return tuple(value for part in _split(word, text[1:-1]) for value in several_values(word, part))
     return (_value(word, text),)
 
 
@@ -84,8 +97,8 @@ def _value(word: str, text: str) -> Any:
     if text.startswith("folder:") or " #" in text:  # a path may hold what means something else in YAML
         return text
     try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError):
+        value = load_yaml(text)
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise ConfigError(f"{word}: cannot read {text!r}") from None
     return text if isinstance(value, dict) and not text.startswith("{") else value
 
