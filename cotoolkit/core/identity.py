@@ -54,6 +54,8 @@ def rounded(value: T) -> T:
         ValueError: a number is not finite, or a part refuses the rounded one.
     """
     near: Any = value
+    if value is None or isinstance(value, str | int):  # as most are
+        return value
     if isinstance(value, float):
         near = nearest(value)
     elif isinstance(value, Mapping):
@@ -76,6 +78,8 @@ def differences(value: Any) -> Any:
     >>> differences(PGD(steps=10, alpha=2)), differences(DOM(inner=FGSM())), differences(DOM(inner=PGD()))
     ({'name': 'pgd', 'alpha': 2}, {'name': 'dom'}, {'name': 'dom', 'inner': {'name': 'pgd'}})
     """
+    if value is None or isinstance(value, str | int):
+        return value
     if (fields := _fields(value)) is not None:
         registered = getattr(type(value), "name", None)
         data = {"name": registered} if isinstance(registered, str) else {}
