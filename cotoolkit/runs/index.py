@@ -142,10 +142,7 @@ class RunIndex:
 def read_record(folder: RunFolder) -> RunRecord:
     """What a run's files say, without an index."""
     try:
-        data = folder.config_data()
-        if not isinstance(data, dict):
-            raise damaged(folder.path / "config.yaml")
-        settings = settings_in(data)
+        settings = _settings(folder)
     except RunError as error:
         return RunRecord(folder, {}, damaged_result(), str(error))
     try:
@@ -161,12 +158,20 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
         yield database
 
 
+def _settings(folder: RunFolder) -> dict[str, Any]:
+    """Those of a configuration file, which holds nothing but JSON data in YAML."""
+    data = folder.config_data()
+    try:
+        settings = settings_in(data)
+        json.dumps(settings)
+    except (AttributeError, TypeError, ValueError, RecursionError):
+        raise damaged(folder.path / "config.yaml") from None
+    return settings
+
+
 def _content(record: RunRecord) -> bytes | None:
     """Of a whole run's row; None of what JSON would not give back as it was."""
-    try:
-        content = json.dumps([record.settings, record.result]).encode()
-    except (TypeError, ValueError):
-        return None
+    content = json.dumps([record.settings, record.result]).encode()
     again = _record(record.folder, content)
     same = (again.settings, again.result) == (record.settings, record.result)
     return content if same and not record.damage else None
