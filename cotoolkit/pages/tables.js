@@ -131,6 +131,7 @@ async function unpacked(script) {
     const count = filterBox(table, (wanted) => show({ wanted, shown: MORE }));
     count.after(more);
     more.addEventListener("click", () => show({ shown: view.shown + MORE }));
+    table.closest("section").querySelector(".first").classList.add("live"); // print has the first rows, and says so
     const all = Number(script.dataset.rows);
     say(all, all, body.rows.length);
   }
