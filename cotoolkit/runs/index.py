@@ -99,14 +99,14 @@ class RunIndex:
         records, fresh = [], []
         for folder in wanted:
             if folder.path.parent != self._root:
-                records.append(read_record(folder))
+                records.append(record_of(folder))
                 continue
             signature = _signature(folder.path)
             row = known.get(os.fsencode(folder.path.name))
             record = None if row is None or row.signature != signature else _record(folder, row.content)
             if record is None:
                 began = time.time_ns()
-                record = read_record(folder)
+                record = record_of(folder)
                 content = _content(record)
                 if content is not None and _settled(signature, began):
                     fresh.append(_Row(os.fsencode(folder.path.name), signature, content))
@@ -139,7 +139,7 @@ class RunIndex:
             log.debug("%s is not written: %s", self._path, problem)
 
 
-def read_record(folder: RunFolder) -> RunRecord:
+def record_of(folder: RunFolder) -> RunRecord:
     """What a run's files say, without an index."""
     try:
         settings = _settings(folder)

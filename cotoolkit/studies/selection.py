@@ -31,7 +31,7 @@ NONE = (None, "none")
 
 
 @dataclass(frozen=True)
-class Condition:
+class RunCondition:
     """What has to hold of a run.
 
     Attributes:
@@ -81,7 +81,7 @@ class Condition:
         return bool(found > bound) if self.sign.startswith(">") else bool(found < bound)
 
 
-def parse_condition(word: str) -> Condition:
+def parse_condition(word: str) -> RunCondition:
     """A condition as people write it.
 
     >>> parse_condition("method=[fgsm,pgd]").values, parse_condition("epsilon>=1/4").values
@@ -102,7 +102,7 @@ def parse_condition(word: str) -> Condition:
             values = (parse_number(values[0]),)
         except ValueError as error:
             raise ConfigError(f"{word}: {error}") from None
-    return Condition(word, name, sign, text, values)
+    return RunCondition(word, name, sign, text, values)
 
 
 def columns_of(record: RunRecord) -> dict[str, Any]:

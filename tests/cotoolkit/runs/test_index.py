@@ -11,7 +11,7 @@ import pytest
 
 from cotoolkit.runs import index
 from cotoolkit.runs.find import find_runs
-from cotoolkit.runs.index import NAME, RunIndex, read_record
+from cotoolkit.runs.index import NAME, RunIndex, record_of
 from tests._helpers.many_runs import finished_run, finished_runs
 
 
@@ -31,9 +31,9 @@ def read(monkeypatch):
 
     def counted(folder):
         names.append(folder.path.name)
-        return read_record(folder)
+        return record_of(folder)
 
-    monkeypatch.setattr(index, "read_record", counted)
+    monkeypatch.setattr(index, "record_of", counted)
     return names
 
 
@@ -42,7 +42,7 @@ def plain(records):
 
 
 def directly(root):
-    return plain(read_record(folder) for folder in find_runs(root))
+    return plain(record_of(folder) for folder in find_runs(root))
 
 
 def edit(path, change):
