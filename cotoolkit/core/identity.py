@@ -81,9 +81,10 @@ def differences(value: Any) -> Any:
     if value is None or isinstance(value, str | int):
         return value
     if (fields := _fields(value)) is not None:
-        registered = getattr(type(value), "name", None)
+        kind: Any = type(value)
+        registered = getattr(kind, "name", None)
         data = {"name": registered} if isinstance(registered, str) else {}
-        defaults = _defaults(type(value))
+        defaults = _defaults(kind)
         for name in fields:
             given = getattr(value, name)
             if name in defaults and (given is defaults[name] or given == defaults[name]):
@@ -128,9 +129,9 @@ def identity(version: int, configuration: Any) -> str:
 
 
 @functools.cache
-def _defaults(cls: type) -> dict[str, Any]:
+def _defaults(cls: Any) -> dict[str, Any]:
     """Of the fields of a pydantic class that have one."""
-    fields: Mapping[str, FieldInfo] = cls.__pydantic_fields__  # type: ignore[attr-defined]
+    fields: Mapping[str, FieldInfo] = cls.__pydantic_fields__
     return {
         name: field.get_default(call_default_factory=True) for name, field in fields.items() if not field.is_required()
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,11 +103,8 @@ def result_of(folder: RunFolder) -> dict[str, Any]:
     if row["state"] not in ("done", "diverged"):
         return row
     result = folder.result()
-    row |= {
-        "verdict": result["verdict"],
-        "collapsed": result["verdict"] == CATASTROPHIC_OVERFITTING,
-        "seconds": result["seconds"],
-    }
+    row |= {"verdict": result["verdict"], "collapsed": result["verdict"] == CATASTROPHIC_OVERFITTING}
+    row |= {"seconds": result["seconds"]}
     row |= {"iterations": result["iterations"], "best_iteration": result["best_iteration"]}
     if result["breakpoint"]:
         detail = result["breakpoint"]["detail"]
@@ -255,22 +252,24 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     Raises:
         ConfigError: another suffix.
     """
-    import pandas as pd
-
     check_table_name(path)
-    texts = {str(name): column for name, column in table.items() if not pd.api.types.is_numeric_dtype(column)}
     if path.suffix == ".csv":
-        plain = table.assign(**{name: column.map(_harmless) for name, column in texts.items()})
-        content = plain.to_csv(index=False).encode()
+        content = _with_texts(table, _harmless).to_csv(index=False).encode()
     elif path.suffix == ".tex":
         there = table.astype(object).where(table.notna(), None).map(_short)
         content = there.to_latex(index=False, escape=True, longtable=len(table) > PAGE).encode()
     else:
         # Parquet columns have one type each; tuples of a configuration are written as text.
-        untupled = {name: column.map(lambda v: str(v) if isinstance(v, tuple) else v) for name, column in texts.items()}
-        plain = table.assign(**untupled)
-        content = plain.to_parquet(index=False)
+        content = _with_texts(table, lambda v: str(v) if isinstance(v, tuple) else v).to_parquet(index=False)
     write_atomically(path, content)
+
+
+def _with_texts(table: pd.DataFrame, change: Callable[[Any], Any]) -> pd.DataFrame:
+    """A table with the cells changed of columns that are not of numbers: to ask the others takes long."""
+    import pandas as pd
+
+    columns = [c if pd.api.types.is_numeric_dtype(c) else c.map(change) for _, c in table.items()]
+    return pd.concat(columns, axis=1) if columns else table
 
 
 def _short(value: Any) -> str:

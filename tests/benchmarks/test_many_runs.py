@@ -1,4 +1,4 @@
-"""The benchmark of thousands of runs, at small size: its runs are valid, and what it measures is said of all of them."""
+"""The benchmark of thousands of runs, at small size: its runs are valid, and it writes what it measures."""
 
 import json
 import sys
