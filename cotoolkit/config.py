@@ -166,7 +166,10 @@ class RunConfig(BaseModel):
     @field_validator("*", mode="wrap")
     @classmethod
     def _rounded(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-        return validate(rounded(validate(value)))  # again, for a limit may lie between a number and the rounded one
+        valid = validate(value)
+        near = rounded(valid)
+        # again, for a limit may lie between a number and the rounded one
+        return valid if near is valid else validate(near)
 
     @field_validator("normalise")
     @classmethod

@@ -1,14 +1,13 @@
-"""Live progress of runs, and tables of them, for the terminal."""
+"""What is said in the terminal, and the live progress of runs."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -20,13 +19,10 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 
 from cotoolkit.training.live import label, probe_text
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from cotoolkit.config import RunConfig
     from cotoolkit.studies.launchers.launcher import Outcome
     from cotoolkit.studies.launchers.tasks import Update
@@ -138,65 +134,3 @@ class LiveRuns:
         left = len(self._labels) - len(self._ended)
         minutes = (time.monotonic() - self._start) / self._trained * left / 60
         return f"{len(self._ended)} of {len(self._labels)}" + (f", about {minutes:.0f} min left" if minutes > 1 else "")
-
-
-def result_table(table: pd.DataFrame, *, title: str | None = None) -> Table:
-    """Accuracies, breakpoint and verdict, one row per run; columns that say the same of all runs are left out.
-
-    Networks that a method gave besides the trained one, such as an average, stand in rows of their own below it.
-
-    Args:
-        table: of `cotoolkit.runs.tables.run_table`.
-        title: above it.
-
-    Returns:
-        The table, ready to print; accuracies in per cent.
-    """
-    from cotoolkit.plotting.columns import accuracy_title
-    from cotoolkit.runs.tables import varying
-
-    settings = ["method", *(name for name in varying(table) if name not in ("seed", "method"))]
-    accuracies = [name.removesuffix("_hash") for name in map(str, table.columns) if name.endswith("_hash")]
-    protocols = [name for name in accuracies if ":" not in name]
-    labels = dict.fromkeys(name.rpartition(":")[0] for name in accuracies if ":" in name)
-    shown = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in settings:
-        shown.add_column({"epsilon": "ε", "beta": "β"}.get(name, name), no_wrap=True)
-    shown.add_column("seed", justify="right")
-    for name in protocols:
-        shown.add_column(accuracy_title(name), justify="right", no_wrap=True)
-    shown.add_column("breakpoint", justify="right", no_wrap=True)
-    shown.add_column("verdict")
-    for _, run in table.iterrows():
-        verdict = run["verdict"] or run["state"]
-        shown.add_row(
-            *(escape(cell(run[name])) for name in settings),
-            str(run["seed"]),
-            *_percentages(run, protocols),
-            breakpoint_text(run.mask(run.isna(), None)),
-            f"[{VERDICT_STYLE.get(verdict, 'white')}]{verdict}",
-        )
-        for besides in labels:
-            if any(percentages := _percentages(run, [f"{besides}:{name}" for name in protocols])):
-                shown.add_row(f"  {escape(besides)}", *[""] * len(settings), *percentages)
-    return shown
-
-
-def _percentages(run: pd.Series, names: Sequence[str]) -> list[str]:
-    return ["" if name not in run or run.isna()[name] else f"{run[name]:.1%}" for name in names]
-
-
-def breakpoint_text(run: Mapping[Any, Any] | pd.Series) -> str:
-    """The dated breakpoint with its interval of uncertainty, or none; nothing of a run that has not ended."""
-    if not run["verdict"]:
-        return ""
-    if run["breakpoint"] is None:
-        return "none"
-    return f"{run['breakpoint']} ({run['earliest']}-{run['latest']})"
-
-
-def cell(value: object) -> str:
-    """A setting's value in a table."""
-    from cotoolkit.core.numbers import format_number
-
-    return format_number(value) if isinstance(value, float) else str(value)

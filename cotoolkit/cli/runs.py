@@ -1,54 +1,75 @@
-"""`cotoolkit runs`: list, show, compare and export runs on disk."""
+"""`cotoolkit runs`: list, show, compare, export and delete runs on disk."""
 
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
+from rich.filesize import decimal
 
-from cotoolkit.cli.display import breakpoint_text, cell, console, result_table, say
+from cotoolkit.cli.display import console, say, say_error
+from cotoolkit.cli.listing import result_table, run_listing, show_listing
 from cotoolkit.cli.paths import a_file, a_folder
 from cotoolkit.core.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
-    from cotoolkit.runs.folder import RunFolder
+    import pandas as pd
 
-runs_commands = typer.Typer(no_args_is_help=True, help="Runs on disk: list, show, compare, export.")
+    from cotoolkit.runs.index import RunRecord
+
+runs_commands = typer.Typer(no_args_is_help=True, help="Runs on disk: list, show, compare, export, delete.")
+
+NAMED = 10
+"""Runs that are named before they are deleted; of more, the first ones."""
 
 Root = Annotated[Path, typer.Option("--root", callback=a_folder, help="Folder of runs.")]
 Key = Annotated[str, typer.Argument(help="Start of a run's folder name or of its identity, or a path.")]
-Keys = Annotated[list[str] | None, typer.Argument(help="Runs; none means all.")]
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[RUN|CONDITION]...",
+        help='Runs by the start of their names, or conditions: method=fgsm "epsilon>=4/255" breakpoint=none '
+        "verdict~overfitting seed=0..4; none means all.",
+    ),
+]
 
 
 @runs_commands.command("list")
-def list_runs(root: Root = Path("runs")) -> None:
-    """All runs, with their state, breakpoint and verdict. A damaged folder is named and passed over."""
-    from cotoolkit.runs.find import find_runs
-    from cotoolkit.runs.tables import result_of
+def list_runs(
+    words: Words = None,
+    root: Root = Path("runs"),
+    sort: Annotated[str | None, typer.Option(help="Setting or result to sort by, such as epsilon or pgd-50.")] = None,
+    descending: Annotated[bool, typer.Option("--descending", help="The largest first.")] = False,
+) -> None:
+    """Runs with what tells them apart, and what came of them: cotoolkit runs list method=fgsm --sort pgd-50.
 
-    shown = Table()
-    for column in ("run", "state", "breakpoint", "verdict"):
-        shown.add_column(column, overflow="fold")
-    damaged = []
-    for folder in find_runs(root):
-        try:
-            folder.config_data()  # not parsed further: that would load torch
-            found = result_of(folder)
-        except RunError as error:
-            damaged.append(str(error))
-            continue
-        shown.add_row(folder.path.name, found["state"], breakpoint_text(found), found["verdict"])
-    if shown.row_count:
-        console.print(shown)
-    elif not damaged:
-        say(f"no runs in {root}; `cotoolkit demo` makes some")
-    for line in damaged:
-        say(f"damaged: {line}")
-    if damaged:
-        raise typer.Exit(1)
+    A terminal shows the start of each identity, by which other commands know the run; a file gets whole names.
+    A damaged folder is named and passed over.
+    """
+    from cotoolkit.runs.find import find_runs, shortest_keys
+    from cotoolkit.studies.selection import in_order_of, select_runs
+
+    records = select_runs(root, words or [])
+    if sort is not None:
+        records = in_order_of(records, sort, descending=descending)
+    elif descending:
+        raise ConfigError("--descending goes with --sort NAME")
+    readable = [record for record in records if record.settings]
+    if readable:
+        names = [run.path.name for run in find_runs(root)] if console.is_terminal else []
+        whole = {record.folder.path.name: record.folder.path.name for record in readable}
+        show_listing(run_listing(readable, {**whole, **shortest_keys(names)}))
+    elif not records:
+        say(
+            f"no run in {root} matches {' '.join(words)}"
+            if words
+            else f"no runs in {root}; `cotoolkit demo` makes some"
+        )
+    _name_damaged([record.damage for record in records if record.damage])
 
 
 @runs_commands.command("show")
@@ -60,55 +81,119 @@ def show_run(run: Key, root: Root = Path("runs")) -> None:
     from cotoolkit.runs.tables import run_table
 
     folder = find_run(root, run)
-    console.print(result_table(run_table([folder]), title=folder.path.name))
+    show_listing(result_table(run_table([folder]), title=folder.path.name))
     if folder.reason:
         say(f"{folder.state}: {folder.reason}", "yellow")
     say(yaml.safe_dump(folder.config().to_data(), sort_keys=False))
     for event in folder.events():
-        console.print(
-            f"{event['kind']} at iteration {event['iteration']}: {json.dumps(event['detail'])}", soft_wrap=True
-        )
+        say(f"{event['kind']} at iteration {event['iteration']}: {json.dumps(event['detail'])}")
     for path in sorted(folder.path.rglob("*")):
         if path.is_file() and not path.name.startswith("."):
             say(f"{path.stat().st_size:>10,}  {path.relative_to(folder.path)}")
 
 
 @runs_commands.command("compare")
-def compare_command(runs: Keys = None, root: Root = Path("runs")) -> None:
+def compare_command(words: Words = None, root: Root = Path("runs")) -> None:
     """Runs side by side: the settings in which they differ, and their results."""
-    from cotoolkit.runs.tables import run_table, varying
+    from cotoolkit.runs.tables import value_text, varying
+    from cotoolkit.studies.selection import some_runs
 
-    folders = _folders(root, runs)
-    if len(folders) < 2:
+    table, damaged = _table(some_runs(root, words or []))
+    if len(table) < 2:
         raise ConfigError("compare takes at least two runs")
-    table = run_table(folders)
-    console.print(result_table(table))
+    show_listing(result_table(table))
     for name in varying(table):
-        values = table[name].map(cell).unique()
+        values = table[name].map(value_text).unique()
         say(f"{name}: {', '.join(values)}")
+    _name_damaged(damaged)
 
 
 @runs_commands.command("export")
 def export_runs(
-    out: Annotated[Path, typer.Option(callback=a_file, help="A .csv or .parquet file.")],
-    runs: Keys = None,
+    out: Annotated[Path, typer.Option(callback=a_file, help="A .csv, .parquet or .tex file.")],
+    words: Words = None,
     root: Root = Path("runs"),
     metrics: Annotated[bool, typer.Option("--metrics", help="One row per run, iteration and signal.")] = False,
 ) -> None:
-    """Write runs as one tidy table."""
-    from cotoolkit.runs.tables import check_table_name, metric_table, run_table, write_table
+    """Write runs as one tidy table; in LaTeX, the settings that tell them apart, and their results.
+
+    Damaged runs are named and passed over.
+    """
+    from cotoolkit.runs.tables import check_table_name, metric_table, telling_columns, write_table
+    from cotoolkit.studies.selection import some_runs
 
     check_table_name(out)
-    folders = _folders(root, runs)
-    table = metric_table(folders) if metrics else run_table(folders)
+    records = some_runs(root, words or [])
+    damaged: list[str] = []
+    if metrics:
+        table = metric_table(record.folder for record in records)
+    else:
+        table, damaged = _table(records)
+        table = telling_columns(table) if out.suffix == ".tex" else table
     write_table(table, out)
     say(f"{len(table)} rows: {out}")
+    _name_damaged(damaged)
 
 
-def _folders(root: Path, keys: list[str] | None) -> list[RunFolder]:
-    from cotoolkit.runs.find import find_run, find_runs
+@runs_commands.command("delete")
+def delete_runs(
+    words: Words = None,
+    root: Root = Path("runs"),
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete runs with all their files; those that are being trained are left alone, and named."""
+    from cotoolkit.runs.removal import remove_run, sweep_removed
+    from cotoolkit.studies.selection import some_runs
 
-    folders = [find_run(root, key) for key in keys] if keys else find_runs(root)
-    if not folders:
-        raise RunError(f"{root}: no runs here; `cotoolkit demo` makes some")
-    return folders
+    if not words:
+        raise ConfigError('say which runs to delete: by the start of their names, or by conditions like "seed>4"')
+    records = some_runs(root, words)
+    for record in records[:NAMED]:
+        say(f"{record.result['state']:>9}  {record.folder.path.name}")
+    if len(records) > NAMED:
+        say(f"{'':>9}  and {len(records) - NAMED} more; `cotoolkit runs list` with the same words shows them")
+    if not yes:
+        if not sys.stdin.isatty():
+            raise ConfigError(f"give --yes to delete {_counted(len(records))} without being asked")
+        typer.confirm(f"Delete {_counted(len(records))} for good?", abort=True)
+    freed, left = [], 0
+    for record in records:
+        try:
+            freed.append(remove_run(root, record.folder))
+        except RunError as error:
+            say_error(str(error))
+            left += 1
+    sweep_removed(root)
+    say(f"deleted {_counted(len(freed))}, {decimal(sum(freed))} freed")
+    if left:
+        raise typer.Exit(1)
+
+
+def _table(records: Sequence[RunRecord]) -> tuple[pd.DataFrame, list[str]]:
+    """The table of runs that can be read, and what is wrong with the others."""
+    from cotoolkit.runs.tables import configured_table
+
+    runs, damaged = [], []
+    for record in records:
+        try:
+            if record.damage:
+                raise RunError(record.damage)
+            runs.append((record, record.folder.config()))
+        except RunError as error:
+            damaged.append(str(error))
+    if not runs:
+        raise RunError("; ".join(damaged))
+    pairs = [(record.folder, config) for record, config in runs]
+    return configured_table(pairs, [record.result for record, _ in runs]), damaged
+
+
+def _name_damaged(damaged: Sequence[str]) -> None:
+    """End with exit code 1 if there is anything to name."""
+    for line in damaged:
+        say(f"damaged: {line}")
+    if damaged:
+        raise typer.Exit(1)
+
+
+def _counted(runs: int) -> str:
+    return f"{runs:,} run" + ("" if runs == 1 else "s")

@@ -12,8 +12,9 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from cotoolkit.cli.display import LiveRuns, console, result_table, say, say_error
+from cotoolkit.cli.display import LiveRuns, console, say, say_error
 from cotoolkit.cli.launching import LauncherName, RayAddress, ResourcesText, Shard, SlurmParameters, chosen_launcher
+from cotoolkit.cli.listing import result_table, show_listing
 from cotoolkit.cli.paths import a_file, a_folder
 from cotoolkit.core.device import Device
 from cotoolkit.core.errors import ConfigError, CotoolkitError, RunError, RunFailed
@@ -99,7 +100,7 @@ def train_command(
                 task, completed=now.iteration, total=now.total, now=probe_text(now), refresh=bool(now.note)
             ),
         )
-    console.print(result_table(run_table([folder]), title=escape(label(chosen))))
+    show_listing(result_table(run_table([folder]), title=label(chosen)))
     if folder.reason:
         say(f"{folder.state}: {folder.reason}", "yellow")
     say(f"run folder: {folder.path}")
@@ -247,7 +248,7 @@ def _show(study: Study, root: Path, table: pd.DataFrame, *, anew: bool = False) 
 
     if table.empty:
         raise RunError(f"{root}: no run of this study has been trained yet; `cotoolkit study run --file FILE` does")
-    console.print(result_table(table, title=escape(f"{study.question or study.name} (scale: {study.scale})")))
+    show_listing(result_table(table, title=f"{study.question or study.name} (scale: {study.scale})"))
     say(conclusion(table))
     pictures = study_pictures(study, root, table, anew=anew)
     for name, path in [("study", study.folder(root)), *((picture.stem, picture) for picture in pictures)]:

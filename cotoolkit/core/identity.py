@@ -6,6 +6,7 @@ Only differences count, so a new field with a default changes the identity of no
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ LARGEST_DENOMINATOR = 255
 """The largest one of the fractions that rounding knows: pixel levels, thirds, sevenths and the like."""
 
 
+@functools.lru_cache(maxsize=10_000)
 def nearest(number: float) -> float:
     """Of all numbers with the same single-precision value, the one that people write.
 
@@ -52,6 +54,8 @@ def rounded(value: T) -> T:
         ValueError: a number is not finite, or a part refuses the rounded one.
     """
     near: Any = value
+    if value is None or isinstance(value, str | int):  # as most are
+        return value
     if isinstance(value, float):
         near = nearest(value)
     elif isinstance(value, Mapping):
@@ -74,12 +78,19 @@ def differences(value: Any) -> Any:
     >>> differences(PGD(steps=10, alpha=2)), differences(DOM(inner=FGSM())), differences(DOM(inner=PGD()))
     ({'name': 'pgd', 'alpha': 2}, {'name': 'dom'}, {'name': 'dom', 'inner': {'name': 'pgd'}})
     """
+    if value is None or isinstance(value, str | int):
+        return value
     if (fields := _fields(value)) is not None:
-        registered = getattr(type(value), "name", None)
+        kind: Any = type(value)
+        registered = getattr(kind, "name", None)
         data = {"name": registered} if isinstance(registered, str) else {}
-        for name, field in fields.items():
-            item = differences(getattr(value, name))
-            if field.is_required() or item != differences(field.get_default(call_default_factory=True)):
+        defaults = _defaults(kind)
+        for name in fields:
+            given = getattr(value, name)
+            if name in defaults and (given is defaults[name] or given == defaults[name]):
+                continue  # most are, and need no look inside
+            item = differences(given)
+            if name not in defaults or item != differences(defaults[name]):
                 data[name] = item
         return data
     if isinstance(value, Mapping):
@@ -115,6 +126,15 @@ def identity(version: int, configuration: Any) -> str:
     """
     text = json.dumps([version, differences(configuration)], sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@functools.cache
+def _defaults(cls: Any) -> dict[str, Any]:
+    """Of the fields of a pydantic class that have one."""
+    fields: Mapping[str, FieldInfo] = cls.__pydantic_fields__
+    return {
+        name: field.get_default(call_default_factory=True) for name, field in fields.items() if not field.is_required()
+    }
 
 
 def _fields(value: Any) -> dict[str, FieldInfo] | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import functools
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
@@ -154,7 +155,12 @@ class Registry(Generic[T]):
     def dump(self, instance: T) -> dict[str, Any]:
         """Plain JSON data from which `parse` makes an equal instance."""
         cls: Any = type(instance)
-        return {"name": cls.name, **TypeAdapter(cls).dump_python(instance, mode="json")}
+        return {"name": cls.name, **_adapter(cls).dump_python(instance, mode="json")}
+
+
+@functools.cache
+def _adapter(cls: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(cls)
 
 
 class Registered:

@@ -63,5 +63,48 @@
     });
   }
 
+  // The course of a row, in a chart below its table: a button in the row's last cell asks for it.
+  function offerCourses(place) {
+    const table = place.parentElement.querySelector("table");
+    const chart = place.querySelector(".chart");
+    let loading = null; // of all courses, from the first time on that one is asked for
+
+    async function show(name) {
+      const { grids, lines, courses, layout } = await (loading ??= unpacked(place.querySelector("script")));
+      const { values = [], breakpoint = null } = courses[name] ?? {};
+      const traces = values.map(([grid, shares], place) => ({
+        ...lines[place],
+        x: grids[grid],
+        y: shares.map((share) => share / 1000),
+      }));
+      if (breakpoint !== null) {
+        const [at, earliest, latest] = breakpoint;
+        traces.push({ name: `breakpoint ${at} (${earliest} to ${latest})`, x: [at, at], y: [0, 1], mode: "lines", line: { color: "black", width: 1 } });
+      }
+      place.hidden = false; // plotly takes its width from the page
+      const title = { text: values.length ? name : `${name}: no probes on disk` };
+      await Plotly.react(chart, traces, { ...layout, title, autosize: true }, CONFIG);
+      chart.scrollIntoView({ block: "nearest" });
+    }
+
+    function offer() {
+      for (const row of table.tBodies[0].rows) {
+        const cell = row.lastElementChild;
+        if (cell.querySelector("button") !== null) continue;
+        const button = document.createElement("button");
+        const name = cell.textContent.trim();
+        button.type = "button";
+        button.textContent = name;
+        button.title = "show its course below";
+        button.addEventListener("click", () => show(name));
+        cell.replaceChildren(button);
+      }
+    }
+
+    table.addEventListener("rows", offer);
+    offer();
+  }
+
   for (const place of document.querySelectorAll(".interactive")) draw(place);
+  if ("DecompressionStream" in window) for (const place of document.querySelectorAll(".course")) offerCourses(place);
 }

@@ -9,13 +9,20 @@ import pandas as pd
 
 from cotoolkit.core.errors import RunError
 from cotoolkit.pages import Report, Section
+from cotoolkit.pages.crowd_charts import MOST_POINTS, course_lines, crowd_chart
 from cotoolkit.pages.study_charts import phase_chart, runs_chart
 from cotoolkit.plotting.columns import accuracy_title, kind_name
+from cotoolkit.plotting.crowd import CROWD, pooled
 from cotoolkit.plotting.phase_diagram import phase_axes, phase_diagram
-from cotoolkit.plotting.timeline import timeline
+from cotoolkit.plotting.timeline import SHOWN, timeline
 from cotoolkit.runs.folder import RunFolder
-from cotoolkit.runs.tables import metric_table, varying
+from cotoolkit.runs.tables import metric_table, protocols_in, varying
 from cotoolkit.studies.study import Study
+
+COURSES = (
+    " A click on an identity draws the course of that run below the table (JavaScript; of each probe accuracy at most "
+    f"{MOST_POINTS} values)."
+)
 
 KINDS = 12
 """Kinds of runs in one picture of accuracies; more of them make more pictures."""
@@ -39,9 +46,12 @@ def study_report(study: Study, root: Path | str) -> Report:
         raise RunError(f"{root}: no run of this study has been trained yet; `cotoolkit study run --file FILE` does")
     by = [name for name in varying(table) if name != "seed"] or ["method"]
     folders = study.folders(root)
+    metrics = metric_table((f for f in folders if f.metric_files.paths()), SHOWN)
+    drawn = table[table["run"].isin(metrics["run"].unique())]
+    crowd = len(drawn) > CROWD
     sections = [
-        _runs(table, by),
-        *_timelines(table, metric_table(f for f in folders if f.metric_files.paths()), by),
+        _runs(table, metrics if crowd else None, by),
+        *(_crowd(drawn, metrics, by) if crowd else _timelines(drawn, metrics, by)),
         *_phase(table, study),
     ]
     return Report(f"Study: {study.name}", _lead(study, table, by), sections, _facts(study, table, folders))
@@ -67,8 +77,9 @@ def _lead(study: Study, table: pd.DataFrame, by: list[str]) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _runs(table: pd.DataFrame, by: list[str]) -> Section:
-    protocols = _protocols(table)
+def _runs(table: pd.DataFrame, metrics: pd.DataFrame | None, by: list[str]) -> Section:
+    """The table; with metrics, a course of each run that the reader chooses."""
+    protocols = protocols_in(table)
     interval = table["earliest"].astype("string") + " to " + table["latest"].astype("string")
     columns = [*by, "seed", "breakpoint", "interval", "verdict"]
     columns += ["state"] if (table["verdict"] == "").any() else []
@@ -80,13 +91,29 @@ def _runs(table: pd.DataFrame, by: list[str]) -> Section:
         "Runs",
         "One row per run: the settings that vary, the breakpoint with its interval of uncertainty, and "
         "accuracies on the test set. The study's table has all settings and the intervals of the accuracies; cotoolkit "
-        "report IDENTITY writes a run's own page.",
+        "report IDENTITY writes a run's own page." + ("" if metrics is None else COURSES),
         table=shown,
+        courses=None if metrics is None else course_lines(table, metrics),
     )
 
 
-def _timelines(table: pd.DataFrame, metrics: pd.DataFrame, by: list[str]) -> list[Section]:
-    drawn = table[table["run"].isin(metrics["run"])]
+def _crowd(drawn: pd.DataFrame, metrics: pd.DataFrame, by: list[str]) -> list[Section]:
+    kinds = pooled(drawn, by)
+    return [
+        Section(
+            "timeline",
+            "When robustness is lost",
+            f"Accuracy of probes on held-out training images: {kinds.note(len(drawn))}. Dashed: FGSM; solid: PGD; the "
+            "black line is the share of runs that have had their breakpoint.",
+            timeline(drawn, metrics, by=by)[0],
+            "Median FGSM and PGD accuracy with bands against the iteration, and the share of broken runs, a panel per "
+            "kind of run",
+            chart=crowd_chart(drawn, metrics, kinds.by),
+        )
+    ]
+
+
+def _timelines(drawn: pd.DataFrame, metrics: pd.DataFrame, by: list[str]) -> list[Section]:
     kinds = [runs for _, runs in drawn.groupby(by, dropna=False)]
     parts = [pd.concat(kinds[first : first + KINDS]) for first in range(0, len(kinds), KINDS)]
     return [
@@ -122,13 +149,9 @@ def _phase(table: pd.DataFrame, study: Study) -> list[Section]:
     ]
 
 
-def _protocols(table: pd.DataFrame) -> list[str]:
-    return [name.removesuffix("_hash") for name in map(str, table.columns) if name.endswith("_hash")]
-
-
 def _facts(study: Study, table: pd.DataFrame, folders: list[RunFolder]) -> dict[str, str]:
     facts = {"study": study.name, "identity": study.identity, "scale": study.scale, "runs": str(len(study.runs()))}
-    for protocol in _protocols(table):
+    for protocol in protocols_in(table):
         facts[f"cards of {protocol}"] = ", ".join(sorted(table[f"{protocol}_hash"].dropna().unique()))
     machines = [folder.environment() for folder in folders if (folder.path / "environment.json").exists()]
     for name in dict.fromkeys(name for machine in machines for name in machine):

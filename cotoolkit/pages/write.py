@@ -5,19 +5,22 @@ NAME.csv .parquet    every table
 NAME.png .svg        every picture; NAME-2, ... where one goes on
 
 On the screen a browser with JavaScript sorts and filters the tables and shows charts to zoom into; in print, and
-without JavaScript, the same page has plain tables and the static pictures.
+without JavaScript, the same page has plain tables and the static pictures. Of a table of thousands the page shows the
+first rows, and holds the others packed: they are unpacked when they are asked for, as are the courses of single rows.
 """
 
 from __future__ import annotations
 
 import base64
 import io
+import json
 import math
 import numbers
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -31,6 +34,12 @@ if TYPE_CHECKING:
 
 RESOLUTION = 160
 """Dots per inch of PNG files."""
+
+LONG_TABLE = 500
+"""Rows that stand in a page one by one; of a longer table the page holds the rows packed."""
+
+FIRST_ROWS = 100
+"""Of a longer table that stand in the page."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +55,15 @@ class Section:
         table: rows to show, if any.
         chart: an interactive version of the picture, shown in its place where the page has JavaScript; its layout says
             its height, and its width is the page's. Charts of two-dimensional traces only: maps fetch their outlines.
+        courses: what a chart below the table shows of a row that is chosen: lines by the row's last cell, see
+            `study_charts.course_lines`. They are for the screen alone.
         more_figures: the picture goes on in these, for print; with a chart the screen shows none of them.
         views: ranges of the chart's horizontal axis that a button each goes to, by the button's text; the first is
             that of the chart as drawn.
 
     Raises:
-        ValueError: a chart or more pictures without a picture that stands for it in print, or views without a chart.
+        ValueError: a chart or more pictures without a picture that stands for it in print, views without a chart, or
+            courses without a table.
     """
 
     name: str
@@ -63,6 +75,7 @@ class Section:
     chart: go.Figure | None = None
     views: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     more_figures: Sequence[Figure] = ()
+    courses: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if self.chart is not None and self.figure is None:
@@ -71,6 +84,8 @@ class Section:
             raise ValueError(f"section {self.name!r} has more figures but no first one")
         if self.views and self.chart is None:
             raise ValueError(f"section {self.name!r} has views but no chart")
+        if self.courses is not None and self.table is None:
+            raise ValueError(f"section {self.name!r} has courses but no table")
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,16 +145,44 @@ def _page(report: Report, pictures: Mapping[str, Sequence[str]]) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cotoolkit.pages", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(paragraphs=lambda text: text.strip().split("\n\n"), cell=_cell, numeric=_numeric)
+    environment.filters.update(
+        paragraphs=lambda text: text.strip().split("\n\n"), cell=_cell, numeric=_numeric, packed=_packed, rows=_rows
+    )
     # plotly writes <, > and / of its JSON as escapes, so no text in it can end the script element.
     charts = {section.name: section.chart.to_json() for section in report.sections if section.chart is not None}
     plotly_js = ""
-    if charts:
+    live = charts or any(section.courses is not None for section in report.sections)
+    if live:
         from plotly.offline import get_plotlyjs
 
         plotly_js = get_plotlyjs()
     template = environment.get_template("page.html.j2")
-    return template.render(report=report, pictures=pictures, charts=charts, plotly_js=plotly_js)
+    return template.render(
+        report=report,
+        pictures=pictures,
+        charts=charts,
+        plotly_js=plotly_js,
+        long_table=LONG_TABLE,
+        first_rows=FIRST_ROWS,
+    )
+
+
+def _packed(data: Any) -> str:
+    """JSON data, deflated, in letters that end no script element."""
+    text = json.dumps(data, separators=(",", ":"))
+    return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """A table as the page's script takes it: per column the cells, and of numeric cells the numbers."""
+    columns = []
+    for place in range(table.shape[1]):
+        values = table.iloc[:, place].tolist()
+        numbers_in = [float(value) if _numeric(value) else None for value in values]
+        finite = [None if number is None or math.isnan(number) else number for number in numbers_in]
+        known = {"cells": [_cell(value) for value in values]}
+        columns.append({**known, "values": finite} if any(number is not None for number in finite) else known)
+    return columns
 
 
 def _drawn(figure: Figure, kind: str) -> bytes:

@@ -15,6 +15,9 @@ from cotoolkit.plotting.columns import SHARE_OF_CO, accuracy_title, axis_name, n
 from cotoolkit.plotting.style import STYLE
 from cotoolkit.runs.tables import varying
 
+MOST_LABELS = 24
+"""Values of a setting that an axis names; of maps with more the cells are small and hold no text."""
+
 
 class PhaseAxes(NamedTuple):
     """Columns of a study's table that span its phase diagram."""
@@ -55,7 +58,8 @@ def phase_diagram(
         ("collapsed", SHARE_OF_CO, "rocket_r"),
     )
     with mpl.rc_context({**STYLE, "axes.grid": False}):
-        size = (2 * (0.75 * len(columns) + 1.5), len(kinds) * (0.55 * len(rows) + 1.0) + 0.4)
+        width, height = min(len(columns), MOST_LABELS), min(len(rows), MOST_LABELS)
+        size = (2 * (0.75 * width + 1.5), len(kinds) * (0.55 * height + 1.0) + 0.4)
         figure = Figure(figsize=size, layout="constrained")
         grid = figure.subplots(len(kinds), 2, squeeze=False)
         for (kind, runs), pair in zip(kinds, grid, strict=True):
@@ -91,11 +95,18 @@ def phase_axes(table: pd.DataFrame) -> PhaseAxes:
 
 
 def _heat_map(axis: Axes, cells: pd.DataFrame, colours: str) -> None:
-    shown = cells.map(lambda share: "" if pd.isna(share) else f"{share:.0%}")
-    sns.heatmap(cells, ax=axis, vmin=0, vmax=1, cmap=colours, annot=shown, fmt="", linewidths=1, cbar=False)
+    crowded = max(cells.shape) > MOST_LABELS
+    shown = False if crowded else cells.map(lambda share: "" if pd.isna(share) else f"{share:.0%}")
+    lines = 0 if crowded else 1
+    sns.heatmap(cells, ax=axis, vmin=0, vmax=1, cmap=colours, annot=shown, fmt="", linewidths=lines, cbar=crowded)
     axis.set_facecolor("0.92")  # of empty cells
-    axis.set_xticklabels([number(value) for value in cells.columns], rotation=0)
-    axis.set_yticklabels([number(value) for value in cells.index], rotation=0)
+    every = [-(-count // MOST_LABELS) for count in cells.shape]
+    for set_ticks, values, step in (
+        (axis.set_yticks, cells.index, every[0]),
+        (axis.set_xticks, cells.columns, every[1]),
+    ):
+        places = range(0, len(values), step)
+        set_ticks([place + 0.5 for place in places], [number(values[place]) for place in places], rotation=0)
 
 
 def _seeds_a_cell(counts: pd.Series) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DRAWN = "pictures.json"
 """Says what the pictures beside it were drawn from, and their digests."""
 
-CODE = ("columns.py", "phase_diagram.py", "style.py", "timeline.py")
+CODE = ("columns.py", "crowd.py", "phase_diagram.py", "style.py", "timeline.py")
 """Files beside this one that decide how the pictures look."""
 
 
@@ -38,7 +38,8 @@ def study_pictures(study: Study, root: Path, table: pd.DataFrame, *, anew: bool 
     """
     folder = study.folder(root)
     done = table[table["verdict"] != ""]
-    runs = [run for run in study.folders(root) if run.path.name in set(done["run"])]
+    ended = set(done["run"])
+    runs = [run for run in study.folders(root) if run.path.name in ended]
     source = _source(table, runs)
     kept = None if anew else _kept(folder, source)
     if kept is not None:
@@ -54,10 +55,10 @@ def _draw(study: Study, folder: Path, done: pd.DataFrame, runs: Sequence[RunFold
         return []
     from cotoolkit.plotting.phase_diagram import phase_axes, phase_diagram
     from cotoolkit.plotting.style import save
-    from cotoolkit.plotting.timeline import timeline
+    from cotoolkit.plotting.timeline import SHOWN, timeline
     from cotoolkit.runs.tables import metric_table
 
-    metrics = metric_table(runs)
+    metrics = metric_table(runs, SHOWN)
     pictures = [] if metrics.empty else [save(timeline(done, metrics)[0], folder / "timeline.png")]
     protocol = next((name for name in study.runs()[-1].evaluation if name.startswith("pgd")), None)
     if protocol in done:

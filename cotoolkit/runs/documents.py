@@ -8,14 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from cotoolkit.core.errors import RunError
 from cotoolkit.core.files import damaged, sealed, unreadable, unsealed, write_atomically
-
-LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The YAML loader: that of libyaml where it is there, eight times as fast."""
+from cotoolkit.core.validation import load_yaml
 
 State = Literal["new", "running", "done", "diverged", "failed"]
 
@@ -96,8 +93,10 @@ def read_yaml(path: Path) -> Any:
     Raises:
         RunError: missing, cannot be read, or no YAML.
     """
+    import yaml
+
     try:
-        return yaml.load(path.read_bytes(), LOADER)
+        return load_yaml(path.read_bytes())
     except FileNotFoundError:
         raise RunError(f"{path.parent}: no run here ({path.name} is missing)") from None
     except OSError as error:

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from cotoolkit.core.errors import AmbiguousName, ConfigError, RunError
 from cotoolkit.runs.folder import Checkpoint, RunFolder
 
+IDENTITY_DIGITS = 12
+"""Hex digits of an identity, see `core.identity`."""
+
+SHORTEST_KEY = 6
+"""Of them that people are shown at least."""
+
 
 def find_runs(root: Path | str) -> list[RunFolder]:
-    """All runs below a folder, by name."""
-    return [RunFolder(path.parent) for path in sorted(Path(root).glob("*/config.yaml"))]
+    """All runs below a folder, by name. Names that begin with a dot are those of no run."""
+    root = Path(root)
+    try:
+        names = sorted(entry.name for entry in os.scandir(root) if not entry.name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    # Of text, since a thousand paths take longer to make than to look up.
+    return [RunFolder(root / name) for name in names if os.path.exists(f"{root}/{name}/config.yaml")]  # noqa: PTH110
 
 
 def find_run(root: Path | str, key: str) -> RunFolder:
@@ -18,7 +33,7 @@ def find_run(root: Path | str, key: str) -> RunFolder:
 
     Args:
         root: folder of run folders.
-        key: the start of the folder name, or of the identity, of one run; or a path to a run folder.
+        key: the start of the folder name, or of the identity, of one run, letter by letter; or a path to a run folder.
 
     Returns:
         The run's folder.
@@ -30,12 +45,13 @@ def find_run(root: Path | str, key: str) -> RunFolder:
     if (Path(key) / "config.yaml").exists():
         return RunFolder(key)
     folders = find_runs(root)
-    matches = [f for f in folders if f.path.name.startswith(key) or f.path.name.rpartition("-")[2].startswith(key)]
-    if len(matches) > 1:
+    matches = [f for f in folders if f.path.name.startswith(key) or identity_in(f.path.name).startswith(key)]
+    whole = [folder for folder in matches if folder.path.name == key]
+    if len(matches) > 1 and not whole:
         raise AmbiguousName(f"{root}: {len(matches)} runs match {key!r}; `cotoolkit runs list` shows them")
     if not matches:
         raise RunError(f"{root}: none of the {len(folders)} runs matches {key!r}; `cotoolkit runs list` shows them")
-    return matches[0]
+    return (whole or matches)[0]
 
 
 def find_checkpoint(root: Path | str, word: str) -> tuple[RunFolder, Checkpoint]:
@@ -58,3 +74,28 @@ def find_checkpoint(root: Path | str, word: str) -> tuple[RunFolder, Checkpoint]
     if name not in there:
         raise ConfigError(f"{word}: no checkpoint {name!r}; there are: {', '.join(there) or 'none yet'}")
     return folder, int(name) if name.isdecimal() else name
+
+
+def identity_in(name: str) -> str:
+    """The identity with which the name of a run's folder ends."""
+    return name.rpartition("-")[2]
+
+
+def shortest_keys(names: Sequence[str]) -> dict[str, str]:
+    """For each run the start of its identity that means this run alone to `find_run`; all are equally long.
+
+    Args:
+        names: of all run folders of a root.
+
+    Returns:
+        The keys by name; the name itself where no start of an identity will do.
+
+    >>> shortest_keys(["digits-cnn-fgsm-52c0cb6feaf4", "digits-cnn-pgd-52c0cb7aaaaa", "a copy"])
+    {'digits-cnn-fgsm-52c0cb6feaf4': '52c0cb6', 'digits-cnn-pgd-52c0cb7aaaaa': '52c0cb7', 'a copy': 'a copy'}
+    """
+    for length in range(SHORTEST_KEY, IDENTITY_DIGITS + 1):
+        keys = {name: identity_in(name)[:length] for name in names if len(identity_in(name)) == IDENTITY_DIGITS}
+        matches = Counter(start for name in names for start in {name[:length], identity_in(name)[:length]})
+        if all(matches[key] == 1 for key in keys.values()):
+            break
+    return {name: keys[name] if name in keys and matches[keys[name]] == 1 else name for name in names}

@@ -59,17 +59,18 @@ class RunFolder:
         self._lock = RunLock(self.path)
 
     @classmethod
-    def of(cls, root: Path | str, config: RunConfig) -> RunFolder:
+    def of(cls, root: Path | str, config: RunConfig, identity: str | None = None) -> RunFolder:
         """Where a run lives.
 
         Args:
             root: folder of run folders.
             config: of the run.
+            identity: of the configuration, where it is known: to hash thousands takes a second.
 
         Returns:
             Its folder, whether it exists or not.
         """
-        return cls(Path(root) / f"{config.title}-{config.identity}")
+        return cls(Path(root) / f"{config.title}-{identity or config.identity}")
 
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"

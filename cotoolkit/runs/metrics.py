@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Mapping
+import os
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,8 +118,8 @@ class MetricFiles:
     def paths(self) -> list[Path]:
         """The files that are there, one per part."""
         found: list[Path] = []
-        while (path := self._path(len(found))).exists():
-            found.append(path)
+        while os.path.exists(path := self._path(len(found))):  # noqa: PTH110 - of thousands of runs
+            found.append(Path(path))
         return found
 
     def parts(self, last: int | None = None) -> dict[int, pd.DataFrame]:
@@ -129,6 +130,25 @@ class MetricFiles:
         """
         files = list(enumerate(self.paths()))
         return {number: _read(path) for number, path in files[0 if last is None else -last :]}
+
+    def arrow(self, signals: Collection[str] | None = None) -> pa.Table:
+        """What `table` holds, of some signals only, without pandas: of thousands of runs that saves a minute.
+
+        Args:
+            signals: that are wanted; None means all.
+
+        Returns:
+            Columns iteration, signal, value.
+
+        Raises:
+            RunError: as `table`.
+        """
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        paths = self.paths()
+        found = _read_arrow(paths[0]) if len(paths) == 1 else pa.Table.from_pandas(self.table(), pa.schema(COLUMNS))
+        return found if signals is None else found.filter(pc.is_in(found["signal"], pa.array(list(signals))))
 
     def table(self) -> pd.DataFrame:
         """All parts: columns iteration, signal, value; by iteration, the last value of each signal.
@@ -148,7 +168,7 @@ class MetricFiles:
 
     def write(self, metrics: Metrics) -> None:
         """Write the last part, in a time that does not grow with the run, and close it if it is full."""
-        _write(self._path(metrics.part), metrics.table())
+        _write(Path(self._path(metrics.part)), metrics.table())
         metrics.close_part()
 
     def forget_after(self, iteration: int) -> None:
@@ -159,10 +179,10 @@ class MetricFiles:
             kept = frame[frame["iteration"] <= iteration]
             if len(kept) < len(frame):
                 types = pa.schema([("iteration", pa.int64()), ("signal", pa.string()), ("value", pa.float64())])
-                _write(self._path(number), pa.Table.from_pandas(kept, types, preserve_index=False))
+                _write(Path(self._path(number)), pa.Table.from_pandas(kept, types, preserve_index=False))
 
-    def _path(self, part: int) -> Path:
-        return self._folder / (f"metrics-{part}.parquet" if part else "metrics.parquet")
+    def _path(self, part: int) -> str:
+        return f"{self._folder}/metrics{f'-{part}' if part else ''}.parquet"
 
 
 def _write(path: Path, table: pa.Table) -> None:
@@ -174,11 +194,18 @@ def _write(path: Path, table: pa.Table) -> None:
 
 
 def _read(path: Path) -> pd.DataFrame:
+    found: pd.DataFrame = _read_arrow(path).to_pandas()
+    return found
+
+
+def _read_arrow(path: Path) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path, page_checksum_verification=True)
+        # `read_table` takes six times as long, which thousands of runs would feel.
+        with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False) as file:
+            table = file.read(use_threads=False).replace_schema_metadata()
         columns = {name: str(kind) for name, kind in zip(table.schema.names, table.schema.types, strict=True)}
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         if isinstance(error, OSError) and error.errno:
@@ -186,5 +213,4 @@ def _read(path: Path) -> pd.DataFrame:
         raise damaged(path) from None  # pyarrow's own errors are OSErrors without a number
     if columns != COLUMNS:
         raise damaged(path)
-    found: pd.DataFrame = table.to_pandas()
-    return found
+    return table

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cotoolkit.core.errors import ConfigError, RunError
 from cotoolkit.core.files import write_atomically
+from cotoolkit.core.numbers import format_number
 from cotoolkit.runs.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -20,6 +21,12 @@ log = logging.getLogger(__name__)
 
 CATASTROPHIC_OVERFITTING = "catastrophic overfitting"
 """The verdict of which the column `collapsed` says whether it was reached."""
+
+PAGE = 40
+"""Rows that a page of LaTeX has room for; longer tables go over several."""
+
+PARTS = ("data", "model", "intervention", "method")
+"""Settings that bring fields of their own along."""
 
 DATES = ("sustained", "earliest", "latest")
 """What a run knows of its breakpoint besides the iteration of the first crossing; see `core.Breakpoint`."""
@@ -37,7 +44,7 @@ def flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """
     row: dict[str, Any] = {}
     for key, value in data.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             row |= flat(value, f"{prefix}{key}.")
         elif key == "name" and prefix:
             row[prefix.removesuffix(".")] = value
@@ -46,27 +53,58 @@ def flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return row
 
 
+def value_text(value: object) -> str:
+    """A setting's or result's value as people write it.
+
+    >>> [value_text(value) for value in (8 / 255, None, (1, 2), "fgsm")]
+    ['8/255', 'none', '(1,2)', 'fgsm']
+    """
+    if isinstance(value, list | tuple):
+        return f"({','.join(map(value_text, value))})"
+    if value is None:
+        return "none"
+    return format_number(value) if isinstance(value, float) else str(value)
+
+
+def settings_in(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run's configuration file holds as flat columns; `beta` is the intervention's strength, 0 without one.
+
+    Settings that a later version added may be missing, and others are None: ask the run's `config` for all.
+
+    Args:
+        data: of the file.
+
+    Returns:
+        Values by dotted name.
+    """
+    settings = {"intervention": None, **flat(data)}
+    settings["intervention"] = settings["intervention"] or "none"
+    return {**settings, "beta": settings.get("intervention.beta", 0.0)}
+
+
 def settings_of(config: RunConfig) -> dict[str, Any]:
-    """A configuration as flat columns; `beta` is the intervention's strength, 0 without one."""
+    """A configuration as flat columns, as `settings_in`, but all settings that are not None."""
     settings = {"intervention": "none", **{k: v for k, v in flat(config.to_data()).items() if v is not None}}
     return {**settings, "beta": settings.get("intervention.beta", 0.0)}
 
 
+def damaged_result() -> dict[str, Any]:
+    """In place of `result_of`, of a run whose files cannot be read."""
+    return {"verdict": "", "breakpoint": None, **dict.fromkeys(DATES), "collapsed": None, "state": "damaged"}
+
+
 def result_of(folder: RunFolder) -> dict[str, Any]:
-    """What came of a run: state, verdict, breakpoint, and accuracies in [0, 1]. Damaged files make it damaged."""
-    row: dict[str, Any] = {"verdict": "", "breakpoint": None, **dict.fromkeys(DATES), "collapsed": None}
-    try:
-        row["state"] = folder.state
-        if row["state"] not in ("done", "diverged"):
-            return row
-        result = folder.result()
-    except RunError:
-        return {**row, "state": "damaged"}
-    row |= {
-        "verdict": result["verdict"],
-        "collapsed": result["verdict"] == CATASTROPHIC_OVERFITTING,
-        "seconds": result["seconds"],
-    }
+    """What came of a run: state, verdict, breakpoint, and accuracies in [0, 1].
+
+    Raises:
+        RunError: damaged files.
+    """
+    row = {**damaged_result(), "state": folder.state}
+    if row["state"] not in ("done", "diverged"):
+        return row
+    result = folder.result()
+    row |= {"verdict": result["verdict"], "collapsed": result["verdict"] == CATASTROPHIC_OVERFITTING}
+    row |= {"seconds": result["seconds"]}
     row |= {"iterations": result["iterations"], "best_iteration": result["best_iteration"]}
     if result["breakpoint"]:
         detail = result["breakpoint"]["detail"]
@@ -87,11 +125,26 @@ def run_table(folders: Iterable[RunFolder]) -> pd.DataFrame:
     return configured_table((folder, folder.config()) for folder in folders)
 
 
-def configured_table(runs: Iterable[tuple[RunFolder, RunConfig]]) -> pd.DataFrame:
-    """The table of `run_table`, for runs whose configurations are known."""
+def configured_table(
+    runs: Iterable[tuple[RunFolder, RunConfig]], results: Iterable[dict[str, Any]] | None = None
+) -> pd.DataFrame:
+    """The table of `run_table`, for runs whose configurations are known.
+
+    Args:
+        runs: folders and configurations.
+        results: of the runs, as `result_of` has them, if they have been read; damaged ones stand as damaged.
+
+    Returns:
+        One row per run.
+    """
     import pandas as pd
 
-    rows = [({"run": f.path.name}, settings_of(config), result_of(f)) for f, config in runs]
+    runs = list(runs)
+    found = [_result_or_damage(folder) for folder, _ in runs] if results is None else results
+    rows = [
+        ({"run": folder.path.name}, settings_of(config), result)
+        for (folder, config), result in zip(runs, found, strict=True)
+    ]
     # Settings that only some runs have stand among the settings, not behind the results.
     order = dict.fromkeys(["run", "state", *(name for part in (1, 2) for row in rows for name in row[part])])
     table = pd.DataFrame([{**name, **settings, **result} for name, settings, result in rows])
@@ -104,36 +157,88 @@ def configured_table(runs: Iterable[tuple[RunFolder, RunConfig]]) -> pd.DataFram
     return table
 
 
+def _result_or_damage(folder: RunFolder) -> dict[str, Any]:
+    try:
+        return result_of(folder)
+    except RunError as error:
+        log.warning("%s", error)
+        return damaged_result()
+
+
 def varying(table: pd.DataFrame) -> list[str]:
     """Setting columns that differ between runs: `beta` stands for the intervention's, a method for its own fields."""
     columns = [str(name) for name in table.columns]
     names = columns[columns.index("state") + 1 : columns.index("verdict")]
-    differing = [name for name in names if table[name].map(str).nunique() > 1]
+    return differing({name: table[name].map(str).tolist() for name in names})
+
+
+def differing(columns: Mapping[str, Sequence[str | None]]) -> list[str]:
+    """Of settings as text, one value per run, those that tell runs apart; see `varying`.
+
+    Args:
+        columns: values by the name of the setting; None stands for a run that says nothing of it.
+
+    Returns:
+        Names, in their order.
+    """
+    found = [name for name, values in columns.items() if len(set(values) - {None}) > 1]
     hidden = {"intervention.beta"}
-    for part in ("data", "model", "intervention", "method"):
-        for name in differing:
+    for part in PARTS:
+        for name in found:
             # A field that only some kinds of a part have differs with the kind, which stands in the table already.
-            if name.startswith(f"{part}.") and (table.groupby(part)[name].nunique(dropna=False) <= 1).all():
+            if name.startswith(f"{part}.") and len(set(zip(columns[part], columns[name], strict=True))) <= len(
+                set(columns[part])
+            ):
                 hidden.add(name)
-    return [name for name in differing if name not in hidden]
+    return [name for name in found if name not in hidden]
 
 
-def metric_table(folders: Iterable[RunFolder]) -> pd.DataFrame:
+def protocols_in(table: pd.DataFrame) -> list[str]:
+    """The evaluation protocols whose accuracies a table of runs has."""
+    return [name.removesuffix("_hash") for name in map(str, table.columns) if name.endswith("_hash")]
+
+
+def telling_columns(table: pd.DataFrame) -> pd.DataFrame:
+    """Of a table of runs what tells them apart, and what came of them; a run is named by its identity.
+
+    Args:
+        table: of `run_table`.
+
+    Returns:
+        Columns run, method, settings that vary, seed, accuracies, breakpoint, verdict.
+    """
+    settings = dict.fromkeys(["method", *(name for name in varying(table) if name != "seed"), "seed"])
+    names = ["run", *settings, *protocols_in(table), "breakpoint", "verdict"]
+    return table.assign(run=table["run"].str.rpartition("-")[2])[names]
+
+
+def metric_table(folders: Iterable[RunFolder], signals: Sequence[str] | None = None) -> pd.DataFrame:
     """One row per run, iteration and signal: columns run, iteration, signal, value.
 
     Runs whose metrics are missing or damaged are named in the log and left out.
+
+    Args:
+        folders: of the runs.
+        signals: that are wanted; None means all.
+
+    Returns:
+        The table.
     """
     import pandas as pd
+    import pyarrow as pa
 
-    frames = []
+    tables = []
     for folder in folders:
         try:
-            frames.append(folder.metrics().assign(run=folder.path.name))
+            found = folder.metric_files.arrow(signals)
         except RunError as error:
             log.warning("%s; left out", error)
-    if not frames:
+        else:
+            tables.append(found.add_column(0, "run", pa.repeat(folder.path.name, len(found))))
+    if not tables:
         return pd.DataFrame({"run": [], "iteration": [], "signal": [], "value": []})
-    return pd.concat(frames, ignore_index=True)[["run", "iteration", "signal", "value"]]
+    table: pd.DataFrame = pa.concat_tables(tables).to_pandas()
+    return table
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
@@ -141,18 +246,36 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 
     Args:
         table: any.
-        path: of the file; the suffix, .csv or .parquet, chooses the format.
+        path: of the file; the suffix, .csv, .parquet or .tex, chooses the format. LaTeX, for the package booktabs, has
+            numbers of four digits.
 
     Raises:
         ConfigError: another suffix.
     """
     check_table_name(path)
     if path.suffix == ".csv":
-        write_atomically(path, table.map(_harmless).to_csv(index=False).encode())
+        content = _with_texts(table, _harmless).to_csv(index=False).encode()
+    elif path.suffix == ".tex":
+        there = table.astype(object).where(table.notna(), None).map(_short)
+        content = there.to_latex(index=False, escape=True, longtable=len(table) > PAGE).encode()
     else:
         # Parquet columns have one type each; tuples of a configuration are written as text.
-        plain = table.map(lambda value: str(value) if isinstance(value, tuple) else value)
-        write_atomically(path, plain.to_parquet(index=False))
+        content = _with_texts(table, lambda v: str(v) if isinstance(v, tuple) else v).to_parquet(index=False)
+    write_atomically(path, content)
+
+
+def _with_texts(table: pd.DataFrame, change: Callable[[Any], Any]) -> pd.DataFrame:
+    """A table with the cells changed of columns that are not of numbers: to ask the others takes long."""
+    import pandas as pd
+
+    columns = [c if pd.api.types.is_numeric_dtype(c) else c.map(change) for _, c in table.items()]
+    return pd.concat(columns, axis=1) if columns else table
+
+
+def _short(value: Any) -> str:
+    """A cell of a printed table; empty of what is missing."""
+    text = "" if value is None else value_text(value)
+    return f"{value:.4g}" if isinstance(value, float) and "/" not in text else text
 
 
 def _harmless(value: Any) -> Any:
@@ -170,7 +293,7 @@ def check_table_name(path: Path) -> None:
     """Refuse a name that `write_table` will not write, before the work that makes the table.
 
     Raises:
-        ConfigError: neither .csv nor .parquet.
+        ConfigError: neither .csv nor .parquet nor .tex.
     """
-    if path.suffix not in (".csv", ".parquet"):
-        raise ConfigError(f"{path}: end the name in .csv or .parquet")
+    if path.suffix not in (".csv", ".parquet", ".tex"):
+        raise ConfigError(f"{path}: end the name in .csv, .parquet or .tex")

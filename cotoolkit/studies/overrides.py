@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import re
 from collections.abc import Iterable, Mapping
@@ -41,7 +40,7 @@ def parse_settings(words: Iterable[str]) -> Grid:
         if field in grid:
             raise ConfigError(f"{field} is given twice")
         try:
-            grid[field] = _values(word, text)
+            grid[field] = several_values(word, text)
         except RecursionError:
             raise ConfigError(f"{_short(word)}: is nested too deeply") from None
     return grid
@@ -69,7 +68,19 @@ def _short(word: str) -> str:
     return word if len(word) <= LONGEST_WORD else f"{word[:LONGEST_WORD]}..."
 
 
-def _values(word: str, text: str) -> tuple[Any, ...]:
+def several_values(word: str, text: str) -> tuple[Any, ...]:
+    """The values that a text stands for: of `[a,b]` two, of `0..4` five, else one.
+
+    Args:
+        word: that the text is part of, for the message.
+        text: behind the field's name.
+
+    Returns:
+        The values.
+
+    Raises:
+        ConfigError: the text cannot be read.
+    """
     span = re.fullmatch(r"(\d{1,30})\.\.(\d{1,30})", text)
     if span:
         first, last = int(span[1]), int(span[2])
@@ -81,7 +92,7 @@ def _values(word: str, text: str) -> tuple[Any, ...]:
     if text.startswith("["):
         if not text.endswith("]") or not text[1:-1].strip():
             raise ConfigError(f"{_short(word)}: write [a,b,...] with at least one value")
-        return tuple(value for part in _split(word, text[1:-1]) for value in _values(word, part))
+        return tuple(value for part in _split(word, text[1:-1]) for value in several_values(word, part))
     return (_value(word, text),)
 
 
@@ -131,6 +142,11 @@ def combinations(base: Mapping[str, Any], grid: Grid) -> list[dict[str, Any]]:
     ]
 
 
+def _copied(value: Any) -> Any:
+    """Data whose mappings may be changed; a study of thousands of runs has no time for `copy.deepcopy`."""
+    return {name: _copied(item) for name, item in value.items()} if isinstance(value, Mapping) else value
+
+
 def apply(base: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Nested configuration data with dotted settings put in; a part's name comes before its fields.
 
@@ -147,7 +163,7 @@ def apply(base: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any
     Raises:
         ConfigError: a field of something that has none.
     """
-    data = copy.deepcopy(dict(base))
+    data: dict[str, Any] = _copied(base)
     for field in sorted(settings, key=lambda name: name.count(".")):
         *parents, last = field.split(".")
         place = data

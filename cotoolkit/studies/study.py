@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import logging
 import math
+import os
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +19,13 @@ from cotoolkit.config import RunConfig
 from cotoolkit.core.device import Device
 from cotoolkit.core.errors import AmbiguousName, ConfigError, RunError
 from cotoolkit.core.files import sweep, write_atomically
-from cotoolkit.core.identity import rounded
+from cotoolkit.core.identity import rounded, values_in
 from cotoolkit.core.processes.patience import PATIENCE
 from cotoolkit.core.validation import check_name, one_line, plain, read_settings, refusing_in_one_line
+from cotoolkit.runs.find import find_runs
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.runs.html import Fact, facts_html, settings_text
+from cotoolkit.runs.index import RunIndex
 from cotoolkit.runs.tables import configured_table, write_table
 from cotoolkit.studies.launchers.launcher import Launcher, Outcome, launch
 from cotoolkit.studies.launchers.local import LocalProcesses
@@ -35,6 +39,29 @@ from cotoolkit.training.named_loggers import check_logger
 
 if TYPE_CHECKING:
     import pandas as pd
+
+log = logging.getLogger(__name__)
+
+
+class _Grids:
+    """Grids over a base as the key of a cache: two are equal if they are written equally."""
+
+    def __init__(self, base: dict[str, Any], grids: tuple[Grid, ...]) -> None:
+        self.base, self.grids = base, grids
+        self._written = repr((base, grids))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Grids) and self._written == other._written
+
+    def __hash__(self) -> int:
+        return hash(self._written)
+
+
+@functools.lru_cache(maxsize=2)  # of a large study, which asks for its runs many times, each a second or two
+def _distinct_runs(grids: _Grids) -> dict[str, RunConfig]:
+    """The runs by identity, in the order of the grids."""
+    configs = [RunConfig.parse(data) for grid in grids.grids for data in combinations(grids.base, grid)]
+    return {config.identity: config for config in configs}
 
 
 @refusing_in_one_line
@@ -80,13 +107,13 @@ class Study(BaseModel):
             "all runs": lambda: settings_text(self.base) or None,
         }
         for place, grid in enumerate(self.grids, start=1):
-            facts[f"grid {place}"] = partial(settings_text, grid)
+            facts[f"grid {place}"] = functools.partial(settings_text, grid)
         return facts_html(f"Study: {self.name}", facts)
 
     @property
     def identity(self) -> str:
         """8 hex digits of a hash of the runs; names and questions do not count."""
-        text = json.dumps(sorted(run.identity for run in self.runs()))
+        text = json.dumps(sorted(self._by_identity()))
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
     @property
@@ -100,8 +127,14 @@ class Study(BaseModel):
         Raises:
             ConfigError: a point of a grid that is no valid configuration.
         """
-        configs = [RunConfig.parse(data) for grid in self.grids for data in combinations(self.base, grid)]
-        return list({config.identity: config for config in configs}.values())
+        return list(self._by_identity().values())
+
+    def _by_identity(self) -> dict[str, RunConfig]:
+        grids = _Grids(self.base, self.grids)
+        texts = {value for value in values_in((self.base, self.grids)) if isinstance(value, str)}
+        if any(map(os.path.isfile, texts)):  # which is stamped anew, since it may have changed
+            return _distinct_runs.__wrapped__(grids)
+        return _distinct_runs(grids)
 
     def folder(self, root: Path | str) -> Path:
         """Where tables and figures of the study go."""
@@ -175,12 +208,19 @@ class Study(BaseModel):
         return [folder for folder, _ in self._started(root)]
 
     def _started(self, root: Path | str) -> list[tuple[RunFolder, RunConfig]]:
-        runs = [(RunFolder.of(root, config), config) for config in self.runs()]
-        return [(folder, config) for folder, config in runs if (folder.path / "config.yaml").exists()]
+        runs = [(RunFolder.of(root, config, identity), config) for identity, config in self._by_identity().items()]
+        there = {folder.path.name for folder in find_runs(root)}
+        return [(folder, config) for folder, config in runs if folder.path.name in there]
 
     def write_table(self, root: Path | str) -> pd.DataFrame:
         """The study's table, also written as CSV and Parquet."""
-        table = configured_table(self._started(root)).assign(study=self.name, scale=self.scale)
+        started = self._started(root)
+        records = RunIndex(root).records([folder for folder, _ in started])
+        for record in records:
+            if record.damage:
+                log.warning("%s", record.damage)
+        results = [record.result for record in records]
+        table = configured_table(started, results).assign(study=self.name, scale=self.scale)
         folder = self.folder(root)
         for name in ("table.csv", "table.parquet"):
             write_table(table, folder / name)

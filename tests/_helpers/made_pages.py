@@ -4,8 +4,11 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from cotoolkit.evaluation.protocol import Accuracy, named_protocol
+from cotoolkit.pages import crowd_charts, study_page, write
+from cotoolkit.plotting import timeline
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.runs.metrics import Metrics
 from cotoolkit.studies.study import Study
@@ -53,6 +56,17 @@ def made_study(root: Path) -> Study:
     (study.folder(root)).mkdir(parents=True)
     (study.folder(root) / "study.yaml").write_text(json.dumps(study.model_dump(mode="json")))
     return study
+
+
+def large_page(study: Study, root: Path, out: Path) -> Path:
+    """A study's page as that of thousands of runs: the table packed but for four rows, courses of eight points."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (study_page, timeline):
+            patch.setattr(module, "CROWD", 10)
+        patch.setattr(write, "LONG_TABLE", 10)
+        patch.setattr(write, "FIRST_ROWS", 4)
+        patch.setattr(crowd_charts, "MOST_POINTS", 8)
+        return write.write_report(study_page.study_report(study, root), out)
 
 
 def _metrics(breaks_at: int | None, *, diverges: bool) -> Metrics:

@@ -6,7 +6,8 @@ import typer
 from typer.testing import CliRunner
 
 from cotoolkit.cli import app
-from cotoolkit.cli.display import LiveRuns, breakpoint_text, console, result_table
+from cotoolkit.cli.display import LiveRuns, console
+from cotoolkit.cli.listing import breakpoint_text, result_table
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.training.live import probe_text
 from cotoolkit.training.progress import Progress
@@ -54,7 +55,7 @@ BAD_INPUT = [
     ("study show none", "0 studies match 'none'"),
     ("runs show none", "none of the 0 runs matches 'none'"),
     ("runs compare", "no runs here"),
-    ("runs export --out table.txt", "end the name in .csv or .parquet"),
+    ("runs export --out table.txt", "end the name in .csv, .parquet or .tex"),
     ("interventions preview lowpass", "did you mean low_pass"),
     ("interventions preview low_pass --out picture.gif", "end the name in .png"),
     ("nothing", "No such command 'nothing'"),

@@ -14,7 +14,7 @@ from cotoolkit.pages import Report, Section, write_report
 from cotoolkit.pages.run_page import run_report
 from cotoolkit.pages.study_page import study_report
 from cotoolkit.training.run import run
-from tests._helpers.made_pages import made_run, made_study
+from tests._helpers.made_pages import large_page, made_run, made_study
 from tests._helpers.measured import diagnosis
 from tests._helpers.small import small
 
@@ -54,17 +54,18 @@ def plain_report() -> Report:
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
     root = tmp_path_factory.mktemp("runs")
-    trained = run(small(), root, device="cpu")
+    trained, study = run(small(), root, device="cpu"), made_study(root / "study")
     reports = {
         "broken": run_report(made_run(root, breaks_at=BREAK, seed=50)),
         "diverged": run_report(made_run(root, state="diverged", seed=51)),
         "new": run_report(made_run(root, state="new", seed=53)),
         "trained": run_report(trained),
-        "study": study_report(made_study(root), root),
+        "study": study_report(study, root / "study"),
         "plain": plain_report(),
         "diagnosis": diagnosis_report(diagnosis()),
     }
-    return {name: write_report(report, root / "pages" / name) for name, report in reports.items()}
+    large = large_page(study, root / "study", root / "pages" / "large")
+    return {"large": large, **{name: write_report(report, root / "pages" / name) for name, report in reports.items()}}
 
 
 @pytest.fixture
@@ -121,14 +122,17 @@ def shown(browser, selector):
     return browser.execute_script(script, selector)
 
 
-@pytest.mark.parametrize("name", ["broken", "diverged", "new", "trained", "study", "plain", "diagnosis"])
+@pytest.mark.parametrize("name", ["broken", "diverged", "new", "trained", "study", "large", "plain", "diagnosis"])
 def test_no_error_no_request_and_no_scrolling_sideways(see, name):
     browser = see(name)
     messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     sent = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
     assert any(url.endswith("report.html") for url in sent)
     assert {url.split(":")[0] for url in sent} <= {"file", "data", "blob"}
-    widths = "return [...document.querySelectorAll('.chart')].map((chart) => chart._fullLayout.width)"
+    widths = (
+        "return [...document.querySelectorAll('.chart')].filter((chart) => chart._fullLayout)"
+        ".map((chart) => chart._fullLayout.width)"
+    )
     assert all(700 < width < 1280 for width in browser.execute_script(widths))
     resize(browser, 390)
     until(browser, lambda: all(300 < width < 390 for width in browser.execute_script(widths)))
@@ -284,6 +288,50 @@ def test_a_run_in_the_legend_hides_with_its_breakpoint(see):
         item,
     )
     until(browser, lambda: browser.execute_script(visible, group) == ["legendonly"] * 3)
+
+
+def test_a_large_table_is_unpacked_when_it_is_asked_for(see):
+    browser = see("large")
+    identity, headers = column_of(browser, "identity")
+    count = browser.find_element("css selector", "#runs .filter output")
+    more = browser.find_element("css selector", "#runs .filter button")
+    assert (len(cells(browser, 0)), count.text) == (4, "12 of 12 rows, the first 4 of them shown")
+    assert not shown(browser, ".first")
+    more.click()
+    until(browser, lambda: count.text == "12 of 12 rows, the first 12 of them shown")
+    assert not more.is_displayed()
+    assert len(set(cells(browser, identity))) == 12
+    accuracy, _ = column_of(browser, "PGD-3")
+    for largest_first in (False, True):
+        headers[accuracy].click()
+        first = "0.6" if largest_first else "0.05"
+        until(browser, lambda first=first: cells(browser, accuracy)[0] == first)
+        values = [float(text) for text in cells(browser, accuracy) if text]
+        assert values == sorted(values, reverse=largest_first)
+        assert cells(browser, accuracy)[-1] == ""
+    browser.find_element("css selector", "#runs .filter input").send_keys("catastrophic")
+    until(browser, lambda: count.text == "3 of 12 rows, the first 3 of them shown")
+    assert len(cells(browser, 0)) == 3
+
+
+def test_the_course_of_a_run_is_drawn_when_it_is_asked_for(see):
+    browser = see("large")
+    assert not shown(browser, "#runs .course")
+    browser.find_element("css selector", "#runs .filter input").send_keys("catastrophic")
+    until(browser, lambda: len(cells(browser, 0)) == 3)
+    chart = "document.querySelector('#runs .course .chart')"
+    for place, button in enumerate(browser.find_elements("css selector", "#runs td button")):
+        name = button.text
+        button.click()
+        title = f"return {chart}.layout?.title.text"
+        until(browser, lambda name=name, title=title: browser.execute_script(title) == name)
+        fgsm, pgd, at = browser.execute_script(f"return {chart}.data.map((trace) => [trace.name, trace.x, trace.y])")
+        assert (fgsm[0], pgd[0]) == ("FGSM", "PGD")
+        assert len(fgsm[1]) == len(pgd[2]) == 8
+        assert (fgsm[2][-1], pgd[2][-1]) == (0.99, 0.02)
+        assert at[1] == [200 + 10 * place] * 2
+    assert shown(browser, "#runs .course")
+    assert browser.get_log("browser") == []
 
 
 @pytest.mark.parametrize("name", ["broken", "study"])

@@ -162,7 +162,8 @@ def test_a_damaged_run_is_passed_over_in_tables(folder, tmp_path, caplog):
     assert set(metric_table(find_runs(root))["run"]) == {other.path.name}
     assert "metrics.parquet: damaged" in caplog.text
     (folder.path / "status.json").write_text("{}")
-    assert result_of(folder)["state"] == "damaged"
+    with pytest.raises(RunError, match=r"status\.json: damaged"):
+        result_of(folder)
     table = configured_table([(folder, CONFIG), (other, other.config())])
     assert table["state"].tolist() == ["damaged", "done"]
 

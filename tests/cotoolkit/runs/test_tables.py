@@ -14,3 +14,15 @@ def test_no_cell_is_a_formula_to_a_spreadsheet(tmp_path):
     again = pd.read_csv(tmp_path / "table.csv", dtype={"text": str}, keep_default_na=False)
     assert again["text"].tolist() == [*(f"'{text}" for text in texts[:5]), *texts[5:]]
     assert again["number"].tolist() == list(range(-4, 5))
+
+
+def test_columns_of_any_name_and_kind_are_written(tmp_path):
+    table = pd.DataFrame({0: ["=a", (1, 2)], "b": pd.array([1, None], dtype="Int64"), "c": [True, None]})
+    write_table(table, tmp_path / "table.csv")
+    assert (tmp_path / "table.csv").read_text() == '0,b,c\n\'=a,1,True\n"(1, 2)",,\n'
+    write_table(table.rename(columns=str), tmp_path / "table.parquet")
+    assert pd.read_parquet(tmp_path / "table.parquet")["0"].tolist() == ["=a", "(1, 2)"]
+    write_table(table, tmp_path / "table.tex")
+    assert "=a & 1 & True" in (tmp_path / "table.tex").read_text()
+    for name in ("none.csv", "none.parquet", "none.tex"):
+        write_table(pd.DataFrame({"x": []}), tmp_path / name)
