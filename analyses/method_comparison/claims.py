@@ -15,6 +15,7 @@ from analyses.core.judging.premises import MOST, ROBUST, breaking
 from analyses.core.judging.seed_measures import SeedShare
 from analyses.core.judging.verdicts import ClaimResult
 from analyses.core.study import Tables
+from analyses.method_comparison.outcomes import ENDED
 from analyses.method_comparison.plan import ComparisonPlan
 
 REFERENCE = "fgsm"
@@ -88,7 +89,7 @@ def _methods_by_group(outcomes: pd.DataFrame) -> dict[str, list[str]]:
 def _runs(outcomes: pd.DataFrame, group: str, method: str) -> pd.DataFrame:
     """Those that ended, in the order of their seeds."""
     rows = outcomes[(outcomes["group"] == group) & (outcomes["method"] == method)]
-    return rows[rows["state"].isin(["done", "diverged"])].sort_values("seed")
+    return rows[rows["state"].isin(ENDED)].sort_values("seed")
 
 
 def _broke(group: str, outcomes: pd.DataFrame) -> pd.Series[bool]:

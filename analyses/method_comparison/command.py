@@ -133,13 +133,12 @@ def _write(plan: ComparisonPlan, tables: Tables, root: Path, folder: Path, comma
     from analyses.cli import say_claims, write_page
     from analyses.method_comparison.claims import judge_comparison
     from analyses.method_comparison.leaderboard import leaderboard_records, write_leaderboard
+    from analyses.method_comparison.outcomes import ENDED
     from analyses.method_comparison.page import comparison_report
 
     claims = judge_comparison(plan, tables)
-    for question, results in claims.items():
-        say(f"{question}:")
-        say_claims(results)
-    if tables["outcomes"]["state"].isin(["done", "diverged"]).any():
+    say_claims(result for results in claims.values() for result in results if result.verdict != "shown")
+    if tables["outcomes"]["state"].isin(ENDED).any():
         write_page(comparison_report(plan, tables, claims, root, command), folder)
         records = write_leaderboard(leaderboard_records(plan, tables, root), folder / "leaderboard")
         say(f"leaderboard: {folder / 'leaderboard'} ({len(records)} records)")

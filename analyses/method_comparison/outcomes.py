@@ -26,7 +26,10 @@ and of an average of weights, if the method makes one (`robustness.CHECKPOINT`).
 units, time: cost of a step of the method (`cost.COST`).
 """
 
-AVERAGES = ("last", "best")
+ENDED = ("done", "diverged")
+"""States of runs that count."""
+
+TRAINED = ("last", "best")
 """Checkpoints of the trained network; any other one of a run is an average."""
 
 
@@ -46,6 +49,8 @@ def comparison_outcomes(
     """
     found = plan.labelled(table).rename(columns={"arm": "method_arm", "epsilon": "radius"})
     found = found.assign(method=found.pop("method_arm")).drop(columns="best_iteration", errors="ignore")
+    # Where no run ended at all, the table has no results.
+    found = found.reindex(columns=list(dict.fromkeys([*found.columns, "breakpoint", "iterations"])))
     found["family"] = [METHODS[name].family for name in found["method"]]
     found["onset"] = (found["breakpoint"] / found["iterations"]).astype(float).where(found["breakpoint"].notna(), 1.0)
     found["settings"] = found["group"].map(plan.settings_of)
@@ -55,15 +60,15 @@ def comparison_outcomes(
         found = found.join(own, on=keys)
     found = found.join(costs.set_index(["settings", "method"])[["units", "time", "time_low", "time_high"]],
                        on=["settings", "method"])  # fmt: skip
-    ended = found["state"].isin(["done", "diverged"])
+    ended = found["state"].isin(ENDED)
     found.loc[~ended, "onset"] = float("nan")
     return found.reindex(columns=list(OUTCOME))
 
 
 def _by_kind(checkpoints: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    for name in AVERAGES:
+    for name in TRAINED:
         yield name, checkpoints[checkpoints["checkpoint"] == name]
-    besides = checkpoints[~checkpoints["checkpoint"].isin(AVERAGES)]
+    besides = checkpoints[~checkpoints["checkpoint"].isin(TRAINED)]
     yield "average", besides.drop_duplicates(["group", "method", "seed"])
 
 
@@ -92,7 +97,7 @@ SUMMARISED = (
 
 def _by_method(outcomes: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
     """Runs that ended, by group and method in order; methods of which none did are left out."""
-    ended = outcomes[outcomes["state"].isin(["done", "diverged"])]
+    ended = outcomes[outcomes["state"].isin(ENDED)]
     for (group, method), runs in ended.groupby(["group", "method"], sort=False):
         yield (str(group), str(method)), runs
 

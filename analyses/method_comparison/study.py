@@ -10,8 +10,8 @@ from analyses.core.runner import StudyRunner
 from analyses.core.study import PlannedStudy, Tables
 from analyses.method_comparison.claims import judge_comparison
 from analyses.method_comparison.cost import costs_of
-from analyses.method_comparison.outcomes import comparison_outcomes
-from analyses.method_comparison.plan import ComparisonPlan, comparison_plan, trainable
+from analyses.method_comparison.outcomes import ENDED, comparison_outcomes
+from analyses.method_comparison.plan import ComparisonPlan, LeftOut, comparison_plan, trainable
 from analyses.method_comparison.robustness import CHECKPOINT, RobustnessMeasurement
 from analyses.method_comparison.settings import SCALES
 from cotoolkit.studies.study import default_jobs
@@ -48,7 +48,9 @@ def collect_comparison(plan: ComparisonPlan, runner: StudyRunner) -> Tables:
     ]
     measuring = replace(runner, jobs=runner.jobs or default_jobs(runner.device))
     checkpoints = measuring.measure(wanted) if wanted else pd.DataFrame(columns=list(CHECKPOINT))
-    costs = costs_of(plan, runner.folder, runner.device, runner.callbacks.on_measured, fresh=runner.fresh)
+    ended = set(runs.loc[runs["state"].isin(ENDED), ["group", "arm"]].itertuples(index=False, name=None))
+    timed = plan.without([LeftOut(*one[:2], "no run ended") for one in plan.firsts() if one[:2] not in ended])
+    costs = costs_of(timed, runner.folder, runner.device, runner.callbacks.on_measured, fresh=runner.fresh)
     reasons = {outcome.folder.path.name: outcome.reason.strip().splitlines()[-1] for outcome in failures}
     missing: list[tuple[str, str, int | None, str]] = []
     missing += [(one.group, one.method, None, one.reason) for one in plan.left_out]

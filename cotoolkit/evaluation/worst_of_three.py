@@ -1,4 +1,4 @@
-"""Robust accuracy under the worst of three attacks, point by point: what PGD alone says of masked gradients is too good.
+"""Robust accuracy under the worst of three attacks, point by point: PGD alone takes masked gradients for robustness.
 
 PGD-50 on the cross-entropy, PGD-50 on the logit margin, whose gradient does not underflow, and the Square attack, which
 sees none: AutoAttack's idea at a price that each run of a study can pay.

@@ -12,7 +12,6 @@ import pandas as pd
 from pydantic import ValidationError
 
 from analyses.core.study import Tables
-from analyses.method_comparison.plan import ComparisonPlan
 from analyses.method_comparison.leaderboard.records import (
     LeaderboardRecord,
     RecordedAccuracies,
@@ -21,6 +20,8 @@ from analyses.method_comparison.leaderboard.records import (
     RecordedRun,
     RecordedShare,
 )
+from analyses.method_comparison.outcomes import ENDED
+from analyses.method_comparison.plan import ComparisonPlan
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.files import sweep, write_atomically
 from cotoolkit.core.numbers import format_number
@@ -44,7 +45,7 @@ def leaderboard_records(plan: ComparisonPlan, tables: Tables, root: Path) -> lis
         The records, in the plan's order.
     """
     outcomes = tables["outcomes"]
-    ended = outcomes[outcomes["state"].isin(["done", "diverged"])]
+    ended = outcomes[outcomes["state"].isin(ENDED)]
     costs = {(row["settings"], row["method"]): row for row in tables["costs"].to_dict("records")}
     points = {(row["group"], row["method"]): row["points"] for row in tables["checkpoints"].to_dict("records")}
     found = []

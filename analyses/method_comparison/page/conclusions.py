@@ -20,10 +20,10 @@ def conclusions(outcomes: pd.DataFrame, summary: pd.DataFrame) -> list[str]:
         summary: of the same outcomes (`outcomes.method_summary`).
 
     Returns:
-        A paragraph per group.
+        A paragraph per group, a line per sentence.
     """
     return [
-        " ".join(_of_group(str(group), rows, outcomes[outcomes["group"] == group]))
+        "\n".join(_of_group(str(group), rows, outcomes[outcomes["group"] == group]))
         for group, rows in summary.groupby("group", sort=False)
     ]
 
@@ -47,10 +47,11 @@ def _of_group(group: str, summary: pd.DataFrame, outcomes: pd.DataFrame) -> Iter
     weak = [row for row in others if row not in always and not row["broke"]]
     if always:
         yield (
-            "No breakpoint, and robust at the end, in every seed (by cost: forward-backward passes and time of a step "
+            "No breakpoint, and robust at the end, in every seed, by cost (forward-backward passes of a step, its time "
             f"over clean training's, robust accuracy at the end): {', '.join(map(_priced, always))}."
         )
-        yield f"{seeds} of {seeds} seeds leave room for it in up to {share_interval(0, seeds)[1]:.0%} of all."
+        most = share_interval(0, seeds)[1]
+        yield f"{seeds} of {seeds} seeds leave room for catastrophic overfitting in up to {most:.0%} of all seeds."
     if broke:
         counts = (f"{row['method']} ({_broken(row)})" for row in broke)
         yield f"With breakpoints: {', '.join(counts)}."

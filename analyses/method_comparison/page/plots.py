@@ -33,6 +33,9 @@ ROW = 0.17
 WIDTH = 6.8
 """Inches of a page."""
 
+FAN = 0.3
+"""Natural logarithm of the passes over which methods of equal passes are fanned out, at most."""
+
 LABELS = 6.5
 """Points of the methods' names in pictures."""
 
@@ -60,6 +63,7 @@ def robustness_against_cost(summary: pd.DataFrame) -> Figure:
 
 
 def _cost_panel(axis: Axes, rows: pd.DataFrame) -> None:
+    rows = rows.assign(units=_side_by_side(rows["units"], rows["last_robust"]))
     for row in rows.to_dict("records"):
         colour, marker = FAMILIES[row["family"]]
         if np.isfinite(row["best_robust"]):
@@ -82,12 +86,20 @@ def _cost_panel(axis: Axes, rows: pd.DataFrame) -> None:
         )  # fmt: skip
 
 
+def _side_by_side(units: pd.Series[float], robust: pd.Series[float]) -> pd.Series[float]:
+    """Places on the axis of passes: methods that take as many stand side by side, the most robust at the right."""
+    alike = robust.groupby(units.round(1))
+    position = alike.rank(method="first") - (alike.transform("size") + 1) / 2
+    offsets = position * np.minimum(0.03, FAN / alike.transform("size"))
+    return units * offsets.map(np.exp)
+
+
 def _cost_axis(axis: Axes, units: pd.Series[float]) -> None:
     axis.set_xscale("log")
     axis.xaxis.set_major_locator(FixedLocator([1, 2, 3, 4, 6, 8, 11, 16, 22]))
     axis.xaxis.set_minor_locator(NullLocator())
     axis.xaxis.set_major_formatter("{x:g}")
-    axis.set_xlim(0.9 * units.min(), 1.12 * units.max())
+    axis.set_xlim(0.85 * units.min(), 1.18 * units.max())
     axis.set_xlabel("forward-backward passes of a step (a lone forward is one half)")
 
 

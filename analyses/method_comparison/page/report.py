@@ -11,11 +11,11 @@ import pandas as pd
 from analyses.core.judging.verdicts import ClaimResult, verdict_table
 from analyses.core.judging.words import WORDS
 from analyses.core.study import Tables
+from analyses.method_comparison.outcomes import ENDED, method_summary
 from analyses.method_comparison.page.conclusions import conclusions, left_out_note
-from analyses.method_comparison.outcomes import method_summary
-from analyses.method_comparison.plan import ComparisonPlan
 from analyses.method_comparison.page.plots import breakpoint_times, overfitting_shares, robustness_against_cost
 from analyses.method_comparison.page.published import published_table
+from analyses.method_comparison.plan import ComparisonPlan
 from cotoolkit.pages import Report, Section
 from cotoolkit.plotting.style import PAPER_STYLE
 from cotoolkit.runs.folder import RunFolder
@@ -95,25 +95,24 @@ def leaderboard_table(plan: ComparisonPlan, summary: pd.DataFrame, outcomes: pd.
             "setting": summary["group"],
             "method": summary["method"],
             "family": summary["family"],
-            "passes": summary["units"],
-            "time": summary["time"],
-            "time interval": _intervals(summary, "time", ".2f"),
             "robust, last": summary["last_robust"],
             "interval, last": _intervals(summary, "last_robust", ".3f"),
             "robust, best": summary["best_robust"],
             "robust, average": summary["average_robust"],
             "AutoAttack, last": summary["last_autoattack"],
             "AutoAttack, best": summary["best_autoattack"],
-            "clean, last": summary["last_clean"],
-            "clean, best": summary["best_clean"],
+            "passes": summary["units"],
+            "time": summary["time"],
             "seeds": summary["seeds"],
             "with CO": summary["broke"],
-            "share of CO": summary["share"],
-            "exact interval": _intervals(summary, "share", ".2f"),
+            "exact interval of CO": _intervals(summary, "share", ".2f"),
             "breakpoints (%)": [
                 _range(outcomes, group, method)
                 for group, method in zip(summary["group"], summary["method"], strict=True)
             ],
+            "clean, last": summary["last_clean"],
+            "clean, best": summary["best_clean"],
+            "interval of time": _intervals(summary, "time", ".2f"),
             "diverged": summary["diverged"],
         }
     )
@@ -148,7 +147,7 @@ def _pictures(outcomes: pd.DataFrame, summary: pd.DataFrame) -> Iterator[Section
         "cost",
         "Robustness against cost",
         "Filled: the last network; hollow: the best one, joined by a line where the two differ. A long line is what a "
-        "table of best epochs hides.",
+        "table of best epochs hides. Methods of equal passes stand side by side.",
         figures[0],
         "Robust accuracy of the last and the best network against the passes of a step, a named point per method",
     )
@@ -216,7 +215,7 @@ def _facts(
     facts = {"command": command, **plan.facts, "protocol": ", ".join(sorted(hashes))}
     facts["attacked"] = ", ".join(f"{points} test images" for points in checkpoints["points"].dropna().unique())
     facts["autoattack"] = "on the points that the other attacks leave" if plan.autoattack else "not run"
-    ended = outcomes.loc[outcomes["state"].isin(["done", "diverged"]), "run"]
+    ended = outcomes.loc[outcomes["state"].isin(ENDED), "run"]
     machines = [RunFolder(root / name).environment() for name in ended]
     for name in dict.fromkeys(name for machine in machines for name in machine):
         facts[name] = ", ".join(sorted({str(machine[name]) for machine in machines if name in machine}))
