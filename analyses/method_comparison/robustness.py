@@ -72,7 +72,7 @@ class RobustnessMeasurement(Measurement):
         points = points.first(self.points or len(points.labels))
         rows: dict[int | str, dict[str, Any]] = {}
         table = []
-        for name, iteration in looked_at(folder):
+        for name, iteration in attacked_checkpoints(folder):
             known = rows.get(key := _weights(name, iteration))
             if known is None:
                 model = trained(folder, cast("Checkpoint", name), self.device)
@@ -83,7 +83,7 @@ class RobustnessMeasurement(Measurement):
         return pd.DataFrame(table).assign(**self.label).reindex(columns=list(CHECKPOINT))
 
 
-def looked_at(folder: RunFolder) -> Iterator[tuple[str, int]]:
+def attacked_checkpoints(folder: RunFolder) -> Iterator[tuple[str, int]]:
     """The checkpoints of a finished run that are measured: last, best, and networks besides the trained one.
 
     Args:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from analyses.method_comparison.plan import comparison_plan
-from analyses.method_comparison.robustness import RobustnessMeasurement, looked_at, network_accuracies
+from analyses.method_comparison.robustness import RobustnessMeasurement, attacked_checkpoints, network_accuracies
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.data.points import Points
 from cotoolkit.evaluation.protocol import run_protocol
@@ -31,7 +31,7 @@ def test_each_checkpoint_has_its_accuracies(measured, tmp_path):
     worse = {name: value + 0.5 for name, value in folder.checkpoint("last").items()}
     folder.write_checkpoint("best", worse, 2)
     folder.write_checkpoint("averaged", {name: 0 * value for name, value in worse.items()}, 3)
-    assert list(looked_at(folder)) == [("last", 3), ("best", 2), ("averaged", 3)]
+    assert list(attacked_checkpoints(folder)) == [("last", 3), ("best", 2), ("averaged", 3)]
     table = measurement.measure(tmp_path).set_index("checkpoint")
     config = folder.config()
     points = evaluation_points(config).first(30)
