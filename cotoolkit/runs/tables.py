@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,9 +151,20 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     if path.suffix == ".csv":
         write_atomically(path, table.map(_harmless).to_csv(index=False).encode())
     else:
-        # Parquet columns have one type each; tuples of a configuration are written as text.
-        plain = table.map(lambda value: str(value) if isinstance(value, tuple) else value)
-        write_atomically(path, plain.to_parquet(index=False))
+        write_atomically(path, table.apply(_of_one_type).to_parquet(index=False))
+
+
+def _of_one_type(column: pd.Series[Any]) -> pd.Series[Any]:
+    """A column as Parquet can hold it: tuples as text, and all values as text where they are of several kinds.
+
+    They are where fields of two methods share a name, and one holds numbers and the other words.
+    """
+    if column.dtype != object:
+        return column
+    column = column.map(lambda value: str(value) if isinstance(value, tuple) else value)
+    kinds = {type(value) for value in column.dropna()}
+    numeric = all(issubclass(kind, Real) and not issubclass(kind, bool) for kind in kinds)
+    return column if len(kinds) < 2 or numeric else column.map(str, na_action="ignore")
 
 
 def _harmless(value: Any) -> Any:
