@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
+from scipy.optimize import isotonic_regression
 
 from cotoolkit.methods.base import Family
 from cotoolkit.plotting.style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION
@@ -41,7 +42,7 @@ LABELS = 6.5
 
 
 def robustness_against_cost(summary: pd.DataFrame) -> Figure:
-    """Filled: the last network; hollow: the best one; a line joins them, and names stand at the right.
+    """Filled: the last network; hollow: the best one; black inside: an average. Names stand at the right.
 
     Args:
         summary: of `outcomes.method_summary`.
@@ -69,8 +70,10 @@ def _cost_panel(axis: Axes, rows: pd.DataFrame) -> None:
         if np.isfinite(row["best_robust"]):
             axis.plot([row["units"]] * 2, [row["last_robust"], row["best_robust"]], color=colour, lw=0.8, zorder=2)
             axis.plot(row["units"], row["best_robust"], marker, color=colour, mfc="white", ms=5, zorder=3)
+        if np.isfinite(row["average_robust"]):
+            axis.plot(row["units"], row["average_robust"], marker, color=colour, mfc="black", ms=5, zorder=3)
         axis.plot(row["units"], row["last_robust"], marker, color=colour, ms=5, zorder=4)
-    top = max(0.1, *rows[["last_robust", "best_robust"]].max()) * 1.05 if len(rows) else 1.0
+    top = max(0.1, *rows[["last_robust", "best_robust", "average_robust"]].max().dropna()) * 1.05 if len(rows) else 1.0
     axis.set_ylim(-0.03 * top, top)
     axis.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=""))
     axis.set_ylabel("robust accuracy (%)")
@@ -82,7 +85,7 @@ def _cost_panel(axis: Axes, rows: pd.DataFrame) -> None:
         axis.annotate(
             row["method"], (row["units"], row["last_robust"]), (1.02, height), fontsize=LABELS, va="center",
             textcoords=axis.get_yaxis_transform(), annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": GREY, "lw": 0.3, "shrinkA": 0, "shrinkB": 2},
+            arrowprops={"arrowstyle": "-", "color": GREY, "lw": 0.3, "shrinkA": 0, "shrinkB": 2, "relpos": (0, 0.5)},
         )  # fmt: skip
 
 
@@ -110,13 +113,15 @@ def _legend(axis: Axes, summary: pd.DataFrame) -> list[object]:
         for family in known
         for colour, marker in [FAMILIES[family]]
     ]
-    marks.append(axis.plot([], [], "o", color="black", ms=5, label="last network")[0])
-    marks.append(axis.plot([], [], "o", color="black", mfc="white", ms=5, label="best network")[0])
+    marks.append(axis.plot([], [], "o", color=GREY, ms=5, label="last network")[0])
+    marks.append(axis.plot([], [], "o", color=GREY, mfc="white", ms=5, label="best network")[0])
+    if summary["average_robust"].notna().any():
+        marks.append(axis.plot([], [], "o", color=GREY, mfc="black", ms=5, label="average of weights")[0])
     return marks
 
 
 def spread(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Places moved apart, as little as their order allows, so that text fits between them.
+    """Places moved apart, as little as their order allows (least squares), so that text fits between them.
 
     >>> spread([0.0, 0.0, 1.0], 0.25, 0.0, 1.0)
     [0.0, 0.25, 1.0]
@@ -130,14 +135,9 @@ def spread(places: Sequence[float], gap: float, low: float, high: float) -> list
     Returns:
         As many places, ascending.
     """
-    found: list[float] = []
-    for place in places:
-        found.append(max(place, low if not found else found[-1] + gap))
-    limit = high
-    for position in reversed(range(len(found))):
-        found[position] = min(found[position], limit)
-        limit = found[position] - gap
-    return found
+    steps = gap * np.arange(len(places))
+    moved = isotonic_regression(np.asarray(places) - steps).x if len(places) else steps
+    return [float(place) for place in np.clip(moved, low, high - steps[-1:].sum()) + steps]
 
 
 def overfitting_shares(summary: pd.DataFrame) -> Figure:

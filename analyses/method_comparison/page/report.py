@@ -147,7 +147,8 @@ def _pictures(outcomes: pd.DataFrame, summary: pd.DataFrame) -> Iterator[Section
         "cost",
         "Robustness against cost",
         "Filled: the last network; hollow: the best one, joined by a line where the two differ. A long line is what a "
-        "table of best epochs hides. Methods of equal passes stand side by side.",
+        "table of best epochs hides. Black inside: an average of weights, of methods that make one. Methods of equal "
+        "passes stand side by side.",
         figures[0],
         "Robust accuracy of the last and the best network against the passes of a step, a named point per method",
     )
