@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cotoolkit.diagnosis.schema import Diagnosis
     from cotoolkit.monitor.monitor import BreakpointMonitor
     from cotoolkit.runs.folder import RunFolder
-    from cotoolkit.runs.tables import metric_table, run_table
+    from cotoolkit.runs.tables.run_table import metric_table, run_table
     from cotoolkit.studies.study import Study
     from cotoolkit.training.run import run
     from cotoolkit.training.trainer import Trainer
@@ -35,7 +35,7 @@ _HOMES = {
     "ThreatModel": "attacks.threat_model",
     "Trainer": "training.trainer",
     "diagnose": "diagnosis.diagnose",
-    "metric_table": "runs.tables",
+    "metric_table": "runs.tables.run_table",
     "run": "training.run",
     "run_table": "runs.tables",
 }

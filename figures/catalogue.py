@@ -39,6 +39,7 @@ PAPERS = {
     "benign_at": "Towards the memorization effect of neural networks in adversarial training (Xu et al., 2021)",
     "local_ball": "Improving local effectiveness for global robust training (Lu and Kumar, 2021)",
     "gradalign": "Understanding and improving fast adversarial training (Andriushchenko and Flammarion, NeurIPS 2020)",
+    "method_comparison": "All training methods under one loop: who prevents catastrophic overfitting, at which cost",
     "field": "The field around them: boundary distortion (Kim et al., 2021), PertAlign (SORA, 2026)",
 }
 """Papers by the package of their recipes."""

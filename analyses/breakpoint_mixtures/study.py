@@ -13,7 +13,7 @@ from analyses.breakpoint_mixtures.results import by_group, statistic_changes
 from analyses.core.runner import StudyRunner
 from analyses.core.study import PlannedStudy, Tables
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.runs.tables import CATASTROPHIC_OVERFITTING
+from cotoolkit.runs.tables.run_table import CATASTROPHIC_OVERFITTING
 
 ROBUST = frozenset({"robust", "robust overfitting", "recovered"})
 NOT_DIVERGED = ROBUST | {"not robust", CATASTROPHIC_OVERFITTING}

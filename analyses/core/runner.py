@@ -56,7 +56,7 @@ class RunCallbacks:
 
     Attributes:
         on_study: called with each study before it is trained.
-        on_table: called with each study's table when all its runs have ended.
+        on_table: called with each study's table when all its runs have ended, or failed.
         on_update: called with the progress of any run.
         on_outcome: called as runs end.
         on_measured: called as measurements end, with their title and how many of how many.
@@ -109,6 +109,21 @@ class StudyRunner:
         Raises:
             RunError: a run failed.
         """
+        table, failures = self.train_what_can_be(study)
+        if failures:
+            reason = failures[0].reason.strip().splitlines()[-1]
+            raise RunError(f"{len(failures)} of {len(table)} runs failed; {failures[0].folder.path.name}: {reason}")
+        return table
+
+    def train_what_can_be(self, study: Study) -> tuple[pd.DataFrame, list[Outcome]]:
+        """The same for studies that go on without the runs that fail.
+
+        Args:
+            study: what to train.
+
+        Returns:
+            The study's table, and the outcomes of runs that failed.
+        """
         failures: list[Outcome] = []
 
         def on_outcome(outcome: Outcome) -> None:
@@ -125,11 +140,8 @@ class StudyRunner:
             on_update=self.callbacks.on_update,
             on_outcome=on_outcome,
         )
-        if failures:
-            reason = failures[0].reason.strip().splitlines()[-1]
-            raise RunError(f"{len(failures)} of {len(table)} runs failed; {failures[0].folder.path.name}: {reason}")
         self.callbacks.on_table(study, table)
-        return table
+        return table, failures
 
     def measure(self, wanted: Sequence[Measurement]) -> pd.DataFrame:
         """All measurements in one table, in their order; each is taken in a process of its own unless it is there.

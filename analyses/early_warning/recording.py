@@ -39,7 +39,7 @@ from cotoolkit.evaluation.protocol import Protocol, run_protocol
 from cotoolkit.models.modes import attack_mode
 from cotoolkit.monitor.dating import WINDOW
 from cotoolkit.runs.environment import environment
-from cotoolkit.runs.tables import write_table
+from cotoolkit.runs.tables.table_files import write_table
 from cotoolkit.signals import Observation, observed_signals
 from cotoolkit.signals.local import bilinear_error
 from cotoolkit.studies.launchers.local import worker_pool

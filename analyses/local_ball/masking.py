@@ -11,15 +11,11 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from cotoolkit.attacks.margin import margin_attack
-from cotoolkit.attacks.square import square_attack
 from cotoolkit.attacks.threat_model import ThreatModel
-from cotoolkit.core.seeding import generator
 from cotoolkit.data.points import Points
 from cotoolkit.evaluation.protocol import run_protocol
+from cotoolkit.evaluation.worst_of_three import worst_of_three
 from cotoolkit.models.modes import attack_mode
-
-QUERIES, MARGIN_STEPS = 300, 50
 
 
 class Masked(NamedTuple):
@@ -52,15 +48,12 @@ def masking_checks(model: nn.Module, points: Points, threat: ThreatModel, seed: 
     images, labels, _ = points
     with attack_mode(model, "eval"), torch.no_grad():
         logits = model(images).float()
-    draws = [generator(seed, "diagnosis", 20 + position) for position in range(2)]
-    pgd = run_protocol(model, images, labels, threat, "pgd-50", seed=seed).correct
-    margin = margin_attack(model, images, labels, threat, steps=MARGIN_STEPS, generator=draws[0])
-    square = square_attack(model, images, labels, threat, queries=QUERIES, generator=draws[1])
+    found = worst_of_three(model, points, threat, seed)
     return Masked(
-        robust=(pgd & margin & square).float().mean().item(),
-        pgd=pgd.float().mean().item(),
-        margin=margin.float().mean().item(),
-        square=square.float().mean().item(),
+        robust=found.robust.float().mean().item(),
+        pgd=found.pgd.float().mean().item(),
+        margin=found.margin.float().mean().item(),
+        square=found.square.float().mean().item(),
         wide=run_protocol(model, images, labels, threat.scaled(4), "pgd-10", seed=seed).accuracy.value,
         confidence=logits.softmax(1).amax(1).mean().item(),
         logit_norm=logits.norm(dim=1).mean().item(),

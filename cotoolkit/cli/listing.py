@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.style import Style
 
 from cotoolkit.cli.display import VERDICT_STYLE, console, say
-from cotoolkit.runs.tables import PARTS, differing, value_text
+from cotoolkit.runs.tables.run_table import PARTS, differing, value_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -147,7 +147,7 @@ def result_table(table: pd.DataFrame, *, title: str = "") -> Listing:
     Returns:
         The table, ready to print; accuracies in per cent.
     """
-    from cotoolkit.runs.tables import varying
+    from cotoolkit.runs.tables.run_table import varying
 
     names = varying(table)
     texts = {name: table[name].map(_cell).tolist() for name in dict.fromkeys([*PARTS, *names, "seed"]) if name in table}

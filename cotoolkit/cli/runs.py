@@ -78,7 +78,7 @@ def show_run(run: Key, root: Root = Path("runs")) -> None:
     import yaml
 
     from cotoolkit.runs.find import find_run
-    from cotoolkit.runs.tables import run_table
+    from cotoolkit.runs.tables.run_table import run_table
 
     folder = find_run(root, run)
     show_listing(result_table(run_table([folder]), title=folder.path.name))
@@ -95,7 +95,7 @@ def show_run(run: Key, root: Root = Path("runs")) -> None:
 @runs_commands.command("compare")
 def compare_command(words: Words = None, root: Root = Path("runs")) -> None:
     """Runs side by side: the settings in which they differ, and their results."""
-    from cotoolkit.runs.tables import value_text, varying
+    from cotoolkit.runs.tables.run_table import value_text, varying
     from cotoolkit.studies.selection import some_runs
 
     table, damaged = _table(some_runs(root, words or []))
@@ -119,7 +119,8 @@ def export_runs(
 
     Damaged runs are named and passed over.
     """
-    from cotoolkit.runs.tables import check_table_name, metric_table, telling_columns, write_table
+    from cotoolkit.runs.tables.run_table import metric_table, telling_columns
+    from cotoolkit.runs.tables.table_files import check_table_name, write_table
     from cotoolkit.studies.selection import some_runs
 
     check_table_name(out)
@@ -171,7 +172,7 @@ def delete_runs(
 
 def _table(records: Sequence[RunRecord]) -> tuple[pd.DataFrame, list[str]]:
     """The table of runs that can be read, and what is wrong with the others."""
-    from cotoolkit.runs.tables import configured_table
+    from cotoolkit.runs.tables.run_table import configured_table
 
     runs, damaged = [], []
     for record in records:

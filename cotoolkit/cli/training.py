@@ -79,7 +79,7 @@ def train_command(
 
     The same command finishes a run that was killed, and trains nothing where the run is done.
     """
-    from cotoolkit.runs.tables import run_table
+    from cotoolkit.runs.tables.run_table import run_table
     from cotoolkit.training.run import run
 
     chosen = _config(config, settings or [])
@@ -257,7 +257,7 @@ def _show(study: Study, root: Path, table: pd.DataFrame, *, anew: bool = False) 
 
 def conclusion(table: pd.DataFrame) -> str:
     """The verdicts counted, per kind of run."""
-    from cotoolkit.runs.tables import CATASTROPHIC_OVERFITTING
+    from cotoolkit.runs.tables.run_table import CATASTROPHIC_OVERFITTING
 
     lines = []
     for (method, epsilon, beta), runs in table.groupby(["method", "epsilon", "beta"], sort=False):

@@ -24,7 +24,7 @@ def crowd_chart(table: pd.DataFrame, metrics: pd.DataFrame, by: Sequence[str]) -
 
     Args:
         table: one row per run (`cotoolkit.runs.tables.run_table`).
-        metrics: one row per run, iteration and signal (`cotoolkit.runs.tables.metric_table`).
+        metrics: one row per run, iteration and signal (`cotoolkit.runs.tables.run_table.metric_table`).
         by: columns of `table` that tell the kinds apart, see `crowd.pooled`.
 
     Returns:

@@ -14,7 +14,7 @@ from cotoolkit.pages.run_timeline import run_chart, run_pictures, run_views
 from cotoolkit.pages.signal_panels import panels_of, title_of
 from cotoolkit.plotting.columns import accuracy_title, number
 from cotoolkit.runs.folder import RunFolder
-from cotoolkit.runs.tables import flat
+from cotoolkit.runs.tables.run_table import flat
 from cotoolkit.signals import SIGNALS
 
 RETURNS = {

@@ -27,7 +27,7 @@ def runs_chart(table: pd.DataFrame, metrics: pd.DataFrame, by: Sequence[str]) ->
 
     Args:
         table: one row per run (`cotoolkit.runs.tables.run_table`).
-        metrics: one row per run, iteration and signal (`cotoolkit.runs.tables.metric_table`).
+        metrics: one row per run, iteration and signal (`cotoolkit.runs.tables.run_table.metric_table`).
         by: columns of `table` that tell kinds of runs apart.
 
     Returns:

@@ -16,7 +16,7 @@ from cotoolkit.plotting.crowd import CROWD, pooled
 from cotoolkit.plotting.phase_diagram import phase_axes, phase_diagram
 from cotoolkit.plotting.timeline import SHOWN, timeline
 from cotoolkit.runs.folder import RunFolder
-from cotoolkit.runs.tables import metric_table, protocols_in, varying
+from cotoolkit.runs.tables.run_table import metric_table, protocols_in, varying
 from cotoolkit.studies.study import Study
 
 COURSES = (

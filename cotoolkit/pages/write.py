@@ -26,7 +26,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from cotoolkit.core.files import write_atomically
-from cotoolkit.runs.tables import write_table
+from cotoolkit.runs.tables.table_files import write_table
 
 if TYPE_CHECKING:
     import pandas as pd

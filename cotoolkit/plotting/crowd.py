@@ -92,7 +92,7 @@ class Courses:
     """The course of one signal in many runs.
 
     Args:
-        metrics: one row per run, iteration and signal (`cotoolkit.runs.tables.metric_table`).
+        metrics: one row per run, iteration and signal (`cotoolkit.runs.tables.run_table.metric_table`).
         signal: which of them.
 
     Attributes:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.plotting.columns import SHARE_OF_CO, accuracy_title, axis_name, number, require_columns
 from cotoolkit.plotting.style import STYLE
-from cotoolkit.runs.tables import varying
+from cotoolkit.runs.tables.run_table import varying
 
 MOST_LABELS = 24
 """Values of a setting that an axis names; of maps with more the cells are small and hold no text."""

@@ -56,7 +56,7 @@ def _draw(study: Study, folder: Path, done: pd.DataFrame, runs: Sequence[RunFold
     from cotoolkit.plotting.phase_diagram import phase_axes, phase_diagram
     from cotoolkit.plotting.style import save
     from cotoolkit.plotting.timeline import SHOWN, timeline
-    from cotoolkit.runs.tables import metric_table
+    from cotoolkit.runs.tables.run_table import metric_table
 
     metrics = metric_table(runs, SHOWN)
     pictures = [] if metrics.empty else [save(timeline(done, metrics)[0], folder / "timeline.png")]

@@ -39,7 +39,7 @@ def timeline(
 
     Args:
         table: one row per run (`cotoolkit.runs.tables.run_table`).
-        metrics: one row per run, iteration and signal (`cotoolkit.runs.tables.metric_table`).
+        metrics: one row per run, iteration and signal (`cotoolkit.runs.tables.run_table.metric_table`).
         by: columns of `table` that tell the panels apart.
         signals: probe signals to draw, of `LINES`.
 

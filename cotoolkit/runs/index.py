@@ -26,7 +26,7 @@ from cotoolkit.core.errors import RunError
 from cotoolkit.core.files import damaged, write_atomically
 from cotoolkit.runs.find import find_runs
 from cotoolkit.runs.folder import RunFolder
-from cotoolkit.runs.tables import damaged_result, result_of, settings_in
+from cotoolkit.runs.tables.run_table import damaged_result, result_of, settings_in
 
 log = logging.getLogger(__name__)
 

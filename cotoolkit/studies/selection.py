@@ -19,7 +19,7 @@ from cotoolkit.core.numbers import parse_number
 from cotoolkit.core.validation import unknown_field
 from cotoolkit.runs.find import find_run, find_runs
 from cotoolkit.runs.index import RunIndex, RunRecord
-from cotoolkit.runs.tables import value_text
+from cotoolkit.runs.tables.run_table import value_text
 from cotoolkit.studies.overrides import several_values
 
 CONDITION = re.compile(r"(?P<name>[A-Za-z_][\w.-]*)(?P<sign>>=|<=|!=|==?|>|<|~)(?P<text>.*)", re.DOTALL)

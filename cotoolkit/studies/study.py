@@ -26,7 +26,8 @@ from cotoolkit.runs.find import find_runs
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.runs.html import Fact, facts_html, settings_text
 from cotoolkit.runs.index import RunIndex
-from cotoolkit.runs.tables import configured_table, write_table
+from cotoolkit.runs.tables.run_table import configured_table
+from cotoolkit.runs.tables.table_files import write_table
 from cotoolkit.studies.launchers.launcher import Launcher, Outcome, launch
 from cotoolkit.studies.launchers.local import LocalProcesses
 from cotoolkit.studies.launchers.shard import shard_of

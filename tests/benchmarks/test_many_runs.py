@@ -11,7 +11,7 @@ from many_runs_root import make_root, many_runs_study
 from cotoolkit.core.files import write_atomically
 from cotoolkit.runs.find import find_runs
 from cotoolkit.runs.folder import RunFolder
-from cotoolkit.runs.tables import run_table
+from cotoolkit.runs.tables.run_table import run_table
 from cotoolkit.studies.study import find_study
 
 COUNT = 130

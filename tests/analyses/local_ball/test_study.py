@@ -4,11 +4,12 @@ import pandas as pd
 import pytest
 
 from analyses.core.plan import ArmGroup
-from analyses.local_ball import diagnostics, masking, study
+from analyses.local_ball import diagnostics, study
 from analyses.local_ball.measures import around_onset, attacked
 from analyses.local_ball.outcomes import with_attacks
 from analyses.local_ball.plan import PLANS, LocalBallPlan
 from cotoolkit.attacks.threat_model import ThreatModel
+from cotoolkit.evaluation import worst_of_three
 from cotoolkit.evaluation.protocol import run_protocol
 from cotoolkit.runs.checkpoints import evaluation_points, trained
 from cotoolkit.runs.folder import RunFolder
@@ -42,8 +43,8 @@ def runner(tmp_path_factory):
 
 def test_the_whole_study(runner, monkeypatch):
     monkeypatch.setattr(study, "DIAGNOSED_ARMS", ("fgsm", "lbt"))
-    monkeypatch.setattr(masking, "QUERIES", 5)
-    monkeypatch.setattr(masking, "MARGIN_STEPS", 3)
+    monkeypatch.setattr(worst_of_three, "QUERIES", 5)
+    monkeypatch.setattr(worst_of_three, "MARGIN_STEPS", 3)
     monkeypatch.setattr(diagnostics, "SEARCH_STEPS", 2)
     found = study.STUDY.run(TINY, runner)
     outcomes, measures = found.tables["outcomes"], found.tables["measures"]

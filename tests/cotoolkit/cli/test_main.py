@@ -238,7 +238,7 @@ def test_breakpoints_in_tables():
 
 
 def test_the_table_shows_what_differs(tmp_path):
-    from cotoolkit.runs.tables import run_table
+    from cotoolkit.runs.tables.run_table import run_table
 
     runs = [
         run(small(epochs=1, **options), tmp_path, device="cpu")

@@ -10,7 +10,8 @@ from typer import Abort
 from cotoolkit.cli.display import console
 from cotoolkit.cli.listing import Column, Listing
 from cotoolkit.runs.find import find_run, find_runs
-from cotoolkit.runs.tables import run_table, telling_columns, write_table
+from cotoolkit.runs.tables.run_table import run_table, telling_columns
+from cotoolkit.runs.tables.table_files import write_table
 from tests._helpers.many_runs import finished_runs
 
 

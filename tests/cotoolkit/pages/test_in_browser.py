@@ -14,6 +14,7 @@ from cotoolkit.pages import Report, Section, write_report
 from cotoolkit.pages.run_page import run_report
 from cotoolkit.pages.study_page import study_report
 from cotoolkit.training.run import run
+from tests._helpers.made_comparison import made_comparison_report
 from tests._helpers.made_pages import large_page, made_run, made_study
 from tests._helpers.measured import diagnosis
 from tests._helpers.small import small
@@ -63,6 +64,7 @@ def pages(tmp_path_factory):
         "study": study_report(study, root / "study"),
         "plain": plain_report(),
         "diagnosis": diagnosis_report(diagnosis()),
+        "comparison": made_comparison_report(root),
     }
     large = large_page(study, root / "study", root / "pages" / "large")
     return {"large": large, **{name: write_report(report, root / "pages" / name) for name, report in reports.items()}}
@@ -108,8 +110,8 @@ def cells(browser, column, table="#runs"):
     return browser.execute_script(script, table, column)
 
 
-def column_of(browser, name):
-    headers = browser.find_elements("css selector", "#runs th button")
+def column_of(browser, name, table="#runs"):
+    headers = browser.find_elements("css selector", f"{table} th button")
     return next(place for place, header in enumerate(headers) if header.text.startswith(name)), headers
 
 
@@ -122,7 +124,9 @@ def shown(browser, selector):
     return browser.execute_script(script, selector)
 
 
-@pytest.mark.parametrize("name", ["broken", "diverged", "new", "trained", "study", "large", "plain", "diagnosis"])
+@pytest.mark.parametrize(
+    "name", ["broken", "diverged", "new", "trained", "study", "large", "plain", "diagnosis", "comparison"]
+)
 def test_no_error_no_request_and_no_scrolling_sideways(see, name):
     browser = see(name)
     messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
@@ -242,6 +246,22 @@ def test_tables_sort_by_number_and_by_text(see):
     headers[column].send_keys("\n")  # from the keyboard
     assert cells(browser, column) == ["fgsm"] * 6 + ["pgd"] * 6
     assert len(browser.find_elements("css selector", "#runs th[aria-sort]")) == 1
+
+
+def test_the_leaderboard_sorts_by_cost_and_by_name(see):
+    browser = see("comparison")
+    method, headers = column_of(browser, "method", "#leaderboard")
+    assert cells(browser, method, "#leaderboard")[0] == "benign"  # made to be the most robust at the end
+    passes, headers = column_of(browser, "passes", "#leaderboard")
+    headers[passes].click()
+    found = [float(value) for value in cells(browser, passes, "#leaderboard")]
+    assert found == sorted(found)
+    assert cells(browser, method, "#leaderboard")[0] == "standard"
+    headers[passes].click()
+    assert cells(browser, method, "#leaderboard")[0] == "trades"
+    headers[method].send_keys("\n")
+    assert cells(browser, method, "#leaderboard") == sorted(cells(browser, method, "#leaderboard"))
+    assert headers[method].find_element("xpath", "..").get_attribute("aria-sort") == "ascending"
 
 
 def test_numbers_sort_by_value_and_not_by_their_digits(browser, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from cotoolkit.core.errors import RunError
 from cotoolkit.runs.find import find_runs
 from cotoolkit.runs.folder import RunFolder
-from cotoolkit.runs.tables import configured_table, metric_table, result_of
+from cotoolkit.runs.tables.run_table import configured_table, metric_table, result_of
 from cotoolkit.training import recorder
 from cotoolkit.training.run import run
 from cotoolkit.training.trainer import Trainer

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cotoolkit.core.errors import ConfigError, RunError
-from cotoolkit.core.files import write_atomically
+from cotoolkit.core.errors import RunError
 from cotoolkit.core.numbers import format_number
 from cotoolkit.runs.folder import RunFolder
 
@@ -21,9 +19,6 @@ log = logging.getLogger(__name__)
 
 CATASTROPHIC_OVERFITTING = "catastrophic overfitting"
 """The verdict of which the column `collapsed` says whether it was reached."""
-
-PAGE = 40
-"""Rows that a page of LaTeX has room for; longer tables go over several."""
 
 PARTS = ("data", "model", "intervention", "method")
 """Settings that bring fields of their own along."""
@@ -239,61 +234,3 @@ def metric_table(folders: Iterable[RunFolder], signals: Sequence[str] | None = N
         return pd.DataFrame({"run": [], "iteration": [], "signal": [], "value": []})
     table: pd.DataFrame = pa.concat_tables(tables).to_pandas()
     return table
-
-
-def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a table.
-
-    Args:
-        table: any.
-        path: of the file; the suffix, .csv, .parquet or .tex, chooses the format. LaTeX, for the package booktabs, has
-            numbers of four digits.
-
-    Raises:
-        ConfigError: another suffix.
-    """
-    check_table_name(path)
-    if path.suffix == ".csv":
-        content = _with_texts(table, _harmless).to_csv(index=False).encode()
-    elif path.suffix == ".tex":
-        there = table.astype(object).where(table.notna(), None).map(_short)
-        content = there.to_latex(index=False, escape=True, longtable=len(table) > PAGE).encode()
-    else:
-        # Parquet columns have one type each; tuples of a configuration are written as text.
-        content = _with_texts(table, lambda v: str(v) if isinstance(v, tuple) else v).to_parquet(index=False)
-    write_atomically(path, content)
-
-
-def _with_texts(table: pd.DataFrame, change: Callable[[Any], Any]) -> pd.DataFrame:
-    """A table with the cells changed of columns that are not of numbers: to ask the others takes long."""
-    import pandas as pd
-
-    columns = [c if pd.api.types.is_numeric_dtype(c) else c.map(change) for _, c in table.items()]
-    return pd.concat(columns, axis=1) if columns else table
-
-
-def _short(value: Any) -> str:
-    """A cell of a printed table; empty of what is missing."""
-    text = "" if value is None else value_text(value)
-    return f"{value:.4g}" if isinstance(value, float) and "/" not in text else text
-
-
-def _harmless(value: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula: text that begins like one gets an apostrophe."""
-    if not isinstance(value, str) or not value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return value
-    try:
-        float(value)
-    except ValueError:
-        return f"'{value}"
-    return value
-
-
-def check_table_name(path: Path) -> None:
-    """Refuse a name that `write_table` will not write, before the work that makes the table.
-
-    Raises:
-        ConfigError: neither .csv nor .parquet nor .tex.
-    """
-    if path.suffix not in (".csv", ".parquet", ".tex"):
-        raise ConfigError(f"{path}: end the name in .csv, .parquet or .tex")

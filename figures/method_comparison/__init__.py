@@ -1,0 +1,10 @@
+"""Every training method under one loop: who prevents catastrophic overfitting, and at which cost."""
+
+from figures.catalogue import NotReproduced
+
+NOT_REPRODUCED: tuple[NotReproduced, ...] = (
+    NotReproduced(
+        "FastAT Benchmark's tables: 21 methods, ResNet-18, 100 epochs, three data sets",
+        "needs weeks of a GPU; `cotoolkit compare --scale paper --slice-minutes 10` trains its CIFAR-10 part in slices",
+    ),
+)

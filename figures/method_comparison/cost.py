@@ -1,0 +1,29 @@
+"""Robust accuracy against the cost of a step, of the last network and of the best one.
+
+No paper's figure: their tables report the best epoch, or the last, and never both. Seconds of a step are in the table;
+the picture has passes, which do not depend on the machine.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analyses.method_comparison.claims import hiding_claims
+from analyses.method_comparison.page.plots import robustness_against_cost
+from figures.method_comparison.data import RECIPES_OF, comparison_table, summarised
+
+
+def draw(data: pd.DataFrame) -> Figure:
+    """A named point per method, filled for the last network and hollow for the best; a panel per setting."""
+    return robustness_against_cost(summarised(data))
+
+
+RECIPE = RECIPES_OF.recipe(
+    "method_comparison/cost",
+    shows="What each training method costs, and how robust it leaves the network: last and best apart",
+    item="not of a paper: all methods under one loop",
+    table=comparison_table,
+    draw=draw,
+    claims=hiding_claims,
+)

@@ -1,0 +1,36 @@
+"""What the recipes show of the comparison of methods: one table, a row per run."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analyses.core.study import Findings
+from analyses.method_comparison.outcomes import OUTCOME, method_summary
+from analyses.method_comparison.plan import ComparisonPlan
+from analyses.method_comparison.study import STUDY
+from cotoolkit.core.errors import RunError
+from cotoolkit.studies.scale import Scale
+from figures.study_recipes import StudyRecipes
+
+KEPT: tuple[Scale, ...] = ("smoke", "digits", "laptop")
+"""Scales of the gallery; that of a paper is trained in slices of a GPU, by `cotoolkit compare`."""
+
+RECIPES_OF = StudyRecipes(STUDY, {scale: STUDY.plans[scale] for scale in KEPT})
+
+
+def comparison_table(findings: Findings[ComparisonPlan]) -> pd.DataFrame:
+    """One row per run (`analyses.method_comparison.outcomes.OUTCOME`), and the scale.
+
+    Raises:
+        RunError: a run failed; a figure shows all of them.
+    """
+    failed = findings.tables["left_out"].dropna(subset="seed")
+    if len(failed):
+        first = failed.iloc[0]
+        raise RunError(f"{len(failed)} runs failed; {first['method']}, {first['group']}: {first['reason']}")
+    return findings.tables["outcomes"][list(OUTCOME)].assign(scale=findings.plan.scale)
+
+
+def summarised(data: pd.DataFrame) -> pd.DataFrame:
+    """The table over seeds, a row per group and method (`method_summary`)."""
+    return method_summary(data)
