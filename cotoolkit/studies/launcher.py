@@ -95,17 +95,12 @@ def launch(
     options = {"device": device, "fresh": fresh, "download": download, "patience": patience, "loggers": tuple(loggers)}
     arguments = (str(root), options)
     said = {config.identity: _said(RunFolder.of(root, config)) for config in todo}
-
-    def hung(config: RunConfig) -> bool:
-        """Whether the process that died says in the folder that its run hung; it would hang again."""
-        folder = RunFolder.of(root, config)
-        return folder.state == "failed" and _said(folder) != said[config.identity]
-
     # One dead process breaks the whole pool. Each run it took along gets a second try, alone.
     for config, _ in _pool(todo, min(jobs, len(todo)), arguments, on_update, settle) if todo else []:
         folder = RunFolder.of(root, config)
-        for _, cause in [] if hung(config) else _pool([config], 1, arguments, on_update, settle):
-            if not hung(config):
+        before = said[config.identity]
+        for _, cause in [] if _hung(folder, before) else _pool([config], 1, arguments, on_update, settle):
+            if not _hung(folder, before):
                 folder.set_state("failed", f"its process died {cause}")
         if config.identity not in outcomes:
             settle(Outcome(config, folder, "failed", folder.reason))
@@ -153,6 +148,11 @@ def _pool(
     processes = list(pool._processes.values())
     pool.shutdown()
     return [(config, _cause([process.exitcode for process in processes])) for config in lost]
+
+
+def _hung(folder: RunFolder, before: int) -> bool:
+    """Whether a process that died has said since then that its run hung; it would hang again."""
+    return folder.state == "failed" and _said(folder) != before
 
 
 def _said(folder: RunFolder) -> int:
