@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cotoolkit.cli.display import say
-from cotoolkit.cli.paths import a_folder
+from cotoolkit.cli.options.paths import a_folder
 from cotoolkit.cli.training import Root
 from cotoolkit.core.device import Device, available
 from cotoolkit.core.errors import ConfigError

@@ -195,7 +195,9 @@ def work(told: Connection, scale_name: str, until: float, runs: Path, results: P
         runs: folder of run folders.
         results: file of the records so far.
     """
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    from cotoolkit.core.processes.worker import end_with_parent
+
+    end_with_parent()
     import torch
     from gpu_slot_anchors import SCALES, anchors
     from gpu_slot_checks import checks
@@ -278,14 +280,6 @@ def forget_weights(needed: Sequence[str]) -> None:
         for path in folder.glob("checkpoints/*.safetensors") if finished else ():
             if folder.name not in needed or path.stem != "last":
                 path.unlink()
-
-
-def _end_with_parent() -> None:
-    """End this process when the one that started it is gone, even if that was killed: it would hold the GPU."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 if __name__ == "__main__":

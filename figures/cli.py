@@ -11,7 +11,7 @@ import typer
 
 from analyses.core.progress import live_runner
 from cotoolkit.cli.display import say, say_error
-from cotoolkit.cli.paths import a_folder
+from cotoolkit.cli.options.paths import a_folder
 from cotoolkit.cli.training import Download, Jobs, Root
 from cotoolkit.core.device import Device
 from cotoolkit.core.errors import ConfigError, CotoolkitError, RunError

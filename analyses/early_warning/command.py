@@ -9,7 +9,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cotoolkit.cli.display import console, say
-from cotoolkit.cli.paths import a_folder
+from cotoolkit.cli.options.paths import a_folder
 from cotoolkit.cli.training import Download, Jobs, resumable
 
 

@@ -14,7 +14,7 @@ from analyses.method_comparison.outcomes import ENDED, comparison_outcomes
 from analyses.method_comparison.plan import ComparisonPlan, LeftOut, comparison_plan, trainable
 from analyses.method_comparison.robustness import CHECKPOINT, RobustnessMeasurement
 from analyses.method_comparison.settings import SCALES
-from cotoolkit.studies.study import default_jobs
+from cotoolkit.studies.launchers.local import default_jobs
 
 LEFT_OUT = ("group", "method", "seed", "reason")
 """Columns of what is missing: methods that refuse the settings, which have no seed, and runs that failed."""

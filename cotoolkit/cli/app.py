@@ -13,7 +13,7 @@ import typer
 from cotoolkit.cli.catalogue import interventions_commands, list_datasets, list_methods, list_models, list_signals
 from cotoolkit.cli.diagnose import diagnose_command
 from cotoolkit.cli.display import say, say_warning
-from cotoolkit.cli.paths import NoEmptyWords
+from cotoolkit.cli.options.paths import NoEmptyWords
 from cotoolkit.cli.report import report_command
 from cotoolkit.cli.runs import runs_commands
 from cotoolkit.cli.training import demo_command, study_commands, train_command

@@ -12,7 +12,7 @@ from rich.table import Column, Table
 
 from cotoolkit.cli import facts
 from cotoolkit.cli.display import console, say
-from cotoolkit.cli.paths import a_file
+from cotoolkit.cli.options.paths import a_file
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.registry import UnknownName
 

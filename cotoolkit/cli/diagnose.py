@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from cotoolkit.cli.display import VERDICT_STYLE, console, say, say_error
-from cotoolkit.cli.paths import a_file, a_folder
+from cotoolkit.cli.options.paths import a_folder
 from cotoolkit.cli.training import Download
 from cotoolkit.core.device import Device, available
 from cotoolkit.core.errors import ConfigError
@@ -56,7 +56,6 @@ Weights = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        callback=a_file,
         help="Safetensors, or a torch file without code. None: as the model's function says.",
     ),
 ]

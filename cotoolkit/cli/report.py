@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cotoolkit.cli.display import say
-from cotoolkit.cli.paths import a_folder
+from cotoolkit.cli.options.paths import a_folder
 from cotoolkit.core.errors import AmbiguousName, CotoolkitError, RunError
 
 if TYPE_CHECKING:

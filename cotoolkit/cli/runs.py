@@ -13,7 +13,7 @@ from rich.filesize import decimal
 
 from cotoolkit.cli.display import console, say, say_error
 from cotoolkit.cli.listing import result_table, run_listing, show_listing
-from cotoolkit.cli.paths import a_file, a_folder
+from cotoolkit.cli.options.paths import a_file, a_folder
 from cotoolkit.core.errors import ConfigError, RunError
 
 if TYPE_CHECKING:

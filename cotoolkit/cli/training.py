@@ -13,9 +13,16 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cotoolkit.cli.display import LiveRuns, console, say, say_error
-from cotoolkit.cli.launching import LauncherName, RayAddress, ResourcesText, Shard, SlurmParameters, chosen_launcher
 from cotoolkit.cli.listing import result_table, show_listing
-from cotoolkit.cli.paths import a_file, a_folder
+from cotoolkit.cli.options.launching import (
+    LauncherName,
+    RayAddress,
+    ResourcesText,
+    Shard,
+    SlurmParameters,
+    chosen_launcher,
+)
+from cotoolkit.cli.options.paths import a_file, a_folder
 from cotoolkit.core.device import Device
 from cotoolkit.core.errors import ConfigError, CotoolkitError, RunError, RunFailed
 from cotoolkit.core.processes.patience import PATIENCE

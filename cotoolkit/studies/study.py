@@ -36,7 +36,7 @@ from cotoolkit.studies.live import NotebookRuns
 from cotoolkit.studies.overrides import Grid, combinations
 from cotoolkit.studies.scale import Scale
 from cotoolkit.training.live import in_notebook
-from cotoolkit.training.named_loggers import check_logger
+from cotoolkit.training.logs.named_loggers import check_logger
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -183,10 +183,7 @@ class Study(BaseModel):
         runs = shard_of(self.runs(), shard) if shard else self.runs()
         for name in loggers:
             check_logger(name)
-        folder = self.folder(root)
-        sweep(folder)
-        text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
-        write_atomically(folder / "study.yaml", text.encode())
+        self._begin(self.folder(root))
         if on_update is None and on_outcome is None and in_notebook():
             live = NotebookRuns(runs)
             on_update, on_outcome = live.on_update, live.on_outcome
@@ -203,6 +200,12 @@ class Study(BaseModel):
             on_outcome=on_outcome or (lambda outcome: None),
         )
         return self.write_table(root)
+
+    def _begin(self, folder: Path) -> None:
+        """Write down what is asked, in a folder without what killed processes left there."""
+        sweep(folder)
+        text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+        write_atomically(folder / "study.yaml", text.encode())
 
     def folders(self, root: Path | str) -> list[RunFolder]:
         """The folders of the study's runs that exist."""

@@ -14,7 +14,7 @@ from cotoolkit.monitor.core import Breakpoint, Event
 from cotoolkit.runs.folder import Checkpoint, RunFolder
 from cotoolkit.runs.metrics import Metrics
 from cotoolkit.training.first_movers import first_movements
-from cotoolkit.training.run_log import RunLog
+from cotoolkit.training.logs.run_log import RunLog
 
 SAVE_EVERY = 2.0
 """Seconds between the ends of epochs at which a run's state is saved."""

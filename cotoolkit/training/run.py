@@ -25,7 +25,7 @@ from cotoolkit.data import load
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.signals import SIGNALS
 from cotoolkit.training.live import NotebookReport, in_notebook
-from cotoolkit.training.named_loggers import check_logger
+from cotoolkit.training.logs.named_loggers import check_logger
 from cotoolkit.training.progress import Report, seldom
 from cotoolkit.training.trainer import Trainer
 

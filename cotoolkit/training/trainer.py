@@ -20,10 +20,10 @@ from cotoolkit.runs.folder import RunFolder
 from cotoolkit.signals import Observation, observed_signals
 from cotoolkit.training.core import TrainerCore
 from cotoolkit.training.ending import evaluated, networks_besides
+from cotoolkit.training.logs.run_log import RunLog
 from cotoolkit.training.preparation import first_memory
 from cotoolkit.training.progress import Progress, Report
 from cotoolkit.training.recorder import Recorder
-from cotoolkit.training.run_log import RunLog
 from cotoolkit.training.snapshot import Snapshot
 
 

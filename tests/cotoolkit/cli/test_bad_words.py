@@ -117,14 +117,14 @@ PATHS = [
 OF_FILES = {"--config", "--file", "runs export --out", "interventions preview low_pass --out"}
 
 
-@pytest.mark.parametrize("command", [*PATHS, "diagnose --model mlp --data digits --epsilon 0.1 --weights"])
+@pytest.mark.parametrize("command", PATHS)
 def test_a_file_where_a_folder_is_meant_and_the_reverse(cli, tmp_path, command):
     (tmp_path / "file.csv").write_text("x")
     (tmp_path / "folder.csv").mkdir()
     words = command.split()
     refused(cli(*words, "file.csv/below.csv"), "is a file")
     refused(cli(*words, "x" * 300), "cannot be: File name too long")
-    if command in OF_FILES or words[-1] in OF_FILES or words[-1] == "--weights":
+    if command in OF_FILES or words[-1] in OF_FILES:
         refused(cli(*words, "folder.csv"), "is a folder; name a file")
     else:
         refused(cli(*words, "file.csv"), "is a file; name a folder")

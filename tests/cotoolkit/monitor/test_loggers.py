@@ -4,6 +4,8 @@ import types
 import pytest
 
 from cotoolkit.core.errors import ConfigError
+from cotoolkit.evaluation.probe import NO_PROBE
+from cotoolkit.monitor.core import Event
 from cotoolkit.monitor.loggers import MonitorLog
 from cotoolkit.monitor.loops.failures import Failures
 
@@ -92,3 +94,37 @@ def test_no_logger_is_fine(none):
 def test_anything_else_is_refused_with_what_is_accepted(wrong):
     with pytest.raises(ConfigError, match=r"accepted are loggers of Fabric .*SummaryWriter.*wandb"):
         log_to(wrong)
+
+
+class Writer:
+    """A SummaryWriter, as far as it matters here."""
+
+    def __init__(self):
+        self.rows, self.texts = [], []
+
+    def add_scalar(self, name, value, step):
+        self.rows.append((name, value, step))
+
+    def add_text(self, name, text, step):
+        self.texts.append((name, text, step))
+
+
+class Around:
+    """A logger of Fabric's around one."""
+
+    def __init__(self):
+        self.experiment = Writer()
+
+    def log_metrics(self, metrics, step=None):
+        for name, value in metrics.items():
+            self.experiment.add_scalar(name, value, step)
+
+
+@pytest.mark.parametrize("kind", [Writer, Around])
+def test_an_event_is_a_value_and_a_line(kind):
+    logger = kind()
+    event = Event("breakpoint", 7, 9, NO_PROBE, earliest=6, latest=8)
+    MonitorLog(logger, 2, Failures(pytest.fail)).mark(event, 9)
+    writer = getattr(logger, "experiment", logger)
+    assert writer.rows == [("cotoolkit/breakpoint", 7.0, 9)]
+    assert writer.texts == [("cotoolkit/events", str(event), 9)]

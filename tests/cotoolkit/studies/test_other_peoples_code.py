@@ -1,8 +1,10 @@
 """Models, data and interventions that leave, raise or return nonsense: their run fails in one line, others finish."""
 
+import contextlib
 import multiprocessing
 import sys
 import time
+import warnings
 
 import pytest
 import torch
@@ -48,6 +50,32 @@ def interrupts(shape, classes):
 
 def exits_when_built(shape, classes):
     sys.exit(3)
+
+
+def wait_forever():
+    time.sleep(1e6)
+
+
+def hangs(shape, classes):
+    return Leaving(wait_forever)
+
+
+def hangs_for_good(shape, classes):
+    def sleep():
+        while True:
+            with contextlib.suppress(BaseException):
+                time.sleep(3600)
+
+    return Leaving(sleep)
+
+
+def prints(shape, classes):
+    def say():
+        for _ in range(10_000):
+            print("x" * 100)
+        warnings.warn("as it happens", stacklevel=1)
+
+    return Leaving(say)
 
 
 class Detached(nn.Sequential):
@@ -111,6 +139,24 @@ def test_of_a_study_the_others_finish(tmp_path):
         assert "Traceback" in reason
     lines = [outcomes[config.identity].reason.strip().splitlines()[-1] for config in study.runs()[:2]]
     assert all("its code left by sys.exit" in line for line in lines)
+
+
+@pytest.mark.slow
+def test_code_that_hangs_or_prints_without_end_costs_its_own_run_alone(tmp_path, capfd):
+    names = ("hangs", "hangs_for_good", "prints")
+    study = Study(name="stuck", base=SMALL, grids=({"model": (*(f"{HERE}:{name}" for name in names), "mlp")},))
+    table = study.run(tmp_path, jobs=2, device="cpu", patience=8)
+    assert table["state"].tolist() == ["failed", "failed", "done", "done"]
+    hung, for_good, printed, quiet = study.folders(tmp_path)
+    for folder, where in ((hung, "in wait_forever"), (for_good, "in sleep")):
+        assert "no sign of life for 8 s, last in test_other_peoples_code.py" in folder.reason.splitlines()[-1]
+        assert where in folder.reason
+    kept = (printed.path / "output.log").read_text()
+    assert "xxx" in kept
+    assert len(kept) < 1_001_000
+    assert not (quiet.path / "output.log").exists()
+    said = capfd.readouterr()
+    assert "xxx" not in said.out + said.err
 
 
 ALONE = {

@@ -12,7 +12,7 @@ import torch
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.study import Study
-from cotoolkit.training import named_loggers, recorder
+from cotoolkit.training.logs import named_loggers, recorder
 from cotoolkit.training.run import run
 from tests._helpers.small import SMALL, small
 

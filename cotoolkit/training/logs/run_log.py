@@ -14,7 +14,7 @@ from cotoolkit.monitor.core import Event
 from cotoolkit.monitor.loggers import MonitorLog
 from cotoolkit.monitor.loops.failures import Failures
 from cotoolkit.runs.documents import LogPlaces, read_document, write_document
-from cotoolkit.training.named_loggers import RunLogger, open_logger
+from cotoolkit.training.logs.named_loggers import RunLogger, open_logger
 
 log = logging.getLogger(__name__)
 
