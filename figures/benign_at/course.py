@@ -87,7 +87,7 @@ def draw(data: pd.DataFrame) -> Figure:
                 seed_band(axis, rows, "iteration", event, **look)
         axis.set(xlabel="iteration", title=title, ylim=(-0.03, 1.03))
     percent(axes[0], "accuracy")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, handlelength=3.4)
     return figure
 
 
