@@ -42,7 +42,7 @@ def list_methods(
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for row in rows:
         start = "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=False))
-        say(f"{start}  {textwrap.shorten(row[3], LINE - len(start) - 2, placeholder=' …')}")
+        say(f"{start}  {textwrap.shorten(row[3], LINE - len(start) - 2, placeholder=' …', break_on_hyphens=False)}")
     say("all about one: cotoolkit methods NAME")
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from cotoolkit.cli import facts
 from cotoolkit.cli.catalogue import memory_text
+from cotoolkit.cli.display import console
 from cotoolkit.methods import METHODS
 
 ENTRIES = facts.method_entries()
@@ -17,7 +18,7 @@ def asked_once(monkeypatch):
 
 
 def test_a_method_is_a_line_of_80_columns(cli, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setattr(console, "_width", 300)
     code, out, _ = cli("methods")
     head, *lines, last = out.splitlines()
     assert code == 0
@@ -37,7 +38,7 @@ def test_a_method_is_a_line_of_80_columns(cli, monkeypatch):
 
 @pytest.mark.parametrize("name", [one.name for one in ENTRIES])
 def test_all_about_a_method(cli, monkeypatch, name):
-    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.setattr(console, "_width", 400)
     code, out, _ = cli("methods", name)
     method = METHODS.parse(name)
     cost = method.cost_per_step()
