@@ -95,7 +95,7 @@ def diagnose_command(
     from cotoolkit.diagnosis.diagnose import diagnose
     from cotoolkit.diagnosis.page import write_diagnosis
 
-    _check_out(out)
+    check_out(out, MARK)
     radius, limits = ThreatModel.from_user(epsilon).epsilon, _limits(bounds)
     channels = _numbers("--mean", mean), _numbers("--std", std)
     place = available(device)
@@ -148,10 +148,18 @@ def _limits(text: str) -> tuple[float, float]:
     return numbers[0], numbers[1]
 
 
-def _check_out(folder: Path) -> None:
-    """Refuse a folder with files that are not an earlier diagnosis, and one that cannot be made."""
+def check_out(folder: Path, mark: str) -> None:
+    """Refuse a folder for a diagnosis.
+
+    Args:
+        folder: that the page and its files are to be written to.
+        mark: the file by which an earlier diagnosis is known.
+
+    Raises:
+        ConfigError: it holds files that are not an earlier diagnosis, or cannot be made.
+    """
     if folder.is_dir():
-        if any(folder.iterdir()) and not (folder / MARK).is_file():
+        if any(folder.iterdir()) and not (folder / mark).is_file():
             raise ConfigError(f"--out {folder} holds files, and no earlier diagnosis; name a new or an empty folder")
     elif folder.exists():
         raise ConfigError(f"--out {folder} is a file; name a folder")
