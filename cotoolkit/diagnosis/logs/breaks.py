@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from cotoolkit.diagnosis.logs.reading.courses import Course
 from cotoolkit.evaluation.relative import (
     ABOVE_CHANCE,
     BACK,
+    LOST,
     RISE,
     SAFE,
     SURE_LOSS,
@@ -30,6 +32,10 @@ from cotoolkit.evaluation.relative import (
     rise,
     surely_lost,
 )
+
+SMOOTHED, MOST_SMOOTHED = 3, 25
+"""Rows whose median PGD accuracy counts as a best: 3 in 100 of the log, within these bounds. The best of many single
+rows would be the luckiest one."""
 
 PLATEAU = 9
 """Rows of the plateau that count, the latest."""
@@ -46,6 +52,9 @@ there are too few rows to see it."""
 
 FEW_ROWS = 6
 """Rows from which on a run's own spread is taken for known."""
+
+SAME = 0.0015
+"""Accuracies that differ by less are taken for one: a point in a thousand may change its mind."""
 
 MOST_POINTS = 10_000
 """Points of the largest usual test set; no more are assumed where their number is not known."""
@@ -101,18 +110,20 @@ class Stretch:
     def __init__(self, course: Course, points: int | None, classes: int | None) -> None:
         self.course, self.points, self.classes = course, points, classes
         self.best, self.chance = 0.0, 0.0
-        self.last: deque[float] = deque(maxlen=3)
+        self.last: deque[float] = deque(maxlen=min(max(SMOOTHED, len(course) // 33), MOST_SMOOTHED))
         self.plateau: deque[int] = deque(maxlen=PLATEAU)
         self.rows: list[int] = []
 
     def add(self, row: int) -> None:
-        """Take in a row at which robustness is not lost; one of a network that has learned nothing tells chance."""
+        """Take in a row at which robustness is not lost; one of a network that has learned nothing says little."""
         if not has_learned(self.course, row, self.points):
-            self.chance = max(self.chance, float(self.course.pgd[row]))
+            # A network that always answers the same tells chance: its accuracies are one, on the same points.
+            if self.course.clean is not None and self.course.clean[row] - self.course.pgd[row] < SAME:
+                self.chance = max(self.chance, float(self.course.pgd[row]))
             return
         self.rows.append(row)
         self.last.append(float(self.course.pgd[row]))
-        self.best = max(self.best, float(np.median(self.last)))
+        self.best = max(self.best, median(self.last))
         if self.course.pgd[row] >= BACK * self.best:
             self.plateau.append(row)
 
@@ -183,6 +194,8 @@ def has_learned(course: Course, row: int, points: int | None) -> bool:
 
 
 def _broken_at(course: Course, row: int, stretch: Stretch) -> Break | None:
+    if course.pgd[row] >= LOST * stretch.best:  # most rows; the rest is not cheap
+        return None
     had = stretch.had()
     if had is None or not is_lost(course.levels(row), had.levels):
         return None

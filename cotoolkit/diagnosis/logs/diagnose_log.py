@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from cotoolkit.core.errors import ConfigError, DataError
 from cotoolkit.core.numbers import whole_number
 from cotoolkit.diagnosis.logs.outcome import Known, judge_run
@@ -126,7 +128,7 @@ def _choice(choice: Any) -> Literal["best", "last"] | float:
 
 def _grid(course: Course) -> int | None:
     found = [part for part in (course.pgd, course.fgsm, course.clean) if part is not None]
-    return grid_of([float(value) for part in found for value in part])
+    return grid_of(np.concatenate(found))
 
 
 def _about_points(grids: Sequence[int | None]) -> str:

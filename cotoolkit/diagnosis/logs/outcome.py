@@ -181,8 +181,9 @@ def _checkpoint(course: Course, choice: str | float, breaks: list[Break], known:
             choice=str(choice), row=held, state="no breakpoint", sentence=f"{where}: there is no breakpoint"
         )
     if not before:
+        end = f"{known.unit} {course.times[-1]:g}, PGD {course.pgd[-1]:.1%}"
         first = f"{course.times[breaks[0].row]:g}"
-        sentence = f"{where} is from before the breakpoint at {first}: the log of the last one says nothing about it"
+        sentence = f"{where} is from before the breakpoint at {first}: it is another network than the last one ({end})"
         return LogCheckpoint(choice=str(choice), row=held, state="before the breakpoint", sentence=sentence)
     last, date = before[-1], f"{course.times[before[-1].row]:g}"
     if last.end is not None and last.end <= row:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -16,8 +15,8 @@ from cotoolkit.evaluation.relative import Levels
 
 Unit = Literal["auto", "percent", "shares"]
 
-LEAST_VALUES = 8
-"""Different accuracies that it takes to see on which grid of counts they lie."""
+LEAST_VALUES, ENOUGH_VALUES = 8, 500
+"""Different accuracies that it takes to see on which grid of counts they lie, and that are looked at."""
 
 OFTEN = 0.5
 """Share of rows that contradict an earlier row of the same run and time, beyond which they are other runs' rows."""
@@ -202,7 +201,7 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def grid_of(values: Sequence[float]) -> int | None:
+def grid_of(values: Sequence[float] | np.ndarray) -> int | None:
     """The fewest points whose counts give all these shares, to the digits that they have.
 
     Args:
@@ -214,8 +213,9 @@ def grid_of(values: Sequence[float]) -> int | None:
     >>> grid_of([0.25, 0.5, 0.125, 0.75, 0.375, 0.984375, 0.015625, 0.328125])
     64
     """
-    known = np.unique(np.asarray([value for value in values if not math.isnan(value)]))
-    digits = max(_digits(value) for value in known[:: max(len(known) // 200, 1)])
+    known = np.unique(np.asarray(values, dtype=float))
+    known = known[~np.isnan(known)][:: max(len(known) // ENOUGH_VALUES, 1)]
+    digits = max(_digits(value) for value in known)
     grid = 10**digits
     # Coarser grids: a value lies on one by accident with probability points / grid.
     for points in range(20, min(grid // 4, 10_000) + 1) if len(known) >= LEAST_VALUES else ():
