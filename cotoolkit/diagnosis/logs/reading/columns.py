@@ -73,7 +73,6 @@ OTHER_WORDS = frozenset(
         "high",
         "lower",
         "upper",
-        "std",
         "stderr",
         "norm",
         "hash",
@@ -160,7 +159,7 @@ def find_columns(table: pd.DataFrame, named: Mapping[str, str | None], run: Sequ
         how[part] = "guessed"
     for part, what in (("time", "epoch, iteration or step"), ("pgd", "PGD accuracy")):
         if chosen[part] is None:
-            raise ConfigError(f"no column of {what} among {_listed(names)}; name it with --{part} COLUMN")
+            raise ConfigError(f"no column of {what} with values among {_listed(names)}; name it with --{part} COLUMN")
     taken = [name for name in chosen.values() if name is not None]
     free = [name for name in names if name not in taken]
     runs = _run_columns(table, free) if run is None else tuple(_present(name, names, "--run") for name in run)

@@ -13,7 +13,9 @@ NAME = "fastat_cifar10_epochs.csv"
 FOLDER = os.environ.get("COTOOLKIT_DATA")
 THERE = FOLDER is not None and (Path(FOLDER) / NAME).is_file()
 
-pytestmark = pytest.mark.skipif(not THERE, reason=f"COTOOLKIT_DATA names no folder with {NAME}, which is not ours to ship")
+pytestmark = pytest.mark.skipif(
+    not THERE, reason=f"COTOOLKIT_DATA names no folder with {NAME}, which is not ours to ship"
+)
 
 
 @pytest.fixture(scope="module")
