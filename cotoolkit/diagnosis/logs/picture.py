@@ -45,7 +45,7 @@ def log_timeline(runs: Sequence[tuple[LogRun, Course]], unit: str) -> tuple[Figu
                     marker = "o" if len(course) < 40 else None
                     axis.plot(course.times, values, style, color=colour, lw=1.5, marker=marker, ms=3)
             _mark(axis, run)
-            axis.set_title(f"{run.name}\n{run.verdict}", fontsize=9)
+            axis.set_title(f"{run.name}\n{run.verdict}" if run.key else run.verdict, fontsize=9)
             axis.set_ylim(-0.03, 1.03)
             axis.yaxis.set_major_formatter("{x:.0%}")
         for axis in grid[len(runs) :]:
@@ -78,4 +78,4 @@ def _legend(figure: Figure, axis: Axes, runs: Sequence[LogRun]) -> None:
     for kind in SLOW:
         if kind in there:
             axis.plot([], [], color=COLOURS[4], lw=4, alpha=0.6, label=kind)
-    figure.legend(loc="outside upper center", ncols=4, frameon=False, fontsize=9)
+    figure.legend(loc="outside upper center", ncols=5, frameon=False, fontsize=9)
