@@ -107,14 +107,17 @@ def diagnose_courses(
 
 
 def _checked(table: pd.DataFrame) -> pd.DataFrame:
-    """A table with rows, its columns named by different texts."""
+    """A table with rows, its columns named by different texts; an index with a name is a column, too."""
+    named = [str(name) for name in table.index.names if name is not None]
+    if named and not set(named) & {str(name) for name in table.columns}:
+        table = table.reset_index()
     if table.empty:
         raise DataError("the table has no row; it needs one per epoch or iteration")
     names = [str(name) for name in table.columns]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise DataError(f"the table has several columns {twice[0]!r}; rename them")
-    return table.reset_index(drop=True).set_axis(names, axis=1)
+    return table.set_axis(names, axis=1).reset_index(drop=True)
 
 
 def _choice(choice: Any) -> Literal["best", "last"] | float:

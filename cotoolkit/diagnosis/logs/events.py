@@ -10,6 +10,9 @@ from cotoolkit.diagnosis.schema import Confidence
 from cotoolkit.evaluation.intervals import wilson
 from cotoolkit.evaluation.relative import LOST_UNSEEN, kept, rise
 
+ENOUGH_RIGHT = 30
+"""Points right under PGD from which on a loss is more than a few of them (ours)."""
+
 BEYOND = 1.5
 """A loss so many times what is asked for leaves no doubt about its size (ours)."""
 
@@ -42,6 +45,8 @@ def _doubts(course: Course, found: Break, points: int | None, left: float) -> li
         doubts.append("FGSM accuracy is missing, so that nobody can tell whether one step is defeated")
     if points is None:
         doubts.append("the number of points is not known, so that noise is judged from the run itself")
+    elif found.had.levels.pgd * points < ENOUGH_RIGHT:
+        doubts.append(f"fewer than {ENOUGH_RIGHT} points were right under PGD before")
     if found.had.rows < 3:
         doubts.append(f"only {found.had.rows} rows show what there was before")
     if found.pooled > 1:

@@ -169,7 +169,9 @@ def _checkpoint(course: Course, choice: str | float, breaks: list[Break], known:
         there = np.flatnonzero(np.isclose(course.times, float(choice)))
         if not len(there):
             times = f"{course.times[0]:g} to {course.times[-1]:g}"
-            raise ConfigError(f"--checkpoint {float(choice):g}: {course.name} has no row of that {known.unit}; it has {times}")
+            raise ConfigError(
+                f"--checkpoint {float(choice):g}: {course.name} has no row of that {known.unit}; it has {times}"
+            )
         row = int(there[0])
     where = f"the {choice} checkpoint ({known.unit} {course.times[row]:g}, PGD {course.pgd[row]:.1%})"
     if isinstance(choice, float):

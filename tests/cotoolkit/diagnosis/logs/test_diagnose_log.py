@@ -154,6 +154,7 @@ def test_the_table_is_left_as_it_was():
     before = BROKEN.copy()
     diagnose_log(BROKEN)
     pd.testing.assert_frame_equal(BROKEN, before)
+    assert diagnose_log(BROKEN.set_index("epoch")) == diagnose_log(BROKEN)
     with pytest.raises(DataError, match="no row"):
         diagnose_log(BROKEN.head(0))
     with pytest.raises(DataError, match="several columns 'pgd'"):

@@ -93,6 +93,8 @@ TRANSFORMED = {
     "a quarter, 10,000 points": lambda logs, rng: scaled(logs, rng, 0.25, 10_000),
     "a quarter, 1,000 points": lambda logs, rng: scaled(logs, rng, 0.25, 1000),
     "a quarter, 500 points": lambda logs, rng: scaled(logs, rng, 0.25, 500),
+    "FGSM accuracy as before": lambda logs, rng: scaled(mild(logs, rng, 1.0, 0.2), rng, 0.25, 1000),
+    "FGSM accuracy lower": lambda logs, rng: scaled(mild(logs, rng, 0.9, 0.25), rng, 0.15, 1000),
 }
 
 
@@ -102,6 +104,21 @@ def scaled(logs, rng, factor, points):
     pgd = rng.binomial(fgsm, np.minimum(logs["pgd"] / logs["fgsm"], 1))
     clean = rng.binomial(points, (1 + factor) / 2 * logs["clean"])
     return logs.assign(clean=clean / points, fgsm=fgsm / points, pgd=pgd / points)
+
+
+def mild(logs, rng, stays, left):
+    """After a collapse FGSM accuracy is no more than a share of what it was, and PGD accuracy no less than one."""
+    changed = []
+    for _, run in logs.groupby(["method", "seed"]):
+        label = first_sustained_fall(run)
+        if label is not None:
+            before = run[(run["epoch"] >= label - 5) & (run["epoch"] < label)][["fgsm", "pgd"]].median()
+            after = run["epoch"] >= label
+            fgsm = run["fgsm"].clip(upper=stays * before["fgsm"] * rng.uniform(0.93, 1.07, len(run)))
+            pgd = run["pgd"].clip(lower=left * before["pgd"] * rng.uniform(0.7, 1.1, len(run)))
+            run = run.assign(fgsm=run["fgsm"].where(~after, fgsm), pgd=run["pgd"].where(~after, np.minimum(pgd, fgsm)))
+        changed.append(run)
+    return pd.concat(changed)
 
 
 @pytest.mark.parametrize("name", TRANSFORMED)

@@ -28,6 +28,7 @@ GUESSED = [
     ("epoch std_acc fgsm_acc pgd_acc pgd_std best_pgd", "epoch std_acc fgsm_acc pgd_acc"),
     ("epoch clean fgsm pgd aa_acc adv_acc", "epoch clean fgsm pgd"),
     ("epoch iteration clean fgsm pgd", "iteration clean fgsm pgd"),
+    ("iteration probe_clean probe_fgsm probe_pgd loss", "iteration probe_clean probe_fgsm probe_pgd"),
     ("step acc robust_acc", "step acc - robust_acc"),
 ]
 
