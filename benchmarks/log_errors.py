@@ -49,7 +49,7 @@ def main(runs, seed):
             counts[kind] = counts.get(kind, Counter()) + outcome
         for (kind, enough), found in sorted(counts.items()):
             right = f"{'at least' if enough else 'less than'} {ENOUGH} points right"
-            print(f"  {kind} losses, {right}: {', '.join(f'{found[name]} {name}' for name in NAMES)}")
+            print(f"  {kind} losses, {right}: {', '.join(f'{int(found[name])} {name}' for name in NAMES)}")
 
 
 if __name__ == "__main__":

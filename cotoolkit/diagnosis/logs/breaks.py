@@ -56,6 +56,9 @@ FEW_ROWS = 6
 SAME = 0.0015
 """Accuracies that differ by less are taken for one: a point in a thousand may change its mind."""
 
+NO_GUESS = 0.6
+"""Clean accuracy that no network reaches which always answers the same: of two classes half the points are in one."""
+
 MOST_POINTS = 10_000
 """Points of the largest usual test set; no more are assumed where their number is not known."""
 
@@ -184,13 +187,14 @@ def find_breaks(course: Course, points: int | None, classes: int | None) -> list
 def has_learned(course: Course, row: int, points: int | None) -> bool:
     """Whether clean accuracy is above PGD accuracy by more than chance.
 
-    A network that always answers the same has one accuracy under all attacks, and none of it is robustness.
+    A network that always answers the same has one accuracy under all attacks, and none of it is robustness. No such one
+    is right on `NO_GUESS` of the points.
     """
     if course.clean is None:
         return True
     clean, pgd = float(course.clean[row]), float(course.pgd[row])
     deviation = math.sqrt(max(clean * (1 - clean), 0.0) / (points or MOST_POINTS))
-    return clean - pgd > 2 * max(deviation, 0.5 / (points or MOST_POINTS))
+    return clean > NO_GUESS or clean - pgd > 2 * max(deviation, 0.5 / (points or MOST_POINTS))
 
 
 def _broken_at(course: Course, row: int, stretch: Stretch) -> Break | None:

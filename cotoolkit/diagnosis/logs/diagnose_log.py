@@ -80,6 +80,8 @@ def diagnose_courses(
     """As `diagnose_log`, with the courses of the runs, which the page draws."""
     import pandas as pd
 
+    if not isinstance(log, pd.DataFrame | Path | str):
+        raise ConfigError(f"give a table or the path of a log, not a {type(log).__name__}")
     source = "a table" if isinstance(log, pd.DataFrame) else Path(log).name
     table = _checked(log if isinstance(log, pd.DataFrame) else read_log(log))
     points = None if points is None else whole_number(points, "points", 2)

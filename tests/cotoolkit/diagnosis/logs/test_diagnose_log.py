@@ -85,6 +85,13 @@ def test_runs_that_had_nothing_to_lose():
     assert chance.verdict == "not robust"
 
 
+def test_robustness_close_to_clean_accuracy_is_robustness():
+    easy = log(wobbly(0.95, 12), wobbly(0.955, 12), wobbly(0.96, 12))
+    assert diagnose_log(easy, points=100).runs[0].verdict == "robust"
+    lost = log([*wobbly(0.95, 12), *wobbly(0.1, 6)], [*wobbly(0.955, 12), *wobbly(0.95, 6)], wobbly(0.96, 18))
+    assert diagnose_log(lost, points=100).runs[0].breakpoints[0].at == 12
+
+
 def test_divergence_is_no_breakpoint():
     flat = [0.1] * 5
     pgd = [*wobbly(0.4, 10), *flat]
@@ -113,8 +120,9 @@ def test_few_points_need_more_rows():
     pgd, fgsm = [*[0.1] * 10, *[0.02] * 6], [*[0.12] * 10, *[0.2] * 6]
     sure, unsure = (diagnose_log(log(pgd, fgsm), points=points).runs[0].events for points in (5000, 100))
     assert (sure[0].at, sure[0].confidence) == (10, "high")
-    assert [event.confidence for event in unsure] == ["moderate"]
-    assert "rows together do" in unsure[0].reasons[1]
+    assert [event.confidence for event in unsure] == ["low"]
+    assert "fewer than 30 points were right" in unsure[0].reasons[1]
+    assert "rows together do" in unsure[0].reasons[2]
     assert not diagnose_log(log(pgd[:11], fgsm[:11]), points=100).runs[0].events
 
 
@@ -155,6 +163,8 @@ def test_the_table_is_left_as_it_was():
     diagnose_log(BROKEN)
     pd.testing.assert_frame_equal(BROKEN, before)
     assert diagnose_log(BROKEN.set_index("epoch")) == diagnose_log(BROKEN)
+    with pytest.raises(ConfigError, match="give a table or the path of a log, not a list"):
+        diagnose_log([0.1, 0.2])
     with pytest.raises(DataError, match="no row"):
         diagnose_log(BROKEN.head(0))
     with pytest.raises(DataError, match="several columns 'pgd'"):

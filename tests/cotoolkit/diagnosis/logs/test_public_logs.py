@@ -116,8 +116,11 @@ def mild(logs, rng, stays, left):
             after = run["epoch"] >= label
             fgsm = run["fgsm"].clip(upper=stays * before["fgsm"] * rng.uniform(0.93, 1.07, len(run)))
             pgd = run["pgd"].clip(lower=left * before["pgd"] * rng.uniform(0.7, 1.1, len(run)))
-            run = run.assign(fgsm=run["fgsm"].where(~after, fgsm), pgd=run["pgd"].where(~after, np.minimum(pgd, fgsm)))
-        changed.append(run)
+            changed.append(
+                run.assign(fgsm=run["fgsm"].where(~after, fgsm), pgd=run["pgd"].where(~after, np.minimum(pgd, fgsm)))
+            )
+        else:
+            changed.append(run)
     return pd.concat(changed)
 
 
