@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cotoolkit.attacks.threat_model import ThreatModel
     from cotoolkit.config import RunConfig
     from cotoolkit.diagnosis.diagnose import diagnose
+    from cotoolkit.diagnosis.logs.diagnose_log import diagnose_log
     from cotoolkit.diagnosis.schema import Diagnosis
     from cotoolkit.monitor.monitor import BreakpointMonitor
     from cotoolkit.runs.folder import RunFolder
@@ -35,9 +36,10 @@ _HOMES = {
     "ThreatModel": "attacks.threat_model",
     "Trainer": "training.trainer",
     "diagnose": "diagnosis.diagnose",
+    "diagnose_log": "diagnosis.logs.diagnose_log",
     "metric_table": "runs.tables.run_table",
     "run": "training.run",
-    "run_table": "runs.tables",
+    "run_table": "runs.tables.run_table",
 }
 
 __all__ = [
@@ -49,6 +51,7 @@ __all__ = [
     "ThreatModel",
     "Trainer",
     "diagnose",
+    "diagnose_log",
     "metric_table",
     "run",
     "run_table",

@@ -12,6 +12,7 @@ import typer
 
 from cotoolkit.cli.catalogue import interventions_commands, list_datasets, list_methods, list_models, list_signals
 from cotoolkit.cli.diagnose import diagnose_command
+from cotoolkit.cli.diagnose_log import diagnose_log_command
 from cotoolkit.cli.display import say, say_warning
 from cotoolkit.cli.options.paths import NoEmptyWords
 from cotoolkit.cli.report import report_command
@@ -67,6 +68,7 @@ def add_plugins(to: typer.Typer) -> None:
 app.command("demo")(demo_command)
 app.command("train")(train_command)
 app.command("diagnose")(diagnose_command)
+app.command("diagnose-log")(diagnose_log_command)
 app.add_typer(study_commands, name="study")
 app.add_typer(runs_commands, name="runs")
 app.command("report")(report_command)

@@ -112,7 +112,7 @@ def diagnose_command(
     from cotoolkit.diagnosis.diagnose import diagnose
     from cotoolkit.diagnosis.page import write_diagnosis
 
-    _check_out(out)
+    check_out(out, MARK)
     limits, place = _limits(bounds), available(device)
     channels = _numbers("--mean", mean), _numbers("--std", std)
     findings: list[Finding] = []
@@ -172,10 +172,21 @@ def _limits(text: str) -> tuple[float, float]:
     return numbers[0], numbers[1]
 
 
-def _check_out(folder: Path) -> None:
-    """Refuse a folder with files that are not an earlier diagnosis, and one that cannot be made."""
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).is_file():
-        raise ConfigError(f"--out {folder} holds files, and no earlier diagnosis; name a new or an empty folder")
+def check_out(folder: Path, mark: str) -> None:
+    """Refuse a folder for a diagnosis.
+
+    Args:
+        folder: that the page and its files are to be written to.
+        mark: the file by which an earlier diagnosis is known.
+
+    Raises:
+        ConfigError: it holds files that are not an earlier diagnosis, or cannot be made.
+    """
+    if folder.is_dir():
+        if any(folder.iterdir()) and not (folder / mark).is_file():
+            raise ConfigError(f"--out {folder} holds files, and no earlier diagnosis; name a new or an empty folder")
+    elif folder.exists():
+        raise ConfigError(f"--out {folder} is a file; name a folder")
     nearest = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise ConfigError(f"--out {folder} cannot be written: {nearest} is no folder that you may write to")

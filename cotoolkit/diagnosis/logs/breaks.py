@@ -1,0 +1,263 @@
+"""Breakpoints and recoveries of one course, row by row, by the rules of `cotoolkit.evaluation.relative`.
+
+What the network had is its plateau: the rows since the start, or since the last recovery, whose PGD accuracy is near
+the best so far. So neither a warm-up nor a learning rate that goes up and down looks like a loss, nor does a ratio of
+FGSM to PGD accuracy that drifts through training look like a jump.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+
+from cotoolkit.diagnosis.logs.reading.courses import Course
+from cotoolkit.evaluation.relative import (
+    ABOVE_CHANCE,
+    BACK,
+    LOST,
+    RISE,
+    SAFE,
+    SURE_LOSS,
+    Levels,
+    Spread,
+    binomial_spread,
+    had_robustness,
+    is_lost,
+    kept,
+    loss_in_deviations,
+    rise,
+    surely_lost,
+)
+
+SMOOTHED, MOST_SMOOTHED = 3, 25
+"""Rows whose median PGD accuracy counts as a best: 3 in 100 of the log, within these bounds. The best of many single
+rows would be the luckiest one."""
+
+PLATEAU = 9
+"""Rows of the plateau that count, the latest."""
+
+POOLED = (1, 2, 3, 5)
+"""Rows over which a loss may show: one is enough where many points were measured."""
+
+SUDDEN = 5
+"""Rows within which PGD accuracy goes from the plateau to half, where FGSM accuracy is not known."""
+
+RESTLESS = 0.02, 0.1
+"""The least spread of a run from row to row, of the root's arcsine of PGD accuracy and of the ratio's logarithm, while
+there are too few rows to see it."""
+
+FEW_ROWS = 6
+"""Rows from which on a run's own spread is taken for known."""
+
+SAME = 0.0015
+"""Accuracies that differ by less are taken for one: a point in a thousand may change its mind."""
+
+NO_GUESS = 0.6
+"""Clean accuracy that no network reaches which always answers the same: of two classes half the points are in one."""
+
+MOST_POINTS = 10_000
+"""Points of the largest usual test set; no more are assumed where their number is not known."""
+
+
+@dataclass(frozen=True)
+class Had:
+    """What the network had before a row.
+
+    Attributes:
+        levels: PGD accuracy at its best, smoothed; FGSM and clean accuracy of the plateau.
+        rows: how many the plateau has.
+        since: the latest of them.
+        spread: of one measurement.
+    """
+
+    levels: Levels
+    rows: int
+    since: int
+    spread: Spread
+
+
+@dataclass(frozen=True)
+class Break:
+    """A loss of robustness.
+
+    Attributes:
+        row: the first one at which it is lost.
+        earliest: the last one at which it was there.
+        latest: the first one, from `row` on, at which it is lost beyond doubt.
+        end: the row of the recovery; None where there is none.
+        pooled: how many rows it took to be sure.
+        had: what was there before.
+    """
+
+    row: int
+    earliest: int
+    latest: int
+    pooled: int
+    had: Had
+    end: int | None = None
+
+
+class Stretch:
+    """Rows in which robustness is there, taken in one by one.
+
+    Args:
+        course: of which they are rows.
+        points: how many were measured; None where that is not known.
+        classes: number of classes; None where it is not known.
+    """
+
+    def __init__(self, course: Course, points: int | None, classes: int | None) -> None:
+        self.course, self.points, self.classes = course, points, classes
+        self.best, self.chance = 0.0, 0.0
+        self.last: deque[float] = deque(maxlen=min(max(SMOOTHED, len(course) // 33), MOST_SMOOTHED))
+        self.plateau: deque[int] = deque(maxlen=PLATEAU)
+        self.rows: list[int] = []
+
+    def add(self, row: int) -> None:
+        """Take in a row at which robustness is not lost; one of a network that has learned nothing says little."""
+        if not has_learned(self.course, row, self.points):
+            # A network that always answers the same tells chance: its accuracies are one, on the same points.
+            if self.course.clean is not None and self.course.clean[row] - self.course.pgd[row] < SAME:
+                self.chance = max(self.chance, float(self.course.pgd[row]))
+            return
+        self.rows.append(row)
+        self.last.append(float(self.course.pgd[row]))
+        self.best = max(self.best, median(self.last))
+        if self.course.pgd[row] >= BACK * self.best:
+            self.plateau.append(row)
+
+    def had(self) -> Had | None:
+        """What there was to lose; None if there was nothing."""
+        rows = [row for row in self.plateau if self.course.pgd[row] >= BACK * self.best]
+        if not rows or self.best <= max(SAFE, ABOVE_CHANCE * self.chance):
+            return None
+        levels = Levels(self.best, *(_median(part, rows) for part in (self.course.fgsm, self.course.clean)))
+        # FGSM and PGD accuracy of the same rows belong together; the best PGD accuracy may be of earlier ones.
+        if levels.fgsm is not None:
+            levels = Levels(self.best, levels.fgsm * self.best / float(np.median(self.course.pgd[rows])), levels.clean)
+        if not had_robustness(levels, self.classes):
+            return None
+        return Had(levels, len(rows), rows[-1], self._spread(levels))
+
+    def _spread(self, levels: Levels) -> Spread:
+        """What the points explain, or what the run shows from row to row if that is more."""
+        drawn = binomial_spread(levels, self.points or MOST_POINTS)
+        rows = self.rows[-200:]
+        roots = np.arcsin(np.sqrt(self.course.pgd[rows]))
+        own = _step_spread(roots)
+        ratio = 0.0
+        if self.course.fgsm is not None:
+            safe = 0.5 / (self.points or MOST_POINTS)
+            ratio = _step_spread(np.log((self.course.fgsm[rows] + safe) / (self.course.pgd[rows] + safe)))
+        if len(rows) < FEW_ROWS:
+            own, ratio = max(own, RESTLESS[0]), max(ratio, RESTLESS[1])
+        return Spread(max(drawn.pgd, own), max(drawn.ratio, ratio))
+
+
+def find_breaks(course: Course, points: int | None, classes: int | None) -> list[Break]:
+    """All breakpoints of a run, in order, each with the recovery that follows it.
+
+    Args:
+        course: the run.
+        points: that each accuracy is a share of; None where that is not known.
+        classes: number of classes; None where it is not known.
+
+    Returns:
+        The breakpoints; none after one without a recovery.
+    """
+    found: list[Break] = []
+    stretch = Stretch(course, points, classes)
+    broken: Break | None = None
+    for row in range(len(course)):
+        if broken is None:
+            broken = _broken_at(course, row, stretch)
+            if broken is None:
+                stretch.add(row)
+        elif _recovers(course, row, broken.had.levels, points):
+            found.append(Break(broken.row, broken.earliest, broken.latest, broken.pooled, broken.had, end=row))
+            broken, stretch = None, Stretch(course, points, classes)
+            stretch.add(row)
+    return [*found, broken] if broken is not None else found
+
+
+def has_learned(course: Course, row: int, points: int | None) -> bool:
+    """Whether clean accuracy is above PGD accuracy by more than chance.
+
+    A network that always answers the same has one accuracy under all attacks, and none of it is robustness. No such one
+    is right on `NO_GUESS` of the points.
+    """
+    if course.clean is None:
+        return True
+    clean, pgd = float(course.clean[row]), float(course.pgd[row])
+    deviation = math.sqrt(max(clean * (1 - clean), 0.0) / (points or MOST_POINTS))
+    return clean > NO_GUESS or clean - pgd > 2 * max(deviation, 0.5 / (points or MOST_POINTS))
+
+
+def _broken_at(course: Course, row: int, stretch: Stretch) -> Break | None:
+    if course.pgd[row] >= LOST * stretch.best:  # most rows; the rest is not cheap
+        return None
+    had = stretch.had()
+    if had is None or not is_lost(course.levels(row), had.levels):
+        return None
+    if course.fgsm is None and row - had.since > SUDDEN:
+        return None
+    for pooled in POOLED:
+        if row + pooled > len(course):
+            return None
+        mean = course.levels(row, row + pooled)
+        if is_lost(mean, had.levels) and surely_lost(mean, had.levels, had.spread, pooled, had.rows):
+            return Break(row, _last_whole(course, row, had), _first_sure(course, row, pooled, had), pooled, had)
+    return None
+
+
+def _last_whole(course: Course, row: int, had: Had) -> int:
+    """The last row before a loss that does not take part in it: the rows of a slow one lie between."""
+    before = row - 1
+    while before > had.since and _is_falling(course.levels(before), had.levels):
+        before -= 1
+    return before
+
+
+def _is_falling(now: Levels, had: Levels) -> bool:
+    grown = rise(now, had)
+    return kept(now.pgd, had.pgd) < BACK and (grown is None or grown >= math.sqrt(RISE))
+
+
+def _first_sure(course: Course, row: int, pooled: int, had: Had) -> int:
+    """The first row from which one row alone says that robustness is lost; at the latest the end of those pooled."""
+    for later in range(row, row + pooled):
+        now = course.levels(later)
+        if is_lost(now, had.levels) and surely_lost(now, had.levels, had.spread, 1, had.rows):
+            return later
+    return row + pooled - 1
+
+
+def _recovers(course: Course, row: int, had: Levels, points: int | None) -> bool:
+    """Whether PGD accuracy is back, and at the next row still."""
+    back = BACK * had.pgd
+    if course.pgd[row] < back or not has_learned(course, row, points):
+        return False
+    return float(course.pgd[row : row + 2].mean()) >= back
+
+
+def sureness(found: Break, course: Course) -> float:
+    """By how many standard deviations PGD accuracy fell in the rows that show it, in units of what is asked for."""
+    now = course.levels(found.row, found.row + found.pooled)
+    over = math.sqrt(1 / found.pooled + 1 / found.had.rows)
+    return loss_in_deviations(now.pgd, found.had.levels.pgd, found.had.spread, over) / SURE_LOSS
+
+
+def _median(part: np.ndarray | None, rows: list[int]) -> float | None:
+    return None if part is None else float(np.median(part[rows]))
+
+
+def _step_spread(values: np.ndarray) -> float:
+    """Standard deviation of single values, from the steps between neighbours; few large steps do not count."""
+    steps = np.diff(values)
+    if len(steps) < 2:
+        return 0.0
+    return float(1.4826 * np.median(np.abs(steps - np.median(steps))) / math.sqrt(2))

@@ -1,0 +1,254 @@
+"""Which column of anybody's table is which: told, or guessed from its name, and never between two equally good ones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from cotoolkit.core.errors import ConfigError
+
+ACCURACIES = ("clean", "fgsm", "pgd")
+
+TIMES = {"epoch": 5, "epochs": 5, "ep": 4, "iteration": 4, "iterations": 4, "iter": 4, "itr": 4, "step": 3, "steps": 3}
+"""Words for the time of a row; of two columns that fit, the one with the greater number."""
+
+RUNS = frozenset(
+    {
+        "run",
+        "runs",
+        "seed",
+        "seeds",
+        "method",
+        "methods",
+        "dataset",
+        "data",
+        "model",
+        "arch",
+        "architecture",
+        "config",
+        "trial",
+        "experiment",
+        "exp",
+        "name",
+        "variant",
+        "version",
+        "epsilon",
+        "eps",
+        "optimizer",
+        "schedule",
+        "id",
+    }
+)
+
+ACCURACY_WORDS = frozenset(
+    {
+        "acc",
+        "accs",
+        "accuracy",
+        "accuracies",
+        "top1",
+        "prec1",
+        "precision",
+        "err",
+        "error",
+        "errors",
+        "correct",
+        "rob",
+        "ra",
+    }
+)
+ERROR_WORDS = frozenset({"err", "error", "errors"})
+OTHER_WORDS = frozenset(
+    {
+        "loss",
+        "losses",
+        "time",
+        "seconds",
+        "sec",
+        "lr",
+        "low",
+        "high",
+        "lower",
+        "upper",
+        "stderr",
+        "norm",
+        "hash",
+        "best",
+        "grad",
+        "gradient",
+        "cos",
+        "steps",
+        "memory",
+        "gap",
+        "drop",
+        "interval",
+    }
+)
+AVERAGED = frozenset({"wa", "ema", "swa", "avg", "averaged", "teacher"})
+"""Words for the accuracies of averaged weights: they are taken only where there are no others, or when named."""
+
+TRAIN = frozenset({"train", "training", "tr"})
+HELD_OUT = frozenset({"test", "val", "valid", "validation", "eval", "held", "heldout"})
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of columns by what they hold.
+
+    Attributes:
+        time: epoch, iteration or step.
+        pgd: accuracy under a multi-step attack.
+        fgsm: accuracy under one step; None if there is none.
+        clean: accuracy without an attack; None if there is none.
+        train: accuracy on training points; None if there is none.
+        loss: of training; None if there is none.
+        run: columns that tell runs apart; none for one run.
+        how: by part, whether its column was named or guessed.
+    """
+
+    time: str
+    pgd: str
+    fgsm: str | None = None
+    clean: str | None = None
+    train: str | None = None
+    loss: str | None = None
+    run: tuple[str, ...] = ()
+    how: Mapping[str, str] = field(default_factory=dict)
+
+    def parts(self) -> dict[str, str]:
+        """Column by part, for the parts that there are."""
+        found = {part: getattr(self, part) for part in ("time", *ACCURACIES, "train", "loss")}
+        return {part: name for part, name in found.items() if name is not None}
+
+    def is_error(self, part: str) -> bool:
+        """Whether a part's column holds errors, by its name."""
+        return bool(ERROR_WORDS & set(words_of(self.parts()[part])))
+
+
+def find_columns(table: pd.DataFrame, named: Mapping[str, str | None], run: Sequence[str] | None = None) -> Columns:
+    """Find the columns of a table.
+
+    Args:
+        table: anybody's.
+        named: columns by part ("time", "clean", "fgsm", "pgd"), as far as they were named; "none" for no column.
+        run: columns that tell runs apart; None to guess them, empty for one run.
+
+    Returns:
+        The columns.
+
+    Raises:
+        ConfigError: a column that is not there, no time, no PGD accuracy, or several columns that fit equally well.
+    """
+    names = [str(name) for name in table.columns]
+    chosen: dict[str, str | None] = {}
+    how: dict[str, str] = {}
+    for part in ("pgd", "fgsm", "clean", "time"):
+        told = named.get(part)
+        if told is not None:
+            chosen[part] = None if told == "none" and told not in names else _present(told, names, f"--{part}")
+            how[part] = "named"
+            continue
+        free = [name for name in names if name not in chosen.values() and name not in (run or ())]
+        fits = {name: _fit(part, name) for name in free}
+        if part == "time":  # the finest one: a row per iteration may name its epoch, too
+            fits = {name: fit and 10 * int(table[name].nunique()) + fit for name, fit in fits.items()}
+        chosen[part] = _best(part, fits, table)
+        how[part] = "guessed"
+    for part, what in (("time", "epoch, iteration or step"), ("pgd", "PGD accuracy")):
+        if chosen[part] is None:
+            raise ConfigError(f"no column of {what} with values among {_listed(names)}; name it with --{part} COLUMN")
+    taken = [name for name in chosen.values() if name is not None]
+    free = [name for name in names if name not in taken]
+    runs = _run_columns(table, free) if run is None else tuple(_present(name, names, "--run") for name in run)
+    train, loss = (_first({name: _fit(part, name) for name in free if name not in runs}) for part in ("train", "loss"))
+    told_runs = {"run": "guessed" if run is None else "named"} if runs else {}
+    extra = {part: "guessed" for part, name in (("train", train), ("loss", loss)) if name is not None}
+    how = {part: way for part, way in how.items() if chosen[part] is not None} | extra | told_runs
+    time, pgd = chosen["time"] or "", chosen["pgd"] or ""
+    return Columns(time, pgd, chosen["fgsm"], chosen["clean"], train, loss, runs, how)
+
+
+def words_of(name: str) -> list[str]:
+    """The words of a column's name, in lower case; a number stays with the letters before it.
+
+    >>> words_of("testRobustAcc/PGD-10 (%)")
+    ['test', 'robust', 'acc', 'pgd', '10']
+    """
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    return [word.lower() for word in re.findall(r"[A-Za-z]+[0-9]*|[0-9]+", apart)]
+
+
+def _fit(part: str, name: str) -> int:
+    """How well a name fits a part; 0 for not at all."""
+    words = words_of(name)
+    said = set(words)
+    attack, accuracy = _attack(words), bool(said & ACCURACY_WORDS)
+    if part == "time":
+        other = accuracy or attack or said & (OTHER_WORDS - {"steps"})
+        return 0 if other else max((TIMES[word] for word in words if word in TIMES), default=0)
+    if part == "loss":
+        return (2 if said & TRAIN else 1) if "loss" in said and not said & HELD_OUT else 0
+    if said & OTHER_WORDS or (attack and "std" in said):
+        return 0
+    if part == "train":
+        return (3 if attack else 2) if said & TRAIN and accuracy and not said & (AVERAGED | ERROR_WORDS) else 0
+    fit = {"pgd": 10 * attack if attack > 0 else 0, "fgsm": 30 * (attack == -1), "clean": 0}[part]
+    if part == "clean" and not attack:
+        fit = 30 if said & {"clean", "nat", "natural", "benign"} else 20 if accuracy else 0
+        fit += 5 * bool(said & {"std", "standard"} and accuracy)
+    if not fit:
+        return 0
+    return max(fit + 2 * bool(said & HELD_OUT) - 6 * bool(said & TRAIN) - 8 * bool(said & AVERAGED), 1)
+
+
+def _attack(words: Sequence[str]) -> int:
+    """3 for PGD, 2 for other strong attacks, 1 for robustness without a name, -1 for FGSM, 0 for no attack."""
+    said = set(words)
+    if any(word.startswith("pgd") for word in words):
+        return 3
+    if any(word.startswith("fgsm") for word in words):
+        return -1
+    if any(re.fullmatch(r"(apgd|autoattack|aa|auto|cw|mifgsm|bim)\d*", word) for word in words):
+        return 2
+    return int(bool(said & {"robust", "robustness", "rob", "ra", "adv", "adversarial", "attack", "attacked"}))
+
+
+def _best(part: str, fits: Mapping[str, int], table: pd.DataFrame) -> str | None:
+    """The column that fits best; of equal ones, the one that has values.
+
+    Raises:
+        ConfigError: several fit equally well.
+    """
+    best = max(fits.values(), default=0)
+    equal = [name for name, fit in fits.items() if fit == best and fit > 0 and table[name].notna().any()]
+    if len(equal) > 1:
+        raise ConfigError(
+            f"{len(equal)} columns fit {part} equally well: {_listed(equal)}; name one with --{part} COLUMN"
+        )
+    return equal[0] if equal else None
+
+
+def _first(fits: Mapping[str, int]) -> str | None:
+    """The column that fits best, where a wrong one does no harm: the first of equal ones."""
+    return max(fits, key=lambda name: fits[name]) if any(fits.values()) else None
+
+
+def _run_columns(table: pd.DataFrame, free: Sequence[str]) -> tuple[str, ...]:
+    named = [name for name in free if set(words_of(name)) & RUNS and not set(words_of(name)) & ACCURACY_WORDS]
+    # A run's own column says the same for many rows; a column of measurements does not.
+    settled = [name for name in named if table[name].nunique(dropna=False) <= max(len(table) / 2, 1)]
+    return tuple(name for name in settled if table[name].nunique(dropna=False) > 1)
+
+
+def _present(name: str, names: Sequence[str], flag: str) -> str:
+    if name not in names:
+        raise ConfigError(f"{flag} {name}: no such column; the table has {_listed(names)}")
+    return name
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:20])
+    return shown + (f" and {len(names) - 20} more" if len(names) > 20 else "")

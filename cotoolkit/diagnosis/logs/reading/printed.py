@@ -1,0 +1,117 @@
+"""What training scripts print, as a table: a header with rows of numbers below, or names with numbers after them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from cotoolkit.core.errors import DataError
+from cotoolkit.diagnosis.logs.reading.columns import TIMES, words_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan|inf"
+STAMP = re.compile(r"^\s*\[?\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?\]?(?:\s*[-|:]\s*(?:INFO\s*[-|:])?)?\s*")
+"""The date and time with which loggers begin a line."""
+
+NAMED = re.compile(
+    rf"(?P<name>[A-Za-z][\w/@.-]*(?:\s*[-/]?\s*(?:\((?:[^()]*)\)|[A-Za-z][\w/@.-]*)){{0,4}}?)"
+    rf"\s*(?:[:=]\s*|\s+)\[?(?P<value>{NUMBER})(?P<of>\s*/\s*\d+\])?(?P<unit>\s*%)?(?![\w.])"
+)
+"""A name of up to five words, and a number after it: `Epoch [3/30]`, `PGD-10 acc: 43.1%`, `train_loss 1.2`."""
+
+SUMMARY = re.compile(r"^\W*best\b", re.IGNORECASE)
+"""Lines about the best so far repeat the numbers of other lines under other names."""
+
+
+def printed_table(text: str) -> pd.DataFrame:
+    """Read the output of a training script.
+
+    Args:
+        text: in which a record is a line of numbers below a header that names them (Wong's fast_adversarial), or
+            begins with an epoch, iteration or step and its number, and goes on, over one or more lines, with names and
+            numbers.
+
+    Returns:
+        One row per record.
+
+    Raises:
+        DataError: no record is found.
+
+    >>> printed_table("Epoch 3: train_loss 1.2, clean acc 80.5%, pgd 43.1").to_dict("records")
+    [{'Epoch': 3.0, 'train_loss': 1.2, 'clean acc': 80.5, 'pgd': 43.1}]
+    """
+    import pandas as pd
+
+    lines = [STAMP.sub("", line) for line in text.splitlines()]
+    below, named = _below_header(lines), _named(lines)
+    records = below if len(below) >= len(named) else named
+    if not records:
+        raise DataError(
+            "no record found: a line `Epoch 3: clean 80.1 fgsm 50.2 pgd 43.1` per epoch is read, and rows of numbers "
+            "below a header that names them"
+        )
+    return pd.DataFrame(records)
+
+
+def _below_header(lines: list[str]) -> list[dict[str, float]]:
+    """Rows of numbers below a line of as many names; a later header counts from its line on."""
+    records, header = [], None
+    for line in lines:
+        cells = _cells(line)
+        if len(cells) >= 3 and any(set(words_of(cell)) & set(TIMES) for cell in cells) and not any(map(_number, cells)):
+            header = cells
+        elif header and len(numbers := _row(line, len(header))) == len(header):
+            records.append(dict(zip(header, numbers, strict=True)))
+    return records
+
+
+def _cells(line: str) -> list[str]:
+    """The fields of a line, between tabs, bars, commas, or two spaces and more."""
+    separator = r"\t" if "\t" in line else r"\||\s{2,}" if re.search(r"\||\S\s{2,}\S", line) else ","
+    return [cell.strip() for cell in re.split(separator, line) if cell.strip()]
+
+
+def _row(line: str, count: int) -> list[float]:
+    """The numbers of a row, if it holds nothing else."""
+    cells = _cells(line)
+    if len(cells) != count:
+        cells = line.replace("|", " ").replace(",", " ").split()
+    if len(cells) != count or not all(map(_number, cells)):
+        return []
+    return [float(cell.rstrip("% ")) for cell in cells]
+
+
+def _number(cell: str) -> bool:
+    return re.fullmatch(rf"(?:{NUMBER})\s*%?", cell, re.IGNORECASE) is not None
+
+
+def _named(lines: list[str]) -> list[dict[str, float]]:
+    """Names with numbers after them; a time with another number begins another record."""
+    records: list[dict[str, float]] = []
+    current: dict[str, float] = {}
+    for line in lines:
+        if SUMMARY.match(line):
+            continue
+        for found in NAMED.finditer(line):
+            name, value = re.sub(r"\s+", " ", found["name"]).strip(), float(found["value"])
+            if _is_time(name):
+                name = name.split()[0]
+                if current.get(name) != value and not _finer(name, current):
+                    current = {}
+                    records.append(current)
+                current[name] = value
+            elif current:
+                current[name] = value
+    return [record for record in records if len(record) > 1]
+
+
+def _is_time(name: str) -> bool:
+    words = words_of(name)
+    return len(words) <= 2 and words[0] in TIMES and all(word in TIMES or word in ("no", "number") for word in words)
+
+
+def _finer(name: str, current: dict[str, float]) -> bool:
+    """Whether a time stands beside that of its record, as the iteration beside the epoch, and was not there yet."""
+    return bool(current) and name not in current and all(map(_is_time, current))

@@ -1,0 +1,165 @@
+"""Robustness lost, measured against what the network had: rules for any number of classes and of points.
+
+Two numbers decide, both without a unit. `kept` is PGD accuracy as a share of what it was. `rise` is by how much the
+ratio of FGSM to PGD accuracy grew: whatever makes a task harder or a schedule restless moves both accuracies together
+and leaves the ratio alone, while a network that learned to defeat one step multiplies it. Thresholds are ours.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+LOST = 0.75
+"""A breakpoint leaves less than this share of the PGD accuracy there was."""
+
+RISE = 2.0
+"""And at least doubles FGSM accuracy relative to PGD accuracy."""
+
+FGSM_STAYS, CLEAN_STAYS = 0.5, 0.8
+"""Shares of FGSM and of clean accuracy, one of which is kept: where both fall, training went wrong in another way."""
+
+LOST_UNSEEN = 0.5
+"""The share of PGD accuracy that a breakpoint leaves at most where FGSM accuracy is not known."""
+
+BACK = 0.8
+"""The share of the PGD accuracy there was that counts as recovered."""
+
+ABOVE_CHANCE = 1.5
+"""The least PGD accuracy that can be lost, in units of chance; as `cotoolkit.monitor.criterion.ROBUST`."""
+
+ONE_STEP_ENOUGH, OF_CLEAN = 3.0, 0.25
+"""Where the number of classes is not known, the network had robustness to lose if FGSM accuracy was at most so many
+times PGD accuracy, or PGD accuracy at least this share of clean accuracy."""
+
+SURE_LOSS, SURE_RISE = 4.0, 3.0
+"""Standard deviations, of the loss and of the rise, beyond which neither is an accident of the points or of the run."""
+
+SAFE = 1e-4
+"""Levels below are taken for it in a ratio: one in ten thousand."""
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Of one network on the same points, in [0, 1].
+
+    Attributes:
+        pgd: under a multi-step attack.
+        fgsm: under one gradient step; None where it was not measured.
+        clean: without an attack; None where it was not measured.
+    """
+
+    pgd: float
+    fgsm: float | None = None
+    clean: float | None = None
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Standard deviations of one measurement: of points drawn, and of a run's own restlessness.
+
+    Attributes:
+        pgd: of the arcsine of the root of PGD accuracy, which hardly depends on the accuracy.
+        ratio: of the logarithm of FGSM accuracy over PGD accuracy.
+    """
+
+    pgd: float
+    ratio: float
+
+
+def kept(now: float, had: float) -> float:
+    """The share of an accuracy that is left.
+
+    >>> kept(0.03, 0.12)
+    0.25
+    """
+    return now / max(had, SAFE)
+
+
+def rise(now: Levels, had: Levels) -> float | None:
+    """By how much FGSM accuracy over PGD accuracy grew; None where FGSM accuracy is not known.
+
+    >>> rise(Levels(0.05, 0.2), Levels(0.1, 0.1))
+    4.0
+    """
+    if now.fgsm is None or had.fgsm is None:
+        return None
+    return (max(now.fgsm, SAFE) / max(now.pgd, SAFE)) / (max(had.fgsm, SAFE) / max(had.pgd, SAFE))
+
+
+def is_lost(now: Levels, had: Levels) -> bool:
+    """Whether PGD accuracy fell and one step does not see it.
+
+    Args:
+        now: of the network asked about.
+        had: what it had: the best, or that of its plateau.
+
+    Returns:
+        Whether `kept` and `rise` are beyond their thresholds while FGSM or clean accuracy stays. Without FGSM accuracy
+        half of PGD accuracy has to go while clean accuracy stays; the caller makes sure that it went suddenly, since
+        robust overfitting can look like that in the end.
+    """
+    left, grown = kept(now.pgd, had.pgd), rise(now, had)
+    clean_stays = now.clean is not None and had.clean is not None and kept(now.clean, had.clean) >= CLEAN_STAYS
+    if grown is None:
+        return left < LOST_UNSEEN and clean_stays
+    fgsm_stays = kept(now.fgsm or 0.0, had.fgsm or 0.0) >= FGSM_STAYS
+    return left < LOST and grown >= RISE and (fgsm_stays or clean_stays)
+
+
+def had_robustness(had: Levels, classes: int | None) -> bool:
+    """Whether there was something to lose.
+
+    Args:
+        had: accuracies at their best.
+        classes: number of classes; None where it is not known.
+
+    Returns:
+        Whether PGD accuracy was well above chance; where chance is not known, whether one step was about as good as
+        many, or PGD accuracy a good part of clean accuracy.
+    """
+    if classes is not None:
+        return had.pgd >= ABOVE_CHANCE / classes
+    if had.pgd <= SAFE:
+        return False
+    by_step = had.fgsm is not None and had.fgsm <= ONE_STEP_ENOUGH * had.pgd
+    return by_step or (had.clean is not None and had.pgd >= OF_CLEAN * had.clean)
+
+
+def binomial_spread(had: Levels, points: float) -> Spread:
+    """The spread of one measurement that its number of points explains.
+
+    Args:
+        had: accuracies that are taken for the true ones.
+        points: how many there are.
+
+    Returns:
+        The spread. FGSM and PGD accuracy are taken for independent, which they are not: that of the ratio is too large.
+    """
+    shares = [max(share, 0.5 / points) for share in (had.pgd, had.fgsm) if share is not None]
+    ratio = math.sqrt(sum(max(1 - share, 0.0) / (share * points) for share in shares))
+    return Spread(1 / (2 * math.sqrt(points)), ratio)
+
+
+def surely_lost(now: Levels, had: Levels, spread: Spread, measurements: int, behind: int) -> bool:
+    """Whether a loss is more than an accident.
+
+    Args:
+        now: mean accuracies of some measurements.
+        had: what the network had.
+        spread: of one measurement.
+        measurements: how many `now` is the mean of.
+        behind: how many measurements stand behind `had`.
+
+    Returns:
+        Whether the loss and the rise are beyond `SURE_LOSS` and `SURE_RISE` standard deviations.
+    """
+    grown = rise(now, had)
+    over = math.sqrt(1 / measurements + 1 / behind)
+    sure = loss_in_deviations(now.pgd, had.pgd, spread, over) >= SURE_LOSS
+    return sure and (grown is None or math.log(grown) >= SURE_RISE * spread.ratio * over)
+
+
+def loss_in_deviations(now: float, had: float, spread: Spread, over: float) -> float:
+    """A loss of PGD accuracy, in standard deviations of `over` times one measurement."""
+    return (math.asin(math.sqrt(min(had, 1.0))) - math.asin(math.sqrt(min(now, 1.0)))) / (spread.pgd * over)

@@ -1,0 +1,77 @@
+"""`cotoolkit diagnose-log`: output, files, exit codes."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cotoolkit.diagnosis.logs.schema import LogDiagnosis
+from tests._helpers.made_logs import broken_log, healthy_log
+
+
+@pytest.fixture
+def logs(tmp_path):
+    """One broken run, and fourteen runs in one table."""
+    rng = np.random.default_rng(2)
+    made = broken_log(rng, points=1000, rows=40, partial=False, slow=False, early=False, recovers=False)
+    healthy = [
+        healthy_log(rng, points=1000, overfits=False, averaged=False).table.assign(seed=run) for run in range(1, 14)
+    ]
+    made.table.to_csv(tmp_path / "one.csv", index=False)
+    pd.concat([made.table.assign(seed=0), *healthy]).to_csv(tmp_path / "many.csv", index=False)
+    return made
+
+
+def test_one_run(cli, tmp_path, logs):
+    code, out, err = cli("diagnose-log", str(tmp_path / "one.csv"), "--checkpoint", "last", "--points", "1000")
+    assert code == 0, err
+    assert "pgd: column pgd (guessed)" in out
+    assert "accuracies are in shares of 1" in out
+    assert f"breakpoint at epoch {logs.breaks[0]} (confidence: high)" in out
+    assert "its robustness is lost" in out
+    folder = tmp_path / "log_diagnosis"
+    found = LogDiagnosis.from_json((folder / "log_diagnosis.json").read_text())
+    assert found.runs[0].breakpoints[0].at == logs.breaks[0]
+    assert (folder / "timeline.png").stat().st_size > 10_000
+    page = (folder / "report.html").read_text()
+    assert "catastrophic overfitting" in page
+    assert "What to do: go back to a checkpoint" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert cli("diagnose-log", str(tmp_path / "one.csv"))[0] == 0  # an earlier diagnosis is replaced
+
+
+def test_many_runs(cli, tmp_path, logs):
+    code, out, err = cli("diagnose-log", str(tmp_path / "many.csv"), "--out", "many")
+    assert code == 0, err
+    assert "14 runs: " in out
+    assert "Breakpoints in 1 of them; 0 recovered later." in out
+    assert len(pd.read_csv(tmp_path / "many" / "runs.csv")) == 14
+    assert (tmp_path / "many" / "timeline-2.png").exists()  # twelve runs a picture
+
+
+def test_json_is_all_that_is_printed(cli, tmp_path, logs):
+    code, out, err = cli("diagnose-log", str(tmp_path / "one.csv"), "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["runs"][0]["verdict"] == "catastrophic overfitting"
+    assert (tmp_path / "log_diagnosis" / "log_diagnosis.json").read_text().strip() == out.strip()
+
+
+BAD = [
+    ("none.csv", "no such log"),
+    ("one.csv --pgd pgd20", "--pgd pgd20: no such column; the table has epoch, clean, fgsm, pgd"),
+    ("one.csv --checkpoint 77", "has no row of that epoch"),
+    ("one.csv --unit miles", "'miles' is not one of"),
+    ("many.csv --run epoch", "name it with --time COLUMN"),
+    ("many.csv --run none", "--run none: no such column"),
+    ("one.csv --out one.csv", "is a file; name a folder"),
+    ("one.csv --out .", "holds files, and no earlier diagnosis"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), BAD, ids=[words for words, _ in BAD])
+def test_bad_input_is_one_line(cli, tmp_path, logs, words, message):
+    code, out, err = cli("diagnose-log", *words.split())
+    assert code == 2
+    assert message in " ".join(err.split())
+    assert "Traceback" not in out + err

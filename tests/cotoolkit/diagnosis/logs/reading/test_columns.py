@@ -1,0 +1,79 @@
+"""Which column is which: guessed from names, told by the user, never chosen between equals."""
+
+import pandas as pd
+import pytest
+
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.diagnosis.logs.reading.columns import find_columns
+
+
+def table(*names, rows=4):
+    """Whole numbers that differ in every row, runs' columns apart."""
+    return pd.DataFrame({name: [row // 2 if name in RUNS else row for row in range(rows)] for name in names})
+
+
+RUNS = ("method", "seed", "run", "Dataset")
+
+GUESSED = [
+    ("epoch clean fgsm pgd", "epoch clean fgsm pgd"),
+    ("Epoch Test_Acc FGSM-8 PGD-50-10", "Epoch Test_Acc FGSM-8 PGD-50-10"),
+    ("iteration test_acc test_fgsm_acc test_pgd10_acc train_acc lr", "iteration test_acc test_fgsm_acc test_pgd10_acc"),
+    (
+        "global_step val/clean_accuracy val/fgsm val/robust_accuracy",
+        "global_step val/clean_accuracy val/fgsm val/robust_accuracy",
+    ),
+    ("epoch train_pgd test_pgd train_fgsm test_fgsm train_acc test_acc", "epoch test_acc test_fgsm test_pgd"),
+    ("epoch clean fgsm pgd wa_clean wa_fgsm wa_pgd", "epoch clean fgsm pgd"),
+    ("epoch nat_err fgsm_err adv_err pgd_loss", "epoch nat_err fgsm_err adv_err"),
+    ("epoch std_acc fgsm_acc pgd_acc pgd_std best_pgd", "epoch std_acc fgsm_acc pgd_acc"),
+    ("epoch clean fgsm pgd aa_acc adv_acc", "epoch clean fgsm pgd"),
+    ("epoch iteration clean fgsm pgd", "iteration clean fgsm pgd"),
+    ("iteration probe_clean probe_fgsm probe_pgd loss", "iteration probe_clean probe_fgsm probe_pgd"),
+    ("step acc robust_acc", "step acc - robust_acc"),
+]
+
+
+@pytest.mark.parametrize(("names", "chosen"), GUESSED, ids=[names for names, _ in GUESSED])
+def test_names_that_people_use(names, chosen):
+    made = table(*names.split())
+    if "iteration" in made and "epoch" in made:
+        made["epoch"] = made["epoch"] // 2
+    found = find_columns(made, {})
+    assert [found.time, found.clean, found.fgsm or "-", found.pgd] == chosen.split()
+    assert set(found.how.values()) == {"guessed"}
+
+
+AMBIGUOUS = [
+    ("epoch clean fgsm pgd10 pgd50", "2 columns fit pgd equally well: pgd10, pgd50; name one with --pgd COLUMN"),
+    ("epoch clean fgsm test_pgd val_pgd", "test_pgd, val_pgd"),
+    ("epoch test_acc val_acc fgsm pgd", "2 columns fit clean equally well: test_acc, val_acc"),
+    ("epoch clean fgsm", "no column of PGD accuracy with values among epoch, clean, fgsm; name it with --pgd COLUMN"),
+    (
+        "clean fgsm pgd",
+        "no column of epoch, iteration or step with values among clean, fgsm, pgd; name it with --time COLUMN",
+    ),
+]
+
+
+@pytest.mark.parametrize(("names", "message"), AMBIGUOUS)
+def test_no_choice_between_equals(names, message):
+    with pytest.raises(ConfigError) as error:
+        find_columns(table(*names.split()), {})
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_named_is_taken():
+    made = table("epoch", "clean", "fgsm", "pgd10", "pgd50", "mine")
+    found = find_columns(made, {"pgd": "pgd50", "clean": "mine", "fgsm": "none"})
+    assert (found.pgd, found.clean, found.fgsm) == ("pgd50", "mine", None)
+    assert (found.how["pgd"], found.how["time"]) == ("named", "guessed")
+    with pytest.raises(ConfigError, match="--pgd pgd20: no such column; the table has epoch, clean"):
+        find_columns(made, {"pgd": "pgd20"})
+
+
+def test_columns_of_runs():
+    made = table("method", "seed", "epoch", "clean", "fgsm", "pgd").assign(Dataset="cifar10")
+    assert find_columns(made, {}).run == ("method", "seed")  # what is the same everywhere tells nothing apart
+    assert find_columns(made, {}, []).run == ()
+    assert find_columns(made, {}, ["seed"]).run == ("seed",)

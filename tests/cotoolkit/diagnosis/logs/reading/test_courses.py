@@ -1,0 +1,109 @@
+"""From rows to courses: units, gaps, order, repetitions, errors, several runs."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cotoolkit.core.errors import ConfigError, DataError
+from cotoolkit.diagnosis.logs.reading.columns import find_columns
+from cotoolkit.diagnosis.logs.reading.courses import courses_of, grid_of
+
+ROWS = pd.DataFrame(
+    {
+        "epoch": [0, 1, 2, 3],
+        "clean": [0.3, 0.5, 0.6, 0.7],
+        "fgsm": [0.2, 0.3, 0.35, 0.4],
+        "pgd": [0.19, 0.28, 0.3, 0.33],
+    }
+)
+
+
+def one(table, unit="auto", **named):
+    runs, notes = courses_of(table, find_columns(table, named), unit)
+    assert len(runs) == 1
+    return runs[0], " | ".join((*notes, *runs[0].notes))
+
+
+def test_percent_is_seen_by_the_whole_column():
+    percent = ROWS.assign(**{name: 100 * ROWS[name] for name in ("clean", "fgsm", "pgd")})
+    course, notes = one(percent)
+    assert course.pgd == pytest.approx(ROWS["pgd"])
+    assert "accuracies are in percent (the largest value is 70)" in notes
+    assert "in shares of 1 (the largest value is 0.7)" in one(ROWS)[1]
+
+
+def test_units_that_do_not_look_alike_are_asked_for():
+    mixed = ROWS.assign(clean=100 * ROWS["clean"])
+    with pytest.raises(DataError, match=r"clean \(at most 70\) and fgsm \(at most 0.4\) do not look alike; say --unit"):
+        one(mixed)
+    assert one(mixed, unit="percent")[0].pgd == pytest.approx(ROWS["pgd"] / 100)
+    with pytest.raises(DataError, match="clean is 30 in row 0: no accuracy in shares"):
+        one(mixed, unit="shares")
+
+
+def test_errors_are_turned_round():
+    course, notes = one(ROWS.assign(pgd_error=1 - ROWS["pgd"]).drop(columns="pgd"))
+    assert course.pgd == pytest.approx(ROWS["pgd"])
+    assert "pgd_error is an error rate" in notes
+
+
+def test_order_gaps_and_what_was_not_measured():
+    table = pd.DataFrame({
+        "epoch": [3, 0, 1, 2], "clean": ["70 %", "30%", "", "60"], "fgsm": [40, 20, None, 35], "pgd": [33, 19, -1, 30],
+    })  # fmt: skip
+    course, notes = one(table)
+    assert course.times.tolist() == [0, 2, 3]
+    assert course.pgd == pytest.approx([0.19, 0.3, 0.33])
+    assert course.clean == pytest.approx([0.3, 0.6, 0.7])
+    for said in ("pgd is -1 in 1 rows", "rows were sorted by epoch", "1 of 4 rows have no PGD accuracy"):
+        assert said in notes
+
+
+def test_fgsm_accuracy_of_some_rows_is_that_of_the_nearest_later_one():
+    course, notes = one(ROWS.assign(fgsm=[0.2, np.nan, 0.35, np.nan]))
+    assert course.fgsm == pytest.approx([0.2, 0.35, 0.35, 0.35])
+    assert "fgsm accuracy is missing in 2 rows" in notes
+
+
+def test_rows_of_one_epoch_complete_each_other_and_the_later_one_stands():
+    apart = pd.concat([ROWS[["epoch", "clean"]], ROWS[["epoch", "fgsm", "pgd"]]])
+    course, notes = one(apart)
+    assert (len(course), course.clean.tolist()) == (4, ROWS["clean"].tolist())
+    assert "rows complete or repeat others" in notes
+    resumed = pd.concat([ROWS, ROWS.iloc[[2]].assign(pgd=0.25)])
+    course, notes = one(resumed)
+    assert course.pgd.tolist() == [0.19, 0.28, 0.25, 0.33]
+    assert "1 values of epoch occur more than once and differ: the later row stands" in notes
+
+
+def test_several_runs_in_one_table():
+    two = pd.concat([ROWS.assign(seed=0, colour="red"), ROWS.assign(seed=1, colour="blue", pgd=0.1)])
+    runs, _ = courses_of(two, find_columns(two, {}))
+    assert [run.key for run in runs] == [{"seed": 0}, {"seed": 1}]
+    assert runs[1].pgd.tolist() == [0.1] * 4
+    nameless = two.drop(columns="seed")
+    with pytest.raises(
+        DataError, match=r"the table has several runs: name the column .* --run; it may be one of: colour"
+    ):
+        courses_of(nameless, find_columns(nameless, {}))
+    runs, _ = courses_of(nameless, find_columns(nameless, {}, ["colour"]))
+    assert [run.name for run in runs] == ["red", "blue"]
+
+
+def test_a_column_of_words_is_refused():
+    with pytest.raises(DataError, match="column 'pgd' is no column of numbers: its first value is 'good'"):
+        one(ROWS.assign(pgd=["good", "bad", "worse", "0.1"]))
+    with pytest.raises(ConfigError, match="no column of PGD accuracy with values among epoch, clean, fgsm, pgd"):
+        one(ROWS.assign(pgd=np.nan))
+    with pytest.raises(DataError, match="column 'pgd' has no number"):
+        one(ROWS.assign(pgd="nan"))
+
+
+@pytest.mark.parametrize("points", [64, 200, 256, 1000, 1280])
+def test_the_grid_of_counts(points):
+    rng = np.random.default_rng(points)
+    shares = rng.integers(0, points, 60) / points
+    assert grid_of(shares) == points
+    assert grid_of(shares.round(5)) == points
+    assert grid_of(rng.random(60)) is None
+    assert grid_of(rng.random(60).round(4)) == 10_000
