@@ -55,7 +55,7 @@ class Levels:
 
 
 @dataclass(frozen=True)
-class Spread:
+class Scatter:
     """Standard deviations of one measurement: of points drawn, and of a run's own restlessness.
 
     Attributes:
@@ -126,7 +126,7 @@ def had_robustness(had: Levels, classes: int | None) -> bool:
     return by_step or (had.clean is not None and had.pgd >= OF_CLEAN * had.clean)
 
 
-def binomial_spread(had: Levels, points: float) -> Spread:
+def binomial_spread(had: Levels, points: float) -> Scatter:
     """The spread of one measurement that its number of points explains.
 
     Args:
@@ -138,10 +138,10 @@ def binomial_spread(had: Levels, points: float) -> Spread:
     """
     shares = [max(share, 0.5 / points) for share in (had.pgd, had.fgsm) if share is not None]
     ratio = math.sqrt(sum(max(1 - share, 0.0) / (share * points) for share in shares))
-    return Spread(1 / (2 * math.sqrt(points)), ratio)
+    return Scatter(1 / (2 * math.sqrt(points)), ratio)
 
 
-def surely_lost(now: Levels, had: Levels, spread: Spread, measurements: int, behind: int) -> bool:
+def surely_lost(now: Levels, had: Levels, spread: Scatter, measurements: int, behind: int) -> bool:
     """Whether a loss is more than an accident.
 
     Args:
@@ -160,6 +160,6 @@ def surely_lost(now: Levels, had: Levels, spread: Spread, measurements: int, beh
     return sure and (grown is None or math.log(grown) >= SURE_RISE * spread.ratio * over)
 
 
-def loss_in_deviations(now: float, had: float, spread: Spread, over: float) -> float:
+def loss_in_deviations(now: float, had: float, spread: Scatter, over: float) -> float:
     """A loss of PGD accuracy, in standard deviations of `over` times one measurement."""
     return (math.asin(math.sqrt(min(had, 1.0))) - math.asin(math.sqrt(min(now, 1.0)))) / (spread.pgd * over)

@@ -76,7 +76,7 @@ class FUAP(UniversalMethod):
         if not last:
             raise ConfigError("method fuap: the network has to end in an nn.Linear, whose inputs choose a perturbation")
         memory = universal_memory(self.perturbations, data.shape, draws)
-        memory["updates"] = torch.zeros(())
+        memory["updates"] = torch.zeros((), dtype=torch.float32)
         sizes = (last[-1].in_features, self.perturbations, data.classes)
         for layer, inputs, outputs in zip(("choice", "classes"), sizes, sizes[1:], strict=False):
             for part, shape in (("weight", (outputs, inputs)), ("bias", (outputs,))):

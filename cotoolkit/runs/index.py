@@ -42,7 +42,7 @@ SETTLED = 3.0
 WORTH_WRITING = 50
 """Runs that have to be read, or are gone, before the file is written anew: to read fewer takes no longer than that."""
 
-CODE = ("documents.py", "index.py", "tables.py")
+CODE = ("documents.py", "index.py", "tables/run_table.py")
 """Files beside this one that decide what a row says."""
 
 
@@ -203,5 +203,5 @@ def _settled(signature: bytes, now: int) -> bool:
 
 @functools.cache
 def _code() -> bytes:
-    content = b"".join(Path(__file__).with_name(name).read_bytes() for name in CODE)
+    content = b"".join((Path(__file__).parent / name).read_bytes() for name in CODE)
     return hashlib.blake2b(content, digest_size=8).digest()

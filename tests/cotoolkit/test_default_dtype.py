@@ -18,7 +18,7 @@ from cotoolkit.training.run import run
 from interventions import from_json, to_json
 from tests._helpers.networks import conv_net
 from tests._helpers.small import small
-from tests._helpers.stepping import batch, sgd
+from tests._helpers.stepping import batch, remembering, sgd
 from tests.interventions.test_every_intervention import EXAMPLES
 
 NETWORK = conv_net()
@@ -67,8 +67,10 @@ def test_a_step_of_every_method(name, norm):
     def step():
         given = batch(ThreatModel(0.1, norm), indices=torch.arange(6), progress=0.9)
         network = copy.deepcopy(NETWORK)
+        given = remembering(method, network, given)
         record = method.step(network, given, sgd(network))
-        return [*network.state_dict().values(), record.losses, record.logits, record.delta, dict(record.measures)]
+        weights = network.state_dict().values()
+        return [*weights, record.losses, record.logits, record.delta, dict(record.measures), given.memory]
 
     with_both_defaults(step)
 

@@ -23,7 +23,7 @@ from cotoolkit.evaluation.relative import (
     SAFE,
     SURE_LOSS,
     Levels,
-    Spread,
+    Scatter,
     binomial_spread,
     had_robustness,
     is_lost,
@@ -77,7 +77,7 @@ class Had:
     levels: Levels
     rows: int
     since: int
-    spread: Spread
+    spread: Scatter
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class Stretch:
             return None
         return Had(levels, len(rows), rows[-1], self._spread(levels))
 
-    def _spread(self, levels: Levels) -> Spread:
+    def _spread(self, levels: Levels) -> Scatter:
         """What the points explain, or what the run shows from row to row if that is more."""
         drawn = binomial_spread(levels, self.points or MOST_POINTS)
         rows = self.rows[-200:]
@@ -155,7 +155,7 @@ class Stretch:
             ratio = _step_spread(np.log((self.course.fgsm[rows] + safe) / (self.course.pgd[rows] + safe)))
         if len(rows) < FEW_ROWS:
             own, ratio = max(own, RESTLESS[0]), max(ratio, RESTLESS[1])
-        return Spread(max(drawn.pgd, own), max(drawn.ratio, ratio))
+        return Scatter(max(drawn.pgd, own), max(drawn.ratio, ratio))
 
 
 def find_breaks(course: Course, points: int | None, classes: int | None) -> list[Break]:

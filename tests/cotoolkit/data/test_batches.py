@@ -54,7 +54,8 @@ class Shrink(Intervention):
 
 
 def same(first, second):
-    return all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    """Whether images, labels and, if there are any, indices are equal."""
+    return all(torch.equal(a, b) for a, b in zip(first[:3], second[:3], strict=True))
 
 
 CASES = [(augment, intervention) for augment in ("none", "crop_flip") for intervention in (None, Noise())]
@@ -93,7 +94,7 @@ def test_the_seed_decides_the_order(small_set):
 
 
 def test_images_come_as_floats_with_their_labels(small_set):
-    images, labels, indices = Batches(small_set, 8, seed=0).batch(2)
+    images, labels, indices, _ = Batches(small_set, 8, seed=0).batch(2)
     assert images.dtype == torch.float32
     assert torch.equal(images, small_set.images[indices].float() / 255)
     assert torch.equal(labels, small_set.labels[indices])
@@ -101,7 +102,7 @@ def test_images_come_as_floats_with_their_labels(small_set):
 
 def test_float_sets_stay_as_they_are(small_set):
     data = ImageSet("floats", torch.rand(50, 1, 4, 5), small_set.labels, 3, small_set.class_names)
-    images, _, indices = Batches(data, 8, seed=0).batch(0)
+    images, _, indices, _ = Batches(data, 8, seed=0).batch(0)
     assert torch.equal(images, data.images[indices])
 
 
@@ -121,7 +122,7 @@ def test_a_small_set_may_be_one_incomplete_batch(small_set):
 def offsets_by_image(batches, epoch):
     """What Noise added to each image, by the position of the image in the set."""
     found = torch.zeros(50)
-    for images, _, indices in batches.epoch(epoch):
+    for images, _, indices, _ in batches.epoch(epoch):
         clean = batches.data.images[indices].float() / 255
         found[indices] = (images - clean)[:, 0, 1:].mean((1, 2))
     return found
@@ -146,13 +147,13 @@ def test_augmentation_comes_before_the_intervention(small_set):
     batches = Batches(small_set, 10, seed=0, augment="crop_flip", padding=1, intervention=Mark())
     plain = Batches(small_set, 10, seed=0, augment="crop_flip", padding=1)
     for epoch in (0, 1):
-        for marked, (images, labels, indices) in zip(batches.epoch(epoch), plain.epoch(epoch), strict=True):
+        for marked, (images, labels, indices, _) in zip(batches.epoch(epoch), plain.epoch(epoch), strict=True):
             images[:, :, 0, 0] += 10  # in the corner, wherever the image itself was moved to
             assert same(marked, (images, labels, indices))
 
 
 def test_changed_labels_travel_with_their_images(small_set):
-    _, labels, indices = Batches(small_set, 10, seed=0, intervention=Noise()).batch(0)
+    _, labels, indices, _ = Batches(small_set, 10, seed=0, intervention=Noise()).batch(0)
     assert torch.equal(labels, (small_set.labels[indices] + 1) % 3)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from cotoolkit.evaluation.relative import (
     Levels,
-    Spread,
+    Scatter,
     binomial_spread,
     had_robustness,
     is_lost,
@@ -72,7 +72,7 @@ def test_the_spread_of_points_by_hand():
 
 def test_deviations_by_hand():
     # asin sqrt 0.5 = pi / 4, asin sqrt 0.25 = pi / 6
-    assert loss_in_deviations(0.25, 0.5, Spread(0.1, 0.1), over=2.0) == pytest.approx(math.pi / 12 / 0.2)
+    assert loss_in_deviations(0.25, 0.5, Scatter(0.1, 0.1), over=2.0) == pytest.approx(math.pi / 12 / 0.2)
 
 
 @pytest.mark.parametrize(("points", "sure"), [(20, False), (1000, True)])

@@ -70,7 +70,7 @@ def test_global_randomness_is_left_alone_and_has_no_say(tmp_path):
 def test_a_finished_run_is_not_trained_again_unless_fresh(tmp_path, monkeypatch):
     run(small(), tmp_path, device="cpu")
     fits = []
-    monkeypatch.setattr(Trainer, "fit", lambda self, folder, report: fits.append(folder))
+    monkeypatch.setattr(Trainer, "fit", lambda self, folder, *_: fits.append(folder))
     run(small(), tmp_path, device="cpu")
     assert not fits
     run(small(), tmp_path, device="cpu", fresh=True)
