@@ -22,12 +22,17 @@ import json
 import random
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import campaign_faults
 import campaign_inputs
+from many_runs import measured
+from many_runs_root import make_root, many_runs_study
+
+from cotoolkit.runs.environment import environment
 
 
 class Case(NamedTuple):
@@ -55,16 +60,35 @@ def main(words: Sequence[str] | None = None) -> int:
         inputs = campaign_inputs.attempts(folder / "inputs", random.Random(arguments.seed), arguments.inputs)
         cases += told("inputs", inputs)
         if arguments.runs:
-            from many_runs import attempts
-
-            cases += told("many runs", attempts(folder / "many", arguments.runs))
+            cases += told("many runs", looks(folder / "many", arguments.runs))
     survived = {part: [case for case in cases if case.part == part] for part in dict.fromkeys(c.part for c in cases)}
     for part, of_part in survived.items():
         print(f"{part}: {sum(not case.problem for case in of_part)} of {len(of_part)} survived")
     arguments.out.write_text(
-        json.dumps({"seed": arguments.seed, "cases": [case._asdict() for case in cases]}, indent=1) + "\n"
+        json.dumps(
+            {"seed": arguments.seed, "environment": environment("cpu"), "cases": [c._asdict() for c in cases]}, indent=1
+        )
+        + "\n"
     )
     return int(any(case.problem for case in cases))
+
+
+def looks(root: Path, count: int) -> Iterator[tuple[str, str]]:
+    """Look at many runs, within the aims of `many_runs`.
+
+    Args:
+        root: of the runs, which are made.
+        count: runs.
+
+    Yields:
+        What was looked at, and by how much it misses its aim, if it does.
+    """
+    make_root(root, many_runs_study(count), count)
+    time.sleep(4)  # files that have just been written are not taken into an index
+    for row in measured(root, count):
+        found = row.get("cpu", row.get("megabytes"))
+        missed = row["aim"] is not None and found > row["aim"]
+        yield row["what"], f"{found} where {row['aim']} is the aim" if missed else ""
 
 
 def told(part: str, attempts: Iterable[tuple[str, str]]) -> list[Case]:

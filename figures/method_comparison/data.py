@@ -12,8 +12,8 @@ from cotoolkit.core.errors import RunError
 from cotoolkit.studies.scale import Scale
 from figures.study_recipes import StudyRecipes
 
-KEPT: tuple[Scale, ...] = ("smoke", "digits", "laptop")
-"""Scales of the gallery; that of a paper is trained in slices of a GPU, by `cotoolkit compare`."""
+KEPT: tuple[Scale, ...] = ("smoke", "laptop")
+"""Scales of the figures; that of a paper is trained in slices of a GPU, by `cotoolkit compare`."""
 
 RECIPES_OF = StudyRecipes(STUDY, {scale: STUDY.plans[scale] for scale in KEPT})
 
