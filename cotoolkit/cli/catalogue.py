@@ -27,7 +27,7 @@ LINE = 80
 def list_methods(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="All about this one.")] = None,
 ) -> None:
-    """Training methods, a line each: family, forward/backward passes of a step; or all about one.
+    """Training methods by family, a line each, with the forward/backward passes of a step; or all about one.
 
     A star stands where a backward pass differentiates a gradient.
     """
@@ -35,14 +35,14 @@ def list_methods(
     if name is not None:
         _show_method(next((one for one in methods if name in (one.name, *one.aliases)), None), name, methods)
         return
-    rows = [("method", "family", "F/B", "what")]
-    for one in methods:
-        passes = f"{one.forward}/{one.backward}{'*' if one.double_backward else ''}"
-        rows.append((one.name, one.family, passes, one.summary))
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    for row in rows:
-        start = "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=False))
-        say(f"{start}  {textwrap.shorten(row[3], LINE - len(start) - 2, placeholder=' …', break_on_hyphens=False)}")
+    width = max(len(one.name) for one in methods)
+    for family in dict.fromkeys(one.family for one in methods):
+        say(family, "bold")
+        for one in methods:
+            if one.family == family:
+                passes = f"{one.forward}/{one.backward}{'*' if one.double_backward else ''}"
+                start = f"  {one.name:{width}}  {passes:6}  "
+                say(start + textwrap.shorten(one.summary, LINE - len(start), placeholder=" …", break_on_hyphens=False))
     say("all about one: cotoolkit methods NAME")
 
 
