@@ -87,22 +87,25 @@ class StoredEnvironment(_Strict):
 S = TypeVar("S", bound=BaseModel)
 
 
-def read_yaml(path: Path) -> Any:
-    """What a YAML file holds, not checked.
+def read_mapping(path: Path) -> dict[Any, Any]:
+    """The settings that a YAML file holds, not checked.
 
     Raises:
-        RunError: missing, cannot be read, or no YAML.
+        RunError: missing, cannot be read, or no settings.
     """
     import yaml
 
     try:
-        return load_yaml(path.read_bytes())
+        found = load_yaml(path.read_bytes())
     except FileNotFoundError:
         raise RunError(f"{path.parent}: no run here ({path.name} is missing)") from None
     except OSError as error:
         raise unreadable(path, error) from None
     except (yaml.YAMLError, ValueError, RecursionError):
         raise damaged(path) from None
+    if not isinstance(found, dict):
+        raise damaged(path)
+    return found
 
 
 def read_document(path: Path, schema: type[S]) -> S | None:

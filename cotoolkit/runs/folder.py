@@ -78,13 +78,17 @@ class RunFolder:
     def _repr_html_(self) -> str:
         return run_html(self.path, lambda: f"{self.state}\n{self.reason}", self.config_data, self.result)
 
-    def create(self, config: RunConfig) -> None:
+    def create(self, config: RunConfig, *, anew: bool = False) -> None:
         """Make the folder, or check that it holds this very run.
 
+        Args:
+            config: of the run.
+            anew: do not read what is there, which may be damaged; the folder's name says whose it is.
+
         Raises:
-            RunError: it holds another one, or cannot be read.
+            RunError: it holds another run, or cannot be read.
         """
-        if (self.path / "config.yaml").exists():
+        if (self.path / "config.yaml").exists() and not anew:
             if self.config() != config:
                 raise RunError(f"{self.path}: holds another run; move it away")
             return
@@ -110,12 +114,12 @@ class RunFolder:
         return config
 
     def config_data(self) -> Any:
-        """What config.yaml holds, not checked.
+        """What config.yaml holds, not checked further.
 
         Raises:
-            RunError: missing, or no YAML.
+            RunError: missing, or no settings.
         """
-        return documents.read_yaml(self.path / "config.yaml")
+        return documents.read_mapping(self.path / "config.yaml")
 
     @property
     def state(self) -> State:

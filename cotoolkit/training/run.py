@@ -91,7 +91,7 @@ def run(
 
 def _begin(folder: RunFolder, config: RunConfig, fresh: bool) -> bool:
     """Make a folder ready; whether there is anything left to train."""
-    folder.create(config)
+    folder.create(config, anew=fresh)
     folder.sweep()
     if fresh:
         folder.clear()

@@ -91,7 +91,7 @@ def launch(
         folder = RunFolder.of(root, config)
         try:
             if fresh:
-                _forget(folder)
+                _forget(folder, config)
             if folder.finished:
                 settle(config, folder.state, folder.reason)
             else:
@@ -109,7 +109,8 @@ def launch(
     return [outcomes[config.identity] for config in configs]
 
 
-def _forget(folder: RunFolder) -> None:
+def _forget(folder: RunFolder, config: RunConfig) -> None:
     if folder.path.exists():
         with folder.lock():
+            folder.create(config, anew=True)
             folder.clear()

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from cotoolkit.core.errors import RunError
+from cotoolkit.core.files import write_atomically
 from cotoolkit.runs.find import find_runs
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.runs.tables.run_table import configured_table, metric_table, result_of
+from cotoolkit.studies.launchers.launcher import launch
+from cotoolkit.studies.launchers.local import LocalProcesses
 from cotoolkit.training import recorder
 from cotoolkit.training.run import run
 from cotoolkit.training.trainer import Trainer
@@ -153,6 +156,31 @@ def test_killed_while_it_forgets_an_earlier_run(folder, survives, monkeypatch):
     assert not folder.finished or not survives
     again = run(CONFIG, folder.path.parent, device="cpu")
     assert {**again.result(), "seconds": 0} == {**result, "seconds": 0}
+
+
+@pytest.mark.parametrize(
+    ("content", "alone"), [(b"", True), (b"", False), (b"- a", True), (b"epochs: 3", True), (b"{", True)]
+)
+def test_fresh_mends_a_damaged_configuration(folder, content, alone):
+    (folder.path / "config.yaml").write_bytes(content)
+    with pytest.raises(RunError, match=r"--fresh|changed after the run"):
+        run(CONFIG, folder.path.parent, device="cpu")
+    if alone:
+        run(CONFIG, folder.path.parent, device="cpu", fresh=True)
+    else:
+        launch([CONFIG], folder.path.parent, LocalProcesses(1), device="cpu", fresh=True)
+    assert folder.config() == CONFIG
+    assert folder.finished
+
+
+def test_what_cannot_be_written_leaves_nothing_behind(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(tmp_path / "file", b"content")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_damaged_run_is_passed_over_in_tables(folder, tmp_path, caplog):
