@@ -282,7 +282,7 @@ def twice(struck: Struck, draws: random.Random) -> str:
     time.sleep(draws.uniform(0, 0.5) * struck.seconds)
     second = start(struck.job.words, struck.root)
     for end in (ended(first), ended(second)):
-        if "Traceback" in end.text or end.code not in (0, 1):
+        if "Traceback" in end.text or end.code not in (0, 1, 2):
             return f"ended with {end.code}: {end.text[-600:]}"
     return struck.repeat()
 
