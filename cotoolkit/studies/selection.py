@@ -22,7 +22,7 @@ from cotoolkit.runs.index import RunIndex, RunRecord
 from cotoolkit.runs.tables.run_table import value_text
 from cotoolkit.studies.overrides import several_values
 
-CONDITION = re.compile(r"(?P<name>[A-Za-z_][\w.-]*)(?P<sign>>=|<=|!=|==?|>|<|~)(?P<text>.*)", re.DOTALL)
+CONDITION = re.compile(r"(?P<name>[A-Za-z_][\w.:-]*)(?P<sign>>=|<=|!=|==?|>|<|~)(?P<text>.*)", re.DOTALL)
 
 ORDER = (">=", "<=", ">", "<")
 

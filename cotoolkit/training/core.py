@@ -14,6 +14,7 @@ from cotoolkit.config import RunConfig
 from cotoolkit.core.device import Device, available
 from cotoolkit.core.distributed import rank_and_world, taken_by_rank0
 from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.processes.patience import sign_of_life
 from cotoolkit.core.seeding import derive, generator, seed_layers
 from cotoolkit.data import Batches, apply_intervention, load
 from cotoolkit.evaluation.probe import Enough, ProbeResult
@@ -112,6 +113,7 @@ class TrainerCore:
         Returns:
             The batch; random layers are seeded for it.
         """
+        sign_of_life()
         config, done = self.config, iteration
         images, labels, indices, augmentation = self.batches.batch(done)
         rank, world = self.rank, self.world

@@ -151,6 +151,8 @@ class Recorder:
             monitor: the monitor's state, as JSON data.
             remedy: the treatment's, likewise.
         """
+        if not self.writes:
+            return
         self._write_progress()
         told = len(self.events)
         state = {
@@ -180,7 +182,7 @@ class Recorder:
         if not self.writes:
             return
         measured = {f"evaluation/{name}": found["value"] for name, found in evaluation.items()}
-        self.log.write(measured, iteration, iteration + 1)
+        self.log.write_last(measured, iteration)
         breakpoints = [event for event in self.events if event["kind"] == "breakpoint"]
         self._write_progress()
         self.save_weights("last", weights, iteration)

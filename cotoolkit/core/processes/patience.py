@@ -24,6 +24,10 @@ The slowest thing between two signs, an iteration or one gradient of an attack o
 TICKS = 10
 """Parts of that time that are counted, so that a process that was suspended for hours loses one of them only."""
 
+DEAF = 24
+"""Times that time after which a process is ended in which no Python runs any more. Its clock goes on while the process
+is suspended, so it is long: a job may be stopped for a day."""
+
 _signs = 0
 
 
@@ -105,7 +109,7 @@ class _Watch:
     def _arm(self) -> None:
         """Postpone the end of the process by C, which comes where no Python runs any more."""
         if sys.__stderr__ is not None:
-            faulthandler.dump_traceback_later((1 + 5 / TICKS) * self._seconds, exit=True, file=sys.__stderr__)
+            faulthandler.dump_traceback_later(DEAF * self._seconds, exit=True, file=sys.__stderr__)
 
     def _end(self) -> None:
         frames = sys._current_frames()

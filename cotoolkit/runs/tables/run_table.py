@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 CATASTROPHIC_OVERFITTING = "catastrophic overfitting"
 """The verdict of which the column `collapsed` says whether it was reached."""
 
-PARTS = ("data", "model", "intervention", "method")
+PARTS = ("data", "model", "intervention", "method", "remedy")
 """Settings that bring fields of their own along."""
 
 DATES = ("sustained", "earliest", "latest")
@@ -44,8 +44,15 @@ def flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         elif key == "name" and prefix:
             row[prefix.removesuffix(".")] = value
         else:
-            row[f"{prefix}{key}"] = tuple(value) if isinstance(value, list) else value
+            row[f"{prefix}{key}"] = _flat_value(value)
     return row
+
+
+def _flat_value(value: Any) -> Any:
+    """Lists as tuples; parts in them, such as the methods of a remedy, by their names."""
+    if isinstance(value, list):
+        return tuple(_flat_value(one) for one in value)
+    return value.get("name", str(value)) if isinstance(value, dict) else value
 
 
 def value_text(value: object) -> str:
@@ -72,14 +79,18 @@ def settings_in(data: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         Values by dotted name.
     """
-    settings = {"intervention": None, **flat(data)}
-    settings["intervention"] = settings["intervention"] or "none"
+    settings = {"intervention": None, "remedy": None, **flat(data)}
+    settings |= {part: settings[part] or "none" for part in ("intervention", "remedy")}
     return {**settings, "beta": settings.get("intervention.beta", 0.0)}
 
 
 def settings_of(config: RunConfig) -> dict[str, Any]:
     """A configuration as flat columns, as `settings_in`, but all settings that are not None."""
-    settings = {"intervention": "none", **{k: v for k, v in flat(config.to_data()).items() if v is not None}}
+    settings = {
+        "intervention": "none",
+        "remedy": "none",
+        **{k: v for k, v in flat(config.to_data()).items() if v is not None},
+    }
     return {**settings, "beta": settings.get("intervention.beta", 0.0)}
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from cotoolkit.config import RunConfig
 from cotoolkit.core.device import Device
 from cotoolkit.core.errors import RunError
+from cotoolkit.core.processes.output import OUTPUT, forget_output
 from cotoolkit.core.processes.patience import PATIENCE
 from cotoolkit.runs.documents import State
 from cotoolkit.runs.folder import RunFolder
@@ -114,3 +115,4 @@ def _forget(folder: RunFolder, config: RunConfig) -> None:
         with folder.lock():
             folder.create(config, anew=True)
             folder.clear()
+            forget_output(folder.path / OUTPUT)

@@ -43,14 +43,23 @@ class LocalProcesses(Launcher):
     @override
     def train(self, tasks: Sequence[Task]) -> Events:
         jobs = self.jobs or default_jobs(tasks[0].device, self.resources)
-        # One dead process breaks the whole pool. Each run it took along gets a second try, alone.
-        for task, _ in (yield from self._pool(tasks, min(jobs, len(tasks)))):
-            again = [] if task.hung else (yield from self._pool([task], 1))
-            for _, cause in again:
-                if not task.hung:
-                    yield task.fail(f"its process died {cause}")
-            if task.hung:
-                yield task.told()
+        left = list(tasks)
+        while left:
+            # One dead process breaks the whole pool. Of the runs that it took along, those that had begun get a second
+            # try, alone; the others go on together. Where none had begun, a process dies before that: alone, too.
+            lost = [task for task, _ in (yield from self._pool(left, min(jobs, len(left))))]
+            begun = [task for task in lost if task.begun] or lost
+            for task in begun:
+                yield from self._second_try(task)
+            tried = {task.identity for task in begun}
+            left = [task for task in lost if task.identity not in tried]
+
+    def _second_try(self, task: Task) -> Events:
+        if task.hung:
+            yield task.told()
+            return
+        for _, cause in (yield from self._pool([task], 1)):
+            yield task.told() if task.hung else task.fail(f"its process died {cause}")
 
     def _pool(self, tasks: Sequence[Task], jobs: int) -> Generator[Update | Ended, None, list[tuple[Task, str]]]:
         """Train runs in one pool; returns those that did not end because a process died, and how it did."""

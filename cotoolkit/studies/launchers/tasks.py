@@ -95,6 +95,11 @@ class Task(NamedTuple):
         )
 
     @property
+    def begun(self) -> bool:
+        """Whether a process has begun to train the run since the task was made."""
+        return _said(RunFolder(self.folder)) != self.said
+
+    @property
     def hung(self) -> bool:
         """Whether a process that has died says in the folder that the run hung; it would hang again."""
         folder = RunFolder(self.folder)

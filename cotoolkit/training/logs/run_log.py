@@ -63,6 +63,17 @@ class RunLog:
         for one in self._news(now):
             one.log.write(values, iteration)
 
+    def write_last(self, values: Mapping[str, float], iteration: int) -> None:
+        """Write what is measured once the run has ended, maybe with weights of an earlier iteration than the last.
+
+        Args:
+            values: by name.
+            iteration: updates of the weights.
+        """
+        for one in self._open:
+            one.reached = max(one.reached, iteration + 1)
+            one.log.write(values, iteration)
+
     def mark(self, event: Event) -> None:
         """Mark an event."""
         for one in self._news(event.detected):
