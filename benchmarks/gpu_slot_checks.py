@@ -204,7 +204,7 @@ def _starts_of_the_cpu() -> Any:
     def on_the_cpu(seed: int, label: Label, position: int = 0, device: Any = None) -> torch.Generator:
         return generator(seed, label, position)
 
-    return patch("cotoolkit.training.trainer.generator", on_the_cpu)
+    return patch("cotoolkit.training.core.generator", on_the_cpu)
 
 
 def _before_and_after(config: RunConfig, device: Any) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:

@@ -1,11 +1,11 @@
 """A runner for tests that starts no processes."""
 
 import pandas as pd
-from cotoolkit.studies.launcher import Outcome
 
 from analyses.core.runner import StudyRunner
 from cotoolkit.core.errors import CotoolkitError
 from cotoolkit.runs.folder import RunFolder
+from cotoolkit.studies.launchers.launcher import Outcome
 from cotoolkit.training.run import run
 
 

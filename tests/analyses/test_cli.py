@@ -62,7 +62,7 @@ def test_purification_of_networks_reports_five_items(cli, runs, tmp_path):
     ("words", "message"),
     [
         ("mixtures nothing other", "none of the 0 runs matches 'nothing'"),
-        ("mixtures a:nowhere b", "no checkpoint 'nowhere'"),
+        ("mixtures a:nowhere b", "none of the 0 runs matches 'a'"),
         ("purification a b c", "takes two networks, CLEAN and ROBUST, or none, not 3"),
         ("purification --scale huge", "'huge' is not one of"),
         ("across-break --scale huge", "'huge' is not one of"),

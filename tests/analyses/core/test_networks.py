@@ -80,7 +80,7 @@ def test_a_run_that_broke_is_compared_with_itself(root, tmp_path):
     [
         (["digits-small_cnn-pgd:last"], "give at least two networks"),
         (["digits-small_cnn-pgd:first", "digits-small_cnn-standard"], "no checkpoint 'first'"),
-        (["digits-small_cnn-pgd:7", "digits-small_cnn-standard"], "no such checkpoint"),
+        (["digits-small_cnn-pgd:7", "digits-small_cnn-standard"], "no checkpoint"),
         (["nothing", "digits-small_cnn-standard"], "none of the 3 runs matches"),
     ],
 )

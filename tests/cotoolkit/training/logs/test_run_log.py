@@ -12,7 +12,8 @@ import torch
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.study import Study
-from cotoolkit.training.logs import named_loggers, recorder
+from cotoolkit.training import recorder
+from cotoolkit.training.logs import named_loggers
 from cotoolkit.training.run import run
 from tests._helpers.small import SMALL, small
 
