@@ -5,7 +5,8 @@ from figures.catalogue import NotReproduced
 NOT_REPRODUCED: tuple[NotReproduced, ...] = (
     NotReproduced(
         "All methods on digits with ten seeds",
-        "not trained yet: a seed of the 45 methods takes nine minutes of a core, so ten take an hour and a half; `cotoolkit compare --scale digits`",
+        "not trained yet: a seed of the 45 methods takes nine minutes of a core, so ten take an hour and a half "
+        "(`cotoolkit compare --scale digits`)",
     ),
     NotReproduced(
         "FastAT Benchmark's tables: 21 methods, ResNet-18, 100 epochs, three data sets",
