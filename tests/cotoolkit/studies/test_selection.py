@@ -4,7 +4,7 @@ import pytest
 
 from cotoolkit.core.errors import ConfigError, RunError
 from cotoolkit.runs.folder import RunFolder
-from cotoolkit.studies.selection import columns_of, in_order_of, select_runs, some_runs
+from cotoolkit.studies.selection import CONDITION, columns_of, in_order_of, select_runs, some_runs
 from tests._helpers.many_runs import finished_runs
 from tests._helpers.small import small
 
@@ -133,3 +133,7 @@ def test_sorting(root, name, descending):
 def test_sorting_by_what_no_run_has(root):
     with pytest.raises(ConfigError, match="did you mean epsilon"):
         in_order_of(select_runs(root), "epsilo")
+
+
+def test_a_condition_may_name_the_accuracy_of_an_average():
+    assert CONDITION.fullmatch("averaged:pgd-3>0.1").groups() == ("averaged:pgd-3", ">", "0.1")

@@ -7,11 +7,14 @@ import pytest
 import torch
 
 from cotoolkit.core.device import keep_to_gpu, visible_gpus
+from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.launchers import local
 from cotoolkit.studies.launchers.local import LocalProcesses, default_jobs
 from cotoolkit.studies.launchers.resources import Resources
+from cotoolkit.studies.launchers.tasks import Ended, Task
 from cotoolkit.studies.study import Study
 from tests._helpers.launched import HERE, TINY
+from tests._helpers.small import small
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -91,3 +94,23 @@ def test_a_run_sees_its_gpu_and_computes_with_its_threads(tmp_path, monkeypatch)
     (folder,) = study.folders(tmp_path)
     assert "threads 2 gpu 6" in folder.reason
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "6,7"
+
+
+def test_each_run_has_one_end_and_those_that_had_not_begun_go_on_together(monkeypatch, tmp_path):
+    tasks = [Task.of(small(seed=seed), tmp_path, "cpu") for seed in range(4)]
+    pools = []
+
+    def pool(self, given, jobs):
+        pools.append(len(given))
+        if len(given) == 4:
+            RunFolder(given[0].folder).set_state("running")
+        if len(given) != 3:
+            return [(task, "by SIGKILL") for task in given]
+        yield from (Ended(task.identity, "done", "") for task in given)
+        return []
+
+    monkeypatch.setattr(LocalProcesses, "_pool", pool)
+    ends = list(LocalProcesses(2).train(tasks))
+    assert pools == [4, 1, 3]
+    assert sorted(end.identity for end in ends) == sorted(task.identity for task in tasks)
+    assert [end.state for end in ends] == ["failed", "done", "done", "done"]
