@@ -130,7 +130,7 @@ def select_runs(root: Path | str, words: Sequence[str] = ()) -> list[RunRecord]:
     names = [word for word in words if CONDITION.fullmatch(word) is None or _is_run(root, word)]
     conditions = [parse_condition(word) for word in words if word not in names]
     folders = {run.path.resolve(): run for run in (find_run(root, name) for name in names)}
-    records = RunIndex(root).records(list(folders.values()) if names else find_runs(root))
+    records = RunIndex(root).records(list(folders.values()) if names else None)
     if not conditions:
         return records
     rows = [columns_of(record) for record in records]

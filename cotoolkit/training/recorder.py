@@ -118,6 +118,7 @@ class Recorder:
             detail: `detected`, the iteration at which it did so, and what else there is to say.
         """
         self.events.append({"kind": kind, "iteration": iteration, "detail": dict(detail)})
+        self.log.go_back(iteration)
 
     def forget_after(self, iteration: int) -> None:
         """Forget the signals of iterations that are going to be trained again."""

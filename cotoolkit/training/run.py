@@ -21,7 +21,10 @@ from cotoolkit.core.importing.workers import MAIN, WorkerImports
 from cotoolkit.core.processes.group import Tell, run_group
 from cotoolkit.core.processes.output import OUTPUT, drop_empty, forget_output, output_kept
 from cotoolkit.core.processes.patience import watched
+from cotoolkit.core.seeding import generator
 from cotoolkit.data import load
+from cotoolkit.methods import TrainingSet
+from cotoolkit.runs.checkpoints import network
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.signals import SIGNALS
 from cotoolkit.training.live import NotebookReport, in_notebook
@@ -72,6 +75,8 @@ def run(
     for one in loggers:
         if isinstance(one, str):
             check_logger(one)
+    if devices > 1:
+        _check_sharing(config, devices, download, loggers)
     folder = RunFolder.of(root, config)
     live = NotebookReport(config) if report is None and in_notebook() else None
     told = report or live or (lambda progress: None)
@@ -83,7 +88,7 @@ def run(
                 Trainer(config, device=device, download=download).fit(folder, told, loggers)
     if devices > 1:  # whose first process holds the lock, which it must not lose when this one is killed
         with _failure_noted(folder, folder.lock):
-            _fit_in_processes(config, folder, devices, available(device), download, patience, loggers, told)
+            _fit_in_processes(config, folder, devices, available(device), patience, loggers, told)
     if live is not None:
         live.end(folder.state)
     return folder
@@ -149,23 +154,33 @@ def imports_of(config: RunConfig) -> WorkerImports:
     return WorkerImports.of(modules | ({MAIN} if named else set()))
 
 
+def _check_sharing(config: RunConfig, devices: int, download: bool, loggers: Sequence[Any]) -> None:
+    """Refuse what several processes cannot share, before any is started and any folder is made.
+
+    Raises:
+        ConfigError: what it is. A method that a remedy would only take later counts as well.
+    """
+    if config.batch_size % devices:
+        raise ConfigError(f"devices={devices}: a batch of {config.batch_size} does not fall into as many equal parts")
+    if not all(isinstance(one, str) for one in loggers):
+        raise ConfigError(f"devices={devices}: name the loggers; each process opens its own")
+    train = load(config.data, config.seed, download=download).train  # and once for all of them
+    module = network(config, train.shape, train.classes)
+    for method in config.methods:
+        if method.memory(module, TrainingSet(1, train.shape, train.classes), generator(config.seed, "memory")):
+            raise ConfigError(f"devices={devices}: method {method.name} remembers what it saw; use one process")
+
+
 def _fit_in_processes(
     config: RunConfig,
     folder: RunFolder,
     devices: int,
     device: Literal["cpu", "cuda"],
-    download: bool,
     patience: float | None,
     loggers: Sequence[Any],
     report: Report,
 ) -> None:
     """Train in several processes, of which the first holds the folder's lock: it outlives this one by a moment."""
-    if config.batch_size % devices:
-        raise ConfigError(f"devices={devices}: a batch of {config.batch_size} does not fall into as many equal parts")
-    if download:
-        load(config.data, config.seed, download=True)  # before all of them do
-    if not all(isinstance(one, str) for one in loggers):
-        raise ConfigError(f"devices={devices}: name the loggers; each process opens its own")
     work = partial(
         _fit,
         data=config.to_data(),

@@ -74,6 +74,17 @@ class RunLog:
             one.reached = max(one.reached, iteration + 1)
             one.log.write(values, iteration)
 
+    def go_back(self, iteration: int) -> None:
+        """Take what comes after an iteration for news again: a remedy trains it once more.
+
+        What was written stays, for most loggers cannot take it back; a run that resumes in between cuts it off.
+
+        Args:
+            iteration: from which training goes on.
+        """
+        for one in self._open:
+            one.written, one.reached, one.whole = (min(at, iteration) for at in (one.written, one.reached, one.whole))
+
     def mark(self, event: Event) -> None:
         """Mark an event."""
         for one in self._news(event.detected):

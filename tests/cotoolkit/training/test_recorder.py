@@ -77,6 +77,9 @@ def test_other_processes_than_the_first_write_nothing(tmp_path, monkeypatch):
     other.begin("cpu")
     other.add_events([dated()])
     other.add_breakpoint(found())
+    other.add_return("rolled back", 50, {"detected": 100})
+    other.save(50, {"w": torch.ones(1)}, {}, {})
+    other.forget_after(50)
     other.finish("robust", {"w": torch.ones(1)}, 110, 90, {})
     assert not other.save_is_due()
     assert list(tmp_path.rglob("*")) == []

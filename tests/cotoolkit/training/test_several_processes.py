@@ -104,3 +104,14 @@ def test_one_that_is_killed_ends_the_command_with_one_line(config, tmp_path):
 def test_batches_fall_into_equal_parts(tmp_path):
     with pytest.raises(ConfigError, match="devices=3: a batch of 64 does not fall into as many equal parts"):
         run(small(), tmp_path, device="cpu", devices=3)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"method": "ema"}, {"method": "fgsm_pgi"}, {"remedy": {"name": "rollback", "methods": ["sora"]}}],
+    ids=str,
+)
+def test_methods_that_remember_are_refused_before_anything_is_begun(tmp_path, settings):
+    with pytest.raises(ConfigError, match=r"devices=2: method (ema|fgsm_pgi|sora) remembers what it saw"):
+        run(small(**settings), tmp_path, device="cpu", devices=2)
+    assert not list(tmp_path.iterdir())

@@ -14,6 +14,7 @@ from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.study import Study
 from cotoolkit.training import recorder
 from cotoolkit.training.logs import named_loggers
+from cotoolkit.training.logs.run_log import RunLog
 from cotoolkit.training.run import run
 from tests._helpers.small import SMALL, small
 
@@ -110,6 +111,28 @@ def test_a_killed_process_leaves_rows_that_are_written_again_once(tmp_path):
         lines.write(",".join("99" for _ in file.read_text().splitlines()[0].split(",")) + "\n7,7")
     named_loggers.open_logger("csv", folder.path, 8).close()
     assert csv_rows(folder) == [row for row in whole if row.step <= 8]
+
+
+def test_what_a_remedy_trains_again_is_written_again_also_after_a_kill(tmp_path):
+    for killed in (False, True):
+        place = tmp_path / str(killed)
+        with RunLog(place, ["csv"], {}) as log:
+            for at in range(1, 9):
+                log.write({"train_loss": float(at)}, at, at)
+            log.go_back(5)
+            for at in range(6, 8):
+                log.write({"train_loss": 10.0 * at}, at, at)
+        if killed:
+            with RunLog(place, ["csv"], {}) as log:
+                log.write({"train_loss": 70.0}, 7, 7)
+        log = RunLog(place, ["csv"], {})
+        log.write({"train_loss": 80.0}, 8, 8)
+        log.write_last({"evaluation/clean": 0.5}, 5)
+        log.__exit__(None)
+        rows = csv_rows(RunFolder(place))
+        assert [row.value for row in rows if row.name == "evaluation/clean"] == [0.5]
+        for at in (6, 7, 8):
+            assert 10.0 * at in [row.value for row in rows if row.step == at]
 
 
 def test_fresh_begins_another_log(tmp_path):
