@@ -108,11 +108,9 @@ class RunsElsewhere:
             None where it is tried again. A run that died `RETRIES` times without getting further has failed, and so
             has one of which its process said that it hung.
         """
-        for _ in self._update(task):
-            pass
         if task.hung:
             return task.told()
-        seen = self._seen.get(task.identity)
+        seen = self._file(task).read() or self._seen.get(task.identity)  # not told yet: its end does that
         reached = seen.iteration if seen else 0
         best, deaths = self._deaths.get(task.identity, (-1, 0))
         deaths = 1 if reached > best else deaths + 1

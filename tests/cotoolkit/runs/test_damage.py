@@ -144,10 +144,12 @@ def test_killed_while_it_forgets_an_earlier_run(folder, survives, monkeypatch):
     result, unlink, left = folder.result(), type(folder.path).unlink, [survives]
 
     def dying(path, missing_ok=False):
+        if path.name.startswith("."):  # its locks, which the system takes from a process that dies
+            return unlink(path, missing_ok)
         if not left[0]:
             raise Killed
         left[0] -= path.exists()
-        unlink(path, missing_ok)
+        return unlink(path, missing_ok)
 
     with monkeypatch.context() as patch:
         patch.setattr(type(folder.path), "unlink", dying)

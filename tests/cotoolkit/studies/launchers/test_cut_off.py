@@ -14,11 +14,13 @@ from tests._helpers.launched import TINY
 
 NET = """
 import time
+from pathlib import Path
 from torch import nn
 
 class Slow(nn.Sequential):
     def forward(self, images):
-        time.sleep(0.01)
+        if Path("SLOWLY").exists():  # as long as the study is to be cut off, on however fast a machine
+            time.sleep(0.2)
         return super().forward(images)
 
 def net(shape, classes):
@@ -39,8 +41,8 @@ if __name__ == "__main__":
 def start(tmp_path):
     """Starts the script, whose study has a model in the script and one in a file beside it."""
     (tmp_path / "code").mkdir()
-    (tmp_path / "code" / "script.py").write_text(SCRIPT)
-    (tmp_path / "code" / "beside.py").write_text(NET)
+    for name, text in {"script.py": SCRIPT, "beside.py": NET}.items():
+        (tmp_path / "code" / name).write_text(text.replace("SLOWLY", str(tmp_path / "slowly")))
     study = {"name": "cut", "base": {**TINY, "epochs": 40}, "grids": [{"model": ["__main__:net", "beside:net"]}]}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
     words = ["study", "run", "--file", "study.yaml", "--jobs", "2", "--device", "cpu"]
@@ -79,7 +81,8 @@ def under_way(root):
     ids=["ray", "slurm"],
 )
 def test_a_study_that_is_told_to_end_leaves_nothing_behind_and_goes_on(launcher, number, tmp_path, start):
-    root = tmp_path / "runs"
+    root, slowly = tmp_path / "runs", tmp_path / "slowly"
+    slowly.touch()
     process = start(*launcher)
     wait_until(lambda: under_way(root), process)
     process.send_signal(number)
@@ -97,6 +100,7 @@ def test_a_study_that_is_told_to_end_leaves_nothing_behind_and_goes_on(launcher,
             except RunInUse:
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
+    slowly.unlink()
     process = start(*launcher)
     _, err = process.communicate(timeout=180)
     assert process.returncode == 0, err
