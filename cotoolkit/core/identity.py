@@ -64,7 +64,11 @@ def rounded(value: T) -> T:
         items = [rounded(item) for item in value]
         near = tuple(items) if isinstance(value, tuple) else items
     elif (fields := _fields(value)) is not None:
-        near = type(value)(**{name: rounded(getattr(value, name)) for name in fields})
+        given = {name: getattr(value, name) for name in fields}
+        parts = {name: rounded(part) for name, part in given.items()}
+        if all(parts[name] is part for name, part in given.items()):  # as in most, which are not made again
+            return value
+        near = type(value)(**parts)
     return value if near == value else near
 
 
