@@ -25,7 +25,7 @@ from cotoolkit.core.numbers import NonNegative, Number, Radius, Whole
 from cotoolkit.core.registry import UnknownName
 from cotoolkit.core.validation import one_line, refusing_in_one_line, unknown_field
 from cotoolkit.data import DataConfig
-from cotoolkit.evaluation.protocol import named_protocol
+from cotoolkit.evaluation.protocol import known_protocol
 from cotoolkit.methods import FGSM, Method, MethodField
 from cotoolkit.models import STATISTICS, ModelField, SmallCNN
 from cotoolkit.monitor.config import MonitorConfig
@@ -129,7 +129,8 @@ class RunConfig(BaseModel):
         precision: "32", or "bf16-mixed" for the network's passes; perturbations stay float32.
         monitor: how closely the run is watched.
         remedy: what is done about a loss of robustness besides the method; a name is enough.
-        evaluation: protocols measured on the test set at the end.
+        evaluation: protocols measured on the test set at the end: clean, fgsm, pgd-STEPS, pgd-STEPS-RESTARTS, or
+            attack=module:function, see `evaluation.own_attack`.
         initial: safetensors file with weights to start from, such as a run's checkpoint; None starts from the seed's.
             It stands in the configuration with a stamp of its content, PATH#DIGEST.
         keep: iterations after which the weights are kept as checkpoints; 0 is the start.
@@ -195,7 +196,7 @@ class RunConfig(BaseModel):
     @classmethod
     def _known_protocols(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
-            named_protocol(name)
+            known_protocol(name)
         return names
 
     @model_validator(mode="before")

@@ -11,8 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("cotoolkit", "interventions", "analyses", "figures")
 
-THERE = {"IPython"}
-"""Imported only inside a notebook, which brings it."""
+THERE = {"IPython", "foolbox"}
+"""Imported only inside a notebook, or to call an attack of that library, which bring them."""
 
 
 def imported(path):

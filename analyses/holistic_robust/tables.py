@@ -24,7 +24,7 @@ from analyses.holistic_robust.gaps import (
 )
 from analyses.holistic_robust.plan import PLAIN, WRONG_LABELS
 from cotoolkit.config import RunConfig
-from cotoolkit.evaluation.protocol import Accuracy
+from cotoolkit.evaluation.accuracy import Accuracy
 from cotoolkit.methods import HolisticRobust
 from cotoolkit.methods._weighting.worst_case import worst_case
 from cotoolkit.runs.folder import RunFolder

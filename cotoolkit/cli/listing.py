@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from rich.style import Style
 
 from cotoolkit.cli.display import VERDICT_STYLE, console, say
+from cotoolkit.runs.tables.accuracy_names import accuracy_title, split_accuracy
 from cotoolkit.runs.tables.run_table import PARTS, differing, value_text
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def result_table(table: pd.DataFrame, *, title: str = "") -> Listing:
     for row, run in enumerate(plain.to_dict("records")):
         rows.append(row)
         results.append(run)
-        for label in dict.fromkeys(str(name).rpartition(":")[0] for name in run if ":" in str(name)):
+        for label in filter(None, dict.fromkeys(split_accuracy(str(name))[0] for name in run)):
             accuracies = {str(name).removeprefix(f"{label}:"): run[name] for name in run if str(name).startswith(label)}
             if any(value is not None for value in accuracies.values()):
                 rows.append(-1)
@@ -189,11 +190,11 @@ def _columns(
         str(name).removesuffix("_hash")
         for result in results
         for name in result
-        if str(name).endswith("_hash") and ":" not in str(name)
+        if str(name).endswith("_hash") and not split_accuracy(str(name))[0]
     )
     accuracies = [
         Column(
-            protocol if protocol == "clean" else protocol.upper(),
+            accuracy_title(protocol),
             ["" if result.get(protocol) is None else f"{result[protocol]:.1%}" for result in results],
             right=True,
             spare=2 if place == len(protocols) - 1 else 40 if protocol == "clean" else 60,

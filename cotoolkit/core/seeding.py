@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import random
 from collections.abc import Iterator
 from numbers import Integral
 from typing import Literal, get_args
@@ -84,7 +85,33 @@ def seed_layers(seed: int) -> None:
 
 
 @contextlib.contextmanager
-def fork_global_rng(seed: int, label: Label) -> Iterator[None]:
+def fork_every_global_rng(seed: int, label: Label, position: int = 0) -> Iterator[None]:
+    """As `fork_global_rng`, and the global generators of numpy and Python, for code of other libraries.
+
+    Args:
+        seed: the run's.
+        label: of the source.
+        position: an epoch, an iteration or the number of a point, or 0.
+
+    Yields:
+        Nothing.
+    """
+    import numpy as np
+
+    of_numpy, of_python = np.random.get_state(), random.getstate()  # noqa: NPY002
+    number = derive(seed, label, position)
+    np.random.seed(number % 2**32)  # noqa: NPY002
+    random.seed(number)
+    try:
+        with fork_global_rng(seed, label, position):
+            yield
+    finally:
+        np.random.set_state(of_numpy)  # noqa: NPY002
+        random.setstate(of_python)
+
+
+@contextlib.contextmanager
+def fork_global_rng(seed: int, label: Label, position: int = 0) -> Iterator[None]:
     """Seed torch's global generators inside the block and give them back untouched after it.
 
     For code that can only draw from the global generators: the initialisers of layers, dropout.
@@ -92,11 +119,12 @@ def fork_global_rng(seed: int, label: Label) -> Iterator[None]:
     Args:
         seed: the run's.
         label: of the source.
+        position: an epoch, an iteration or the number of a point, or 0.
 
     Yields:
         Nothing.
     """
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     with torch.random.fork_rng(devices=devices):
-        seed_layers(derive(seed, label))
+        seed_layers(derive(seed, label, position))
         yield

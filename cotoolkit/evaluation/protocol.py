@@ -12,7 +12,7 @@ import json
 import logging
 import re
 from dataclasses import asdict
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import torch
 from annotated_types import Ge, Gt
@@ -22,17 +22,19 @@ from torch import Tensor, nn
 from cotoolkit.attacks.checked import check_threat, leaves_box
 from cotoolkit.attacks.gradient import holds, input_gradient
 from cotoolkit.attacks.threat_model import ThreatModel
-from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.errors import ConfigError, ModelError
 from cotoolkit.core.identity import rounded
 from cotoolkit.core.numbers import Number, Whole, whole_number
 from cotoolkit.core.processes.patience import sign_of_life
 from cotoolkit.core.registry import STRICT
 from cotoolkit.core.seeding import fork_global_rng, generator
 from cotoolkit.core.validation import refusing_in_one_line
-from cotoolkit.evaluation.intervals import wilson
+from cotoolkit.evaluation.accuracy import Accuracy, Evaluation
+from cotoolkit.evaluation.own_attack import MARK, OwnAttack, withstood
 from cotoolkit.intake.door import bring, outside_inference
 from cotoolkit.intake.model import Forward
 from cotoolkit.intake.normalisation import Bounds, PerChannel
+from cotoolkit.intake.probing import NO_GRADIENT
 from cotoolkit.models.modes import attack_mode
 
 log = logging.getLogger(__name__)
@@ -80,6 +82,10 @@ MOST_GRADIENTS = 1_000_000
 """Of a protocol that is named; more are a slip of the keyboard."""
 
 
+FORMS = f"clean, fgsm, pgd-STEPS, pgd-STEPS-RESTARTS or {MARK}module:function"
+"""Names of protocols, as messages give them."""
+
+
 def named_protocol(name: str) -> Protocol:
     """The protocol people mean by `clean`, `fgsm`, `pgd-STEPS` or `pgd-STEPS-RESTARTS` (`pgd-50-10`).
 
@@ -95,7 +101,7 @@ def named_protocol(name: str) -> Protocol:
     match = re.fullmatch(r"pgd-([1-9]\d{0,9})(?:-([1-9]\d{0,9}))?", name)
     if not match:
         near = difflib.get_close_matches(name, ["clean", "fgsm", "pgd-10", "pgd-50", "pgd-50-10"], n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else "use clean, fgsm, pgd-STEPS or pgd-STEPS-RESTARTS"
+        hint = f"did you mean {' or '.join(near)}?" if near else f"use {FORMS}"
         raise ConfigError(f"unknown evaluation protocol {name!r}: {hint}")
     steps, restarts = int(match[1]), int(match[2] or 1)
     if steps * restarts > MOST_GRADIENTS:
@@ -103,50 +109,21 @@ def named_protocol(name: str) -> Protocol:
     return Protocol(steps=steps, restarts=restarts)
 
 
-class Accuracy(NamedTuple):
-    """An accuracy with its 95 % Wilson interval.
+def known_protocol(protocol: str | Protocol | OwnAttack) -> Protocol | OwnAttack:
+    """A protocol as it is, or by its name: one that `named_protocol` knows, or `attack=module:function`.
 
-    Attributes:
-        value: share of correct points, in [0, 1].
-        low: lower end of the interval.
-        high: upper end of the interval.
-        points: number of points.
+    The attack is imported when it is used, see `OwnAttack`.
+
+    Raises:
+        ConfigError: no protocol.
     """
-
-    value: float
-    low: float
-    high: float
-    points: int
-
-    @classmethod
-    def of(cls, correct: Tensor) -> Accuracy:
-        """From a boolean tensor (N,), N >= 1.
-
-        Raises:
-            ConfigError: it is empty.
-        """
-        hits, points = int(correct.sum()), len(correct)
-        low, high = wilson(hits, points)
-        return cls(hits / points, low, high, points)
-
-
-class Evaluation(NamedTuple):
-    """Outcome of one protocol.
-
-    Attributes:
-        accuracy: with its Wilson interval.
-        correct: (N,) bool, which points stayed correct throughout.
-        gradient_evaluations: input gradients computed, counted per point.
-        broken: points whose outputs are nan or infinite, which count as wrong: at the image, or where the last iterate
-            alone is scored, there.
-        card: the protocol card, with its hash.
-    """
-
-    accuracy: Accuracy
-    correct: Tensor
-    gradient_evaluations: int
-    broken: int
-    card: dict[str, Any]
+    found: Any = protocol
+    if isinstance(protocol, str):
+        own = protocol.startswith(MARK)
+        found = OwnAttack(protocol.removeprefix(MARK)) if own else named_protocol(protocol)
+    if not isinstance(found, Protocol | OwnAttack):
+        raise ConfigError(f'protocol is {protocol!r}; give the name of one, such as "pgd-50-10", or a Protocol')
+    return found
 
 
 def evaluate(
@@ -154,7 +131,7 @@ def evaluate(
     images: Any,
     labels: Any,
     threat: ThreatModel,
-    protocol: str | Protocol,
+    protocol: str | Protocol | OwnAttack,
     *,
     mean: PerChannel | None = None,
     std: PerChannel | None = None,
@@ -163,6 +140,7 @@ def evaluate(
     binary: bool = False,
     seed: int = 0,
     batch_size: int = 512,
+    first: int = 0,
 ) -> Evaluation:
     """Accuracy of anybody's model under an evaluation protocol.
 
@@ -173,15 +151,16 @@ def evaluate(
             Where `mean` and `std` are given, images that these have been applied to are taken too.
         labels: (N,), whole numbers of any type.
         threat: radius, norm and order of the clamps; the radius is a share of the bounds' width.
-        protocol: a `Protocol` or its name.
+        protocol: a `Protocol`, an `OwnAttack`, or the name of one.
         mean: subtracted from the pixels before the model, in units of the bounds; None where it does so itself.
         std: by which the difference is divided.
         bounds: least and greatest value of a pixel, as the images have them and the model takes them.
         forward: how the model is called, where it returns more than logits: `lambda model, images: model(images)[0]`.
         binary: the model has to have one output, the logit of class 1 of two; one output is taken for that anyway.
-        seed: of the random starts, which are the same for any device and whether points are frozen early or not, and of
-            a model that is random.
+        seed: of the random starts, the same for any device and with points frozen early or not, and of a random model.
         batch_size: points attacked together; changes no draw of another batch.
+        first: number of the first image, where a call has a part of all: batches of `batch_size` images then see the
+            random starts that they see in one call.
 
     Returns:
         The accuracy, which points stayed correct, what that took, and the protocol card.
@@ -191,24 +170,29 @@ def evaluate(
         DataError: images or labels that cannot be measured on.
         ModelError: a model that cannot be measured, or gives no gradient to a protocol that attacks.
     """
-    if isinstance(protocol, str):
-        protocol = named_protocol(protocol)
-    if not isinstance(protocol, Protocol):
-        raise ConfigError(f'protocol is {protocol!r}; give the name of one, such as "pgd-50-10", or a Protocol')
-    batch_size = whole_number(batch_size, "batch_size", 1)
+    protocol = known_protocol(protocol)
+    batch_size, first = whole_number(batch_size, "batch_size", 1), whole_number(first, "first")
     with outside_inference(), fork_global_rng(seed, "layers"):
         brought = bring(
-            model, images, labels, leave=leaves_box(threat), gradient=protocol.steps > 0, mean=mean, std=std,
+            model, images, labels, leave=leaves_box(threat), gradient=_follows_gradient(protocol), mean=mean, std=std,
             bounds=bounds, forward=forward, binary=binary,
         )  # fmt: skip
         check_threat(threat, brought.images[0].numel())
-        found = run_protocol(
-            brought.model, brought.images, brought.labels, threat, protocol, seed=seed, batch_size=batch_size
-        )
+        found = run_protocol(*brought[:3], threat, protocol, seed=seed, batch_size=batch_size, first=first)
+    if found.gradient_evaluations and not brought.model.gradient:
+        raise ModelError(f"{NO_GRADIENT}, and {protocol} follows it; take an attack that needs none")
     if found.broken:
-        count = len(found.correct)
-        log.warning("the outputs for %d of %d images are nan or infinite; they count as wrong", found.broken, count)
+        log.warning(
+            "the outputs for %d of %d images are nan or infinite; they count as wrong",
+            found.broken,
+            found.accuracy.points,
+        )
     return found
+
+
+def _follows_gradient(protocol: Protocol | OwnAttack) -> bool:
+    """Whether it is known to; of an attack from outside that shows afterwards."""
+    return isinstance(protocol, Protocol) and protocol.steps > 0
 
 
 def run_protocol(
@@ -216,10 +200,11 @@ def run_protocol(
     images: Tensor,
     labels: Tensor,
     threat: ThreatModel,
-    protocol: str | Protocol,
+    protocol: str | Protocol | OwnAttack,
     *,
     seed: int = 0,
     batch_size: int = 512,
+    first: int = 0,
 ) -> Evaluation:
     """As `evaluate`, of what needs no check: a network of ours, or one that came through the door.
 
@@ -228,9 +213,10 @@ def run_protocol(
         images: (N, C, H, W) float32, on the model's device.
         labels: (N,) int64, on the model's device.
         threat: radius, norm and order of the clamps.
-        protocol: a `Protocol` or its name.
+        protocol: a `Protocol`, an `OwnAttack`, or the name of one.
         seed: of the random starts; the same for any device and whether points are frozen early or not.
         batch_size: points attacked together; changes no draw of another batch.
+        first: see `evaluate`.
 
     Returns:
         The accuracy, which points stayed correct, what that took, and the protocol card.
@@ -238,16 +224,18 @@ def run_protocol(
     Raises:
         ConfigError: an unknown protocol name.
     """
-    if isinstance(protocol, str):
-        protocol = named_protocol(protocol)
+    protocol = known_protocol(protocol)
     correct = torch.zeros(len(images), dtype=torch.bool, device=images.device)
     gradients = broken = 0
     with attack_mode(model, "eval"):
-        for first in range(0, len(images), batch_size):
+        for begin in range(0, len(images), batch_size):
             sign_of_life()
-            part = slice(first, first + batch_size)
-            draws = generator(seed, "evaluation", first)
-            correct[part], *counts = _surviving(model, images[part], labels[part], threat, protocol, draws)
+            part, number = slice(begin, begin + batch_size), first + begin
+            given = model, images[part], labels[part], threat
+            if isinstance(protocol, OwnAttack):
+                correct[part], *counts = withstood(*given, protocol, seed=seed, first=number)
+            else:
+                correct[part], *counts = _surviving(*given, protocol, generator(seed, "evaluation", number))
             gradients, broken = gradients + counts[0], broken + counts[1]
     return Evaluation(Accuracy.of(correct), correct, gradients, broken, protocol.card(threat))
 

@@ -12,8 +12,9 @@ from cotoolkit.config import RunConfig
 from cotoolkit.pages import Report, Section
 from cotoolkit.pages.run_timeline import run_chart, run_pictures, run_views
 from cotoolkit.pages.signal_panels import panels_of, title_of
-from cotoolkit.plotting.columns import accuracy_title, number
+from cotoolkit.plotting.columns import number
 from cotoolkit.runs.folder import RunFolder
+from cotoolkit.runs.tables.accuracy_names import accuracy_title
 from cotoolkit.runs.tables.run_table import flat
 from cotoolkit.signals import SIGNALS
 
@@ -160,6 +161,8 @@ def _evaluation(evaluation: Mapping[str, Mapping[str, Any]]) -> Section:
 
 
 def _attack(protocol: Mapping[str, Any]) -> str:
+    if "attack" in protocol:
+        return " of ".join(part for part in (protocol["attack"], protocol.get("package")) if part)
     if not protocol["steps"]:
         return "none"
     start = _counted(protocol["restarts"], "uniform start") if protocol["random_start"] else "the image"

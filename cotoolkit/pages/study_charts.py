@@ -9,7 +9,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from cotoolkit.pages.chart_style import COLOURS, SYMBOLS, Stack, axis, heading, layout
-from cotoolkit.plotting.columns import SHARE_OF_CO, accuracy_title, axis_name, kind_name, number
+from cotoolkit.plotting.columns import SHARE_OF_CO, axis_name, kind_name, number
+from cotoolkit.runs.tables.accuracy_names import accuracy_title
 
 Scale = tuple[tuple[float, str], ...]
 

@@ -11,11 +11,12 @@ from cotoolkit.core.errors import RunError
 from cotoolkit.pages import Report, Section
 from cotoolkit.pages.crowd_charts import MOST_POINTS, course_lines, crowd_chart
 from cotoolkit.pages.study_charts import phase_chart, runs_chart
-from cotoolkit.plotting.columns import accuracy_title, kind_name
+from cotoolkit.plotting.columns import kind_name
 from cotoolkit.plotting.crowd import CROWD, pooled
 from cotoolkit.plotting.phase_diagram import phase_axes, phase_diagram
 from cotoolkit.plotting.timeline import SHOWN, timeline
 from cotoolkit.runs.folder import RunFolder
+from cotoolkit.runs.tables.accuracy_names import accuracy_title
 from cotoolkit.runs.tables.run_table import metric_table, protocols_in, varying
 from cotoolkit.studies.study import Study
 

@@ -53,16 +53,6 @@ def kind_name(by: Sequence[str], key: object) -> str:
     )
 
 
-def accuracy_title(name: str) -> str:
-    """An accuracy of a run's evaluation as people write it.
-
-    >>> accuracy_title("clean"), accuracy_title("pgd-50"), accuracy_title("averaged:pgd-50")
-    ('clean', 'PGD-50', 'averaged: PGD-50')
-    """
-    label, colon, protocol = name.rpartition(":")
-    return f"{label}{colon and ': '}{protocol if protocol == 'clean' else protocol.upper()}"
-
-
 def axis_name(name: str) -> str:
     """A setting as the title of an axis."""
     return {"epsilon": "radius ε", "beta": "feature strength β"}.get(name, name)

@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.plotting.columns import SHARE_OF_CO, accuracy_title, axis_name, number, require_columns
+from cotoolkit.plotting.columns import SHARE_OF_CO, axis_name, number, require_columns
 from cotoolkit.plotting.style import STYLE
+from cotoolkit.runs.tables.accuracy_names import accuracy_title
 from cotoolkit.runs.tables.run_table import varying
 
 MOST_LABELS = 24

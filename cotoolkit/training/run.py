@@ -23,6 +23,7 @@ from cotoolkit.core.processes.output import OUTPUT, drop_empty, forget_output, o
 from cotoolkit.core.processes.patience import watched
 from cotoolkit.core.seeding import generator
 from cotoolkit.data import load
+from cotoolkit.evaluation.own_attack import MARK
 from cotoolkit.methods import TrainingSet
 from cotoolkit.runs.checkpoints import network
 from cotoolkit.runs.folder import RunFolder
@@ -150,7 +151,7 @@ def imports_of(config: RunConfig) -> WorkerImports:
     """
     found = list(values_in(config))
     modules = {type(one).__module__ for one in found} | {signal.function.__module__ for signal in SIGNALS.values()}
-    named = any(isinstance(one, str) and one.startswith(f"{MAIN}:") for one in found)
+    named = any(isinstance(one, str) and one.removeprefix(MARK).startswith(f"{MAIN}:") for one in found)
     return WorkerImports.of(modules | ({MAIN} if named else set()))
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cotoolkit.evaluation.protocol import Accuracy, named_protocol
+from cotoolkit.evaluation.accuracy import Accuracy
+from cotoolkit.evaluation.protocol import named_protocol
 from cotoolkit.pages import crowd_charts, study_page, write
 from cotoolkit.plotting import timeline
 from cotoolkit.runs.folder import RunFolder

@@ -5,11 +5,8 @@ Models are in evaluation mode. Maps are signed, of the images' shape, except sal
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Literal, get_args
 
-import numpy as np
 import torch
 from captum.attr import GradientShap, InputXGradient, Saliency
 from torch import Tensor, nn
@@ -17,7 +14,7 @@ from torch import Tensor, nn
 from analyses.features.attributions.integrated_gradients import ROWS, Baseline, as_explained, integrated_gradients
 from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.core.seeding import derive, fork_global_rng
+from cotoolkit.core.seeding import fork_every_global_rng
 from cotoolkit.models.modes import attack_mode
 
 Method = Literal["integrated_gradients", "saliency", "gradient_shap", "input_x_gradient"]
@@ -69,7 +66,7 @@ def attribute(
     model = as_explained(model)
     size = max(1, ROWS // (steps if method == "gradient_shap" else 1))
     parts = zip(images.split(size), targets.split(size), strict=True)
-    with attack_mode(model, "eval"), _own_random_numbers(seed):
+    with attack_mode(model, "eval"), fork_every_global_rng(seed, "evaluation"):
         return torch.cat([_attribute(model, x, y, images, method, steps) for x, y in parts])
 
 
@@ -84,15 +81,3 @@ def _attribute(model: nn.Module, images: Tensor, targets: Tensor, pool: Tensor, 
         case _:
             maps = InputXGradient(model).attribute(images, targets)
     return maps.detach()
-
-
-@contextlib.contextmanager
-def _own_random_numbers(seed: int) -> Iterator[None]:
-    """Captum draws from the global generators of numpy and torch: seed them, and give them back as they were."""
-    state = np.random.get_state()  # noqa: NPY002
-    np.random.seed(derive(seed, "evaluation") % 2**32)  # noqa: NPY002
-    try:
-        with fork_global_rng(seed, "evaluation"):
-            yield
-    finally:
-        np.random.set_state(state)  # noqa: NPY002

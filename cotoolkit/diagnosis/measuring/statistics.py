@@ -9,8 +9,8 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from cotoolkit.diagnosis.measurements import AccuracyRegain, AttackComparison, Mean, Rate
+from cotoolkit.evaluation.accuracy import Accuracy
 from cotoolkit.evaluation.intervals import bootstrap_mean, sign_test
-from cotoolkit.evaluation.protocol import Accuracy
 from cotoolkit.signals.masking import regained_accuracy
 
 

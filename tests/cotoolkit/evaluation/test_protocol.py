@@ -6,7 +6,8 @@ from cotoolkit.attacks.gradient import input_gradient
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.errors import ConfigError, DataError
 from cotoolkit.core.seeding import generator
-from cotoolkit.evaluation.protocol import Accuracy, Protocol, evaluate, named_protocol, run_protocol
+from cotoolkit.evaluation.accuracy import Accuracy
+from cotoolkit.evaluation.protocol import Protocol, evaluate, named_protocol, run_protocol
 from tests._helpers.networks import Linear, conv_net
 
 
