@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cotoolkit.diagnosis.logs.diagnose_log import diagnose_log
     from cotoolkit.diagnosis.schema import Diagnosis
     from cotoolkit.monitor.monitor import BreakpointMonitor
+    from cotoolkit.runs.checkpoints import load_run
     from cotoolkit.runs.folder import RunFolder
     from cotoolkit.runs.tables.run_table import metric_table, run_table
     from cotoolkit.studies.study import Study
@@ -37,6 +38,7 @@ _HOMES = {
     "Trainer": "training.trainer",
     "diagnose": "diagnosis.diagnose",
     "diagnose_log": "diagnosis.logs.diagnose_log",
+    "load_run": "runs.checkpoints",
     "metric_table": "runs.tables.run_table",
     "run": "training.run",
     "run_table": "runs.tables.run_table",
@@ -52,6 +54,7 @@ __all__ = [
     "Trainer",
     "diagnose",
     "diagnose_log",
+    "load_run",
     "metric_table",
     "run",
     "run_table",

@@ -179,15 +179,17 @@ def evaluate(
         )  # fmt: skip
         check_threat(threat, brought.images[0].numel())
         found = run_protocol(*brought[:3], threat, protocol, seed=seed, batch_size=batch_size, first=first)
-    if found.gradient_evaluations and not brought.model.gradient:
+    _tell(found, protocol, gradient=brought.model.gradient)
+    return found
+
+
+def _tell(found: Evaluation, protocol: Protocol | OwnAttack, *, gradient: bool) -> None:
+    """Refuse an outcome that rests on a gradient that is none, and say which points have no outputs."""
+    if found.gradient_evaluations and not gradient:
         raise ModelError(f"{NO_GRADIENT}, and {protocol} follows it; take an attack that needs none")
     if found.broken:
-        log.warning(
-            "the outputs for %d of %d images are nan or infinite; they count as wrong",
-            found.broken,
-            found.accuracy.points,
-        )
-    return found
+        count = len(found.correct)
+        log.warning("the outputs for %d of %d images are nan or infinite; they count as wrong", found.broken, count)
 
 
 def _follows_gradient(protocol: Protocol | OwnAttack) -> bool:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import copy
 from collections import OrderedDict
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from cotoolkit.config import RunConfig
 from cotoolkit.core.errors import ConfigError, RunError
+from cotoolkit.core.user_code import describe
 from cotoolkit.data import ImageSet, apply_intervention, load
 from cotoolkit.data.points import Points
 from cotoolkit.models import build_model
 from cotoolkit.models.registry import Shape
+from cotoolkit.runs.find import checkpoint_of, find_run
 from cotoolkit.runs.folder import Checkpoint, RunFolder
 from interventions import InterventionError, InterventionLayer
 
@@ -42,6 +45,41 @@ def network(config: RunConfig, shape: Shape, classes: int) -> nn.Module:
     except InterventionError as error:
         raise ConfigError(f"input_layer: {error}") from None
     return nn.Sequential(OrderedDict(input_layer=layer, model=built))
+
+
+def load_run(
+    run: RunFolder | Path | str,
+    checkpoint: Checkpoint = "last",
+    *,
+    root: Path | str = "runs",
+    device: torch.device | str = "cpu",
+) -> nn.Module:
+    """What a run trained, as a plain module from images (B, C, H, W) in [0, 1] to logits, in evaluation mode.
+
+    The run's normalisation and its input layer, if it has one, are inside. The data set is read for its shape.
+
+    Args:
+        run: the run, its folder, or the start of its name or identity among those in `root`.
+        checkpoint: last, best, before_break, after_break or averaged, as far as the run has them; or a kept iteration
+            (`RunConfig.keep`).
+        root: folder of run folders.
+        device: where to put the network, whatever device trained it.
+
+    Returns:
+        The network.
+
+    Raises:
+        RunError: no run matches, or weights that do not fit its configuration.
+        AmbiguousName: several runs match.
+        ConfigError: no such checkpoint, or no such device.
+        DataError: the run's data set is not here.
+    """
+    folder = run if isinstance(run, RunFolder) else find_run(root, str(run))
+    try:
+        place = torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as failure:
+        raise ConfigError(f"device is {str(device)!r}, which torch cannot use: {describe(failure)}") from None
+    return trained(folder, checkpoint_of(folder, checkpoint), place)
 
 
 def trained(folder: RunFolder, checkpoint: Checkpoint = "last", device: torch.device | str = "cpu") -> nn.Module:

@@ -70,10 +70,25 @@ def find_checkpoint(root: Path | str, word: str) -> tuple[RunFolder, Checkpoint]
     if not colon:
         return find_run(root, word), "last"
     folder = find_run(root, key)
+    return folder, checkpoint_of(folder, name)
+
+
+def checkpoint_of(folder: RunFolder, name: Checkpoint) -> Checkpoint:
+    """A checkpoint that a run has.
+
+    Args:
+        folder: of the run.
+        name: such as best or averaged, or a kept iteration as a number or text.
+
+    Raises:
+        ConfigError: no such checkpoint.
+    """
     there = sorted(path.stem.removeprefix("iteration-") for path in folder.path.glob("checkpoints/*.safetensors"))
-    if name not in there:
-        raise ConfigError(f"{word}: no checkpoint {name!r}; there are: {', '.join(there) or 'none yet'}")
-    return folder, int(name) if name.isdecimal() else name
+    if str(name) not in there:
+        raise ConfigError(
+            f"{folder.path.name}: no checkpoint {str(name)!r}; there are: {', '.join(there) or 'none yet'}"
+        )
+    return int(name) if str(name).isdecimal() else name
 
 
 def identity_in(name: str) -> str:

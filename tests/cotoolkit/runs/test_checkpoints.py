@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from cotoolkit.core.errors import RunError
+from cotoolkit import load_run
+from cotoolkit.core.errors import ConfigError, RunError
 from cotoolkit.evaluation.protocol import run_protocol
 from cotoolkit.runs.checkpoints import evaluation_points, network, trained
 from cotoolkit.training.run import run
@@ -44,3 +45,38 @@ def test_what_cannot_be_loaded_is_named(tmp_path):
     folder.write_checkpoint("last", {"0.weight": torch.zeros(1)}, 15)
     with pytest.raises(RunError, match="does not fit the run's model"):
         trained(folder)
+
+
+def test_a_run_is_loaded_as_a_plain_module_with_its_normalisation_inside(tmp_path):
+    config = small(keep=[0, 7], normalise="mnist")
+    folder = run(config, tmp_path, device="cpu")
+    images = torch.rand(3, 1, 8, 8)
+    last = load_run(folder)
+    assert isinstance(last, torch.nn.Module)
+    assert not last.training
+    state = folder.checkpoint("last")
+    assert {name: value.tolist() for name, value in last.state_dict().items()} == {
+        name: value.tolist() for name, value in state.items()
+    }
+    with torch.no_grad():
+        by_hand = last.network.eval()((images - 0.1307) / 0.3081)
+        torch.testing.assert_close(last(images), by_hand)
+        start = network(config, (1, 8, 8), 10).eval()
+        torch.testing.assert_close(load_run(folder.path, 0)(images), start(images))
+        key = folder.path.name.rpartition("-")[2][:8]
+        assert torch.equal(load_run(key, "7", root=tmp_path)(images), load_run(folder, 7)(images))
+        assert torch.equal(load_run(key, "last", root=tmp_path, device="cpu")(images), last(images))
+        assert not torch.equal(load_run(folder, 7)(images), last(images))
+    assert torch.equal(load_run(folder, "best").state_dict()["mean"], torch.full((1, 1, 1), 0.1307))
+
+
+def test_what_load_run_refuses_is_told_in_one_line(tmp_path):
+    folder = run(small(keep=[7]), tmp_path, device="cpu")
+    with pytest.raises(ConfigError, match=r"no checkpoint '8'; there are: 7, .*last") as caught:
+        load_run(folder, 8)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(RunError, match="none of the 1 runs matches 'nobody'"):
+        load_run("nobody", root=tmp_path)
+    with pytest.raises(ConfigError, match="device is 'cuda:77', which torch cannot use") as caught:
+        load_run(folder, device="cuda:77")
+    assert "\n" not in str(caught.value)
