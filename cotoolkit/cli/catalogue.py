@@ -118,7 +118,7 @@ def list_datasets() -> None:
 
 
 def list_models() -> None:
-    """Models by name; besides these, torchvision:NAME and module:function."""
+    """Models by name; besides these, torchvision:NAME, timm:NAME and module:function."""
     console.print(_table("model", "models"))
 
 

@@ -39,7 +39,7 @@ TheRun = Annotated[
     ),
 ]
 TheModel = Annotated[
-    str | None, typer.Option(metavar="MODEL", help="A name, torchvision:resnet18, or your own module:function.")
+    str | None, typer.Option(metavar="MODEL", help="A name, torchvision:NAME, timm:NAME, or your own module:function.")
 ]
 Data = Annotated[
     str | None,
@@ -228,6 +228,7 @@ def _network(
     """The network with its weights, what was met on the way, and a normalisation that the weights came with."""
     from cotoolkit.core.seeding import fork_global_rng
     from cotoolkit.intake.findings import warning
+    from cotoolkit.intake.weights.hub_config import statistics_beside
     from cotoolkit.intake.weights.matching import fit_weights
     from cotoolkit.intake.weights.reading import load_weights
     from cotoolkit.models import OwnModel, parse_model
@@ -236,8 +237,15 @@ def _network(
     tensors = None if weights is None else load_weights(weights)
     with fork_global_rng(seed, "init"):
         network = spec.build(test.shape, test.classes).eval()
-    if tensors is not None:
-        return network, *fit_weights(network, tensors, str(weights), classes=test.classes, key=key)
+    if weights is not None and tensors is not None:
+        findings, statistics = fit_weights(network, tensors, str(weights), classes=test.classes, key=key)
+        told = statistics_beside(weights)
+        if statistics is None and told is not None:
+            own = isinstance(spec, OwnModel)
+            done = "not applied, since a function of your own may do it" if own else "applied unless others are given"
+            findings.append(warning(f"{told}: {done}; --mean and --std say others"))
+            statistics = None if own else told.statistics
+        return network, findings, statistics
     if key is not None:
         raise ConfigError("--weights-key chooses among the weights of a file; name it with --weights")
     random = f"no --weights given, so {model} has random weights: this is a network that was never trained"

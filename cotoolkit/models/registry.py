@@ -37,18 +37,23 @@ MODELS = Registry[ModelSpec]("model")
 """Every model by name."""
 
 
+LIBRARIES = ("torchvision", "timm")
+"""Whose architectures go by LIBRARY:NAME."""
+
+
 def parse_model(value: Any) -> ModelSpec:
     """A specification from itself, from a mapping with `name` and fields, or from text.
 
-    Text is a name, `torchvision:resnet18` for an architecture of torchvision, or `module:function` for own code.
+    Text is a name, `torchvision:resnet18` or `timm:resnet18` for an architecture of these libraries, or
+    `module:function` for own code.
 
     Raises:
         ConfigError: unknown name, or fields the model refuses.
     """
     if isinstance(value, str) and ":" in value:
         library, _, architecture = value.partition(":")
-        is_torchvision = library == "torchvision"
-        value = {"name": library, "architecture": architecture} if is_torchvision else {"name": "own", "target": value}
+        known = library in LIBRARIES
+        value = {"name": library, "architecture": architecture} if known else {"name": "own", "target": value}
     try:
         return MODELS.parse(value)
     except ValueError as error:
