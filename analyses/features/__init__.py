@@ -7,7 +7,7 @@ without any check.
 """
 
 from analyses.features import filters, layers, maximisation
-from analyses.features.attributions import attribution, faithfulness
+from analyses.features.attributions import attribution, conductance, faithfulness, frequency_bands
 from analyses.features.attributions import integrated_gradients as path
 from analyses.features.checked import checked_analysis
 from analyses.features.gradients import fgsm_perturbations, input_gradients
@@ -17,6 +17,7 @@ from analyses.features.table_statistics import STATISTICS
 
 activations = checked_analysis(maximisation.activations, gradient=False)
 attribute = checked_analysis(attribution.attribute)
+band_ablation = checked_analysis(frequency_bands.band_ablation, gradient=False)
 choose_units = checked_analysis(maximisation.choose_units, gradient=False)
 completeness_gap = checked_analysis(path.completeness_gap, gradient=False)
 deletion_insertion = checked_analysis(faithfulness.deletion_insertion, gradient=False)
@@ -26,12 +27,14 @@ integrated_gradients = checked_analysis(path.integrated_gradients)
 maximise = checked_analysis(maximisation.maximise)
 maximise_from_noise = checked_analysis(maximisation.maximise_from_noise)
 randomised_correlation = checked_analysis(faithfulness.randomised_correlation)
+unit_conductance = checked_analysis(conductance.unit_conductance)
 
 __all__ = [
     "STATISTICS",
     "Effort",
     "activations",
     "attribute",
+    "band_ablation",
     "choose_units",
     "classified_correctly",
     "completeness_gap",
@@ -45,4 +48,5 @@ __all__ = [
     "maximise",
     "maximise_from_noise",
     "randomised_correlation",
+    "unit_conductance",
 ]

@@ -46,7 +46,7 @@ def checked_analysis(analysis: Callable[..., Found], *, gradient: bool = True) -
     def analysed(*args: Any, **settings: Any) -> Found:
         options = {option: settings.pop(option) for option in OPTIONS if option in settings}
         given = signature.bind(*args, **settings).arguments
-        for key in {"steps", "count", "starts"} & given.keys() - {name}:
+        for key in {"steps", "count", "starts", "bands"} & given.keys() - {name}:
             given[key] = whole_number(given[key], key, 1)
         if given.get("box") is False:
             options["leave"] = True
