@@ -1,5 +1,8 @@
 """Occlusion, ablation by frequency band and conductance, against cases by hand and slow loops."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -215,3 +218,14 @@ def test_the_picture_of_conductance(tmp_path):
     assert [label.get_text() for label in many.get_xticklabels()] == [str(unit) for unit in range(39, 23, -1)]
     with pytest.raises(ConfigError, match="of one layer"):
         conductance_figure({"before": before, "after": after[:, :2]})
+
+
+def test_the_example_of_the_pages_runs(tmp_path, monkeypatch):
+    page = (Path(__file__).parents[3] / "docs" / "pieces.md").read_text()
+    (block,) = [one for one in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "band_ablation" in one]
+    monkeypatch.chdir(tmp_path)
+    images, labels = draw(6, 1, 6, 6).float(), torch.arange(6) % 3
+    names = {"before": conv_net(seed=0), "after": conv_net(seed=1), "images": images, "labels": labels, "layer": "7"}
+    exec(block, names)
+    assert {path.name for path in tmp_path.iterdir()} == {"occlusion.png", "bands.png", "units.png"}
+    assert names["bands"]["after"].drop.shape == (6, 6)

@@ -1,6 +1,8 @@
 import random
+import re
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -277,3 +279,18 @@ def test_a_configuration_names_attacks_without_importing_them():
     config = RunConfig.parse({"evaluation": ["clean", "attack=not_yet.there:attack"]})
     assert config.evaluation[1] == "attack=not_yet.there:attack"
     assert RunConfig.parse(config.to_data()).identity == config.identity != RunConfig().identity
+
+
+def test_the_function_of_the_page_runs_with_the_stand_in(tmp_path):
+    page = (Path(__file__).parents[3] / "docs" / "your_models.md").read_text()
+    (block,) = [one for one in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if one.startswith("# my_attacks.py")]
+    (tmp_path / "torchattacks.py").write_text(textwrap.dedent(STAND_IN))
+    (tmp_path / "of_the_page.py").write_text(block)
+    model, images, labels, margin, reach = two_classes()
+    try:
+        found = evaluate(model, images, labels, ThreatModel(0.03), "attack=of_the_page:longer")
+    finally:
+        for name in ("torchattacks", "of_the_page"):
+            sys.modules.pop(name, None)
+    assert torch.equal(found.correct, margin > ThreatModel(0.03).epsilon * reach)
+    assert found.gradient_evaluations == 100 * len(images)

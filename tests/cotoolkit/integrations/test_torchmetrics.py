@@ -1,7 +1,9 @@
 import copy
 import logging
 import pickle
+import re
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ from torchmetrics import MetricCollection
 from cotoolkit import ThreatModel
 from cotoolkit.core.errors import ConfigError, DataError
 from cotoolkit.evaluation import Protocol, evaluate
+from cotoolkit.intake.preparation import image_model
 from cotoolkit.integrations.torchmetrics import RobustAccuracy
 from tests._helpers.networks import Linear, conv_net
 from tests._helpers.processes import in_two_processes
@@ -166,3 +169,23 @@ def test_without_torchmetrics_one_line_says_what_to_install(monkeypatch):
     monkeypatch.delitem(sys.modules, "cotoolkit.integrations.torchmetrics")
     with pytest.raises(ConfigError, match=r"needs torchmetrics: pip install 'cotoolkit\[lightning\]'"):
         __import__("cotoolkit.integrations.torchmetrics")
+
+
+def test_the_example_of_the_page_runs():
+    page = (Path(__file__).parents[3] / "docs" / "where_it_runs.md").read_text()
+    (block,) = [one for one in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "RobustAccuracy" in one]
+    network, images, labels = world()
+    names = {"network": network, "loader": list(batches(images, labels))}
+    exec(block, names)
+    found = evaluate(network, images, labels, ThreatModel("8/255"), "pgd-10", batch_size=SIZE)
+    assert names["accuracy"].item() == pytest.approx(found.accuracy.value)
+
+
+def test_a_network_that_was_prepared_once_gives_the_same():
+    network, images, labels = world()
+    prepared = image_model(network, shape=(1, 6, 6), mean=0.5, std=0.5)
+    metric = RobustAccuracy(THREAT, "pgd-2", model=prepared)
+    for part in batches(images, labels):
+        metric.update(*part)
+    found = evaluate(network, images, labels, THREAT, "pgd-2", mean=0.5, std=0.5, batch_size=SIZE)
+    assert metric.compute().item() == pytest.approx(found.accuracy.value)
