@@ -17,7 +17,9 @@ from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.processes.patience import sign_of_life
 from cotoolkit.core.seeding import derive, generator, seed_layers
 from cotoolkit.data import Batches, apply_intervention, load
+from cotoolkit.evaluation.own_attack import OwnAttack
 from cotoolkit.evaluation.probe import Enough, ProbeResult
+from cotoolkit.evaluation.protocol import known_protocol
 from cotoolkit.methods import Batch, Method, StepRecord
 from cotoolkit.models.initial_weights import load_initial
 from cotoolkit.monitor.replay import ReplayMonitor
@@ -53,6 +55,9 @@ class TrainerCore:
         splits = load(config.data, config.seed, download=download)
         for method in config.methods:
             method.check_data(len(splits.train))
+        for protocol in map(known_protocol, config.evaluation):
+            if isinstance(protocol, OwnAttack):
+                protocol.load()  # now, and not when all is trained
         self.batches = Batches(
             splits.train,
             config.batch_size,

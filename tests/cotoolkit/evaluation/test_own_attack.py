@@ -12,7 +12,11 @@ from cotoolkit import RunConfig, ThreatModel
 from cotoolkit.core.errors import ConfigError, ModelError
 from cotoolkit.evaluation import OwnAttack, evaluate
 from cotoolkit.evaluation.protocol import known_protocol, run_protocol
+from cotoolkit.runs.checkpoints import evaluation_points, trained
+from cotoolkit.runs.folder import RunFolder
+from cotoolkit.training.run import imports_of, run
 from tests._helpers.networks import Linear, conv_net
+from tests._helpers.small import small
 
 THREAT = ThreatModel(0.1)
 
@@ -294,3 +298,27 @@ def test_the_function_of_the_page_runs_with_the_stand_in(tmp_path):
             sys.modules.pop(name, None)
     assert torch.equal(found.correct, margin > ThreatModel(0.03).epsilon * reach)
     assert found.gradient_evaluations == 100 * len(images)
+
+
+def test_a_run_measures_under_such_attacks_and_refuses_missing_ones_before_it_trains(tmp_path):
+    name = "attack=my_attacks:half"
+    folder = run(small(evaluation=["clean", name], epochs=1), tmp_path / "runs", device="cpu")
+    points = evaluation_points(folder.config())
+    again = run_protocol(trained(folder), points.images, points.labels, folder.config().threat, name)
+    result = folder.result()["evaluation"][name]
+    assert result["value"] == again.accuracy.value
+    assert result["card"] == again.card
+    assert "code" in result["card"]["protocol"]
+    missing = small(evaluation=["attack=my_attacks:nobody"], epochs=1)
+    with pytest.raises(ConfigError, match="'nobody' does not exist"):
+        run(missing, tmp_path / "runs", device="cpu")
+    assert not list(RunFolder.of(tmp_path / "runs", missing).path.glob("metrics*"))
+
+
+def test_processes_import_a_script_that_defines_an_attack(monkeypatch):
+    config = RunConfig.parse({"evaluation": ["attack=__main__:attack"]})
+    asked = []
+    monkeypatch.setattr("cotoolkit.core.importing.workers._script", lambda: asked.append(1) or {"init_main": "script"})
+    imports_of(RunConfig())
+    assert not asked
+    assert imports_of(config).script == {"init_main": "script"}
