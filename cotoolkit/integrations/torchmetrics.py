@@ -94,10 +94,11 @@ class RobustAccuracy(Metric):
         leaves_box(threat)  # refuses what is no threat model
         self.threat, self.protocol, self.seed = threat, known_protocol(protocol), seed
         self._network, self._options, self._before = _Reference(model), options, 0
+        # A collection takes metrics whose states are equal after one batch for the same, and updates one
+        # of them only; torchmetrics 1.5 looks at the first state alone.
+        self.add_state("number", torch.tensor(next(_NUMBERS)), dist_reduce_fx="max")
         for count in ("correct", "points"):
             self.add_state(count, torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
-        # A collection takes metrics whose states are equal after one batch for the same, and updates one of them only.
-        self.add_state("number", torch.tensor(next(_NUMBERS)), dist_reduce_fx="max")
 
     @override
     def update(self, images: Any, labels: Any, model: nn.Module | None = None) -> None:
