@@ -118,8 +118,8 @@ def _described(annotation: Any, metadata: Any = ()) -> tuple[str, str]:
     if origin is typing.Annotated:
         return _described(inside[0], (*inside[1:], *metadata))
     if origin in (Union, types.UnionType):
-        kinds, limits = zip(*(_described(one) for one in inside), strict=True)
-        return " or ".join(dict.fromkeys(kinds)), ", ".join(filter(None, limits))
+        each = [_described(one) for one in inside]
+        return " or ".join(dict.fromkeys(kind for kind, _ in each)), ", ".join(limits for _, limits in each if limits)
     if origin is Literal:
         return "word", ", ".join(f"`{word}`" for word in inside)
     if origin in (tuple, list):
