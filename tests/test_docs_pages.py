@@ -46,6 +46,14 @@ def test_the_arithmetic_of_the_radii():
     assert f"0.031 is {0.031 * 255:.3f}/255, {100 * (1 - 0.031 * 255 / 8):.1f} % less" in text
 
 
+def test_messages_that_the_troubles_quote_are_those_of_the_code():
+    table = (DOCS / "faq.md").read_text(encoding="utf-8").partition("## Troubles with the toolkit")[2]
+    quoted = re.findall(r"^\| `([^`]+ [^`]+)` \|", table, re.MULTILINE)
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in (DOCS.parent / "cotoolkit").rglob("*.py"))
+    assert len(quoted) >= 4
+    assert [text for text in quoted if text not in sources] == []
+
+
 def test_terms_of_the_glossary_stand_once():
     terms = re.findall(r"^### (.+)$", (DOCS / "concepts.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert len(terms) == len(set(terms)) > 15
