@@ -10,6 +10,7 @@ import yaml
 from annotated_types import Ge, Gt, Lt
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     ValidationError,
     ValidatorFunctionWrapHandler,
@@ -108,6 +109,7 @@ class RunConfig(BaseModel):
     `identity.nearest`. So 8/255, "8/255" and np.float32(8 / 255) make equal configurations.
 
     Attributes:
+        format: version of what the fields mean; a file of another one is refused.
         data: the data set, its subsets, held-out split and augmentation; a name is enough.
         model: the network; a name is enough.
         normalise: whose pixel statistics become the model's first layer: a key of `models.STATISTICS`, "none", or
@@ -156,7 +158,7 @@ class RunConfig(BaseModel):
     weight_decay: NonNegative = 5e-4
     decay_norm_and_bias: bool = True
     schedule: Schedule = Schedule()
-    precision: Literal["32", "bf16-mixed"] = "32"
+    precision: Annotated[Literal["32", "bf16-mixed"], BeforeValidator(str)] = "32"  # 32 is typed as a number
     monitor: MonitorConfig = MonitorConfig()
     remedy: RemedyField | None = None
     evaluation: tuple[str, ...] = ("clean", "fgsm", "pgd-50")

@@ -18,6 +18,9 @@ class Compose(Intervention):
 
     Without parts it is the identity. Its flags are those of its parts: any of them for all flags but `train_only` and
     `differentiable`, which need every part.
+
+    Args:
+        parts: interventions, each a name or a mapping with a name.
     """
 
     parts: tuple[InterventionField, ...] = ()

@@ -61,6 +61,9 @@ class LowPass(FrequencyFilter):
     >>> LowPass(1)(torch.tensor([[[[0.0, 1.0], [1.0, 0.0]]]]))[0]  # the mean alone
     tensor([[[[0.5000, 0.5000],
               [0.5000, 0.5000]]]])
+
+    Args:
+        bandwidth: the first radius that is removed.
     """
 
     bandwidth: Radius = 16.0
@@ -73,7 +76,11 @@ class LowPass(FrequencyFilter):
 @INTERVENTIONS.register("high_pass")
 @dataclass(frozen=True, config=STRICT)
 class HighPass(FrequencyFilter):
-    """Keep the radii from `bandwidth` on: what `LowPass` of the same bandwidth removes."""
+    """Keep the radii from `bandwidth` on: what `LowPass` of the same bandwidth removes.
+
+    Args:
+        bandwidth: the first radius that is kept.
+    """
 
     bandwidth: Radius = 16.0
 
@@ -84,7 +91,12 @@ class HighPass(FrequencyFilter):
 
 @dataclass(frozen=True, config=STRICT)
 class _Band(FrequencyFilter):
-    """Base of the filters with two edges, `low` <= radius < `high`."""
+    """Base of the filters with two edges, `low` <= radius < `high`.
+
+    Args:
+        low: the first radius of the band.
+        high: the first radius above it.
+    """
 
     low: Radius
     high: Radius
@@ -127,6 +139,9 @@ class ReleasedRowLowPass(Intervention):
     The mask meant for (row, column) of the DCT hits (channel, row): `bandwidth` rows of coefficients survive with all
     their columns, and of the channels only the first `bandwidth`, so that 2 erases the third colour channel. Known from
     the released code; whether the paper's curves were made with it is unknown.
+
+    Args:
+        bandwidth: rows, and channels, that survive.
     """
 
     bandwidth: Annotated[Whole, Field(ge=0)] = 16

@@ -94,6 +94,9 @@ class Project(Intervention):
     The orthogonal variant as intended (known from the released code, which removes more: see `ReleasedProject`). With
     the paper's ten vectors five directions and 3.8 % of CIFAR-10's pixel energy; the constant image is kept. Needs the
     number of classes but no labels.
+
+    Args:
+        carrier: whose span is removed.
     """
 
     carrier: CarrierField
@@ -118,6 +121,9 @@ class ReleasedProject(Intervention):
     All n columns of Q from the float32 QR of the d x n matrix of vectors are removed, whatever its rank. With the
     paper's ten vectors of rank 5 the other five directions are round-off, differ between LAPACK builds, and may take
     most of an image with them. Known from the released code; which directions the paper's machine removed is unknown.
+
+    Args:
+        carrier: whose directions are removed.
     """
 
     carrier: CarrierField

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import gc
 import hashlib
 import json
 import logging
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +44,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 log = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def _without_collection() -> Iterator[None]:
+    """Python looks for no cycles: thousands of runs make none, and each search goes through all that torch made."""
+    paused = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if paused:
+            gc.enable()
 
 
 class _Grids:
@@ -216,6 +230,7 @@ class Study(BaseModel):
         there = {folder.path.name for folder in find_runs(root)}
         return [(folder, config) for folder, config in runs if folder.path.name in there]
 
+    @_without_collection()
     def write_table(self, root: Path | str) -> pd.DataFrame:
         """The study's table, also written as CSV and Parquet."""
         started = self._started(root)

@@ -2,7 +2,8 @@
 
 Source: Andriushchenko & Flammarion, NeurIPS 2020, section 4 and appendix: depth is not what it takes. Optimiser, rate,
 schedule, augmentation and initialisation are theirs. Ours are the radii, chosen so that networks of these widths break,
-the plain FGSM attack (their code starts from noise), and one thousand training images that are held out for the probe.
+the plain FGSM attack (their code starts from noise), and one thousand training images that are held out for the probe:
+the settings of the comparison of methods, which shares runs with this figure.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from analyses.core.judging.premises import CHANCE, MOST, ROBUST
 from analyses.core.judging.seed_measures import SeedShare
 from analyses.core.measurement import RunMeasurement
 from analyses.core.runner import StudyRunner
+from analyses.method_comparison.settings import comparison_scale
+from cotoolkit.evaluation.protocol import run_protocol
 from cotoolkit.plotting.style import BLUE, PAGE, VERMILION
+from cotoolkit.runs.checkpoints import evaluation_points, trained
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
@@ -25,35 +29,27 @@ from figures.co_features.setups.grid_cells import SHARE
 from figures.elements import mark_breakpoint, new_figure, percent, seed_lines
 from figures.recipe import Recipe, table_of
 
-EPOCHS = 30
+(SHARED,) = comparison_scale("laptop")[1].settings
+
+EPOCHS, PROBED = SHARED.base["epochs"], SHARED.base["monitor"]["points"]
+"""Of a run, and held-out images of a probe."""
 
 RADII = {16: "10/255", 4: "16/255"}
 """Of the threat model, by filters of the network."""
-
-PROBED = 512
-"""Held-out images of a probe."""
 
 STUDY = Study(
     name="natural_break",
     question="Does FGSM training break on natural images in a network of one convolution?",
     scale="laptop",
-    base={
-        "data": {"name": "cifar10", "augment": "crop_flip", "holdout": 1000},
-        "normalise": "none",
-        "method": "fgsm",
-        "optimizer": "adam",
-        "learning_rate": 0.003,
-        "schedule": {"peak": 0.4},
-        "epochs": EPOCHS,
-        "batch_size": 128,
-        "monitor": {"interval": 100, "points": PROBED, "trace_every": 1},
-        "evaluation": ("clean", "fgsm", "pgd-50-10"),
-    },
+    base={**SHARED.base, "method": "fgsm"},
     grids=tuple(
-        {"model": ({"name": "single_layer_cnn", "width": width},), "epsilon": (radius,), "seed": (0, 1, 2)}
+        {"model": ({"name": "single_layer_cnn", "width": width},), "epsilon": (radius,), "seed": (0, 1, 2, 3, 4)}
         for width, radius in RADII.items()
     ),
 )
+
+ATTACK = "pgd-50-10"
+"""On all test images, once a run is over."""
 
 DATES = ("iteration", "sustained", "earliest", "latest", "detected")
 
@@ -69,9 +65,11 @@ def probe_course(folder: RunFolder) -> pd.DataFrame:
     """
     result, metrics = folder.result(), folder.metrics()
     found = metrics[metrics["signal"].str.startswith("probe_")].rename(columns={"signal": "statistic"})
-    last = result["iterations"]
+    last, config = result["iterations"], folder.config()
+    images, labels, _ = evaluation_points(config)
+    attacked = run_protocol(trained(folder, "last"), images, labels, config.threat, ATTACK, seed=config.seed)
     rows = {name: (last, accuracy["value"]) for name, accuracy in result["evaluation"].items()}
-    rows["iterations"] = last, float(last)
+    rows |= {ATTACK: (last, attacked.accuracy.value), "iterations": (last, float(last))}
     if result["breakpoint"]:
         dates = {"iteration": result["breakpoint"]["iteration"], **result["breakpoint"]["detail"]}
         rows |= {name: (dates[name], float(dates[name])) for name in DATES if dates[name] is not None}
@@ -138,7 +136,7 @@ class _Results(NamedTuple):
 
 def _read(data: pd.DataFrame) -> _Results:
     fgsm, pgd, breaks = (
-        statistic(data, name).set_index(["width", "seed"])["value"] for name in ("fgsm", "pgd-50-10", "iteration")
+        statistic(data, name).set_index(["width", "seed"])["value"] for name in ("fgsm", ATTACK, "iteration")
     )
     return _Results(at_best(data), breaks.reindex(pgd.index).notna(), fgsm, pgd)
 

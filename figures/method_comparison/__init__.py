@@ -9,6 +9,11 @@ NOT_REPRODUCED: tuple[NotReproduced, ...] = (
         "(`cotoolkit compare --scale digits`)",
     ),
     NotReproduced(
+        "All methods on CIFAR-10 with one convolution, at 8/255, 10/255 and 16/255",
+        "405 runs of six minutes of a core and more; four methods at 10/255 are shown, `cotoolkit compare --scale "
+        "laptop` trains the others",
+    ),
+    NotReproduced(
         "FastAT Benchmark's tables: 21 methods, ResNet-18, 100 epochs, three data sets",
         "needs weeks of a GPU; `cotoolkit compare --scale paper --slice-minutes 10` trains its CIFAR-10 part in slices",
     ),

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from cotoolkit.cli.reference.markdown import markdown_table
 from cotoolkit.core.errors import RunError
 from figures.catalogue import PAPERS, not_reproduced, recipes
 from figures.recipe import Recipe
-from figures.records.markdown import markdown_table
 from figures.records.stored import StoredFigure, stored_figures, totals, verdict_counts
 from figures.records.system_page import system_page
 from figures.source_tags import SOURCE_TAGS, WHOSE

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 
+from cotoolkit.cli.reference.markdown import markdown_table
 from figures.catalogue import PAPERS
-from figures.records.markdown import markdown_table
 from figures.records.record import FigureRecord, StoredClaim
 from figures.records.stored import StoredFigure, totals
 

@@ -43,6 +43,9 @@ class Given(Carrier):
     Scaled to norm 1 like all others. It fixes the number of classes and the image shape. The numbers are part of the
     configuration; a large set is better written as a carrier class of your own.
 
+    Args:
+        values: the vectors.
+
     Raises:
         InterventionError: when built for images of another shape, or for another number of classes.
     """

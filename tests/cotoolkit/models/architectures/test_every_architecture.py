@@ -77,6 +77,17 @@ def test_the_single_layer_cnn_starts_as_the_released_code_does():
     assert convolution.stride == (1, 1)
 
 
+def test_the_single_layer_cnn_reads_pixels_first_without_a_copy():
+    network = build_model({"name": "single_layer_cnn", "width": 4}, (3, 5, 7), 10, seed=1)
+    images = torch.rand(6, 3, 5, 7).to(memory_format=torch.channels_last)
+    network.to(memory_format=torch.channels_last)
+    maps = network.activation(network.convolution(images))
+    assert network.flatten(maps).data_ptr() == maps.data_ptr()
+    by_channel = network.linear.weight.view(10, 5, 7, 4).permute(0, 3, 1, 2)
+    expected = torch.einsum("bchw,kchw->bk", maps.double(), by_channel.double())
+    torch.testing.assert_close(network(images).double(), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_a_kernel_that_cannot_keep_the_size_is_refused():
     with pytest.raises(ModelError, match="kernel of 4 cannot keep the images' size; choose an odd one"):
         build_model({"name": "single_layer_cnn", "kernel": 4}, CIFAR, 10, seed=0)
