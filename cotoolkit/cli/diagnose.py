@@ -254,6 +254,7 @@ def _show(found: Diagnosis) -> None:
     """Verdict, evidence for and against, and what was met."""
     verdict = found.verdict
     say(f"{verdict.label} (confidence: {verdict.confidence})", VERDICT_STYLE.get(verdict.label, "yellow"))
+    say(verdict.meaning)
     say(verdict.reason)
     rows: list[tuple[str, Any]] = [
         *(("for", one) for one in verdict.speaks_for),
@@ -266,5 +267,6 @@ def _show(found: Diagnosis) -> None:
         for side, one in rows:
             table.add_row(side, escape(one.sentence))
         console.print(table)
+    say(f"what to do: {verdict.advice}")
     for finding in found.findings:
         say(f"{finding.kind}: {finding.text}", "yellow" if finding.kind == "warning" else None)
