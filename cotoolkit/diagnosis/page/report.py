@@ -87,8 +87,8 @@ def _accuracy(diagnosis: Diagnosis) -> list[Section]:
             "attacks",
             "Accuracy under every attack",
             "A row per attack at epsilon: the mark is the share of points still right, the bar its 95 % interval. "
-            "Rows that begin with 'then' attack what all above leave, and show what is left after that. A robust network "
-            "keeps all rows right of the dotted line; catastrophic overfitting keeps FGSM's alone.",
+            "Rows that begin with 'then' attack what all above leave, and show what is left after that. A robust "
+            "network keeps all rows right of the dotted line; catastrophic overfitting keeps FGSM's alone.",
             accuracy_figures.attacks_figure(diagnosis)[0],
             "Accuracy with interval for clean points, FGSM, PGD, its checks and all together",
         ),
