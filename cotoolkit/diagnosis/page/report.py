@@ -13,6 +13,12 @@ from cotoolkit.diagnosis.schema import Diagnosis, Evidence
 from cotoolkit.diagnosis.thresholds import FALLING
 from cotoolkit.pages import Report, Section, write_report
 
+ON_SIGNALS = (
+    "Means over the points that say anything. Most have no published threshold; compare them between networks. Steps for "
+    "every class are nearly blind at 8/255: at a breakpoint there their source saw 54 % of the classes rise, where 50 % "
+    "is nothing, and 82 % at 16/255."
+)
+
 
 def write_diagnosis(diagnosis: Diagnosis, folder: Path | str) -> Path:
     """Write diagnosis.json, the figures (PNG and SVG), the tables and report.html.
@@ -167,9 +173,7 @@ def _landscape(diagnosis: Diagnosis) -> list[Section]:
         Section(
             "signals",
             "All signals",
-            "Means over the points that say anything. Most have no published threshold; compare them between "
-            "networks. Steps for every class are nearly blind at 8/255: at a breakpoint there their source saw 54 % of "
-            "the classes rise, where 50 % is nothing, and 82 % at 16/255.",
+            ON_SIGNALS,
             table=signals,
         ),
         Section(
