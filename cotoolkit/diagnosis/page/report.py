@@ -14,9 +14,9 @@ from cotoolkit.diagnosis.thresholds import FALLING
 from cotoolkit.pages import Report, Section, write_report
 
 ON_SIGNALS = (
-    "Means over the points that say anything. Most have no published threshold; compare them between networks. Steps for "
-    "every class are nearly blind at 8/255: at a breakpoint there their source saw 54 % of the classes rise, where 50 % "
-    "is nothing, and 82 % at 16/255."
+    "Means over the points that say anything. Most have no published threshold; compare them between networks. Steps "
+    "for every class are nearly blind at 8/255: at a breakpoint there their source saw 54 % of the classes rise, where "
+    "50 % is nothing, and 82 % at 16/255."
 )
 
 
