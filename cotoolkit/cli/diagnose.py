@@ -76,7 +76,13 @@ Bounds = Annotated[
 NumberOfPoints = Annotated[
     int | None, typer.Option(min=2, metavar="NUMBER", help="Test images; by default the budget's number.")
 ]
-AutoAttack = Annotated[bool, typer.Option("--autoattack", help="Run AutoAttack too (extra eval); takes long.")]
+AutoAttack = Annotated[
+    bool | None,
+    typer.Option(
+        "--autoattack/--no-autoattack",
+        help="A second opinion on what all else left right (extra eval); by default for robust verdicts, unless quick.",
+    ),
+]
 
 
 def diagnose_command(
@@ -92,7 +98,7 @@ def diagnose_command(
     bounds: Bounds = "0,1",
     points: NumberOfPoints = None,
     weights_key: WeightsKey = None,
-    autoattack: AutoAttack = False,
+    autoattack: AutoAttack = None,
     device: Annotated[Device, typer.Option(help="Where to measure.")] = "auto",
     seed: Annotated[int, typer.Option(min=0, help="Of the points and of all random starts.")] = 0,
     download: Download = False,
@@ -256,6 +262,7 @@ def _show(found: Diagnosis) -> None:
     """Verdict, evidence for and against, and what was met."""
     verdict = found.verdict
     say(f"{verdict.label} (confidence: {verdict.confidence})", VERDICT_STYLE.get(verdict.label, "yellow"))
+    say(verdict.meaning)
     say(verdict.reason)
     rows: list[tuple[str, Any]] = [
         *(("for", one) for one in verdict.speaks_for),
@@ -268,5 +275,6 @@ def _show(found: Diagnosis) -> None:
         for side, one in rows:
             table.add_row(side, escape(one.sentence))
         console.print(table)
+    say(f"what to do: {verdict.advice}")
     for finding in found.findings:
         say(f"{finding.kind}: {finding.text}", "yellow" if finding.kind == "warning" else None)

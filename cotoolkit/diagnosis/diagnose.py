@@ -14,11 +14,11 @@ from cotoolkit.core.seeding import fork_global_rng
 from cotoolkit.data import DataConfig, ImageSet
 from cotoolkit.data.points import Points
 from cotoolkit.diagnosis.budget import Budget, budget_of
-from cotoolkit.diagnosis.judging.verdict import reach_verdict
+from cotoolkit.diagnosis.judging.verdict import reach_verdict, rests_on_points_left
 from cotoolkit.diagnosis.measuring.attack_runs import Progress
-from cotoolkit.diagnosis.measuring.autoattack import check_installed
+from cotoolkit.diagnosis.measuring.autoattack import check_installed, installed
 from cotoolkit.diagnosis.measuring.pass_counter import PassCounter
-from cotoolkit.diagnosis.measuring.run_measurements import MeasuredNetwork, run_measurements
+from cotoolkit.diagnosis.measuring.run_measurements import MeasuredNetwork, Wanted, run_measurements
 from cotoolkit.diagnosis.schema import Diagnosis, DiagnosisProtocol, Environment
 from cotoolkit.intake.door import LOOKED_AT, ModelOptions, outside_inference
 from cotoolkit.intake.findings import Finding, handled, warning
@@ -46,7 +46,7 @@ def diagnose(
     points: int | None = None,
     device: Device = "auto",
     seed: int = 0,
-    autoattack: bool = False,
+    autoattack: bool | None = None,
     progress: Progress | None = None,
 ) -> Diagnosis:
     """Is a finished network robust, catastrophically overfitted, masking its gradients, or never robust?
@@ -70,7 +70,7 @@ def diagnose(
         points: images to measure on; None for the budget's number.
         device: "auto" takes a GPU if there is one.
         seed: of the choice of points and of all random starts.
-        autoattack: run AutoAttack on the few points too (extra `cotoolkit[eval]`; slow).
+        autoattack: whether it looks at what all else left (extra `cotoolkit[eval]`); None as docs/diagnosis.md says.
         progress: called with what is measured now, how many parts are done, and how many there are.
 
     Returns:
@@ -83,19 +83,29 @@ def diagnose(
     """
     started = time.perf_counter()
     threat, spent, place = ThreatModel.from_user(epsilon), budget_of(budget), available(device)
-    if autoattack:
-        check_installed()
+    opinion = _second_opinion(threat, autoattack=autoattack, budget=spent)
     takes = ModelOptions(mean=mean, std=std, bounds=bounds_of(model, bounds), forward=forward, binary=binary)
     with outside_inference():
         chosen = points_of(data, points=spent.points if points is None else points, seed=seed, bounds=takes["bounds"])
         network = _prepared(model, chosen, place, takes, exact=states_classes(data))
-        found = _measured(network, chosen, place, threat, spent, seed, autoattack, progress)
+        found = _measured(network, chosen, place, threat, spent, seed, opinion, progress)
     environment = _environment(network.network, data, place, found.passes, started)
     return _diagnosis(found, _protocol(found, chosen, threat.epsilon, takes["bounds"], seed, spent), environment)
 
 
 def _prepared(model: nn.Module, points: Points, device: str, takes: ModelOptions, *, exact: bool) -> ImageModel:
     return image_model(model, shape=_shape(points), classes=points.classes, exact=exact, device=device, **takes)
+
+
+def _second_opinion(threat: ThreatModel, *, autoattack: bool | None, budget: Budget) -> Wanted | None:
+    """When AutoAttack is to be run: never, always, or where a verdict rests on what it may still fool."""
+    if autoattack:
+        check_installed()
+    if autoattack is False or (autoattack is None and not (budget.second_opinion and installed())):
+        return None
+    if autoattack:
+        return lambda found: True
+    return lambda found: rests_on_points_left(found, threat.epsilon)
 
 
 class _Found(NamedTuple):
@@ -118,7 +128,7 @@ def _measured(
     threat: ThreatModel,
     budget: Budget,
     seed: int,
-    autoattack: bool,
+    opinion: Wanted | None,
     progress: Progress | None,
 ) -> _Found:
     """The measurements, with the passes they took, the link they were taken through, and what was met."""
@@ -128,7 +138,7 @@ def _measured(
         network.read_probabilities(points.images[:LOOKED_AT])
         passes = PassCounter(network)
         measured = run_measurements(
-            passes, points, threat, budget, seed=seed, with_autoattack=autoattack, progress=progress
+            passes, points, threat, budget, seed=seed, second_opinion=opinion, progress=progress
         )
     findings = [*_mode(network), *network.findings, *measured.findings]
     if share := measured.measurements.masking.broken_outputs:

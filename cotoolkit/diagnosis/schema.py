@@ -15,12 +15,13 @@ from pydantic import ValidationError
 from cotoolkit.core.errors import DataError
 from cotoolkit.core.numbers import format_number
 from cotoolkit.diagnosis.budget import Budget
-from cotoolkit.diagnosis.measurements import Mean, Measurements, Rate, SchemaPart
+from cotoolkit.diagnosis.measurements import Measurements
+from cotoolkit.diagnosis.shares import Mean, Rate, SchemaPart
 from cotoolkit.intake.findings import Finding
 from cotoolkit.intake.outputs.probabilities import LinkName
 from cotoolkit.runs.html import facts_html
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised whenever a field changes its name or its meaning."""
 
 Label = Literal[
@@ -103,6 +104,8 @@ class Verdict(SchemaPart):
         label: the verdict.
         confidence: how sure it is.
         reason: why this verdict, and why no surer.
+        meaning: of the label, for people who meet it for the first time.
+        advice: what to do next.
         floor: the least accuracy under attack that is called robust.
         evidence: all of it, in the order of its weight.
     """
@@ -110,6 +113,8 @@ class Verdict(SchemaPart):
     label: Label
     confidence: Confidence
     reason: str
+    meaning: str
+    advice: str
     floor: float
     evidence: tuple[Evidence, ...]
 
@@ -200,6 +205,7 @@ class Diagnosis(SchemaPart):
                 "model": lambda: self.environment.model,
                 "verdict": lambda: f"{self.verdict.label} (confidence: {self.verdict.confidence})",
                 "reason": lambda: self.verdict.reason,
+                "what to do": lambda: self.verdict.advice,
                 "epsilon": lambda: f"{format_number(self.protocol.epsilon)} (linf), {self.protocol.points} points",
                 "accuracy (95 % interval)": lambda: "\n".join(
                     f"{name}: {one.value:.1%} ({one.low:.1%} to {one.high:.1%})" for name, one in self._rates().items()
@@ -218,7 +224,7 @@ class Diagnosis(SchemaPart):
             "clean": found.clean.accuracy,
             "FGSM": fgsm.accuracy,
             "PGD": found.pgd.accuracy,
-            "all attacks": found.worst,
+            "all attacks": found.hardest,
         }
 
     def to_json(self) -> str:

@@ -10,7 +10,7 @@ from cotoolkit.diagnosis.budget import BUDGETS
 from cotoolkit.diagnosis.judging import overfitting
 from cotoolkit.diagnosis.judging.overfitting import Answer
 from cotoolkit.diagnosis.judging.verdict import reach_verdict
-from cotoolkit.diagnosis.thresholds import ABNORMAL, DISTORTED, FAR_BELOW, GAP, KEPT
+from cotoolkit.diagnosis.thresholds import ABNORMAL, DISTORTED, FAR_BELOW, KEPT
 from tests._helpers.measured import EPSILON, measurements, risen
 from tests._helpers.stack import CLASSES, FGSM_HOLDS, Stack, points
 from tests._helpers.stack import EPSILON as RADIUS
@@ -39,7 +39,6 @@ def expected(count, clean, fgsm, pgd, signs):
         answer(fgsm_low - floor, fgsm_high - floor),
         answer(fgsm_low - KEPT * clean_high, fgsm_high - KEPT * clean_low),
         answer(FAR_BELOW * fgsm_low - pgd_high, FAR_BELOW * fgsm_high - pgd_low),
-        answer(fgsm_low - pgd_high - GAP, fgsm_high - pgd_low - GAP),
         max(answer(low - at, high - at) for (low, high), at in ((wilson(hits, count), at) for hits, at in signs)),
     ]
     return {Answer.YES: CO, Answer.OPEN: INCONCLUSIVE, Answer.NO: NOT_ROBUST}[min(answers)], answers[-1]
@@ -108,7 +107,8 @@ def cheap(name):
     less = {
         "few": 64, "pgd_radii": (1.0,), "radius_steps": 1, "steps": 10, "step_grid": (1, 2), "strong_steps": 10,
         "restarts": 2, "margin_steps": 2, "smoothed_steps": 1, "smoothed_draws": 1, "queries": 5, "segment": 9,
-        "hessian_points": 1, "surface_points": 1, "surface": 2,
+        "hessian_points": 1, "surface_points": 1, "surface": 2, "targets": 1, "target_steps": 5, "most_steps": 20,
+        "most_queries": 5, "second_opinion": False, "evidence_points": 2, "label_classes": 2,
     }  # fmt: skip
     return BUDGETS[name].model_copy(update=less)
 
