@@ -35,11 +35,16 @@ def test_the_readme_is_short():
 
 @pytest.mark.slow
 def test_its_python_runs_as_pasted_at_a_prompt(tmp_path):
-    prompt = [sys.executable, "-i", "-c", ""]  # the interactive reading of lines, of a standard input that is no terminal
+    prompt = [
+        sys.executable,
+        "-i",
+        "-c",
+        "",
+    ]  # the interactive reading of lines, of a standard input that is no terminal
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     pasted = "".join(blocks("README.md"))
     done = subprocess.run(
-        prompt, input=pasted, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=500, check=False
+        prompt, input=pasted, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=900, check=False
     )
     assert "Error" not in done.stderr, done.stderr
     event, verdict, accuracy, *table = done.stdout.splitlines()
