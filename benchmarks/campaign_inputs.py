@@ -10,7 +10,6 @@ from pathlib import Path
 from unittest import mock
 
 from campaign_words import AT_A_KEY, FIELDS, KEYS, NEEDED, OPTIONS, TEXTS, WORDS
-from click.exceptions import UsageError
 from typer.testing import CliRunner
 
 from cotoolkit.cli.app import app
@@ -109,7 +108,7 @@ def refused(words: list[str]) -> str:
     found = result.exception
     if isinstance(found, Accepted):
         return "accepted"
-    if isinstance(found, CotoolkitError | UsageError | OSError):
+    if isinstance(found, CotoolkitError | OSError):
         text = printable(str(found))
         return f"more than a line: {text[:200]}" if len(text) > 1000 else ""
     if found is not None and not isinstance(found, SystemExit):

@@ -39,14 +39,14 @@ def verify(recipes: Sequence[Recipe], gallery: Path, *, complete: bool = True) -
     """What is wrong in a gallery, one line each; none if all is well.
 
     Args:
-        recipes: whose figures should be there at scale digits, and may be there at others.
+        recipes: whose figures should be there, and may be there at several scales.
         gallery: folder of all figures.
-        complete: they are all recipes, so that any other figure is a stray.
+        complete: they are all recipes: each should be there at scale digits, and any other figure is a stray.
 
     Returns:
         The problems.
     """
-    problems = [problem for recipe in recipes for problem in _of_recipe(recipe, gallery)]
+    problems = [problem for recipe in recipes for problem in _of_recipe(recipe, gallery, complete)]
     return problems + (strays(recipes, gallery) if complete else [])
 
 
@@ -67,9 +67,9 @@ def strays(recipes: Sequence[Recipe], gallery: Path) -> list[str]:
     return problems + [f"{path}: no recipe makes this file" for path in files if path.name not in FILES]
 
 
-def _of_recipe(recipe: Recipe, gallery: Path) -> Iterator[str]:
+def _of_recipe(recipe: Recipe, gallery: Path, complete: bool) -> Iterator[str]:
     made = [scale for scale in recipe.studies if folder_of(gallery, recipe.name, scale).exists()]
-    if "digits" in recipe.studies and "digits" not in made:
+    if "digits" in recipe.studies and "digits" not in made and (complete or not made):
         yield f"{recipe.name}: not made at scale digits; run `cotoolkit figures make {recipe.name} --scale digits`"
     for scale in made:
         try:

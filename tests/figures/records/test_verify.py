@@ -104,6 +104,14 @@ def test_a_figure_without_a_recipe_and_one_that_was_not_made(gallery):
     ]
 
 
+def test_a_figure_that_somebody_made_at_another_scale_is_checked_alone(gallery):
+    other = dataclasses.replace(RECIPE, studies={"digits": (), **RECIPE.studies, "laptop": ()})
+    (gallery / FOLDER).rename(gallery / FOLDER.replace("digits", "laptop"))
+    (of_the_record,) = verify([other], gallery, complete=False)
+    assert "its record is of" in of_the_record
+    assert "not made at scale digits" in verify([other], gallery)[0]
+
+
 def test_an_unreadable_record_is_one_line(gallery):
     (gallery / FOLDER / "claims.json").write_text("{}")
     (problem,) = verify([RECIPE], gallery)
