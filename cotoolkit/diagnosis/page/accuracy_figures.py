@@ -21,6 +21,9 @@ COLOURS = sns.color_palette("colorblind")
 WIDTH = 5.2
 """Inches, of every picture of the page: so narrow that a telephone shows them whole."""
 
+PERCENT = "{x:.0%}"
+"""How axes of accuracies are written."""
+
 LOOKS = {
     "clean": ("o", ":", COLOURS[7]),
     "fgsm": ("s", "--", COLOURS[1]),
@@ -49,10 +52,11 @@ def attacks_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
             marker, _, colour = LOOKS.get(kind, ("X", "-", "black"))
             axis.plot([rate.low, rate.high], [row, row], color=colour, lw=2)
             axis.plot(rate.value, row, marker, color=colour, ms=7)
-            axis.text(1.07, row, f"{100 * rate.value:.1f} %  of {rate.points}", va="center", fontsize=9)
+            axis.text(1.07, row, f"{rate.value:.1%}  of {rate.points}", va="center", fontsize=9)
         axis.axvline(diagnosis.verdict.floor, color="0.3", ls=":", lw=1.4)
         axis.text(diagnosis.verdict.floor, -0.75, " robust from here", fontsize=8, color="0.3", va="center")
-        axis.set(xlim=(-0.02, 1.02), ylim=(len(rows) - 0.4, -1.1), xlabel="share of points classified correctly")
+        axis.set(xlim=(-0.02, 1.02), ylim=(len(rows) - 0.4, -1.1), xlabel="points classified correctly")
+        axis.xaxis.set_major_formatter(PERCENT)
         axis.set_yticks(range(len(rows)), [name for name, _, _ in rows])
         axis.spines["left"].set_visible(False)
         axis.tick_params(axis="y", length=0)
@@ -72,7 +76,8 @@ def radius_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
         axis.axvline(1, color="0.5", lw=1)
         axis.text(1, 1.03, "epsilon", ha="center", fontsize=9, color="0.3")
         axis.set(xlabel="radius, in units of epsilon", ylabel="accuracy", ylim=(-0.02, 1.02))
-        axis.legend(frameon=False, fontsize=9, loc="lower left")
+        axis.yaxis.set_major_formatter(PERCENT)
+        _legend(figure, axis)
     return figure, [axis]
 
 
@@ -88,7 +93,8 @@ def steps_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
         axis.set_xticks(steps, [str(step) for step in steps])
         axis.minorticks_off()
         axis.set(xlabel="gradient steps", ylabel="accuracy", ylim=(-0.02, 1.02))
-        axis.legend(frameon=False, fontsize=9)
+        axis.yaxis.set_major_formatter(PERCENT)
+        _legend(figure, axis)
     return figure, [axis]
 
 
@@ -138,9 +144,15 @@ def classes_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
         step = max(1, len(rows) // 20)
         axis.set_xticks(places[::step], [str(label) for label in labels[::step]])
         axis.set(xlabel="class", ylabel="accuracy", ylim=(-0.02, 1.02))
+        axis.yaxis.set_major_formatter(PERCENT)
         axis.grid(axis="x", visible=False)
-        figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False, fontsize=9)
+        _legend(figure, axis)
     return figure, [axis]
+
+
+def _legend(figure: Figure, axis: Axes) -> None:
+    """Above the axes, where it covers no curve."""
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False, fontsize=9)
 
 
 def _band(axis: Axes, places: Sequence[float], attacks: Sequence[AttackAccuracy], kind: str, label: str) -> None:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from cotoolkit.diagnosis import thresholds
-from cotoolkit.diagnosis.page.accuracy_figures import COLOURS, LOOKS, WIDTH
+from cotoolkit.diagnosis.page.accuracy_figures import COLOURS, LOOKS, PERCENT, WIDTH
 from cotoolkit.diagnosis.schema import Diagnosis
 from cotoolkit.plotting.style import STYLE
 
@@ -30,6 +30,7 @@ def segment_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
         upper, lower = figure.subplots(2, 1, sharex=True)
         upper.plot(between.fractions, between.accuracy, marker=marker, ls=dash, color=colour, ms=3.5)
         upper.set(ylabel="accuracy", ylim=(-0.02, 1.02))
+        upper.yaxis.set_major_formatter(PERCENT)
         low, middle, high = (
             np.array([np.nan if value is None else value for value in values])
             for values in (between.lower_loss, between.median_loss, between.upper_loss)
@@ -68,7 +69,7 @@ def surface_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
             for place, name in ((0, "x"), (1, "FGSM")):
                 axis.text(place + 0.03, 0.1, name, color="white", fontsize=9, fontweight="bold", path_effects=outline)
             axis.set_title(title)
-            figure.colorbar(drawn, ax=axis, shrink=0.9)
+            figure.colorbar(drawn, ax=axis, shrink=0.9, format=PERCENT if title == "accuracy" else None)
         axes[0].set_ylabel("random signs, in epsilon")
         figure.supxlabel("fraction of the FGSM perturbation", fontsize=10)
     return figure, axes
@@ -86,7 +87,8 @@ def spectrum_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
                 axis.plot(shares, marker=marker, ls=dash, color=colour, ms=4, label=name)
         axis.plot(spectrum.noise, ":", color="0.4", label="random signs")
         axis.set(xlabel="DCT frequency shell, from low to high", ylabel="share of energy", ylim=(0, None))
-        axis.legend(frameon=False, fontsize=9)
+        axis.yaxis.set_major_formatter(PERCENT)
+        figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False, fontsize=9)
     return figure, [axis]
 
 
