@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+NAME, SHORT, LONG = 16, 24, 40
+"""Letters from which on a word may be broken in print; up to which a text stands on one line; and from which on it is
+given much room."""
+
+
 def is_number(value: object) -> bool:
     """Whether a cell holds a number; truth values are none."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
@@ -45,6 +50,19 @@ def cell_text(value: object, *, percent: bool = False) -> str:
         if not isinstance(value, numbers.Integral):
             return str(int(number)) if number.is_integer() else f"{number:.3g}"
     return str(value)
+
+
+def cell_class(text: str) -> str:
+    """How a text stands in its cell: short ones and names on one line, sentences on several.
+
+    >>> cell_class("robust"), cell_class("boundary distortion, share of all points"), cell_class("digits-" + 40 * "x")
+    ('', 'some', 'name')
+    """
+    if " " not in text:
+        return "name" if len(text) > NAME else ""
+    if len(text) <= SHORT:
+        return ""
+    return "some" if len(text) <= LONG else "long"
 
 
 def packed_columns(table: pd.DataFrame, percent: Collection[str]) -> list[dict[str, Any]]:

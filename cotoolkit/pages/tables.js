@@ -46,7 +46,9 @@ async function unpacked(script) {
       if (row.values[column] !== null) {
         cell.className = "number";
         cell.dataset.value = row.values[column];
-      } else if (text.length > 40) cell.className = "long";
+      } else if (text.length > 24) {
+        cell.className = text.includes(" ") ? (text.length > 40 ? "long" : "some") : "name"; // as `cell_class` in Python
+      }
     });
     return row.element;
   }

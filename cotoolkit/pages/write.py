@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from cotoolkit.core.files import write_atomically
-from cotoolkit.pages.cells import cell_text, is_number, packed, packed_columns, packed_text
+from cotoolkit.pages.cells import cell_class, cell_text, is_number, packed, packed_columns, packed_text
 from cotoolkit.pages.chart_style import IN_THE_DARK
 from cotoolkit.runs.tables.table_files import write_table
 
@@ -173,6 +173,7 @@ def _page(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> str:
     environment.filters.update(
         paragraphs=lambda text: text.strip().split("\n\n"),
         cell=cell_text,
+        class_of=lambda value: cell_class(str(value)),
         numeric=is_number,
         packed=packed,
         rows=packed_columns,

@@ -21,6 +21,9 @@ COLOURS = sns.color_palette("colorblind")
 WIDTH = 5.2
 """Inches, of every picture of the page: so narrow that a telephone shows them whole."""
 
+LETTERS = 9.5
+"""Points of the smallest letters: so large that they are 9 pixels high on a telephone."""
+
 PERCENT = "{x:.0%}"
 """How axes of accuracies are written."""
 
@@ -52,9 +55,9 @@ def attacks_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
             marker, _, colour = LOOKS.get(kind, ("X", "-", "black"))
             axis.plot([rate.low, rate.high], [row, row], color=colour, lw=2)
             axis.plot(rate.value, row, marker, color=colour, ms=7)
-            axis.text(1.07, row, f"{rate.value:.1%}  of {rate.points}", va="center", fontsize=9)
+            axis.text(1.07, row, f"{rate.value:.1%}  of {rate.points}", va="center", fontsize=LETTERS)
         axis.axvline(diagnosis.verdict.floor, color="0.3", ls=":", lw=1.4)
-        axis.text(diagnosis.verdict.floor, -0.75, " robust from here", fontsize=8, color="0.3", va="center")
+        axis.text(diagnosis.verdict.floor, -0.75, " robust from here", fontsize=LETTERS, color="0.3", va="center")
         axis.set(xlim=(-0.02, 1.02), ylim=(len(rows) - 0.4, -1.1), xlabel="points classified correctly")
         axis.xaxis.set_major_formatter(PERCENT)
         axis.set_yticks(range(len(rows)), [name for name, _, _ in rows])
@@ -74,7 +77,7 @@ def radius_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
             label = f"{name}, {attacks[0].accuracy.points} points"
             _band(axis, [0, *(attack.epsilon / epsilon for attack in attacks)], [clean, *attacks], kind, label)
         axis.axvline(1, color="0.5", lw=1)
-        axis.text(1, 1.03, "epsilon", ha="center", fontsize=9, color="0.3")
+        axis.text(1, 1.03, "epsilon", ha="center", fontsize=LETTERS, color="0.3")
         axis.set(xlabel="radius, in units of epsilon", ylabel="accuracy", ylim=(-0.02, 1.02))
         axis.yaxis.set_major_formatter(PERCENT)
         _legend(figure, axis)
@@ -111,8 +114,8 @@ def duels_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
         axis.barh(rows, challenger, color=LOOKS["fgsm"][2], edgecolor="black", label="the other attack alone")
         reach = 1.15 * max(champion.max(), challenger.max(), 1)
         for row, (left, right) in enumerate(zip(champion, challenger, strict=True)):
-            axis.text(-left - 0.02 * reach, row, str(left), ha="right", va="center", fontsize=9)
-            axis.text(right + 0.02 * reach, row, str(right), ha="left", va="center", fontsize=9)
+            axis.text(-left - 0.02 * reach, row, str(left), ha="right", va="center", fontsize=LETTERS)
+            axis.text(right + 0.02 * reach, row, str(right), ha="left", va="center", fontsize=LETTERS)
         axis.axvline(0, color="black", lw=1)
         axis.set(xlim=(-reach, reach), ylim=(len(duels) - 0.4, -0.6))
         axis.set_xlabel(f"points that only one of the two fools, of {diagnosis.measurements.worst.points}")
@@ -121,7 +124,7 @@ def duels_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
         axis.set_xticks([])
         axis.spines[["left", "bottom"]].set_visible(False)
         axis.tick_params(axis="y", length=0)
-        figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=9)
+        figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=LETTERS)
     return figure, [axis]
 
 
@@ -152,7 +155,9 @@ def classes_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
 
 def _legend(figure: Figure, axis: Axes) -> None:
     """Above the axes, where it covers no curve."""
-    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False, fontsize=9)
+    figure.legend(
+        *axis.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False, fontsize=LETTERS
+    )
 
 
 def _band(axis: Axes, places: Sequence[float], attacks: Sequence[AttackAccuracy], kind: str, label: str) -> None:
