@@ -106,17 +106,22 @@ def byte_text(count: int) -> str:
 
 
 def list_signals(as_json: AsJson = False) -> None:
-    """Signals, with the passes that each takes beyond the training step, and what it does at a breakpoint."""
+    """Signals, with their forward/backward passes beyond those of the training step, and what they do at a breakpoint.
+
+    A star stands where a backward pass differentiates a gradient.
+    """
     if as_json:
         say_json([asdict(one) for one in facts.signal_entries()])
         return
-    shown = Table(Column("signal", no_wrap=True), "passes", "at a breakpoint", "what, unit, source", show_lines=True)
-    for one in facts.signal_entries():
-        double = f"\n{one.double_backward} of them double" if one.double_backward else ""
-        passes = f"{one.forward} forward\n{one.backward} backward{double}" if one.forward else "free"
-        what = f"{escape(one.title)}\n{escape(one.unit or 'a plain number')}\n[dim]{escape(one.source)}[/dim]"
-        shown.add_row(one.name, passes, one.at_break or "-", what)
-    console.print(shown)
+    signals = facts.signal_entries()
+    width = max(len(one.name) for one in signals)
+    say(f"{'signal':{width}}  {'passes':6}  at a breakpoint", "bold")
+    for one in signals:
+        double = "*" if one.double_backward else ""
+        passes = f"{one.forward}/{one.backward}{double}" if one.forward else "free"
+        say(f"{one.name:{width}}  {passes:6}  {one.at_break or '-'}")
+        what = f"{one.title}; {one.unit or 'a plain number'}; {one.source}"
+        say(textwrap.fill(what, LINE, initial_indent="    ", subsequent_indent="    "), "dim")
 
 
 def list_datasets(as_json: AsJson = False) -> None:

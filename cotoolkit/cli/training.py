@@ -61,7 +61,7 @@ def demo_command(
     jobs: Jobs = None,
     fresh: Fresh = False,
 ) -> None:
-    """Does an injected non-robust feature induce catastrophic overfitting? A study on digits, in about a minute."""
+    """Does an injected non-robust feature induce catastrophic overfitting? Nine runs on digits, 20 s each on a CPU."""
     from cotoolkit.studies.demo import demo_study
 
     launcher = chosen_launcher("local", jobs, "", None, ())

@@ -205,7 +205,7 @@ def _packed_plotly() -> str:
 def _least_width(figure: Figure) -> int:
     """At which the smallest letters of a picture can be read, in pixels of the page."""
     texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
-    sizes = [text.get_fontsize() * (SCRIPT if _has_script(text.get_text()) else 1.0) for text in texts]
+    sizes = [float(text.get_fontsize()) * (SCRIPT if _has_script(text.get_text()) else 1.0) for text in texts]
     return round(LEAST_LETTERS / min(sizes, default=LEAST_LETTERS) * 72 * float(figure.get_size_inches()[0]))
 
 

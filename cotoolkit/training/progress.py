@@ -88,7 +88,7 @@ class Pace:
 
 
 def left_text(seconds: float | None) -> str:
-    """Time left in a few characters; nothing where it is not known.
+    """Time left in a few characters; nothing where it is not known, or over.
 
     >>> left_text(42.1), left_text(600), left_text(12_600), left_text(None)
     ('42 s left', '10 min left', '3.5 h left', '')
@@ -99,7 +99,7 @@ def left_text(seconds: float | None) -> str:
     Returns:
         The text, at most 12 characters.
     """
-    if seconds is None:
+    if not seconds:
         return ""
     if seconds < 90:
         return f"{seconds:.0f} s left"

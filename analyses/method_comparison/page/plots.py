@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -156,7 +157,7 @@ def overfitting_shares(summary: pd.DataFrame) -> Figure:
             height = methods.index(row["method"])
             colour, _ = FAMILIES[row["family"]]
             axis.plot([row["share_low"], row["share_high"]], [height] * 2, color=colour, lw=1.2)
-            looks = {"marker": "X", "mew": 0} if row["broke"] else {"marker": "o", "mfc": "white"}
+            looks: dict[str, Any] = {"marker": "X", "mew": 0} if row["broke"] else {"marker": "o", "mfc": "white"}
             axis.plot(row["share"], height, color=colour, ms=5, **looks)
             axis.text(
                 1.06, height, f"{row['broke']}/{row['seeds']}", fontsize=LABELS, va="center",
@@ -183,10 +184,12 @@ def breakpoint_times(outcomes: pd.DataFrame, summary: pd.DataFrame) -> Figure:
     for axis, group in zip(axes, groups, strict=True):
         runs = outcomes[(outcomes["group"] == group) & outcomes["method"].isin(methods)].dropna(subset=["onset"])
         heights = runs["method"].map(methods.index).astype(float)
-        for (family, broke), some in runs.groupby(["family", runs["breakpoint"].notna()]):
-            looks = {"marker": "X", "mew": 0, "alpha": 0.7} if broke else {"marker": "o", "mfc": "none"}
-            colour, _ = FAMILIES[family]
-            axis.plot(some["onset"], heights[some.index], ls="", color=colour, ms=5, clip_on=False, **looks)
+        for row in runs.assign(height=heights).to_dict("records"):
+            colour, _ = FAMILIES[row["family"]]
+            looks: dict[str, Any] = {"marker": "X", "mew": 0, "alpha": 0.7}
+            if pd.isna(row["breakpoint"]):
+                looks = {"marker": "o", "mfc": "none", "clip_on": False}
+            axis.plot(row["onset"], row["height"], color=colour, ms=5, **looks)
         axis.set_xlim(0, 1.03)
         axis.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=""))
     figure.supxlabel("breakpoints (% of training, crosses); circles: seeds without one", fontsize="medium")
