@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from cotoolkit.evaluation.probe import ProbeResult
+if TYPE_CHECKING:
+    from cotoolkit.evaluation.probe import ProbeResult
 
 REPORT_EVERY = 0.25
 """Seconds between two reports to another process."""
