@@ -77,6 +77,14 @@ VERDICT_STYLE = {
 }
 
 
+def plain_help() -> None:
+    """Leave `--help` and errors of usage without style under NO_COLOR and in logs of CI, where typer styles them."""
+    if os.environ.get("NO_COLOR") or os.environ.get("CI"):
+        from typer import rich_utils
+
+        rich_utils.COLOR_SYSTEM, rich_utils.FORCE_TERMINAL = None, None
+
+
 LONGEST_LABEL = 40
 """Characters of a run's name in its line at most."""
 

@@ -47,7 +47,7 @@
   }
 
   async function draw(place) {
-    const made = JSON.parse(place.querySelector("script").textContent);
+    const made = await unpacked(place.querySelector("script"));
     const { data, layout } = asSeen(made);
     const fixed = new Set(Object.keys(layout).filter((name) => name.startsWith("yaxis") && layout[name].range));
     const section = place.parentElement;

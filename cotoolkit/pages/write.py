@@ -48,6 +48,9 @@ WIDE_TABLE = 9
 LEAST_LETTERS = 9.0
 """Pixels of the smallest letters of a picture, however narrow the page; a wider picture scrolls."""
 
+LARGEST_SVG = 400_000
+"""Bytes of a picture from which on the page holds its PNG file in place of its SVG file."""
+
 SCRIPT = 0.7
 """Size of an exponent or an index, as a share of that of the letters beside it."""
 
@@ -57,11 +60,13 @@ class Picture:
     """A picture in a page.
 
     Attributes:
-        source: its SVG file as a data URL.
+        source: its SVG file as a data URL, or its PNG file if that is too large.
+        width: as drawn, in pixels of the page.
         least_width: at which its smallest letters are `LEAST_LETTERS` high, in pixels of the page.
     """
 
     source: str
+    width: int
     least_width: int
 
 
@@ -155,10 +160,13 @@ def write_report(report: Report, folder: Path | str) -> Path:
             figure.draw_without_rendering()
             figure.set_layout_engine("none")  # laid out once, not once more per file
             svg = _drawn(figure, "svg")
+            png = _drawn(figure, "png")
             write_atomically(folder / f"{name}.svg", svg)
-            write_atomically(folder / f"{name}.png", _drawn(figure, "png"))
-            encoded = "data:image/svg+xml;base64," + base64.b64encode(svg).decode()
-            pictures.setdefault(section.name, []).append(Picture(encoded, _least_width(figure)))
+            write_atomically(folder / f"{name}.png", png)
+            kind, content = ("svg+xml", svg) if len(svg) <= LARGEST_SVG else ("png", png)
+            source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+            width = round(96 * float(figure.get_size_inches()[0]))
+            pictures.setdefault(section.name, []).append(Picture(source, width, _least_width(figure)))
     path = folder / "report.html"
     write_atomically(path, _page(report, pictures).encode())
     return path
@@ -176,9 +184,9 @@ def _page(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> str:
         class_of=lambda value: cell_class(str(value)),
         numeric=is_number,
         packed=packed,
+        packed_text=packed_text,
         rows=packed_columns,
     )
-    # plotly writes <, > and / of its JSON as escapes, so no text in it can end the script element.
     charts = {section.name: section.chart.to_json() for section in report.sections if section.chart is not None}
     live = bool(charts) or any(section.courses is not None for section in report.sections)
     template = environment.get_template("page.html.j2")

@@ -1,4 +1,7 @@
 import io
+import os
+import subprocess
+import sys
 from importlib.metadata import EntryPoint
 
 import pandas as pd
@@ -262,7 +265,18 @@ def test_a_log_gets_plain_lines(monkeypatch):
     assert not display.in_place()
 
 
-def test_no_color_leaves_no_style(monkeypatch):
+@pytest.mark.parametrize("words", ["--help", "nonsense", "train method=nonsense"])
+@pytest.mark.parametrize("place", [{"GITHUB_ACTIONS": "true", "CI": "true"}, {"NO_COLOR": "1"}])
+def test_logs_of_ci_and_no_color_have_no_style(place, words):
+    command = [sys.executable, "-c", "from cotoolkit.cli import main; main()", *words.split()]
+    ended = subprocess.run(
+        command, env={**os.environ, "FORCE_COLOR": "", **place}, capture_output=True, text=True, check=False
+    )
+    assert ended.stdout + ended.stderr
+    assert "\x1b" not in ended.stdout + ended.stderr
+
+
+def test_no_color_leaves_no_style_on_a_terminal(monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
     plain = display._console()
     plain._force_terminal, plain.file = True, io.StringIO()

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 from plotly.offline import get_plotlyjs
 
-from cotoolkit.pages import Report, Section, write_report
+from cotoolkit.pages import Report, Section, write, write_report
 from cotoolkit.pages.cells import packed_columns
 
 
@@ -88,6 +88,17 @@ def test_a_picture_is_never_so_narrow_that_its_letters_cannot_be_read(tmp_path, 
     assert f'style="--least: {least}px"' in page
 
 
+def test_a_picture_of_very_many_lines_stands_in_the_page_as_a_png(tmp_path, monkeypatch):
+    sections = report().sections
+    assert "data:image/svg+xml" in write_report(replace(report(), sections=sections), tmp_path / "few").read_text()
+    monkeypatch.setattr(write, "LARGEST_SVG", 1000)
+    page = write_report(replace(report(), sections=sections), tmp_path / "many").read_text()
+    assert "data:image/svg+xml" not in page
+    assert "data:image/png" in page
+    assert 'width="288"' in page  # 3 inches, whatever the resolution of the file
+    assert (tmp_path / "many" / "one.svg").exists()
+
+
 def charted(name: str) -> Section:
     figure = Figure(figsize=(3, 2))
     figure.subplots().plot([0, 1], [0, 1])
@@ -105,7 +116,7 @@ def test_a_page_has_the_chart_library_once_and_only_if_it_has_a_chart(tmp_path):
     assert 'id="plotly"' not in write_report(report(), tmp_path / "without").read_text()
     page = Page(text)
     kinds = [attributes.get("type") for tag, attributes in page.tags if tag == "script"]
-    assert kinds.count("application/json") == 2
+    assert kinds.count("text/plain") == 3  # the library and two charts
     assert len([tag for tag, _ in page.tags if tag == "script"]) == 5  # two charts, tables, plotly, charts
     assert [attributes["data-high"] for tag, attributes in page.tags if tag == "button"] == ["1", "0.5"] * 2
     assert len([tag for tag, _ in page.tags if tag == "img"]) == 2  # for print
