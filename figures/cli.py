@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,6 +12,7 @@ import typer
 
 from analyses.core.progress import live_runner
 from cotoolkit.cli.display import say, say_error
+from cotoolkit.cli.options.json_output import AsJson, say_json
 from cotoolkit.cli.options.paths import a_folder
 from cotoolkit.cli.training import Download, Jobs, Root
 from cotoolkit.core.device import Device
@@ -19,6 +21,7 @@ from figures.facts import FigureFacts, figures
 
 if TYPE_CHECKING:
     from cotoolkit.studies.study import Study
+    from figures.plan import FigurePlan
     from figures.recipe import Recipe
     from figures.records.record import FigureRecord
 
@@ -30,11 +33,16 @@ Name = Annotated[str, typer.Argument(help="A figure, a paper, all, or a file of 
 
 
 @app.command("list")
-def list_figures(gallery: Gallery = Path("figures/gallery")) -> None:
+def list_figures(gallery: Gallery = Path("figures/gallery"), as_json: AsJson = False) -> None:
     """All figures: paper, what each shows, and its cost at each scale."""
     from figures.catalogue import PAPERS, not_reproduced
 
     known = figures()
+    if as_json:
+        missing = [{"paper": paper, **one._asdict()} for paper, some in not_reproduced().items() for one in some]
+        rows = [{**asdict(one), "paper": one.paper, "seconds": _seconds(one, gallery)} for one in known]
+        say_json({"figures": rows, "not_reproduced": missing})
+        return
     for paper, title in PAPERS.items():
         say(title, "bold")
         for figure in known:
@@ -97,27 +105,40 @@ def plan_figures(
         float | None, typer.Option(min=1e-9, help="That your device trains by standard training, as you measured it.")
     ] = None,
     write: Annotated[Path | None, typer.Option(help="File for all their runs, for `study run --file`.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """What figures cost before they are made: runs, epochs, millions of passes of images, and time that was measured.
 
     With --images-per-second N also about how many device-hours that is: (forward + backward) / 2 / N / 3600.
     """
     from figures.catalogue import find_recipes
-    from figures.plan import measured_text, passes_text, plan_of, shared_study, together
+    from figures.plan import plan_of, shared_study, together
 
     chosen = [recipe for recipe in find_recipes(name) if scale in recipe.studies]
     if not chosen:
         raise ConfigError(f"{name} has no figure at scale {scale}; `cotoolkit figures list` shows the scales of each")
     plans = [plan_of(recipe, scale, gallery) for recipe in chosen]
+    if as_json:
+        rows = [*plans, together("all together", chosen, scale)]
+        say_json(
+            [{"name": one.name, **one.cost._asdict(), "seconds": one.seconds, "device": one.device} for one in rows]
+        )
+    else:
+        _say_plans([*plans, together("all together", chosen, scale)], images_per_second)
+    if write is not None:
+        _write_study(shared_study(chosen, scale), write, quiet=as_json)
+
+
+def _say_plans(plans: Sequence[FigurePlan], images_per_second: float | None) -> None:
+    from figures.plan import measured_text, passes_text
+
     say(f"{'':<40}{'runs':>7}{'epochs':>9}{'forward':>12}{'backward':>12}  measured")
-    for plan in [*plans, together("all together", chosen, scale)]:
+    for plan in plans:
         forward, backward = passes_text(plan.cost)
         hours = f"  {plan.cost.hours(images_per_second):,.1f} device-hours" if images_per_second else ""
         known = hours if not plan.cost.uncounted else ""
         counts = f"{plan.cost.runs:>7,}{plan.cost.epochs:>9,}{forward:>12}{backward:>12}"
         say(f"{plan.name:<40}{counts}  {measured_text(plan)}{known}")
-    if write is not None:
-        _write_study(shared_study(chosen, scale), write)
 
 
 @app.command("verify")
@@ -163,7 +184,7 @@ def write_gallery_page(gallery: Gallery = Path("figures/gallery")) -> None:
         say(f"page: {path}")
 
 
-def _write_study(study: Study, path: Path) -> None:
+def _write_study(study: Study, path: Path, *, quiet: bool) -> None:
     import yaml
 
     from cotoolkit.core.files import write_atomically
@@ -171,7 +192,8 @@ def _write_study(study: Study, path: Path) -> None:
     if not study.grids:
         raise ConfigError("these figures train nothing; there is no study to write")
     write_atomically(path, yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False).encode())
-    say(f"study: {path}")
+    if not quiet:
+        say(f"study: {path}")
 
 
 def _check_gallery(gallery: Path) -> None:
@@ -179,13 +201,19 @@ def _check_gallery(gallery: Path) -> None:
         raise ConfigError(f"{gallery}: no such folder; give --gallery")
 
 
-def _costs(figure: FigureFacts, gallery: Path) -> Iterator[str]:
-    """By scale how many runs a figure trains at least, and how long they took when it was made."""
+def _seconds(figure: FigureFacts, gallery: Path) -> dict[str, float]:
+    """How long the training of a figure took when it was made, by scale."""
     from figures.records.files import stored_record
 
+    records = {scale: stored_record(gallery, figure.name, scale) for scale in figure.runs}
+    return {scale: record.making.training_seconds for scale, record in records.items() if record is not None}
+
+
+def _costs(figure: FigureFacts, gallery: Path) -> Iterator[str]:
+    """By scale how many runs a figure trains at least, and how long they took when it was made."""
+    seconds = _seconds(figure, gallery)
     for scale, runs in figure.runs.items():
-        record = stored_record(gallery, figure.name, scale)
-        took = f", {record.making.training_seconds / 60:.1f} min of training" if record else ""
+        took = f", {seconds[scale] / 60:.1f} min of training" if scale in seconds else ""
         yield f"{scale}: {runs} run{'s' * (runs != 1)}{took}"
 
 

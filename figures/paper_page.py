@@ -36,7 +36,7 @@ COLUMNS = (
     *("claim", "statement", "verdict", "premise", "measure", "mean", "low", "high", "expected", "by", "p", "holm_p"),
     *("seeds", "source"),
 )
-"""Of a table of claims, as the page shows it."""
+"""Of a table of claims, as the page shows it; those that say nothing are left out."""
 
 
 def study_page(
@@ -133,7 +133,9 @@ def _shown(results: Sequence[ClaimResult]) -> pd.DataFrame:
     table = verdict_table(results)
     table["verdict"] = table["verdict"].map(WORDS)
     trend = ("trend_per_doubling", "heading") if table["trend_per_doubling"].notna().any() else ()
-    return table[[*COLUMNS, *trend]]
+    shown = table[[*COLUMNS, *trend]]
+    empty = [name for name in shown if shown[name].isna().all() or (shown[name].astype(str) == "").all()]
+    return shown.drop(columns=empty)
 
 
 def _tags() -> str:

@@ -14,10 +14,11 @@ BAD_PATHS = {errno.EISDIR, errno.ENAMETOOLONG, errno.ENOTDIR}
 
 def main() -> None:
     """Entry point of `cotoolkit`: what the user can mend is one line on stderr and exit code 2; 1 if a run failed."""
-    from cotoolkit.cli.display import say_error
+    from cotoolkit.cli.display import plain_help, say_error
     from cotoolkit.core.errors import CotoolkitError, RunFailed
     from cotoolkit.core.importing.siblings import SIBLINGS
 
+    plain_help()
     try:
         SIBLINGS.claim(SIBLINGS.names)  # before a user's module of such a name is found
         from cotoolkit.cli.app import app

@@ -30,7 +30,6 @@ app = typer.Typer(
     epilog="Start with `cotoolkit demo`. Settings are written field=value; radii as 0.03 or 8/255. "
     "Exit codes: 0 done, 1 something failed, 2 bad input.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ from rich.table import Column, Table
 
 from cotoolkit.cli import facts
 from cotoolkit.cli.display import console, say
+from cotoolkit.cli.options.json_output import AsJson, say_json
 from cotoolkit.cli.options.paths import a_file
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.registry import UnknownName
@@ -26,6 +28,7 @@ LINE = 80
 
 def list_methods(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="All about this one.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Training methods by family, a line each, with the forward/backward passes of a step; or all about one.
 
@@ -33,7 +36,15 @@ def list_methods(
     """
     methods = facts.method_entries()
     if name is not None:
-        _show_method(next((one for one in methods if name in (one.name, *one.aliases)), None), name, methods)
+        found = next((one for one in methods if name in (one.name, *one.aliases)), None)
+        if found is None:
+            raise UnknownName("method", name, [word for entry in methods for word in (entry.name, *entry.aliases)])
+        methods = [found]
+    if as_json:
+        say_json([asdict(one) for one in methods])
+        return
+    if name is not None:
+        _show_method(methods[0])
         return
     width = max(len(one.name) for one in methods)
     for family in dict.fromkeys(one.family for one in methods):
@@ -46,9 +57,7 @@ def list_methods(
     say("all about one: cotoolkit methods NAME")
 
 
-def _show_method(one: facts.MethodEntry | None, name: str, known: list[facts.MethodEntry]) -> None:
-    if one is None:
-        raise UnknownName("method", name, [word for entry in known for word in (entry.name, *entry.aliases)])
+def _show_method(one: facts.MethodEntry) -> None:
     double = f", {one.double_backward} of them through a gradient (second order)" if one.double_backward else ""
     rows = {
         "method": ", ".join([one.name, *one.aliases]),
@@ -96,19 +105,30 @@ def byte_text(count: int) -> str:
     return f"{size:.3g} {units[0]}"
 
 
-def list_signals() -> None:
-    """Signals, with the passes that each takes beyond the training step, and what it does at a breakpoint."""
-    shown = Table(Column("signal", no_wrap=True), "passes", "at a breakpoint", "what, unit, source", show_lines=True)
-    for one in facts.signal_entries():
-        double = f"\n{one.double_backward} of them double" if one.double_backward else ""
-        passes = f"{one.forward} forward\n{one.backward} backward{double}" if one.forward else "free"
-        what = f"{escape(one.title)}\n{escape(one.unit or 'a plain number')}\n[dim]{escape(one.source)}[/dim]"
-        shown.add_row(one.name, passes, one.at_break or "-", what)
-    console.print(shown)
+def list_signals(as_json: AsJson = False) -> None:
+    """Signals, with their forward/backward passes beyond those of the training step, and what they do at a breakpoint.
+
+    A star stands where a backward pass differentiates a gradient.
+    """
+    if as_json:
+        say_json([asdict(one) for one in facts.signal_entries()])
+        return
+    signals = facts.signal_entries()
+    width = max(len(one.name) for one in signals)
+    say(f"{'signal':{width}}  {'passes':6}  at a breakpoint", "bold")
+    for one in signals:
+        double = "*" if one.double_backward else ""
+        passes = f"{one.forward}/{one.backward}{double}" if one.forward else "free"
+        say(f"{one.name:{width}}  {passes:6}  {one.at_break or '-'}")
+        what = f"{one.title}; {one.unit or 'a plain number'}; {one.source}"
+        say(textwrap.fill(what, LINE, initial_indent="    ", subsequent_indent="    "), "dim")
 
 
-def list_datasets() -> None:
+def list_datasets(as_json: AsJson = False) -> None:
     """Data sets by name; besides these, folder:PATH and module:function."""
+    if as_json:
+        say_json([asdict(one) for one in facts.entries("datasets")])
+        return
     shown = Table("data set", "what")
     for one in facts.entries("datasets"):
         shown.add_row(one.name, escape(one.summary))
@@ -117,8 +137,11 @@ def list_datasets() -> None:
     console.print(shown)
 
 
-def list_models() -> None:
+def list_models(as_json: AsJson = False) -> None:
     """Models by name; besides these, torchvision:NAME, timm:NAME and module:function."""
+    if as_json:
+        say_json([asdict(one) for one in facts.entries("models")])
+        return
     console.print(_table("model", "models"))
 
 
@@ -126,8 +149,12 @@ interventions_commands = typer.Typer(no_args_is_help=True, help="Interventions o
 
 
 @interventions_commands.command("list")
-def list_interventions() -> None:
+def list_interventions(as_json: AsJson = False) -> None:
     """Interventions and carriers, with their settings."""
+    if as_json:
+        kinds: tuple[facts.Kind, ...] = ("interventions", "carriers")
+        say_json({kind: [asdict(one) for one in facts.entries(kind)] for kind in kinds})
+        return
     console.print(_table("intervention", "interventions"))
     console.print(_table("carrier", "carriers"))
 

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from cotoolkit.cli.display import VERDICT_STYLE, console, say, say_error
+from cotoolkit.cli.display import VERDICT_STYLE, console, in_place, say, say_error
 from cotoolkit.cli.options.paths import a_folder
 from cotoolkit.cli.training import Download
 from cotoolkit.core.device import Device, available
@@ -150,7 +150,7 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
     """A bar that shows what is measured; Ctrl-C ends the command with one line."""
     columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
     try:
-        with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        with Progress(*columns, console=console, disable=not in_place()) as bar:
             task = bar.add_task("starting", total=None)
             yield lambda what, done, total: bar.update(
                 task, description=escape(what), completed=done, total=total, refresh=True

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
-import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.table import Column
 
-from cotoolkit.training.live import label, probe_text
+from cotoolkit.training.live import labels, probe_text
+from cotoolkit.training.progress import Pace, left_text
 
 if TYPE_CHECKING:
     from cotoolkit.config import RunConfig
@@ -30,8 +24,14 @@ if TYPE_CHECKING:
 LONGEST_WORD = 300
 """Characters of a word that a message shows in full."""
 
-console = Console()
-errors = Console(stderr=True)
+
+def _console(*, stderr: bool = False) -> Console:
+    """Without any style where NO_COLOR is set; rich itself would leave bold type there."""
+    return Console(stderr=stderr, color_system=None if os.environ.get("NO_COLOR") else "auto")
+
+
+console = _console()
+errors = _console(stderr=True)
 
 
 def say(text: str, style: str | None = None) -> None:
@@ -77,25 +77,52 @@ VERDICT_STYLE = {
 }
 
 
+def plain_help() -> None:
+    """Leave `--help` and errors of usage without style under NO_COLOR and in logs of CI, where typer styles them."""
+    if os.environ.get("NO_COLOR") or os.environ.get("CI"):
+        from typer import rich_utils
+
+        rich_utils.COLOR_SYSTEM, rich_utils.FORCE_TERMINAL = None, None
+
+
+LONGEST_LABEL = 40
+"""Characters of a run's name in its line at most."""
+
+BESIDES = 54
+"""Characters of a run's line beside its name and its bar: count, accuracies, time left, and gaps."""
+
+BARLESS = 76
+"""Characters of a terminal that is too narrow for a bar."""
+
+
+def in_place() -> bool:
+    """Whether lines can change in place: on a terminal that a person looks at, not in a log of CI."""
+    return console.is_interactive and console.file.isatty() and not os.environ.get("CI")
+
+
 class LiveRuns:
-    """One line per run under way and one for all; a plain line per ended run where the output is no terminal."""
+    """One line per run under way and one for all; a plain line per ended run where lines cannot change in place."""
 
     def __init__(self, configs: Sequence[RunConfig]) -> None:
-        self._labels = {config.identity: label(config) for config in configs}
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+        self._labels, self._pace, self._live = labels(configs), Pace(len(configs)), in_place()
+        longest = max(map(len, self._labels.values()), default=0)
+        bar = 0 if console.width < BARLESS else min(8 + (console.width - BARLESS) // 2, 24)
+        room = min(longest, max(console.width - BESIDES - bar, 8), LONGEST_LABEL)
+        columns = [
+            TextColumn(
+                "{task.description}", table_column=Column(width=max(room, 8), no_wrap=True, overflow="ellipsis")
+            ),
+            *([BarColumn(bar_width=bar)] if bar else []),
             MofNCompleteColumn(),
             TextColumn("{task.fields[now]}", style="cyan"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self._overall = self._progress.add_task("[bold]all runs", total=len(configs), now="")
+            TextColumn("{task.fields[left]}"),
+        ]
+        self._progress = Progress(*columns, console=console, disable=not self._live)
+        self._overall: TaskID | None = None
+        if len(self._labels) > 1:
+            self._overall = self._progress.add_task("[bold]all runs", total=len(self._labels), now="", left="")
         self._tasks: dict[str, TaskID] = {}
         self._ended: set[str] = set()
-        self._start, self._trained = time.monotonic(), 0
 
     def __enter__(self) -> LiveRuns:
         self._progress.start()
@@ -111,26 +138,35 @@ class LiveRuns:
         if update.identity in self._ended:
             return
         if update.identity not in self._tasks:
-            self._tasks[update.identity] = self._progress.add_task(escape(self._labels[update.identity]), now="")
+            name = escape(self._labels[update.identity])
+            self._tasks[update.identity] = self._progress.add_task(name, now="", left="")
         progress = update.progress
+        self._pace.saw(update.identity, progress)
         self._progress.update(
-            self._tasks[update.identity], completed=progress.iteration, total=progress.total, now=probe_text(progress)
+            self._tasks[update.identity],
+            completed=progress.iteration,
+            total=progress.total,
+            now=progress.note or probe_text(progress),
+            left="" if progress.note else left_text(self._pace.of(update.identity)),
+            refresh=bool(progress.note),
         )
+        if self._overall is not None:
+            self._progress.update(self._overall, left=left_text(self._pace.of_all()))
 
     def on_outcome(self, outcome: Outcome) -> None:
         """Take an ended run's line away."""
         identity = outcome.config.identity
         self._ended.add(identity)
+        self._pace.ended(identity)
         started = identity in self._tasks
         if started:
             self._progress.remove_task(self._tasks.pop(identity))
-        if (started or outcome.state == "failed") and not console.is_terminal:
-            say(f"{outcome.state}: {self._labels[identity]} ({self._left()})")
-        self._progress.advance(self._overall)
+        if (started or outcome.state == "failed") and not self._live:
+            say(f"{outcome.state}: {self._labels[identity]} ({self._count()})")
+        if self._overall is not None:
+            self._progress.update(self._overall, advance=1, left=left_text(self._pace.of_all()))
 
-    def _left(self) -> str:
-        """How many runs have ended, and how long the others may take; runs that were there already took no time."""
-        self._trained += 1
-        left = len(self._labels) - len(self._ended)
-        minutes = (time.monotonic() - self._start) / self._trained * left / 60
-        return f"{len(self._ended)} of {len(self._labels)}" + (f", about {minutes:.0f} min left" if minutes > 1 else "")
+    def _count(self) -> str:
+        """How many runs have ended, and how long the others may take."""
+        left = left_text(self._pace.of_all()) if len(self._ended) < len(self._labels) else ""
+        return f"{len(self._ended)} of {len(self._labels)}" + (f", about {left}" if left else "")

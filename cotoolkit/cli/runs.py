@@ -13,6 +13,7 @@ from rich.filesize import decimal
 
 from cotoolkit.cli.display import console, say, say_error
 from cotoolkit.cli.listing import result_table, run_listing, show_listing
+from cotoolkit.cli.options.json_output import AsJson, say_json, table_rows
 from cotoolkit.cli.options.paths import a_file, a_folder
 from cotoolkit.core.errors import ConfigError, RunError
 
@@ -44,6 +45,7 @@ def list_runs(
     root: Root = Path("runs"),
     sort: Annotated[str | None, typer.Option(help="Setting or result to sort by, such as epsilon or pgd-50.")] = None,
     descending: Annotated[bool, typer.Option("--descending", help="The largest first.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Runs with what tells them apart, and what came of them: cotoolkit runs list method=fgsm --sort pgd-50.
 
@@ -59,7 +61,9 @@ def list_runs(
     elif descending:
         raise ConfigError("--descending goes with --sort NAME")
     readable = [record for record in records if record.settings]
-    if readable:
+    if as_json:
+        say_json([{"run": one.folder.path.name, "settings": one.settings, **one.result} for one in readable])
+    elif readable:
         names = [run.path.name for run in find_runs(root)] if console.is_terminal else []
         whole = {record.folder.path.name: record.folder.path.name for record in readable}
         show_listing(run_listing(readable, {**whole, **shortest_keys(names)}))
@@ -73,7 +77,7 @@ def list_runs(
 
 
 @runs_commands.command("show")
-def show_run(run: Key, root: Root = Path("runs")) -> None:
+def show_run(run: Key, root: Root = Path("runs"), as_json: AsJson = False) -> None:
     """One run: configuration, result, events, files."""
     import yaml
 
@@ -81,19 +85,28 @@ def show_run(run: Key, root: Root = Path("runs")) -> None:
     from cotoolkit.runs.tables.run_table import run_table
 
     folder = find_run(root, run)
+    files = {
+        str(path.relative_to(folder.path)): path.stat().st_size
+        for path in sorted(folder.path.rglob("*"))
+        if path.is_file() and not path.name.startswith(".")
+    }
+    if as_json:
+        (row,) = table_rows(run_table([folder]))
+        parts = {"configuration": folder.config().to_data(), "events": folder.events(), "files": files}
+        say_json({**row, "reason": folder.reason, **parts})
+        return
     show_listing(result_table(run_table([folder]), title=folder.path.name))
     if folder.reason:
         say(f"{folder.state}: {folder.reason}", "yellow")
     say(yaml.safe_dump(folder.config().to_data(), sort_keys=False))
     for event in folder.events():
         say(f"{event['kind']} at iteration {event['iteration']}: {json.dumps(event['detail'])}")
-    for path in sorted(folder.path.rglob("*")):
-        if path.is_file() and not path.name.startswith("."):
-            say(f"{path.stat().st_size:>10,}  {path.relative_to(folder.path)}")
+    for name, size in files.items():
+        say(f"{size:>10,}  {name}")
 
 
 @runs_commands.command("compare")
-def compare_command(words: Words = None, root: Root = Path("runs")) -> None:
+def compare_command(words: Words = None, root: Root = Path("runs"), as_json: AsJson = False) -> None:
     """Runs side by side: the settings in which they differ, and their results."""
     from cotoolkit.runs.tables.run_table import value_text, varying
     from cotoolkit.studies.selection import some_runs
@@ -101,10 +114,13 @@ def compare_command(words: Words = None, root: Root = Path("runs")) -> None:
     table, damaged = _table(some_runs(root, words or []))
     if len(table) < 2:
         raise ConfigError("compare takes at least two runs")
-    show_listing(result_table(table))
-    for name in varying(table):
-        values = table[name].map(value_text).unique()
-        say(f"{name}: {', '.join(values)}")
+    if as_json:
+        say_json({"differ_in": list(varying(table)), "runs": table_rows(table)})
+    else:
+        show_listing(result_table(table))
+        for name in varying(table):
+            values = table[name].map(value_text).unique()
+            say(f"{name}: {', '.join(values)}")
     _name_damaged(damaged)
 
 
@@ -191,7 +207,7 @@ def _table(records: Sequence[RunRecord]) -> tuple[pd.DataFrame, list[str]]:
 def _name_damaged(damaged: Sequence[str]) -> None:
     """End with exit code 1 if there is anything to name."""
     for line in damaged:
-        say(f"damaged: {line}")
+        say_error(f"damaged: {line}")
     if damaged:
         raise typer.Exit(1)
 

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from cotoolkit.cli.display import LiveRuns, console, say, say_error
-from cotoolkit.cli.listing import result_table, show_listing
+from cotoolkit.cli.display import LiveRuns, say, say_error
+from cotoolkit.cli.listing import Column, Listing, result_table, show_listing
+from cotoolkit.cli.options.json_output import AsJson, say_json, table_rows
 from cotoolkit.cli.options.launching import (
     LauncherName,
     RayAddress,
@@ -28,7 +27,7 @@ from cotoolkit.core.errors import ConfigError, CotoolkitError, RunError, RunFail
 from cotoolkit.core.processes.patience import PATIENCE
 from cotoolkit.core.user_code import located
 from cotoolkit.studies.scale import Scale
-from cotoolkit.training.live import label, probe_text
+from cotoolkit.training.live import label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +61,7 @@ def demo_command(
     jobs: Jobs = None,
     fresh: Fresh = False,
 ) -> None:
-    """Does an injected non-robust feature induce catastrophic overfitting? A study on digits, in about a minute."""
+    """Does an injected non-robust feature induce catastrophic overfitting? Nine runs on digits, 20 s each on a CPU."""
     from cotoolkit.studies.demo import demo_study
 
     launcher = chosen_launcher("local", jobs, "", None, ())
@@ -87,13 +86,11 @@ def train_command(
     The same command finishes a run that was killed, and trains nothing where the run is done.
     """
     from cotoolkit.runs.tables.run_table import run_table
+    from cotoolkit.studies.launchers.tasks import Update
     from cotoolkit.training.run import run
 
     chosen = _config(config, settings or [])
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[now]}")
-    bar = Progress(*columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal)
-    with resumable(), failing_in_one_line(), bar as progress:
-        task = progress.add_task(escape(label(chosen)), now="", total=None)
+    with resumable(), failing_in_one_line(), LiveRuns([chosen]) as live:
         folder = run(
             chosen,
             root,
@@ -103,9 +100,7 @@ def train_command(
             download=download,
             patience=patience,
             loggers=logger or (),
-            report=lambda now: progress.update(
-                task, completed=now.iteration, total=now.total, now=probe_text(now), refresh=bool(now.note)
-            ),
+            report=lambda now: live.on_update(Update(chosen.identity, now)),
         )
     show_listing(result_table(run_table([folder]), title=label(chosen)))
     if folder.reason:
@@ -165,12 +160,41 @@ def run_study_command(
 def show_study(
     key: Annotated[str, typer.Argument(help="Start of the study's folder name, or a study file.")],
     root: Root = Path("runs"),
+    as_json: AsJson = False,
 ) -> None:
-    """Print a study's table and draw its pictures anew."""
+    """Print a study's table and draw its pictures anew; with --json no picture is drawn."""
     from cotoolkit.studies.study import find_study
 
     study = find_study(root, key)
-    _show(study, root, study.write_table(root), anew=True)
+    table = study.write_table(root)
+    if as_json:
+        say_json({"study": study.model_dump(mode="json"), "folder": study.folder(root), "runs": table_rows(table)})
+        return
+    _show(study, root, table, anew=True)
+
+
+@study_commands.command("list")
+def list_studies(root: Root = Path("runs"), as_json: AsJson = False) -> None:
+    """Studies by folder, with how many of their runs have ended, and their questions."""
+    from cotoolkit.studies.study import find_studies
+
+    rows = []
+    for study in find_studies(root):
+        folders = study.folders(root)
+        counts = {"runs": len(study.runs()), "ended": sum(folder.finished for folder in folders)}
+        rows.append({"study": study.folder(root).name, **counts, "scale": study.scale, "question": study.question})
+    if as_json:
+        say_json(rows)
+    elif rows:
+        texts = {name: [str(row[name]) for row in rows] for name in rows[0]}
+        spare = {"scale": 2, "question": 1}
+        columns = [
+            Column(name, cells, right=name in ("runs", "ended"), spare=spare.get(name, 0))
+            for name, cells in texts.items()
+        ]
+        show_listing(Listing(columns))
+    else:
+        say(f"no studies in {root}; `cotoolkit demo` makes one")
 
 
 @contextlib.contextmanager
@@ -243,8 +267,7 @@ def _run_study(study: Study, root: Path, launcher: Launcher, *, shard: str = "",
     failed = [outcome for outcome in outcomes if outcome.state == "failed"]
     for outcome in failed:
         last_line = outcome.reason.strip().splitlines()[-1]
-        say(f"failed: {label(outcome.config)}: {last_line}")
-        say(f"        {outcome.folder.path}")
+        say_error(f"failed: {label(outcome.config)}: {last_line}: {outcome.folder.path}")
     if failed:
         raise typer.Exit(1)
 

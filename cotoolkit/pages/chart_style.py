@@ -12,7 +12,15 @@ COLOURS: list[str] = sns.color_palette("colorblind").as_hex()
 SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "star", "pentagon", "x")
 """Markers of the seeds of a kind of run, so that colour is not all that tells them apart."""
 
-GRID = "#e4e8ee"
+INK, QUIET, GRID, SIGNAL = "#1c2330", "#5a6475", "#e4e8ee", "#33475b"
+"""Of text and events, of axes, of grids, and of the lines of signals that have no colour of their own."""
+
+IN_THE_DARK = {INK: "#e8ecf2", QUIET: "#a9b4c4", GRID: "#323c4b", SIGNAL: "#b7c6d8"}
+"""What the page's script puts in place of these on a dark screen; all other colours can be read on both."""
+
+
+CLEAR = "rgba(0,0,0,0)"
+"""The page itself is the ground of a chart."""
 
 
 class Line(NamedTuple):
@@ -43,8 +51,11 @@ def layout(height: int, **more: Any) -> dict[str, Any]:
     """
     return {
         "height": height,
-        "template": "plotly_white",
-        "font": {"family": "system-ui, -apple-system, Segoe UI, Roboto, Arial, sans-serif", "size": 12},
+        "template": "none",
+        "font": {"family": "system-ui, -apple-system, Segoe UI, Roboto, Arial, sans-serif", "size": 12, "color": INK},
+        "paper_bgcolor": CLEAR,
+        "plot_bgcolor": CLEAR,
+        "modebar": {"bgcolor": CLEAR, "color": QUIET, "activecolor": INK},
         "margin": {"l": 48, "r": 12, "t": 40, "b": 44},
         "dragmode": "zoom",
         "hoverlabel": {"namelength": -1},
@@ -52,9 +63,23 @@ def layout(height: int, **more: Any) -> dict[str, Any]:
     }
 
 
+def legend(stack: Stack, room: int) -> dict[str, Any]:
+    """A legend above all panels, where it covers no curve.
+
+    Args:
+        stack: of the panels.
+        room: between the legend and the highest panel, in pixels.
+
+    Returns:
+        Fields of plotly's legend.
+    """
+    return {"orientation": "h", "x": 0, "y": 1 + room / stack.height, "yanchor": "bottom", "font": {"size": 12}}
+
+
 def axis(**more: Any) -> dict[str, Any]:
     """An axis with a light grid."""
-    return {"gridcolor": GRID, "zeroline": False, "showline": True, "linecolor": "#5a6475", "ticks": "outside", **more}
+    lines = {"gridcolor": GRID, "linecolor": QUIET, "tickcolor": QUIET, "zeroline": False, "showline": True}
+    return {**lines, "ticks": "outside", **more}
 
 
 def heading(text: str, top: float) -> dict[str, Any]:

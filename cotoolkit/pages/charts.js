@@ -33,8 +33,22 @@
     );
   }
 
+  // Colours as the page's author wrote them, or those that take their place on a dark screen.
+  const library = document.getElementById("plotly");
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const inTheDark = JSON.parse(library.dataset.dark);
+  const asSeen = (data) =>
+    JSON.parse(JSON.stringify(data), (_, value) => (dark.matches && Object.hasOwn(inTheDark, value) ? inTheDark[value] : value));
+
+  async function load() {
+    const script = document.createElement("script");
+    script.textContent = await unpackedText(library);
+    document.head.append(script);
+  }
+
   async function draw(place) {
-    const { data, layout } = JSON.parse(place.querySelector("script").textContent);
+    const made = await unpacked(place.querySelector("script"));
+    const { data, layout } = asSeen(made);
     const fixed = new Set(Object.keys(layout).filter((name) => name.startsWith("yaxis") && layout[name].range));
     const section = place.parentElement;
     const chart = place.querySelector(".chart");
@@ -46,6 +60,10 @@
       throw error;
     }
     section.classList.add("live");
+    dark.addEventListener("change", () => {
+      const { data, layout } = asSeen(made);
+      Plotly.react(chart, data, { ...layout, autosize: true }, CONFIG);
+    });
     const buttons = [...place.querySelectorAll(".views button")];
     const press = (pressed) => buttons.forEach((each) => each.setAttribute("aria-pressed", String(each === pressed)));
     let going = false;
@@ -64,13 +82,13 @@
   }
 
   // The course of a row, in a chart below its table: a button in the row's last cell asks for it.
-  function offerCourses(place) {
+  function offerCourses(place, loaded) {
     const table = place.parentElement.querySelector("table");
     const chart = place.querySelector(".chart");
     let loading = null; // of all courses, from the first time on that one is asked for
 
     async function show(name) {
-      const { grids, lines, courses, layout } = await (loading ??= unpacked(place.querySelector("script")));
+      const [{ grids, lines, courses, layout }] = await (loading ??= Promise.all([unpacked(place.querySelector("script")), loaded]));
       const { values = [], breakpoint = null } = courses[name] ?? {};
       const traces = values.map(([grid, shares], place) => ({
         ...lines[place],
@@ -79,11 +97,12 @@
       }));
       if (breakpoint !== null) {
         const [at, earliest, latest] = breakpoint;
-        traces.push({ name: `breakpoint ${at} (${earliest} to ${latest})`, x: [at, at], y: [0, 1], mode: "lines", line: { color: "black", width: 1 } });
+        traces.push({ name: `breakpoint ${at} (${earliest} to ${latest})`, x: [at, at], y: [0, 1], mode: "lines", line: { color: layout.font.color, width: 1 } });
       }
       place.hidden = false; // plotly takes its width from the page
       const title = { text: values.length ? name : `${name}: no probes on disk` };
-      await Plotly.react(chart, traces, { ...layout, title, autosize: true }, CONFIG);
+      const seen = asSeen({ traces, layout: { ...layout, title } });
+      await Plotly.react(chart, seen.traces, { ...seen.layout, autosize: true }, CONFIG);
       chart.scrollIntoView({ block: "nearest" });
     }
 
@@ -105,6 +124,9 @@
     offer();
   }
 
-  for (const place of document.querySelectorAll(".interactive")) draw(place);
-  if ("DecompressionStream" in window) for (const place of document.querySelectorAll(".course")) offerCourses(place);
+  if ("DecompressionStream" in window) {
+    const loaded = load();
+    for (const place of document.querySelectorAll(".interactive")) loaded.then(() => draw(place));
+    for (const place of document.querySelectorAll(".course")) offerCourses(place, loaded);
+  }
 }

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from cotoolkit.pages.chart_style import PROBES, Stack, axis, heading, layout
+from cotoolkit.pages.chart_style import INK, PROBES, Stack, axis, heading, layout, legend
 from cotoolkit.plotting.columns import kind_name
 from cotoolkit.plotting.crowd import Course, Courses, Spread, broken_share, kinds_of
 from cotoolkit.plotting.timeline import SHOWN
@@ -32,9 +32,9 @@ def crowd_chart(table: pd.DataFrame, metrics: pd.DataFrame, by: Sequence[str]) -
     """
     kinds = kinds_of(table, by)
     stack = Stack.of([170] * len(kinds), gap=44)
-    chart = go.Figure(layout=layout(stack.height + 90, hovermode="x unified"))
+    chart = go.Figure(layout=layout(stack.height + 130, hovermode="x unified"))
     courses = {signal: Courses(metrics, signal) for signal in SHOWN}
-    titles = []
+    titles, explained = [], False
     for place, ((key, runs), domain) in enumerate(zip(kinds, stack.domains, strict=True), start=1):
         suffix = "" if place == 1 else str(place)
         chart.update_layout({f"yaxis{suffix}": axis(domain=domain, range=[-0.04, 1.04], tickformat=".0%", nticks=5)})
@@ -46,9 +46,11 @@ def crowd_chart(table: pd.DataFrame, metrics: pd.DataFrame, by: Sequence[str]) -
                 chart.add_traces(_band(signal, spread, suffix, legend=place == 1))
         longest = max((spread.iterations for spread in spreads.values() if spread is not None), key=len, default=None)
         if longest is not None and dated:
-            chart.add_trace(_broken(runs, longest, suffix))
+            chart.add_trace(_broken(runs, longest, suffix, legend=not explained))
+            explained = True
     lowest = "y" if len(kinds) == 1 else f"y{len(kinds)}"
     chart.update_layout(annotations=titles, xaxis=axis(title="iteration", anchor=lowest))
+    chart.update_layout(margin_t=80, legend=legend(stack, 24))
     return chart
 
 
@@ -81,7 +83,13 @@ def course_lines(table: pd.DataFrame, metrics: pd.DataFrame) -> dict[str, Any]:
         "lines": [
             {"name": p.label, "mode": "lines+markers", "line": {"color": p.colour, "dash": p.dash}} for p in probes
         ],
-        "layout": layout(300, xaxis=axis(title="iteration"), yaxis=axis(range=[-0.04, 1.04], tickformat=".0%")),
+        "layout": layout(
+            330,
+            margin={"l": 48, "r": 12, "t": 90, "b": 44},
+            legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+            xaxis=axis(title="iteration"),
+            yaxis=axis(range=[-0.04, 1.04], tickformat=".0%"),
+        ),
     }
 
 
@@ -119,15 +127,15 @@ def _band(signal: str, spread: Spread, suffix: str, *, legend: bool) -> list[go.
     ]
 
 
-def _broken(runs: pd.DataFrame, iterations: Any, suffix: str) -> go.Scatter:
+def _broken(runs: pd.DataFrame, iterations: Any, suffix: str, *, legend: bool) -> go.Scatter:
     return go.Scatter(
         x=iterations.tolist(),
         y=broken_share(runs, iterations).round(4).tolist(),
         mode="lines",
-        line={"color": "black", "width": 1, "shape": "hv"},
+        line={"color": INK, "width": 1, "shape": "hv"},
         name="runs past their breakpoint",
         legendgroup="broken",
-        showlegend=not suffix,
+        showlegend=legend,
         hovertemplate="past their breakpoint: %{y:.1%} of the runs<extra></extra>",
         yaxis=f"y{suffix}",
     )

@@ -10,6 +10,7 @@ import pandas as pd
 
 from cotoolkit.config import RunConfig
 from cotoolkit.pages import Report, Section
+from cotoolkit.pages.chart_style import PROBES
 from cotoolkit.pages.run_timeline import run_chart, run_pictures, run_views
 from cotoolkit.pages.signal_panels import panels_of, title_of
 from cotoolkit.plotting.columns import number
@@ -154,9 +155,10 @@ def _evaluation(evaluation: Mapping[str, Mapping[str, Any]]) -> Section:
     return Section(
         "evaluation",
         "Evaluation on the test set",
-        "Shares of points, with 95 % Wilson intervals. The card is a hash of everything that defines the number: "
+        "With 95 % Wilson intervals. The card is a hash of everything that defines the number: "
         "numbers with different cards do not compare.",
         table=pd.DataFrame(rows),
+        percent=("accuracy", "low", "high"),
     )
 
 
@@ -205,7 +207,11 @@ def _events(events: Sequence[Mapping[str, Any]]) -> Section:
 def _detail(detail: Mapping[str, Any]) -> str:
     """Numbers of an event; what has parts is told elsewhere."""
     return ", ".join(
-        f"{name.replace('_', ' ')} {value:.4g}" if isinstance(value, float) else f"{name.replace('_', ' ')} {value}"
+        f"{PROBES[name].label} {value:.1%}"
+        if name in PROBES
+        else f"{name.replace('_', ' ')} {value:.4g}"
+        if isinstance(value, float)
+        else f"{name.replace('_', ' ')} {value}"
         for name, value in detail.items()
         if not isinstance(value, Mapping)
     )

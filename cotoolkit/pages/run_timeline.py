@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cotoolkit.pages.chart_style import COLOURS, PROBES, Stack, axis, heading, layout
+from cotoolkit.pages.chart_style import COLOURS, INK, PROBES, SIGNAL, Stack, axis, heading, layout, legend
 from cotoolkit.pages.signal_panels import Panel
 from cotoolkit.plotting.style import STYLE
 from cotoolkit.plotting.timeline import LINES
@@ -21,7 +21,7 @@ AROUND = 30
 A_PICTURE = 6
 """Panels of a picture at most: it has to fit a printed page below the report's lead."""
 
-EVENTS = {"breakpoint": ("solid", "-", "#000000"), "recovered": ("dash", "--", COLOURS[2])}
+EVENTS = {"breakpoint": ("solid", "-", INK), "recovered": ("dash", "--", COLOURS[2])}
 """Dash in charts, style in pictures, and colour of an event's line."""
 
 OTHER_EVENT = ("dot", ":", COLOURS[3])
@@ -58,7 +58,7 @@ def run_chart(panels: Sequence[Panel], events: Sequence[Mapping[str, Any]], last
     chart = go.Figure(layout=layout(stack.height + 130, hovermode="x", hoversubplots="axis", hoverdistance=30))
     chart.update_layout(
         margin_t=100,
-        legend={"orientation": "h", "x": 0, "y": 1 + 24 / stack.height, "yanchor": "bottom"},
+        legend=legend(stack, 24),
         annotations=[heading(panel.title, domain[1]) for panel, domain in zip(panels, stack.domains, strict=True)],
     )
     for number, (panel, domain) in enumerate(zip(panels, stack.domains, strict=True), start=1):
@@ -128,7 +128,7 @@ def _picture(panels: Sequence[Panel], events: Sequence[Mapping[str, Any]], last:
 def _trace(panel: Panel, name: str, y: str) -> go.Scatter:
     rows = panel.series[name]
     number = "%{y:.1%}" if panel.share else "%{y:.4g}"
-    looks: dict[str, Any] = {"mode": "lines", "line": {"color": "#33475b", "width": 1.2}, "showlegend": False}
+    looks: dict[str, Any] = {"mode": "lines", "line": {"color": SIGNAL, "width": 1.2}, "showlegend": False}
     label = ""
     if name in PROBES:
         label, dash, symbol, colour = PROBES[name]
@@ -176,7 +176,7 @@ def _draw(axes: Axes, panel: Panel, low: float, high: float) -> None:
             axes.plot(seen["iteration"], seen["value"], LINES[name][1], color=PROBES[name].colour, lw=1.4)
             axes.plot(seen["iteration"], seen["value"], ".", color=PROBES[name].colour, ms=3)
         else:
-            axes.plot(seen["iteration"], seen["value"], color="#33475b", lw=0.8)
+            axes.plot(seen["iteration"], seen["value"], color=SIGNAL, lw=0.8)
     if panel.share:
         axes.set_ylim(-0.04, 1.04)
         axes.yaxis.set_major_formatter("{x:.0%}")

@@ -8,23 +8,17 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from cotoolkit.pages.chart_style import COLOURS, SYMBOLS, Stack, axis, heading, layout
+from cotoolkit.pages.chart_style import GRID, INK, PROBES, QUIET, SYMBOLS, Stack, axis, heading, layout, legend
 from cotoolkit.plotting.columns import SHARE_OF_CO, axis_name, kind_name, number
+from cotoolkit.plotting.phase_diagram import phase_scale
 from cotoolkit.runs.tables.accuracy_names import accuracy_title
 
-Scale = tuple[tuple[float, str], ...]
-
-BLUES: Scale = ((0, "#ffffff"), (1, "#6aaed6"))
-"""Colours of accuracies: darker means more, and dark text stays readable on all of it."""
-
-ORANGES: Scale = ((0, "#ffffff"), (1, "#f4a261"))
-"""Colours of shares of seeds: darker means more, and dark text stays readable on all of it."""
-
-DRAWN = {"probe_fgsm": ("FGSM", "dash"), "probe_pgd": ("PGD", "solid")}
+DRAWN = ("probe_fgsm", "probe_pgd")
+"""Signals of a study's chart."""
 
 
 def runs_chart(table: pd.DataFrame, metrics: pd.DataFrame, by: Sequence[str]) -> go.Figure:
-    """FGSM and PGD accuracy against the iteration, a panel and a legend per kind of run, breakpoints as lines.
+    """FGSM and PGD accuracy against the iteration, a panel per kind of run, breakpoints as lines, a symbol per seed.
 
     Args:
         table: one row per run (`cotoolkit.runs.tables.run_table`).
@@ -35,31 +29,37 @@ def runs_chart(table: pd.DataFrame, metrics: pd.DataFrame, by: Sequence[str]) ->
         The chart, one y axis per kind, from the top down.
     """
     kinds = list(table.groupby(list(by), dropna=False))
-    most = max(len(runs) for _, runs in kinds)
-    stack = Stack.of([max(150, min(22 * most + 20, 260))] * len(kinds), gap=44)
-    chart = go.Figure(layout=layout(stack.height + 90, hovermode="closest"))
+    stack = Stack.of([150] * len(kinds), gap=44)
+    seeds = sorted(table["seed"].unique())
+    looks = {seed: SYMBOLS[place % len(SYMBOLS)] for place, seed in enumerate(seeds)}
+    chart = go.Figure(layout=layout(stack.height + 170, hovermode="closest"))
     values = metrics[metrics["signal"].isin(DRAWN)].groupby(["run", "signal"])
     lines = {key: rows for key, rows in values if isinstance(key, tuple)}
     titles = []
     for place, ((key, runs), domain) in enumerate(zip(kinds, stack.domains, strict=True), start=1):
         suffix = "" if place == 1 else str(place)
-        looks = {"y": domain[1], "yanchor": "top", "x": 1.01, "tracegroupgap": 2, "itemwidth": 30}
-        height = {"maxheight": (domain[1] - domain[0])}
-        chart.update_layout({f"legend{suffix}": {**looks, **height}})
         chart.update_layout({f"yaxis{suffix}": axis(domain=domain, range=[-0.04, 1.04], tickformat=".0%", nticks=5)})
         dated = int(runs["breakpoint"].notna().sum())
         titles.append(heading(f"{kind_name(by, key)}: breakpoint in {dated} of {len(runs)}", domain[1]))
-        for position, (_, run) in enumerate(runs.iterrows()):
-            chart.add_traces(_traces(run, lines, suffix, position))
+        for _, run in runs.iterrows():
+            chart.add_traces(_traces(run, lines, suffix, looks[run["seed"]]))
+    chart.add_traces(_key(dated=bool(table["breakpoint"].notna().any())))
+    chart.add_traces([_seed_key(seed, symbol) for seed, symbol in looks.items()])
     lowest = "y" if len(kinds) == 1 else f"y{len(kinds)}"
-    chart.update_layout(annotations=titles, xaxis=axis(title="iteration", anchor=lowest))
+    chart.update_layout(
+        annotations=titles,
+        xaxis=axis(title="iteration", anchor=lowest),
+        margin={"l": 48, "r": 12, "t": 80, "b": 84},
+        legend={**legend(stack, 24), "itemclick": False, "itemdoubleclick": False},
+        legend2={"orientation": "h", "x": 0, "y": -52 / stack.height, "yanchor": "top", "itemwidth": 30},
+    )
     return chart
 
 
 def phase_chart(table: pd.DataFrame, *, x: str, y: str, by: str | None, accuracy: str) -> go.Figure:
     """Heat maps over two settings: mean accuracy, and the share of seeds that overfit catastrophically.
 
-    Values stand in the cells.
+    Values stand in the cells; all maps share one colour scale, that of `phase_diagram`.
 
     Args:
         table: one row per finished run.
@@ -74,18 +74,16 @@ def phase_chart(table: pd.DataFrame, *, x: str, y: str, by: str | None, accuracy
     done = table.assign(collapsed=table["collapsed"].astype(float))
     columns, rows = sorted(done[x].unique()), sorted(done[y].unique())
     kinds = [(str(kind), runs) for kind, runs in done.groupby(by)] if by else [("", done)]
-    measures = ((accuracy, f"{accuracy_title(accuracy)} accuracy, mean", BLUES), ("collapsed", SHARE_OF_CO, ORANGES))
+    measures = ((accuracy, f"{accuracy_title(accuracy)} accuracy, mean"), ("collapsed", SHARE_OF_CO))
     panels = [(kind, runs, *measure) for kind, runs in kinds for measure in measures]
     stack = Stack.of([36 * len(rows) + 10] * len(panels), gap=56)
     chart = go.Figure(
-        layout=layout(stack.height + 90, margin={"l": 80, "r": 12, "t": 40, "b": 46}, plot_bgcolor="#ebebeb")
+        layout=layout(stack.height + 150, margin={"l": 80, "r": 12, "t": 40, "b": 106}, plot_bgcolor=GRID)
     )
     titles = []
-    for place, ((kind, runs, column, title, colours), domain) in enumerate(
-        zip(panels, stack.domains, strict=True), start=1
-    ):
+    for place, ((kind, runs, column, title), domain) in enumerate(zip(panels, stack.domains, strict=True), start=1):
         suffix = "" if place == 1 else str(place)
-        chart.add_trace(_heat_map(runs, x, y, column, columns, rows, colours, suffix))
+        chart.add_trace(_heat_map(runs, x, y, column, columns, rows, suffix))
         titles.append(heading(f"{kind}: {title}" if by else title, domain[1]))
         plain = {"type": "category", "showgrid": False, "fixedrange": True}
         name = axis_name(x) if place == len(panels) else None
@@ -95,18 +93,21 @@ def phase_chart(table: pd.DataFrame, *, x: str, y: str, by: str | None, accuracy
                 f"yaxis{suffix}": axis(anchor=f"x{suffix}", domain=domain, title=axis_name(y), **plain),
             }
         )
-    chart.update_layout(annotations=titles)
+    bar = {"orientation": "h", "x": 0.5, "y": -56 / stack.height, "yanchor": "top", "thickness": 12, "len": 1}
+    ticks = {"tickformat": ".0%", "tickvals": [0, 0.25, 0.5, 0.75, 1], "outlinewidth": 0}
+    scale = {"cmin": 0, "cmax": 1, "colorscale": phase_scale(), "colorbar": {**bar, **ticks}}
+    chart.update_layout(annotations=titles, coloraxis=scale)
     return chart
 
 
-def _traces(run: pd.Series, lines: dict[tuple[Any, ...], pd.DataFrame], suffix: str, position: int) -> list[go.Scatter]:
-    """A run's two curves and its breakpoint, which its item in the legend shows and hides together."""
-    colour, symbol = COLOURS[position % 7], SYMBOLS[position % len(SYMBOLS)]
-    name = f"seed {run['seed']}"
-    shared = {"yaxis": f"y{suffix}", "legend": f"legend{suffix}", "legendgroup": run["run"], "name": name}
+def _traces(run: pd.Series, lines: dict[tuple[Any, ...], pd.DataFrame], suffix: str, symbol: str) -> list[go.Scatter]:
+    """A run's two curves and its breakpoint; the item of its seed in the legend shows and hides them."""
+    name = _seed_name(run["seed"])
+    shared = {"yaxis": f"y{suffix}", "legendgroup": name, "legend": "legend2", "name": name, "showlegend": False}
     traces = []
-    for signal, (label, dash) in DRAWN.items():
+    for signal in DRAWN:
         if (run["run"], signal) in lines:
+            label, dash, _, colour = PROBES[signal]
             rows = lines[run["run"], signal]
             traces.append(
                 go.Scatter(
@@ -116,7 +117,6 @@ def _traces(run: pd.Series, lines: dict[tuple[Any, ...], pd.DataFrame], suffix: 
                     line={"color": colour, "dash": dash, "width": 1.6},
                     marker={"symbol": symbol, "size": 5},
                     hovertemplate=f"{label} %{{y:.1%}} at iteration %{{x}}<br>{name}, {run['run']}<extra></extra>",
-                    showlegend=signal == "probe_pgd",
                     **shared,
                 )
             )
@@ -127,18 +127,35 @@ def _traces(run: pd.Series, lines: dict[tuple[Any, ...], pd.DataFrame], suffix: 
                 x=[int(run["breakpoint"])] * 2,
                 y=[0, 1],
                 mode="lines+markers",
-                line={"color": "black", "width": 1},
-                marker={"symbol": ["circle", "triangle-down"], "size": [1, 8], "color": colour},
+                line={"color": INK, "width": 1},
+                marker={"symbol": ["circle", symbol], "size": [1, 7], "color": INK},
                 hovertemplate=f"{text}<extra></extra>",
-                showlegend=False,
                 **shared,
             )
         )
     return traces
 
 
+def _key(*, dated: bool) -> list[go.Scatter]:
+    """What colours and dashes say, for the legend."""
+    lines = [{"name": p.label, "line": {"color": p.colour, "dash": p.dash}} for p in map(PROBES.__getitem__, DRAWN)]
+    lines += [{"name": "breakpoint", "line": {"color": INK, "width": 1}}] if dated else []
+    return [go.Scatter(x=[None], y=[None], mode="lines", legend="legend", **line) for line in lines]
+
+
+def _seed_key(seed: object, symbol: str) -> go.Scatter:
+    """What a symbol says, for the legend."""
+    name = _seed_name(seed)
+    marker = {"symbol": symbol, "size": 7, "color": QUIET}
+    return go.Scatter(x=[None], y=[None], mode="markers", marker=marker, name=name, legendgroup=name, legend="legend2")
+
+
+def _seed_name(seed: object) -> str:
+    return f"seed {seed}"
+
+
 def _heat_map(
-    runs: pd.DataFrame, x: str, y: str, column: str, columns: list[Any], rows: list[Any], colours: Scale, suffix: str
+    runs: pd.DataFrame, x: str, y: str, column: str, columns: list[Any], rows: list[Any], suffix: str
 ) -> go.Heatmap:
     means = runs.pivot_table(index=y, columns=x, values=column, aggfunc="mean").reindex(index=rows, columns=columns)
     counts = runs.pivot_table(index=y, columns=x, values=column, aggfunc="count").reindex(index=rows, columns=columns)
@@ -149,14 +166,11 @@ def _heat_map(
         customdata=counts.fillna(0).astype(int).to_numpy().tolist(),
         xaxis=f"x{suffix}",
         yaxis=f"y{suffix}",
-        zmin=0,
-        zmax=1,
-        colorscale=colours,
-        showscale=False,
+        coloraxis="coloraxis",
         xgap=1,
         ygap=1,
         texttemplate="%{z:.0%}",
-        textfont={"size": 14, "color": "#1c2330"},
+        textfont={"size": 14},  # plotly chooses black or white, by the cell
         hoverongaps=False,
         hovertemplate=f"{axis_name(x)} %{{x}}, {axis_name(y)} %{{y}}<br>%{{z:.1%}} (%{{customdata}} runs)"
         "<extra></extra>",

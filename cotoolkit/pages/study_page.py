@@ -94,6 +94,7 @@ def _runs(table: pd.DataFrame, metrics: pd.DataFrame | None, by: list[str]) -> S
         "accuracies on the test set. The study's table has all settings and the intervals of the accuracies; cotoolkit "
         "report IDENTITY writes a run's own page." + ("" if metrics is None else COURSES),
         table=shown,
+        percent=[accuracy_title(name) for name in protocols],
         courses=None if metrics is None else course_lines(table, metrics),
     )
 
@@ -122,8 +123,8 @@ def _timelines(drawn: pd.DataFrame, metrics: pd.DataFrame, by: list[str]) -> lis
             "timeline" if len(parts) == 1 else f"timeline-{number}",
             "When robustness is lost" + ("" if len(parts) == 1 else f" ({number} of {len(parts)})"),
             "Accuracy of probes on held-out training images. Dashed: FGSM; solid: PGD; black vertical lines: "
-            "breakpoints. In the interactive chart a click on a run's name in the legend hides or shows it, a double "
-            "click shows it alone.",
+            "breakpoints; symbols: seeds. In the interactive chart a click on a seed in the legend hides or shows its "
+            "runs, a double click shows them alone.",
             timeline(part, metrics, by=by)[0],
             "FGSM and PGD accuracy against the iteration for every run, with breakpoints, a panel per kind of run",
             chart=runs_chart(part, metrics, by),

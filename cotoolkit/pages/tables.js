@@ -2,11 +2,16 @@
 // Tables: a click on a header sorts, a box above a long table filters. Without JavaScript they are plain tables.
 // Of a table of thousands the page shows the first rows; the others are packed, and unpacked when they are asked for.
 
-// What the page holds packed: JSON, deflated, in base64.
-async function unpacked(script) {
+// What the page holds packed: a text, deflated, in base64.
+async function unpackedText(script) {
   const bytes = Uint8Array.from(atob(script.textContent), (letter) => letter.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return JSON.parse(await new Response(stream).text());
+  return new Response(stream).text();
+}
+
+// The same, where the text is JSON.
+async function unpacked(script) {
+  return JSON.parse(await unpackedText(script));
 }
 
 {
@@ -41,7 +46,9 @@ async function unpacked(script) {
       if (row.values[column] !== null) {
         cell.className = "number";
         cell.dataset.value = row.values[column];
-      } else if (text.length > 40) cell.className = "long";
+      } else if (text.length > 24) {
+        cell.className = text.includes(" ") ? (text.length > 40 ? "long" : "some") : "name"; // as `cell_class` in Python
+      }
     });
     return row.element;
   }
@@ -86,6 +93,23 @@ async function unpacked(script) {
     box.append(label, count);
     table.parentElement.before(box);
     return count;
+  }
+
+  // What is wider than the page scrolls; a line above it says so until its right end has been seen.
+  function hintAt(box, what) {
+    const hint = document.createElement("p");
+    hint.className = "hint";
+    hint.textContent = `${what} goes on to the right: scroll \u2192`;
+    hint.hidden = true;
+    box.before(hint);
+    const look = () => {
+      const wider = box.scrollWidth > box.clientWidth + 1;
+      hint.hidden = !wider;
+      box.classList.toggle("goes-on", wider && box.scrollLeft + box.clientWidth < box.scrollWidth - 1);
+    };
+    box.addEventListener("scroll", look, { passive: true });
+    const observer = new ResizeObserver(look);
+    for (const each of [box, box.firstElementChild]) observer.observe(each);
   }
 
   const matches = (row, wanted) => row.texts.some((text) => text.toLowerCase().includes(wanted));
@@ -141,4 +165,6 @@ async function unpacked(script) {
     if (script === null) makePlain(table);
     else if ("DecompressionStream" in window) makeLarge(table, script);
   }
+  for (const box of document.querySelectorAll(".scroll")) hintAt(box, "The table");
+  for (const box of document.querySelectorAll("figure")) hintAt(box, "The picture");
 }

@@ -12,20 +12,21 @@ first rows, and holds the others packed: they are unpacked when they are asked f
 from __future__ import annotations
 
 import base64
+import functools
 import io
 import json
-import math
-import numbers
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from cotoolkit.core.files import write_atomically
+from cotoolkit.pages.cells import cell_class, cell_text, is_number, packed, packed_columns, packed_text
+from cotoolkit.pages.chart_style import IN_THE_DARK
 from cotoolkit.runs.tables.table_files import write_table
 
 if TYPE_CHECKING:
@@ -40,6 +41,33 @@ LONG_TABLE = 500
 
 FIRST_ROWS = 100
 """Of a longer table that stand in the page."""
+
+WIDE_TABLE = 9
+"""Columns from which on a table is printed on a page turned round."""
+
+LEAST_LETTERS = 9.0
+"""Pixels of the smallest letters of a picture, however narrow the page; a wider picture scrolls."""
+
+LARGEST_SVG = 400_000
+"""Bytes of a picture from which on the page holds its PNG file in place of its SVG file."""
+
+SCRIPT = 0.7
+"""Size of an exponent or an index, as a share of that of the letters beside it."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture in a page.
+
+    Attributes:
+        source: its SVG file as a data URL, or its PNG file if that is too large.
+        width: as drawn, in pixels of the page.
+        least_width: at which its smallest letters are `LEAST_LETTERS` high, in pixels of the page.
+    """
+
+    source: str
+    width: int
+    least_width: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +86,7 @@ class Section:
         courses: what a chart below the table shows of a row that is chosen: lines by the row's last cell, see
             `study_charts.course_lines`. They are for the screen alone.
         more_figures: the picture goes on in these, for print; with a chart the screen shows none of them.
+        percent: columns of the table that hold shares, which the page shows in per cent; the files keep shares.
         views: ranges of the chart's horizontal axis that a button each goes to, by the button's text; the first is
             that of the chart as drawn.
 
@@ -76,6 +105,7 @@ class Section:
     views: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     more_figures: Sequence[Figure] = ()
     courses: Mapping[str, Any] | None = None
+    percent: Collection[str] = ()
 
     def __post_init__(self) -> None:
         if self.chart is not None and self.figure is None:
@@ -122,7 +152,7 @@ def write_report(report: Report, folder: Path | str) -> Path:
     for name, table in {**report.data, **tables}.items():
         for suffix in (".csv", ".parquet"):
             write_table(table, folder / f"{name}{suffix}")
-    pictures: dict[str, list[str]] = {}
+    pictures: dict[str, list[Picture]] = {}
     for section in report.sections:
         figures = [] if section.figure is None else [section.figure, *section.more_figures]
         for place, figure in enumerate(figures, start=1):
@@ -130,59 +160,65 @@ def write_report(report: Report, folder: Path | str) -> Path:
             figure.draw_without_rendering()
             figure.set_layout_engine("none")  # laid out once, not once more per file
             svg = _drawn(figure, "svg")
+            png = _drawn(figure, "png")
             write_atomically(folder / f"{name}.svg", svg)
-            write_atomically(folder / f"{name}.png", _drawn(figure, "png"))
-            encoded = "data:image/svg+xml;base64," + base64.b64encode(svg).decode()
-            pictures.setdefault(section.name, []).append(encoded)
+            write_atomically(folder / f"{name}.png", png)
+            kind, content = ("svg+xml", svg) if len(svg) <= LARGEST_SVG else ("png", png)
+            source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+            width = round(96 * float(figure.get_size_inches()[0]))
+            pictures.setdefault(section.name, []).append(Picture(source, width, _least_width(figure)))
     path = folder / "report.html"
     write_atomically(path, _page(report, pictures).encode())
     return path
 
 
-def _page(report: Report, pictures: Mapping[str, Sequence[str]]) -> str:
+def _page(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> str:
     import jinja2
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cotoolkit.pages", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(
-        paragraphs=lambda text: text.strip().split("\n\n"), cell=_cell, numeric=_numeric, packed=_packed, rows=_rows
+        paragraphs=lambda text: text.strip().split("\n\n"),
+        cell=cell_text,
+        class_of=lambda value: cell_class(str(value)),
+        numeric=is_number,
+        packed=packed,
+        packed_text=packed_text,
+        rows=packed_columns,
     )
-    # plotly writes <, > and / of its JSON as escapes, so no text in it can end the script element.
     charts = {section.name: section.chart.to_json() for section in report.sections if section.chart is not None}
-    plotly_js = ""
-    live = charts or any(section.courses is not None for section in report.sections)
-    if live:
-        from plotly.offline import get_plotlyjs
-
-        plotly_js = get_plotlyjs()
+    live = bool(charts) or any(section.courses is not None for section in report.sections)
     template = environment.get_template("page.html.j2")
     return template.render(
         report=report,
         pictures=pictures,
         charts=charts,
-        plotly_js=plotly_js,
+        plotly=_packed_plotly() if live else "",
+        dark=json.dumps(IN_THE_DARK),
+        wide_table=WIDE_TABLE,
         long_table=LONG_TABLE,
         first_rows=FIRST_ROWS,
     )
 
 
-def _packed(data: Any) -> str:
-    """JSON data, deflated, in letters that end no script element."""
-    text = json.dumps(data, separators=(",", ":"))
-    return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
+@functools.cache
+def _packed_plotly() -> str:
+    """The library of charts, which is 5 MB when it is not deflated."""
+    from plotly.offline import get_plotlyjs
+
+    return packed_text(get_plotlyjs())
 
 
-def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """A table as the page's script takes it: per column the cells, and of numeric cells the numbers."""
-    columns = []
-    for place in range(table.shape[1]):
-        values = table.iloc[:, place].tolist()
-        numbers_in = [float(value) if _numeric(value) else None for value in values]
-        finite = [None if number is None or math.isnan(number) else number for number in numbers_in]
-        known = {"cells": [_cell(value) for value in values]}
-        columns.append({**known, "values": finite} if any(number is not None for number in finite) else known)
-    return columns
+def _least_width(figure: Figure) -> int:
+    """At which the smallest letters of a picture can be read, in pixels of the page."""
+    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+    sizes = [float(text.get_fontsize()) * (SCRIPT if _has_script(text.get_text()) else 1.0) for text in texts]
+    return round(LEAST_LETTERS / min(sizes, default=LEAST_LETTERS) * 72 * float(figure.get_size_inches()[0]))
+
+
+def _has_script(text: str) -> bool:
+    return text.count("$") > 1 and ("^" in text or "_" in text)
 
 
 def _drawn(figure: Figure, kind: str) -> bytes:
@@ -191,19 +227,3 @@ def _drawn(figure: Figure, kind: str) -> bytes:
         metadata = {"Date": None} if kind == "svg" else {"Software": None}
         figure.savefig(buffer, format=kind, dpi=RESOLUTION, metadata=metadata)
     return buffer.getvalue()
-
-
-def _numeric(value: object) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
-
-
-def _cell(value: object) -> str:
-    """Three digits of what was measured; all of what was counted."""
-    import pandas as pd
-
-    if value is None or value is pd.NA or value is pd.NaT:
-        return ""
-    if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
-        number = float(value)
-        return "" if math.isnan(number) else str(int(number)) if number.is_integer() else f"{number:.3g}"
-    return str(value)

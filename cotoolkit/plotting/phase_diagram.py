@@ -20,6 +20,10 @@ MOST_LABELS = 24
 """Values of a setting that an axis names; of maps with more the cells are small and hold no text."""
 
 
+COLOURS = "cividis"
+"""Of all maps, for accuracies as for shares of seeds: it grows lighter evenly, for colour-blind readers, too."""
+
+
 class PhaseAxes(NamedTuple):
     """Columns of a study's table that span its phase diagram."""
 
@@ -33,7 +37,8 @@ def phase_diagram(
 ) -> tuple[Figure, list[Axes]]:
     """Heat maps over a grid of settings: mean PGD accuracy, and the share of seeds that overfit catastrophically.
 
-    Cells without a run stay empty. Both colour scales run from 0 to 1, so that pictures of different studies compare.
+    Cells without a run stay empty. All maps share one colour scale from 0 to 100 %, whose bar stands at the right, so
+    that pictures of different studies compare, too.
 
     Args:
         table: one row per run; unfinished runs are left out.
@@ -54,27 +59,33 @@ def phase_diagram(
         raise ConfigError("no finished run to draw")
     columns, rows = sorted(done[x].unique()), sorted(done[y].unique())
     kinds = list(done.groupby(by)) if by else [("", done)]
-    panels = (
-        (accuracy, f"{accuracy_title(accuracy)} accuracy, mean", "cividis"),
-        ("collapsed", SHARE_OF_CO, "rocket_r"),
-    )
+    panels = ((accuracy, f"{accuracy_title(accuracy)} accuracy, mean"), ("collapsed", SHARE_OF_CO))
     with mpl.rc_context({**STYLE, "axes.grid": False}):
         width, height = min(len(columns), MOST_LABELS), min(len(rows), MOST_LABELS)
-        size = (2 * (0.75 * width + 1.5), len(kinds) * (0.55 * height + 1.0) + 0.4)
+        size = (2 * (0.75 * width + 1.5) + 0.7, len(kinds) * (0.55 * height + 1.0) + 0.4)
         figure = Figure(figsize=size, layout="constrained")
         grid = figure.subplots(len(kinds), 2, squeeze=False)
         for (kind, runs), pair in zip(kinds, grid, strict=True):
-            for axis, (column, title, colours) in zip(pair, panels, strict=True):
+            for axis, (column, title) in zip(pair, panels, strict=True):
                 cells = runs.pivot_table(index=y, columns=x, values=column, aggfunc="mean")
                 cells = cells.reindex(index=rows[::-1], columns=columns).astype(float)
-                _heat_map(axis, cells, colours)
+                _heat_map(axis, cells)
                 axis.set(title=": ".join([str(kind), title]) if by else title, xlabel="", ylabel="")
+        bar = figure.colorbar(mpl.cm.ScalarMappable(mpl.colors.Normalize(0, 1), COLOURS), ax=grid, format="{x:.0%}")
+        bar.outline.set_visible(False)
         figure.supxlabel(axis_name(x), fontsize=10)
         figure.supylabel(axis_name(y), fontsize=10)
         figure.suptitle(
             _seeds_a_cell(done.groupby([y, x, *([by] if by else [])]).size()), fontsize=9, x=0.99, ha="right"
         )
     return figure, list(grid.flat)
+
+
+def phase_scale() -> list[tuple[float, str]]:
+    """The colour scale of phase diagrams: places in [0, 1] and their colours, for charts."""
+    places = [place / 10 for place in range(11)]
+    colours = mpl.colormaps[COLOURS]
+    return [(place, mpl.colors.to_hex(colours(place))) for place in places]
 
 
 def phase_axes(table: pd.DataFrame) -> PhaseAxes:
@@ -95,11 +106,11 @@ def phase_axes(table: pd.DataFrame) -> PhaseAxes:
     return PhaseAxes(x, "method", None)
 
 
-def _heat_map(axis: Axes, cells: pd.DataFrame, colours: str) -> None:
+def _heat_map(axis: Axes, cells: pd.DataFrame) -> None:
     crowded = max(cells.shape) > MOST_LABELS
     shown = False if crowded else cells.map(lambda share: "" if pd.isna(share) else f"{share:.0%}")
     lines = 0 if crowded else 1
-    sns.heatmap(cells, ax=axis, vmin=0, vmax=1, cmap=colours, annot=shown, fmt="", linewidths=lines, cbar=crowded)
+    sns.heatmap(cells, ax=axis, vmin=0, vmax=1, cmap=COLOURS, annot=shown, fmt="", linewidths=lines, cbar=False)
     axis.set_facecolor("0.92")  # of empty cells
     every = [-(-count // MOST_LABELS) for count in cells.shape]
     for set_ticks, values, step in (

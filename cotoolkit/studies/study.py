@@ -275,10 +275,23 @@ def find_study(root: Path | str, key: str) -> Study:
     for path in (Path(key), Path(key) / "study.yaml"):
         if path.is_file():
             return Study.read(path)
-    known = sorted(Path(root).glob("studies/*/study.yaml"))
+    known = _study_files(root)
     found = [path for path in known if path.parent.name.startswith(key)]
     if len(found) != 1:
         names = ", ".join(path.parent.name for path in known) or "none"
         kind = AmbiguousName if found else RunError
         raise kind(f"{root}: {len(found)} studies match {key!r}; there are: {names}")
     return Study.read(found[0])
+
+
+def find_studies(root: Path | str) -> list[Study]:
+    """All studies below a folder of run folders and studies, by the names of their folders.
+
+    Raises:
+        ConfigError: the file of one is damaged.
+    """
+    return [Study.read(path) for path in _study_files(root)]
+
+
+def _study_files(root: Path | str) -> list[Path]:
+    return sorted(Path(root).glob("studies/*/study.yaml"))

@@ -1,5 +1,7 @@
 """`cotoolkit figures` as a user types it."""
 
+import json
+
 import pytest
 from typer.testing import CliRunner
 
@@ -46,6 +48,16 @@ def test_all_figures_are_listed_and_what_is_missing_says_why():
     for paper in not_reproduced().values():
         for one in paper:
             assert f"{one.item}: {one.why}" in shown
+
+
+def test_figures_and_their_costs_as_json():
+    listed = json.loads(run("list", "--json").output)
+    assert {one["name"] for one in listed["figures"]} == {recipe.name for recipe in recipes().values()}
+    assert all(set(one["seconds"]) <= set(one["runs"]) for one in listed["figures"])
+    assert len(listed["not_reproduced"]) == sum(map(len, not_reproduced().values()))
+    *plans, together = json.loads(run("plan", "local_ball", "--scale", "digits", "--json").output)
+    assert together["name"] == "all together"
+    assert 0 < max(plan["runs"] for plan in plans) <= together["runs"]
 
 
 def test_making_and_verifying_a_figure_of_ones_own(own, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -141,7 +142,7 @@ def spread(places: Sequence[float], gap: float, low: float, high: float) -> list
 
 
 def overfitting_shares(summary: pd.DataFrame) -> Figure:
-    """Share of seeds with a breakpoint, with its exact 95 % interval, and the counts.
+    """Share of seeds with a breakpoint, with its exact 95 % interval, and the counts; colours are those of families.
 
     Args:
         summary: of `outcomes.method_summary`.
@@ -154,9 +155,10 @@ def overfitting_shares(summary: pd.DataFrame) -> Figure:
     for axis, group in zip(axes, groups, strict=True):
         for row in summary[summary["group"] == group].to_dict("records"):
             height = methods.index(row["method"])
-            colour = VERMILION if row["broke"] else BLUE
+            colour, _ = FAMILIES[row["family"]]
             axis.plot([row["share_low"], row["share_high"]], [height] * 2, color=colour, lw=1.2)
-            axis.plot(row["share"], height, "X" if row["broke"] else "o", color=colour, ms=5)
+            looks: dict[str, Any] = {"marker": "X", "mew": 0} if row["broke"] else {"marker": "o", "mfc": "white"}
+            axis.plot(row["share"], height, color=colour, ms=5, **looks)
             axis.text(
                 1.06, height, f"{row['broke']}/{row['seeds']}", fontsize=LABELS, va="center",
                 transform=axis.get_yaxis_transform(),
@@ -168,7 +170,7 @@ def overfitting_shares(summary: pd.DataFrame) -> Figure:
 
 
 def breakpoint_times(outcomes: pd.DataFrame, summary: pd.DataFrame) -> Figure:
-    """A mark per seed where robustness is lost; a hollow circle at the end where it never is.
+    """A cross per seed where robustness is lost; a hollow circle at the end where it never is. Colours: families.
 
     Args:
         outcomes: of `outcomes.comparison_outcomes`.
@@ -182,12 +184,15 @@ def breakpoint_times(outcomes: pd.DataFrame, summary: pd.DataFrame) -> Figure:
     for axis, group in zip(axes, groups, strict=True):
         runs = outcomes[(outcomes["group"] == group) & outcomes["method"].isin(methods)].dropna(subset=["onset"])
         heights = runs["method"].map(methods.index).astype(float)
-        broke = runs["breakpoint"].notna()
-        axis.plot(runs.loc[broke, "onset"], heights[broke], "X", color=VERMILION, ms=5, mew=0, alpha=0.7)
-        axis.plot(runs.loc[~broke, "onset"], heights[~broke], "o", color=BLUE, mfc="none", ms=5, clip_on=False)
+        for row in runs.assign(height=heights).to_dict("records"):
+            colour, _ = FAMILIES[row["family"]]
+            looks: dict[str, Any] = {"marker": "X", "mew": 0, "alpha": 0.7}
+            if pd.isna(row["breakpoint"]):
+                looks = {"marker": "o", "mfc": "none", "clip_on": False}
+            axis.plot(row["onset"], row["height"], color=colour, ms=5, **looks)
         axis.set_xlim(0, 1.03)
         axis.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=""))
-    figure.supxlabel("breakpoints (% of training); circles: seeds without one", fontsize="medium")
+    figure.supxlabel("breakpoints (% of training, crosses); circles: seeds without one", fontsize="medium")
     return figure
 
 

@@ -76,7 +76,14 @@ def _leaderboard(plan: ComparisonPlan, summary: pd.DataFrame, outcomes: pd.DataF
         "with Student's 95 % interval from two seeds on. Breakpoints are in percent of training, from the least to the "
         f"greatest.\n\n{COUNTED}"
     )
-    return Section("leaderboard", "All methods", text, table=leaderboard_table(plan, summary, outcomes))
+    table = leaderboard_table(plan, summary, outcomes)
+    return Section("leaderboard", "All methods", text, table=table, percent=_accuracies(table))
+
+
+def _accuracies(table: pd.DataFrame) -> list[str]:
+    """Columns that hold accuracies, all of which say of which network."""
+    names = map(str, table.columns)
+    return [name for name in names if name.endswith((", last", ", best", ", average")) and "interval" not in name]
 
 
 def leaderboard_table(plan: ComparisonPlan, summary: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
@@ -96,7 +103,7 @@ def leaderboard_table(plan: ComparisonPlan, summary: pd.DataFrame, outcomes: pd.
             "method": summary["method"],
             "family": summary["family"],
             "robust, last": summary["last_robust"],
-            "interval, last": _intervals(summary, "last_robust", ".3f"),
+            "interval, last": _intervals(summary, "last_robust", ".1%"),
             "robust, best": summary["best_robust"],
             "robust, average": summary["average_robust"],
             "AutoAttack, last": summary["last_autoattack"],
@@ -105,7 +112,7 @@ def leaderboard_table(plan: ComparisonPlan, summary: pd.DataFrame, outcomes: pd.
             "time": summary["time"],
             "seeds": summary["seeds"],
             "with CO": summary["broke"],
-            "exact interval of CO": _intervals(summary, "share", ".2f"),
+            "exact interval of CO": _intervals(summary, "share", ".0%"),
             "breakpoints (%)": [
                 _range(outcomes, group, method)
                 for group, method in zip(summary["group"], summary["method"], strict=True)
@@ -155,11 +162,13 @@ def _pictures(outcomes: pd.DataFrame, summary: pd.DataFrame) -> Iterator[Section
     yield Section(
         "overfitting",
         "Who overfits catastrophically",
-        "Share of seeds with a breakpoint, with its exact 95 % interval (Clopper and Pearson).",
+        "Share of seeds with a breakpoint, with its exact 95 % interval (Clopper and Pearson): crosses where any seed "
+        "has one, circles where none has. Colours are those of the families above.",
         figures[1],
         "Share of seeds with catastrophic overfitting by method, with intervals",
     )
     columns = ["group", "method", "seed", "breakpoint", "earliest", "latest", "iterations", "verdict", "last_robust"]
+    table = outcomes[[*columns, "run"]].rename(columns={"last_robust": "robust, last"})
     yield Section(
         "breakpoints",
         "When robustness is lost",
@@ -167,7 +176,8 @@ def _pictures(outcomes: pd.DataFrame, summary: pd.DataFrame) -> Iterator[Section
         "it. cotoolkit report shows a run's own page.",
         figures[2],
         "Breakpoints of all seeds as shares of training, a row per method",
-        outcomes[[*columns, "run"]].rename(columns={"last_robust": "robust, last"}),
+        table if outcomes["group"].nunique() > 1 else table.drop(columns="group"),
+        percent=_accuracies(table),
     )
 
 

@@ -49,7 +49,11 @@ def log_report(found: LogDiagnosis, courses: Sequence[Course]) -> Report:
         "Clean, FGSM and PGD accuracy against time, with breakpoints and recoveries", more_figures=figures[1:],
     )  # fmt: skip
     summary = Section(
-        "runs", "All runs", "One row per run; times are those of the first breakpoint.", table=found.table()
+        "runs",
+        "All runs",
+        "One row per run; times are those of the first breakpoint.",
+        table=found.table().rename(columns={"best pgd": "best PGD", "last pgd": "last PGD"}),
+        percent=("best PGD", "last PGD"),
     )
     sections = [timeline, _events(found)] if len(runs) == 1 else [summary, timeline, _events(found)]
     return Report(f"Diagnosis of {found.source}", log_lead(found), [*sections, _columns(found)], _facts(found))

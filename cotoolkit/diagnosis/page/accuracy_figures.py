@@ -22,6 +22,12 @@ COLOURS = sns.color_palette("colorblind")
 WIDTH = 5.2
 """Inches, of every picture of the page: so narrow that a telephone shows them whole."""
 
+LETTERS = 9.5
+"""Points of the smallest letters: so large that they are 9 pixels high on a telephone."""
+
+PERCENT = "{x:.0%}"
+"""How axes of accuracies are written."""
+
 LOOKS = {
     "clean": ("o", ":", COLOURS[7]),
     "fgsm": ("s", "--", COLOURS[1]),
@@ -53,10 +59,11 @@ def attacks_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
             marker, _, colour = LOOKS[kind]
             axis.plot([rate.low, rate.high], [row, row], color=colour, lw=2)
             axis.plot(rate.value, row, marker, color=colour, ms=7)
-            axis.text(1.07, row, f"{100 * rate.value:.1f} %  of {rate.points}", va="center", fontsize=9)
+            axis.text(1.07, row, f"{rate.value:.1%}  of {rate.points}", va="center", fontsize=LETTERS)
         axis.axvline(diagnosis.verdict.floor, color="0.3", ls=":", lw=1.4)
-        axis.text(diagnosis.verdict.floor, -0.75, " robust from here", fontsize=8, color="0.3", va="center")
-        axis.set(xlim=(-0.02, 1.02), ylim=(len(rows) - 0.4, -1.1), xlabel="share of points classified correctly")
+        axis.text(diagnosis.verdict.floor, -0.75, " robust from here", fontsize=LETTERS, color="0.3", va="center")
+        axis.set(xlim=(-0.02, 1.02), ylim=(len(rows) - 0.4, -1.1), xlabel="points classified correctly")
+        axis.xaxis.set_major_formatter(PERCENT)
         axis.set_yticks(range(len(rows)), [name for name, _, _ in rows])
         axis.spines["left"].set_visible(False)
         axis.tick_params(axis="y", length=0)
@@ -75,9 +82,10 @@ def radius_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
             rates = [clean.accuracy, *(attack.accuracy for attack in attacks)]
             _band(axis, [0, *(attack.epsilon / epsilon for attack in attacks)], rates, kind, label)
         axis.axvline(1, color="0.5", lw=1)
-        axis.text(1, 1.03, "epsilon", ha="center", fontsize=9, color="0.3")
+        axis.text(1, 1.03, "epsilon", ha="center", fontsize=LETTERS, color="0.3")
         axis.set(xlabel="radius, in units of epsilon", ylabel="accuracy", ylim=(-0.02, 1.02))
-        axis.legend(frameon=False, fontsize=9, loc="lower left")
+        axis.yaxis.set_major_formatter(PERCENT)
+        _legend(figure, axis)
     return figure, [axis]
 
 
@@ -96,7 +104,8 @@ def steps_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
         axis.set_xticks(steps, [str(step) for step in steps])
         axis.minorticks_off()
         axis.set(xlabel="gradient steps", ylabel="accuracy", ylim=(-0.02, 1.02))
-        axis.legend(frameon=False, fontsize=9)
+        axis.yaxis.set_major_formatter(PERCENT)
+        _legend(figure, axis)
     return figure, [axis]
 
 
@@ -113,8 +122,8 @@ def duels_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
         axis.barh(rows, challenger, color=LOOKS["fgsm"][2], edgecolor="black", label="the other attack alone")
         reach = 1.15 * max(champion.max(), challenger.max(), 1)
         for row, (left, right) in enumerate(zip(champion, challenger, strict=True)):
-            axis.text(-left - 0.02 * reach, row, str(left), ha="right", va="center", fontsize=9)
-            axis.text(right + 0.02 * reach, row, str(right), ha="left", va="center", fontsize=9)
+            axis.text(-left - 0.02 * reach, row, str(left), ha="right", va="center", fontsize=LETTERS)
+            axis.text(right + 0.02 * reach, row, str(right), ha="left", va="center", fontsize=LETTERS)
         axis.axvline(0, color="black", lw=1)
         axis.set(xlim=(-reach, reach), ylim=(len(duels) - 0.4, -0.6))
         axis.set_xlabel(f"points that only one of the two fools, of {diagnosis.measurements.worst.points}")
@@ -123,7 +132,7 @@ def duels_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
         axis.set_xticks([])
         axis.spines[["left", "bottom"]].set_visible(False)
         axis.tick_params(axis="y", length=0)
-        figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=9)
+        figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=LETTERS)
     return figure, [axis]
 
 
@@ -146,9 +155,17 @@ def classes_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
         step = max(1, len(rows) // 20)
         axis.set_xticks(places[::step], [str(label) for label in labels[::step]])
         axis.set(xlabel="class", ylabel="accuracy", ylim=(-0.02, 1.02))
+        axis.yaxis.set_major_formatter(PERCENT)
         axis.grid(axis="x", visible=False)
-        figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False, fontsize=9)
+        _legend(figure, axis)
     return figure, [axis]
+
+
+def _legend(figure: Figure, axis: Axes) -> None:
+    """Above the axes, where it covers no curve."""
+    figure.legend(
+        *axis.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False, fontsize=LETTERS
+    )
 
 
 def _band(axis: Axes, places: Sequence[float], rates: Sequence[Rate], kind: str, label: str) -> None:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from cotoolkit.diagnosis import thresholds
-from cotoolkit.diagnosis.page.accuracy_figures import COLOURS, LOOKS, WIDTH
+from cotoolkit.diagnosis.page.accuracy_figures import COLOURS, LETTERS, LOOKS, PERCENT, WIDTH
 from cotoolkit.diagnosis.schema import Diagnosis
 from cotoolkit.plotting.style import STYLE
 
@@ -30,6 +30,7 @@ def segment_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
         upper, lower = figure.subplots(2, 1, sharex=True)
         upper.plot(between.fractions, between.accuracy, marker=marker, ls=dash, color=colour, ms=3.5)
         upper.set(ylabel="accuracy", ylim=(-0.02, 1.02))
+        upper.yaxis.set_major_formatter(PERCENT)
         low, middle, high = (
             np.array([np.nan if value is None else value for value in values])
             for values in (between.lower_loss, between.median_loss, between.upper_loss)
@@ -39,10 +40,12 @@ def segment_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
         )
         lower.plot(between.fractions, middle, marker=marker, ls=dash, color=colour, ms=3.5, label="median")
         lower.set(ylabel="loss", xlabel="fraction of the FGSM perturbation")
-        figure.legend(*lower.get_legend_handles_labels(), loc="outside upper right", ncols=2, frameon=False, fontsize=9)
+        figure.legend(
+            *lower.get_legend_handles_labels(), loc="outside upper right", ncols=2, frameon=False, fontsize=LETTERS
+        )
         for axis in (upper, lower):
             axis.axvline(1, color="0.5", lw=1)
-        upper.text(1, 1.05, "FGSM example", ha="center", fontsize=9, color="0.3")
+        upper.text(1, 1.05, "FGSM example", ha="center", fontsize=LETTERS, color="0.3")
     return figure, [upper, lower]
 
 
@@ -66,9 +69,11 @@ def surface_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
                 axis.contour(surface.along, surface.across, values, levels=4, colors="white", linewidths=0.9)
             axis.plot([0, 1], [0, 0], marker="o", color="white", mec="black", ms=6, lw=0)
             for place, name in ((0, "x"), (1, "FGSM")):
-                axis.text(place + 0.03, 0.1, name, color="white", fontsize=9, fontweight="bold", path_effects=outline)
+                axis.text(
+                    place + 0.03, 0.1, name, color="white", fontsize=LETTERS, fontweight="bold", path_effects=outline
+                )
             axis.set_title(title)
-            figure.colorbar(drawn, ax=axis, shrink=0.9)
+            figure.colorbar(drawn, ax=axis, shrink=0.9, format=PERCENT if title == "accuracy" else None)
         axes[0].set_ylabel("random signs, in epsilon")
         figure.supxlabel("fraction of the FGSM perturbation", fontsize=10)
     return figure, axes
@@ -86,7 +91,10 @@ def spectrum_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
                 axis.plot(shares, marker=marker, ls=dash, color=colour, ms=4, label=name)
         axis.plot(spectrum.noise, ":", color="0.4", label="random signs")
         axis.set(xlabel="DCT frequency shell, from low to high", ylabel="share of energy", ylim=(0, None))
-        axis.legend(frameon=False, fontsize=9)
+        axis.yaxis.set_major_formatter(PERCENT)
+        figure.legend(
+            *axis.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False, fontsize=LETTERS
+        )
     return figure, [axis]
 
 
@@ -101,14 +109,14 @@ def cosines_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
         least = -0.1
         for row, (_, mean) in enumerate(found):
             if mean is None:
-                axis.text(0, row, "no gradient on any point", va="center", fontsize=9)
+                axis.text(0, row, "no gradient on any point", va="center", fontsize=LETTERS)
                 continue
             least = min(least, mean.low - 0.05)
             axis.plot([mean.low, mean.high], [row, row], color="black", lw=2)
             axis.plot(mean.value, row, "D", color="black", ms=6)
-            axis.text(1.03, row, f"{mean.value:.2f}", va="center", fontsize=9)
-        axis.text(thresholds.UNALIGNED - 0.01, -0.7, "unrelated", ha="right", va="center", fontsize=8)
-        axis.text(thresholds.ALIGNED + 0.01, -0.7, "agree", ha="left", va="center", fontsize=8)
+            axis.text(1.03, row, f"{mean.value:.2f}", va="center", fontsize=LETTERS)
+        axis.text(thresholds.UNALIGNED - 0.01, -0.7, "unrelated", ha="right", va="center", fontsize=LETTERS)
+        axis.text(thresholds.ALIGNED + 0.01, -0.7, "agree", ha="left", va="center", fontsize=LETTERS)
         axis.set(xlim=(max(least, -1), 1), ylim=(len(found) - 0.4, -1.0), xlabel="mean cosine")
         axis.set_yticks(range(len(found)), [name for name, _ in found])
         axis.spines["left"].set_visible(False)

@@ -20,6 +20,10 @@ ON_SIGNALS = (
 )
 
 
+PLAIN = {*landscape_figures.COSINES, "spread of repeated outputs"}
+"""Signals of the evidence that are numbers; all others are shares or differences of shares, shown in per cent."""
+
+
 def write_diagnosis(diagnosis: Diagnosis, folder: Path | str) -> Path:
     """Write diagnosis.json, the figures (PNG and SVG), the tables and report.html.
 
@@ -76,14 +80,16 @@ def _other(one: Evidence) -> str:
 
 
 def _row(side: str, one: Evidence) -> dict[str, object]:
-    interval = "" if one.low is None or one.high is None else f"{one.low:.3g} to {one.high:.3g}"
+    text = ("{:.3g}" if one.signal in PLAIN else "{:.1%}").format
+    interval = "" if one.low is None or one.high is None else f"{text(one.low)} to {text(one.high)}"
+    threshold = one.source if one.threshold is None else f"{text(one.threshold)} ({one.source})"
     return {
         "speaks": side,
         "what was seen": one.sentence,
         "signal": one.signal,
-        "value": one.value,
+        "value": text(one.value),
         "95 % interval": interval,
-        "threshold and its source": one.source if one.threshold is None else f"{one.threshold:.3g} ({one.source})",
+        "threshold and its source": threshold,
     }
 
 
@@ -129,7 +135,7 @@ def _landscape(diagnosis: Diagnosis) -> list[Section]:
     found = diagnosis.measurements
     between, fooling = found.segment, found.segment.smallest_fooling_fraction
     rates = "" if between.boundary_distortion is None else (
-        f" Boundary distortion: {100 * between.boundary_distortion.value:.0f} % of the "
+        f" Boundary distortion: {between.boundary_distortion.value:.0%} of the "
         f"{between.boundary_distortion.points} points with both ends right are wrong between."
     )  # fmt: skip
     rates += "" if fooling is None else f" Smallest fooling fraction (of thirds): {fooling.value:.2f} on average."
@@ -189,18 +195,18 @@ def _landscape(diagnosis: Diagnosis) -> list[Section]:
 
 def _checks(diagnosis: Diagnosis) -> list[Section]:
     found, masking = diagnosis.measurements, diagnosis.measurements.masking
-    zero = "" if masking.zero_gradients is None else f"{100 * masking.zero_gradients.value:.1f} %"
+    zero = "" if masking.zero_gradients is None else f"{masking.zero_gradients.value:.1%}"
     checks = pd.DataFrame([
         {"check": "correct points with a gradient of exactly zero", "found": zero, "sound": "none"},
         {"check": "largest change of repeated outputs", "found": f"{masking.logit_spread:.2g}", "sound": "0"},
         {"check": "function of the outputs that attacks follow", "found": diagnosis.protocol.link, "sound": "identity"},
-        {"check": "outputs that are not finite", "found": f"{100 * masking.broken_outputs:.1f} %", "sound": "none"},
+        {"check": "outputs that are not finite", "found": f"{masking.broken_outputs:.1%}", "sound": "none"},
         {"check": "accuracy under PGD without a radius",
-         "found": f"{100 * found.unbounded.accuracy.value:.1f} %", "sound": "near 0 %"},
+         "found": f"{found.unbounded.accuracy.value:.1%}", "sound": "near 0%"},
         {"check": "points that fell in the second half of PGD's steps",
-         "found": f"{100 * found.convergence.falling.value:.1f} %", "sound": f"at most {100 * FALLING:g} %"},
+         "found": f"{found.convergence.falling.value:.1%}", "sound": f"at most {FALLING:.0%}"},
         {"check": "points that fell in the later half of the targeted attack",
-         "found": f"{100 * found.late.value:.1f} %", "sound": f"at most {100 * FALLING:g} %"},
+         "found": f"{found.late.value:.1%}", "sound": f"at most {FALLING:.0%}"},
         {"check": "FGSM beside the best attack over all radii (optimality)",
          "found": _number(found.optimality.fgsm), "sound": "near 1; near 0 or below after a breakpoint"},
         {"check": "PGD beside the best attack over all radii (optimality)",
@@ -210,7 +216,7 @@ def _checks(diagnosis: Diagnosis) -> list[Section]:
     ])  # fmt: skip
     classes = pd.DataFrame([
         {"class": row.label, "points": row.points, "clean": row.clean.value, "FGSM": row.fgsm.value,
-         "PGD": row.pgd.value, "PGD, 95 % interval": f"{row.pgd.low:.3g} to {row.pgd.high:.3g}"}
+         "PGD": row.pgd.value, "PGD, 95 % interval": f"{row.pgd.low:.1%} to {row.pgd.high:.1%}"}
         for row in found.per_class
     ])  # fmt: skip
     return [
@@ -230,6 +236,7 @@ def _checks(diagnosis: Diagnosis) -> list[Section]:
             accuracy_figures.classes_figure(diagnosis)[0],
             "Clean, FGSM and PGD accuracy of every class",
             classes,
+            percent=("clean", "FGSM", "PGD"),
         ),
     ]
 
@@ -252,7 +259,7 @@ def _facts(diagnosis: Diagnosis) -> dict[str, str]:
         f"{budget.restarts} starts, {budget.margin_steps} steps on the margin, {budget.smoothed_steps} smoothed ones, "
         f"{budget.queries} Square queries; on what they leave {budget.target_steps} steps towards each of "
         f"{budget.targets} classes",
-        "Robust means": f"the lower end of the interval under all attacks is at least {diagnosis.verdict.floor:.3g}",
+        "Robust means": f"the lower end of the interval under all attacks is at least {diagnosis.verdict.floor:.1%}",
         "Model": f"{where.model}, {where.parameters:,} parameters, in evaluation mode",
         "Passes": f"{where.forward_passes:,} images forward, {where.backward_passes:,} gradients back, "
         f"in {where.seconds:.0f} s",

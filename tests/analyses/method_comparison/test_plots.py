@@ -6,6 +6,7 @@ import pytest
 
 from analyses.method_comparison.outcomes import method_summary
 from analyses.method_comparison.page.plots import (
+    FAMILIES,
     breakpoint_times,
     methods_in_order,
     overfitting_shares,
@@ -51,6 +52,12 @@ def test_rows_are_methods_by_cost_and_counts_stand_beside(outcomes):
     assert methods_in_order(summary) == ["standard", "fgsm", "n_fgsm", "pgd"]
     figure = overfitting_shares(summary)
     assert [text.get_text() for text in figure.axes[0].texts] == ["0/4", "4/4", "0/4", "1/4"]
-    broke, intact = breakpoint_times(outcomes, summary).axes[0].lines
-    assert sorted(zip(broke.get_ydata(), broke.get_xdata(), strict=True)) == [(1, 0.5)] * 4 + [(3, 0.5)]
-    assert len(intact.get_xdata()) == 11
+    marks = breakpoint_times(outcomes, summary).axes[0].lines
+    broke = [mark for mark in marks if mark.get_marker() == "X"]
+    assert sorted((*mark.get_ydata(), *mark.get_xdata()) for mark in broke) == [(1, 0.5)] * 4 + [(3, 0.5)]
+    assert len(marks) - len(broke) == 11
+    # A colour is that of a method's family, as in the picture of costs.
+    families = summary.set_index("method")["family"].to_dict()
+    for mark in marks:
+        method = methods_in_order(summary)[int(mark.get_ydata()[0])]
+        assert mark.get_color() == FAMILIES[families[method]][0]

@@ -103,14 +103,14 @@ def test_a_damaged_run_is_named_and_the_others_are_listed_and_exported(cli, root
     first, second, *_ = find_runs(root)
     (first.path / "config.yaml").write_text("a: [")
     (second.path / "result.json").write_text("{}")
-    code, out, _ = cli("runs", "list")
+    code, out, err = cli("runs", "list")
     assert code == 1
-    assert out.count("\ndamaged: ") == 2
+    assert err.count("error: damaged: ") == 2
     assert len([line for line in out.splitlines() if " done " in line]) == 34
-    code, out, _ = cli("runs", "export", "--out", "some.csv", "--root", str(root))
+    code, out, err = cli("runs", "export", "--out", "some.csv", "--root", str(root))
     assert code == 1
     assert "34 rows: some.csv" in out
-    assert out.count("\ndamaged: ") == 2
+    assert err.count("error: damaged: ") == 2
 
 
 def test_exports_hold_what_run_table_holds_and_latex_what_tells_runs_apart(cli, root):

@@ -1,6 +1,7 @@
 """The pages in a real browser: Debian's chromium, headless, without a network."""
 
 import json
+import re
 import shutil
 
 import matplotlib.pyplot as plt
@@ -144,16 +145,80 @@ def test_no_error_no_request_and_no_scrolling_sideways(see, name):
     assert browser.get_log("browser") == []
 
 
-def test_pictures_fit_a_telephone_unless_their_letters_would_be_too_small(see):
-    widths = "return [...document.querySelectorAll('figure img')].map((img) => img.getBoundingClientRect().width)"
+@pytest.mark.parametrize("name", ["diagnosis", "comparison", "plain"])
+def test_letters_of_pictures_are_nine_pixels_high_on_a_telephone(see, pages, name):
+    browser = see(name)
+    resize(browser, 390)
+    shown = (
+        "return [...document.querySelectorAll('figure img')].map((img) => [img.alt, img.getBoundingClientRect().width])"
+    )
+    pictures = {path.stem: path.read_text() for path in pages[name].parent.glob("*.svg")}
+    widths = browser.execute_script(shown)
+    assert len(widths) == len(pictures)
+    by_section = browser.execute_script(
+        "return Object.fromEntries([...document.querySelectorAll('section:has(figure)')].map((section) =>"
+        " [section.id, section.querySelector('figure img').getBoundingClientRect().width]))"
+    )
+    for stem, svg in pictures.items():
+        drawn = float(re.search(r'viewBox="0 0 ([\d.]+)', svg)[1])
+        letters = [float(size) for size in re.findall(r"font(?:-size)?: (?:[a-z]+ )*([\d.]+)px", svg)]
+        assert letters
+        assert min(letters) * by_section[stem] / drawn > 8.95, stem
+
+
+def test_what_is_wider_than_the_page_says_so_until_its_end_is_seen(see):
     browser = see("diagnosis")
-    assert all(480 < width < 510 for width in browser.execute_script(widths))  # as drawn: 5.2 inches
     resize(browser, 390)
-    page = browser.execute_script("return document.querySelector('figure').clientWidth")
-    assert all(page - 1 <= width <= page + 1 for width in browser.execute_script(widths))
-    browser = see("plain")
-    resize(browser, 390)
-    assert browser.execute_script(widths) == [pytest.approx(0.71 * 9 * 96, abs=1)]
+    box, hint = "#evidence .scroll", "#evidence .hint"
+    until(browser, lambda: shown(browser, hint))
+    goes_on = f"return document.querySelector('{box}').classList.contains('goes-on')"
+    assert browser.execute_script(goes_on)
+    assert "scroll" in browser.find_element("css selector", hint).text
+    browser.execute_script(f"document.querySelector('{box}').scrollLeft = 1e6")
+    until(browser, lambda: not browser.execute_script(goes_on))
+    resize(browser, 1280)
+    until(browser, lambda: not shown(browser, hint))
+
+
+def media(browser, scheme, kind=""):
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": kind, "features": [feature]})
+
+
+def luminance(browser, selector, of):
+    """Of a colour as the browser computes it, in [0, 1]."""
+    script = "return getComputedStyle(document.querySelector(arguments[0]))[arguments[1]]"
+    red, green, blue = map(float, re.findall(r"[\d.]+", browser.execute_script(script, selector, of))[:3])
+    return (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255
+
+
+def test_a_dark_screen_gets_a_dark_page_whose_charts_can_be_read(see):
+    browser, title = see("broken"), "#timeline .chart .xtitle"
+    try:
+        for scheme in ("dark", "light"):
+            media(browser, scheme)
+            ground, ink = (luminance(browser, "body", of) for of in ("backgroundColor", "color"))
+            assert (ground < 0.1 and ink > 0.8) if scheme == "dark" else (ground > 0.9 and ink < 0.2)
+            until(browser, lambda ink=ink: abs(luminance(browser, title, "fill") - ink) < 0.05)
+    finally:
+        media(browser, "light")
+
+
+@pytest.mark.parametrize("name", ["diagnosis", "comparison"])
+def test_tables_are_as_narrow_as_a_printed_page(see, name):
+    browser = see(name)
+    try:
+        media(browser, "light", "print")
+        # Of A4 with its margins: upright 182 mm, turned round 273 mm.
+        for wide, width in (("", 182), (".wide", 273)):
+            resize(browser, round(width / 25.4 * 96))
+            rest = f".scroll{wide or ':not(.wide)'} table"
+            found = browser.execute_script(
+                "return [...document.querySelectorAll(arguments[0])].map((table) => table.scrollWidth)", rest
+            )
+            assert all(one <= round(width / 25.4 * 96) for one in found), rest
+    finally:
+        media(browser, "light")
 
 
 def test_a_request_that_a_page_would_make_is_refused(see):
@@ -289,14 +354,16 @@ def test_long_tables_filter(see):
     assert not see("plain").find_elements("css selector", ".filter")
 
 
-def test_a_run_in_the_legend_hides_with_its_breakpoint(see):
+def test_a_seed_in_the_legend_hides_with_its_breakpoint(see):
     browser = see("study")
     chart = "document.querySelector('#timeline .chart')"
     (group,) = browser.execute_script(f"return {chart}.data.filter((t) => t.x[0] === 200).map((t) => t.legendgroup)")
     visible = (
         f"return {chart}._fullData.filter((trace) => trace.legendgroup === arguments[0]).map((trace) => trace.visible)"
     )
-    assert browser.execute_script(visible, group) == [True, True, True]
+    assert group == "seed 0"
+    before = browser.execute_script(visible, group)
+    assert before == [True] * (4 * 2 + 1 + 1)  # two curves of four runs, one breakpoint, and the item itself
     item = browser.execute_script(
         "return [...document.querySelectorAll('#timeline g.traces')]"
         ".find((item) => item.__data__[0].trace.legendgroup === arguments[0]).querySelector('[class$=toggle]')",
@@ -307,7 +374,7 @@ def test_a_run_in_the_legend_hides_with_its_breakpoint(see):
         "  arguments[0].dispatchEvent(new MouseEvent(kind, {bubbles: true}))",
         item,
     )
-    until(browser, lambda: browser.execute_script(visible, group) == ["legendonly"] * 3)
+    until(browser, lambda: browser.execute_script(visible, group) == ["legendonly"] * len(before))
 
 
 def test_a_large_table_is_unpacked_when_it_is_asked_for(see):
@@ -324,9 +391,9 @@ def test_a_large_table_is_unpacked_when_it_is_asked_for(see):
     accuracy, _ = column_of(browser, "PGD-3")
     for largest_first in (False, True):
         headers[accuracy].click()
-        first = "0.6" if largest_first else "0.05"
+        first = "60.0%" if largest_first else "5.0%"
         until(browser, lambda first=first: cells(browser, accuracy)[0] == first)
-        values = [float(text) for text in cells(browser, accuracy) if text]
+        values = [float(text.rstrip("%")) for text in cells(browser, accuracy) if text]
         assert values == sorted(values, reverse=largest_first)
         assert cells(browser, accuracy)[-1] == ""
     browser.find_element("css selector", "#runs .filter input").send_keys("catastrophic")

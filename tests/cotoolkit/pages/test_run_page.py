@@ -3,10 +3,12 @@ import pandas as pd
 import pytest
 
 from cotoolkit.core.errors import RunError
+from cotoolkit.pages.chart_style import PROBES
 from cotoolkit.pages.run_page import run_report
 from cotoolkit.pages.run_timeline import run_pictures
 from cotoolkit.pages.signal_panels import panels_of
 from cotoolkit.pages.study_page import KINDS, study_report
+from cotoolkit.plotting.timeline import SHOWN
 from cotoolkit.studies.overrides import Grid
 from cotoolkit.studies.study import Study
 from tests._helpers.made_pages import ITERATIONS, made_run, made_study
@@ -42,6 +44,9 @@ def test_a_run_that_broke(tmp_path):
     assert list(timeline.views.values())[1] == (210, 270)
     assert len(timeline.figure.axes) == 2 * 5
     assert {"python", "torch", "device", "threat model", "identity"} <= set(report.facts)
+    detail = section(report, "events").table["detail"]
+    assert detail[0] == "PGD 10.0%"
+    assert detail[1].startswith("clean 80.0%, FGSM 95.0%, PGD 10.0%, sustained 242, earliest 235")
     settings = section(report, "settings").table.set_index("setting")["value"]
     assert settings["method"] == "fgsm"
     assert settings["monitor.trace_every"] == "1"
@@ -139,9 +144,20 @@ def test_a_study(tmp_path):
     assert np.allclose(heat.z, [[0.6, 0.05], [0.6, 0.6]])
     assert np.allclose(collapsed.z, [[0, 1], [0, 0]])
     assert np.array_equal(heat.customdata, [[3, 3], [3, 2]])
+    scale = section(report, "phase").chart.layout.coloraxis
+    assert heat.coloraxis == collapsed.coloraxis == "coloraxis"
+    assert (scale.cmin, scale.cmax, scale.colorbar.tickformat) == (0, 1, ".0%")
     traces = section(report, "timeline").chart.data
-    assert len({trace.legendgroup for trace in traces}) == 12
-    assert [trace.x[0] for trace in traces if len(trace.x) == 2] == [200, 210, 220]
+    drawn = [trace for trace in traces if trace.x[0] is not None]
+    assert {trace.legendgroup for trace in drawn} == {"seed 0", "seed 1", "seed 2"}
+    assert [trace.x[0] for trace in drawn if len(trace.x) == 2] == [200, 210, 220]
+    # A colour and a dash say which accuracy it is, a symbol which seed; the legend has each of them once.
+    curves = [trace for trace in drawn if len(trace.x) > 2]
+    looks = {(trace.hovertemplate.split()[0], trace.line.color, trace.line.dash) for trace in curves}
+    assert looks == {(PROBES[name].label, PROBES[name].colour, PROBES[name].dash) for name in SHOWN}
+    assert len({(trace.name, trace.marker.symbol) for trace in curves}) == 3
+    key = [trace.name for trace in traces if trace.showlegend is not False]
+    assert key == ["FGSM", "PGD", "breakpoint", "seed 0", "seed 1", "seed 2"]
 
 
 def test_many_kinds_of_runs_make_several_pictures(tmp_path):

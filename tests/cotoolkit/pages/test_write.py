@@ -1,4 +1,6 @@
+import base64
 import re
+import zlib
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -6,8 +8,10 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 from matplotlib.figure import Figure
+from plotly.offline import get_plotlyjs
 
-from cotoolkit.pages import Report, Section, write_report
+from cotoolkit.pages import Report, Section, write, write_report
+from cotoolkit.pages.cells import packed_columns
 
 
 def report() -> Report:
@@ -65,6 +69,36 @@ def test_the_page_is_self_contained_and_escapes_what_it_shows(tmp_path):
     assert "None" not in page.words
 
 
+def test_shares_are_shown_in_per_cent_and_kept_as_they_are(tmp_path):
+    table = pd.DataFrame({"accuracy": [0.12345, None], "points": [1000, 2], "cosine": [0.5, 0.25]})
+    section = Section("one", "One", table=table, percent=("accuracy",))
+    page = Page(write_report(Report("t", "l", [section], {}), tmp_path).read_text())
+    assert {"12.3%", "1000", "0.5", "0.25"} <= set(page.words)
+    assert "0.123" not in page.words
+    assert pd.read_csv(tmp_path / "one.csv")["accuracy"].iloc[0] == 0.12345
+    assert packed_columns(table, ["accuracy"])[0] == {"cells": ["12.3%", ""], "values": [0.12345, None]}
+
+
+@pytest.mark.parametrize(("points", "title", "least"), [(9, "", 288), (6, "", 432), (9, "$10^{-2}$", 411)])
+def test_a_picture_is_never_so_narrow_that_its_letters_cannot_be_read(tmp_path, points, title, least):
+    figure = Figure(figsize=(4, 3))  # 288 pt wide: letters of 9 pt are 9 px high where it is 288 px wide
+    figure.text(0.5, 0.5, "letters", fontsize=points)
+    figure.text(0.5, 0.8, title, fontsize=9)
+    page = write_report(Report("t", "l", [Section("one", "One", figure=figure)], {}), tmp_path).read_text()
+    assert f'style="--least: {least}px"' in page
+
+
+def test_a_picture_of_very_many_lines_stands_in_the_page_as_a_png(tmp_path, monkeypatch):
+    sections = report().sections
+    assert "data:image/svg+xml" in write_report(replace(report(), sections=sections), tmp_path / "few").read_text()
+    monkeypatch.setattr(write, "LARGEST_SVG", 1000)
+    page = write_report(replace(report(), sections=sections), tmp_path / "many").read_text()
+    assert "data:image/svg+xml" not in page
+    assert "data:image/png" in page
+    assert 'width="288"' in page  # 3 inches, whatever the resolution of the file
+    assert (tmp_path / "many" / "one.svg").exists()
+
+
 def charted(name: str) -> Section:
     figure = Figure(figsize=(3, 2))
     figure.subplots().plot([0, 1], [0, 1])
@@ -75,11 +109,14 @@ def charted(name: str) -> Section:
 def test_a_page_has_the_chart_library_once_and_only_if_it_has_a_chart(tmp_path):
     two = replace(report(), sections=[charted("one"), charted("two")])
     text = write_report(two, tmp_path / "with").read_text()
-    assert text.count("plotly.js v") == 1
-    assert "plotly.js v" not in write_report(report(), tmp_path / "without").read_text()
+    assert text.count('id="plotly"') == 1
+    packed = text.partition('id="plotly"')[2].partition(">")[2].partition("<")[0]
+    assert zlib.decompress(base64.b64decode(packed)).decode() == get_plotlyjs()
+    assert len(text) < 3e6
+    assert 'id="plotly"' not in write_report(report(), tmp_path / "without").read_text()
     page = Page(text)
-    charts = [attributes for tag, attributes in page.tags if tag == "script" and "type" in attributes]
-    assert charts == [{"type": "application/json"}] * 2
+    kinds = [attributes.get("type") for tag, attributes in page.tags if tag == "script"]
+    assert kinds.count("text/plain") == 3  # the library and two charts
     assert len([tag for tag, _ in page.tags if tag == "script"]) == 5  # two charts, tables, plotly, charts
     assert [attributes["data-high"] for tag, attributes in page.tags if tag == "button"] == ["1", "0.5"] * 2
     assert len([tag for tag, _ in page.tags if tag == "img"]) == 2  # for print

@@ -46,8 +46,8 @@ def test_a_run_is_one_output_that_changes_a_few_times_a_second(notebook):
     report.end("done")
     (shown,) = notebook
     assert len(shown) < 200
-    assert shown[0]["text/plain"].endswith("1/2000")
-    assert shown[-1]["text/plain"].endswith("2000/2000  done")
+    assert shown[0]["text/plain"].endswith("──  1/2000")
+    assert shown[-1]["text/plain"].endswith("━━  2000/2000  done")
     assert shown[-1]["text/html"] == f"<pre>{shown[-1]['text/plain']}</pre>"
 
 
@@ -59,9 +59,9 @@ def test_a_study_shows_what_runs_and_what_failed(notebook, tmp_path):
         live.on_outcome(Outcome(config, RunFolder.of(tmp_path, config), state, reason))
     live.on_update(Update(configs[0].identity, Progress(9, 9, None)))  # late
     (shown,) = notebook
-    assert shown[0]["text/plain"].splitlines()[1].endswith("seed 0  1/9")
+    assert shown[0]["text/plain"].splitlines()[1] == "seed 0  ━━──────────────────  1/9"
     last = shown[-1]["text/plain"].splitlines()
     assert last[0] == "2 of 2 runs ended"
-    assert last[1].endswith("seed 1: No <luck>")
+    assert last[1] == "failed: seed 1: No <luck>"
     assert len(last) == 2
     assert "No &lt;luck&gt;" in shown[-1]["text/html"]

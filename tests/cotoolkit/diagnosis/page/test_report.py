@@ -70,7 +70,7 @@ def test_the_facts_let_a_number_be_trusted():
     assert facts["Seed"] == "0"
     assert "torch 2" in facts["Versions"]
     assert "none" in facts["Protocol cards"]
-    assert f"{diagnosis().verdict.floor:.3g}" in facts["Robust means"]
+    assert f"{diagnosis().verdict.floor:.1%}" in facts["Robust means"]
 
 
 def test_a_network_without_any_gradient_still_has_a_page(tmp_path):

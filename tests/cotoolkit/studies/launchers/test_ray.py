@@ -93,10 +93,10 @@ def test_a_study_whose_workers_are_killed_at_random_comes_out_bit_for_bit(cluste
 def test_failing_runs_are_one_line_and_are_not_tried_again(cluster, cli, tmp_path):
     study = failing_study()
     (tmp_path / "study.yaml").write_text(study.model_dump_json())
-    code, out, err = cli("study", "run", "--file", "study.yaml", "--device", "cpu", "--launcher", "ray", "--jobs", "2")
+    code, _, err = cli("study", "run", "--file", "study.yaml", "--device", "cpu", "--launcher", "ray", "--jobs", "2")
     assert code == 1, err
     assert [folder.state for folder in study.folders(tmp_path / "runs")] == ["done", "failed", "failed"]
-    lines = [line for line in out.splitlines() if line.startswith("failed: ") and "of 3" not in line]
+    lines = [line for line in err.splitlines() if line.startswith("error: failed: ")]
     assert any("no such luck" in line for line in lines)
     assert any("SystemExit: 0" in line for line in lines)
     assert all("died" not in folder.reason for folder in study.folders(tmp_path / "runs"))
