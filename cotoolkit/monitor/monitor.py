@@ -233,7 +233,7 @@ class BreakpointMonitor(AttackingBuffer, ActingCore):
         """Probe, decide, tell and act."""
         warned = raised is not None
         with self.failures.caught("the probe"):
-            enough = self.enough(scheduled=scheduled, warned=warned)
+            enough = self.enough(scheduled=scheduled)
             self.last_probe = result = computed_by_rank0(lambda: self._measure(enough=enough))
             if result.complete:
                 self._log.write(result.metrics(), self.iteration)
@@ -252,11 +252,9 @@ class BreakpointMonitor(AttackingBuffer, ActingCore):
         return NO_PROBE
 
     @override
-    def _date(self, iteration: int, result: ProbeResult, warned: bool) -> Breakpoint:
-        enough = self.enough(scheduled=False, warned=warned)
-
+    def _date(self, iteration: int, result: ProbeResult) -> Breakpoint:
         def broken(past: WeightSnapshot) -> bool:
-            return self.criterion.is_broken(self._measure(past.weights, enough), warned=warned)
+            return self.criterion.is_broken(self._measure(past.weights, self.criterion.decided))
 
         def dated() -> Breakpoint:
             present = self.snapshot()
@@ -267,6 +265,16 @@ class BreakpointMonitor(AttackingBuffer, ActingCore):
             return found._replace(before=None, after=None)  # weights stay where they are
 
         return computed_by_rank0(dated)
+
+    @override
+    def _past(self, iteration: int) -> list[tuple[int, ProbeResult]]:
+        def probed() -> list[tuple[int, ProbeResult]]:
+            earlier = [past for past in self.history.snapshots if 0 < past.iteration < iteration]
+            with self.failures.caught("probing earlier weights"):
+                return [(past.iteration, self._measure(past.weights)) for past in earlier]
+            return []
+
+        return computed_by_rank0(probed)
 
     @override
     def _keep_good(self, iteration: int, result: ProbeResult, warned: bool) -> None:

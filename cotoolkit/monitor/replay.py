@@ -9,6 +9,7 @@ For a training loop that cannot be replayed there is `cotoolkit.monitor.monitor`
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from cotoolkit.evaluation.probe import ProbeResult
@@ -20,11 +21,12 @@ from cotoolkit.monitor.early_warning import EarlyWarning
 Start = tuple[int, Any]
 """An iteration, and the trainer's snapshot there."""
 
+SEARCHED = 8
+"""Iterations that are probed to find robustness that no probe has seen (ours)."""
+
 
 class ReplayMonitor(MonitorCore[Start]):
     """Decides when to probe, and when robustness was lost.
-
-    The engine can replay, so it takes no warning for evidence: `on_probe` is called without `warned`.
 
     Args:
         trainer: is moved about for dating, and left in the state it came in.
@@ -83,8 +85,20 @@ class ReplayMonitor(MonitorCore[Start]):
         self.early_warning.load_state(state["alarm"])
         self.good = None if state["good_iteration"] is None else (state["good_iteration"], good)
 
-    def _date(self, iteration: int, result: ProbeResult, warned: bool) -> Breakpoint:
+    def _date(self, iteration: int, result: ProbeResult) -> Breakpoint:
         return date(self.trainer, self.criterion, self.last_good, iteration, result)
+
+    def _past(self, iteration: int) -> Iterator[tuple[int, ProbeResult]]:
+        at, snapshot = self.last_good
+        start, present = at, self.trainer.snapshot()
+        self.trainer.restore(snapshot)
+        for part in range(1, SEARCHED + 1):
+            later = start + (iteration - start) * part // (SEARCHED + 1)
+            if later > at:
+                self.trainer.advance(later - at)
+                at = later
+                yield at, self.trainer.measure()
+        self.trainer.restore(present)
 
     def _keep_good(self, iteration: int, result: ProbeResult, warned: bool) -> None:
         self.good, self._start = (iteration, self.trainer.snapshot()), None

@@ -76,7 +76,10 @@ class WatchedModel:
         **options: Any,
     ) -> None:
         bounds = bounds_of(model, bounds)
-        held_out = points_of(points, points=config.points, seed=seed, bounds=bounds, leave=threat.box == "none")
+        chosen = {"seed": seed, "bounds": bounds, "leave": threat.box == "none"}
+        held_out = points_of(points, points=config.points, **chosen)
+        if (more := config.points_for(held_out.classes)) > config.points:
+            held_out = points_of(points, points=more, **chosen)
         self.images, self.labels, self.classes = held_out
         _, channels, height, width = self.images.shape
         self.model: ImageModel = image_model(
