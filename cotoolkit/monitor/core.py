@@ -7,7 +7,7 @@ trainer iterations are replayed (`replay`); in anybody's loop there are copies o
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
@@ -177,8 +177,7 @@ class MonitorCore(ABC, Generic[R]):
         """
         if self.criterion.seems_to_have_lost(result):
             self.criterion.searches += 1
-            for past, probe in self._past(iteration):
-                self.criterion.remember(past, probe)
+            self._search(iteration)
         finding = self.criterion.update(iteration, result)
         if finding == "breaks":
             found = self._date(iteration, result)
@@ -201,8 +200,11 @@ class MonitorCore(ABC, Generic[R]):
         """Date the breakpoint that a probe has found; the arguments are those of `on_probe`."""
 
     @abstractmethod
-    def _past(self, iteration: int) -> Iterable[tuple[int, ProbeResult]]:
-        """Probes of the network at some iterations since the last good probe, or since the start, up to this one."""
+    def _search(self, iteration: int) -> None:
+        """Probe what there is of the network since the last good probe, or since the start, up to this iteration.
+
+        The criterion is to remember what the probes found, and what training can go back to is the best of it.
+        """
 
     @abstractmethod
     def _keep_good(self, iteration: int, result: ProbeResult, warned: bool) -> None:

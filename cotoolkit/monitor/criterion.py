@@ -8,7 +8,7 @@ model after t optimiser steps.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Literal, NamedTuple
 
 from cotoolkit.evaluation.intervals import sign_test
@@ -19,7 +19,6 @@ from cotoolkit.evaluation.relative import (
     SURE_ON_SAME_POINTS,
     Levels,
     binomial_spread,
-    had_robustness,
     is_lost,
     surely_lost,
 )
@@ -94,10 +93,10 @@ class BreakpointCriterion:
         """Whether robustness is lost, and one step does not see it.
 
         Against what the network had: PGD accuracy is below `drop` of its best, FGSM accuracy relative to it at least
-        doubled, and FGSM or clean accuracy stayed (`relative.is_lost`). Or, with nothing to compare: FGSM accuracy
-        exceeds the clean one by `gap`, and PGD accuracy is below `drop` of FGSM accuracy. An attack that helps the
-        network says so by itself; networks that learn an injected feature do this before they withstand anything, so
-        that there was never any robustness that a comparison could find missing.
+        doubled, and FGSM or clean accuracy stayed (`relative.is_lost`). As long as no robustness is known that a
+        comparison could find missing: FGSM accuracy exceeds the clean one by `gap`, and PGD accuracy is below `drop` of
+        it. An attack that helps the network says so by itself; networks that learn an injected feature get there
+        before they withstand anything.
 
         Args:
             result: of a probe.
@@ -105,15 +104,15 @@ class BreakpointCriterion:
         Returns:
             Whether it is lost, by the accuracies as they are.
         """
-        return self._is_broken(*((one, one) for one in (result.clean, result.fgsm, result.pgd)))
+        return self._is_broken(_levels(result))
 
     def may_be_broken(self, result: ProbeResult) -> bool:
         """Whether the probe's 95 % intervals leave room for a loss of robustness."""
-        return self._at_most(result.intervals())
+        return self._is_broken(self._most(result.intervals()))
 
     def surely_broken(self, result: ProbeResult) -> bool:
         """Whether the probe's 95 % intervals leave room for nothing else."""
-        return self._at_least(result.intervals())
+        return self._is_broken(self._least(result.intervals()))
 
     def is_no_accident(self, result: ProbeResult) -> bool:
         """Whether a probe that finds robustness lost has points enough to say so.
@@ -124,7 +123,7 @@ class BreakpointCriterion:
         Returns:
             Whether the loss is beyond what its points, and those of the best probe, may do by chance.
         """
-        if self.had is None or result.fgsm - result.clean > self.config.gap:
+        if self.had is None or self.best < self.floor:
             return True
         levels, behind = self.had.levels, self.had.points / result.points
         spread = binomial_spread(levels, result.points)
@@ -135,11 +134,10 @@ class BreakpointCriterion:
 
         Two steps cannot confirm a loss.
         """
-        if self.had is None or self.broken_at is not None or math.isnan(self.had.two):
+        if self.had is None or self.broken_at is not None or math.isnan(self.had.two) or self.best < self.floor:
             return False
-        clean, fgsm, two = result.bounds(EARLY_ERROR)
-        had = Levels(self.had.two, self.had.levels.fgsm, self.had.levels.clean)
-        return not self._is_broken(clean, fgsm[::-1], two, had)
+        had = self.had.levels
+        return not is_lost(self._most(result.bounds(EARLY_ERROR)), replace(had, pgd=self.had.two), self.config.drop)
 
     def decided(self, result: ProbeResult) -> bool:
         """Whether a probe of some of its points says already what all points would say of robustness.
@@ -157,9 +155,9 @@ class BreakpointCriterion:
             return False
         bounds = result.bounds(EARLY_ERROR)
         if self.broken_at is not None:
-            (_, high_clean), (low_fgsm, _), (_, high_pgd) = bounds
-            return not self._recovers(high_clean, low_fgsm, high_pgd)
-        return not self._at_most(bounds) or (self._at_least(bounds) and self.is_no_accident(result))
+            return not self._recovers(self._least(bounds))
+        lost = self._is_broken(self._least(bounds)) and self.is_no_accident(result)
+        return lost or not self._is_broken(self._most(bounds))
 
     def settles(self, result: ProbeResult) -> bool:
         """Whether a probe that a warning called for has asked enough: `decided`, or `is_clearly_intact` early on."""
@@ -195,7 +193,7 @@ class BreakpointCriterion:
             What it says. After "breaks" the caller dates the breakpoint and calls `record_breakpoint`.
         """
         if self.broken_at is not None:
-            if not self._recovers(result.clean, result.fgsm, result.pgd):
+            if not self._recovers(_levels(result)):
                 return "broken"
             self.broken_at = None
             return "recovers"
@@ -265,35 +263,34 @@ class BreakpointCriterion:
         self.broken_at, self.breakpoints = state["broken_at"], state["breaks"]
         self.searches = state["searches"]
 
-    def _at_most(self, bounds: Bounds) -> bool:
+    def _most(self, bounds: Bounds) -> Levels:
+        """The ends of bounds that speak the rather for a loss, than all accuracies between them.
+
+        The more clean accuracy stays, the rather the loss is one; with nothing to compare, the less the attack helps.
+        """
         clean, fgsm, pgd = bounds
-        return self._is_broken(clean, fgsm[::-1], pgd)
+        return Levels(pgd[0], fgsm[1], clean[1 if self.best >= self.floor else 0])
 
-    def _at_least(self, bounds: Bounds) -> bool:
-        clean, fgsm, pgd = bounds
-        return self._is_broken(clean[::-1], fgsm, pgd[::-1])
+    def _least(self, bounds: Bounds) -> Levels:
+        """The other ends."""
+        clean, fgsm, pgd = ((high, low) for low, high in bounds)
+        return self._most((clean, fgsm, pgd))
 
-    def _is_broken(
-        self, clean: tuple[float, float], fgsm: tuple[float, float], pgd: tuple[float, float], had: Levels | None = None
-    ) -> bool:
-        # Of each accuracy that end comes first with which the attack helps the rather. With the other end of the clean
-        # one robustness was lost the rather: the more of it is left.
-        had = had if had is not None or self.had is None else self.had.levels
-        now = Levels(pgd[0], fgsm[0], clean[1])
-        lost = had is not None and had_robustness(had, self.classes) and is_lost(now, had, self.config.drop)
-        return lost or self._is_helped(clean[0], fgsm[0], pgd[0])
+    def _is_broken(self, now: Levels) -> bool:
+        if self.had is not None and self.best >= self.floor:
+            return is_lost(now, self.had.levels, self.config.drop)
+        assert now.fgsm is not None
+        assert now.clean is not None
+        return now.fgsm - now.clean > self.config.gap and self._resists_one_step(now)
 
-    def _is_helped(self, clean: float, fgsm: float, pgd: float) -> bool:
-        return fgsm - clean > self.config.gap and self._resists_one_step(fgsm, pgd)
+    def _resists_one_step(self, now: Levels) -> bool:
+        return now.pgd < self.config.drop * (now.fgsm or 0.0)
 
-    def _resists_one_step(self, fgsm: float, pgd: float) -> bool:
-        return pgd < self.config.drop * fgsm
-
-    def _recovers(self, clean: float, fgsm: float, pgd: float) -> bool:
+    def _recovers(self, now: Levels) -> bool:
         if self.best < self.floor:
-            return not self._resists_one_step(fgsm, pgd)
+            return not self._resists_one_step(now)
         # Hysteresis: well above the drop, so that noise at the threshold is no recovery.
-        return pgd >= max(BACK, self.config.drop) * self.best and not self._is_helped(clean, fgsm, pgd)
+        return now.pgd >= max(BACK, self.config.drop) * self.best
 
 
 def _levels(result: ProbeResult) -> Levels:

@@ -78,56 +78,65 @@ class Shift:
 
 @dataclass
 class Departure:
-    """A `Shift` at the run's own pace: windows grow with the run, and are counted in autocorrelation times.
+    """A `Shift` at the run's own pace: the slow mean goes over a share of all values so far.
 
-    The slow mean goes over a share of all values so far, so that a change that takes a hundredth of a run looks alike
-    in a run of 500 iterations and in one of 50,000. The fast one goes over a few autocorrelation times of the signal,
-    and a difference that its noise explains counts for nothing. Both are taken from before the last few values: what a
-    breakpoint begins with is not to pass for noise.
+    So a change that takes a hundredth of a run looks alike in a run of 500 iterations and in one of 50,000. A
+    difference that noise explains counts for nothing. Noise is measured in steps between neighbours, which know no
+    drift, together with its autocorrelation time; and on values from before the last few, since what a breakpoint
+    begins with is not to pass for noise.
 
     Args:
         share: of the values so far that the slow mean goes over.
         least: values that it goes over at least, and before the first answer.
-        fast: autocorrelation times that the fast mean goes over.
+        fast: values that the fast mean goes over.
         sure: standard errors of the fast mean that a difference exceeds.
     """
 
-    share: float = 0.1
+    share: float = 1 / 3
     least: int = 16
-    fast: float = 3.0
-    sure: float = 4.0
+    fast: int = 3
+    sure: float = 3.0
     count: int = 0
     means: list[float] = field(default_factory=lambda: [0.0, 0.0])
     moments: list[float] = field(default_factory=lambda: [0.0, 0.0])
     last: float = 0.0
+    step: float = 0.0
     before: list[list[float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.least = whole_number(self.least, "least", 2)
+        self.fast = whole_number(self.fast, "fast", 1)
 
     def __str__(self) -> str:
-        return f"departure {self.share:g}"
+        return f"departure {self.share:.3g}"
 
     def update(self, value: float) -> float:
         """The difference, 0 where noise explains a rise; nan before `least` values."""
         self.count += 1
-        variance, covariance = self.before[0] if self.before else (0.0, 0.0)
-        correlation = min(max(covariance / variance, 0.0), MOST_CORRELATED) if variance > 0 else 0.0
-        time = (1 + correlation) / (1 - correlation)
+        error = self._error()
         slow = max(1 / self.count, 1 / max(self.least, self.share * self.count))
-        fast = max(1 / self.count, 1 / (self.fast * time), slow)
-        off = value - self.means[1] if self.count > 1 else 0.0
-        self.moments[0] += slow * (off * off - self.moments[0])
-        self.moments[1] += slow * (off * self.last - self.moments[1])
-        self.last = off
+        step = value - self.last if self.count > 1 else 0.0
+        self.moments[0] += slow * (step * step - self.moments[0])
+        self.moments[1] += slow * (step * self.step - self.moments[1])
+        self.last, self.step = value, step
         self.before = [*self.before[-(LAG - 1) :], list(self.moments)]
-        for index, rate in enumerate((fast, slow)):
+        for index, rate in enumerate((max(1 / self.count, 1 / self.fast), slow)):
             self.means[index] += rate * (value - self.means[index])
         if self.count < self.least:
             return math.nan
         difference = self.means[0] - self.means[1]
-        error = math.sqrt(variance * time * fast / (2 - fast))
         return difference if difference >= self.sure * error else min(difference, 0.0)
+
+    def _error(self) -> float:
+        """Standard error of the fast mean."""
+        squares, products = self.before[0] if self.before else (0.0, 0.0)
+        if squares <= 0:
+            return 0.0
+        # Steps of white noise are correlated by -1/2, of a random walk by 0, of correlation c between by (c - 1) / 2.
+        correlation = min(max(1 + 2 * products / squares, 0.0), MOST_CORRELATED)
+        time = (1 + correlation) / (1 - correlation)
+        share = 1 / (2 * self.fast - 1)  # of the variance of white noise that its mean has
+        return math.sqrt(squares / (2 * (1 - correlation)) * min(time * share, 1.0))
 
 
 @dataclass

@@ -267,14 +267,17 @@ class BreakpointMonitor(AttackingBuffer, ActingCore):
         return computed_by_rank0(dated)
 
     @override
-    def _past(self, iteration: int) -> list[tuple[int, ProbeResult]]:
+    def _search(self, iteration: int) -> None:
         def probed() -> list[tuple[int, ProbeResult]]:
             earlier = [past for past in self.history.snapshots if 0 < past.iteration < iteration]
             with self.failures.caught("probing earlier weights"):
                 return [(past.iteration, self._measure(past.weights)) for past in earlier]
             return []
 
-        return computed_by_rank0(probed)
+        for past, result in computed_by_rank0(probed):
+            self.criterion.remember(past, result)
+            if self.criterion.best_iteration == past:
+                self.history.forget_before(past)
 
     @override
     def _keep_good(self, iteration: int, result: ProbeResult, warned: bool) -> None:

@@ -9,7 +9,6 @@ For a training loop that cannot be replayed there is `cotoolkit.monitor.monitor`
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from cotoolkit.evaluation.probe import ProbeResult
@@ -88,7 +87,7 @@ class ReplayMonitor(MonitorCore[Start]):
     def _date(self, iteration: int, result: ProbeResult) -> Breakpoint:
         return date(self.trainer, self.criterion, self.last_good, iteration, result)
 
-    def _past(self, iteration: int) -> Iterator[tuple[int, ProbeResult]]:
+    def _search(self, iteration: int) -> None:
         at, snapshot = self.last_good
         start, present = at, self.trainer.snapshot()
         self.trainer.restore(snapshot)
@@ -97,7 +96,9 @@ class ReplayMonitor(MonitorCore[Start]):
             if later > at:
                 self.trainer.advance(later - at)
                 at = later
-                yield at, self.trainer.measure()
+                self.criterion.remember(at, self.trainer.measure())
+                if self.criterion.best_iteration == at:
+                    self.good = at, self.trainer.snapshot()
         self.trainer.restore(present)
 
     def _keep_good(self, iteration: int, result: ProbeResult, warned: bool) -> None:
