@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -22,8 +22,6 @@ FIRST_LOOK = 32
 MORE = 4
 """Times as many points before it may for the next time: on small networks it is the number of passes that costs."""
 
-FIRST_STEPS = 2
-"""PGD steps after which a probe may end on its first points, where a warning calls for it and nothing is wrong."""
 
 Bounds = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
 """Type of the bounds of clean, FGSM and PGD accuracy: (low, high) each, in [0, 1]."""
@@ -41,8 +39,6 @@ class ProbeResult:
         points: number of points.
         robust: for each point, behind `pgd`.
         complete: whether these are all of the probe's points; a probe ends early where a decision is all it is for.
-        two: share of points that neither of the first two PGD iterates fooled, nor the start.
-        ended_early: whether the probe ended after those two, so that `pgd` is `two`.
     """
 
     clean: float
@@ -52,8 +48,6 @@ class ProbeResult:
     points: int
     robust: tuple[bool, ...]
     complete: bool = True
-    two: float = math.nan
-    ended_early: bool = False
 
     def intervals(self) -> Bounds:
         """95 % Wilson intervals of the clean, the FGSM and the PGD accuracy."""
@@ -81,7 +75,7 @@ NO_PROBE = ProbeResult(math.nan, math.nan, math.nan, math.nan, 0, (), complete=F
 """What a probe that could not be made says: nothing."""
 
 Enough = Callable[[ProbeResult], bool]
-"""Whether a result on some of the points, or of some of the steps, will do."""
+"""Whether a result on some of the points will do."""
 
 
 class Probe:
@@ -102,8 +96,8 @@ class Probe:
 
         Args:
             model: logits out.
-            enough: says of the result on the first `FIRST_LOOK` points after `FIRST_STEPS` steps, then after all, then
-                on `MORE` times as many points and so on, whether it will do; by default all points are probed at once.
+            enough: says of the result on the first `FIRST_LOOK` points, then on `MORE` times as many and so on, whether
+                it will do; by default all points are probed at once.
 
         Returns:
             Accuracies on the points that were probed.
@@ -113,18 +107,14 @@ class Probe:
         with attack_mode(model, "eval"):
             while True:
                 end = count if enough is None else min(max(FIRST_LOOK, MORE * seen), count)
-                looks = self._looks(model, slice(seen, end))
-                first = next(looks)
-                if enough is not None and seen == 0 and enough(early := self._result(first, ended_early=True)):
-                    return early
-                parts.append(next(looks))
+                parts.append(self._points(model, slice(seen, end)))
                 seen = end
                 result = self._result(torch.cat(parts, 1))
                 if result.complete or (enough is not None and enough(result)):
                     return result
 
-    def _looks(self, model: nn.Module, part: slice) -> Iterator[Tensor]:
-        """Rows clean, fgsm, robust, robust after `FIRST_STEPS` (0 or 1) and alignment, (5, B): then, and at the end."""
+    def _points(self, model: nn.Module, part: slice) -> Tensor:
+        """Rows clean, fgsm, robust (0 or 1) and alignment, (4, B)."""
         images, labels, start, threat = self.images[part], self.labels[part], self.start[part], self.threat
         clean = input_gradient(model, images, labels)
         fgsm_delta = threat.project(images, threat.epsilon * threat.steepest(clean.gradient))
@@ -135,18 +125,7 @@ class Probe:
         correct = holds(clean.logits, labels)
         alive, gradient = torch.arange(len(labels), device=labels.device), found.gradient
         held, delta = correct & holds(found.logits, labels), start
-        two: Tensor | None = None
-
-        def rows() -> Tensor:
-            robust = torch.zeros(len(labels), dtype=torch.bool, device=labels.device)
-            robust[alive[held] if len(alive) else alive] = True
-            each = correct, fgsm, robust, robust if two is None else two
-            return torch.stack([*(one.float() for one in each), aligned])
-
         for step in range(self.steps):
-            if step == FIRST_STEPS:
-                yield (first := rows())
-                two = first[3].bool()
             alive, delta, gradient = alive[held], delta[held], gradient[held]
             if len(alive) == 0:
                 break
@@ -157,13 +136,12 @@ class Probe:
                 with torch.no_grad():
                     logits = model(images[alive] + delta)
             held = holds(logits, labels[alive])
-        if two is None:
-            yield rows()
-        yield rows()
+        robust = torch.zeros(len(labels), dtype=torch.bool, device=labels.device)
+        robust[alive[held] if len(alive) else alive] = True
+        return torch.stack([correct.float(), fgsm.float(), robust.float(), aligned])
 
-    def _result(self, rows: Tensor, *, ended_early: bool = False) -> ProbeResult:
-        clean, fgsm, pgd, two, aligned = rows.nanmean(1).tolist()
+    def _result(self, rows: Tensor) -> ProbeResult:
+        clean, fgsm, pgd, aligned = rows.nanmean(1).tolist()
         seen = rows.shape[1]
         robust = tuple(rows[2].bool().tolist())
-        complete = seen == len(self.labels) and not ended_early
-        return ProbeResult(clean, fgsm, pgd, aligned, seen, robust, complete, two, ended_early)
+        return ProbeResult(clean, fgsm, pgd, aligned, seen, robust, complete=seen == len(self.labels))

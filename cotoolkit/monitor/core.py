@@ -78,8 +78,7 @@ class Event:
     def __str__(self) -> str:
         if self.kind == "failure":
             return f"iteration {self.iteration:,}: {self.reason}"
-        how = " after two steps" if self.probe.ended_early else ""
-        found = f"FGSM {self.probe.fgsm:.0%}, PGD{how} {self.probe.pgd:.0%} on {self.probe.points} points"
+        found = f"FGSM {self.probe.fgsm:.0%}, PGD {self.probe.pgd:.0%} on {self.probe.points} points"
         if self.kind == "warning":
             said = (
                 f"iteration {self.iteration:,}: warning, {self.signal} moves as in catastrophic overfitting ({found})"
@@ -159,10 +158,10 @@ class MonitorCore(ABC, Generic[R]):
                 decision. As long as nothing is known to compare with, it asks for all points, too.
 
         Returns:
-            Whether a result on some of the points, or of some of the steps, will do; None if it never does.
+            Whether a result on some of the points will do; None if it never does.
         """
         known = self.criterion.best >= self.criterion.floor
-        return self.criterion.settles if known and not scheduled else None
+        return self.criterion.decided if known and not scheduled else None
 
     def on_probe(self, iteration: int, result: ProbeResult, *, warned: bool = False) -> Breakpoint | None:
         """Take in a probe of the present network; date a breakpoint, and tell what happened.

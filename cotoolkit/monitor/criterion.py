@@ -7,8 +7,7 @@ model after t optimiser steps.
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any, Literal, NamedTuple
 
 from cotoolkit.evaluation.intervals import sign_test
@@ -43,13 +42,11 @@ class Had(NamedTuple):
 
     Attributes:
         levels: clean, FGSM and PGD accuracy of the best probe.
-        two: its accuracy after two PGD steps.
         points: how many it took.
         robust: which of them withstood PGD.
     """
 
     levels: Levels
-    two: float
     points: int
     robust: tuple[bool, ...]
 
@@ -129,16 +126,6 @@ class BreakpointCriterion:
         spread = binomial_spread(levels, result.points)
         return surely_lost(_levels(result), levels, spread, 1, behind, SURE_ON_SAME_POINTS)
 
-    def is_clearly_intact(self, result: ProbeResult) -> bool:
-        """Whether accuracy after two PGD steps leaves no room for a loss; it is held against what it was at the best.
-
-        Two steps cannot confirm a loss.
-        """
-        if self.had is None or self.broken_at is not None or math.isnan(self.had.two) or self.best < self.floor:
-            return False
-        had = self.had.levels
-        return not is_lost(self._most(result.bounds(EARLY_ERROR)), replace(had, pgd=self.had.two), self.config.drop)
-
     def decided(self, result: ProbeResult) -> bool:
         """Whether a probe of some of its points says already what all points would say of robustness.
 
@@ -151,17 +138,11 @@ class BreakpointCriterion:
         Returns:
             Whether more points would say nothing new.
         """
-        if result.ended_early:
-            return False
         bounds = result.bounds(EARLY_ERROR)
         if self.broken_at is not None:
             return not self._recovers(self._least(bounds))
         lost = self._is_broken(self._least(bounds)) and self.is_no_accident(result)
         return lost or not self._is_broken(self._most(bounds))
-
-    def settles(self, result: ProbeResult) -> bool:
-        """Whether a probe that a warning called for has asked enough: `decided`, or `is_clearly_intact` early on."""
-        return self.is_clearly_intact(result) if result.ended_early else self.decided(result)
 
     def seems_to_have_lost(self, result: ProbeResult) -> bool:
         """Whether a network that no probe has found robust resists one step so much better that it may have been.
@@ -179,7 +160,7 @@ class BreakpointCriterion:
         The best of many small samples would be too good.
         """
         if result.complete and result.pgd > self.best:
-            self.had = Had(_levels(result), result.two, result.points, result.robust)
+            self.had = Had(_levels(result), result.points, result.robust)
             self.best_iteration = iteration
 
     def update(self, iteration: int, result: ProbeResult) -> Finding:
@@ -197,8 +178,6 @@ class BreakpointCriterion:
                 return "broken"
             self.broken_at = None
             return "recovers"
-        if result.ended_early:
-            return "intact"
         if self.is_broken(result):
             return "breaks" if self.is_no_accident(result) else "doubtful"
         self.remember(iteration, result)
@@ -258,7 +237,7 @@ class BreakpointCriterion:
         """Inverse of `state`."""
         had = state["had"]
         if had is not None:
-            had = Had(Levels(**had["levels"]), had["two"], had["points"], tuple(had["robust"]))
+            had = Had(Levels(**had["levels"]), had["points"], tuple(had["robust"]))
         self.had, self.best_iteration = had, state["best_iteration"]
         self.broken_at, self.breakpoints = state["broken_at"], state["breaks"]
         self.searches = state["searches"]

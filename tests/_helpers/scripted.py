@@ -6,7 +6,7 @@ from cotoolkit.evaluation.probe import ProbeResult
 def result(pgd, fgsm=0.7, clean=0.9, points=200, robust=None):
     if robust is None:
         robust = [i < round(pgd * points) for i in range(points)]
-    return ProbeResult(clean, fgsm, pgd, 0.5, points, tuple(robust), two=pgd)
+    return ProbeResult(clean, fgsm, pgd, 0.5, points, tuple(robust))
 
 
 class Script:

@@ -151,27 +151,6 @@ def test_the_ends_of_intervals_bound_all_between(had):
             assert states == {False}
 
 
-def test_two_steps_say_no_and_never_yes():
-    criterion = heard([0.5])[0]
-    early = dataclasses.replace(result(0.7, points=32), complete=False, ended_early=True)
-    assert criterion.settles(early)
-    assert not criterion.decided(early)  # dating takes all steps
-    assert criterion.update(2, early) == "intact"
-    assert not criterion.settles(dataclasses.replace(early, pgd=0.4))  # of 32 points; the threshold is 0.25
-    assert not criterion.settles(dataclasses.replace(early, pgd=0.0))
-    criterion.record_breakpoint(3)
-    assert not criterion.settles(early)
-    nothing_known = BreakpointCriterion(MonitorConfig(), classes=10)
-    assert not nothing_known.settles(early)
-
-
-def test_two_steps_are_held_against_two_steps():
-    criterion = BreakpointCriterion(MonitorConfig(), classes=10)
-    criterion.update(1, dataclasses.replace(result(0.4), two=0.8))
-    early = dataclasses.replace(result(0.5, points=32), complete=False, ended_early=True)
-    assert not criterion.settles(early)  # above half of PGD accuracy beyond doubt, not above half of 0.8
-
-
 def test_probes_come_early_then_at_the_interval():
     due = [iteration for iteration in range(1, 1501) if MonitorConfig(interval=500).scheduled(iteration)]
     assert due == [32, 64, 128, 256, 500, 1000, 1500]
