@@ -62,8 +62,8 @@ def measured(draws: np.random.Generator, points: int, pgd: float, fgsm: float, c
     """One probe: who withstands PGD withstands FGSM, and who withstands FGSM is right without it."""
     luck = draws.random(points)
     robust = tuple((luck < pgd).tolist())
-    shares = [float((luck < share).mean()) for share in (clean, fgsm, pgd)]
-    return ProbeResult(*shares, 0.5, points, robust, two=shares[-1])
+    right, steps, withstands = (float((luck < share).mean()) for share in (clean, fgsm, pgd))
+    return ProbeResult(right, steps, withstands, 0.5, points, robust)
 
 
 def error_rates(classes: int, points: int, had: float, count: int, seed: int = 0) -> Errors:
@@ -103,9 +103,7 @@ def error_rates(classes: int, points: int, had: float, count: int, seed: int = 0
 
 def main(count: int) -> None:
     """Print a table."""
-    print(
-        "| classes | points | PGD | nothing changed | all fell to 70 % | PGD fell to 70 % | missed, 10 % left | none |"
-    )
+    print("| classes | points | PGD | nothing changed | all fell to 70 % | PGD fell to 70 % | 10 % left | none left |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for classes, points, had in SETTINGS:
         found = " | ".join(f"{100 * rate:.2f} %" for rate in error_rates(classes, points, had, count))
