@@ -37,7 +37,7 @@ MOST_SEARCHES = 3
 start looks all the time as if it had lost some."""
 
 
-class Had(NamedTuple):
+class BestLevels(NamedTuple):
     """What the network had at best.
 
     Attributes:
@@ -70,7 +70,7 @@ class BreakpointCriterion:
     def __init__(self, config: MonitorConfig, classes: int) -> None:
         self.config, self.classes = config, classes
         self.floor = ABOVE_CHANCE / classes
-        self.had: Had | None = None
+        self.had: BestLevels | None = None
         self.best_iteration = 0
         self.broken_at: int | None = None
         self.breakpoints = 0
@@ -160,7 +160,7 @@ class BreakpointCriterion:
         The best of many small samples would be too good.
         """
         if result.complete and result.pgd > self.best:
-            self.had = Had(_levels(result), result.points, result.robust)
+            self.had = BestLevels(_levels(result), result.points, result.robust)
             self.best_iteration = iteration
 
     def update(self, iteration: int, result: ProbeResult) -> Finding:
@@ -237,7 +237,7 @@ class BreakpointCriterion:
         """Inverse of `state`."""
         had = state["had"]
         if had is not None:
-            had = Had(Levels(**had["levels"]), had["points"], tuple(had["robust"]))
+            had = BestLevels(Levels(**had["levels"]), had["points"], tuple(had["robust"]))
         self.had, self.best_iteration = had, state["best_iteration"]
         self.broken_at, self.breakpoints = state["broken_at"], state["breaks"]
         self.searches = state["searches"]
