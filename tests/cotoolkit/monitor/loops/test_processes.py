@@ -72,10 +72,10 @@ def test_signals_that_fail_in_one_process_leave_the_mean_of_the_other(which, tmp
     def work(rank):
         monitor = Noting(Clock(), breaks_at(1000))
 
-        def failing(steps):
+        def failing(steps, left_out=()):
             if rank == which and 20 < monitor.iteration <= 40:
                 raise RuntimeError("out of memory")
-            return observed_signals(steps)
+            return observed_signals(steps, left_out)
 
         step_buffer.observed_signals = failing
         train(monitor, 70, loss_of(rank))
