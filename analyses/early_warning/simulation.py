@@ -59,7 +59,7 @@ def watch(run: Run, rules: Sequence[Rule] | None = None) -> Detections:
         due = due or warned or scheduled
         if due and not math.isnan(row["probe_pgd"]):
             probes += 1
-            if criterion.update(iteration, _probe(row, config.points), warned=warned) == "breaks":
+            if criterion.update(iteration, _probe(row, config.points)) == "breaks":
                 criterion.record_breakpoint(iteration)
                 confirmed.append(iteration)
             due = warned = False

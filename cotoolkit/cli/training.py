@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -105,6 +105,8 @@ def train_command(
     show_listing(result_table(run_table([folder]), title=label(chosen)))
     if folder.reason:
         say(f"{folder.state}: {folder.reason}", "yellow")
+    for line in breakpoint_advice(folder.events()):
+        say(line, "yellow")
     say(f"run folder: {folder.path}")
 
 
@@ -283,6 +285,22 @@ def _show(study: Study, root: Path, table: pd.DataFrame, *, anew: bool = False) 
     pictures = study_pictures(study, root, table, anew=anew)
     for name, path in [("study", study.folder(root)), *((picture.stem, picture) for picture in pictures)]:
         say(f"{name + ':':<10}{path}")
+
+
+def breakpoint_advice(events: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What to do about each breakpoint of a run, in words; its checkpoints are those of the last one.
+
+    Args:
+        events: of the run, as its folder keeps them.
+
+    Returns:
+        One line for the last breakpoint that no recovery, and no remedy, follows; none otherwise.
+    """
+    told = [event for event in events if event["kind"] != "suspicion"]
+    if not told or told[-1]["kind"] != "breakpoint":
+        return []
+    advice = "go back to checkpoint before_break, continue with N-FGSM or a smaller radius"
+    return [f"catastrophic overfitting at iteration {told[-1]['iteration']:,}: {advice}"]
 
 
 def conclusion(table: pd.DataFrame) -> str:

@@ -26,7 +26,8 @@ BACK = 0.8
 """The share of the PGD accuracy there was that counts as recovered."""
 
 ABOVE_CHANCE = 1.5
-"""The least PGD accuracy that can be lost, in units of chance; as `cotoolkit.monitor.criterion.ROBUST`."""
+"""The least PGD accuracy that can be lost, in units of chance: the smallest networks known to overfit catastrophically
+have 1.7 before they do (Andriushchenko & Flammarion, NeurIPS 2020, figure 11)."""
 
 ONE_STEP_ENOUGH, OF_CLEAN = 3.0, 0.25
 """Where the number of classes is not known, the network had robustness to lose if FGSM accuracy was at most so many
@@ -34,6 +35,10 @@ times PGD accuracy, or PGD accuracy at least this share of clean accuracy."""
 
 SURE_LOSS, SURE_RISE = 4.0, 3.0
 """Standard deviations, of the loss and of the rise, beyond which neither is an accident of the points or of the run."""
+
+SURE_ON_SAME_POINTS = 3.0, 2.0
+"""The same where both measurements are of the same points under the same random starts: accidents of the points are
+common to both, and binomial deviations are too large. `benchmarks/criterion_errors.py` prints how often that errs."""
 
 SAFE = 1e-4
 """Levels below are taken for it in a ratio: one in ten thousand."""
@@ -87,24 +92,25 @@ def rise(now: Levels, had: Levels) -> float | None:
     return (max(now.fgsm, SAFE) / max(now.pgd, SAFE)) / (max(had.fgsm, SAFE) / max(had.pgd, SAFE))
 
 
-def is_lost(now: Levels, had: Levels) -> bool:
+def is_lost(now: Levels, had: Levels, left: float = LOST) -> bool:
     """Whether PGD accuracy fell and one step does not see it.
 
     Args:
         now: of the network asked about.
         had: what it had: the best, or that of its plateau.
+        left: the share of PGD accuracy below which it is lost, where FGSM accuracy is known.
 
     Returns:
         Whether `kept` and `rise` are beyond their thresholds while FGSM or clean accuracy stays. Without FGSM accuracy
         half of PGD accuracy has to go while clean accuracy stays; the caller makes sure that it went suddenly, since
         robust overfitting can look like that in the end.
     """
-    left, grown = kept(now.pgd, had.pgd), rise(now, had)
+    share, grown = kept(now.pgd, had.pgd), rise(now, had)
     clean_stays = now.clean is not None and had.clean is not None and kept(now.clean, had.clean) >= CLEAN_STAYS
     if grown is None:
-        return left < LOST_UNSEEN and clean_stays
+        return share < LOST_UNSEEN and clean_stays
     fgsm_stays = kept(now.fgsm or 0.0, had.fgsm or 0.0) >= FGSM_STAYS
-    return left < LOST and grown >= RISE and (fgsm_stays or clean_stays)
+    return share < left and grown >= RISE and (fgsm_stays or clean_stays)
 
 
 def had_robustness(had: Levels, classes: int | None) -> bool:
@@ -141,7 +147,14 @@ def binomial_spread(had: Levels, points: float) -> Scatter:
     return Scatter(1 / (2 * math.sqrt(points)), ratio)
 
 
-def surely_lost(now: Levels, had: Levels, spread: Scatter, measurements: int, behind: int) -> bool:
+def surely_lost(
+    now: Levels,
+    had: Levels,
+    spread: Scatter,
+    measurements: float,
+    behind: float,
+    sure: tuple[float, float] = (SURE_LOSS, SURE_RISE),
+) -> bool:
     """Whether a loss is more than an accident.
 
     Args:
@@ -149,15 +162,16 @@ def surely_lost(now: Levels, had: Levels, spread: Scatter, measurements: int, be
         had: what the network had.
         spread: of one measurement.
         measurements: how many `now` is the mean of.
-        behind: how many measurements stand behind `had`.
+        behind: how many measurements stand behind `had`; of more or fewer points, in units of `spread`'s.
+        sure: standard deviations, of the loss and of the rise.
 
     Returns:
-        Whether the loss and the rise are beyond `SURE_LOSS` and `SURE_RISE` standard deviations.
+        Whether the loss and the rise are beyond so many standard deviations.
     """
     grown = rise(now, had)
     over = math.sqrt(1 / measurements + 1 / behind)
-    sure = loss_in_deviations(now.pgd, had.pgd, spread, over) >= SURE_LOSS
-    return sure and (grown is None or math.log(grown) >= SURE_RISE * spread.ratio * over)
+    lost = loss_in_deviations(now.pgd, had.pgd, spread, over) >= sure[0]
+    return lost and (grown is None or math.log(grown) >= sure[1] * spread.ratio * over)
 
 
 def loss_in_deviations(now: float, had: float, spread: Scatter, over: float) -> float:

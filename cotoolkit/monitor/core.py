@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from cotoolkit.evaluation.probe import Enough, ProbeResult
@@ -78,15 +77,34 @@ class Event:
 
     def __str__(self) -> str:
         if self.kind == "failure":
-            return f"iteration {self.iteration}: {self.reason}"
+            return f"iteration {self.iteration:,}: {self.reason}"
         found = f"FGSM {self.probe.fgsm:.0%}, PGD {self.probe.pgd:.0%} on {self.probe.points} points"
         if self.kind == "warning":
-            return f"iteration {self.iteration}: warning, {self.signal} looks like catastrophic overfitting ({found})"
-        if self.kind == "recovered":
-            return f"iteration {self.iteration}: robustness is back ({found})"
-        span = f"{self.earliest} to " if self.earliest != self.iteration else ""
-        last = f", for good by {self.sustained}" if self.sustained not in (None, self.iteration) else ""
-        return f"iteration {span}{self.iteration}: robustness was lost{last}, seen at {self.detected} ({found})"
+            said = (
+                f"iteration {self.iteration:,}: warning, {self.signal} moves as in catastrophic overfitting ({found})"
+            )
+        elif self.kind == "recovered":
+            said = f"iteration {self.iteration:,}: robustness is back ({found})"
+        else:
+            span = f"{self.earliest:,} to " if self.earliest not in (None, self.iteration) else ""
+            last = f", for good by {self.sustained:,}" if self.sustained not in (None, self.iteration) else ""
+            when = f"{span}{self.iteration:,}{last}, seen at {self.detected:,}"
+            said = f"catastrophic overfitting at iteration {when} ({found})"
+        return f"{said}: {self.advice}"
+
+    @property
+    def advice(self) -> str:
+        """What to do next, in words; docs/monitor.md says why."""
+        if self.kind == "breakpoint":
+            before = (self.earliest or self.iteration) - 1
+            return (
+                f"go back to a checkpoint of iteration {before:,} or before, continue with N-FGSM or a smaller radius"
+            )
+        return {
+            "warning": "nothing to do unless a breakpoint is told",
+            "recovered": "before you use this network, compare it with one from before the breakpoint under AutoAttack",
+            "failure": "training goes on; mend this if you need it",
+        }[self.kind]
 
 
 class MonitorCore(ABC, Generic[R]):
@@ -130,20 +148,20 @@ class MonitorCore(ABC, Generic[R]):
             The signal that gives cause for a probe at once, or None.
         """
         raised = self.early_warning.update(signals)
-        return None if self.broken or self.good is None else raised
+        return None if self.broken else raised
 
-    def enough(self, *, scheduled: bool, warned: bool = False) -> Enough | None:
+    def enough(self, *, scheduled: bool) -> Enough | None:
         """When the coming probe may end early.
 
         Args:
             scheduled: the schedule asks how robust the network is, which takes all points; a warning asks for one
-                decision.
-            warned: as in `on_probe`.
+                decision. As long as nothing is known to compare with, it asks for all points, too.
 
         Returns:
             Whether a result on some of the points will do; None if it never does.
         """
-        return None if scheduled else partial(self.criterion.decided, warned=warned)
+        known = self.criterion.best >= self.criterion.floor
+        return self.criterion.decided if known and not scheduled else None
 
     def on_probe(self, iteration: int, result: ProbeResult, *, warned: bool = False) -> Breakpoint | None:
         """Take in a probe of the present network; date a breakpoint, and tell what happened.
@@ -151,19 +169,22 @@ class MonitorCore(ABC, Generic[R]):
         Args:
             iteration: of the network probed.
             result: of the probe.
-            warned: a warning counts as evidence, see `BreakpointCriterion.is_broken`.
+            warned: a warning called for it.
 
         Returns:
             The breakpoint that was found, if any.
         """
-        finding = self.criterion.update(iteration, result, warned=warned)
+        if self.criterion.seems_to_have_lost(result):
+            self.criterion.searches += 1
+            self._search(iteration)
+        finding = self.criterion.update(iteration, result)
         if finding == "breaks":
-            found = self._date(iteration, result, warned)
+            found = self._date(iteration, result)
             self.criterion.record_breakpoint(found.iteration)
             dates = {name: getattr(found, name) for name in ("earliest", "sustained", "latest")}
             self.tell(Event("breakpoint", found.iteration, iteration, result, **dates))
             return found
-        if finding != "broken":
+        if finding in ("intact", "recovers"):
             self._keep_good(iteration, result, warned)
         if finding == "recovers":
             self.tell(Event("recovered", iteration, iteration, result))
@@ -174,8 +195,15 @@ class MonitorCore(ABC, Generic[R]):
         self.events.append(event)
 
     @abstractmethod
-    def _date(self, iteration: int, result: ProbeResult, warned: bool) -> Breakpoint:
+    def _date(self, iteration: int, result: ProbeResult) -> Breakpoint:
         """Date the breakpoint that a probe has found; the arguments are those of `on_probe`."""
+
+    @abstractmethod
+    def _search(self, iteration: int) -> None:
+        """Probe what there is of the network since the last good probe, or since the start, up to this iteration.
+
+        The criterion is to remember what the probes found, and what training can go back to is the best of it.
+        """
 
     @abstractmethod
     def _keep_good(self, iteration: int, result: ProbeResult, warned: bool) -> None:

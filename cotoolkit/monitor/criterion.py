@@ -1,27 +1,54 @@
 """The criterion: what counts as robust, as robustness lost and as recovered, from the probes of one training run.
 
-Iterations count updates: iteration t is the model after t optimiser steps.
+Its rules are those of `cotoolkit.evaluation.relative`, which date breakpoints in logs too: a loss is measured against
+what the network had, and against what the number of points can tell. Iterations count updates: iteration t is the
+model after t optimiser steps.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from dataclasses import asdict
+from typing import Any, Literal, NamedTuple
 
 from cotoolkit.evaluation.intervals import sign_test
-from cotoolkit.evaluation.probe import ProbeResult
+from cotoolkit.evaluation.probe import Bounds, ProbeResult
+from cotoolkit.evaluation.relative import (
+    ABOVE_CHANCE,
+    BACK,
+    SURE_ON_SAME_POINTS,
+    Levels,
+    binomial_spread,
+    is_lost,
+    surely_lost,
+)
 from cotoolkit.monitor.config import MonitorConfig
 
 Verdict = Literal["robust", "catastrophic overfitting", "recovered", "robust overfitting", "not robust", "diverged"]
 
-Finding = Literal["intact", "breaks", "broken", "recovers"]
-"""What one more probe says: robustness as before, lost since the last one, still lost, or back."""
-
-ROBUST = 1.5
-"""The least PGD accuracy called robust, in units of chance (ours): the smallest networks known to overfit
-catastrophically have 1.7 before they do (Andriushchenko & Flammarion, NeurIPS 2020, figure 11)."""
+Finding = Literal["intact", "doubtful", "breaks", "broken", "recovers"]
+"""What one more probe says: robustness as before; lost, if the points did not deceive; lost since the last one; still
+lost; or back."""
 
 EARLY_ERROR = 0.0025
 """Error probability of each of the three bounds that let a probe end early: a look errs with 0.75 % at most (ours)."""
+
+MOST_SEARCHES = 3
+"""Times that the past is searched for robustness that no probe has found; a network that masks its gradients from the
+start looks all the time as if it had lost some."""
+
+
+class BestLevels(NamedTuple):
+    """What the network had at best.
+
+    Attributes:
+        levels: clean, FGSM and PGD accuracy of the best probe.
+        points: how many it took.
+        robust: which of them withstood PGD.
+    """
+
+    levels: Levels
+    points: int
+    robust: tuple[bool, ...]
 
 
 class BreakpointCriterion:
@@ -29,60 +56,77 @@ class BreakpointCriterion:
 
     Args:
         config: thresholds.
-        classes: number of classes; of them follows the least PGD accuracy called robust, `ROBUST` times chance.
+        classes: number of classes; of them follows the least PGD accuracy that can be lost.
 
     Attributes:
-        floor: the least PGD accuracy called robust.
-        best: the best PGD accuracy of a probe of all points so far.
+        floor: the least PGD accuracy called robust, `relative.ABOVE_CHANCE` times chance.
+        had: what the probe of all points with the best PGD accuracy found; None before the first one.
         best_iteration: of that probe; 0 before the first one.
-        best_robust: the points that it found robust.
         broken_at: the breakpoint, while robustness is lost.
         breakpoints: how many there were.
+        searches: how often the past was searched.
     """
 
     def __init__(self, config: MonitorConfig, classes: int) -> None:
-        self.config = config
-        self.floor = ROBUST / classes
-        self.best = 0.0
+        self.config, self.classes = config, classes
+        self.floor = ABOVE_CHANCE / classes
+        self.had: BestLevels | None = None
         self.best_iteration = 0
-        self.best_robust: tuple[bool, ...] | None = None
         self.broken_at: int | None = None
         self.breakpoints = 0
+        self.searches = 0
+
+    @property
+    def best(self) -> float:
+        """PGD accuracy of the best probe; 0 before the first one."""
+        return 0.0 if self.had is None else self.had.levels.pgd
 
     @property
     def threshold(self) -> float:
         """PGD accuracy below which robustness may be lost."""
         return self.config.drop * self.best
 
-    def is_broken(self, result: ProbeResult, *, warned: bool = False) -> bool:
+    def is_broken(self, result: ProbeResult) -> bool:
         """Whether robustness is lost, and one step does not see it.
 
-        Either PGD accuracy fell below `drop` of its best while FGSM accuracy stayed `gap` above it. Or PGD accuracy is
-        below `drop` of FGSM accuracy and `gap` below it, and FGSM accuracy exceeds the clean one by `gap`: an attack
-        that helps the network says so by itself, also of a network that no probe has found robust. After an
-        early warning the second needs no such excess: the warning says that something happened just now. (So in
-        `cotoolkit.monitor.monitor`; the engine, which can replay, takes no warning for evidence.)
+        Against what the network had: PGD accuracy is below `drop` of its best, FGSM accuracy relative to it at least
+        doubled, and FGSM or clean accuracy stayed (`relative.is_lost`). As long as no robustness is known that a
+        comparison could find missing: FGSM accuracy exceeds the clean one by `gap`, and PGD accuracy is below `drop` of
+        it. An attack that helps the network says so by itself; networks that learn an injected feature get there
+        before they withstand anything.
 
         Args:
             result: of a probe.
-            warned: an early warning called for it.
 
         Returns:
-            Whether it is lost.
+            Whether it is lost, by the accuracies as they are.
         """
-        return self._is_broken(result.clean, result.fgsm, result.pgd, warned)
+        return self._is_broken(_levels(result))
 
     def may_be_broken(self, result: ProbeResult) -> bool:
         """Whether the probe's 95 % intervals leave room for a loss of robustness."""
-        low, high = zip(*result.intervals(), strict=True)
-        return self._is_broken(low[0], high[1], low[2], warned=False)
+        return self._is_broken(self._most(result.intervals()))
 
     def surely_broken(self, result: ProbeResult) -> bool:
         """Whether the probe's 95 % intervals leave room for nothing else."""
-        low, high = zip(*result.intervals(), strict=True)
-        return self._is_broken(high[0], low[1], high[2], warned=False)
+        return self._is_broken(self._least(result.intervals()))
 
-    def decided(self, result: ProbeResult, *, warned: bool = False) -> bool:
+    def is_no_accident(self, result: ProbeResult) -> bool:
+        """Whether a probe that finds robustness lost has points enough to say so.
+
+        Args:
+            result: of a probe at which robustness is lost.
+
+        Returns:
+            Whether the loss is beyond what its points, and those of the best probe, may do by chance.
+        """
+        if self.had is None or self.best < self.floor:
+            return True
+        levels, behind = self.had.levels, self.had.points / result.points
+        spread = binomial_spread(levels, result.points)
+        return surely_lost(_levels(result), levels, spread, 1, behind, SURE_ON_SAME_POINTS)
+
+    def decided(self, result: ProbeResult) -> bool:
         """Whether a probe of some of its points says already what all points would say of robustness.
 
         Before a breakpoint it is to say whether this is one (`is_broken`), after one whether robustness is still lost.
@@ -90,51 +134,53 @@ class BreakpointCriterion:
 
         Args:
             result: of a probe of some points.
-            warned: as in `is_broken`.
 
         Returns:
             Whether more points would say nothing new.
         """
-        low, high = zip(*result.bounds(EARLY_ERROR), strict=True)
+        bounds = result.bounds(EARLY_ERROR)
         if self.broken_at is not None:
-            return not self._recovers(low[1], high[2])
-        # The less clean and PGD and the more FGSM accuracy, the rather it is lost: the ends bound all between them.
-        least, most = (high[0], low[1], high[2]), (low[0], high[1], low[2])
-        return self._is_broken(*least, warned) == self._is_broken(*most, warned)
+            return not self._recovers(self._least(bounds))
+        lost = self._is_broken(self._least(bounds)) and self.is_no_accident(result)
+        return lost or not self._is_broken(self._most(bounds))
 
-    def _is_broken(self, clean: float, fgsm: float, pgd: float, warned: bool) -> bool:
-        lost = self.best >= self.floor and pgd < self.threshold and fgsm - pgd > self.config.gap
-        helped = fgsm - clean > self.config.gap
-        return lost or ((helped or warned) and self._resists_one_step(fgsm, pgd))
+    def seems_to_have_lost(self, result: ProbeResult) -> bool:
+        """Whether a network that no probe has found robust resists one step so much better that it may have been.
 
-    def _resists_one_step(self, fgsm: float, pgd: float) -> bool:
-        return pgd < self.config.drop * fgsm and fgsm - pgd > self.config.gap
+        Then its past is worth a search, `MOST_SEARCHES` times at most.
+        """
+        if self.broken_at is not None or self.best >= self.floor or self.searches >= MOST_SEARCHES:
+            return False
+        _, (fgsm, _), (_, pgd) = result.bounds(EARLY_ERROR)
+        return fgsm >= self.floor and pgd < self.config.drop * fgsm
 
-    def _recovers(self, fgsm: float, pgd: float) -> bool:
-        # Hysteresis: back above the drop by half as much again, so noise at the threshold is no recovery.
-        back = pgd >= min(1.5 * self.config.drop, 1.0) * self.best
-        return back and not self._resists_one_step(fgsm, pgd)
+    def remember(self, iteration: int, result: ProbeResult) -> None:
+        """Take in a probe of a network that has not lost its robustness: the best so far, if it is complete and better.
 
-    def update(self, iteration: int, result: ProbeResult, *, warned: bool = False) -> Finding:
+        The best of many small samples would be too good.
+        """
+        if result.complete and result.pgd > self.best:
+            self.had = BestLevels(_levels(result), result.points, result.robust)
+            self.best_iteration = iteration
+
+    def update(self, iteration: int, result: ProbeResult) -> Finding:
         """Take in a probe.
 
         Args:
             iteration: of the network probed.
             result: of the probe.
-            warned: as in `is_broken`.
 
         Returns:
             What it says. After "breaks" the caller dates the breakpoint and calls `record_breakpoint`.
         """
         if self.broken_at is not None:
-            if not self._recovers(result.fgsm, result.pgd):
+            if not self._recovers(_levels(result)):
                 return "broken"
             self.broken_at = None
             return "recovers"
-        if self.is_broken(result, warned=warned):
-            return "breaks"
-        if result.complete and result.pgd > self.best:  # the best of many small samples would be too good
-            self.best, self.best_iteration, self.best_robust = result.pgd, iteration, result.robust
+        if self.is_broken(result):
+            return "breaks" if self.is_no_accident(result) else "doubtful"
+        self.remember(iteration, result)
         return "intact"
 
     def record_breakpoint(self, iteration: int) -> None:
@@ -164,12 +210,12 @@ class BreakpointCriterion:
         if self.broken_at is not None:
             return "catastrophic overfitting"
         low, _ = last.intervals()[-1]  # of PGD accuracy: a few points are no evidence
-        if last.pgd < self.floor or low <= self.floor / ROBUST:
+        if last.pgd < self.floor or low <= 1 / self.classes:
             return "not robust"
         if self.breakpoints:
             return "recovered"
-        if self.best_robust is not None:
-            pairs = list(zip(self.best_robust, last.robust, strict=True))
+        if self.had is not None:
+            pairs = list(zip(self.had.robust, last.robust, strict=True))
             lost, won = pairs.count((True, False)), pairs.count((False, True))
             significant = lost > won and sign_test(lost, won) < 0.01
             if significant and self.best - last.pgd >= 0.03 and train.pgd - last.pgd >= 0.05:
@@ -178,16 +224,53 @@ class BreakpointCriterion:
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs, as JSON data."""
+        had = self.had
         return {
-            "best": self.best,
+            "had": None if had is None else {**had._asdict(), "levels": asdict(had.levels), "robust": list(had.robust)},
             "best_iteration": self.best_iteration,
-            "best_robust": None if self.best_robust is None else list(self.best_robust),
             "broken_at": self.broken_at,
             "breaks": self.breakpoints,
+            "searches": self.searches,
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Inverse of `state`."""
-        self.best, self.best_iteration = state["best"], state["best_iteration"]
-        self.best_robust = None if state["best_robust"] is None else tuple(state["best_robust"])
+        had = state["had"]
+        if had is not None:
+            had = BestLevels(Levels(**had["levels"]), had["points"], tuple(had["robust"]))
+        self.had, self.best_iteration = had, state["best_iteration"]
         self.broken_at, self.breakpoints = state["broken_at"], state["breaks"]
+        self.searches = state["searches"]
+
+    def _most(self, bounds: Bounds) -> Levels:
+        """The ends of bounds that speak the rather for a loss, than all accuracies between them.
+
+        The more clean accuracy stays, the rather the loss is one; with nothing to compare, the less the attack helps.
+        """
+        clean, fgsm, pgd = bounds
+        return Levels(pgd[0], fgsm[1], clean[1 if self.best >= self.floor else 0])
+
+    def _least(self, bounds: Bounds) -> Levels:
+        """The other ends."""
+        clean, fgsm, pgd = ((high, low) for low, high in bounds)
+        return self._most((clean, fgsm, pgd))
+
+    def _is_broken(self, now: Levels) -> bool:
+        if self.had is not None and self.best >= self.floor:
+            return is_lost(now, self.had.levels, self.config.drop)
+        assert now.fgsm is not None
+        assert now.clean is not None
+        return now.fgsm - now.clean > self.config.gap and self._resists_one_step(now)
+
+    def _resists_one_step(self, now: Levels) -> bool:
+        return now.pgd < self.config.drop * (now.fgsm or 0.0)
+
+    def _recovers(self, now: Levels) -> bool:
+        if self.best < self.floor:
+            return not self._resists_one_step(now)
+        # Hysteresis: well above the drop, so that noise at the threshold is no recovery.
+        return now.pgd >= max(BACK, self.config.drop) * self.best
+
+
+def _levels(result: ProbeResult) -> Levels:
+    return Levels(result.pgd, result.fgsm, result.clean)

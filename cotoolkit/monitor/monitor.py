@@ -38,6 +38,7 @@ from cotoolkit.monitor.loops.acting import ActingCore
 from cotoolkit.monitor.loops.attacking import AttackingBuffer
 from cotoolkit.monitor.loops.state import load_state, state_of
 from cotoolkit.monitor.loops.watched import WatchedModel
+from cotoolkit.monitor.step_buffer import NEVER_HELPED
 from cotoolkit.monitor.weight_history import RestorePoint, WeightHistory, WeightSnapshot, weights_of
 
 
@@ -72,6 +73,7 @@ class BreakpointMonitor(AttackingBuffer, ActingCore):
             to Python's logging in any case.
         log_every: iterations over which logged free signals are averaged.
         snapshot_every: iterations between copies of the weights; a breakpoint is dated no more closely.
+        all_signals: log also those that never helped to warn of a breakpoint, `step_buffer.NEVER_HELPED`.
         autocast: makes the context of the training's precision, such as
             `lambda: torch.autocast("cuda", torch.bfloat16)`; by default that of a Fabric model, else none.
         seed: of the probe's points and starts, and of the attacks.
@@ -114,6 +116,7 @@ class BreakpointMonitor(AttackingBuffer, ActingCore):
         loggers: Any = (),
         log_every: int = 50,
         snapshot_every: int = 16,
+        all_signals: bool = False,
         autocast: Autocast | None = None,
         seed: int = 0,
     ) -> None:
@@ -125,7 +128,8 @@ class BreakpointMonitor(AttackingBuffer, ActingCore):
         options = {"mean": mean, "std": std, "forward": forward, "binary": binary, "autocast": autocast}
         watched = WatchedModel(model, points, threat, config, seed, bounds=bounds, **options)
         self.network = watched.model.network
-        AttackingBuffer.__init__(self, watched, method, config.trace_every)
+        left_out = frozenset() if all_signals else NEVER_HELPED
+        AttackingBuffer.__init__(self, watched, method, config.trace_every, left_out)
         ActingCore.__init__(self, config, watched.classes, on, loggers, log_every)
         self.optimizer = getattr(optimizer, "optimizer", optimizer)  # Fabric's and accelerate's wrap another
         self._methods = methods_of(self.actions) | ({} if method is None else {"start": method})
@@ -233,7 +237,7 @@ class BreakpointMonitor(AttackingBuffer, ActingCore):
         """Probe, decide, tell and act."""
         warned = raised is not None
         with self.failures.caught("the probe"):
-            enough = self.enough(scheduled=scheduled, warned=warned)
+            enough = self.enough(scheduled=scheduled)
             self.last_probe = result = computed_by_rank0(lambda: self._measure(enough=enough))
             if result.complete:
                 self._log.write(result.metrics(), self.iteration)
@@ -252,11 +256,9 @@ class BreakpointMonitor(AttackingBuffer, ActingCore):
         return NO_PROBE
 
     @override
-    def _date(self, iteration: int, result: ProbeResult, warned: bool) -> Breakpoint:
-        enough = self.enough(scheduled=False, warned=warned)
-
+    def _date(self, iteration: int, result: ProbeResult) -> Breakpoint:
         def broken(past: WeightSnapshot) -> bool:
-            return self.criterion.is_broken(self._measure(past.weights, enough), warned=warned)
+            return self.criterion.is_broken(self._measure(past.weights, self.criterion.decided))
 
         def dated() -> Breakpoint:
             present = self.snapshot()
@@ -267,6 +269,19 @@ class BreakpointMonitor(AttackingBuffer, ActingCore):
             return found._replace(before=None, after=None)  # weights stay where they are
 
         return computed_by_rank0(dated)
+
+    @override
+    def _search(self, iteration: int) -> None:
+        def probed() -> list[tuple[int, ProbeResult]]:
+            earlier = [past for past in self.history.snapshots if 0 < past.iteration < iteration]
+            with self.failures.caught("probing earlier weights"):
+                return [(past.iteration, self._measure(past.weights)) for past in earlier]
+            return []
+
+        for past, result in computed_by_rank0(probed):
+            self.criterion.remember(past, result)
+            if self.criterion.best_iteration == past:
+                self.history.forget_before(past)
 
     @override
     def _keep_good(self, iteration: int, result: ProbeResult, warned: bool) -> None:

@@ -20,11 +20,12 @@ from cotoolkit.monitor.early_warning import EarlyWarning
 Start = tuple[int, Any]
 """An iteration, and the trainer's snapshot there."""
 
+SEARCHED = 8
+"""Iterations that are probed to find robustness that no probe has seen (ours)."""
+
 
 class ReplayMonitor(MonitorCore[Start]):
     """Decides when to probe, and when robustness was lost.
-
-    The engine can replay, so it takes no warning for evidence: `on_probe` is called without `warned`.
 
     Args:
         trainer: is moved about for dating, and left in the state it came in.
@@ -83,8 +84,22 @@ class ReplayMonitor(MonitorCore[Start]):
         self.early_warning.load_state(state["alarm"])
         self.good = None if state["good_iteration"] is None else (state["good_iteration"], good)
 
-    def _date(self, iteration: int, result: ProbeResult, warned: bool) -> Breakpoint:
+    def _date(self, iteration: int, result: ProbeResult) -> Breakpoint:
         return date(self.trainer, self.criterion, self.last_good, iteration, result)
+
+    def _search(self, iteration: int) -> None:
+        at, snapshot = self.last_good
+        start, present = at, self.trainer.snapshot()
+        self.trainer.restore(snapshot)
+        for part in range(1, SEARCHED + 1):
+            later = start + (iteration - start) * part // (SEARCHED + 1)
+            if later > at:
+                self.trainer.advance(later - at)
+                at = later
+                self.criterion.remember(at, self.trainer.measure())
+                if self.criterion.best_iteration == at:
+                    self.good = at, self.trainer.snapshot()
+        self.trainer.restore(present)
 
     def _keep_good(self, iteration: int, result: ProbeResult, warned: bool) -> None:
         self.good, self._start = (iteration, self.trainer.snapshot()), None

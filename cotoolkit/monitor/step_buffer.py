@@ -34,6 +34,10 @@ MAX_BUFFERED_STEPS = 8
 MAX_BUFFERED_BYTES = 64 * 2**20
 """By-products of a foreign loop that wait for that, at most; beyond it their signals are computed, and wait."""
 
+NEVER_HELPED = frozenset({"perturbation_norm", "participation_ratio"})
+"""Free signals that a `BreakpointMonitor` leaves out unless asked for all: fitted on other runs, the one warned of
+no breakpoint in `cotoolkit bench-alarm`, and the other missed two in three (docs/early_warning.md)."""
+
 Signals = list[tuple[int, dict[str, float]]]
 """Values by signal name, by iteration."""
 
@@ -48,14 +52,15 @@ class StepBuffer:
         expected: of the by-products. Perturbations and gradients come in units of the model's input and are kept in
             pixel units.
         trace_every: iterations between update gradients that are wanted.
+        left_out: names of signals that are not computed.
 
     Attributes:
         iteration: updates seen.
         failures: what went wrong so far.
     """
 
-    def __init__(self, expected: Expected, trace_every: int) -> None:
-        self.expected, self.trace_every = expected, trace_every
+    def __init__(self, expected: Expected, trace_every: int, left_out: frozenset[str] = frozenset()) -> None:
+        self.expected, self.trace_every, self.left_out = expected, trace_every, left_out
         self.iteration = 0
         self.failures = Failures(log.warning)
         self._looked_at = 0
@@ -203,7 +208,7 @@ class StepBuffer:
         waiting, self._waiting, self._held = self._waiting, [], 0
         found: list[dict[str, float]] = [{} for _ in waiting]
         with self.failures.caught("computing the free signals"):
-            found = observed_signals(waiting)
+            found = observed_signals(waiting, self.left_out)
         self._computed += enumerate(found, start=self.iteration - len(waiting) + 1)
 
     def _signals(self) -> Signals:

@@ -109,6 +109,10 @@ class WeightHistory:
         """Forget all but a good snapshot."""
         self.snapshots = [good]
 
+    def forget_before(self, iteration: int) -> None:
+        """Forget all snapshots of earlier iterations."""
+        self.snapshots = [kept for kept in self.snapshots if kept.iteration >= iteration]
+
     def add(self, snapshot: WeightSnapshot) -> None:
         """Keep one more. Beyond the capacity the one that leaves the least gap^2 / age goes: gaps ~ sqrt(age)."""
         self.snapshots.append(snapshot)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import product
@@ -125,7 +125,7 @@ def step_signals() -> list[SignalInfo]:
     return [info for info in free if all(name in BY_PRODUCTS for name in info.inputs)]
 
 
-def sample_values(observations: Sequence[Observation]) -> dict[str, Tensor]:
+def sample_values(observations: Sequence[Observation], left_out: Collection[str] = ()) -> dict[str, Tensor]:
     """Every step signal that the by-products allow, one value per sample.
 
     >>> found = sample_values([Observation(delta=torch.tensor([[3.0, 4.0]])), Observation(delta=torch.zeros(1, 2))])
@@ -134,6 +134,7 @@ def sample_values(observations: Sequence[Observation]) -> dict[str, Tensor]:
 
     Args:
         observations: batches, at least one, of which the same by-products are known.
+        left_out: names of signals that are not wanted.
 
     Returns:
         (samples of all batches,) by signal name.
@@ -149,7 +150,7 @@ def sample_values(observations: Sequence[Observation]) -> dict[str, Tensor]:
     values = {
         info.name: info.function(**{name: joined[name] for name in info.inputs}).float()
         for info in step_signals()
-        if all(name in joined for name in info.inputs)
+        if info.name not in left_out and all(name in joined for name in info.inputs)
     }
     if "loss" in known and "losses" not in joined:
         means: list[Any] = [observation.loss for observation in observations]
@@ -164,7 +165,7 @@ def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     return losses.where(classes, torch.nan)
 
 
-def observed_signals(steps: Sequence[Sequence[Observation]]) -> list[dict[str, float]]:
+def observed_signals(steps: Sequence[Sequence[Observation]], left_out: Collection[str] = ()) -> list[dict[str, float]]:
     """Means of the step signals for some steps at once, and the method's own measures.
 
     Takes no pass through the network and one transfer from its device; several steps cost little more than one, since
@@ -176,6 +177,7 @@ def observed_signals(steps: Sequence[Sequence[Observation]]) -> list[dict[str, f
 
     Args:
         steps: for each step its batches: one, or several under gradient accumulation.
+        left_out: names of signals that are not wanted.
 
     Returns:
         For each step, a value by signal name.
@@ -188,7 +190,7 @@ def observed_signals(steps: Sequence[Sequence[Observation]]) -> list[dict[str, f
             alike.setdefault(observation.layout, []).append((position, observation))
     for members in alike.values():
         positions = [position for position, _ in members]
-        values = sample_values([observation for _, observation in members])
+        values = sample_values([observation for _, observation in members], left_out)
         if values:
             owners += [(position, name) for name, position in product(values, positions)]
             totals.append(_sums_and_counts(values, len(members)))

@@ -128,7 +128,7 @@ def probe_of(config: RunConfig, data: ImageSet, device: torch.device) -> Probe:
     Returns:
         The probe.
     """
-    points = probe_points(config, data, config.monitor.points, device)
+    points = probe_points(config, data, config.monitor.points_for(data.classes), device)
     return Probe(*points, config.threat, config.monitor.steps, config.seed)
 
 

@@ -21,15 +21,18 @@ class AttackingBuffer(StepBuffer):
         watched: is attacked.
         method: what `attack` does; None as long as there is nothing to do.
         trace_every: iterations between update gradients that are wanted.
+        left_out: names of signals that are not computed.
 
     Raises:
         ConfigError: the method is no attack.
     """
 
-    def __init__(self, watched: WatchedModel, method: AttackMethod | None, trace_every: int) -> None:
+    def __init__(
+        self, watched: WatchedModel, method: AttackMethod | None, trace_every: int, left_out: frozenset[str]
+    ) -> None:
         if method is not None and not isinstance(method, AttackMethod):
             raise ConfigError(f"method: give an attack, such as FGSM(), not {method!r}")
-        super().__init__(watched.expected, trace_every)
+        super().__init__(watched.expected, trace_every, left_out)
         self.watched, self.method = watched, method
         self._attacks = 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -76,7 +77,10 @@ class WatchedModel:
         **options: Any,
     ) -> None:
         bounds = bounds_of(model, bounds)
-        held_out = points_of(points, points=config.points, seed=seed, bounds=bounds, leave=threat.box == "none")
+        choice = partial(points_of, points, seed=seed, bounds=bounds, leave=threat.box == "none")
+        held_out = choice(points=config.points)
+        if (more := config.points_for(held_out.classes)) > config.points:
+            held_out = choice(points=more)
         self.images, self.labels, self.classes = held_out
         _, channels, height, width = self.images.shape
         self.model: ImageModel = image_model(

@@ -21,8 +21,8 @@ def test_events_are_logged_and_reach_their_actions_in_order(caplog):
         train(monitor, 80, aligned(70))
     assert seen == ["warning", ("breakpoint", True)]
     assert monitor.should_stop
-    assert "warning, pert_align looks like" in caplog.text
-    assert "robustness was lost, seen at" in caplog.text
+    assert "warning, pert_align moves as" in caplog.text
+    assert "catastrophic overfitting at iteration 65 to 74, seen at 74" in caplog.text
 
 
 def test_weights_are_saved_before_and_after(tmp_path):

@@ -1,3 +1,4 @@
+import itertools
 import json
 import math
 import statistics
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from cotoolkit.monitor.early_warning import (
     DEFAULT_RULES,
     PAUSE,
+    Departure,
     EarlyWarning,
     Level,
     QuarterShift,
@@ -21,7 +23,7 @@ from cotoolkit.monitor.early_warning import (
 )
 from cotoolkit.signals import SIGNALS
 
-STATISTICS = [Level(0.5), Shift(0.5, 0.25), QuarterShift(4), Sigmas(2), Rise()]
+STATISTICS = [Level(0.5), Shift(0.5, 0.25), Departure(least=4, sure=0), QuarterShift(4), Sigmas(2), Rise()]
 NUMBERS = st.lists(st.floats(-100, 100), min_size=1, max_size=40)
 
 
@@ -78,6 +80,37 @@ def test_sigmas_compare_with_all_values_before(values):
             assert found == pytest.approx(expected, rel=1e-4, abs=1e-4)
 
 
+def test_a_departure_by_hand():
+    # Least 2, so the slow mean is that of 1 and 3 at first, and goes half of the way to 6; the fast one goes a third of
+    # the way after the first three values, whose plain mean it is.
+    found = streamed(Departure(share=0, least=2, fast=3, sure=0), [1.0, 3.0, 6.0, 6.0])
+    assert math.isnan(found[0])
+    assert found[1:] == pytest.approx([2 - 2, 10 / 3 - 4, (2 * 10 / 3 + 6) / 3 - 5])
+
+
+@pytest.mark.parametrize("length", [1000, 8000])
+def test_a_departure_goes_at_the_pace_of_the_run(length):
+    """A rise by 1 within a hundredth of the run, late or early in it, is as high whatever the length."""
+    for start in (0.2, 0.8):
+        values = np.interp(np.arange(length) / length, [0, start, start + 0.01, 1], [0, 0, 1, 1])
+        found = np.nan_to_num(streamed(Departure(), values.tolist()))
+        assert max(found) == pytest.approx(0.9, abs=0.12)
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.5, 0.9])
+def test_noise_is_no_departure_whatever_its_correlation(correlation):
+    draws = np.random.default_rng(4)
+    values, value = [], 0.0
+    for shock in draws.normal(size=4000):
+        value = correlation * value + math.sqrt(1 - correlation**2) * shock
+        values.append(value)
+    found = np.nan_to_num(streamed(Departure(), values))
+    assert (found > 0).mean() < 0.03
+    values[3000:] = [value + 8 for value in values[3000:]]
+    found = np.nan_to_num(streamed(Departure(), values))
+    assert (found[3000:3008] > 3).any()
+
+
 def test_rise_by_hand():
     assert streamed(Rise(), [0.5, 0.25, 1.0])[1:] == [-0.25, 0.75]
 
@@ -90,6 +123,22 @@ def test_an_alarm_names_its_signal_and_then_pauses():
     alarm = rising(pause=3)
     found = [alarm.update({"loss": value}) for value in (0.0, 0.5, 1.0, 1.0, 1.0, 0.0)]
     assert found == [None, "loss", None, None, "loss", None]
+
+
+def test_pauses_double_while_suspicion_lasts_and_begin_anew_after_it():
+    alarm = rising(pause=4)
+    for _ in range(1000):
+        alarm.update({"loss": 0.0})
+
+    def warnings(steps, loss):
+        return [step for step in range(steps) if alarm.update({"loss": loss})]
+
+    # Pauses 4, 8, 16 and then a fiftieth of the steps so far: 20 and a little more.
+    found = warnings(100, 1.0)
+    assert found[:4] == [0, 4, 12, 28]
+    assert all(20 <= later - earlier <= 22 for earlier, later in itertools.pairwise(found[3:]))
+    warnings(60, 0.0)
+    assert warnings(13, 1.0) == [0, 4, 12]
 
 
 def test_what_falls_is_suspicious_when_it_is_low():

@@ -40,7 +40,10 @@ def test_the_first_crossing_and_the_lasting_one_are_told_apart():
     (event,) = monitor.events
     assert (event.earliest, event.iteration, event.sustained) == (65, 80, 112)
     assert [snapshot.iteration for snapshot in monitor.bracket] == [64, 112]
-    assert "iteration 65 to 80: robustness was lost, for good by 112, seen at 128" in str(event)
+    assert str(event) == (
+        "catastrophic overfitting at iteration 65 to 80, for good by 112, seen at 128 (FGSM 70%, PGD 0% on 200 points)"
+        ": go back to a checkpoint of iteration 64 or before, continue with N-FGSM or a smaller radius"
+    )
 
 
 @pytest.mark.parametrize("truth", [1, 20, 31])
@@ -98,11 +101,44 @@ def test_an_alarm_without_a_break_is_only_a_warning():
     assert not monitor.broken
 
 
-def test_an_alarm_before_robustness_was_ever_found_is_ignored():
-    monitor = Scripted(Clock(), lambda now: 0.5)
-    train(monitor, 31, aligned(20))
+@pytest.mark.parametrize("truth", [19, 22])
+def test_a_break_before_the_first_scheduled_probe_is_found_by_its_signals(truth):
+    monitor = Scripted(Clock(), breaks_at(truth), snapshot_every=4)
+    train(monitor, 31, aligned(truth))
+    assert kinds(monitor) == ["warning", "breakpoint"]
+    event = monitor.breakpoint
+    assert event.earliest <= truth <= event.iteration <= event.detected < 32
+    assert event.iteration - event.earliest < 4
+    assert monitor.criterion.best == 0.5  # of the copies from before
+
+
+def test_robustness_that_no_probe_has_seen_is_looked_for_in_the_copies():
+    """Without any signals: broken at 20, and the first probe is at 32."""
+    monitor = Scripted(Clock(), breaks_at(20))
+    train(monitor, 40)
+    assert kinds(monitor) == ["breakpoint"]
+    assert (monitor.breakpoint.earliest, monitor.breakpoint.iteration, monitor.breakpoint.detected) == (17, 32, 32)
+
+
+def test_a_network_that_never_was_robust_is_searched_thrice():
+    monitor = Scripted(Clock(), lambda now: 0.02)
+    train(monitor, 400)
     assert monitor.events == []
-    assert monitor.asked == []
+    again = [time for time in monitor.asked if time % 50 and time not in (32,)]
+    assert monitor.criterion.searches == 3
+    assert len(again) < 30
+
+
+def test_a_break_between_two_scheduled_probes_that_recovers_is_found():
+    monitor = Scripted(Clock(), lambda now: 0.0 if 130 <= now < 146 else 0.5)
+    gradient = torch.ones(4, 1, 2, 2)
+
+    def signals(i):
+        return {"attack_gradient": gradient, "update_gradient": -gradient if 130 <= i < 146 else gradient}
+
+    train(monitor, 200, signals)
+    assert [kind for kind in kinds(monitor) if kind != "warning"] == ["breakpoint", "recovered"]
+    assert monitor.breakpoint.earliest <= 130 <= monitor.breakpoint.iteration < 146
 
 
 def test_a_rescue_by_hand_drops_the_by_products_of_the_weights_that_are_gone():
@@ -139,10 +175,14 @@ def test_a_rescue_needs_a_good_probe():
 
 def test_broken_weights_are_never_what_a_rescue_goes_back_to():
     # PGD below the threshold while FGSM falls as well: no catastrophic overfitting, but nothing to go back to either.
-    monitor = Scripted(Clock(), lambda now: 0.5 if now < 70 else 0.0)
+    class Falling(Scripted):
+        def _measure(self, weights=None, enough=None):
+            found = super()._measure(weights, enough)
+            return found if found.pgd else dataclasses.replace(found, fgsm=0.1, clean=0.2)
+
+    monitor = Falling(Clock(), lambda now: 0.5 if now < 70 else 0.0)
     train(monitor, 50)
     good = monitor.good
-    monitor.criterion.config = type(monitor.config)(gap=0.9)
     train(monitor, 50)
     assert not monitor.broken
     assert monitor.good is good

@@ -80,10 +80,22 @@ def test_a_fall_of_pert_align_calls_for_a_probe_at_once():
     assert alarms == [101]
 
 
-def test_a_warning_waits_for_robustness():
+def test_a_warning_needs_no_earlier_probe():
     monitor = ReplayMonitor(Script(lambda i: 0.5), MonitorConfig(interval=0), classes=10)
     values = [0.9] * 60 + [0.1] * 10
-    assert not any(monitor.on_signals({"pert_align": value}) for value in values)
+    assert any(monitor.on_signals({"pert_align": value}) for value in values)
+
+
+@pytest.mark.parametrize("truth", [5, 20, 29])
+def test_robustness_that_no_probe_has_seen_is_looked_for_by_replay(truth):
+    script = Script(lambda i: 0.5 if 2 <= i < truth else 0.0)
+    monitor = ReplayMonitor(script, MonitorConfig(), classes=10)
+    monitor.begin()
+    script.iteration = 32
+    found = monitor.on_probe(32, script.measure())
+    assert script.iteration == 32
+    assert (found.iteration, found.sustained, found.before) == (truth, truth, truth - 1)
+    assert monitor.criterion.best == 0.5
 
 
 def test_state_survives_a_round_trip():
@@ -97,4 +109,4 @@ def test_state_survives_a_round_trip():
         assert twin.good == monitor.good
     fresh = ReplayMonitor(script, MonitorConfig(), classes=10)
     twin.load_state(fresh.state(), None)
-    assert (twin.good, twin.criterion.best_robust) == (None, None)
+    assert (twin.good, twin.criterion.had) == (None, None)

@@ -1,0 +1,15 @@
+"""What the command line says of trainings."""
+
+from cotoolkit.cli.training import breakpoint_advice
+
+
+def test_a_breakpoint_that_lasts_is_told_with_what_to_do():
+    warned, broken = {"kind": "suspicion", "iteration": 3112}, {"kind": "breakpoint", "iteration": 3120, "detail": {}}
+    (line,) = breakpoint_advice([broken, warned])
+    assert line == (
+        "catastrophic overfitting at iteration 3,120: go back to checkpoint before_break, continue with N-FGSM or a "
+        "smaller radius"
+    )
+    assert breakpoint_advice([]) == breakpoint_advice([warned]) == []
+    assert breakpoint_advice([broken, {"kind": "recovered", "iteration": 3200}]) == []
+    assert breakpoint_advice([broken, {"kind": "rolled back", "iteration": 3000}]) == []
