@@ -1,4 +1,4 @@
-"""The runs of the benchmark, which of them thresholds may be fitted on, and the part of them that one machine trains."""
+"""The runs of the benchmark, those that thresholds may be fitted on, and the part that one machine trains."""
 
 from __future__ import annotations
 

@@ -54,6 +54,9 @@ PROBED = ("clean", "fgsm", "two", "pgd")
 """Accuracies that a probe takes: `two` is that under the first two PGD steps, from the same random start. Columns of a
 trace are `probe_` and the name for all of the probe's points, `first_` and the name for its first `FIRST_LOOK`."""
 
+PROBE_COLUMNS = (*(f"{part}_{name}" for part in ("probe", "first") for name in PROBED), "gradient_alignment")
+"""Columns of a trace that come from probes."""
+
 
 class Recording(NamedTuple):
     """One run.
@@ -149,6 +152,7 @@ def record(config: RunConfig, *, download: bool = False) -> Recording:
     for iteration in sorted(grid - {0}):
         model.load_state_dict(weights[iteration])
         rows[iteration - 1] |= _probed(model, *probes)
+    rows[0] = dict.fromkeys(PROBE_COLUMNS, math.nan) | rows[0]  # columns of a run that diverged before any probe, too
     return Recording(pd.DataFrame(rows), table, trainer.total)
 
 
@@ -203,8 +207,8 @@ def _probed(model: nn.Module, whole: Probe, two: Probe, first: Probe) -> dict[st
         "two": _share(after_two.robust[:FIRST_LOOK]),
         "pgd": _share(found.robust[:FIRST_LOOK]),
     }
-    columns = {f"probe_{name}": shares[name] for name in PROBED} | {f"first_{name}": of_first[name] for name in PROBED}
-    return {**columns, "gradient_alignment": found.gradient_alignment}
+    measured = [shares[name] for name in PROBED] + [of_first[name] for name in PROBED] + [found.gradient_alignment]
+    return dict(zip(PROBE_COLUMNS, measured, strict=True))
 
 
 def _share(robust: Sequence[bool]) -> float:

@@ -98,16 +98,14 @@ def read_traces(path: Path) -> list[Run]:
         table = pq.read_table(path)
         version = (table.schema.metadata or {}).get(FORMAT_KEY, b"none").decode()
         if version != FORMAT:
-            raise RunError(
-                f"{path}: traces of format {version}, and this version reads {FORMAT}; record the runs again"
-            )
+            raise RunError(f"{path}: traces of format {version}, and this version reads {FORMAT}; record them again")
         frame = table.to_pandas(strings_to_categorical=True)
         return [_run(rows) for _, rows in frame.groupby("run", sort=False, observed=True)]
     except RunError:
         raise
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException, CotoolkitError) as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
-        raise RunError(f"{path}: cannot be read as traces of bench-alarm ({reason}); give a file that it wrote") from None
+        raise RunError(f"{path}: cannot be read as traces ({reason}); give a file that bench-alarm wrote") from None
 
 
 def merged(parts: Sequence[Sequence[Run]]) -> list[Run]:
@@ -127,14 +125,13 @@ def _is_exact(column: str) -> bool:
 def _rows(run: Run) -> pd.DataFrame:
     truth = run.recording.truth.rename(columns={name: f"truth_{name}" for name in TRUTH_COLUMNS})
     rows = run.recording.trace.merge(truth, on="iteration", how="outer").sort_values("iteration")
-    facts = (
-        run.config.identity,
-        run.setting,
-        json.dumps(run.config.to_data(), sort_keys=True),
-        json.dumps(dict(run.environment), sort_keys=True),
-        run.recording.iterations,
-    )
-    return rows.assign(**dict(zip(OF_RUN, facts, strict=True)))
+    of_run = {
+        "run": run.config.identity,
+        "setting": run.setting,
+        "config": json.dumps(run.config.to_data(), sort_keys=True),
+        "environment": json.dumps(dict(run.environment), sort_keys=True),
+    }
+    return rows.assign(iterations=run.recording.iterations, **of_run)
 
 
 def _run(rows: pd.DataFrame) -> Run:
@@ -143,6 +140,6 @@ def _run(rows: pd.DataFrame) -> Run:
     truth = rows.loc[rows[kept[0]].notna(), ["iteration", *kept]]
     truth = truth.set_axis(["iteration", *TRUTH_COLUMNS], axis=1).reset_index(drop=True)
     trace = rows.loc[rows["iteration"] > 0].drop(columns=[*OF_RUN, *kept]).reset_index(drop=True)
-    trace = trace.loc[:, trace.notna().any()].astype(dict.fromkeys(trace.columns.drop("iteration"), float), errors="ignore")
+    trace = trace.astype(dict.fromkeys(trace.columns.drop("iteration"), float))
     recording = Recording(trace, truth, int(iterations))
     return Run.judged(str(setting), RunConfig.parse(json.loads(config)), recording, json.loads(environment))

@@ -85,7 +85,8 @@ def true_breaks(table: pd.DataFrame) -> list[TrueBreak]:
     """
     each = _each(table)
     lost, holds = each["lost"].to_numpy(dtype=bool), each["holds"].to_numpy(dtype=bool)
-    last, found, at = len(each) - 1, [], 0
+    last, at = len(each) - 1, 0
+    found: list[TrueBreak] = []
     while True:
         hits = [int(hit) for hit in np.flatnonzero(lost) if hit >= at]
         sustained = next((hit for hit in hits if lost[hit : hit + WINDOW + 1].all()), None)
@@ -154,7 +155,7 @@ def _each(table: pd.DataFrame) -> pd.DataFrame:
     An iteration that was not evaluated counts as the last one before it that was.
     """
     rows, had, best = [], Levels(0.0), []
-    for iteration, clean, fgsm, pgd in zip(*(table[name] for name in ("iteration", "clean", "fgsm", "pgd")), strict=True):
+    for iteration, clean, fgsm, pgd in table[["iteration", "clean", "fgsm", "pgd"]].itertuples(index=False):
         now = Levels(pgd, fgsm, clean)
         if iteration % EVERY == 0 and pgd > had.pgd:
             had = now

@@ -89,7 +89,9 @@ def rate(events: Sequence[int], settings: Sequence[str]) -> Interval:
     effect = design_effect(events, settings, binomial=False)
     found, runs = sum(events) / effect, len(events) / effect
     low = stats.chi2.ppf(0.025, 2 * found) / 2 if found else 0.0
-    return Interval(sum(events) / len(events), float(low / runs), float(stats.chi2.ppf(0.975, 2 * found + 2) / 2 / runs))
+    return Interval(
+        sum(events) / len(events), float(low / runs), float(stats.chi2.ppf(0.975, 2 * found + 2) / 2 / runs)
+    )
 
 
 def percentiles(values: Sequence[float], settings: Sequence[str], at: Sequence[float], seed: int = 0) -> list[Interval]:
