@@ -83,14 +83,13 @@ def _write_report(runs: list[Run], out: Path) -> None:
     """Score every rule, and write page and tables."""
     from analyses.early_warning.page import benchmark_report
     from analyses.early_warning.scoring.calibrate import benchmark
-    from analyses.early_warning.scoring.engine_dates import engine_dates
     from analyses.early_warning.scoring.simulation import watch
     from cotoolkit.pages import write_report
 
     with console.status("scoring") as status:
         watched = [watch(run) for run in runs]
         rows = benchmark(runs, watched, lambda name: status.update(f"scoring: {name}"))
-        found = benchmark_report(runs, watched, [engine_dates(run) for run in runs], rows)
+        found = benchmark_report(runs, watched, rows)
         page = write_report(found, out)
     say(found.lead)
     say(f"page:   {page}")

@@ -12,8 +12,8 @@ from analyses.early_warning.recorded.recording import TRUTH, TRUTH_POINTS, Run
 from analyses.early_warning.recorded.truth import LOST
 from analyses.early_warning.scoring.by_setting import Interval
 from analyses.early_warning.scoring.calibrate import COMBINED, WARNING, Row, Scored
-from analyses.early_warning.scoring.engine_dates import Dates, score_dating
-from analyses.early_warning.scoring.score import HORIZON, BreakScore, Score
+from analyses.early_warning.scoring.dating import score_dating
+from analyses.early_warning.scoring.score import HORIZON, Score
 from analyses.early_warning.scoring.simulation import Detections
 from analyses.early_warning.tables import (
     KINDS,
@@ -34,25 +34,22 @@ HORIZONS = (1 / 16, HORIZON, 1 / 4)
 """Under which the combined detector is scored, to see how much hangs on the choice."""
 
 
-def benchmark_report(
-    runs: Sequence[Run], watched: Sequence[Detections], dates: Sequence[Dates | None], rows: Sequence[Row]
-) -> Report:
+def benchmark_report(runs: Sequence[Run], watched: Sequence[Detections], rows: Sequence[Row]) -> Report:
     """The findings as a report.
 
     Args:
         runs: recorded.
         watched: what the combined detector did in each, as shipped.
-        dates: the engine's, of each run.
         rows: every rule's score.
     """
     rules = rule_table(rows)
     return Report(
         title="How good is the early warning?",
-        lead=_lead(runs, watched, dates, rows),
+        lead=_lead(runs, watched, rows),
         sections=[
             *_rule_sections(rules),
             *_example_section(runs, watched),
-            *_run_sections(runs, watched, dates),
+            *_run_sections(runs, watched),
         ],
         facts=_facts(runs),
         data={"scores": rules},
@@ -87,7 +84,7 @@ def _rule_sections(rules: pd.DataFrame) -> list[Section]:
     ]
 
 
-def _run_sections(runs: Sequence[Run], watched: Sequence[Detections], dates: Sequence[Dates | None]) -> list[Section]:
+def _run_sections(runs: Sequence[Run], watched: Sequence[Detections]) -> list[Section]:
     """Each setting, what hangs on the horizon, how well the engine dates, and every run."""
     settings = setting_table(runs, watched)
     return [
@@ -116,13 +113,13 @@ def _run_sections(runs: Sequence[Run], watched: Sequence[Detections], dates: Seq
             "interval covers the truth's date. It is the first breakpoint that the engine finds, against the nearest "
             "true one. The truth is taken on test images and the engine's probe on others, so a part of the "
             "difference is sampling.",
-            table=dating_table(runs, dates),
+            table=dating_table(runs, watched),
         ),
         Section(
             "every-run",
             "What the combined detector did in each run",
             "Iterations of the last true break and of the engine's first one, and of all confirmations.",
-            table=recorded_run_table(runs, watched, dates),
+            table=recorded_run_table(runs, watched),
         ),
     ]
 
@@ -132,9 +129,7 @@ def score_of(rows: Sequence[Row], rule: str, scored: Scored) -> Score | None:
     return next((row.score for row in rows if row.rule == rule and row.scored == scored), None)
 
 
-def _lead(
-    runs: Sequence[Run], watched: Sequence[Detections], dates: Sequence[Dates | None], rows: Sequence[Row]
-) -> str:
+def _lead(runs: Sequence[Run], watched: Sequence[Detections], rows: Sequence[Row]) -> str:
     counts = {kind: sum(run.truth.kind == kind for run in runs) for kind in KINDS}
     planned = sum(setting.seeds for setting in SETTINGS)
     spent = sum(found.probes for found in watched) / sum(len(run.recording.trace) for run in runs)
@@ -161,7 +156,7 @@ def _lead(
             f"breaks of those held out, with {fitted.false} false alarms per healthy run."
         )
     if any(run.truth.breaks for run in runs):
-        parts.append(_dated(runs, dates))
+        parts.append(_dated(runs, watched))
     parts.append(
         f"It took {1000 * spent:.1f} probes per 1,000 iterations of these short runs; what that costs is measured "
         "by benchmarks/monitor_bench.py."
@@ -176,18 +171,20 @@ def _aims(found: Score) -> str:
         _aim("false alarms per healthy run", found.false, 0.01, 0.01, "at most 3 in 300"),
         _aim("median delay since the first crossing", terminal.first.median, 10, 10, "at most 10 iterations"),
     )
-    return (
-        f"{'; '.join(aims)}. That is {terminal.breaks} terminal breaks of {terminal.settings} settings and "
-        f"{found.healthy} healthy runs. 90 % of the terminal breaks that it finds are confirmed by iteration "
-        f"{terminal.first.ninety.value:+.0f}. {_of_transient(transient)} Runs that lose robustness otherwise raise "
-        f"{found.other_false} alarms each."
-    )
-
-
-def _of_transient(score: BreakScore) -> str:
-    if score.breaks == 0:
-        return "There is no break from which a network recovers."
-    return f"Of {score.breaks} breaks from which the network recovers it misses {score.missed}."
+    parts = [
+        f"{'; '.join(aims)}.",
+        f"Scored: {terminal.breaks} terminal breaks (settings: {terminal.settings}), {found.healthy} healthy runs.",
+    ]
+    if terminal.breaks:
+        ninety = terminal.first.ninety.value
+        parts.append(f"90 % of the terminal breaks that it finds are confirmed by iteration {ninety:+.0f}.")
+    if transient.breaks:
+        parts.append(
+            f"Of breaks from which the network recovers ({transient.breaks}) it misses a share of {transient.missed}."
+        )
+    if found.other:
+        parts.append(f"Runs that lose robustness otherwise ({found.other}) raise {found.other_false} alarms each.")
+    return " ".join(parts)
 
 
 def _aim(name: str, found: Interval, most: float, highest: float, aim: str) -> str:
@@ -198,9 +195,9 @@ def _aim(name: str, found: Interval, most: float, highest: float, aim: str) -> s
     return f"{name} {found} (aim: {aim}; {came})"
 
 
-def _dated(runs: Sequence[Run], dates: Sequence[Dates | None]) -> str:
+def _dated(runs: Sequence[Run], watched: Sequence[Detections]) -> str:
     """How well the engine dates."""
-    first, sustained = score_dating(runs, dates)
+    first, sustained = score_dating(runs, [found.dates for found in watched])
     return (
         f"The engine dates {first.dated.value:.1%} of the runs with a break. Its first crossing is off by {first.size} "
         f"iterations in the median and {first.size_ninety} in nine of ten, the crossing that lasts by {sustained.size} "

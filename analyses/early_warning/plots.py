@@ -60,9 +60,9 @@ def trade_off(table: pd.DataFrame) -> tuple[Figure, Axes]:
         ):
             part = table[table["fitted"] == fitted]
             axis.plot(part["false_per_healthy_run"], part["terminal_missed"], marker, color=colour, label=label, ms=7)
-        for _, row in table.iterrows():
-            place = row["false_per_healthy_run"], row["terminal_missed"]
-            axis.annotate(row["number"], place, xytext=(5, 3), textcoords="offset points", fontsize=8)
+        for (false, missed), there in table.groupby(["false_per_healthy_run", "terminal_missed"]):  # type: ignore[misc]
+            text = "\n".join(", ".join(there["number"].iloc[at : at + 6]) for at in range(0, len(there), 6))
+            axis.annotate(text, (false, missed), xytext=(6, 4), textcoords="offset points", fontsize=8)
         axis.set_xscale("symlog", linthresh=0.01)
         axis.set_xlim(-0.002, None)
         axis.set_ylim(-0.03, 1.03)

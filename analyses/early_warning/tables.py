@@ -7,14 +7,14 @@ from typing import get_args
 
 import pandas as pd
 
-from analyses.early_warning.recorded.plan import SETTINGS
+from analyses.early_warning.recorded.plan import FITTED_ON, SETTINGS
 from analyses.early_warning.recorded.recording import Run
 from analyses.early_warning.recorded.truth import Kind
 from analyses.early_warning.scoring.by_setting import Interval
-from analyses.early_warning.scoring.calibrate import Row, is_held_out
-from analyses.early_warning.scoring.engine_dates import Dates, score_dating
+from analyses.early_warning.scoring.calibrate import Row
+from analyses.early_warning.scoring.dating import score_dating
 from analyses.early_warning.scoring.score import BreakScore, rule_outcome, score
-from analyses.early_warning.scoring.simulation import Detections
+from analyses.early_warning.scoring.simulation import Dates, Detections
 
 KINDS: tuple[str, ...] = get_args(Kind)
 
@@ -49,7 +49,7 @@ def setting_table(runs: Sequence[Run], watched: Sequence[Detections]) -> pd.Data
         rows.append(
             {
                 "setting": name,
-                "held_out": all(is_held_out(run) for run, _ in of),
+                "held_out": name not in FITTED_ON,
                 "planned": planned.get(name, 0),
                 "runs": len(of),
                 "iterations": max((run.recording.iterations for run, _ in of), default=0),
@@ -115,10 +115,15 @@ def horizon_table(runs: Sequence[Run], watched: Sequence[Detections], horizons: 
     return pd.DataFrame(table)
 
 
-def dating_table(runs: Sequence[Run], dates: Sequence[Dates | None]) -> pd.DataFrame:
-    """One row for each of the two dates: how far the engine's lies from the truth's; see `engine_dates.Dating`."""
+def dating_table(runs: Sequence[Run], watched: Sequence[Detections]) -> pd.DataFrame:
+    """One row for each of the two dates: how far the engine's lies from the truth's; see `dating.Dating`.
+
+    Args:
+        runs: recorded.
+        watched: of each run.
+    """
     table = []
-    for found in score_dating(runs, dates):
+    for found in score_dating(runs, [found.dates for found in watched]):
         measured = {
             "dated": found.dated,
             "error": found.error,
@@ -130,19 +135,16 @@ def dating_table(runs: Sequence[Run], dates: Sequence[Dates | None]) -> pd.DataF
     return pd.DataFrame(table)
 
 
-def recorded_run_table(
-    runs: Sequence[Run], watched: Sequence[Detections], dates: Sequence[Dates | None]
-) -> pd.DataFrame:
+def recorded_run_table(runs: Sequence[Run], watched: Sequence[Detections]) -> pd.DataFrame:
     """One row per run: its truth, the engine's dates, and what the combined detector did.
 
     Args:
         runs: recorded.
         watched: of each run.
-        dates: of the engine, of each run.
     """
     engine = [f"engine_{name}" for name in Dates._fields]
     table = []
-    for run, found, dated in zip(runs, watched, dates, strict=True):
+    for run, found in zip(runs, watched, strict=True):
         outcome, last = rule_outcome(run, found.confirmed), run.truth.breaks[-1] if run.truth.breaks else None
         table.append(
             {
@@ -152,7 +154,7 @@ def recorded_run_table(
                 "breaks": len(run.truth.breaks),
                 "first": last.first if last else None,
                 "sustained": last.sustained if last else None,
-                **dict(zip(engine, dated or [None] * len(engine), strict=True)),
+                **dict(zip(engine, found.dates or [None] * len(engine), strict=True)),
                 "best_pgd": run.truth.best,
                 "last_pgd": run.truth.last,
                 "iterations": int(run.recording.trace["iteration"].max()),

@@ -42,7 +42,10 @@ def test_runs_are_chosen_by_the_beginning_of_their_settings_name():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"settings": ["imagenet"]}, "no setting begins with 'imagenet'; they begin with CIFAR-10, Fashion-MNIST, digits"),
+        (
+            {"settings": ["imagenet"]},
+            "no setting begins with 'imagenet'; they begin with CIFAR-10, Fashion-MNIST, digits",
+        ),
         ({"part": "3/2"}, "write i/n with i from 1 to n"),
     ],
 )

@@ -7,7 +7,7 @@ from analyses.early_warning.recorded import recording
 from analyses.early_warning.recorded.recording import PROBE_COLUMNS, record
 from analyses.early_warning.recorded.settings import DIGITS
 from analyses.early_warning.recorded.truth import EVERY, true_breaks, undated
-from analyses.early_warning.scoring.engine_dates import engine_dates
+from analyses.early_warning.scoring.simulation import watch
 from cotoolkit.config import RunConfig
 from cotoolkit.evaluation.probe import FIRST_LOOK, Probe
 from cotoolkit.monitor.dating import WINDOW
@@ -59,7 +59,7 @@ def test_recording_trains_as_a_run_does(tiny, tmp_path):
 def test_a_recorded_break_has_about_the_dates_of_the_engine(broken, tmp_path):
     folder = run(RunConfig.parse(BREAKING), tmp_path, device="cpu")
     assert folder.result()["verdict"] == "catastrophic overfitting"
-    found = engine_dates(broken)
+    found = watch(broken).dates
     assert found is not None
     # Far from the truth's break the recording holds a probe at every sixteenth iteration only.
     assert abs(found.first - folder.result()["breakpoint"]["iteration"]) <= EVERY

@@ -96,7 +96,7 @@ def test_what_are_no_traces_is_one_line(tmp_path):
     with pytest.raises(RunError, match=r"^[^\n]*text.parquet: cannot be read as traces[^\n]*$"):
         read_traces(tmp_path / "text.parquet")
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "other.parquet")
-    with pytest.raises(RunError, match="other.parquet: traces of format none, and this version reads 1"):
+    with pytest.raises(RunError, match=r"other\.parquet: traces of format none, and this version reads 1"):
         read_traces(tmp_path / "other.parquet")
     write_traces(made_runs()[:1], tmp_path / "good.parquet")
     table = pq.read_table(tmp_path / "good.parquet")

@@ -48,7 +48,12 @@ def test_fitted_rules_are_scored_on_settings_that_had_no_part_in_the_fit(runs, r
         runs_scored = row.score.healthy + row.score.terminal.breaks
         assert runs_scored == (6 if row.scored == "held out" else 12)
         assert row.scored == "held out" or not row.fitted
-    assert {row.rule for row in rows if row.fitted} == {"abnormal_example", "gradient_alignment", "train_loss", COMBINED}
+    assert {row.rule for row in rows if row.fitted} == {
+        "abnormal_example",
+        "gradient_alignment",
+        "train_loss",
+        COMBINED,
+    }
 
 
 def test_a_signal_that_tells_all_is_fitted_without_fault(rows):
@@ -84,8 +89,7 @@ def test_tables_have_a_row_for_each(runs, watched, rows):
     assert table.loc[FIT_HEALTHY, columns].tolist() == [3, 0, 3, 0, 0, 0, False]
     assert table["runs"].sum() == len(runs)
     assert {*FITTED_ON} <= {*table.index}
-    dates = [None] * len(runs)
-    of_runs = recorded_run_table(runs, watched, dates)
+    of_runs = recorded_run_table(runs, watched)
     assert of_runs.loc[of_runs["setting"] == "new, broken", "first"].tolist() == [200, 201, 202]
     assert of_runs["missed"].sum() == of_runs["false"].sum() == 0
     horizons = horizon_table(runs, watched, (0.01, 0.2))

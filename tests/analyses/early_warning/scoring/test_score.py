@@ -51,7 +51,10 @@ def test_delays_are_counted_from_either_crossing():
 def test_every_break_of_a_run_is_scored():
     twice = run(pgd=lambda i: 0.0 if 50 <= i < 80 or i >= 200 else 0.5)
     assert rule_outcome(twice, raised(60, 205)).breaks == (found_after(10, terminal=False), found_after(5))
-    assert rule_outcome(twice, raised(60)).breaks == (found_after(10, terminal=False), BreakOutcome("made", True, False))
+    assert rule_outcome(twice, raised(60)).breaks == (
+        found_after(10, terminal=False),
+        BreakOutcome("made", True, False),
+    )
     # An alarm of the first that was never taken back stands for the second, without a delay.
     assert rule_outcome(twice, [Alarm(60, 300)]).breaks[1] == BreakOutcome("made", True, True)
     # A false one that was never taken back stands for nothing.

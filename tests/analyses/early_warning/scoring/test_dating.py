@@ -2,33 +2,9 @@ import math
 
 import pytest
 
-from analyses.early_warning.scoring.engine_dates import Dates, engine_dates, score_dating
-from analyses.early_warning.tables import dating_table
-from tests._helpers.made_recordings import breaks_at, run, surge
-
-
-@pytest.mark.parametrize("at", [70, 133, 201, 250])
-def test_the_engine_dates_a_recorded_break_to_the_iteration(at):
-    found = engine_dates(run(pgd=breaks_at(at)))
-    assert (found.first, found.sustained) == (at, at)
-    assert found.earliest <= at <= found.latest
-    assert found.detected >= at
-
-
-def test_a_warning_is_followed_by_a_probe():
-    early = engine_dates(run(pgd=breaks_at(133), abnormal_example=surge(133)))
-    assert (early.first, early.detected) == (133, 136)
-
-
-def test_between_probes_the_last_one_stands():
-    one = run(pgd=breaks_at(133))
-    one.recording.trace.loc[one.recording.trace["iteration"] % 16 != 0, "probe_pgd"] = math.nan
-    found = engine_dates(one)
-    assert (found.first, found.sustained) == (144, 144)
-
-
-def test_without_a_break_there_are_no_dates():
-    assert engine_dates(run()) is None
+from analyses.early_warning.scoring.dating import score_dating
+from analyses.early_warning.scoring.simulation import Dates
+from tests._helpers.made_recordings import breaks_at, run
 
 
 def test_the_dating_by_hand():
@@ -54,8 +30,6 @@ def test_the_dating_by_hand():
         assert found.size_ninety.value == pytest.approx(ninety)
         assert found.size.low <= size <= found.size.high
         assert found.covered.value == pytest.approx(covered)
-    table = dating_table(runs, dates).set_index("date")
-    assert table.loc["sustained", "error_size_90"] == pytest.approx(2 + 0.7 * 97)
 
 
 def test_the_nearest_break_is_meant():
