@@ -44,9 +44,8 @@ def numbers(gallery: Path) -> str:
         gallery: holds `TABLES`, each after `PREFIX`.
     """
     scores, settings, horizons, dating, _ = (pd.read_csv(gallery / f"{PREFIX}{name}") for name in TABLES)
-    return "\n".join(
-        [_runs(settings), *_rules(scores), *_settings(settings), *_horizons(horizons), *_dating(dating), ""]
-    )
+    parts = _rules(scores), _settings(settings), _horizons(horizons), _dating(dating)
+    return "\n".join([_runs(settings), *(line for part in parts for line in part)])
 
 
 def page(text: str, gallery: Path) -> str:
@@ -64,12 +63,11 @@ def page(text: str, gallery: Path) -> str:
 def _runs(settings: pd.DataFrame) -> str:
     sums = settings.sum(numeric_only=True)
     held_out = settings[settings["held_out"]].sum(numeric_only=True)
-    kinds = ", ".join(
-        f"{int(sums[kind])} {kind}" for kind in ("terminal", "transient", "healthy", "gradual", "diverged")
-    )
+    kinds = ", ".join(f"{int(sums[kind])} {kind}" for kind in KINDS)
     return (
-        f"Recorded: **{int(sums['runs'])} of the {int(sums['planned'])} planned runs**: {kinds}. On settings held out from every fit: {int(held_out['terminal_breaks'])} terminal breaks, "
-        f"{int(held_out['transient_breaks'])} transient ones, {int(held_out['healthy'])} healthy runs.\n"
+        f"Recorded: **{int(sums['runs'])} of the {int(sums['planned'])} planned runs**: {kinds}. On settings held out "
+        f"from every fit: {int(held_out['terminal_breaks'])} terminal breaks, {int(held_out['transient_breaks'])} "
+        f"transient ones, {int(held_out['healthy'])} healthy runs.\n"
     )
 
 
@@ -98,7 +96,7 @@ def _settings(settings: pd.DataFrame) -> list[str]:
         "| setting | runs | became | terminal missed | delay | transient missed | false in healthy |",
         _line(["---"] * 7),
     ]
-    for row in settings.to_dict("records"):
+    for row in settings[settings["runs"] > 0].to_dict("records"):
         became = ", ".join(f"{row[kind]} {kind}" for kind in KINDS if row[kind])
         cells = [
             row["setting"] if row["held_out"] else f"{row['setting']} (fit)",
@@ -110,7 +108,8 @@ def _settings(settings: pd.DataFrame) -> list[str]:
             str(row["false_in_healthy"]) if row["healthy"] else "–",
         ]
         lines.append(_line(cells))
-    return [*lines, ""]
+    missing = settings.loc[settings["runs"] == 0, "setting"].tolist()
+    return [*lines, "", *([f"Still without a run: {'; '.join(missing)}.", ""] if missing else [])]
 
 
 def _horizons(horizons: pd.DataFrame) -> list[str]:
@@ -154,10 +153,16 @@ def _share(row: dict[Any, Any], name: str) -> str:
     return f"{value:.1f} % [{low:.1f}, {high:.1f}]"
 
 
+def publish(folder: Path) -> None:
+    """Take over the traces, if a benchmark has some of its own, its tables and its pictures."""
+    for name in (TRACES, *TABLES):
+        if name != TRACES or (folder / name).exists():
+            shutil.copyfile(folder / name, GALLERY / f"{PREFIX}{name}")
+    for name in ("rules", "settings"):
+        shutil.copyfile(folder / f"{name}.png", PAGE.with_name(f"early_warning_{name}.png"))
+
+
 if __name__ == "__main__":
     for folder in sys.argv[1:2]:
-        for name in (TRACES, *TABLES):
-            shutil.copyfile(Path(folder) / name, GALLERY / f"{PREFIX}{name}")
-        shutil.copyfile(Path(folder) / "rules.png", PAGE.with_name("early_warning_rules.png"))
-        shutil.copyfile(Path(folder) / "settings.png", PAGE.with_name("early_warning_settings.png"))
+        publish(Path(folder))
     PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), GALLERY), encoding="utf-8")

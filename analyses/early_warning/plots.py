@@ -60,7 +60,7 @@ def trade_off(table: pd.DataFrame) -> tuple[Figure, Axes]:
         ):
             part = table[table["fitted"] == fitted]
             axis.plot(part["false_per_healthy_run"], part["terminal_missed"], marker, color=colour, label=label, ms=7)
-        for (false, missed), there in table.groupby(["false_per_healthy_run", "terminal_missed"]):  # type: ignore[misc]
+        for (false, missed), there in table.groupby(["false_per_healthy_run", "terminal_missed"]):
             text = "\n".join(", ".join(there["number"].iloc[at : at + 6]) for at in range(0, len(there), 6))
             axis.annotate(text, (false, missed), xytext=(6, 4), textcoords="offset points", fontsize=8)
         axis.set_xscale("symlog", linthresh=0.01)
