@@ -58,19 +58,19 @@ FASHION_SINGLE: dict[str, Any] = {
 """One convolution of four filters."""
 
 CIFAR: dict[str, Any] = {
-    "data": {"name": "cifar10", "train_size": 20000, "test_size": 500},
+    "data": {"name": "cifar10", "train_size": 40000, "test_size": 500, "augment": "crop_flip"},
     "normalise": "none",
     "model": {"name": "single_layer_cnn", "width": 4},
     "method": "fgsm",
-    "epsilon": "10/255",
+    "epsilon": "8/255",
     "optimizer": "adam",
     "learning_rate": 0.003,
     "schedule": {"kind": "cyclic", "peak": 0.4},
-    "epochs": 13,
+    "epochs": 7,
     "batch_size": 128,
 }
-"""The published setting with four filters (Andriushchenko & Flammarion, NeurIPS 2020, figure 11) on two fifths of the
-images, without crops and flips: 2,028 iterations."""
+"""The published setting (Andriushchenko & Flammarion, NeurIPS 2020, appendix) in 7 epochs: 2,184 iterations. In 30 epochs
+16 filters break at 10/255; 4 filters at 16/255 end with 0 % under PGD, too, but were never above chance before."""
 
 
 def _inject(beta: float) -> dict[str, Any]:
@@ -82,6 +82,7 @@ def _small(width: int) -> dict[str, Any]:
 
 
 SINGLE = {"name": "single_layer_cnn", "width": 8}
+SINGLE_16 = {"name": "single_layer_cnn", "width": 16}
 PGD_5 = {"name": "pgd", "steps": 5}
 PGD_2 = {"name": "pgd", "steps": 2}
 GRADALIGN = {"name": "gradalign", "weight": 1.0}
@@ -164,17 +165,17 @@ HELD_OUT_DIGITS = (
         {**DIGITS, "intervention": _inject(0.2), "epsilon": 0.3, "model": SINGLE},
     ),
     # Meant to stay healthy.
-    BenchmarkSetting("digits, FGSM, ε 0.1, MLP", 16, {**DIGITS, "epsilon": 0.1, "model": {"name": "mlp"}}),
+    BenchmarkSetting("digits, FGSM, ε 0.1, MLP", 24, {**DIGITS, "epsilon": 0.1, "model": {"name": "mlp"}}),
     BenchmarkSetting(
-        "digits, RS-FGSM, ε 0.2, MLP", 14, {**DIGITS, "epsilon": 0.2, "method": "rs_fgsm", "model": "mlp"}
+        "digits, RS-FGSM, ε 0.2, MLP", 20, {**DIGITS, "epsilon": 0.2, "method": "rs_fgsm", "model": "mlp"}
     ),
     BenchmarkSetting(
-        "digits, N-FGSM, ε 0.15, MLP", 14, {**DIGITS, "epsilon": 0.15, "method": "n_fgsm", "model": "mlp"}
+        "digits, N-FGSM, ε 0.15, MLP", 20, {**DIGITS, "epsilon": 0.15, "method": "n_fgsm", "model": "mlp"}
     ),
-    BenchmarkSetting("digits, FGSM, ε 0.1, one convolution", 16, {**DIGITS, "epsilon": 0.1, "model": SINGLE}),
+    BenchmarkSetting("digits, FGSM, ε 0.1, one convolution", 24, {**DIGITS, "epsilon": 0.1, "model": SINGLE}),
     BenchmarkSetting(
         "digits, N-FGSM, ε 0.2, one convolution, Adam",
-        16,
+        24,
         {**DIGITS, "epsilon": 0.2, "method": "n_fgsm", "model": SINGLE, "optimizer": "adam", "learning_rate": 0.01},
     ),
     BenchmarkSetting("digits, FGSM, ε 0.1, width 4", 14, {**DIGITS, "epsilon": 0.1, "model": _small(4)}),
@@ -212,13 +213,15 @@ HELD_OUT_FASHION = (
 
 HELD_OUT_CIFAR = (
     # Meant to have a breakpoint.
-    BenchmarkSetting("CIFAR-10, FGSM, ε 10/255", 40, CIFAR),
-    BenchmarkSetting("CIFAR-10, FGSM, ε 16/255", 40, {**CIFAR, "epsilon": "16/255"}),
+    BenchmarkSetting("CIFAR-10, FGSM, ε 10/255, 4 filters", 20, {**CIFAR, "epsilon": "10/255"}),
+    BenchmarkSetting("CIFAR-10, FGSM, ε 10/255, 8 filters", 24, {**CIFAR, "epsilon": "10/255", "model": SINGLE}),
+    BenchmarkSetting("CIFAR-10, FGSM, ε 10/255, 16 filters", 24, {**CIFAR, "epsilon": "10/255", "model": SINGLE_16}),
+    BenchmarkSetting("CIFAR-10, FGSM, ε 16/255, 16 filters", 8, {**CIFAR, "epsilon": "16/255", "model": SINGLE_16}),
     # Meant to stay healthy.
-    BenchmarkSetting("CIFAR-10, FGSM, ε 4/255", 24, {**CIFAR, "epsilon": "4/255"}),
-    BenchmarkSetting("CIFAR-10, N-FGSM, ε 8/255", 20, {**CIFAR, "epsilon": "8/255", "method": "n_fgsm"}),
-    BenchmarkSetting("CIFAR-10, PGD-2, ε 8/255", 14, {**CIFAR, "epsilon": "8/255", "method": PGD_2}),
+    BenchmarkSetting("CIFAR-10, FGSM, ε 4/255, 4 filters", 24, {**CIFAR, "epsilon": "4/255"}),
+    BenchmarkSetting("CIFAR-10, N-FGSM, ε 8/255, 4 filters", 20, {**CIFAR, "method": "n_fgsm"}),
+    BenchmarkSetting("CIFAR-10, PGD-2, ε 8/255, 4 filters", 14, {**CIFAR, "method": PGD_2}),
     BenchmarkSetting(
-        "CIFAR-10, GradAlign, ε 8/255", 8, {**CIFAR, "epsilon": "8/255", "method": {"name": "gradalign", "weight": 0.2}}
+        "CIFAR-10, GradAlign, ε 8/255, 4 filters", 8, {**CIFAR, "method": {"name": "gradalign", "weight": 0.2}}
     ),
 )

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from analyses.early_warning.recorded.plan import FITTED_ON, SETTINGS, chosen_runs, planned_runs
@@ -37,6 +39,22 @@ def test_runs_are_chosen_by_the_beginning_of_their_settings_name():
     assert [(run.setting.split(",")[0], run.config.seed) for run in both] == [
         ("digits", 0), ("CIFAR-10", 0), ("digits", 1), ("CIFAR-10", 1),
     ]  # fmt: skip
+
+
+def test_the_settings_held_out_are_enough_to_show_one_in_a_hundred():
+    breaking = re.compile("injected, (RS-)?FGSM|Fashion-MNIST, FGSM, ε 0.2|ε 1[06]/255")
+    counts = {True: 0, False: 0}
+    for setting in (*HELD_OUT_DIGITS, *HELD_OUT_FASHION, *HELD_OUT_CIFAR):
+        counts[bool(breaking.search(setting.name))] += setting.seeds
+    assert counts[True] >= 200  # not all of them will
+    assert counts[False] >= 300
+
+
+def test_some_runs_are_long():
+    long = [run for run in chosen_runs(seeds=1) if run.setting.endswith("long")]
+    of_an_epoch = {"digits": 20, "fashion_mnist": 39}
+    assert len(long) == 4
+    assert all(of_an_epoch[config.data.name] * config.epochs >= 2000 for _, config in long)
 
 
 @pytest.mark.parametrize(
