@@ -13,7 +13,7 @@ from cotoolkit.cli.options.paths import a_file, a_folder
 from cotoolkit.cli.training import Download, Jobs, resumable
 
 if TYPE_CHECKING:
-    from analyses.early_warning.recorded.plan import PlannedRun
+    from analyses.early_warning.recorded.plan import BenchmarkRun
     from analyses.early_warning.recorded.recording import Run
 
 
@@ -59,7 +59,7 @@ def bench_alarm(
 
 
 def _recorded(
-    planned: list[PlannedRun], out: Path, reuse: list[Path], jobs: int | None, *, download: bool
+    planned: list[BenchmarkRun], out: Path, reuse: list[Path], jobs: int | None, *, download: bool
 ) -> list[Run]:
     """Train what is missing, and say how far that is."""
     from analyses.early_warning.recorded.record_all import TRACES, record_all

@@ -23,22 +23,22 @@ FITTED_ON = frozenset(setting.name for setting in FIT)
 """Names of the settings on which thresholds may be fitted; all others are held out."""
 
 
-class PlannedRun(NamedTuple):
+class BenchmarkRun(NamedTuple):
     """A run of the plan: the name of its setting, and what is trained."""
 
     setting: str
     config: RunConfig
 
 
-def planned_runs() -> Iterator[PlannedRun]:
+def planned_runs() -> Iterator[BenchmarkRun]:
     """Every run; seeds first, so that an early end still has all settings."""
     for seed in range(max(setting.seeds for setting in SETTINGS)):
         for setting in SETTINGS:
             if seed < setting.seeds:
-                yield PlannedRun(setting.name, RunConfig.parse({**setting.config, "seed": seed}))
+                yield BenchmarkRun(setting.name, RunConfig.parse({**setting.config, "seed": seed}))
 
 
-def chosen_runs(part: str = "", settings: Sequence[str] = (), seeds: int | None = None) -> list[PlannedRun]:
+def chosen_runs(part: str = "", settings: Sequence[str] = (), seeds: int | None = None) -> list[BenchmarkRun]:
     """The runs that one machine trains.
 
     Args:

@@ -7,7 +7,7 @@ from concurrent.futures import as_completed
 from pathlib import Path
 from typing import Any
 
-from analyses.early_warning.recorded.plan import PlannedRun
+from analyses.early_warning.recorded.plan import BenchmarkRun
 from analyses.early_warning.recorded.recording import Run, record_run
 from analyses.early_warning.recorded.traces import merged, read_traces, write_traces
 from cotoolkit.config import RunConfig
@@ -23,7 +23,7 @@ Report = Callable[[str, int, int], None]
 
 
 def record_all(
-    planned: Sequence[PlannedRun],
+    planned: Sequence[BenchmarkRun],
     folder: Path,
     reused: Sequence[Path] = (),
     *,

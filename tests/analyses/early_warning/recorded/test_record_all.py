@@ -1,7 +1,7 @@
 import pytest
 
 from analyses.early_warning.recorded import record_all as module
-from analyses.early_warning.recorded.plan import PlannedRun
+from analyses.early_warning.recorded.plan import BenchmarkRun
 from analyses.early_warning.recorded.record_all import TRACES, _path, _record, record_all
 from analyses.early_warning.recorded.recording import Run
 from analyses.early_warning.recorded.traces import read_traces, write_traces
@@ -10,7 +10,11 @@ from cotoolkit.core.errors import RunError
 from cotoolkit.training.run import imports_of
 from tests._helpers.made_recordings import recording
 
-PLANNED = [PlannedRun("a", RunConfig(seed=0)), PlannedRun("a", RunConfig(seed=1)), PlannedRun("b", RunConfig(seed=2))]
+PLANNED = [
+    BenchmarkRun("a", RunConfig(seed=0)),
+    BenchmarkRun("a", RunConfig(seed=1)),
+    BenchmarkRun("b", RunConfig(seed=2)),
+]
 
 
 def made(planned, pgd=0.5):
@@ -28,7 +32,7 @@ def no_training(monkeypatch):
 
 
 def test_a_worker_records_a_run_into_a_file_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "record_run", lambda setting, config, download: made(PlannedRun(setting, config)))
+    monkeypatch.setattr(module, "record_run", lambda setting, config, download: made(BenchmarkRun(setting, config)))
     setting, config = PLANNED[2]
     _record(setting, config.to_data(), imports_of(config), str(tmp_path), False)
     (found,) = read_traces(_path(tmp_path, config))
@@ -54,7 +58,7 @@ def test_a_file_to_reuse_that_is_none_is_one_line(tmp_path, no_training):
 @pytest.mark.slow
 def test_missing_runs_are_trained_in_processes(tmp_path):
     data = {"data": {"name": "digits", "train_size": 100}, "model": {"name": "small_cnn", "width": 2}, "epochs": 1}
-    planned = PlannedRun("tiny", RunConfig.parse({**data, "batch_size": 50, "monitor": {"points": 40}}))
+    planned = BenchmarkRun("tiny", RunConfig.parse({**data, "batch_size": 50, "monitor": {"points": 40}}))
     told = []
     (found,) = record_all([planned], tmp_path, jobs=1, report=lambda *what: told.append(what))
     assert (found.setting, found.config, found.recording.iterations) == ("tiny", planned.config, 2)
