@@ -71,7 +71,7 @@ CIFAR: dict[str, Any] = {
 }
 """The published setting (Andriushchenko & Flammarion, NeurIPS 2020, appendix) in 7 epochs: 2,184 iterations.
 
-In 30 epochs 16 filters break at 10/255; 4 filters at 16/255 end with 0 % under PGD, too, but were never above chance."""
+In 30 epochs 16 filters break at 10/255; 4 filters at 16/255 end with 0 % under PGD but were never above chance."""
 
 
 def _inject(beta: float) -> dict[str, Any]:

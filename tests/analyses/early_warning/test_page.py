@@ -1,9 +1,11 @@
 import pandas as pd
 
 from analyses.early_warning import command
-from analyses.early_warning.recorded.plan import FITTED_ON
+from analyses.early_warning.recorded import record_all
+from analyses.early_warning.recorded.plan import FITTED_ON, chosen_runs
+from analyses.early_warning.recorded.recording import Run
 from analyses.early_warning.recorded.traces import write_traces
-from tests._helpers.made_recordings import breaks_at, run, surge
+from tests._helpers.made_recordings import breaks_at, recording, run, surge
 
 
 def made_runs():
@@ -36,6 +38,21 @@ def test_traces_are_scored_without_training_and_the_page_says_what_was_reached(c
         assert (tmp_path / "out" / name).exists()
     table = pd.read_csv(tmp_path / "out" / "settings.csv").set_index("setting")
     assert table.loc[["one", "two"], ["terminal_breaks", "terminal_missed"]].to_numpy().tolist() == [[2, 0], [0, 0]]
+
+
+def test_runs_that_are_known_are_not_trained_again(cli, tmp_path, monkeypatch):
+    planned = chosen_runs(settings=["digits, FGSM, ε 0.1, MLP"], seeds=1)
+    runs = [Run.judged(name, config, recording(0.5), {"torch": "none"}) for name, config in planned]
+    write_traces(runs, tmp_path / "traces.parquet")
+    scored = []
+    monkeypatch.setattr(record_all, "worker_pool", None)
+    monkeypatch.setattr(command, "_write_report", lambda runs, out: scored.append((runs, out.name)))
+    words = ("--settings", "digits, FGSM, ε 0.1, MLP", "--seeds", "1", "--reuse", "traces.parquet", "--out", "out")
+    code, out, _ = cli("bench-alarm", *words)
+    assert (code, "traces.parquet" in out) == (0, True)
+    ((found, name),) = scored
+    assert (len(found), name) == (2, "out")
+    assert (tmp_path / "out" / "traces.parquet").exists()
 
 
 def test_traces_that_are_none_are_one_line(cli, tmp_path):
