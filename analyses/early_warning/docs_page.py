@@ -29,6 +29,9 @@ TABLES = ("scores.csv", "settings.csv", "horizons.csv", "dating.csv", "every-run
 BEGIN, END = "<!-- numbers: python -m analyses.early_warning.docs_page -->\n", "<!-- end of numbers -->\n"
 """Around what is written."""
 
+LEAST_BROKEN, LEAST_HEALTHY = 100, 300
+"""Terminal breaks and healthy runs, on settings held out, from which on the page is evidence for or against the aims."""
+
 SHORT = {
     f"{COMBINED}, as shipped": "combined, as shipped",
     f"{WARNING}, as shipped": "its warning alone, as shipped",
@@ -64,10 +67,12 @@ def _runs(settings: pd.DataFrame) -> str:
     sums = settings.sum(numeric_only=True)
     held_out = settings[settings["held_out"]].sum(numeric_only=True)
     kinds = ", ".join(f"{int(sums[kind])} {kind}" for kind in KINDS)
+    few = held_out["terminal_breaks"] < LEAST_BROKEN or held_out["healthy"] < LEAST_HEALTHY
+    warning = f" **Too few to say whether the aims are reached**: that takes {LEAST_BROKEN} and {LEAST_HEALTHY}."
     return (
         f"Recorded: **{int(sums['runs'])} of the {int(sums['planned'])} planned runs**: {kinds}. On settings held out "
         f"from every fit: {int(held_out['terminal_breaks'])} terminal breaks, {int(held_out['transient_breaks'])} "
-        f"transient ones, {int(held_out['healthy'])} healthy runs.\n"
+        f"transient ones, {int(held_out['healthy'])} healthy runs.{warning if few else ''}\n"
     )
 
 
