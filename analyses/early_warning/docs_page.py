@@ -30,7 +30,7 @@ BEGIN, END = "<!-- numbers: python -m analyses.early_warning.docs_page -->\n", "
 """Around what is written."""
 
 LEAST_BROKEN, LEAST_HEALTHY = 100, 300
-"""Terminal breaks and healthy runs, on settings held out, from which on the page is evidence for or against the aims."""
+"""Terminal breaks and healthy runs on settings held out from which on the page is evidence about the aims."""
 
 SHORT = {
     f"{COMBINED}, as shipped": "combined, as shipped",
