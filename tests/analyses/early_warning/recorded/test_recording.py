@@ -49,7 +49,9 @@ def broken():
 
 def test_recording_trains_as_a_run_does(tiny, tmp_path):
     metrics = run(RunConfig.parse({**TINY, "evaluation": ["clean"]}), tmp_path, device="cpu").metrics()
-    for signal in ("train_loss", "pert_align", "abnormal_example", "attack_gain"):
+    of_both = {*metrics["signal"]} & {*tiny.trace.columns} - {*PROBE_COLUMNS}
+    assert {"train_loss", "pert_align", "abnormal_example"} <= of_both
+    for signal in of_both:
         expected = metrics[metrics["signal"] == signal].set_index("iteration")["value"]
         assert tiny.trace.set_index("iteration")[signal].tolist() == expected.tolist()
     assert len(tiny.trace) == tiny.iterations == 32
