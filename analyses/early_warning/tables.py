@@ -1,4 +1,4 @@
-"""The benchmark's tables: runs, rules, the engine's dates, and what the combined detector did in each run."""
+"""The benchmark's tables: settings, rules, the engine's dates, and what the combined detector did in each run."""
 
 from __future__ import annotations
 
@@ -7,54 +7,123 @@ from typing import get_args
 
 import pandas as pd
 
-from analyses.early_warning.break_dates import Dates, Kind
-from analyses.early_warning.calibrate import Row
-from analyses.early_warning.recording import Run
-from analyses.early_warning.score import Interval, score_dating
-from analyses.early_warning.simulation import Detections
+from analyses.early_warning.recorded.plan import FITTED_ON, SETTINGS
+from analyses.early_warning.recorded.recording import Run
+from analyses.early_warning.recorded.truth import Kind
+from analyses.early_warning.scoring.by_setting import Interval
+from analyses.early_warning.scoring.calibrate import Row
+from analyses.early_warning.scoring.dating import score_dating
+from analyses.early_warning.scoring.score import BreakScore, rule_outcome, score
+from analyses.early_warning.scoring.simulation import Dates, Detections
 
 KINDS: tuple[str, ...] = get_args(Kind)
 
+SORTS = ("terminal", "transient")
+"""Of breaks."""
 
-def setting_table(runs: Sequence[Run]) -> pd.DataFrame:
-    """One row per setting: how many runs of each kind."""
-    rows: dict[str, dict[str, int]] = {}
-    for run in runs:
-        counts = rows.setdefault(run.setting, dict.fromkeys(KINDS, 0))
-        counts[run.truth.kind] += 1
-    return pd.DataFrame([{"setting": name, "runs": sum(counts.values()), **counts} for name, counts in rows.items()])
+
+def setting_table(runs: Sequence[Run], watched: Sequence[Detections]) -> pd.DataFrame:
+    """One row per setting: runs planned and recorded, what became of them, and what the combined detector did.
+
+    Args:
+        runs: recorded.
+        watched: of each run, as shipped.
+    """
+    planned = {setting.name: setting.seeds for setting in SETTINGS}
+    rows = []
+    for name in dict.fromkeys([*planned, *(run.setting for run in runs)]):
+        of = [(run, found) for run, found in zip(runs, watched, strict=True) if run.setting == name]
+        outcomes = [rule_outcome(run, found.confirmed) for run, found in of]
+        found = score(outcomes)
+        breaks = {
+            key: value
+            for sort in SORTS
+            for part in (getattr(found, sort),)
+            for key, value in (
+                (f"{sort}_breaks", part.breaks),
+                (f"{sort}_missed", sum(not one.found for outcome in outcomes for one in outcome.breaks
+                                       if one.terminal == (sort == "terminal"))),
+                (f"{sort}_delay", part.first.median.value),
+            )
+        }  # fmt: skip
+        rows.append(
+            {
+                "setting": name,
+                "held_out": name not in FITTED_ON,
+                "planned": planned.get(name, 0),
+                "runs": len(of),
+                "iterations": max((run.recording.iterations for run, _ in of), default=0),
+                **{kind: sum(run.truth.kind == kind for run, _ in of) for kind in KINDS},
+                **breaks,
+                "false_in_healthy": sum(outcome.false for outcome in outcomes if outcome.kind == "healthy"),
+                "false_in_others": sum(outcome.false for outcome in outcomes if outcome.kind != "healthy"),
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def rule_table(rows: Sequence[Row]) -> pd.DataFrame:
-    """One row per rule and split: shares, rates and delays, each with the ends of its 95 % interval."""
+    """One row per rule and the runs it is scored on: shares, rates and delays, each with its 95 % interval's ends."""
     table = []
     for row in rows:
         score = row.score
         measured = {
-            "missed": score.missed,
-            "delay_first": score.first.median,
-            "delay_first_90": score.first.ninety,
-            "delay_sustained": score.sustained.median,
-            "delay_sustained_90": score.sustained.ninety,
-            "before_break": score.lead,
             "false_per_healthy_run": score.false,
+            "healthy_with_false": score.alarmed,
             "per_other_run": score.other_false,
-            "premature_per_breakpoint": score.premature,
+            "premature_per_broken_run": score.premature,
         }
-        flat = _flat(measured)
-        counts = {"breakpoints": score.breakpoints, "healthy": score.healthy, "other": score.other}
-        table.append(
-            {"rule": row.rule, "split": row.split, "fitted": not row.published, "thresholds": row.thresholds}
-            | flat
-            | counts
-        )
+        sorts = {key: value for sort in SORTS for key, value in _of_breaks(sort, getattr(score, sort)).items()}
+        counts = {"healthy": score.healthy, "other": score.other}
+        about = {"rule": row.rule, "scored": row.scored, "fitted": row.fitted, "thresholds": row.thresholds}
+        table.append({**about, **sorts, **_flat(measured), **counts})
     return pd.DataFrame(table)
 
 
-def dating_table(runs: Sequence[Run]) -> pd.DataFrame:
-    """One row for each of the two dates: how far the engine's lies from the truth's; see `score.Dating`."""
+def _of_breaks(sort: str, score: BreakScore) -> dict[str, float]:
+    measured = {
+        f"{sort}_missed": score.missed,
+        f"{sort}_delay": score.first.median,
+        f"{sort}_delay_90": score.first.ninety,
+        f"{sort}_delay_sustained": score.sustained.median,
+        f"{sort}_delay_sustained_90": score.sustained.ninety,
+        f"{sort}_delay_share": score.pace,
+        f"{sort}_before_break": score.lead,
+    }
+    return {f"{sort}_breaks": score.breaks, f"{sort}_settings": score.settings, **_flat(measured)}
+
+
+def horizon_table(runs: Sequence[Run], watched: Sequence[Detections], horizons: Sequence[float]) -> pd.DataFrame:
+    """How much hangs on the horizon: one row for each, of the combined detector over all runs.
+
+    Args:
+        runs: recorded.
+        watched: of each run.
+        horizons: shares of the schedule, see `score.HORIZON`.
+    """
     table = []
-    for found in score_dating(runs):
+    for horizon in horizons:
+        pairs = zip(runs, watched, strict=True)
+        found = score([rule_outcome(run, detections.confirmed, horizon) for run, detections in pairs])
+        measured = {
+            "terminal_missed": found.terminal.missed,
+            "terminal_delay": found.terminal.first.median,
+            "transient_missed": found.transient.missed,
+            "premature_per_broken_run": found.premature,
+        }
+        table.append({"horizon": horizon, **_flat(measured)})
+    return pd.DataFrame(table)
+
+
+def dating_table(runs: Sequence[Run], watched: Sequence[Detections]) -> pd.DataFrame:
+    """One row for each of the two dates: how far the engine's lies from the truth's; see `dating.Dating`.
+
+    Args:
+        runs: recorded.
+        watched: of each run.
+    """
+    table = []
+    for found in score_dating(runs, [found.dates for found in watched]):
         measured = {
             "dated": found.dated,
             "error": found.error,
@@ -62,7 +131,7 @@ def dating_table(runs: Sequence[Run]) -> pd.DataFrame:
             "error_size_90": found.size_ninety,
             "covered": found.covered,
         }
-        table.append({"date": found.date, "breakpoints": found.breakpoints} | _flat(measured))
+        table.append({"date": found.date, "runs": found.runs} | _flat(measured))
     return pd.DataFrame(table)
 
 
@@ -74,29 +143,30 @@ def recorded_run_table(runs: Sequence[Run], watched: Sequence[Detections]) -> pd
         watched: of each run.
     """
     engine = [f"engine_{name}" for name in Dates._fields]
-    table = pd.DataFrame(
-        [
+    table = []
+    for run, found in zip(runs, watched, strict=True):
+        outcome, last = rule_outcome(run, found.confirmed), run.truth.breaks[-1] if run.truth.breaks else None
+        table.append(
             {
                 "setting": run.setting,
                 "seed": run.seed,
                 "kind": run.truth.kind,
-                "first": run.truth.first,
-                "sustained": run.truth.sustained,
-                **dict(zip(engine, run.recording.dates or [None] * len(engine), strict=True)),
-                "recovered": run.truth.recovered,
+                "breaks": len(run.truth.breaks),
+                "first": last.first if last else None,
+                "sustained": last.sustained if last else None,
+                **dict(zip(engine, found.dates or [None] * len(engine), strict=True)),
                 "best_pgd": run.truth.best,
                 "last_pgd": run.truth.last,
                 "iterations": int(run.recording.trace["iteration"].max()),
-                "first_warning": found.warnings[0] if found.warnings else None,
                 "warnings": len(found.warnings),
-                "confirmed": found.confirmed[0] if found.confirmed else None,
-                "breakpoints": len(found.confirmed),
+                "confirmed": " ".join(str(alarm.start) for alarm in found.confirmed),
+                "missed": sum(not one.found for one in outcome.breaks),
+                "false": outcome.false,
+                "delay": outcome.breaks[-1].since_first if outcome.breaks else None,
                 "probes": found.probes,
             }
-            for run, found in zip(runs, watched, strict=True)
-        ]
-    )
-    return table.astype(dict.fromkeys(["first", "sustained", *engine, "first_warning", "confirmed"], "Int64"))
+        )
+    return pd.DataFrame(table).astype(dict.fromkeys(["first", "sustained", *engine, "delay"], "Int64"))
 
 
 def _flat(measured: Mapping[str, Interval]) -> dict[str, float]:

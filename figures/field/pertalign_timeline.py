@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from analyses.core.claims import ClaimTable, claim
 from analyses.core.judging.premises import MOST
 from analyses.core.judging.seed_measures import SeedShare
-from analyses.early_warning.rules import PUBLISHED, statistic_series
+from analyses.early_warning.scoring.rules import PUBLISHED, statistic_series
 from cotoolkit.monitor.early_warning import Level
 from cotoolkit.plotting.style import GREY, PAGE, VERMILION
 from figures.elements import mark_breakpoint, new_figure, seed_bands
@@ -65,7 +65,9 @@ def alarms(data: pd.DataFrame, arm: str) -> dict[int, list[int]]:
     found = {}
     for seed in sorted(data["seed"].unique().tolist()):
         known = trace(data, arm, seed, RULE.signal)
-        found[seed] = statistic_series(known, RULE.signal, RULE.direction, RULE.statistic).alarms(RULE.threshold)
+        series = statistic_series(known, RULE.signal, RULE.direction, RULE.statistic)
+        raised = series.alarms(RULE.threshold, int(known["iteration"].max()))
+        found[seed] = [alarm.start for alarm in raised]
     return found
 
 

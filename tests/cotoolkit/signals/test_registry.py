@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from analyses.early_warning.rules import candidates
+from analyses.early_warning.scoring.rules import candidates
 from cotoolkit.monitor.config import MonitorConfig
 from cotoolkit.monitor.monitor import BreakpointMonitor
 from cotoolkit.pages.run_page import run_report

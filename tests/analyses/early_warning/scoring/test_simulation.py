@@ -5,13 +5,13 @@ import math
 import pytest
 import torch
 
-from analyses.early_warning.break_dates import traced_signals
-from analyses.early_warning.simulation import watch
+from analyses.early_warning.scoring.score import Alarm
+from analyses.early_warning.scoring.simulation import traced_signals, watch
 from cotoolkit.monitor.config import MonitorConfig
 from cotoolkit.monitor.early_warning import EarlyWarning
 from cotoolkit.monitor.monitor import BreakpointMonitor
 from tests._helpers.loops import Clock
-from tests._helpers.made_recordings import breaks_at, run, surge
+from tests._helpers.made_recordings import breaks_at, breaks_between, run, surge
 from tests._helpers.scripted import result
 
 
@@ -51,15 +51,20 @@ def test_the_recorded_detector_decides_as_the_monitor(at, signal):
         kind: [event.detected for event in monitor.events if event.kind == kind] for kind in ("warning", "breakpoint")
     }
     assert found.warnings == kinds["warning"]
-    assert found.confirmed == kinds["breakpoint"]
+    assert [alarm.start for alarm in found.confirmed] == kinds["breakpoint"]
     assert bool(found.warnings) == bool(signal)
 
 
 def test_without_signals_the_schedule_finds_the_break():
     one = run(pgd=breaks_at(133))
     scheduled = [i for i in range(1, 301) if MonitorConfig().scheduled(i)]
-    assert watch(one).confirmed == [next(i for i in scheduled if i >= 133)]
-    assert watch(one).probes == len(scheduled)
+    assert watch(one).confirmed == [Alarm(next(i for i in scheduled if i >= 133), 300)]
+    assert watch(one).probes == len(scheduled) + 1  # and the end of the run
+
+
+def test_an_alarm_stands_until_a_probe_finds_robustness_back():
+    one = run(pgd=breaks_between(100, 200))
+    assert watch(one).confirmed == [Alarm(128, 256)]
 
 
 def test_a_probe_is_looked_up_where_one_was_recorded():
@@ -68,10 +73,34 @@ def test_a_probe_is_looked_up_where_one_was_recorded():
     trace.loc[trace["iteration"] % 16 != 0, "probe_pgd"] = math.nan
     found = watch(one)
     assert found.warnings[0] == 136
-    assert found.confirmed == [144]
+    assert found.confirmed == [Alarm(144, 300)]
 
 
 def test_other_rules_may_be_given():
     one = run(pgd=breaks_at(133), abnormal_example=surge(133))
     assert watch(one, []).warnings == []
     assert EarlyWarning([]).update({"abnormal_example": 1.0}) is None
+
+
+@pytest.mark.parametrize("at", [70, 133, 201, 250])
+def test_the_engine_dates_a_recorded_break_to_the_iteration(at):
+    found = watch(run(pgd=breaks_at(at))).dates
+    assert (found.first, found.sustained) == (at, at)
+    assert found.earliest <= at <= found.latest
+    assert found.detected >= at
+
+
+def test_a_warning_is_followed_by_a_probe():
+    early = watch(run(pgd=breaks_at(133), abnormal_example=surge(133))).dates
+    assert (early.first, early.detected) == (133, 136)
+
+
+def test_between_probes_the_last_one_stands():
+    one = run(pgd=breaks_at(133))
+    one.recording.trace.loc[one.recording.trace["iteration"] % 16 != 0, "probe_pgd"] = math.nan
+    found = watch(one).dates
+    assert (found.first, found.sustained) == (144, 144)
+
+
+def test_without_a_break_there_are_no_dates():
+    assert watch(run()).dates is None

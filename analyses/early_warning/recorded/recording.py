@@ -2,48 +2,31 @@
 
 The signals are those a monitor could have: free ones from each step, and a probe of few held-out points. The truth is
 a dense PGD evaluation that no monitor sees: other points (the test set), other random starts, more and smaller steps.
-The engine's own dates of the breakpoint are recorded, too, to be held against it.
 """
 
 from __future__ import annotations
 
 import copy
-import json
 import math
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import as_completed
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from analyses.early_warning.break_dates import (
-    EVERY,
-    FLOOR,
-    Dates,
-    RecordedWeights,
-    RunTruth,
-    engine_dates,
-    judge_truth,
-    undated,
-)
+from analyses.early_warning.recorded.truth import CLASSES, EVERY, LOST, RunTruth, judge_truth, true_breaks, undated
 from cotoolkit.attacks.gradient import input_gradient
 from cotoolkit.config import RunConfig
-from cotoolkit.core.errors import RunError
-from cotoolkit.core.files import write_atomically
-from cotoolkit.core.importing.workers import WorkerImports, without_script
 from cotoolkit.core.seeding import fork_global_rng, generator
+from cotoolkit.evaluation.probe import FIRST_LOOK, Probe
 from cotoolkit.evaluation.protocol import Protocol, run_protocol
+from cotoolkit.evaluation.relative import Levels, had_robustness
 from cotoolkit.models.modes import attack_mode
 from cotoolkit.monitor.dating import WINDOW
 from cotoolkit.runs.environment import environment
-from cotoolkit.runs.tables.table_files import write_table
 from cotoolkit.signals import Observation, observed_signals
 from cotoolkit.signals.local import bilinear_error
-from cotoolkit.studies.launchers.local import worker_pool
-from cotoolkit.training.run import imports_of
 from cotoolkit.training.trainer import Trainer
 
 TRUTH = Protocol(steps=20, restarts=1, step_size=0.125)
@@ -53,17 +36,13 @@ TRUTH_POINTS = 160
 """Test points of the truth, at most."""
 
 FALLS = 3
-"""Times that robustness falls below half of its best between two evaluations and every iteration is evaluated, there
-and `dating.WINDOW` before and after; networks that oscillate would have dozens. Around the breakpoint that lasts every
-iteration is, wherever that lies, so that the truth is dated to the iteration."""
+"""Times that PGD accuracy falls below `LOST` of its best between two evaluations and every iteration is evaluated,
+there and `dating.WINDOW` before and after, and the probe is taken `NEAR` iterations before and after; networks that
+oscillate would have dozens. Around breaks that last every iteration is evaluated and probed, wherever they lie."""
 
-NEAR = 64
-"""Iterations before and after such a fall in which the probe is taken every `NEAR_EVERY` iterations. A probe that
-a warning calls for is looked up at the next iteration that has one, so a recorded detector is a little later than a
-real one.
-"""
-
-NEAR_EVERY = 4
+NEAR, NEAR_EVERY = 48, 4
+"""Iterations around such a fall in which the probe is taken every `NEAR_EVERY` iterations. A probe that a warning calls
+for is looked up at the next iteration that has one, so a recorded detector is a little later than a real one."""
 
 BILINEAR_POINTS = 32
 """Images of the batch on which the bilinear error is taken."""
@@ -71,21 +50,26 @@ BILINEAR_POINTS = 32
 WONG_STEPS = 5
 """PGD steps on one training batch at the end of each epoch, of size epsilon / 4 (2/255 at 8/255): Wong et al., 2020."""
 
+PROBED = ("clean", "fgsm", "two", "pgd")
+"""Accuracies that a probe takes: `two` is that under the first two PGD steps, from the same random start. Columns of a
+trace are `probe_` and the name for all of the probe's points, `first_` and the name for its first `FIRST_LOOK`."""
+
+PROBE_COLUMNS = (*(f"{part}_{name}" for part in ("probe", "first") for name in PROBED), "gradient_alignment")
+"""Columns of a trace that come from probes."""
+
 
 class Recording(NamedTuple):
     """One run.
 
     Attributes:
-        trace: one row per iteration, a column per signal; nan where a signal was not taken.
+        trace: one row per iteration, a column per signal, and the columns of `PROBED`; nan where one was not taken.
         truth: columns iteration, clean, fgsm, pgd: accuracies on the truth's points after that many updates, at every
-            `EVERY` iterations and the last, and around breakpoints at each.
-        dates: of the engine for the first breakpoint it finds, if any.
+            `EVERY` iterations and the last, and around breaks at each.
         iterations: as configured; the trace of a run that diverged has fewer.
     """
 
     trace: pd.DataFrame
     truth: pd.DataFrame
-    dates: Dates | None
     iterations: int
 
     @property
@@ -99,7 +83,6 @@ class Run(NamedTuple):
 
     Attributes:
         setting: name of its family.
-        seed: of everything random in it.
         config: what was trained.
         recording: signals and dense evaluation.
         truth: what happened.
@@ -107,14 +90,31 @@ class Run(NamedTuple):
     """
 
     setting: str
-    seed: int
     config: RunConfig
     recording: Recording
     truth: RunTruth
-    environment: dict[str, Any]
+    environment: Mapping[str, Any]
+
+    @property
+    def seed(self) -> int:
+        """Of everything random in it."""
+        return self.config.seed
+
+    @classmethod
+    def judged(cls, setting: str, config: RunConfig, recording: Recording, made: Mapping[str, Any]) -> Run:
+        """A recording filed by its truth; `made` is its environment."""
+        return cls(setting, config, recording, judge_truth(recording.truth, diverged=recording.diverged), made)
 
 
-Report = Callable[[str, int, int], None]
+def record_run(setting: str, config: RunConfig, *, download: bool = False) -> Run:
+    """Train a configuration on the CPU, record it, and judge it.
+
+    Args:
+        setting: name of its family.
+        config: what to train.
+        download: let torchvision fetch missing data.
+    """
+    return Run.judged(setting, config, record(config, download=download), environment("cpu"))
 
 
 def record(config: RunConfig, *, download: bool = False) -> Recording:
@@ -125,31 +125,35 @@ def record(config: RunConfig, *, download: bool = False) -> Recording:
     trainer = Trainer(config, device="cpu", download=download)
     weights = [_copied(trainer.module)]
     rows = _train(trainer, weights)
-    run = RecordedWeights(weights, copy.deepcopy(trainer.module), trainer.probe)
-    last = len(weights) - 1
-    grid = {*range(0, last, EVERY), last}
+    model, last = copy.deepcopy(trainer.module), len(weights) - 1
     images, labels = (part[:TRUTH_POINTS] for part in trainer.test)
     truth: dict[int, dict[str, float]] = {}
 
     def evaluate_at(iterations: Iterable[int]) -> pd.DataFrame:
         for iteration in sorted({*iterations} - truth.keys()):
-            model = run.at(iteration)
+            model.load_state_dict(weights[iteration])
             truth[iteration] = {
                 name: run_protocol(model, images, labels, config.threat, protocol, seed=1).accuracy.value
                 for name, protocol in (("clean", "clean"), ("fgsm", "fgsm"), ("pgd", TRUTH))
             }
         return pd.DataFrame([{"iteration": iteration, **row} for iteration, row in sorted(truth.items())])
 
+    grid = {*range(0, last, EVERY), last}
     table = evaluate_at(grid)
-    for before, after in _falls(dict(zip(table["iteration"], table["pgd"], strict=True))):
+    for before, after in _falls(table):
         table = evaluate_at(range(max(0, before - WINDOW), min(last, after + WINDOW) + 1))
         grid |= {*range(max(0, after - NEAR), min(last, after + NEAR), NEAR_EVERY)}
     while missing := undated(table):
         table = evaluate_at(missing)
-    dates = engine_dates(run, config.monitor, rows, epoch=len(trainer.batches), total=trainer.total)
+    for found in true_breaks(table):
+        grid |= {*range(max(0, found.first - WINDOW), min(last, found.sustained + WINDOW) + 1)}
+    grid |= {at for at in range(last) if config.monitor.scheduled(at)}
+    probes = _probes(trainer.probe)
     for iteration in sorted(grid - {0}):
-        rows[iteration - 1] |= trainer.probe.measure(run.at(iteration)).metrics()
-    return Recording(pd.DataFrame(rows), table, dates, trainer.total)
+        model.load_state_dict(weights[iteration])
+        rows[iteration - 1] |= _probed(model, *probes)
+    rows[0] = dict.fromkeys(PROBE_COLUMNS, math.nan) | rows[0]  # columns of a run that diverged before any probe, too
+    return Recording(pd.DataFrame(rows), table, trainer.total)
 
 
 def _train(trainer: Trainer, weights: list[dict[str, Tensor]]) -> list[dict[str, float]]:
@@ -176,17 +180,39 @@ def _copied(model: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
 
-def _falls(accuracies: Mapping[int, float]) -> list[tuple[int, int]]:
-    """The first `FALLS` pairs of neighbouring evaluations between which PGD accuracy fell below half of its best.
+def _falls(table: pd.DataFrame) -> list[tuple[int, int]]:
+    """The first `FALLS` pairs of neighbouring evaluations between which PGD accuracy fell below `LOST` of its best."""
+    best = table["pgd"].cummax()
+    below = (table["pgd"] < LOST * best) & best.map(lambda top: had_robustness(Levels(top), CLASSES))
+    fell = [at for at in range(1, len(table)) if below[at] and not below[at - 1]]
+    return [(int(table["iteration"][at - 1]), int(table["iteration"][at])) for at in fell[:FALLS]]
 
-    A best below the least that is robust is none to fall from.
-    """
-    best, before, falls = 0.0, 0, []
-    for iteration, accuracy in accuracies.items():
-        if best >= FLOOR and accuracy < best / 2 <= accuracies[before]:
-            falls.append((before, iteration))
-        best, before = max(best, accuracy), iteration
-    return falls[:FALLS]
+
+def _probes(probe: Probe) -> tuple[Probe, Probe, Probe]:
+    """The probe; the same points and starts under two PGD steps; and its first points with their starts, under one."""
+    images, labels, threat = probe.images, probe.labels, probe.threat
+    two = Probe(images, labels, threat, min(2, probe.steps), 0)
+    first = Probe(images[:FIRST_LOOK], labels[:FIRST_LOOK], threat, 1, 0)
+    two.start, first.start = probe.start, probe.start[:FIRST_LOOK]
+    return probe, two, first
+
+
+def _probed(model: nn.Module, whole: Probe, two: Probe, first: Probe) -> dict[str, float]:
+    """The columns of `PROBED`, and the gradient alignment."""
+    found, after_two, few = whole.measure(model), two.measure(model), first.measure(model)
+    shares = {"clean": found.clean, "fgsm": found.fgsm, "two": after_two.pgd, "pgd": found.pgd}
+    of_first = {
+        "clean": few.clean,
+        "fgsm": few.fgsm,
+        "two": _share(after_two.robust[:FIRST_LOOK]),
+        "pgd": _share(found.robust[:FIRST_LOOK]),
+    }
+    measured = [shares[name] for name in PROBED] + [of_first[name] for name in PROBED] + [found.gradient_alignment]
+    return dict(zip(PROBE_COLUMNS, measured, strict=True))
+
+
+def _share(robust: Sequence[bool]) -> float:
+    return sum(robust) / len(robust)
 
 
 def _bilinear(model: nn.Module, images: Tensor, labels: Tensor, config: RunConfig, iteration: int) -> float:
@@ -214,76 +240,3 @@ def _batch_pgd(model: nn.Module, images: Tensor, labels: Tensor, config: RunConf
         with torch.no_grad():
             correct = model(images + delta).argmax(1) == labels
     return float(correct.float().mean())
-
-
-def record_all(
-    configs: Iterable[tuple[str, RunConfig]],
-    folder: Path,
-    *,
-    jobs: int,
-    download: bool = False,
-    report: Report = lambda name, done, total: None,
-) -> list[Run]:
-    """Record what is missing, and read all.
-
-    Args:
-        configs: setting names and configurations.
-        folder: of the recordings.
-        jobs: processes at a time.
-        download: let torchvision fetch missing data.
-        report: called as runs end: which, how many of how many.
-    """
-    configs = list(configs)
-    todo = [(name, config) for name, config in configs if not _path(folder, config, "json").exists()]
-    done = len(configs) - len(todo)
-    if todo:
-        tasks = [(name, config.to_data(), imports_of(config)) for name, config in todo]
-        with worker_pool(min(jobs, len(todo))) as pool:
-            with without_script():
-                futures = {pool.submit(_record, *task, str(folder), download): task[0] for task in tasks}
-            for future in as_completed(futures):
-                future.result()
-                done += 1
-                report(futures[future], done, len(configs))
-    return [read(folder, config) for _, config in configs]
-
-
-def read(folder: Path, config: RunConfig) -> Run:
-    """A recorded run.
-
-    Raises:
-        RunError: its files are damaged, or of a benchmark that recorded less.
-    """
-    path = _path(folder, config, "json")
-    try:
-        facts = json.loads(path.read_text())
-        trace, truth = (pd.read_parquet(_path(folder, config, f"{part}.parquet")) for part in ("trace", "truth"))
-        dates = None if facts["dates"] is None else Dates(**facts["dates"])
-        recording = Recording(trace, truth, dates, facts["iterations"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = f"it lacks {error}" if isinstance(error, KeyError) else error
-        raise RunError(f"{path}: cannot be read ({reason}); delete it, and the run is recorded again") from None
-    judged = judge_truth(truth, diverged=recording.diverged)
-    return Run(facts["setting"], config.seed, config, recording, judged, facts["environment"])
-
-
-def _record(setting: str, data: dict[str, Any], imports: WorkerImports, folder: str, download: bool) -> None:
-    """What a worker process does."""
-    imports.load()
-    config = RunConfig.parse(data)
-    found = record(config, download=download)
-    path = Path(folder)
-    write_table(found.trace, _path(path, config, "trace.parquet"))
-    write_table(found.truth, _path(path, config, "truth.parquet"))
-    facts = {
-        "setting": setting,
-        "iterations": found.iterations,
-        "dates": None if found.dates is None else found.dates._asdict(),
-        "config": data,
-        "environment": environment("cpu"),
-    }
-    write_atomically(_path(path, config, "json"), json.dumps(facts, indent=1).encode())
-
-
-def _path(folder: Path, config: RunConfig, suffix: str) -> Path:
-    return folder / f"{config.title}-{config.identity}.{suffix}"

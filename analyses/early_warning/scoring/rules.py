@@ -7,8 +7,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
+from analyses.early_warning.scoring.score import Alarm
 from cotoolkit.monitor.early_warning import Level, QuarterShift, Rise, Rule, Shift, Sigmas, Statistic
 from cotoolkit.signals import SIGNALS, Direction
 
@@ -30,8 +32,8 @@ STATISTICS: Sequence[Statistic] = (
 )
 """What is tried on each signal."""
 
-REFRACTORY = 32
-"""Iterations after an alarm in which a rule's further alarms are taken for the same one."""
+REFRACTORY = 1 / 16
+"""Share of a run's iterations after an alarm in which a rule's further alarms are taken for the same one."""
 
 
 def candidates(recorded: Iterable[str]) -> dict[str, Direction]:
@@ -53,16 +55,21 @@ class Series(NamedTuple):
     iterations: list[int]
     values: list[float]
 
-    def alarms(self, threshold: float) -> list[int]:
-        """Iterations at which a rule with this threshold raises an alarm.
+    def alarms(self, threshold: float, run: int) -> list[Alarm]:
+        """When a rule with this threshold raises an alarm.
 
         Args:
             threshold: at and beyond which the statistic is suspicious.
+            run: iterations of the whole run.
         """
-        found: list[int] = []
-        for iteration, value in zip(self.iterations, self.values, strict=True):
-            if value >= threshold and (not found or iteration - found[-1] >= REFRACTORY):
-                found.append(iteration)
+        found: list[Alarm] = []
+        if not self.iterations:
+            return found
+        at, next_one = np.asarray(self.iterations), -np.inf
+        for iteration in at[np.asarray(self.values) >= threshold].tolist():
+            if iteration >= next_one:
+                found.append(Alarm(iteration, iteration))
+                next_one = iteration + REFRACTORY * run
         return found
 
 
@@ -70,7 +77,7 @@ def statistic_series(trace: pd.DataFrame, signal: str, direction: Direction, sta
     """Stream a recorded signal through a fresh copy of a statistic, as the monitor does; missing values are left out.
 
     Args:
-        trace: columns iteration and the signals; see `recording.Recording.trace`.
+        trace: columns iteration and the signals; see `recorded.recording.Recording.trace`.
         signal: name of a column; one that is missing gives nothing.
         direction: which way it moves at a breakpoint.
         statistic: in the state before any value.
