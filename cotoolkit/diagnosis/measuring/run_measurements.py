@@ -8,9 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cotoolkit.attacks.threat_model import ThreatModel
-from cotoolkit.core.seeding import generator
 from cotoolkit.data.points import Points
-from cotoolkit.data.subsets import stratified
 from cotoolkit.diagnosis.budget import Budget
 from cotoolkit.diagnosis.measurements import (
     AutoAttackResult,
@@ -28,6 +26,7 @@ from cotoolkit.diagnosis.measuring.autoattack import autoattack
 from cotoolkit.diagnosis.measuring.fgsm_segment import FgsmSweep, fgsm_sweep, segment
 from cotoolkit.diagnosis.measuring.output_checks import output_checks
 from cotoolkit.diagnosis.measuring.statistics import accuracy_regain, compare_attacks, rate_of, renamed_accuracy
+from cotoolkit.diagnosis.points import PointOutcomes, few_points, point_outcomes
 from cotoolkit.diagnosis.thresholds import RANDOMISED
 from cotoolkit.intake.findings import Finding
 
@@ -45,12 +44,14 @@ class MeasuredNetwork(NamedTuple):
         measurements: all of them.
         cards: protocol cards by the hash that the measurements refer to.
         few: number of few points.
+        outcomes: which attacks each point withstood.
         findings: what could not be measured.
     """
 
     measurements: Measurements
     cards: dict[str, dict[str, Any]]
     few: int
+    outcomes: PointOutcomes
     findings: list[Finding]
 
 
@@ -60,6 +61,7 @@ def run_measurements(
     threat: ThreatModel,
     budget: Budget,
     *,
+    places: Tensor | None = None,
     seed: int = 0,
     with_autoattack: bool = False,
     progress: Progress | None = None,
@@ -71,6 +73,7 @@ def run_measurements(
         points: to attack, with at least one image.
         threat: linf.
         budget: how much to spend.
+        places: (N,) int64, of the points in the data they come from; None numbers them as they are.
         seed: of every random number.
         with_autoattack: whether to run it too.
         progress: see `Progress`.
@@ -81,7 +84,7 @@ def run_measurements(
     images, labels, classes = points
     batch_size = max(1, min(BATCH, PIXELS // images[0].numel()))
     session = Session(model, threat, seed, batch_size, STAGES + with_autoattack, progress)
-    chosen = stratified(labels.cpu(), min(budget.few, len(labels)), generator(seed, "diagnosis")).to(labels.device)
+    chosen = few_points(labels, budget.few, seed)
     few = Points(images[chosen], labels[chosen], classes)
 
     session.begin("FGSM at growing radii")
@@ -94,7 +97,17 @@ def run_measurements(
     session.end()
 
     measurements = _assembled(points, budget, sweep, attacks, loss, masking, tried)
-    return MeasuredNetwork(measurements, session.cards, len(few.labels), loss.findings)
+    places = torch.arange(len(labels)) if places is None else places
+    outcomes = point_outcomes(places, labels, chosen, *_held(attacks, budget))
+    return MeasuredNetwork(measurements, session.cards, len(few.labels), outcomes, loss.findings)
+
+
+def _held(attacks: AttackRuns, budget: Budget) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Which points withstood the attacks at epsilon and FGSM at all radii, by name: all points, and the few."""
+    names = ["fgsm" if multiple == 1 else f"fgsm@{multiple:g}" for multiple in budget.fgsm_radii]
+    steps = {name: run.held for name, run in zip(names, attacks.fgsm, strict=True)}
+    on_all = {"clean": attacks.clean.held, **steps, attacks.pgd.record.name: attacks.pgd.held}
+    return on_all, {run.record.name: run.held for run in attacks.strong}
 
 
 class _Landscape(NamedTuple):

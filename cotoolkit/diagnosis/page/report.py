@@ -9,8 +9,10 @@ import pandas as pd
 from cotoolkit.core.files import write_atomically
 from cotoolkit.core.numbers import format_number
 from cotoolkit.diagnosis.page import accuracy_figures, landscape_figures
+from cotoolkit.diagnosis.points import points_table
 from cotoolkit.diagnosis.schema import Diagnosis, Evidence, Label
 from cotoolkit.pages import Report, Section, write_report
+from cotoolkit.runs.tables.table_files import write_table
 
 MEANINGS: dict[Label, str] = {
     "robust": "Its predictions withstand all attacks that were tried at this radius.",
@@ -22,7 +24,7 @@ MEANINGS: dict[Label, str] = {
 
 
 def write_diagnosis(diagnosis: Diagnosis, folder: Path | str) -> Path:
-    """Write diagnosis.json, the figures (PNG and SVG), the tables and report.html.
+    """Write diagnosis.json, diagnosis.points.parquet, the figures (PNG and SVG), the tables and report.html.
 
     Args:
         diagnosis: to write.
@@ -33,6 +35,7 @@ def write_diagnosis(diagnosis: Diagnosis, folder: Path | str) -> Path:
     """
     folder = Path(folder)
     page = write_report(diagnosis_report(diagnosis), folder)
+    write_table(points_table(diagnosis.points), folder / "diagnosis.points.parquet")
     write_atomically(folder / "diagnosis.json", diagnosis.to_json().encode())
     return page
 

@@ -1,0 +1,168 @@
+"""A network of the zoo is built, attacked for its truth, and diagnosed; what was done before is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import as_completed
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from analyses.diagnosis_zoo.networks import build, config_of, points_of_zoo, radius_of
+from analyses.diagnosis_zoo.plan import ZOO, ZooNetwork
+from analyses.diagnosis_zoo.records import DiagnosisRecord, TruthRecord, read_record, write_record
+from analyses.diagnosis_zoo.truth import find_truth, truth_card
+from cotoolkit.core.importing.workers import without_script
+from cotoolkit.data.points import Points
+from cotoolkit.diagnosis.budget import budget_of
+from cotoolkit.diagnosis.diagnose import diagnose
+from cotoolkit.diagnosis.points import few_points
+from cotoolkit.diagnosis.schema import Diagnosis
+from cotoolkit.intake.points import chosen_points
+from cotoolkit.runs.environment import environment
+from cotoolkit.studies.launchers.local import worker_pool
+
+BUDGETS = ("quick", "standard")
+"""Budgets that are scored."""
+
+SEED = 0
+"""Of the diagnoses."""
+
+Report = Callable[[str, int, int], None]
+"""Called with the network that was examined, how many are, and how many there are."""
+
+
+class Examined(NamedTuple):
+    """A network of the zoo with all that is known of it.
+
+    Attributes:
+        network: which.
+        truth: of it.
+        diagnoses: by budget.
+    """
+
+    network: ZooNetwork
+    truth: TruthRecord
+    diagnoses: dict[str, DiagnosisRecord]
+
+
+def examine_all(
+    zoo: Sequence[ZooNetwork], folder: Path, *, jobs: int, report: Report = lambda name, done, total: None
+) -> list[Examined]:
+    """Build, attack and diagnose what was not before, and read all.
+
+    Args:
+        zoo: networks of `ZOO`.
+        folder: of the runs and records.
+        jobs: processes at a time.
+        report: called as networks are done.
+
+    Returns:
+        What was found, in the order of the zoo.
+    """
+    todo = [one for one in zoo if not all(path.exists() for path in _paths(one, folder).values())]
+    done = len(zoo) - len(todo)
+    if todo:
+        with worker_pool(min(jobs, len(todo))) as pool:
+            with without_script():
+                futures = {pool.submit(examine, one.name, str(folder)): one.name for one in todo}
+            for future in as_completed(futures):
+                future.result()
+                done += 1
+                report(futures[future], done, len(zoo))
+    return [_read(one, folder) for one in zoo]
+
+
+def examine(name: str, folder: str) -> None:
+    """Build one network, attack and diagnose it, and keep the records that are not there.
+
+    Args:
+        name: of a network of `ZOO`.
+        folder: of the runs and records.
+    """
+    one = next(one for one in ZOO if one.name == name)
+    paths = _paths(one, Path(folder))
+    network, points, epsilon = build(one, Path(folder) / "runs"), points_of_zoo(one), radius_of(one)
+    if not paths["truth"].exists():
+        write_record(_truth(one, network, points, epsilon), paths["truth"])
+    for budget in BUDGETS:
+        if not paths[budget].exists():
+            found = diagnose(network, points, epsilon=epsilon, budget=budget, seed=SEED, device="cpu")
+            write_record(_diagnosed(one, found), paths[budget])
+
+
+def attacked_places(points: Points) -> torch.Tensor:
+    """Places of the points that a diagnosis attacks strongly at some budget, (N,) int64, ascending.
+
+    Args:
+        points: all that there are.
+
+    Returns:
+        Their union.
+    """
+    places = []
+    for budget in map(budget_of, BUDGETS):
+        chosen = chosen_points(points, points=budget.points, seed=SEED)
+        places.append(chosen.places[few_points(chosen.points.labels, budget.few, SEED)])
+    union: torch.Tensor = torch.cat(places).unique()
+    return union
+
+
+def _truth(one: ZooNetwork, network: nn.Module, points: Points, epsilon: float) -> TruthRecord:
+    places = attacked_places(points)
+    here = points._replace(images=points.images[places], labels=points.labels[places])
+    found = find_truth(network, here, epsilon, SEED)
+    return TruthRecord(
+        network=one.name,
+        run=config_of(one).identity,
+        epsilon=epsilon,
+        classes=points.classes,
+        places=tuple(places.tolist()),
+        clean=_text(found.clean),
+        fgsm=_text(found.fgsm),
+        robust=_text(found.robust),
+        attacked=found.attacked,
+        card=truth_card(),
+        seconds=found.seconds,
+        environment=environment("cpu"),
+    )
+
+
+def _diagnosed(one: ZooNetwork, found: Diagnosis) -> DiagnosisRecord:
+    outcomes, where = found.points, found.environment
+    strongest = found.measurements.strong[0].name
+    return DiagnosisRecord(
+        network=one.name,
+        budget=found.protocol.budget.name,
+        label=found.verdict.label,
+        confidence=found.verdict.confidence,
+        reason=found.verdict.reason,
+        places=tuple(outcomes.places[position] for position in outcomes.few),
+        withstood=_text(torch.from_numpy(outcomes.worst)),
+        pgd=outcomes.few_held[strongest],
+        points=found.protocol.points,
+        clean=found.measurements.clean.accuracy.value,
+        fgsm=found.measurements.fgsm_at(1, found.protocol.epsilon).accuracy.value,
+        seed=found.protocol.seed,
+        passes=where.forward_passes + where.backward_passes,
+        seconds=where.seconds,
+        environment=environment("cpu"),
+    )
+
+
+def _read(one: ZooNetwork, folder: Path) -> Examined:
+    paths = _paths(one, folder)
+    diagnoses = {budget: read_record(DiagnosisRecord, paths[budget]) for budget in BUDGETS}
+    return Examined(one, read_record(TruthRecord, paths["truth"]), diagnoses)
+
+
+def _paths(one: ZooNetwork, folder: Path) -> dict[str, Path]:
+    name = re.sub(r"\W+", "-", one.name).lower()
+    return {part: folder / "records" / f"{name}.{part}.json" for part in ("truth", *BUDGETS)}
+
+
+def _text(flags: torch.Tensor) -> str:
+    return "".join("1" if flag else "0" for flag in flags.tolist())
