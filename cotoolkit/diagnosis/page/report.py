@@ -9,6 +9,7 @@ import pandas as pd
 from cotoolkit.core.files import write_atomically
 from cotoolkit.core.numbers import format_number
 from cotoolkit.diagnosis.page import accuracy_figures, landscape_figures
+from cotoolkit.diagnosis.page.way_sections import change_sections, points_section, way_section
 from cotoolkit.diagnosis.points import points_table
 from cotoolkit.diagnosis.schema import Diagnosis, Evidence, Label
 from cotoolkit.pages import Report, Section, write_report
@@ -52,7 +53,10 @@ def diagnosis_report(diagnosis: Diagnosis) -> Report:
         "findings", "Met on the way", "What was found about the weights, the model and the data, and what was done.",
         table=pd.DataFrame([{"kind": one.kind, "finding": one.text} for one in diagnosis.findings]),
     )] if diagnosis.findings else []  # fmt: skip
-    sections = [_evidence(diagnosis), *findings, *_accuracy(diagnosis), *_landscape(diagnosis), *_checks(diagnosis)]
+    sections = [
+        _evidence(diagnosis), *findings, *change_sections(diagnosis), *_accuracy(diagnosis), way_section(diagnosis),
+        *_landscape(diagnosis), *_checks(diagnosis), points_section(diagnosis),
+    ]  # fmt: skip
     title = f"Diagnosis of {diagnosis.environment.model}: {verdict.label}"
     return Report(title, lead, sections, _facts(diagnosis))
 
