@@ -89,10 +89,9 @@ def diagnose(
     if autoattack:
         check_installed()
     takes = ModelOptions(mean=mean, std=std, bounds=bounds_of(model, bounds), forward=forward, binary=binary)
+    count = spent.points if points is None else points
     with outside_inference():
-        chosen = chosen_points(
-            data, points=spent.points if points is None else points, seed=seed, bounds=takes["bounds"]
-        )
+        chosen = chosen_points(data, points=count, seed=seed, bounds=takes["bounds"])
         network = _prepared(model, chosen.points, place, takes, exact=states_classes(data))
         found = _measured(network, chosen, place, threat, spent, seed, autoattack, progress)
     environment = _environment(network.network, data, place, found.passes, started)
