@@ -12,8 +12,8 @@ from analyses.diagnosis_zoo.examination import BUDGETS, Examined
 from analyses.diagnosis_zoo.plan import ZooNetwork
 from analyses.diagnosis_zoo.records import DiagnosisRecord, TruthRecord
 from cotoolkit.diagnosis import thresholds as at
-from cotoolkit.diagnosis.measurements import Rate
 from cotoolkit.diagnosis.schema import CO, INCONCLUSIVE, MASKING, NOT_ROBUST, ROBUST, Label
+from cotoolkit.diagnosis.shares import Rate
 from cotoolkit.evaluation.intervals import exact_bounds, wilson
 
 WITHIN = {"quick": 0.05, "standard": 0.02}

@@ -37,6 +37,28 @@ def margin(logits: Tensor, labels: Tensor) -> Tensor:
     return (own - logits.scatter(1, labels[:, None], -torch.inf).amax(1, keepdim=True)).squeeze(1)
 
 
+def scale_of(logits: Tensor) -> Tensor:
+    """By what a margin is divided before its gradient is taken: the distance of the greatest logit from the least.
+
+    A constant for the gradient, whose direction it does not change. It keeps gradients of very large and very small
+    logits inside the range of float32, and lets each draw of an average count alike, whatever the size of its logits.
+
+    >>> scale_of(torch.tensor([[3e30, 1e30, 2e30], [1.0, 1.0, 1.0]]))
+    tensor([2.0000e+30, 1.0000e+00])
+
+    Args:
+        logits: (B, classes).
+
+    Returns:
+        (B,), above 0; 1 where all finite logits are equal, or none is finite.
+    """
+    finite = logits.detach()
+    most = finite.nan_to_num(-torch.inf, -torch.inf, -torch.inf).amax(1)
+    least = finite.nan_to_num(torch.inf, torch.inf, torch.inf).amin(1)
+    spread = most - least
+    return spread.where((spread > 0) & spread.isfinite(), 1.0)
+
+
 def margin_attack(
     model: nn.Module,
     images: Tensor,
@@ -101,7 +123,7 @@ def margin_card(steps: int, draws: int) -> dict[str, Any]:
 
 
 def margin_gradient(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """Per-sample input gradient of minus the margin: the way to a misclassification.
+    """Per-sample input gradient of minus the margin, divided by `scale_of`: the way to a misclassification.
 
     Args:
         model: logits out.
@@ -109,9 +131,10 @@ def margin_gradient(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         labels: (B,).
 
     Returns:
-        (B, C, H, W), not divided by the batch size.
+        (B, C, H, W), per unit of the logits' spread, not divided by the batch size.
     """
     with torch.enable_grad():
         images = images.detach().requires_grad_()
-        loss = -margin(model(images).float(), labels).sum()
+        logits = model(images).float()
+        loss = -(margin(logits, labels) / scale_of(logits)).sum()
         return torch.autograd.grad(loss, images)[0]

@@ -72,7 +72,13 @@ Bounds = Annotated[
 NumberOfPoints = Annotated[
     int | None, typer.Option(min=2, metavar="NUMBER", help="Test images; by default the budget's number.")
 ]
-AutoAttack = Annotated[bool, typer.Option("--autoattack", help="Run AutoAttack too (extra eval); takes long.")]
+AutoAttack = Annotated[
+    bool | None,
+    typer.Option(
+        "--autoattack/--no-autoattack",
+        help="A second opinion on what all else left right (extra eval); by default for robust verdicts, unless quick.",
+    ),
+]
 
 
 def diagnose_command(
@@ -88,7 +94,7 @@ def diagnose_command(
     bounds: Bounds = "0,1",
     points: NumberOfPoints = None,
     weights_key: WeightsKey = None,
-    autoattack: AutoAttack = False,
+    autoattack: AutoAttack = None,
     device: Annotated[Device, typer.Option(help="Where to measure.")] = "auto",
     seed: Annotated[int, typer.Option(min=0, help="Of the points and of all random starts.")] = 0,
     download: Download = False,

@@ -39,7 +39,14 @@ class Budget(BaseModel):
         smoothed_steps: PGD steps along smoothed gradients.
         smoothed_draws: draws of noise that each smoothed gradient averages over.
         queries: of the black-box attack.
+        targets: classes that the last attack tries, one after the other, on the points that all others left.
+        target_steps: PGD steps towards each.
+        most_steps: of the PGD that goes on until it has converged; it may end after `steps`.
+        most_queries: of the black-box attack on the points left, where gradients are in doubt.
+        second_opinion: whether AutoAttack checks a verdict that rests on points left right, where it is installed.
         segment: samples between an image and its FGSM example, a multiple of 3.
+        evidence_points: images of the dear signals: unstable predictions, collinearity, steps for every class.
+        label_classes: classes that these step for, at most.
         hessian_points: images whose top Hessian eigenvalue is found.
         surface_points: images behind the loss surface.
         surface: samples of the loss surface in each direction, and on the ways of attacks.
@@ -62,7 +69,14 @@ class Budget(BaseModel):
     smoothed_steps: Count = 10
     smoothed_draws: Count
     queries: Count
+    targets: Count
+    target_steps: Count
+    most_steps: Count
+    most_queries: Count
+    second_opinion: bool
     segment: Count
+    evidence_points: Count
+    label_classes: Count
     hessian_points: Count
     surface_points: Count
     surface: Annotated[Whole, Ge(2)]
@@ -92,14 +106,21 @@ BUDGETS = {
             pgd_radii=(0.5, 1.0, 2.0),
             radius_steps=5,
             steps=10,
-            step_grid=(1, 2, 5, 10),
+            step_grid=(1, 2, 3, 5, 10),
             strong_steps=20,
             restarts=2,
             margin_steps=10,
             smoothed_steps=5,
             smoothed_draws=4,
             queries=100,
+            targets=3,
+            target_steps=20,
+            most_steps=80,
+            most_queries=1000,
+            second_opinion=False,
             segment=9,
+            evidence_points=16,
+            label_classes=4,
             hessian_points=8,
             surface_points=8,
             surface=9,
@@ -110,13 +131,20 @@ BUDGETS = {
             points=1000,
             few=128,
             steps=20,
-            step_grid=(1, 2, 5, 10, 20),
+            step_grid=(1, 2, 3, 5, 10, 20),
             strong_steps=50,
             restarts=2,
             margin_steps=20,
             smoothed_draws=4,
             queries=200,
+            targets=9,
+            target_steps=50,
+            most_steps=320,
+            most_queries=3000,
+            second_opinion=True,
             segment=21,
+            evidence_points=64,
+            label_classes=10,
             hessian_points=16,
             surface_points=16,
             surface=13,
@@ -129,14 +157,21 @@ BUDGETS = {
             pgd_radii=(0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0),
             radius_steps=20,
             steps=50,
-            step_grid=(1, 2, 5, 10, 20, 50, 100),
+            step_grid=(1, 2, 3, 5, 10, 20, 50, 100),
             strong_steps=50,
             restarts=10,
             margin_steps=50,
             smoothed_steps=20,
             smoothed_draws=8,
             queries=2000,
+            targets=9,
+            target_steps=100,
+            most_steps=1280,
+            most_queries=5000,
+            second_opinion=True,
             segment=99,
+            evidence_points=256,
+            label_classes=10,
             hessian_points=64,
             surface_points=32,
             surface=31,

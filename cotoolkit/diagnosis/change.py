@@ -20,8 +20,11 @@ FARTHEST = 8.0
 """How far from epsilon, as a factor, a change is looked for."""
 
 LOOK = BUDGETS["quick"].model_copy(
-    update={"name": "look", "points": 128, "hessian_points": 1, "surface_points": 1, "surface": 2}
-)
+    update={
+        "name": "look", "points": 128, "evidence_points": 2, "label_classes": 1, "hessian_points": 1,
+        "surface_points": 1, "surface": 2,
+    }
+)  # fmt: skip
 """What is spent at each radius."""
 
 
@@ -102,4 +105,4 @@ def find_change(here: VerdictAt, judge: Callable[[float], VerdictAt], looks: int
 
 def _at(found: Measurements, epsilon: float) -> VerdictAt:
     verdict = reach_verdict(found, epsilon)
-    return VerdictAt(epsilon=epsilon, label=verdict.label, confidence=verdict.confidence, worst=found.worst)
+    return VerdictAt(epsilon=epsilon, label=verdict.label, confidence=verdict.confidence, worst=found.hardest)

@@ -16,12 +16,12 @@ from cotoolkit.data import DataConfig, ImageSet
 from cotoolkit.data.points import Points
 from cotoolkit.diagnosis.budget import Budget, budget_of
 from cotoolkit.diagnosis.change import change_of_verdict
-from cotoolkit.diagnosis.judging.verdict import reach_verdict
+from cotoolkit.diagnosis.judging.verdict import reach_verdict, rests_on_points_left
 from cotoolkit.diagnosis.landscape import AttackWay, attack_ways
 from cotoolkit.diagnosis.measuring.attack_runs import Progress
-from cotoolkit.diagnosis.measuring.autoattack import check_installed
+from cotoolkit.diagnosis.measuring.autoattack import check_installed, installed
 from cotoolkit.diagnosis.measuring.pass_counter import PassCounter
-from cotoolkit.diagnosis.measuring.run_measurements import MeasuredNetwork, run_measurements
+from cotoolkit.diagnosis.measuring.run_measurements import MeasuredNetwork, Wanted, run_measurements
 from cotoolkit.diagnosis.schema import Diagnosis, DiagnosisProtocol, Environment, VerdictChange
 from cotoolkit.intake.door import LOOKED_AT, ModelOptions, outside_inference
 from cotoolkit.intake.findings import Finding, handled, warning
@@ -49,7 +49,7 @@ def diagnose(
     points: int | None = None,
     device: Device = "auto",
     seed: int = 0,
-    autoattack: bool = False,
+    autoattack: bool | None = None,
     progress: Progress | None = None,
 ) -> Diagnosis:
     """Is a finished network robust, catastrophically overfitted, masking its gradients, or never robust?
@@ -73,7 +73,8 @@ def diagnose(
         points: images to measure on; None for the budget's number.
         device: "auto" takes a GPU if there is one.
         seed: of the choice of points and of all random starts.
-        autoattack: run AutoAttack on the few points too (extra `cotoolkit[eval]`; slow).
+        autoattack: whether AutoAttack gives a second opinion on the points that all else left right (extra
+            `cotoolkit[eval]`). None: where a verdict rests on such points, the budget is not quick, and it is there.
         progress: called with what is measured now, how many parts are done, and how many there are.
 
     Returns:
@@ -88,18 +89,28 @@ def diagnose(
     threat, spent, place = ThreatModel.from_user(epsilon), budget_of(budget), available(device)
     if autoattack:
         check_installed()
+    opinion = _second_opinion(threat, autoattack=autoattack, budget=spent)
     takes = ModelOptions(mean=mean, std=std, bounds=bounds_of(model, bounds), forward=forward, binary=binary)
     count = spent.points if points is None else points
     with outside_inference():
         chosen = chosen_points(data, points=count, seed=seed, bounds=takes["bounds"])
         network = _prepared(model, chosen.points, place, takes, exact=states_classes(data))
-        found = _measured(network, chosen, place, threat, spent, seed, autoattack, progress)
+        found = _measured(network, chosen, place, threat, spent, seed, opinion, progress)
     environment = _environment(network.network, data, place, found.passes, started)
     return _diagnosis(found, _protocol(found, chosen.points, threat.epsilon, takes["bounds"], seed, spent), environment)
 
 
 def _prepared(model: nn.Module, points: Points, device: str, takes: ModelOptions, *, exact: bool) -> ImageModel:
     return image_model(model, shape=_shape(points), classes=points.classes, exact=exact, device=device, **takes)
+
+
+def _second_opinion(threat: ThreatModel, *, autoattack: bool | None, budget: Budget) -> Wanted | None:
+    """When AutoAttack is to be run: never, always, or where a verdict rests on what it may still fool."""
+    if autoattack is False or (autoattack is None and not (budget.second_opinion and installed())):
+        return None
+    if autoattack:
+        return lambda found: True
+    return lambda found: rests_on_points_left(found, threat.epsilon)
 
 
 class _Found(NamedTuple):
@@ -124,7 +135,7 @@ def _measured(
     threat: ThreatModel,
     budget: Budget,
     seed: int,
-    autoattack: bool,
+    opinion: Wanted | None,
     progress: Progress | None,
 ) -> _Found:
     """The measurements, with the passes they took, the link they were taken through, and what was met."""
@@ -135,15 +146,9 @@ def _measured(
         network.read_probabilities(points.images[:LOOKED_AT])
         passes = PassCounter(network)
         measured = run_measurements(
-            passes,
-            points,
-            threat,
-            budget,
-            places=chosen.places,
-            seed=seed,
-            with_autoattack=autoattack,
-            progress=progress,
-        )
+            passes, points, threat, budget,
+            places=chosen.places, seed=seed, second_opinion=opinion, progress=progress,
+        )  # fmt: skip
         few = torch.tensor(measured.outcomes.few, device=device)
         some = points._replace(images=points.images[few], labels=points.labels[few])
         ways = attack_ways(passes, some, threat, budget.surface, seed)

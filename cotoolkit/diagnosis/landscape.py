@@ -17,9 +17,9 @@ from cotoolkit.core.numbers import whole_number
 from cotoolkit.core.seeding import generator
 from cotoolkit.data.points import Points
 from cotoolkit.diagnosis.brought import BATCH, brought
-from cotoolkit.diagnosis.measurements import Rate, SchemaPart
 from cotoolkit.diagnosis.measuring.fgsm_segment import along
 from cotoolkit.diagnosis.measuring.statistics import quartiles, rate_of
+from cotoolkit.diagnosis.shares import Rate, SchemaPart
 from cotoolkit.evaluation.protocol import Protocol, named_protocol
 from cotoolkit.intake.door import ModelOptions
 

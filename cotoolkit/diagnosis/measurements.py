@@ -8,47 +8,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
+from cotoolkit.diagnosis.evidence.records import Convergence, Optimality
+from cotoolkit.diagnosis.shares import Mean, Rate, SchemaPart
 from cotoolkit.signals.registry import Direction
 
-Family = Literal["clean", "single-step", "multi-step", "margin", "smoothed", "black-box"]
+Family = Literal["clean", "single-step", "multi-step", "margin", "smoothed", "black-box", "targeted"]
 """How an attack finds its perturbations.
 
 `single-step`: one sign step from the image. `multi-step`: PGD on the cross-entropy. `margin`: PGD on the logit margin,
 which rescaled logits cannot silence. `smoothed`: PGD along gradients averaged over noise. `black-box`: from the logits
-alone.
+alone. `targeted`: PGD on the margin to one other class after the other, from long steps to short ones.
 """
-
-
-class SchemaPart(BaseModel):
-    """Base of all parts: unchangeable, without unknown fields, without nan."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Rate(SchemaPart):
-    """A share of points with its 95 % Wilson interval."""
-
-    value: float
-    low: float
-    high: float
-    points: int
-
-    @property
-    def percent(self) -> str:
-        """The share for people, to the precision that the points allow."""
-        return f"{100 * self.value:.{0 if self.points < 1000 else 1}f} %"
-
-
-class Mean(SchemaPart):
-    """A mean over points with its 95 % interval (percentile bootstrap), and the median."""
-
-    value: float
-    low: float
-    high: float
-    median: float
-    points: int
 
 
 class AttackAccuracy(SchemaPart):
@@ -209,19 +179,21 @@ class ClassRow(SchemaPart):
 
 
 class AutoAttackResult(SchemaPart):
-    """AutoAttack's own numbers, from the package pyautoattack, kept apart from ours.
+    """A second opinion: AutoAttack, from the package pyautoattack, on the points that all our attacks left.
 
     Attributes:
         version: of the attack: standard, rand for randomised outputs, or custom where there are under 4 classes.
         package: version of pyautoattack.
         attacks: in their order.
-        accuracy: share of points that none of them fools.
+        tried: points that it was given.
+        accuracy: share of the few points that neither it nor any attack of ours fools.
         seconds: it took.
     """
 
     version: str
     package: str
     attacks: tuple[str, ...]
+    tried: int
     accuracy: Rate
     seconds: float
 
@@ -240,18 +212,23 @@ class Measurements(SchemaPart):
         pgd_steps: PGD with growing numbers of steps at epsilon, last iterate alone, few points.
         pgd_radii: PGD at growing radii, few points.
         strong: the strongest PGD and the attacks that check it, each on all few points.
-        worst: share of the few points that none of `strong` fools.
+        convergence: PGD at epsilon until it has converged, few points.
+        last: attacks on the points that all before them left, in their order; `accuracy` is the share of the few points
+            that withstands each and all before it.
+        late: share of the few points that fell in the later half of the targeted attack.
+        worst: share of the few points that no attack of ours fools.
         unbounded: PGD that may change every pixel to any value, few points.
         radius_rise: of `fgsm`.
         step_rise: of `pgd_steps`.
         duels: every attack of `strong` against the first.
-        signals: per-sample signals on the few points.
+        optimality: of FGSM and of PGD over the radii, few points.
+        signals: per-sample signals on the few points, the dear ones on some of them.
         segment: between the images and their FGSM examples, all points.
         surface: the loss around the images.
         spectrum: of the perturbations.
         masking: checks of outputs and gradients.
         per_class: a row per class that has points.
-        autoattack: null unless asked for.
+        autoattack: null where it did not run.
     """
 
     classes: int
@@ -263,11 +240,15 @@ class Measurements(SchemaPart):
     pgd_steps: tuple[AttackAccuracy, ...]
     pgd_radii: tuple[AttackAccuracy, ...]
     strong: tuple[AttackAccuracy, ...]
+    convergence: Convergence
+    last: tuple[AttackAccuracy, ...]
+    late: Rate
     worst: Rate
     unbounded: AttackAccuracy
     radius_rise: AccuracyRegain
     step_rise: AccuracyRegain
     duels: tuple[AttackComparison, ...]
+    optimality: Optimality
     signals: tuple[Signal, ...]
     segment: Segment
     surface: Surface
@@ -275,6 +256,11 @@ class Measurements(SchemaPart):
     masking: Masking
     per_class: tuple[ClassRow, ...]
     autoattack: AutoAttackResult | None
+
+    @property
+    def hardest(self) -> Rate:
+        """Share of the few points that nothing fools, AutoAttack included where it ran."""
+        return self.worst if self.autoattack is None else self.autoattack.accuracy
 
     def fgsm_at(self, multiple: float, epsilon: float) -> AttackAccuracy:
         """FGSM at the radius of the sweep nearest to a multiple of epsilon.

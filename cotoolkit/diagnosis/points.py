@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cotoolkit.core.seeding import generator
 from cotoolkit.data.subsets import stratified
-from cotoolkit.diagnosis.measurements import SchemaPart
+from cotoolkit.diagnosis.shares import SchemaPart
 
 if TYPE_CHECKING:
     import pandas as pd

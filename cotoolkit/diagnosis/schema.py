@@ -16,8 +16,9 @@ from cotoolkit.core.errors import DataError
 from cotoolkit.core.numbers import format_number
 from cotoolkit.diagnosis.budget import Budget
 from cotoolkit.diagnosis.landscape import AttackWay
-from cotoolkit.diagnosis.measurements import Mean, Measurements, Rate, SchemaPart
+from cotoolkit.diagnosis.measurements import Measurements
 from cotoolkit.diagnosis.points import PointOutcomes
+from cotoolkit.diagnosis.shares import Mean, Rate, SchemaPart
 from cotoolkit.intake.findings import Finding
 from cotoolkit.intake.outputs.probabilities import LinkName
 from cotoolkit.runs.html import facts_html

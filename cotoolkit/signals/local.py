@@ -68,6 +68,37 @@ def taylor_residual(losses: Tensor, moved_losses: Tensor, gradient: Tensor, disp
 
 
 @signal(
+    title="linearisation error",
+    unit="ratio",
+    log=True,
+    cost=Cost(2, 1),
+    at_break="rises",
+    source="false sense of security: Gomes et al.; its Table 3: 0.30 and 0.43 healthy, 3.4 after a breakpoint",
+)
+def linearisation_error(losses: Tensor, moved_losses: Tensor, gradient: Tensor, displacement: Tensor) -> Tensor:
+    """|L(x) + <x' - x, g(x)> - L(x')| / |L(x')|: what the first-order expansion misses, as a share of the loss.
+
+    Their code sums <x' - x, g(x)> over the batch; here each sample has its own.
+
+    >>> import torch
+    >>> gradient, step = torch.tensor([[1.0, 2.0]]), torch.tensor([[0.0, 1.0]])  # from 1, a loss of 3 is expected
+    >>> linearisation_error(torch.tensor([1.0]), torch.tensor([4.0]), gradient, step)
+    tensor([0.2500])
+
+    Args:
+        losses: (B,), at x.
+        moved_losses: (B,), at x', a random corner x +- epsilon of the ball.
+        gradient: (B, ...), at x.
+        displacement: (B, ...), x' - x.
+
+    Returns:
+        (B,), at least 0; nan or infinite where L(x') is 0.
+    """
+    expected = losses + (gradient * displacement).flatten(1).sum(1)
+    return (expected - moved_losses).abs() / moved_losses.abs()
+
+
+@signal(
     title="bilinear error",
     unit="squared nats",
     log=True,

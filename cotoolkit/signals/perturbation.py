@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from cotoolkit.methods.base import Cost
@@ -34,6 +35,29 @@ def perturbation_alignment(fgsm_delta: Tensor, pgd_delta: Tensor) -> Tensor:
         (B,), in [-1, 1]; nan where one of the two is zero.
     """
     return paired_cosines(fgsm_delta, pgd_delta)
+
+
+@signal(
+    title="collinearity of PGD's steps",
+    unit="cosine",
+    cost=Cost(40, 40),
+    at_break="falls",
+    source="false sense of security: Gomes et al.; its Table 3: 0.56 and 0.59 healthy, 0.06 after a breakpoint",
+)
+def step_collinearity(steps: Tensor) -> Tensor:
+    """Mean cosine of the first step of an attack with each later one, before any projection.
+
+    >>> import torch
+    >>> step_collinearity(torch.tensor([[[1.0, 1.0]], [[1.0, 1.0]], [[1.0, -1.0]]]))
+    tensor([0.5000])
+
+    Args:
+        steps: (K, B, ...), K >= 2.
+
+    Returns:
+        (B,), in [-1, 1]; nan where a step is zero.
+    """
+    return torch.stack([paired_cosines(steps[0], step) for step in steps[1:]]).mean(0)
 
 
 @signal(

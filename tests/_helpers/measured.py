@@ -5,18 +5,18 @@ from __future__ import annotations
 import torch
 
 from cotoolkit.diagnosis.budget import BUDGETS
+from cotoolkit.diagnosis.evidence.records import Convergence, Optimality
 from cotoolkit.diagnosis.judging.verdict import reach_verdict
 from cotoolkit.diagnosis.landscape import AttackWay
 from cotoolkit.diagnosis.measurements import (
     AccuracyRegain,
     AttackAccuracy,
     AttackComparison,
+    AutoAttackResult,
     ClassRow,
     Masking,
-    Mean,
     Measurements,
     PerturbationSpectrum,
-    Rate,
     Segment,
     Signal,
     Surface,
@@ -24,6 +24,7 @@ from cotoolkit.diagnosis.measurements import (
 from cotoolkit.diagnosis.measuring.statistics import rate_of
 from cotoolkit.diagnosis.points import PointOutcomes
 from cotoolkit.diagnosis.schema import Diagnosis, DiagnosisProtocol, Environment, VerdictAt, VerdictChange
+from cotoolkit.diagnosis.shares import Mean, Rate
 from cotoolkit.intake.findings import warning
 
 EPSILON = 0.1
@@ -70,6 +71,11 @@ def measurements(
     unbounded: float = 0.0,
     strong: float | None = None,
     pgd_radii: dict[float, float] | None = None,
+    longest: float | None = None,
+    converged: bool = True,
+    late: float = 0.0,
+    shapes: dict[str, float] | None = None,
+    opinion: float | None = None,
 ) -> Measurements:
     """A robust network, but for what is given; duels are (only challenger, only champion, p) by family."""
     still = AccuracyRegain(weak=1, strong=1, accuracy=0, rise=0, low=-0.01, high=0.01, p_value=1)
@@ -97,6 +103,15 @@ def measurements(
             attack("pgd-50-3", "multi-step", champion, few, steps=50),
             *(attack(f"{family}-20", family, champion, few, steps=20) for family in families),
         ),
+        convergence=Convergence(
+            steps=(10, 20),
+            accuracy=(share(pgd, few), share(pgd if longest is None else longest, few)),
+            falling=share(0.0 if converged else 0.05, few),
+            unsettled=None,
+            converged=converged,
+        ),
+        last=(attack("targeted-20-3", "targeted", worst, few, steps=20),),
+        late=share(late, few),
         worst=share(worst, few),
         unbounded=attack("pgd-20", "multi-step", unbounded, few, 10, 20),
         radius_rise=rise or still,
@@ -112,12 +127,20 @@ def measurements(
             )
             for family, (won, lost, p) in fought.items()
         ),
+        optimality=Optimality(fgsm=0.9, pgd=None, radii=(0, 1)),
         signals=tuple(
             Signal(name=name, mean=mean(value), source="test", at_break=None)
-            for name, value in (
-                ("gradient_alignment", alignment),
-                ("perturbation_alignment", alignment),
-            )
+            for name, value in {
+                "gradient_alignment": alignment,
+                "perturbation_alignment": alignment,
+                "step_collinearity": 0.4,
+                "linearisation_error": 1.0,
+                "unstable_prediction": 0.1,
+                "label_information": 0.3,
+                "self_fitting": 0.05,
+                "self_defeating_step": 0.05,
+                **(shapes or {}),
+            }.items()
         ),
         segment=Segment(
             fractions=(0, 1, 2),
@@ -139,8 +162,11 @@ def measurements(
             median_gradient=0.1,
         ),
         per_class=(ClassRow(label=0, points=few, clean=share(clean, few), fgsm=share(fgsm, few), pgd=share(pgd, few)),),
-        autoattack=None,
-    )
+        autoattack=None if opinion is None else AutoAttackResult(
+            version="standard", package="0", attacks=("square",), tried=round(worst * few), accuracy=share(opinion, few),
+            seconds=1,
+        ),
+    )  # fmt: skip
 
 
 def risen(strong: float, accuracy: float, by: float, *, half: float = 0.03, p: float = 1e-9) -> AccuracyRegain:

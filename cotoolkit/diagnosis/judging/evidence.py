@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cotoolkit.diagnosis import thresholds as at
-from cotoolkit.diagnosis.judging import overfitting
+from cotoolkit.diagnosis.judging import attack_quality, loss_shape, overfitting
 from cotoolkit.diagnosis.judging.overfitting import Answer
 from cotoolkit.diagnosis.measurements import AttackAccuracy, AttackComparison, Measurements
 from cotoolkit.diagnosis.schema import CO, INCONCLUSIVE, MASKING, NOT_ROBUST, OURS, ROBUST, Evidence, Label
@@ -21,7 +21,13 @@ def gather(found: Measurements, epsilon: float) -> tuple[Evidence, ...]:
     Returns:
         The evidence, each observation with its threshold.
     """
-    return (*_on_robustness(found), *overfitting.evidence(found, epsilon), *_on_masking(found))
+    return (
+        *_on_robustness(found),
+        *attack_quality.attack_evidence(found),
+        *overfitting.evidence(found, epsilon),
+        *loss_shape.shape_evidence(found, epsilon),
+        *_on_masking(found),
+    )
 
 
 def learned(found: Measurements) -> bool:
@@ -70,17 +76,23 @@ def beaten(found: Measurements) -> AttackComparison | None:
     return max(lost, key=lambda duel: _net(duel, found), default=None)
 
 
+def needs_no_gradient(duel: AttackComparison, found: Measurements) -> bool:
+    """Whether the challenger of a duel follows no gradient of the network itself: Square, and smoothed PGD."""
+    family = next(attack.family for attack in found.strong if attack.name == duel.challenger)
+    return family in ("black-box", "smoothed")
+
+
 def endless(found: Measurements) -> bool:
     """Whether points withstand an attack without a radius."""
     return found.unbounded.accuracy.low > at.UNBOUNDED
 
 
 def _net(duel: AttackComparison, found: Measurements) -> float:
-    return (duel.only_challenger - duel.only_champion) / found.worst.points
+    return (duel.only_challenger - duel.only_champion) / found.hardest.points
 
 
 def _on_robustness(found: Measurements) -> Iterator[Evidence]:
-    clean, worst = found.clean.accuracy, found.worst
+    clean, worst = found.clean.accuracy, found.hardest
     floor, least = at.floor(found.classes, clean), at.least_accuracy(found.classes)
     if not learned(found):
         yield Evidence.of_rate(
@@ -96,7 +108,8 @@ def _on_robustness(found: Measurements) -> Iterator[Evidence]:
             f"If the outputs stood for other classes, {found.renamed.percent} would be right: number the labels as "
             "in the training.",
         )  # fmt: skip
-    names = ", ".join(attack.name for attack in found.strong)
+    names = ", ".join(attack.name for attack in (*found.strong, *found.last))
+    names += "" if found.autoattack is None else f", AutoAttack {found.autoattack.version}"
     share = f"{worst.percent} of {worst.points} points withstand all attacks together ({names})"
     supports: tuple[Label, ...] = (INCONCLUSIVE,)
     against: tuple[Label, ...] = ()
@@ -108,14 +121,13 @@ def _on_robustness(found: Measurements) -> Iterator[Evidence]:
     source = f"{OURS}: the greater of twice chance and a quarter of clean accuracy"
     yield Evidence.of_rate("accuracy under all attacks", worst, floor, source, supports, against, f"{share}, {says}")
     if found.autoattack is not None:
-        accuracy = found.autoattack.accuracy
-        fooled = accuracy.high < floor
-        beats = fooled and worst.low >= floor
-        yield Evidence.of_rate(
-            "AutoAttack", accuracy, floor, source,
-            (MASKING,) if beats else (NOT_ROBUST, CO) if fooled else (ROBUST,) if accuracy.low >= floor else (),
-            (ROBUST,) if fooled else (NOT_ROBUST, CO) if accuracy.low >= floor else (),
-            f"{accuracy.percent} of {accuracy.points} points withstand AutoAttack ({found.autoattack.version}).",
+        missed, tried = attack_quality.missed_by_ours(found), found.autoattack.tried
+        beats = missed >= at.STRONGER["black-box"]
+        yield Evidence(
+            signal="AutoAttack on what was left", value=missed, threshold=at.STRONGER["black-box"], source=OURS,
+            supports=(MASKING,) if beats else (), against=(ROBUST,) if beats else (),
+            sentence=f"AutoAttack ({found.autoattack.version}) fools {round(missed * worst.points)} of the {tried} "
+            "points that all attacks here left right: " + ("they miss what is there." if beats else "they miss little."),
         )  # fmt: skip
 
 
@@ -166,6 +178,6 @@ def _comparison(
         signal=f"{family} attack against PGD", value=_net(duel, found), threshold=at.STRONGER[family],
         source=f"{OURS}; sign test at {at.SIGNIFICANT:g}", supports=supports, against=against,
         sentence=f"{duel.challenger} alone fools {duel.only_challenger} points, {duel.champion} alone "
-        f"{duel.only_champion}, of {found.worst.points}: "
+        f"{duel.only_champion}, of {found.hardest.points}: "
         + ("PGD misses what is there." if MASKING in supports or not supports else "PGD misses little."),
     )  # fmt: skip

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from enum import IntEnum
 
 from cotoolkit.diagnosis import thresholds as at
-from cotoolkit.diagnosis.measurements import AccuracyRegain, Measurements, Rate
+from cotoolkit.diagnosis.measurements import AccuracyRegain, Measurements
 from cotoolkit.diagnosis.schema import CO, INCONCLUSIVE, NOT_ROBUST, OURS, ROBUST, Evidence, Label
+from cotoolkit.diagnosis.shares import Rate
 
 
 class Answer(IntEnum):
@@ -49,17 +50,23 @@ def fgsm_kept(found: Measurements, epsilon: float) -> Answer:
 
 
 def pgd_far_below_fgsm(found: Measurements, epsilon: float) -> Answer:
-    """PGD accuracy is below half of FGSM accuracy, and far below it.
+    """PGD accuracy is below half of FGSM accuracy: with the budget's steps, or with as many as it takes to converge.
 
     Args:
         found: all measurements.
         epsilon: radius they were made for.
 
     Returns:
-        Yes, no, or open where the points do not tell.
+        Yes, no, or open where the points do not tell, or where a PGD that decides against it still finds more.
     """
-    fgsm, pgd = found.fgsm_at(1, epsilon).accuracy, found.pgd.accuracy
-    return min(_far_below(pgd, fgsm), _reaches(*_gap(fgsm, pgd), at.GAP))
+    fgsm = found.fgsm_at(1, epsilon).accuracy
+    here = _far_below(found.pgd.accuracy, fgsm)
+    if here != Answer.NO:
+        return here
+    longest = _far_below(found.convergence.accuracy[-1], fgsm)
+    if longest == Answer.OPEN and found.convergence.converged:
+        return Answer.NO  # the many points said no; the few alone do not tell
+    return longest if longest != Answer.NO or found.convergence.converged else Answer.OPEN
 
 
 def misled(found: Measurements, epsilon: float) -> Answer:
@@ -141,7 +148,6 @@ def evidence(found: Measurements, epsilon: float) -> Iterator[Evidence]:
     yield _on_one_step(found, epsilon)
     yield _on_several_steps(found, epsilon)
     yield from _on_signs(found, epsilon)
-    yield from _on_cosines(found)
 
 
 def open_questions(found: Measurements, epsilon: float) -> str:
@@ -178,11 +184,6 @@ def _far_below(pgd: Rate, fgsm: Rate) -> Answer:
     return _reaches(at.FAR_BELOW * fgsm.low - pgd.high, at.FAR_BELOW * fgsm.high - pgd.low, 0)
 
 
-def _gap(more: Rate, less: Rate) -> tuple[float, float]:
-    """Ends of the difference, from those of the two intervals: wider than need be, because the points are the same."""
-    return more.low - less.high, more.high - less.low
-
-
 def _on_one_step(found: Measurements, epsilon: float) -> Evidence:
     clean, fgsm, holds = found.clean.accuracy, found.fgsm_at(1, epsilon).accuracy, fgsm_kept(found, epsilon)
     least = max(at.KEPT, at.floor(found.classes, clean) / clean.value) if clean.value else at.KEPT
@@ -201,7 +202,9 @@ def _on_one_step(found: Measurements, epsilon: float) -> Evidence:
 
 def _on_several_steps(found: Measurements, epsilon: float) -> Evidence:
     fgsm, pgd, gone = found.fgsm_at(1, epsilon).accuracy, found.pgd.accuracy, pgd_far_below_fgsm(found, epsilon)
-    low, high = _gap(fgsm, pgd)
+    name = found.pgd.name
+    if gone != _far_below(pgd, fgsm):
+        pgd, name = found.convergence.accuracy[-1], f"PGD with {found.convergence.steps[-1]} steps"
     supports: tuple[Label, ...] = ()
     against: tuple[Label, ...] = (CO,)
     says = "several steps do not find much more than one."
@@ -212,9 +215,9 @@ def _on_several_steps(found: Measurements, epsilon: float) -> Evidence:
     elif gone == Answer.OPEN:
         supports, against, says = (INCONCLUSIVE,), (), "the points do not tell whether several steps find far more."
     return Evidence(
-        signal="FGSM accuracy minus PGD accuracy", value=fgsm.value - pgd.value, low=low, high=high, threshold=at.GAP,
-        source=f"{OURS}: over 0.2, and PGD below half of FGSM", supports=supports, against=against,
-        sentence=f"{found.pgd.name} leaves {pgd.percent} right where FGSM leaves {fgsm.percent}: {says}",
+        signal="PGD accuracy, as a share of FGSM's", value=pgd.value / fgsm.value if fgsm.value else 1.0,
+        threshold=at.FAR_BELOW, source=f"{OURS}, as the criterion of breakpoints", supports=supports, against=against,
+        sentence=f"{name} leaves {pgd.percent} right where FGSM leaves {fgsm.percent}: {says}",
     )  # fmt: skip
 
 
@@ -258,21 +261,3 @@ def _on_signs(found: Measurements, epsilon: float) -> Iterator[Evidence]:
             f"right FGSM example, on {abnormal.percent} it lowers the loss, and from one radius to a larger one its "
             f"accuracy rises by at most {100 * rise.rise:.0f} points.",
         )  # fmt: skip
-
-
-def _on_cosines(found: Measurements) -> Iterator[Evidence]:
-    for name, what in (
-        ("gradient_alignment", "the gradients at a point and at a random neighbour in the ball"),
-        ("perturbation_alignment", "the FGSM and the PGD perturbation of a point"),
-    ):
-        mean = found.signal(name).mean
-        if mean is not None and mean.high < at.UNALIGNED:
-            yield Evidence.of_rate(
-                name, mean, at.UNALIGNED, f"{OURS}, after Andriushchenko & Flammarion, 2020", (CO,), (ROBUST,),
-                f"The cosine of {what} is {mean.value:.2f} on average: they have little in common.",
-            )  # fmt: skip
-        elif mean is not None and mean.low >= at.ALIGNED:
-            yield Evidence.of_rate(
-                name, mean, at.ALIGNED, f"{OURS}, after Andriushchenko & Flammarion, 2020", (ROBUST, NOT_ROBUST), (CO,),
-                f"The cosine of {what} is {mean.value:.2f} on average: they agree.",
-            )  # fmt: skip

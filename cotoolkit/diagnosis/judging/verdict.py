@@ -9,9 +9,11 @@ from __future__ import annotations
 from cotoolkit.diagnosis import thresholds as at
 from cotoolkit.diagnosis.judging import evidence as seen
 from cotoolkit.diagnosis.judging import overfitting
+from cotoolkit.diagnosis.judging.attack_quality import overrated_by, settled
 from cotoolkit.diagnosis.judging.overfitting import Answer
-from cotoolkit.diagnosis.measurements import Measurements, Rate
+from cotoolkit.diagnosis.measurements import Measurements
 from cotoolkit.diagnosis.schema import CO, INCONCLUSIVE, MASKING, NOT_ROBUST, ROBUST, Confidence, Label, Verdict
+from cotoolkit.diagnosis.shares import Rate
 
 
 def reach_verdict(found: Measurements, epsilon: float) -> Verdict:
@@ -37,9 +39,23 @@ def reach_verdict(found: Measurements, epsilon: float) -> Verdict:
     )
 
 
+def rests_on_points_left(found: Measurements, epsilon: float) -> bool:
+    """Whether a verdict rests on points that attacks left right, so that a stronger attack could overturn it.
+
+    Args:
+        found: all measurements, without a second opinion.
+        epsilon: radius they were made for.
+
+    Returns:
+        Whether the network is called robust, or may be once its attacks have settled.
+    """
+    label = reach_verdict(found, epsilon).label
+    return label in (ROBUST, INCONCLUSIVE) and found.worst.high >= at.floor(found.classes, found.clean.accuracy)
+
+
 def _decide(found: Measurements, epsilon: float) -> tuple[Label, str, Rate]:
     """The label, why, and the accuracy that decided: the first rule that holds."""
-    clean, worst, pgd = found.clean.accuracy, found.worst, found.pgd.accuracy
+    clean, worst, pgd = found.clean.accuracy, found.hardest, found.pgd.accuracy
     floor = at.floor(found.classes, clean)
     masked, fooled = _masked(found, epsilon), worst.high < floor
     here, elsewhere = overfitting.overfitted(found, epsilon), overfitting.overfitted_elsewhere(found, epsilon)
@@ -59,6 +75,7 @@ def _decide(found: Measurements, epsilon: float) -> tuple[Label, str, Rate]:
         (fooled, NOT_ROBUST, _why_not_robust(found, epsilon), pgd if pgd.high < floor else worst),
         (worst.low < floor, INCONCLUSIVE,
          f"The interval of its accuracy under attack contains the threshold {floor:.2f}.", worst),
+        (not settled(found), INCONCLUSIVE, _still_falling(found), worst),
         (True, ROBUST,
          "Enough points withstand every attack, and the attacks that need no gradient find no more.", worst),
     ]  # fmt: skip
@@ -78,19 +95,37 @@ def _why_not_robust(found: Measurements, epsilon: float) -> str:
     return "Several steps fool it. One step may not, but nothing shows that it is misled: it is the weaker attack."
 
 
+def _still_falling(found: Measurements) -> str:
+    """Why the attacks have not settled."""
+    run = found.convergence
+    if not run.converged:
+        return (
+            f"PGD had not converged after {run.steps[-1]} steps: their second half took {run.falling.percent} of the points"
+            f"{_and_grows(found)}. A larger budget, or AutoAttack, answers it."
+        )
+    return f"The last attack was still falling: its later half took {found.late.percent} of the points."
+
+
+def _and_grows(found: Measurements) -> str:
+    unsettled = found.convergence.unsettled
+    return "" if unsettled is None else f", and its loss still grew on {unsettled.percent} of those left"
+
+
 def _masked(found: Measurements, epsilon: float) -> str:
     """Why the gradients cannot be trusted, or nothing. Where PGD succeeds all the same, only randomness counts."""
     if seen.below_floor(found.strong[0], found):
         return "Its outputs are random, and so are its gradients." if seen.randomised(found) else ""
-    duel, tried = seen.beaten(found), found.autoattack
-    astray = duel is not None and overfitting.overfitted(found, epsilon) == Answer.NO
-    floor = at.floor(found.classes, found.clean.accuracy)
+    duel, open_to_doubt = seen.beaten(found), overfitting.overfitted(found, epsilon) == Answer.NO
+    fooled = found.hardest.high < at.floor(found.classes, found.clean.accuracy)
+    # Where the margin alone finds more, the loss misleads and gradients do not: what counts is what is left.
+    astray = duel is not None and open_to_doubt and (fooled or seen.needs_no_gradient(duel, found))
+    misses = fooled and open_to_doubt and overrated_by(found) >= at.OVERRATED
     rules = [
         (seen.hidden(found), "PGD fails because gradients are zero, not because the network is robust."),
         (seen.endless(found), "PGD fails even without a radius: the failure is the attack's."),
         (astray, f"PGD fails on points that {duel.challenger if duel else ''} fools: its gradients lead it astray."),
-        (tried is not None and tried.accuracy.high < floor <= found.worst.low,
-         "AutoAttack fools points that all our attacks leave right."),
+        (misses, f"PGD leaves {found.strong[0].accuracy.percent} right, and stronger attacks {found.hardest.percent}: "
+         "its gradients lead it astray."),
         (seen.randomised(found), "Its outputs are random, and so are its gradients."),
     ]  # fmt: skip
     return next((reason for holds, reason in rules if holds), "")
@@ -104,7 +139,7 @@ def _sureness(found: Measurements, label: Label, deciding: Rate, against: list[s
     if against:
         doubts.append(f"{', '.join(against)} {'speaks' if len(against) == 1 else 'speak'} against it")
     if label == MASKING and seen.randomised(found):
-        if found.worst.low >= at.floor(found.classes, found.clean.accuracy):
+        if found.hardest.low >= at.floor(found.classes, found.clean.accuracy):
             doubts += ["nothing found more than plain PGD did", "the network may be robust besides"]
         elif seen.below_floor(found.strong[0], found):
             doubts.append("plain PGD fools it all the same")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import ValidationError
 
 from cotoolkit.core.errors import DataError
-from cotoolkit.diagnosis.measurements import SchemaPart
 from cotoolkit.diagnosis.schema import Confidence
+from cotoolkit.diagnosis.shares import SchemaPart
 from cotoolkit.runs.html import facts_html
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from cotoolkit.attacks.margin import margin_attack, margin_card
@@ -15,6 +16,8 @@ from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.seeding import generator
 from cotoolkit.data.points import Points
 from cotoolkit.diagnosis.budget import Budget
+from cotoolkit.diagnosis.evidence.convergence import pgd_until_converged
+from cotoolkit.diagnosis.evidence.records import Convergence
 from cotoolkit.diagnosis.measurements import AttackAccuracy, Family
 from cotoolkit.diagnosis.measuring.fgsm_segment import FgsmSweep
 from cotoolkit.diagnosis.measuring.statistics import rate_of
@@ -37,7 +40,7 @@ class AttackRun(NamedTuple):
 
 
 class AttackRuns(NamedTuple):
-    """All attacks on one network, by the fields of `Measurements` that their records fill."""
+    """All attacks on one network but the last ones, by the fields of `Measurements` that their records fill."""
 
     clean: AttackRun
     fgsm: list[AttackRun]
@@ -47,6 +50,13 @@ class AttackRuns(NamedTuple):
     pgd_radii: list[AttackRun]
     unbounded: AttackRun
     strong: list[AttackRun]
+    convergence: Convergence
+    converged: Tensor
+
+    @property
+    def held(self) -> Tensor:
+        """(N,) bool, which of the few points none of `strong` and no step of `convergence` fooled."""
+        return torch.stack([self.converged, *(run.held for run in self.strong)]).all(0)
 
 
 class Session:
@@ -54,6 +64,7 @@ class Session:
 
     Attributes:
         model: logits out, on the device of the points.
+        strong_model: what the strong attacks are run on: the same, or the average of a random one.
         threat: linf.
         seed: of every random number.
         batch_size: points that go through the network together.
@@ -70,6 +81,7 @@ class Session:
         progress: Progress | None,
     ) -> None:
         self.model, self.threat, self.seed, self.batch_size = model, threat, seed, batch_size
+        self.strong_model = model
         self.cards: dict[str, dict[str, Any]] = {}
         self._stages, self._done, self._progress = stages, 0, progress
 
@@ -85,7 +97,13 @@ class Session:
             self._progress("done", self._stages, self._stages)
 
     def pgd(
-        self, points: Points, protocol: Protocol, *, threat: ThreatModel | None = None, name: str | None = None
+        self,
+        points: Points,
+        protocol: Protocol,
+        *,
+        threat: ThreatModel | None = None,
+        name: str | None = None,
+        model: nn.Module | None = None,
     ) -> AttackRun:
         """Run PGD and write it down.
 
@@ -94,13 +112,16 @@ class Session:
             protocol: steps, restarts and their size.
             threat: other than the session's.
             name: other than `pgd-STEPS`.
+            model: other than the session's.
 
         Returns:
             Its record, and the points it did not fool.
         """
         ball = self.threat if threat is None else threat
         images, labels, _ = points
-        found = run_protocol(self.model, images, labels, ball, protocol, seed=self.seed, batch_size=self.batch_size)
+        found = run_protocol(
+            model or self.model, images, labels, ball, protocol, seed=self.seed, batch_size=self.batch_size
+        )
         return self.by_protocol(name or f"pgd-{protocol.steps}", "multi-step", protocol, ball, found.correct)
 
     def by_protocol(
@@ -121,8 +142,10 @@ class Session:
         epsilon = threat.epsilon if protocol.steps else 0.0
         return self._run(name, family, epsilon, protocol.steps, protocol.restarts, protocol.card(threat), held)
 
-    def by_card(self, name: str, family: Family, steps: int, card: dict[str, Any], held: Tensor) -> AttackRun:
-        """Write down an attack within the session's threat, from one start, that has a card of its own.
+    def by_card(
+        self, name: str, family: Family, steps: int, card: dict[str, Any], held: Tensor, *, restarts: int = 1
+    ) -> AttackRun:
+        """Write down an attack within the session's threat that has a card of its own.
 
         Args:
             name: of the attack, as in tables.
@@ -130,13 +153,14 @@ class Session:
             steps: gradient steps, or queries.
             card: what defines it, without the threat and the hash.
             held: (N,) bool, which points it did not fool.
+            restarts: independent runs.
 
         Returns:
             The record, with these points.
         """
         card = {**card, "threat": str(self.threat), "robust_if": "no step of no restart fooled it"}
         card["hash"] = hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()[:12]
-        return self._run(name, family, self.threat.epsilon, steps, 1, card, held)
+        return self._run(name, family, self.threat.epsilon, steps, restarts, card, held)
 
     def _run(
         self, name: str, family: Family, epsilon: float, steps: int, restarts: int, card: dict[str, Any], held: Tensor
@@ -199,15 +223,26 @@ def run_attacks(
         pgd_radii=pgd_radii,
         unbounded=unbounded,
         strong=_strong_attacks(session, few, budget),
+        **_until_converged(session, few, budget),
     )
+
+
+def _until_converged(session: Session, few: Points, budget: Budget) -> dict[str, Any]:
+    session.begin("PGD until it has converged")
+    images, labels, _ = few
+    found, held = pgd_until_converged(
+        session.strong_model, images, labels, session.threat,
+        first=max(budget.steps, 2), most=budget.most_steps, seed=session.seed, batch_size=session.batch_size,
+    )  # fmt: skip
+    return {"convergence": found, "converged": held}
 
 
 def _strong_attacks(session: Session, few: Points, budget: Budget) -> list[AttackRun]:
     """The strongest PGD and three attacks that check it."""
-    model, threat, (images, labels, _) = session.model, session.threat, few
+    model, threat, (images, labels, _) = session.strong_model, session.threat, few
     session.begin("PGD with restarts")
     protocol = Protocol(steps=budget.strong_steps, restarts=budget.restarts)
-    runs = [session.pgd(few, protocol, name=f"pgd-{budget.strong_steps}-{budget.restarts}")]
+    runs = [session.pgd(few, protocol, name=f"pgd-{budget.strong_steps}-{budget.restarts}", model=model)]
 
     margin_attacks: tuple[tuple[str, Family, int, int], ...] = (
         ("PGD on the margin", "margin", budget.margin_steps, 0),

@@ -41,8 +41,8 @@ def signals(
     *,
     seed: int,
     batch_size: int,
-) -> tuple[Signal, ...]:
-    """Every per-sample signal at these points: 3 more gradients each, and 2 more forward passes.
+) -> dict[str, Tensor]:
+    """Every per-sample signal of these points: 3 more gradients each, and 2 more forward passes.
 
     Args:
         model: logits out.
@@ -56,7 +56,7 @@ def signals(
         batch_size: points whose gradients are taken together.
 
     Returns:
-        A mean with its interval for each signal.
+        (N,) values by the name of the signal.
     """
     fgsm_delta, pgd_delta = deltas
     noise = threat.random_start(images, generator(seed, "diagnosis", POSITIONS["noise"]))
@@ -72,7 +72,7 @@ def signals(
         _, (other_losses, mixed_losses) = along(
             model, images, labels, threat, [other, (1 - per_image) * noise + per_image * other]
         )
-    values = {
+    return {
         "gradient_alignment": gradient_alignment(found.gradient, noisy.gradient),
         "perturbation_alignment": perturbation_alignment(fgsm_delta, pgd_delta),
         "taylor_residual": taylor_residual(found.losses, noisy.losses, found.gradient, noise),
@@ -81,7 +81,6 @@ def signals(
         "top_hessian_eigenvalue": eigenvalues,
         **_free_signals(found, end, fgsm_delta, labels),
     }
-    return tuple(_signal(name, value) for name, value in values.items())
 
 
 def _free_signals(found: FgsmSweep, end: InputGradient, delta: Tensor, labels: Tensor) -> dict[str, Tensor]:
@@ -101,7 +100,8 @@ def _free_signals(found: FgsmSweep, end: InputGradient, delta: Tensor, labels: T
     return free
 
 
-def _signal(name: str, values: Tensor) -> Signal:
+def signal_of(name: str, values: Tensor) -> Signal:
+    """A signal of that name from its values (N,): their mean with its interval, and what is filed about it."""
     info = SIGNALS[name]
     return Signal(name=info.name, mean=mean_of(values), source=info.source, at_break=info.at_break)
 

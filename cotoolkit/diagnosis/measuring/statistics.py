@@ -8,7 +8,8 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from cotoolkit.diagnosis.measurements import AccuracyRegain, AttackComparison, Mean, Rate
+from cotoolkit.diagnosis.measurements import AccuracyRegain, AttackComparison
+from cotoolkit.diagnosis.shares import Mean, Rate
 from cotoolkit.evaluation.intervals import bootstrap_mean, sign_test
 from cotoolkit.evaluation.protocol import Accuracy
 from cotoolkit.signals.masking import regained_accuracy

@@ -13,8 +13,9 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cotoolkit.diagnosis.measurements import AttackAccuracy, Rate
+from cotoolkit.diagnosis.measurements import AttackAccuracy
 from cotoolkit.diagnosis.schema import Diagnosis
+from cotoolkit.diagnosis.shares import Rate
 from cotoolkit.plotting.style import STYLE
 
 COLOURS = sns.color_palette("colorblind")

@@ -9,8 +9,8 @@ from cotoolkit.core.errors import ConfigError, DataError
 from cotoolkit.diagnosis import measurements as measured
 from cotoolkit.diagnosis import schema
 from cotoolkit.diagnosis.budget import BUDGETS, Budget, budget_of
-from cotoolkit.diagnosis.measurements import Rate
 from cotoolkit.diagnosis.schema import Diagnosis
+from cotoolkit.diagnosis.shares import Rate
 from cotoolkit.intake.findings import Finding
 from tests._helpers.measured import diagnosis
 

@@ -10,7 +10,7 @@ from cotoolkit.diagnosis.budget import BUDGETS
 from cotoolkit.diagnosis.judging import overfitting
 from cotoolkit.diagnosis.judging.overfitting import Answer
 from cotoolkit.diagnosis.judging.verdict import reach_verdict
-from cotoolkit.diagnosis.thresholds import ABNORMAL, DISTORTED, FAR_BELOW, GAP, KEPT
+from cotoolkit.diagnosis.thresholds import ABNORMAL, DISTORTED, FAR_BELOW, KEPT
 from tests._helpers.measured import EPSILON, measurements, risen
 from tests._helpers.stack import CLASSES, FGSM_HOLDS, Stack, points
 from tests._helpers.stack import EPSILON as RADIUS
@@ -39,7 +39,6 @@ def expected(count, clean, fgsm, pgd, signs):
         answer(fgsm_low - floor, fgsm_high - floor),
         answer(fgsm_low - KEPT * clean_high, fgsm_high - KEPT * clean_low),
         answer(FAR_BELOW * fgsm_low - pgd_high, FAR_BELOW * fgsm_high - pgd_low),
-        answer(fgsm_low - pgd_high - GAP, fgsm_high - pgd_low - GAP),
         max(answer(low - at, high - at) for (low, high), at in ((wilson(hits, count), at) for hits, at in signs)),
     ]
     return {Answer.YES: CO, Answer.OPEN: INCONCLUSIVE, Answer.NO: NOT_ROBUST}[min(answers)], answers[-1]
