@@ -15,10 +15,12 @@ from analyses.diagnosis_zoo.networks import build, config_of, points_of_zoo, rad
 from analyses.diagnosis_zoo.plan import ZOO, ZooNetwork
 from analyses.diagnosis_zoo.records import DiagnosisRecord, TruthRecord, read_record, write_record
 from analyses.diagnosis_zoo.truth import find_truth, truth_card
+from cotoolkit.core.files import write_atomically
 from cotoolkit.core.importing.workers import without_script
 from cotoolkit.data.points import Points
 from cotoolkit.diagnosis.budget import budget_of
 from cotoolkit.diagnosis.diagnose import diagnose
+from cotoolkit.diagnosis.judging.verdict import reach_verdict
 from cotoolkit.diagnosis.points import few_points
 from cotoolkit.diagnosis.schema import Diagnosis
 from cotoolkit.intake.points import chosen_points
@@ -90,8 +92,10 @@ def examine(name: str, folder: str) -> None:
         write_record(_truth(one, network, points, epsilon), paths["truth"])
     for budget in BUDGETS:
         if not paths[budget].exists():
-            found = diagnose(network, points, epsilon=epsilon, budget=budget, seed=SEED, device="cpu")
-            write_record(_diagnosed(one, found), paths[budget])
+            # Where the verdict changes is not scored.
+            spent = budget_of(budget).model_copy(update={"looks": 0})
+            found = diagnose(network, points, epsilon=epsilon, budget=spent, seed=SEED, device="cpu")
+            write_atomically(paths[budget], found.to_json().encode())
 
 
 def attacked_places(points: Points) -> torch.Tensor:
@@ -131,15 +135,17 @@ def _truth(one: ZooNetwork, network: nn.Module, points: Points, epsilon: float) 
     )
 
 
-def _diagnosed(one: ZooNetwork, found: Diagnosis) -> DiagnosisRecord:
+def _judged(one: ZooNetwork, found: Diagnosis) -> DiagnosisRecord:
+    """What is kept of a diagnosis, with the verdict of today on what was measured then."""
     outcomes, where = found.points, found.environment
+    verdict = reach_verdict(found.measurements, found.protocol.epsilon)
     strongest = found.measurements.strong[0].name
     return DiagnosisRecord(
         network=one.name,
         budget=found.protocol.budget.name,
-        label=found.verdict.label,
-        confidence=found.verdict.confidence,
-        reason=found.verdict.reason,
+        label=verdict.label,
+        confidence=verdict.confidence,
+        reason=verdict.reason,
         places=tuple(outcomes.places[position] for position in outcomes.few),
         withstood=_text(torch.from_numpy(outcomes.worst)),
         pgd=outcomes.few_held[strongest],
@@ -149,13 +155,13 @@ def _diagnosed(one: ZooNetwork, found: Diagnosis) -> DiagnosisRecord:
         seed=found.protocol.seed,
         passes=where.forward_passes + where.backward_passes,
         seconds=where.seconds,
-        environment=environment("cpu"),
+        environment={name: value for name, value in where.versions.items() if name != "threads"},
     )
 
 
 def _read(one: ZooNetwork, folder: Path) -> Examined:
     paths = _paths(one, folder)
-    diagnoses = {budget: read_record(DiagnosisRecord, paths[budget]) for budget in BUDGETS}
+    diagnoses = {budget: _judged(one, Diagnosis.from_json(paths[budget].read_bytes())) for budget in BUDGETS}
     return Examined(one, read_record(TruthRecord, paths["truth"]), diagnoses)
 
 

@@ -39,8 +39,8 @@ DROPPED = 0.3
 SHARES = tuple(step / 20 for step in range(1, 20))
 """Shares of the network after the break, among which that of a half-collapsed network is chosen."""
 
-RECOVERY_EPOCHS = 8
-"""Of PGD training, on images without the feature."""
+RECOVERY_EPOCHS, RECOVERY_WARMUP = 12, 4
+"""Epochs of PGD training, on images without the feature, and those over which its radius grows."""
 
 
 class Quantised(nn.Module):
@@ -207,7 +207,7 @@ def _recovery(folder: RunFolder, config: RunConfig) -> RunConfig:
     data = config.to_data()
     data |= {"initial": str(folder.checkpoint_path("last")), "method": {"name": "pgd", "steps": 5}}
     data |= {"intervention": None, "box": "box_then_eps", "epochs": RECOVERY_EPOCHS}
-    data["schedule"] |= {"epsilon_warmup": 0}
+    data["schedule"] |= {"epsilon_warmup": RECOVERY_WARMUP}
     return RunConfig.parse(data)
 
 

@@ -70,7 +70,8 @@ def find_change(here: VerdictAt, judge: Callable[[float], VerdictAt], looks: int
     """Look for the radius next to epsilon at which the verdict is another.
 
     Away from epsilon by factors of 2, to larger radii for a robust network and to smaller ones for any other; once the
-    verdict is another, halfway between (of the logarithms). Where a radius is inconclusive, nothing has changed yet.
+    verdict is another, halfway between (of the logarithms). Where a radius is inconclusive, nothing has changed yet;
+    the ends of the change are never inconclusive, unless epsilon is.
 
     Args:
         here: the verdict at epsilon.
@@ -82,25 +83,26 @@ def find_change(here: VerdictAt, judge: Callable[[float], VerdictAt], looks: int
     """
     looked = [here]
     up = here.label == ROBUST
-    same, other = here, None
+    near, other = here, None
     for _ in range(looks):
-        radius = math.sqrt(same.epsilon * other.epsilon) if other else same.epsilon * (2.0 if up else 0.5)
+        radius = math.sqrt(near.epsilon * other.epsilon) if other else near.epsilon * (2.0 if up else 0.5)
         if radius > 1 or not 1 / FARTHEST <= radius / here.epsilon <= FARTHEST:
             break
         found = judge(radius)
         looked.append(found)
         if found.label in (here.label, INCONCLUSIVE):
-            same = found
+            near = found
         else:
             other = found
-    ends = sorted([same, other], key=lambda one: one.epsilon) if other else None
-    return VerdictChange(
-        looked=tuple(sorted(looked, key=lambda one: one.epsilon)),
-        low=ends[0].epsilon if ends else None,
-        high=ends[1].epsilon if ends else None,
-        below=ends[0].label if ends else None,
-        above=ends[1].label if ends else None,
+    looked.sort(key=lambda one: one.epsilon)
+    if other is None:
+        return VerdictChange(looked=tuple(looked), low=None, high=None, below=None, above=None)
+    # Radii between the two ends that are inconclusive belong to neither.
+    same = (one for one in looked if one.label == here.label and (one.epsilon < other.epsilon) == up)
+    low, high = sorted(
+        [min(same, key=lambda one: abs(one.epsilon - other.epsilon)), other], key=lambda one: one.epsilon
     )
+    return VerdictChange(looked=tuple(looked), low=low.epsilon, high=high.epsilon, below=low.label, above=high.label)
 
 
 def _at(found: Measurements, epsilon: float) -> VerdictAt:
