@@ -6,14 +6,13 @@ import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import as_completed
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from analyses.diagnosis_zoo.networks import build, config_of, points_of_zoo, radius_of
 from analyses.diagnosis_zoo.plan import ZOO, ZooNetwork
-from analyses.diagnosis_zoo.records import DiagnosisRecord, TruthRecord, read_record, write_record
+from analyses.diagnosis_zoo.records import BUDGETS, DiagnosisRecord, Examined, TruthRecord, read_record, write_record
 from analyses.diagnosis_zoo.truth import find_truth, truth_card
 from cotoolkit.core.files import write_atomically
 from cotoolkit.core.importing.workers import without_script
@@ -27,28 +26,11 @@ from cotoolkit.intake.points import chosen_points
 from cotoolkit.runs.environment import environment
 from cotoolkit.studies.launchers.local import worker_pool
 
-BUDGETS = ("quick", "standard")
-"""Budgets that are scored."""
-
 SEED = 0
 """Of the diagnoses."""
 
 Report = Callable[[str, int, int], None]
 """Called with the network that was examined, how many are, and how many there are."""
-
-
-class Examined(NamedTuple):
-    """A network of the zoo with all that is known of it.
-
-    Attributes:
-        network: which.
-        truth: of it.
-        diagnoses: by budget.
-    """
-
-    network: ZooNetwork
-    truth: TruthRecord
-    diagnoses: dict[str, DiagnosisRecord]
 
 
 def examine_all(

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from cotoolkit.core.errors import RunError
+from analyses.diagnosis_zoo.plan import ZOO, ZooNetwork
+from cotoolkit.core.errors import DataError, RunError
 from cotoolkit.core.files import write_atomically
 from cotoolkit.diagnosis.schema import Confidence, Label
 
 R = TypeVar("R", bound="Record")
+
+KEPT = Path(__file__).parent / "results" / "zoo.json"
+"""The results that are kept with the code, which docs/diagnosis_zoo.md reports."""
+
+BUDGETS = ("quick", "standard")
+"""Budgets that are scored."""
 
 
 class Record(BaseModel):
@@ -104,3 +113,62 @@ def read_record(kind: type[R], path: Path) -> R:
     except ValidationError as error:
         place = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise RunError(f"{path}: is no record of this zoo ({place}); delete it, and it is made again") from None
+
+
+class Examined(NamedTuple):
+    """A network of the zoo with all that is known of it.
+
+    Attributes:
+        network: which.
+        truth: of it.
+        diagnoses: by budget.
+    """
+
+    network: ZooNetwork
+    truth: TruthRecord
+    diagnoses: dict[str, DiagnosisRecord]
+
+
+class _Results(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    truths: tuple[TruthRecord, ...]
+    diagnoses: tuple[DiagnosisRecord, ...]
+
+
+def write_results(zoo: Sequence[Examined], path: Path) -> None:
+    """Write what was found of some networks.
+
+    Args:
+        zoo: the networks.
+        path: of the file.
+    """
+    found = _Results(
+        truths=tuple(one.truth for one in zoo),
+        diagnoses=tuple(record for one in zoo for record in one.diagnoses.values()),
+    )
+    write_atomically(path, json.dumps(found.model_dump(mode="json"), separators=(",", ":")).encode())
+
+
+def read_results(path: Path = KEPT) -> list[Examined]:
+    """What was found.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        The networks of the file, in the order of the zoo.
+
+    Raises:
+        DataError: the file is damaged, or of another zoo.
+    """
+    try:
+        found = _Results.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise DataError(f"{path}: holds no results of the zoo: {str(error).splitlines()[0]}") from None
+    truths = {record.network: record for record in found.truths}
+    said = {(record.network, record.budget): record for record in found.diagnoses}
+    zoo = [one for one in ZOO if one.name in truths]
+    if len(zoo) != len(truths) or any((one.name, budget) not in said for one in zoo for budget in BUDGETS):
+        raise DataError(f"{path}: is of another zoo; run cotoolkit bench-diagnosis again")
+    return [Examined(one, truths[one.name], {budget: said[one.name, budget] for budget in BUDGETS}) for one in zoo]

@@ -8,9 +8,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from analyses.diagnosis_zoo.examination import BUDGETS, Examined
 from analyses.diagnosis_zoo.plan import ZooNetwork
-from analyses.diagnosis_zoo.records import DiagnosisRecord, TruthRecord
+from analyses.diagnosis_zoo.records import BUDGETS, DiagnosisRecord, Examined, TruthRecord
 from cotoolkit.diagnosis import thresholds as at
 from cotoolkit.diagnosis.schema import CO, INCONCLUSIVE, MASKING, NOT_ROBUST, ROBUST, Label
 from cotoolkit.diagnosis.shares import Rate
