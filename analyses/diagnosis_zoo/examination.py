@@ -17,7 +17,7 @@ from analyses.diagnosis_zoo.truth import find_truth, truth_card
 from cotoolkit.core.files import write_atomically
 from cotoolkit.core.importing.workers import without_script
 from cotoolkit.data.points import Points
-from cotoolkit.diagnosis.budget import budget_of
+from cotoolkit.diagnosis.budget import Budget, budget_of
 from cotoolkit.diagnosis.diagnose import diagnose
 from cotoolkit.diagnosis.judging.verdict import reach_verdict
 from cotoolkit.diagnosis.points import few_points
@@ -74,10 +74,21 @@ def examine(name: str, folder: str) -> None:
         write_record(_truth(one, network, points, epsilon), paths["truth"])
     for budget in BUDGETS:
         if not paths[budget].exists():
-            # Where the verdict changes is not scored.
-            spent = budget_of(budget).model_copy(update={"looks": 0})
-            found = diagnose(network, points, epsilon=epsilon, budget=spent, seed=SEED, device="cpu")
+            found = diagnose(network, points, epsilon=epsilon, budget=scored(budget), seed=SEED, device="cpu")
             write_atomically(paths[budget], found.to_json().encode())
+
+
+def scored(name: str) -> Budget:
+    """A budget without what no verdict rests on: the loss surface, curvature, and other radii.
+
+    Args:
+        name: of the budget.
+
+    Returns:
+        The rest of it.
+    """
+    unused = {"hessian_points": 1, "surface_points": 1, "surface": 4, "looks": 0}
+    return budget_of(name).model_copy(update=unused)
 
 
 def attacked_places(points: Points) -> torch.Tensor:

@@ -99,7 +99,6 @@ RECIPES: dict[str, dict[str, Any]] = {
     "fashion-clean": {**FASHION, "method": "standard"},
     "fashion-ssat": {**FASHION, "method": "ssat"},
     "cifar-single-fgsm": {**SINGLE, "method": "fgsm"},
-    "cifar-single-pgd": {**SINGLE, "method": pgd(3), "epsilon": "4/255"},
     "cifar-thin-fgsm": {**THIN, "method": "fgsm"},
 }
 """Runs of the engine, by name."""
@@ -151,7 +150,6 @@ ZOO = (
     ZooNetwork("digits, PGD", "robust", "digits-pgd"),
     ZooNetwork("digits, FGSM, MLP", "robust", "digits-mlp", radius=0.15),
     ZooNetwork("digits, N-FGSM", "robust", "digits-n"),
-    ZooNetwork("CIFAR, one convolution, PGD", "robust", "cifar-single-pgd"),
     ZooNetwork("digits, clean", "clean", "digits-clean"),
     ZooNetwork("Fashion, clean", "clean", "fashion-clean"),
     ZooNetwork("digits, clean, quantised", "masked", "digits-clean", layer="quantised"),
@@ -163,7 +161,6 @@ ZOO = (
     ZooNetwork("digits, FGSM, softmax", "masked", "digits-fgsm", layer="softmax"),
     ZooNetwork("digits, distilled", "masked", "digits-clean", "distillation"),
     ZooNetwork("digits, clean, noisy", "random", "digits-clean", layer="noisy"),
-    ZooNetwork("digits, PGD, noisy", "random", "digits-pgd", layer="noisy"),
     ZooNetwork("digits, clean, dropout", "random", "digits-clean", layer="dropout"),
     ZooNetwork("digits, SSAT", "overrated", "digits-ssat"),
     ZooNetwork("digits, ELLE", "overrated", "digits-elle"),
