@@ -106,6 +106,8 @@ class Verdict(SchemaPart):
         label: the verdict.
         confidence: how sure it is.
         reason: why this verdict, and why no surer.
+        meaning: of the label, for people who meet it for the first time.
+        advice: what to do next.
         floor: the least accuracy under attack that is called robust.
         evidence: all of it, in the order of its weight.
     """
@@ -113,6 +115,8 @@ class Verdict(SchemaPart):
     label: Label
     confidence: Confidence
     reason: str
+    meaning: str
+    advice: str
     floor: float
     evidence: tuple[Evidence, ...]
 
@@ -243,6 +247,7 @@ class Diagnosis(SchemaPart):
                 "model": lambda: self.environment.model,
                 "verdict": lambda: f"{self.verdict.label} (confidence: {self.verdict.confidence})",
                 "reason": lambda: self.verdict.reason,
+                "what to do": lambda: self.verdict.advice,
                 "epsilon": lambda: f"{format_number(self.protocol.epsilon)} (linf), {self.protocol.points} points",
                 "accuracy (95 % interval)": lambda: "\n".join(
                     f"{name}: {one.value:.1%} ({one.low:.1%} to {one.high:.1%})" for name, one in self._rates().items()
@@ -261,7 +266,7 @@ class Diagnosis(SchemaPart):
             "clean": found.clean.accuracy,
             "FGSM": fgsm.accuracy,
             "PGD": found.pgd.accuracy,
-            "all attacks": found.worst,
+            "all attacks": found.hardest,
         }
 
     def to_json(self) -> str:

@@ -57,15 +57,19 @@ FALLING = 0.02
 """Share of points that the second half of an attack may fool for the attack to have converged (ours)."""
 
 UNSETTLED = 0.25
-"""Share of the points left whose loss may still grow for the attack to have converged (ours; a point's loss does if it
-changes by more than 0.05 over 10 steps, Pintor et al., NeurIPS 2022)."""
+"""Share of the points left whose loss may still grow for the attack to have converged (ours).
+
+A point's loss does if it changes by more than 0.05 over 10 steps (I4: Pintor et al., NeurIPS 2022).
+"""
 
 UNSTABLE = 0.25
-"""Mean change of the loss among near neighbours above which predictions are unstable (ours; Pintor et al. give none)."""
+"""Mean change of the loss among near neighbours above which predictions are unstable (ours; its source gives none)."""
 
 CARRIES = 0.65
-"""Share of steps for a class that do the opposite of what they mean (ours; LIET: 0.82 after a breakpoint at 16/255, 0.54
-at 8/255, where 0.5 is nothing)."""
+"""Share of steps for a class that do the opposite of what they mean (ours).
+
+LIET saw 0.82 after a breakpoint at 16/255, and 0.54 at 8/255, where 0.5 is nothing.
+"""
 
 SELF_FITTED = 0.25
 """Share of classes that a step away from them leads to, or whose loss falls under it (ours)."""

@@ -162,11 +162,15 @@ def measurements(
             median_gradient=0.1,
         ),
         per_class=(ClassRow(label=0, points=few, clean=share(clean, few), fgsm=share(fgsm, few), pgd=share(pgd, few)),),
-        autoattack=None if opinion is None else AutoAttackResult(
-            version="standard", package="0", attacks=("square",), tried=round(worst * few), accuracy=share(opinion, few),
-            seconds=1,
-        ),
-    )  # fmt: skip
+        autoattack=None if opinion is None else _opinion(worst, opinion, few),
+    )
+
+
+def _opinion(worst: float, left: float, few: int) -> AutoAttackResult:
+    tried = round(worst * few)
+    return AutoAttackResult(
+        version="standard", package="0", attacks=("square",), tried=tried, accuracy=share(left, few), seconds=1
+    )
 
 
 def risen(strong: float, accuracy: float, by: float, *, half: float = 0.03, p: float = 1e-9) -> AccuracyRegain:

@@ -40,6 +40,7 @@ def show_diagnosis(found: Diagnosis) -> None:
 
     verdict = found.verdict
     say(f"{verdict.label} (confidence: {verdict.confidence})", VERDICT_STYLE.get(verdict.label, "yellow"))
+    say(verdict.meaning)
     say(verdict.reason)
     rows: list[tuple[str, Any]] = [
         *(("for", one) for one in verdict.speaks_for),
@@ -52,6 +53,7 @@ def show_diagnosis(found: Diagnosis) -> None:
         for side, one in rows:
             table.add_row(side, escape(one.sentence))
         console.print(table)
+    say(f"what to do: {verdict.advice}")
     if found.change is not None:
         say(change_in_words(found.change))
     for finding in found.findings:

@@ -127,7 +127,8 @@ def _on_robustness(found: Measurements) -> Iterator[Evidence]:
             signal="AutoAttack on what was left", value=missed, threshold=at.STRONGER["black-box"], source=OURS,
             supports=(MASKING,) if beats else (), against=(ROBUST,) if beats else (),
             sentence=f"AutoAttack ({found.autoattack.version}) fools {round(missed * worst.points)} of the {tried} "
-            "points that all attacks here left right: " + ("they miss what is there." if beats else "they miss little."),
+            "points that all attacks here left right: "
+            + ("they miss what is there." if beats else "they miss little."),
         )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from cotoolkit.diagnosis import thresholds as at
 from cotoolkit.diagnosis.judging import evidence as seen
 from cotoolkit.diagnosis.judging import overfitting
+from cotoolkit.diagnosis.judging.advice import MEANINGS, advice
 from cotoolkit.diagnosis.judging.attack_quality import overrated_by, settled
 from cotoolkit.diagnosis.judging.overfitting import Answer
 from cotoolkit.diagnosis.measurements import Measurements
@@ -34,6 +35,8 @@ def reach_verdict(found: Measurements, epsilon: float) -> Verdict:
         label=label,
         confidence=confidence,
         reason=f"{reason} {doubts}".strip(),
+        meaning=MEANINGS[label],
+        advice=advice(found, label),
         floor=at.floor(found.classes, found.clean.accuracy),
         evidence=evidence,
     )
@@ -100,8 +103,8 @@ def _still_falling(found: Measurements) -> str:
     run = found.convergence
     if not run.converged:
         return (
-            f"PGD had not converged after {run.steps[-1]} steps: their second half took {run.falling.percent} of the points"
-            f"{_and_grows(found)}. A larger budget, or AutoAttack, answers it."
+            f"PGD had not converged after {run.steps[-1]} steps: their second half took {run.falling.percent} of the "
+            f"points{_and_grows(found)}. A larger budget, or AutoAttack, answers it."
         )
     return f"The last attack was still falling: its later half took {found.late.percent} of the points."
 

@@ -26,6 +26,7 @@ LOOKS = {
     "clean": ("o", ":", COLOURS[7]),
     "fgsm": ("s", "--", COLOURS[1]),
     "pgd": ("D", "-", COLOURS[0]),
+    "worst": ("X", "-.", "black"),
 }
 """Marker, dash and colour."""
 
@@ -37,17 +38,19 @@ def attacks_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
     rows: list[tuple[str, Rate, str]] = [
         ("no attack", found.clean.accuracy, "clean"),
         ("FGSM", fgsm.accuracy, "fgsm"),
+        *((f"PGD-{one.steps}, last iterate", one.accuracy, "pgd") for one in found.pgd_steps if one.steps in (2, 3)),
         (_title(found.pgd), found.pgd.accuracy, "pgd"),
+        (f"PGD until converged, {found.convergence.steps[-1]} steps", found.convergence.accuracy[-1], "pgd"),
         *((_title(attack), attack.accuracy, "pgd") for attack in found.strong),
-        ("all of these together", found.worst, "worst"),
+        *((f"then {_title(attack)}", attack.accuracy, "worst") for attack in found.last),
     ]
     if found.autoattack is not None:
-        rows.append((f"AutoAttack ({found.autoattack.version})", found.autoattack.accuracy, "worst"))
+        rows.append((f"then AutoAttack ({found.autoattack.version})", found.autoattack.accuracy, "worst"))
     with mpl.rc_context({**STYLE, "axes.grid": False}):
         figure = Figure(figsize=(WIDTH, 0.34 * len(rows) + 1.0), layout="constrained")
         axis = figure.subplots()
         for row, (_, rate, kind) in enumerate(rows):
-            marker, _, colour = LOOKS.get(kind, ("X", "-", "black"))
+            marker, _, colour = LOOKS[kind]
             axis.plot([rate.low, rate.high], [row, row], color=colour, lw=2)
             axis.plot(rate.value, row, marker, color=colour, ms=7)
             axis.text(1.07, row, f"{100 * rate.value:.1f} %  of {rate.points}", va="center", fontsize=9)
@@ -69,7 +72,8 @@ def radius_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
         for kind, clean, attacks in (("fgsm", found.clean, found.fgsm), ("pgd", found.few_clean, found.pgd_radii)):
             name = "FGSM" if kind == "fgsm" else _title(attacks[0])
             label = f"{name}, {attacks[0].accuracy.points} points"
-            _band(axis, [0, *(attack.epsilon / epsilon for attack in attacks)], [clean, *attacks], kind, label)
+            rates = [clean.accuracy, *(attack.accuracy for attack in attacks)]
+            _band(axis, [0, *(attack.epsilon / epsilon for attack in attacks)], rates, kind, label)
         axis.axvline(1, color="0.5", lw=1)
         axis.text(1, 1.03, "epsilon", ha="center", fontsize=9, color="0.3")
         axis.set(xlabel="radius, in units of epsilon", ylabel="accuracy", ylim=(-0.02, 1.02))
@@ -78,13 +82,16 @@ def radius_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
 
 
 def steps_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
-    """Accuracy at epsilon against the number of PGD steps."""
-    attacks = diagnosis.measurements.pgd_steps
+    """Accuracy at epsilon against the number of PGD steps, of PGD anew for each number and of one that goes on."""
+    attacks, run = diagnosis.measurements.pgd_steps, diagnosis.measurements.convergence
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
         axis = figure.subplots()
-        steps = [attack.steps for attack in attacks]
-        _band(axis, steps, attacks, "pgd", f"PGD, last iterate, {attacks[0].accuracy.points} points")
+        own = [attack.steps for attack in attacks]
+        few = attacks[0].accuracy.points
+        _band(axis, own, [attack.accuracy for attack in attacks], "pgd", f"PGD, last iterate, {few} points")
+        _band(axis, run.steps, run.accuracy, "worst", "one PGD going on, all iterates")
+        steps = sorted({*own, *run.steps})
         axis.set_xscale("log")
         axis.set_xticks(steps, [str(step) for step in steps])
         axis.minorticks_off()
@@ -144,9 +151,8 @@ def classes_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
     return figure, [axis]
 
 
-def _band(axis: Axes, places: Sequence[float], attacks: Sequence[AttackAccuracy], kind: str, label: str) -> None:
+def _band(axis: Axes, places: Sequence[float], rates: Sequence[Rate], kind: str, label: str) -> None:
     marker, dash, colour = LOOKS[kind]
-    rates = [attack.accuracy for attack in attacks]
     axis.fill_between(places, [r.low for r in rates], [r.high for r in rates], color=colour, alpha=0.18, lw=0)
     axis.plot(places, [r.value for r in rates], marker=marker, ls=dash, color=colour, ms=5, label=label)
 
@@ -158,6 +164,7 @@ def _title(attack: AttackAccuracy) -> str:
         "margin": f"PGD on the margin, {attack.steps} steps",
         "smoothed": f"smoothed PGD, {attack.steps} steps",
         "black-box": f"Square, {attack.steps} queries",
+        "targeted": f"PGD on {attack.restarts} classes, {attack.steps} steps",
     }
-    restarts = f", {attack.restarts} starts" if attack.restarts > 1 else ""
+    restarts = f", {attack.restarts} starts" if attack.restarts > 1 and attack.family != "targeted" else ""
     return kinds.get(attack.family, attack.name) + restarts

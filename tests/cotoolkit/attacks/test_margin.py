@@ -18,10 +18,11 @@ def test_the_margin_by_hand():
 
 
 def test_the_gradient_by_hand():
-    # Margin of label 1 is w.x: minus it has the gradient -w, whatever the scale of the loss.
+    # Margin of label 1 is w.x, and so is the logits' spread where it is above 0: minus it has the gradient -w / w.x.
     weight = torch.tensor([2.0, -3.0]).view(1, 1, 2)
-    gradient = margin_gradient(Linear(1e4 * weight), torch.rand(1, 1, 1, 2), torch.tensor([1]))
-    assert gradient.flatten().tolist() == pytest.approx([-2e4, 3e4])
+    for size in (1e-30, 1, 1e30):  # whatever the scale of the logits
+        gradient = margin_gradient(Linear(size * weight), torch.tensor([[[[0.9, 0.2]]]]), torch.tensor([1]))
+        assert gradient.flatten().tolist() == pytest.approx([-2 / 1.2, 3 / 1.2], rel=1e-4)
 
 
 @pytest.mark.parametrize("draws_of_noise", [0, 3])

@@ -27,7 +27,7 @@ def test_it_survives_the_way_through_json():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"schema_version": 1}, "schema version 1, and this cotoolkit reads 2"),
+        ({"schema_version": 1}, "schema version 1, and this cotoolkit reads 3"),
         ({"schema_version": None}, "schema version None"),
         ({"verdict": {}}, "damaged: verdict"),
         ({"surprise": 1}, "damaged: surprise"),
@@ -77,7 +77,10 @@ def test_the_document_states_every_threshold():
 
 def test_budgets_grow():
     quick, standard, thorough = (BUDGETS[name] for name in ("quick", "standard", "thorough"))
-    for field in ("points", "few", "steps", "strong_steps", "restarts", "queries", "segment", "surface"):
+    for field in (
+        "points", "few", "steps", "strong_steps", "restarts", "queries", "targets", "target_steps", "most_steps",
+        "most_queries", "evidence_points", "label_classes", "segment", "surface",
+    ):  # fmt: skip
         first, second, third = (getattr(budget, field) for budget in (quick, standard, thorough))
         assert first <= second <= third
     for budget in BUDGETS.values():
