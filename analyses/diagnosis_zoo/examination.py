@@ -8,20 +8,23 @@ from concurrent.futures import as_completed
 from pathlib import Path
 
 import torch
+from pydantic import BaseModel, ValidationError
 from torch import nn
 
 from analyses.diagnosis_zoo.networks import build, config_of, points_of_zoo, radius_of
 from analyses.diagnosis_zoo.plan import ZOO, ZooNetwork
 from analyses.diagnosis_zoo.records import BUDGETS, DiagnosisRecord, Examined, TruthRecord, read_record, write_record
 from analyses.diagnosis_zoo.truth import find_truth, truth_card
+from cotoolkit.core.errors import RunError
 from cotoolkit.core.files import write_atomically
 from cotoolkit.core.importing.workers import without_script
 from cotoolkit.data.points import Points
 from cotoolkit.diagnosis.budget import Budget, budget_of
 from cotoolkit.diagnosis.diagnose import diagnose
 from cotoolkit.diagnosis.judging.verdict import reach_verdict
-from cotoolkit.diagnosis.points import few_points
-from cotoolkit.diagnosis.schema import Diagnosis
+from cotoolkit.diagnosis.measurements import Measurements
+from cotoolkit.diagnosis.points import PointOutcomes, few_points
+from cotoolkit.diagnosis.schema import DiagnosisProtocol, Environment
 from cotoolkit.intake.points import chosen_points
 from cotoolkit.runs.environment import environment
 from cotoolkit.studies.launchers.local import worker_pool
@@ -128,7 +131,24 @@ def _truth(one: ZooNetwork, network: nn.Module, points: Points, epsilon: float) 
     )
 
 
-def _judged(one: ZooNetwork, found: Diagnosis) -> DiagnosisRecord:
+class _Measured(BaseModel):
+    """The parts of a diagnosis that do not depend on how it is judged."""
+
+    measurements: Measurements
+    points: PointOutcomes
+    protocol: DiagnosisProtocol
+    environment: Environment
+
+
+def _measured(path: Path) -> _Measured:
+    try:
+        return _Measured.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        place = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise RunError(f"{path}: was measured in another way ({place}); delete it, and it is made again") from None
+
+
+def _judged(one: ZooNetwork, found: _Measured) -> DiagnosisRecord:
     """What is kept of a diagnosis, with the verdict of today on what was measured then."""
     outcomes, where = found.points, found.environment
     verdict = reach_verdict(found.measurements, found.protocol.epsilon)
@@ -154,7 +174,7 @@ def _judged(one: ZooNetwork, found: Diagnosis) -> DiagnosisRecord:
 
 def _read(one: ZooNetwork, folder: Path) -> Examined:
     paths = _paths(one, folder)
-    diagnoses = {budget: _judged(one, Diagnosis.from_json(paths[budget].read_bytes())) for budget in BUDGETS}
+    diagnoses = {budget: _judged(one, _measured(paths[budget])) for budget in BUDGETS}
     return Examined(one, read_record(TruthRecord, paths["truth"]), diagnoses)
 
 
