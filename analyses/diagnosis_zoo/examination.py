@@ -175,12 +175,14 @@ def _judged(one: ZooNetwork, found: _Measured) -> DiagnosisRecord:
 def _read(one: ZooNetwork, folder: Path) -> Examined:
     paths = _paths(one, folder)
     diagnoses = {budget: _judged(one, _measured(paths[budget])) for budget in BUDGETS}
-    return Examined(one, read_record(TruthRecord, paths["truth"]), diagnoses)
+    truth = read_record(TruthRecord, paths["truth"])
+    return Examined(one, truth.model_copy(update={"network": one.name}), diagnoses)
 
 
 def _paths(one: ZooNetwork, folder: Path) -> dict[str, Path]:
     name = re.sub(r"\W+", "-", one.name).lower()
-    return {part: folder / "records" / f"{name}.{part}.json" for part in ("truth", *BUDGETS)}
+    found = {budget: folder / "records" / f"{name}.{budget}.json" for budget in BUDGETS}
+    return {"truth": folder / "records" / f"{one.subject}.truth.json", **found}
 
 
 def _text(flags: torch.Tensor) -> str:

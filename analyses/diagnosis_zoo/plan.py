@@ -18,6 +18,9 @@ overrated: by methods after whose collapse PGD-50 reads far too much, in publish
 Layer = Literal["quantised", "noisy", "saturated", "softmax", "dropout"]
 """What is built around a network, see `networks.py`."""
 
+SAME_ANSWERS: tuple[Layer | None, ...] = (None, "saturated", "softmax")
+"""Layers that change no prediction: what fools the network inside fools the whole, and nothing else does."""
+
 CONSTANT = {"kind": "constant"}
 
 DIGITS: dict[str, Any] = {
@@ -128,6 +131,12 @@ class ZooNetwork(NamedTuple):
     radius: float | None = None
 
     @property
+    def subject(self) -> str:
+        """What the truth is about: networks with the same answers at the same radius have one truth."""
+        words = (self.recipe, self.after, *(() if self.layer in SAME_ANSWERS else (self.layer,)))
+        return "-".join(words) if self.radius is None else f"{'-'.join(words)}-{self.radius:g}"
+
+    @property
     def hides(self) -> bool:
         """Whether its gradients are hidden on purpose."""
         return self.kind in ("masked", "random")
@@ -153,7 +162,6 @@ ZOO = (
     ZooNetwork("digits, clean", "clean", "digits-clean"),
     ZooNetwork("Fashion, clean", "clean", "fashion-clean"),
     ZooNetwork("digits, clean, quantised", "masked", "digits-clean", layer="quantised"),
-    ZooNetwork("digits, PGD, quantised", "masked", "digits-pgd", layer="quantised"),
     ZooNetwork("digits, clean, saturated", "masked", "digits-clean", layer="saturated"),
     ZooNetwork("digits, PGD, saturated", "masked", "digits-pgd", layer="saturated"),
     ZooNetwork("digits, FGSM, saturated", "masked", "digits-fgsm", layer="saturated"),

@@ -106,9 +106,10 @@ def _attackable(network: nn.Module, seed: int) -> dict[str, nn.Module]:
     if is_random(network):
         inside = {"inside": network.network} if isinstance(network, Noisy) else {}
         return {**inside, f"mean of {DRAWS} draws": MeanOfDraws(network, seed)}
-    if isinstance(network, Quantised | Saturated | SoftmaxEnd):
-        # Probabilities are no logits: APGD's margins on them are those of a network that nobody asked about.
-        return {"inside": network.network, **({} if isinstance(network, SoftmaxEnd) else {"itself": network})}
+    if isinstance(network, Saturated | SoftmaxEnd):  # which have the same answers, and hide them
+        return {"inside": network.network}
+    if isinstance(network, Quantised):
+        return {"inside": network.network, "itself": network}
     return {"itself": network}
 
 
