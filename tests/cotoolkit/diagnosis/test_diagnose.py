@@ -10,13 +10,18 @@ from cotoolkit import diagnose
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.diagnosis.budget import BUDGETS
+from cotoolkit.diagnosis.measurements import AutoAttackResult
 from cotoolkit.diagnosis.measuring.autoattack import autoattack
+from cotoolkit.diagnosis.measuring.statistics import rate_of
 from cotoolkit.diagnosis.schema import Diagnosis
 from tests._helpers.trained_networks import RADIUS, Hiding, never_trained
 
 SMALL = BUDGETS["quick"].model_copy(
-    update={"name": "test", "points": 180, "strong_steps": 10, "restarts": 1, "queries": 60, "surface": 5}
-)
+    update={
+        "name": "test", "points": 180, "strong_steps": 10, "restarts": 1, "queries": 60, "surface": 5, "targets": 2,
+        "target_steps": 12, "most_queries": 150, "evidence_points": 8, "label_classes": 3,
+    }
+)  # fmt: skip
 
 
 def diagnosed(trained, model=None, **changes):
@@ -121,7 +126,8 @@ def test_progress_runs_from_nothing_to_all(standard):
 
 def test_the_protocol_and_the_passes_are_recorded(of_overfitted):
     protocol, found = of_overfitted.protocol, of_overfitted.measurements
-    attacks = [found.clean, *found.fgsm, found.pgd, *found.pgd_steps, *found.pgd_radii, *found.strong, found.unbounded]
+    sweeps = [*found.fgsm, *found.pgd_steps, *found.pgd_radii]
+    attacks = [found.clean, found.pgd, *sweeps, *found.strong, *found.last, found.unbounded]
     assert {attack.card for attack in attacks} <= set(protocol.cards)
     assert all(key == card["hash"] for key, card in protocol.cards.items())
     assert protocol.points == 180
@@ -200,6 +206,39 @@ def test_autoattack_minds_the_outputs_that_no_point_shows(standard):
         autoattack=True, device="cpu",
     )  # fmt: skip
     assert found.measurements.autoattack.version == "standard"
+
+
+def test_autoattack_gets_only_the_points_that_are_left(standard):
+    images, labels = standard.images[:12], standard.labels[:12]
+    left = torch.zeros(12, dtype=torch.bool)
+    left[[2, 5]] = True
+    found = autoattack(standard.model, images, labels, ThreatModel(1e-6), left=left, classes=10, seed=0)
+    assert (found.tried, found.accuracy.value) == (2, 2 / 12)  # nothing can be fooled within such a radius
+    none = autoattack(standard.model, images, labels, ThreatModel(1e-6), left=~left & left, classes=10, seed=0)
+    assert (none.tried, none.accuracy.value) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("whose", "asked", "there", "ran"),
+    [("robust", None, True, True), ("robust", None, False, False), ("robust", False, True, False),
+     ("standard", None, True, False)],
+)  # fmt: skip
+def test_a_second_opinion_is_given_where_a_verdict_rests_on_it(whose, asked, there, ran, request, monkeypatch):
+    """On few points and with the opinion itself replaced, which takes long."""
+    trained, told = request.getfixturevalue(whose), []
+
+    def opinion(model, images, labels, threat, *, left, **settings):
+        told.append(int(left.sum()))
+        return AutoAttackResult(
+            version="standard", package="0", attacks=("square",), tried=told[-1], accuracy=rate_of(left), seconds=0
+        )
+
+    monkeypatch.setattr("cotoolkit.diagnosis.measuring.run_measurements.autoattack", opinion)
+    monkeypatch.setattr("cotoolkit.diagnosis.diagnose.installed", lambda: there)
+    budget = SMALL.model_copy(update={"second_opinion": True, "strong_steps": 3, "target_steps": 3})
+    found = diagnosed(trained, budget=budget, points=60, autoattack=asked)
+    assert (found.measurements.autoattack is not None) == ran
+    assert told == ([round(found.measurements.worst.value * 60)] if ran else [])
 
 
 def test_autoattack_that_is_not_installed_is_refused_before_anything_is_measured(standard, monkeypatch):

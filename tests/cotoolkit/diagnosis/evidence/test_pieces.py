@@ -103,11 +103,10 @@ def test_optimality_by_hand():
 
 
 def test_the_best_of_all_attacks_never_rises_with_the_radius():
-    held = {name: torch.tensor(values) for name, values in
-            {"clean": [True] * 4, "half": [True, False, True, True], "one": [True, True, False, True]}.items()}  # fmt: skip
-    found = optimality_of(held["clean"], {0.5: held["half"], 1: held["one"]}, {1: held["one"], 0.5: held["half"]},
-                          torch.tensor([False, True, False, True]))  # fmt: skip
+    clean, worst = torch.ones(4, dtype=torch.bool), torch.tensor([False, True, False, True])
+    half, one = torch.tensor([True, False, True, True]), torch.tensor([True, True, False, True])
+    found = optimality_of(clean, {0.5: half, 1: one}, {1: one, 0.5: half}, worst)
     # Best: 4, 3 and then only the last point of 4: areas 0.4375 and 0.25; FGSM's: 0.4375 and 0.375.
     assert found.fgsm == found.pgd == pytest.approx(1 - (0.8125 - 0.6875) / (1 - 0.6875))
     assert found.radii == (0, 0.5, 1)
-    assert optimality_of(held["clean"], {0.5: held["half"]}, {1: held["one"]}, held["one"]).fgsm is None
+    assert optimality_of(clean, {0.5: half}, {1: one}, one).fgsm is None

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import pytest
 
 from cotoolkit.diagnosis import thresholds
-from cotoolkit.diagnosis.judging.verdict import reach_verdict
+from cotoolkit.diagnosis.judging.advice import MEANINGS
+from cotoolkit.diagnosis.judging.verdict import reach_verdict, rests_on_points_left
 from tests._helpers.measured import EPSILON, measurements, risen, share
 
 CO, MASKING = "catastrophic overfitting", "gradient masking (other)"
@@ -50,6 +51,20 @@ CASES = [
     Case("random outputs", {"spread": 0.3}, MASKING),
     Case("random outputs, broken", {**CLEAN_TRAINED, "spread": 0.3}, MASKING),
     Case("around the threshold", {"pgd": 0.24, "worst": 0.23}, "inconclusive"),
+    Case("PGD still falls", {"converged": False}, "inconclusive"),
+    Case("PGD still falls, and AutoAttack looked at the rest", {"converged": False, "opinion": 0.47}, "robust"),
+    Case("the last attack still falls", {"late": 0.06}, "inconclusive"),
+    Case("PGD still falls on a network that others fool", {**CLEAN_TRAINED, "converged": False}, "not robust"),
+    Case("PGD overrates it, and it is robust", {"duels": {"margin": (20, 0, 1e-6)}, "worst": 0.35}, "robust"),
+    Case("PGD overrates it, and it is not", {"duels": {"margin": (50, 0, 1e-9)}, "worst": 0.03}, MASKING),
+    Case("only the last attack fools it", {"worst": 0.03}, MASKING),
+    Case("only AutoAttack fools it", {"opinion": 0.03}, MASKING),
+    Case("overfitted, which takes PGD many steps", {**OVERFITTED, "pgd": 0.47, "longest": 0.2, "abnormal": 0.4}, CO),
+    Case(
+        "maybe overfitted, and PGD still falls",
+        {**OVERFITTED, "pgd": 0.6, "longest": 0.55, "abnormal": 0.4, "converged": False, "strong": 0.1},
+        "inconclusive",
+    ),
 ]
 
 
@@ -79,6 +94,50 @@ def test_the_share_that_fgsm_keeps_is_compared_with_what_decides():
     assert one.value == pytest.approx(8 / 15)
     assert one.threshold == pytest.approx(0.2 / 0.3)
     assert one.supports == ("not robust",)
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [("perturbation_alignment", 0.3, 0.7), ("step_collinearity", 0.2, 0.6), ("linearisation_error", 3.0, 0.2)],
+)
+def test_published_values_speak_but_do_not_decide(name, low, high):
+    bent, straight = (reach_verdict(measurements(shapes={name: value}), EPSILON) for value in (low, high))
+    assert bent.label == straight.label == "robust"
+    (against,) = [one for one in bent.evidence if one.signal == name]
+    assert against in bent.speaks_against
+    assert "Table 3" in against.source
+    assert any(one.signal == name for one in straight.speaks_for)
+
+
+def test_steps_for_classes_say_where_they_are_blind():
+    (seen,) = [one for one in reach_verdict(measurements(), 8 / 255).evidence if one.signal == "label_information"]
+    assert "At this radius that says little" in seen.sentence
+    assert not seen.supports
+    (seen,) = [one for one in reach_verdict(measurements(), 16 / 255).evidence if one.signal == "label_information"]
+    assert "says little" not in seen.sentence
+    carried = reach_verdict(measurements(shapes={"label_information": 0.8}), 16 / 255)
+    assert any(one.signal == "label_information" for one in carried.speaks_against)
+
+
+def test_every_verdict_says_what_it_means_and_what_to_do():
+    verdicts = [reach_verdict(measurements(**case.changes), EPSILON) for case in CASES]
+    assert {verdict.label for verdict in verdicts} == set(MEANINGS)
+    for verdict in verdicts:
+        assert verdict.meaning == MEANINGS[verdict.label]
+        assert verdict.advice.endswith(".")
+    robust = reach_verdict(measurements(opinion=0.47), EPSILON)
+    assert "47 %" in robust.advice
+    assert any("AutoAttack" in one.signal for one in robust.evidence)
+
+
+def test_a_second_opinion_is_asked_for_where_a_verdict_rests_on_points_left():
+    asked = {
+        name: rests_on_points_left(measurements(**changes), EPSILON)
+        for name, changes in {
+            "robust": {}, "still falling": {"converged": False}, "fooled": CLEAN_TRAINED, "masked": {"zero": 0.9},
+        }.items()
+    }  # fmt: skip
+    assert asked == {"robust": True, "still falling": True, "fooled": False, "masked": False}
 
 
 def test_a_verdict_on_few_points_is_less_sure():

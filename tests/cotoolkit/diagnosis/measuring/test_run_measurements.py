@@ -17,6 +17,7 @@ TINY = BUDGETS["quick"].model_copy(
     update={
         "name": "tiny", "points": 20, "few": 12, "strong_steps": 3, "restarts": 1, "queries": 6, "margin_steps": 2,
         "smoothed_steps": 1, "smoothed_draws": 1, "steps": 2, "step_grid": (1, 2), "surface": 3, "surface_points": 4,
+        "targets": 1, "target_steps": 2, "most_steps": 4, "most_queries": 6, "evidence_points": 4, "label_classes": 2,
     }
 )  # fmt: skip
 
