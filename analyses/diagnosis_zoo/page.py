@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from analyses.diagnosis_zoo.plan import ZOO
 from analyses.diagnosis_zoo.plots import accuracies
 from analyses.diagnosis_zoo.records import BUDGETS, Examined
 from analyses.diagnosis_zoo.scoring import ORDER, WITHIN, Aim, aims, confusion, scores
@@ -50,12 +51,13 @@ def lead_of(zoo: Sequence[Examined], found: Sequence[Aim]) -> str:
     Returns:
         Two paragraphs.
     """
+    made = {budget: sum(budget in one.diagnoses for one in zoo) for budget in BUDGETS}
+    counts = " and ".join(f"{count} (at {budget})" for budget, count in made.items())
     missed = [aim for aim in found if not aim.reached]
     reached = f"{len(found) - len(missed)} of {len(found)} aims are reached"
     failures = "; ".join(f"{aim.what}: {aim.hits} of {aim.of} ({', '.join(aim.which)})" for aim in missed)
     return (
-        f"{len(zoo)} networks whose truth AutoAttack tells were diagnosed at the budgets {' and '.join(BUDGETS)}. "
-        f"{reached}.\n\n" + (f"Not reached: {failures}." if missed else "None is missed.")
+        f"{counts} networks whose truth AutoAttack tells were diagnosed. {reached}.\n\n" + (f"Not reached: {failures}." if missed else "None is missed.")
     )
 
 
@@ -142,15 +144,18 @@ def facts_of(zoo: Sequence[Examined]) -> dict[str, str]:
     Returns:
         Texts by name.
     """
-    card, said = zoo[0].truth.card, zoo[0].diagnoses[BUDGETS[0]]
+    card, said = zoo[0].truth.card, next(iter(zoo[0].diagnoses.values()))
     radii = sorted({one.truth.epsilon for one in zoo})
-    points = {budget: len(zoo[0].diagnoses[budget].places) for budget in BUDGETS}
+    made = {budget: [one.diagnoses[budget] for one in zoo if budget in one.diagnoses] for budget in BUDGETS}
     return {
         "scale": "smoke and laptop: small networks on digits, Fashion-MNIST and CIFAR-10, trained for seconds",
         "truth": f"{card['attack']} ({card['package']}); {card['attacked']}",
         "truth of random networks": card["random networks"],
         "threat": f"linf, at the radius of training or the plan's: {', '.join(map(format_number, radii))}",
-        "points": ", ".join(f"{budget}: {count} for the strong attacks" for budget, count in points.items()),
+        "networks": ", ".join(f"{len(records)} of {len(ZOO)} at {budget}" for budget, records in made.items()),
+        "points": ", ".join(
+            f"{budget}: {len(records[0].places)} for the strong attacks" for budget, records in made.items() if records
+        ),
         "seeds": f"{said.seed}, of training, truth and diagnosis",
         "intervals": "95 %: exact (Clopper-Pearson) for shares of networks, Wilson for shares of points",
         **{name: str(value) for name, value in said.environment.items()},

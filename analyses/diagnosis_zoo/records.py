@@ -121,7 +121,7 @@ class Examined(NamedTuple):
     Attributes:
         network: which.
         truth: of it.
-        diagnoses: by budget.
+        diagnoses: by budget; kept results may lack some.
     """
 
     network: ZooNetwork
@@ -167,8 +167,8 @@ def read_results(path: Path = KEPT) -> list[Examined]:
     except (OSError, ValidationError) as error:
         raise DataError(f"{path}: holds no results of the zoo: {str(error).splitlines()[0]}") from None
     truths = {record.network: record for record in found.truths}
-    said = {(record.network, record.budget): record for record in found.diagnoses}
     zoo = [one for one in ZOO if one.name in truths]
-    if len(zoo) != len(truths) or any((one.name, budget) not in said for one in zoo for budget in BUDGETS):
+    if len(zoo) != len(truths):
         raise DataError(f"{path}: is of another zoo; run cotoolkit bench-diagnosis again")
-    return [Examined(one, truths[one.name], {budget: said[one.name, budget] for budget in BUDGETS}) for one in zoo]
+    said = {one.name: {record.budget: record for record in found.diagnoses if record.network == one.name} for one in zoo}
+    return [Examined(one, truths[one.name], said[one.name]) for one in zoo]
