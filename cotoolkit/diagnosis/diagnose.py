@@ -73,8 +73,7 @@ def diagnose(
         points: images to measure on; None for the budget's number.
         device: "auto" takes a GPU if there is one.
         seed: of the choice of points and of all random starts.
-        autoattack: whether AutoAttack gives a second opinion on the points that all else left right (extra
-            `cotoolkit[eval]`). None: where a verdict rests on such points, the budget is not quick, and it is there.
+        autoattack: whether it looks at what all else left (extra `cotoolkit[eval]`); None as docs/diagnosis.md says.
         progress: called with what is measured now, how many parts are done, and how many there are.
 
     Returns:
@@ -87,8 +86,6 @@ def diagnose(
     """
     started = time.perf_counter()
     threat, spent, place = ThreatModel.from_user(epsilon), budget_of(budget), available(device)
-    if autoattack:
-        check_installed()
     opinion = _second_opinion(threat, autoattack=autoattack, budget=spent)
     takes = ModelOptions(mean=mean, std=std, bounds=bounds_of(model, bounds), forward=forward, binary=binary)
     count = spent.points if points is None else points
@@ -106,6 +103,8 @@ def _prepared(model: nn.Module, points: Points, device: str, takes: ModelOptions
 
 def _second_opinion(threat: ThreatModel, *, autoattack: bool | None, budget: Budget) -> Wanted | None:
     """When AutoAttack is to be run: never, always, or where a verdict rests on what it may still fool."""
+    if autoattack:
+        check_installed()
     if autoattack is False or (autoattack is None and not (budget.second_opinion and installed())):
         return None
     if autoattack:

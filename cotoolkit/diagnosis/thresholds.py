@@ -74,6 +74,9 @@ LIET saw 0.82 after a breakpoint at 16/255, and 0.54 at 8/255, where 0.5 is noth
 SELF_FITTED = 0.25
 """Share of classes that a step away from them leads to, or whose loss falls under it (ours)."""
 
+FAINT = 1e-4
+"""Median length of the cross-entropy's input gradient below which PGD follows round-off (ours; Table 3 has 0.02)."""
+
 OVERRATED = 0.1
 """Share of points by which plain PGD may overrate a network before that is told (ours)."""
 

@@ -76,6 +76,7 @@ def measurements(
     late: float = 0.0,
     shapes: dict[str, float] | None = None,
     opinion: float | None = None,
+    gradient: float = 0.1,
 ) -> Measurements:
     """A robust network, but for what is given; duels are (only challenger, only champion, p) by family."""
     still = AccuracyRegain(weak=1, strong=1, accuracy=0, rise=0, low=-0.01, high=0.01, p_value=1)
@@ -159,7 +160,7 @@ def measurements(
             logit_spread=spread,
             zero_gradients=share(zero, points),
             broken_outputs=0,
-            median_gradient=0.1,
+            median_gradient=gradient,
         ),
         per_class=(ClassRow(label=0, points=few, clean=share(clean, few), fgsm=share(fgsm, few), pgd=share(pgd, few)),),
         autoattack=None if opinion is None else _opinion(worst, opinion, few),

@@ -16,7 +16,7 @@ MEANINGS: dict[Label, str] = {
 }
 
 GO_BACK = (
-    "Go back to a checkpoint from before the break (the best by PGD accuracy; `cotoolkit diagnose-log` dates the "
+    "Go back to a checkpoint from before the break (the best by PGD accuracy; cotoolkit diagnose-log dates the "
     "break), and go on with N-FGSM, GradAlign, more attack steps or a smaller radius. Never choose a checkpoint by "
     "FGSM accuracy."
 )

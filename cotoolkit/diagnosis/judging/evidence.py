@@ -76,10 +76,24 @@ def beaten(found: Measurements) -> AttackComparison | None:
     return max(lost, key=lambda duel: _net(duel, found), default=None)
 
 
-def needs_no_gradient(duel: AttackComparison, found: Measurements) -> bool:
-    """Whether the challenger of a duel follows no gradient of the network itself: Square, and smoothed PGD."""
-    family = next(attack.family for attack in found.strong if attack.name == duel.challenger)
-    return family in ("black-box", "smoothed")
+def without_gradients(found: Measurements) -> AttackComparison | None:
+    """The duel by which Square or smoothed PGD beats PGD on the cross-entropy and on the margin; None if none does.
+
+    Where the margin alone finds more, the cross-entropy misleads and gradients do not.
+    """
+    families = {attack.name: attack.family for attack in found.strong}
+    by_margin = max((_net(duel, found) for duel in found.duels if families[duel.challenger] == "margin"), default=0.0)
+    for duel in found.duels:
+        family = families[duel.challenger]
+        ahead = _net(duel, found) - max(by_margin, 0.0)
+        if family in ("smoothed", "black-box") and duel.p_value < at.SIGNIFICANT and ahead >= at.STRONGER[family]:
+            return duel
+    return None
+
+
+def faint(found: Measurements) -> bool:
+    """Whether gradients of the cross-entropy are so small that PGD follows round-off."""
+    return found.masking.median_gradient is not None and found.masking.median_gradient < at.FAINT
 
 
 def endless(found: Measurements) -> bool:

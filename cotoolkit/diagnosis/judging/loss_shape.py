@@ -63,7 +63,7 @@ def _on_shape(shape: _Shape, mean: Mean) -> Iterator[Evidence]:
     # The error's mean may be that of a few points with a loss near 0, so the median has to agree.
     bent = min(mean.low, mean.median) >= shape.bent if rising else max(mean.high, mean.median) < shape.bent
     straight = max(mean.high, mean.median) < shape.straight if rising else min(mean.low, mean.median) >= shape.straight
-    says = f"{shape.what} is {mean.value:.2f} on average"
+    says = f"{shape.what} is {mean.value:.3g} on average"
     if bent:
         yield Evidence.of_rate(
             shape.name, mean, shape.bent, shape.source, (CO, MASKING, NOT_ROBUST), (ROBUST,),

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from enum import IntEnum
 
 from cotoolkit.diagnosis import thresholds as at
+from cotoolkit.diagnosis.judging.attack_quality import settled
 from cotoolkit.diagnosis.measurements import AccuracyRegain, Measurements
 from cotoolkit.diagnosis.schema import CO, INCONCLUSIVE, NOT_ROBUST, OURS, ROBUST, Evidence, Label
 from cotoolkit.diagnosis.shares import Rate
@@ -50,23 +51,22 @@ def fgsm_kept(found: Measurements, epsilon: float) -> Answer:
 
 
 def pgd_far_below_fgsm(found: Measurements, epsilon: float) -> Answer:
-    """PGD accuracy is below half of FGSM accuracy: with the budget's steps, or with as many as it takes to converge.
+    """PGD accuracy is below half of FGSM accuracy: after the budget's steps, once converged, or under all attacks.
 
     Args:
         found: all measurements.
         epsilon: radius they were made for.
 
     Returns:
-        Yes, no, or open where the points do not tell, or where a PGD that decides against it still finds more.
+        Yes, no, or open where the points do not tell, or where an attack that decides against it still finds more.
     """
     fgsm = found.fgsm_at(1, epsilon).accuracy
     here = _far_below(found.pgd.accuracy, fgsm)
     if here != Answer.NO:
         return here
-    longest = _far_below(found.convergence.accuracy[-1], fgsm)
-    if longest == Answer.OPEN and found.convergence.converged:
-        return Answer.NO  # the many points said no; the few alone do not tell
-    return longest if longest != Answer.NO or found.convergence.converged else Answer.OPEN
+    if Answer.YES in (_far_below(found.convergence.accuracy[-1], fgsm), _far_below(found.hardest, fgsm)):
+        return Answer.YES
+    return Answer.NO if settled(found) else Answer.OPEN
 
 
 def misled(found: Measurements, epsilon: float) -> Answer:
@@ -202,9 +202,12 @@ def _on_one_step(found: Measurements, epsilon: float) -> Evidence:
 
 def _on_several_steps(found: Measurements, epsilon: float) -> Evidence:
     fgsm, pgd, gone = found.fgsm_at(1, epsilon).accuracy, found.pgd.accuracy, pgd_far_below_fgsm(found, epsilon)
-    name = found.pgd.name
+    name = f"{found.pgd.name} leaves"
     if gone != _far_below(pgd, fgsm):
-        pgd, name = found.convergence.accuracy[-1], f"PGD with {found.convergence.steps[-1]} steps"
+        longest = found.convergence.accuracy[-1]
+        enough = _far_below(longest, fgsm) == gone
+        pgd = longest if enough else found.hardest
+        name = f"PGD with {found.convergence.steps[-1]} steps leaves" if enough else "All attacks together leave"
     supports: tuple[Label, ...] = ()
     against: tuple[Label, ...] = (CO,)
     says = "several steps do not find much more than one."
@@ -217,7 +220,7 @@ def _on_several_steps(found: Measurements, epsilon: float) -> Evidence:
     return Evidence(
         signal="PGD accuracy, as a share of FGSM's", value=pgd.value / fgsm.value if fgsm.value else 1.0,
         threshold=at.FAR_BELOW, source=f"{OURS}, as the criterion of breakpoints", supports=supports, against=against,
-        sentence=f"{name} leaves {pgd.percent} right where FGSM leaves {fgsm.percent}: {says}",
+        sentence=f"{name} {pgd.percent} right where FGSM leaves {fgsm.percent}: {says}",
     )  # fmt: skip
 
 

@@ -89,6 +89,11 @@ def _why_not_robust(found: Measurements, epsilon: float) -> str:
     """Of a network that attacks fool, why that is no catastrophic overfitting: the first question answered no."""
     misled = overfitting.misled(found, epsilon)
     signs = " Signs that the one step is misled do not change that." if misled == Answer.YES else ""
+    if overrated_by(found) >= at.OVERRATED and not seen.below_floor(found.strong[0], found):
+        return (
+            f"Plain PGD leaves {found.strong[0].accuracy.percent} right, and stronger attacks {found.hardest.percent}: "
+            f"PGD overrates it.{signs}"
+        )
     if overfitting.fgsm_kept(found, epsilon) == Answer.NO:
         if misled == Answer.NO:
             return "Ordinary attacks fool it, one step among them, and nothing suggests that it ever withstood them."
@@ -118,17 +123,17 @@ def _masked(found: Measurements, epsilon: float) -> str:
     """Why the gradients cannot be trusted, or nothing. Where PGD succeeds all the same, only randomness counts."""
     if seen.below_floor(found.strong[0], found):
         return "Its outputs are random, and so are its gradients." if seen.randomised(found) else ""
-    duel, open_to_doubt = seen.beaten(found), overfitting.overfitted(found, epsilon) == Answer.NO
+    not_overfitted = overfitting.overfitted(found, epsilon) == Answer.NO
     fooled = found.hardest.high < at.floor(found.classes, found.clean.accuracy)
-    # Where the margin alone finds more, the loss misleads and gradients do not: what counts is what is left.
-    astray = duel is not None and open_to_doubt and (fooled or seen.needs_no_gradient(duel, found))
-    misses = fooled and open_to_doubt and overrated_by(found) >= at.OVERRATED
+    blind, duel = seen.without_gradients(found), seen.beaten(found)
     rules = [
         (seen.hidden(found), "PGD fails because gradients are zero, not because the network is robust."),
         (seen.endless(found), "PGD fails even without a radius: the failure is the attack's."),
-        (astray, f"PGD fails on points that {duel.challenger if duel else ''} fools: its gradients lead it astray."),
-        (misses, f"PGD leaves {found.strong[0].accuracy.percent} right, and stronger attacks {found.hardest.percent}: "
-         "its gradients lead it astray."),
+        (blind is not None and not_overfitted,
+         f"PGD fails on points that {blind.challenger if blind else ''} fools, and so does the margin: gradients lead "
+         "astray."),
+        (duel is not None and fooled and not_overfitted and seen.faint(found),
+         f"PGD fails on points that {duel.challenger if duel else ''} fools: gradients of the cross-entropy vanish."),
         (seen.randomised(found), "Its outputs are random, and so are its gradients."),
     ]  # fmt: skip
     return next((reason for holds, reason in rules if holds), "")

@@ -16,6 +16,12 @@ from cotoolkit.diagnosis.thresholds import FALLING
 from cotoolkit.pages import Report, Section, write_report
 from cotoolkit.runs.tables.table_files import write_table
 
+ON_SIGNALS = (
+    "Means over the points that say anything. Most have no published threshold; compare them between networks. Steps for "
+    "every class are nearly blind at 8/255: at a breakpoint there their source saw 54 % of the classes rise, where 50 % "
+    "is nothing, and 82 % at 16/255."
+)
+
 
 def write_diagnosis(diagnosis: Diagnosis, folder: Path | str) -> Path:
     """Write diagnosis.json, diagnosis.points.parquet, the figures (PNG and SVG), the tables and report.html.
@@ -94,7 +100,8 @@ def _accuracy(diagnosis: Diagnosis) -> list[Section]:
             "attacks",
             "Accuracy under every attack",
             "A row per attack at epsilon: the mark is the share of points still right, the bar its 95 % interval. "
-            "A robust network keeps all rows right of the dotted line; catastrophic overfitting keeps FGSM's alone.",
+            "Rows that begin with 'then' attack what all above leave, and show what is left after that. A robust "
+            "network keeps all rows right of the dotted line; catastrophic overfitting keeps FGSM's alone.",
             accuracy_figures.attacks_figure(diagnosis)[0],
             "Accuracy with interval for clean points, FGSM, PGD, its checks and all together",
         ),
@@ -173,9 +180,7 @@ def _landscape(diagnosis: Diagnosis) -> list[Section]:
         Section(
             "signals",
             "All signals",
-            "Means over the points that say anything. Most have no published threshold; compare them between "
-            "networks. Steps for every class are nearly blind at 8/255: at a breakpoint there their source saw 54 % of "
-            "the classes rise, where 50 % is nothing, and 82 % at 16/255.",
+            ON_SIGNALS,
             table=signals,
         ),
         Section(

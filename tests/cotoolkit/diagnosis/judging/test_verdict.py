@@ -56,13 +56,24 @@ CASES = [
     Case("the last attack still falls", {"late": 0.06}, "inconclusive"),
     Case("PGD still falls on a network that others fool", {**CLEAN_TRAINED, "converged": False}, "not robust"),
     Case("PGD overrates it, and it is robust", {"duels": {"margin": (20, 0, 1e-6)}, "worst": 0.35}, "robust"),
-    Case("PGD overrates it, and it is not", {"duels": {"margin": (50, 0, 1e-9)}, "worst": 0.03}, MASKING),
-    Case("only the last attack fools it", {"worst": 0.03}, MASKING),
-    Case("only AutoAttack fools it", {"opinion": 0.03}, MASKING),
+    Case("PGD overrates it, and it is not", {"duels": {"margin": (50, 0, 1e-9)}, "worst": 0.03}, "not robust"),
+    Case(
+        "the cross-entropy vanishes",
+        {"duels": {"margin": (50, 0, 1e-9)}, "worst": 0.03, "gradient": 1e-7},
+        MASKING,
+    ),
+    Case(
+        "the margin finds what Square finds",
+        {"duels": {"margin": (19, 0, 1e-6), "black-box": (19, 0, 1e-6)}, "worst": 0.35},
+        "robust",
+    ),
+    Case("only the last attack fools it", {"worst": 0.03}, "not robust"),
+    Case("only AutoAttack fools it", {"opinion": 0.03}, "not robust"),
+    Case("only the last attack fools it, and one step is misled", {"worst": 0.03, "abnormal": 0.4}, CO),
     Case("overfitted, which takes PGD many steps", {**OVERFITTED, "pgd": 0.47, "longest": 0.2, "abnormal": 0.4}, CO),
     Case(
         "maybe overfitted, and PGD still falls",
-        {**OVERFITTED, "pgd": 0.6, "longest": 0.55, "abnormal": 0.4, "converged": False, "strong": 0.1},
+        {**OVERFITTED, "pgd": 0.6, "longest": 0.55, "worst": 0.5, "abnormal": 0.4, "converged": False},
         "inconclusive",
     ),
 ]
