@@ -47,8 +47,7 @@ def docs_page() -> str:
         markdown_table(confusion_table(table, "quick")),
         "A network whose gradients are hidden on purpose is *masked*, whatever it withstands. One trained by single "
         "steps is *catastrophically overfitted* where FGSM keeps half of clean accuracy and AutoAttack leaves less "
-        "than half of that, and at least 0.2 less. Any other is *robust* or *not*, by the floor of "
-        "[the diagnosis](diagnosis.md).",
+        "than half of that. Any other is *robust* or *not*, by the floor of [the diagnosis](diagnosis.md).",
         "## Every network",
         f"![Accuracy of every network under FGSM, PGD, all attacks of the diagnosis, and AutoAttack]({PICTURE})",
         "At `standard`, accuracies in percent of the points that the strong attacks saw; `off` is all attacks minus "
