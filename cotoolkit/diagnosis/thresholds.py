@@ -27,7 +27,7 @@ DISTORTED = 0.1
 ABNORMAL = 0.1
 """Share of abnormal adversarial examples that counts (ours; AAER: near 0 before the breakpoint, then a surge)."""
 
-TABLE_3 = "Gomes et al., false sense of security, Table 3"
+TABLE_3 = "C. Gomes, false_sense_of_security, Table 3"
 """ResNet-18 on CIFAR-10 at 8/255: the published values behind some of the thresholds below. Clean training looks there
 as a breakpoint does (cosine 0.06, collinearity 0.04, linearisation error 3.9), so none of them decides alone."""
 

@@ -73,7 +73,7 @@ def taylor_residual(losses: Tensor, moved_losses: Tensor, gradient: Tensor, disp
     log=True,
     cost=Cost(2, 1),
     at_break="rises",
-    source="false sense of security: Gomes et al.; its Table 3: 0.30 and 0.43 healthy, 3.4 after a breakpoint",
+    source="C. Gomes, false_sense_of_security; its Table 3: 0.30 and 0.43 healthy, 3.4 after a breakpoint",
 )
 def linearisation_error(losses: Tensor, moved_losses: Tensor, gradient: Tensor, displacement: Tensor) -> Tensor:
     """|L(x) + <x' - x, g(x)> - L(x')| / |L(x')|: what the first-order expansion misses, as a share of the loss.

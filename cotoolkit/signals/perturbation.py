@@ -42,7 +42,7 @@ def perturbation_alignment(fgsm_delta: Tensor, pgd_delta: Tensor) -> Tensor:
     unit="cosine",
     cost=Cost(40, 40),
     at_break="falls",
-    source="false sense of security: Gomes et al.; its Table 3: 0.56 and 0.59 healthy, 0.06 after a breakpoint",
+    source="C. Gomes, false_sense_of_security; its Table 3: 0.56 and 0.59 healthy, 0.06 after a breakpoint",
 )
 def step_collinearity(steps: Tensor) -> Tensor:
     """Mean cosine of the first step of an attack with each later one, before any projection.

@@ -17,9 +17,9 @@ from cotoolkit.pages import Report, Section, write_report
 from cotoolkit.runs.tables.table_files import write_table
 
 ON_SIGNALS = (
-    "Means over the points that say anything. Most have no published threshold; compare them between networks. Steps for "
-    "every class are nearly blind at 8/255: at a breakpoint there their source saw 54 % of the classes rise, where 50 % "
-    "is nothing, and 82 % at 16/255."
+    "Means over the points that say anything. Most have no published threshold; compare them between networks. Steps "
+    "for every class are nearly blind at 8/255: at a breakpoint there their source saw 54 % of the classes rise, where "
+    "50 % is nothing, and 82 % at 16/255."
 )
 
 
