@@ -39,12 +39,12 @@ def docs_page() -> str:
         lead_of(zoo, found),
         "## What was aimed at",
         AIMS_TEXT,
-        markdown_table(aim_table(found)),
+        table_lines(aim_table(found)),
         "## Verdicts against the truth",
         "At `standard`:",
-        markdown_table(confusion_table(table, "standard")),
+        table_lines(confusion_table(table, "standard")),
         "At `quick`:",
-        markdown_table(confusion_table(table, "quick")),
+        table_lines(confusion_table(table, "quick")),
         "A network whose gradients are hidden on purpose is *masked*, whatever it withstands. One trained by single "
         "steps is *catastrophically overfitted* where FGSM keeps half of clean accuracy and AutoAttack leaves less "
         "than half of that. Any other is *robust* or *not*, by the floor of [the diagnosis](diagnosis.md).",
@@ -52,16 +52,16 @@ def docs_page() -> str:
         f"![Accuracy of every network under FGSM, PGD, all attacks of the diagnosis, and AutoAttack]({PICTURE})",
         "At `standard`, accuracies in percent of the points that the strong attacks saw; `off` is all attacks minus "
         "AutoAttack on the same points.",
-        markdown_table(network_table(table, "standard")),
+        table_lines(network_table(table, "standard")),
         "At `quick`:",
-        markdown_table(network_table(table, "quick")),
+        table_lines(network_table(table, "quick")),
         "## How it was measured",
         "\n".join(f"- **{name}**: {value}" for name, value in facts_of(zoo).items()),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def markdown_table(table: pd.DataFrame) -> str:
+def table_lines(table: pd.DataFrame) -> str:
     """A table in Markdown.
 
     Args:
@@ -75,7 +75,7 @@ def markdown_table(table: pd.DataFrame) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def main() -> None:
+def write_docs() -> None:
     """Write both."""
     write_atomically(DOCS / "diagnosis_zoo.md", docs_page().encode())
     table = scores(read_results())
@@ -83,4 +83,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    write_docs()

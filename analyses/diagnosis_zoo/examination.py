@@ -13,7 +13,14 @@ from torch import nn
 
 from analyses.diagnosis_zoo.networks import build, config_of, points_of_zoo, radius_of
 from analyses.diagnosis_zoo.plan import ZOO, ZooNetwork
-from analyses.diagnosis_zoo.records import BUDGETS, DiagnosisRecord, Examined, TruthRecord, read_record, write_record
+from analyses.diagnosis_zoo.records import (
+    BUDGETS,
+    DiagnosisRecord,
+    Examined,
+    TruthRecord,
+    read_zoo_record,
+    write_zoo_record,
+)
 from analyses.diagnosis_zoo.truth import find_truth, truth_card
 from cotoolkit.core.errors import RunError
 from cotoolkit.core.files import write_atomically
@@ -74,7 +81,7 @@ def examine(name: str, folder: str) -> None:
     paths = _paths(one, Path(folder))
     network, points, epsilon = build(one, Path(folder) / "runs"), points_of_zoo(one), radius_of(one)
     if not paths["truth"].exists():
-        write_record(_truth(one, network, points, epsilon), paths["truth"])
+        write_zoo_record(_truth(one, network, points, epsilon), paths["truth"])
     for budget in BUDGETS:
         if not paths[budget].exists():
             found = diagnose(network, points, epsilon=epsilon, budget=scored(budget), seed=SEED, device="cpu")
@@ -175,7 +182,7 @@ def _judged(one: ZooNetwork, found: _Measured) -> DiagnosisRecord:
 def _read(one: ZooNetwork, folder: Path) -> Examined:
     paths = _paths(one, folder)
     diagnoses = {budget: _judged(one, _measured(paths[budget])) for budget in BUDGETS}
-    truth = read_record(TruthRecord, paths["truth"])
+    truth = read_zoo_record(TruthRecord, paths["truth"])
     return Examined(one, truth.model_copy(update={"network": one.name}), diagnoses)
 
 

@@ -116,7 +116,7 @@ def build(one: ZooNetwork, root: Path) -> nn.Module:
         RunError: a half-collapsed network is asked of a run without a breakpoint.
     """
     folder = run(config_of(one), root, wait=True)
-    return hidden(_network(one, folder, root), one.layer).eval()
+    return with_hidden_gradients(_network(one, folder, root), one.layer).eval()
 
 
 def config_of(one: ZooNetwork) -> RunConfig:
@@ -138,7 +138,7 @@ def radius_of(one: ZooNetwork) -> float:
     return config_of(one).epsilon if one.radius is None else one.radius
 
 
-def hidden(network: nn.Module, layer: Layer | None) -> nn.Module:
+def with_hidden_gradients(network: nn.Module, layer: Layer | None) -> nn.Module:
     """A network with its gradients hidden.
 
     Args:

@@ -78,7 +78,7 @@ INJECTED = {"intervention": {"name": "inject", "carrier": "paired", "beta": 0.15
 """A feature per class, with which FGSM training on digits breaks in every seed."""
 
 
-def pgd(steps: int) -> dict[str, Any]:
+def pgd_training(steps: int) -> dict[str, Any]:
     """PGD training, as a configuration's method."""
     return {"name": "pgd", "steps": steps}
 
@@ -94,7 +94,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     },
     "digits-mlp": {**DIGITS, **INJECTED, "method": "fgsm", "model": {"name": "mlp"}},
     "digits-clean": {**DIGITS, "method": "standard"},
-    "digits-pgd": {**DIGITS, "method": pgd(5)},
+    "digits-pgd": {**DIGITS, "method": pgd_training(5)},
     "digits-n": {**DIGITS, "method": "n_fgsm", "epsilon": 0.2},
     "digits-ssat": {**DIGITS, **INJECTED, "method": "ssat"},
     "digits-elle": {**DIGITS, **INJECTED, "method": {"name": "elle", "weight": 1.0}},

@@ -97,12 +97,12 @@ class DiagnosisRecord(Record):
     environment: dict[str, Any]
 
 
-def write_record(record: Record, path: Path) -> None:
+def write_zoo_record(record: Record, path: Path) -> None:
     """Write a record."""
     write_atomically(path, record.model_dump_json(indent=1).encode())
 
 
-def read_record(kind: type[R], path: Path) -> R:
+def read_zoo_record(kind: type[R], path: Path) -> R:
     """Read a record.
 
     Raises:
@@ -170,5 +170,7 @@ def read_results(path: Path = KEPT) -> list[Examined]:
     zoo = [one for one in ZOO if one.name in truths]
     if len(zoo) != len(truths):
         raise DataError(f"{path}: is of another zoo; run cotoolkit bench-diagnosis again")
-    said = {one.name: {record.budget: record for record in found.diagnoses if record.network == one.name} for one in zoo}
+    said = {
+        one.name: {record.budget: record for record in found.diagnoses if record.network == one.name} for one in zoo
+    }
     return [Examined(one, truths[one.name], said[one.name]) for one in zoo]

@@ -68,7 +68,7 @@ def true_verdict(network: ZooNetwork, truth: TruthRecord) -> TrueVerdict:
     return TrueVerdict(best, plain)
 
 
-class Score(NamedTuple):
+class DiagnosisScore(NamedTuple):
     """How one diagnosis did.
 
     Attributes:
@@ -115,9 +115,9 @@ class Score(NamedTuple):
 
 
 def scores(zoo: Sequence[Examined]) -> pd.DataFrame:
-    """A row per network and budget, with the fields of `Score`."""
+    """A row per network and budget, with the fields of `DiagnosisScore`."""
     return pd.DataFrame(
-        [_score(one, one.diagnoses[budget]) for budget in BUDGETS for one in zoo], columns=Score._fields
+        [_score(one, one.diagnoses[budget]) for budget in BUDGETS for one in zoo], columns=DiagnosisScore._fields
     )
 
 
@@ -193,14 +193,14 @@ def _aim(what: str, rows: pd.DataFrame, fails: pd.Series[bool], most: float) -> 
     return Aim(what, hits, of, low, high, most, hits <= most * of, tuple(rows.loc[fails, "network"]))
 
 
-def _score(one: Examined, said: DiagnosisRecord) -> Score:
+def _score(one: Examined, said: DiagnosisRecord) -> DiagnosisScore:
     truth, true = one.truth, true_verdict(one.network, one.truth)
     where = [truth.places.index(place) for place in said.places]
     clean, fgsm, robust = (_flags(text)[where] for text in (truth.clean, truth.fgsm, truth.robust))
     ours = _flags(said.withstood)
     off = float(ours.mean() - robust.mean())
     inconclusive = said.label == INCONCLUSIVE
-    return Score(
+    return DiagnosisScore(
         network=one.network.name,
         kind=one.network.kind,
         budget=said.budget,

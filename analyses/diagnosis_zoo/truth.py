@@ -136,6 +136,9 @@ def _autoattack(network: nn.Module, images: Tensor, labels: Tensor, epsilon: flo
     from pyautoattack import AutoAttack
 
     attack = AutoAttack(network, norm="Linf", eps=epsilon, version="standard", device=images.device, seed=seed % 2**31)
+    with torch.no_grad():  # it takes nine targets whatever the number of classes
+        targets = min(9, network(images[:1]).shape[1] - 1)
+    attack.apgd_targeted.n_target_classes = attack.fab.n_target_classes = targets
     with torch.random.fork_rng(devices=[]):
         found: Tensor = attack.run_standard_evaluation(images, labels, batch_size=len(images))[0]
     return found

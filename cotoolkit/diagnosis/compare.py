@@ -61,7 +61,7 @@ class ComparedVerdict(SchemaPart):
     confidence: Confidence
 
 
-class Comparison(SchemaPart):
+class NetworkComparison(SchemaPart):
     """Two networks on the same points.
 
     Attributes:
@@ -88,7 +88,7 @@ class Comparison(SchemaPart):
 class ComparedNetworks(NamedTuple):
     """A comparison with the two diagnoses behind it."""
 
-    comparison: Comparison
+    comparison: NetworkComparison
     first: Diagnosis
     second: Diagnosis
 
@@ -137,7 +137,7 @@ def compare_networks(
     return ComparedNetworks(compare_diagnoses(*found, names=names), *found)
 
 
-def compare_diagnoses(first: Diagnosis, second: Diagnosis, *, names: tuple[str, str]) -> Comparison:
+def compare_diagnoses(first: Diagnosis, second: Diagnosis, *, names: tuple[str, str]) -> NetworkComparison:
     """Compare two networks by their diagnoses, which may come from files.
 
     Args:
@@ -158,7 +158,7 @@ def compare_diagnoses(first: Diagnosis, second: Diagnosis, *, names: tuple[str, 
     if now.pgd > had.pgd:
         had, now, stronger, weaker = now, had, weaker, stronger
     loss = _loss(now, had, first.measurements.classes, len(first.points.places))
-    return Comparison(
+    return NetworkComparison(
         epsilon=first.protocol.epsilon,
         first=_verdict(names[0], first),
         second=_verdict(names[1], second),

@@ -18,7 +18,7 @@ from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.device import Device
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import whole_number
-from cotoolkit.diagnosis.brought import BATCH, brought
+from cotoolkit.diagnosis.measuring.brought import BATCH, brought
 from cotoolkit.diagnosis.measuring.statistics import rate_of
 from cotoolkit.diagnosis.shares import Rate, SchemaPart
 from cotoolkit.evaluation.protocol import named_protocol, run_protocol

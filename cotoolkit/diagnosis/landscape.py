@@ -16,7 +16,7 @@ from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import whole_number
 from cotoolkit.core.seeding import generator
 from cotoolkit.data.points import Points
-from cotoolkit.diagnosis.brought import BATCH, brought
+from cotoolkit.diagnosis.measuring.brought import BATCH, brought
 from cotoolkit.diagnosis.measuring.fgsm_segment import along
 from cotoolkit.diagnosis.measuring.statistics import quartiles, rate_of
 from cotoolkit.diagnosis.shares import Rate, SchemaPart

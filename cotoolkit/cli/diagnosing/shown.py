@@ -15,7 +15,7 @@ from rich.table import Table
 from cotoolkit.cli.display import VERDICT_STYLE, console, say, say_error
 
 if TYPE_CHECKING:
-    from cotoolkit.diagnosis.compare import Comparison
+    from cotoolkit.diagnosis.compare import NetworkComparison
     from cotoolkit.diagnosis.schema import Diagnosis
 
 
@@ -60,7 +60,7 @@ def show_diagnosis(found: Diagnosis) -> None:
         say(f"{finding.kind}: {finding.text}", "yellow" if finding.kind == "warning" else None)
 
 
-def show_comparison(found: Comparison) -> None:
+def show_comparison(found: NetworkComparison) -> None:
     """Both verdicts, whether robustness was lost, and a row per attack within epsilon."""
     from cotoolkit.diagnosis.points import within
 

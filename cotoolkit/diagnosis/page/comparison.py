@@ -8,7 +8,7 @@ import pandas as pd
 
 from cotoolkit.core.files import write_atomically
 from cotoolkit.core.numbers import format_number
-from cotoolkit.diagnosis.compare import ComparedNetworks, Comparison
+from cotoolkit.diagnosis.compare import ComparedNetworks, NetworkComparison
 from cotoolkit.diagnosis.page.report import write_diagnosis
 from cotoolkit.diagnosis.page.way_figures import pairs_figure
 from cotoolkit.pages import Report, Section, write_report
@@ -27,12 +27,12 @@ def write_comparison(found: ComparedNetworks, folder: Path | str) -> Path:
     folder = Path(folder)
     for part, diagnosis in (("first", found.first), ("second", found.second)):
         write_diagnosis(diagnosis, folder / part)
-    page = write_report(comparison_report(found.comparison), folder)
+    page = write_report(pair_report(found.comparison), folder)
     write_atomically(folder / "comparison.json", found.comparison.model_dump_json(indent=1).encode())
     return page
 
 
-def comparison_report(comparison: Comparison) -> Report:
+def pair_report(comparison: NetworkComparison) -> Report:
     """The page."""
     first, second = comparison.first, comparison.second
     verdicts = "; ".join(f"{one.name}: {one.label} (confidence: {one.confidence})" for one in (first, second))
@@ -53,7 +53,7 @@ def comparison_report(comparison: Comparison) -> Report:
                 "Point by point",
                 "Points that only one of the two gets right, the interval of the difference (second minus first), and "
                 "the p-value of McNemar's exact test, two-sided. `fgsm@0.5` is FGSM at half of epsilon.",
-                table=comparison_table(comparison),
+                table=pair_table(comparison),
             ),
         ],
         {
@@ -64,7 +64,7 @@ def comparison_report(comparison: Comparison) -> Report:
     )
 
 
-def comparison_table(comparison: Comparison) -> pd.DataFrame:
+def pair_table(comparison: NetworkComparison) -> pd.DataFrame:
     """The comparison as a table.
 
     Args:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cotoolkit.core.numbers import format_number
-from cotoolkit.diagnosis.compare import Comparison
+from cotoolkit.diagnosis.compare import NetworkComparison
 from cotoolkit.diagnosis.page.accuracy_figures import COLOURS, LOOKS, WIDTH
 from cotoolkit.diagnosis.points import within
 from cotoolkit.diagnosis.schema import Diagnosis, VerdictChange
@@ -50,7 +50,7 @@ def change_figure(change: VerdictChange, epsilon: float) -> tuple[Figure, list[A
     return figure, [axis]
 
 
-def pairs_figure(comparison: Comparison) -> tuple[Figure, list[Axes]]:
+def pairs_figure(comparison: NetworkComparison) -> tuple[Figure, list[Axes]]:
     """Accuracies of two networks under every attack within epsilon, a line between the two."""
     rows = [row for row in comparison.rows if within(row.attack)]
     with mpl.rc_context({**STYLE, "axes.grid": False}):

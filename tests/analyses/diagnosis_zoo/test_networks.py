@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from analyses.diagnosis_zoo.distillation import distil
-from analyses.diagnosis_zoo.networks import SCALE, config_of, hidden, mixed
+from analyses.diagnosis_zoo.networks import SCALE, config_of, mixed, with_hidden_gradients
 from analyses.diagnosis_zoo.plan import RECIPES, ZOO
 from analyses.diagnosis_zoo.truth import MeanOfDraws, is_random
 from cotoolkit.attacks.gradient import input_gradient
@@ -32,27 +32,27 @@ def test_the_zoo_is_large_and_its_names_are_its_own():
 
 
 def test_a_quantised_network_has_no_gradient_and_the_answers_of_rounded_images(network):
-    found = hidden(network, "quantised")
+    found = with_hidden_gradients(network, "quantised")
     assert input_gradient(found, IMAGES, LABELS).gradient.abs().max() == 0
     assert torch.equal(found(IMAGES), network((8 * IMAGES).round() / 8))
 
 
 def test_a_saturated_network_answers_the_same_with_less_gradient(network):
-    found = hidden(network, "saturated")
+    found = with_hidden_gradients(network, "saturated")
     assert torch.equal(found(IMAGES), SCALE * network(IMAGES))
     right = network(IMAGES).argmax(1)
     assert (input_gradient(found, IMAGES, right).gradient.flatten(1).abs().amax(1) == 0).any()
 
 
 def test_a_softmax_at_the_end_keeps_the_order(network):
-    found = hidden(network, "softmax")(IMAGES)
+    found = with_hidden_gradients(network, "softmax")(IMAGES)
     assert torch.allclose(found.sum(1), torch.ones(8))
     assert torch.equal(found.argsort(1), network(IMAGES).argsort(1))
 
 
 @pytest.mark.parametrize("layer", ["noisy", "dropout"])
 def test_a_random_network_changes_its_answers_in_evaluation_mode_too(network, layer):
-    found = hidden(network, layer).eval()
+    found = with_hidden_gradients(network, layer).eval()
     assert is_random(found)
     assert not is_random(network)
     assert not torch.equal(found(IMAGES), found(IMAGES))
@@ -63,7 +63,7 @@ def test_a_random_network_changes_its_answers_in_evaluation_mode_too(network, la
 
 def test_dropout_leaves_the_network_it_was_given(network):
     before = network(IMAGES)
-    hidden(network, "dropout")
+    with_hidden_gradients(network, "dropout")
     assert torch.equal(network(IMAGES), before)
 
 

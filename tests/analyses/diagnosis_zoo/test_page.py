@@ -2,7 +2,7 @@
 
 import pytest
 
-from analyses.diagnosis_zoo.docs_page import DOCS, docs_page, markdown_table
+from analyses.diagnosis_zoo.docs_page import DOCS, docs_page, table_lines
 from analyses.diagnosis_zoo.page import zoo_report
 from analyses.diagnosis_zoo.plots import accuracies
 from analyses.diagnosis_zoo.records import read_results
@@ -36,7 +36,7 @@ def test_every_network_is_in_the_picture(zoo):
 
 def test_a_table_in_markdown_has_a_line_per_row(zoo):
     table = scores(zoo)[["network", "verdict"]]
-    assert len(markdown_table(table).splitlines()) == 2 + len(table)
+    assert len(table_lines(table).splitlines()) == 2 + len(table)
 
 
 def test_a_name_that_fits_no_network_is_refused(tmp_path):

@@ -7,10 +7,10 @@ from analyses.diagnosis_zoo.records import (
     DiagnosisRecord,
     Examined,
     TruthRecord,
-    read_record,
     read_results,
-    write_record,
+    read_zoo_record,
     write_results,
+    write_zoo_record,
 )
 from analyses.diagnosis_zoo.scoring import aims, confusion, scores, true_verdict
 from cotoolkit.core.errors import DataError, RunError
@@ -117,8 +117,8 @@ def test_records_come_back_from_one_file(tmp_path):
 
 def test_a_damaged_record_is_told(tmp_path):
     path = tmp_path / "one.json"
-    write_record(truth(), path)
-    assert read_record(TruthRecord, path) == truth()
+    write_zoo_record(truth(), path)
+    assert read_zoo_record(TruthRecord, path) == truth()
     path.write_text(path.read_text().replace("epsilon", "radius"))
     with pytest.raises(RunError, match="is no record of this zoo"):
-        read_record(TruthRecord, path)
+        read_zoo_record(TruthRecord, path)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from analyses.diagnosis_zoo.networks import hidden
+from analyses.diagnosis_zoo.networks import with_hidden_gradients
 from analyses.diagnosis_zoo.truth import find_truth
 from cotoolkit.data.points import Points
 
@@ -34,7 +34,7 @@ def points():
 
 @pytest.mark.parametrize("layer", [None, "saturated", "softmax"])
 def test_points_ahead_by_more_than_twice_the_radius_are_robust(linear, points, layer):
-    found = find_truth(hidden(linear, layer), points, RADIUS)
+    found = find_truth(with_hidden_gradients(linear, layer), points, RADIUS)
     expected = torch.linspace(0.02, 0.24, 12) > 2 * RADIUS
     expected[0] = False
     assert torch.equal(found.robust, expected)
@@ -43,7 +43,7 @@ def test_points_ahead_by_more_than_twice_the_radius_are_robust(linear, points, l
 
 
 def test_rounding_hides_nothing_from_an_attack_on_what_is_inside(linear, points):
-    found = find_truth(hidden(linear, "quantised"), points, 0.2)
+    found = find_truth(with_hidden_gradients(linear, "quantised"), points, 0.2)
     assert found.attacked[0] == "inside"
     # Pixels are steps of 1/8: with a radius of 0.2 two of them can be changed by more than one step each.
     assert not found.robust.any()
