@@ -132,7 +132,7 @@ def confusion(table: pd.DataFrame) -> pd.DataFrame:
     """
     counts = pd.crosstab(table["truth"], table["verdict"])
     counts = counts.reindex(index=ORDER, columns=ORDER, fill_value=0)
-    return counts[counts.sum(1) > 0]
+    return counts[counts.sum(axis=1) > 0]
 
 
 class Aim(NamedTuple):
