@@ -56,9 +56,8 @@ def lead_of(zoo: Sequence[Examined], found: Sequence[Aim]) -> str:
     missed = [aim for aim in found if not aim.reached]
     reached = f"{len(found) - len(missed)} of {len(found)} aims are reached"
     failures = "; ".join(f"{aim.what}: {aim.hits} of {aim.of} ({', '.join(aim.which)})" for aim in missed)
-    return f"{counts} networks whose truth AutoAttack tells were diagnosed. {reached}.\n\n" + (
-        f"Not reached: {failures}." if missed else "None is missed."
-    )
+    answer = f"{counts} networks whose truth AutoAttack tells were diagnosed. {reached}."
+    return f"{answer}\n\nNot reached: {failures}." if missed else answer
 
 
 def aim_table(found: Sequence[Aim]) -> pd.DataFrame:

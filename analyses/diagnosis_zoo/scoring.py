@@ -116,9 +116,8 @@ class DiagnosisScore(NamedTuple):
 
 def scores(zoo: Sequence[Examined]) -> pd.DataFrame:
     """A row per network and budget, with the fields of `DiagnosisScore`."""
-    return pd.DataFrame(
-        [_score(one, one.diagnoses[budget]) for budget in BUDGETS for one in zoo], columns=DiagnosisScore._fields
-    )
+    rows = [_score(one, one.diagnoses[budget]) for budget in BUDGETS for one in zoo if budget in one.diagnoses]
+    return pd.DataFrame(rows, columns=DiagnosisScore._fields)
 
 
 def confusion(table: pd.DataFrame) -> pd.DataFrame:
