@@ -15,8 +15,8 @@ from analyses.diagnosis_zoo.page import (
     network_table,
 )
 from analyses.diagnosis_zoo.plots import accuracies
-from analyses.diagnosis_zoo.records import read_results
-from analyses.diagnosis_zoo.scoring import aims, scores
+from analyses.diagnosis_zoo.records import BUDGETS, read_results
+from analyses.diagnosis_zoo.scoring import aims, made_budgets, scores
 from cotoolkit.core.files import write_atomically
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -28,7 +28,7 @@ def docs_page() -> str:
     """The page, from the results that are kept."""
     zoo = read_results()
     table = scores(zoo)
-    found = aims(table)
+    found, budgets = aims(table), made_budgets(table)[::-1]
     parts = [
         "# How good is the diagnosis?",
         "<!-- Written by python -m analyses.diagnosis_zoo.docs_page; edit that. -->",
@@ -41,20 +41,15 @@ def docs_page() -> str:
         AIMS_TEXT,
         table_lines(aim_table(found)),
         "## Verdicts against the truth",
-        "At `standard`:",
-        table_lines(confusion_table(table, "standard")),
-        "At `quick`:",
-        table_lines(confusion_table(table, "quick")),
+        *(part for budget in budgets for part in (f"At `{budget}`:", table_lines(confusion_table(table, budget)))),
         "A network whose gradients are hidden on purpose is *masked*, whatever it withstands. One trained by single "
         "steps is *catastrophically overfitted* where FGSM keeps half of clean accuracy and AutoAttack leaves less "
         "than half of that. Any other is *robust* or *not*, by the floor of [the diagnosis](diagnosis.md).",
         "## Every network",
-        f"![Accuracy of every network under FGSM, PGD, all attacks of the diagnosis, and AutoAttack]({PICTURE})",
-        "At `standard`, accuracies in percent of the points that the strong attacks saw; `off` is all attacks minus "
-        "AutoAttack on the same points.",
-        table_lines(network_table(table, "standard")),
-        "At `quick`:",
-        table_lines(network_table(table, "quick")),
+        f"![Accuracy of every network under FGSM, PGD, all attacks of the diagnosis, and AutoAttack, at quick]({PICTURE})",
+        "Accuracies are in percent of the points that the strong attacks saw; `off` is all attacks minus AutoAttack on "
+        "the same points.",
+        *(part for budget in budgets for part in (f"At `{budget}`:", table_lines(network_table(table, budget)))),
         "## How it was measured",
         "\n".join(f"- **{name}**: {value}" for name, value in facts_of(zoo).items()),
     ]
@@ -79,7 +74,7 @@ def write_docs() -> None:
     """Write both."""
     write_atomically(DOCS / "diagnosis_zoo.md", docs_page().encode())
     table = scores(read_results())
-    accuracies(table[table["budget"] == "standard"])[0].savefig(DOCS / PICTURE, dpi=110)
+    accuracies(table[table["budget"] == BUDGETS[0]])[0].savefig(DOCS / PICTURE, dpi=110)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pandas as pd
 from analyses.diagnosis_zoo.plan import ZOO
 from analyses.diagnosis_zoo.plots import accuracies
 from analyses.diagnosis_zoo.records import BUDGETS, Examined
-from analyses.diagnosis_zoo.scoring import ORDER, WITHIN, Aim, aims, confusion, scores
+from analyses.diagnosis_zoo.scoring import ORDER, WITHIN, Aim, aims, confusion, made_budgets, scores
 from cotoolkit.core.numbers import format_number
 from cotoolkit.evaluation.intervals import exact_bounds
 from cotoolkit.pages import Report, Section
@@ -28,8 +28,8 @@ def zoo_report(zoo: Sequence[Examined]) -> Report:
     found = aims(table)
     sections = [
         Section("aims", "What was aimed at", AIMS_TEXT, table=aim_table(found)),
-        *(_confusion_section(table, budget) for budget in BUDGETS),
-        *(_accuracy_section(table, budget) for budget in BUDGETS),
+        *(_confusion_section(table, budget) for budget in made_budgets(table)),
+        *(_accuracy_section(table, budget) for budget in made_budgets(table)),
     ]
     return Report("How good is the diagnosis?", lead_of(zoo, found), sections, facts_of(zoo), {"scores": table})
 

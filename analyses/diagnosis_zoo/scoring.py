@@ -120,6 +120,11 @@ def scores(zoo: Sequence[Examined]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=DiagnosisScore._fields)
 
 
+def made_budgets(table: pd.DataFrame) -> list[str]:
+    """Budgets of a table of `scores` at which some network was diagnosed."""
+    return [budget for budget in BUDGETS if (table["budget"] == budget).any()]
+
+
 def confusion(table: pd.DataFrame) -> pd.DataFrame:
     """Verdicts against the truth.
 
@@ -169,7 +174,7 @@ def aims(table: pd.DataFrame) -> list[Aim]:
         from AutoAttack's; and inconclusive verdicts at `standard`.
     """
     found = []
-    for budget in BUDGETS:
+    for budget in made_budgets(table):
         rows = table[table["budget"] == budget]
         wrong, sure = ~rows["right"].astype(bool), rows["confidence"] != "low"
         fooled = (rows["verdict"] == ROBUST) & ~rows["accepted"].str.split(" or ").map(lambda labels: ROBUST in labels)
