@@ -46,7 +46,7 @@ def docs_page() -> str:
         "steps is *catastrophically overfitted* where FGSM keeps half of clean accuracy and AutoAttack leaves less "
         "than half of that. Any other is *robust* or *not*, by the floor of [the diagnosis](diagnosis.md).",
         "## Every network",
-        f"![Accuracy of every network under FGSM, PGD, all attacks of the diagnosis, and AutoAttack, at quick]({PICTURE})",
+        f"![Accuracy of every network under FGSM, PGD, all attacks, and AutoAttack, at quick]({PICTURE})",
         "Accuracies are in percent of the points that the strong attacks saw; `off` is all attacks minus AutoAttack on "
         "the same points.",
         *(part for budget in budgets for part in (f"At `{budget}`:", table_lines(network_table(table, budget)))),
