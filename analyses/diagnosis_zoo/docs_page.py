@@ -13,6 +13,7 @@ from analyses.diagnosis_zoo.page import (
     facts_of,
     lead_of,
     network_table,
+    overrating,
 )
 from analyses.diagnosis_zoo.plots import accuracies
 from analyses.diagnosis_zoo.records import BUDGETS, read_results
@@ -45,6 +46,7 @@ def docs_page() -> str:
         "A network whose gradients are hidden on purpose is *masked*, whatever it withstands. One trained by single "
         "steps is *catastrophically overfitted* where FGSM keeps half of clean accuracy and AutoAttack leaves less "
         "than half of that. Any other is *robust* or *not*, by the floor of [the diagnosis](diagnosis.md).",
+        overrating(table),
         "## Every network",
         f"![Accuracy of every network under FGSM, PGD, all attacks, and AutoAttack, at quick]({PICTURE})",
         "Accuracies are in percent of the points that the strong attacks saw; `off` is all attacks minus AutoAttack on "
