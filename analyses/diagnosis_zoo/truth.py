@@ -124,9 +124,9 @@ def _right(network: nn.Module, images: Tensor, labels: Tensor, seed: int) -> Ten
 
 
 def _fgsm(network: nn.Module, points: Points, threat: ThreatModel, seed: int) -> Tensor:
-    """Which images one step leaves correct; where a softmax ends the network, as its logarithms have it."""
+    """Which images one step leaves correct; its gradient is that of what is inside a layer that only hides it."""
     images, labels, _ = points
-    source = network.network if isinstance(network, SoftmaxEnd) else network
+    source = network.network if isinstance(network, Saturated | SoftmaxEnd) else network
     source = MeanOfDraws(source, seed) if is_random(source) else source
     return run_protocol(source, images, labels, threat, "fgsm", seed=seed).correct
 
