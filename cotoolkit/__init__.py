@@ -17,7 +17,10 @@ from cotoolkit.core.importing.siblings import SIBLINGS
 if TYPE_CHECKING:
     from cotoolkit.attacks.threat_model import ThreatModel
     from cotoolkit.config import RunConfig
+    from cotoolkit.diagnosis.compare import compare_networks
+    from cotoolkit.diagnosis.curve import security_curve
     from cotoolkit.diagnosis.diagnose import diagnose
+    from cotoolkit.diagnosis.landscape import loss_landscape
     from cotoolkit.diagnosis.logs.diagnose_log import diagnose_log
     from cotoolkit.diagnosis.schema import Diagnosis
     from cotoolkit.monitor.monitor import BreakpointMonitor
@@ -36,12 +39,15 @@ _HOMES = {
     "Study": "studies.study",
     "ThreatModel": "attacks.threat_model",
     "Trainer": "training.trainer",
+    "compare_networks": "diagnosis.compare",
     "diagnose": "diagnosis.diagnose",
     "diagnose_log": "diagnosis.logs.diagnose_log",
     "load_run": "runs.checkpoints",
+    "loss_landscape": "diagnosis.landscape",
     "metric_table": "runs.tables.run_table",
     "run": "training.run",
     "run_table": "runs.tables.run_table",
+    "security_curve": "diagnosis.curve",
 }
 
 __all__ = [
@@ -52,12 +58,15 @@ __all__ = [
     "Study",
     "ThreatModel",
     "Trainer",
+    "compare_networks",
     "diagnose",
     "diagnose_log",
     "load_run",
+    "loss_landscape",
     "metric_table",
     "run",
     "run_table",
+    "security_curve",
 ]
 
 SIBLINGS.install(("interventions", "analyses", "figures"))

@@ -17,7 +17,7 @@ from cotoolkit.core.numbers import whole_number
 from cotoolkit.core.user_code import describe
 from cotoolkit.intake.door import ImageOptions, bring_images, outside_inference
 from cotoolkit.intake.model import ImageModel, network_of
-from cotoolkit.intake.points import in_unit
+from cotoolkit.intake.normalisation import in_unit
 from cotoolkit.intake.preparation import copied, in_float32
 from cotoolkit.intake.wrappers import unwrapped
 from cotoolkit.models.modes import attack_mode

@@ -2,40 +2,36 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
-from rich import box
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from cotoolkit.cli.display import VERDICT_STYLE, console, in_place, say, say_error
+from cotoolkit.cli.diagnosing.of_runs import compared_runs, network_of_run
+from cotoolkit.cli.diagnosing.shown import measuring_bar, show_comparison, show_diagnosis
+from cotoolkit.cli.display import console, say
 from cotoolkit.cli.options.paths import a_folder
 from cotoolkit.cli.training import Download
 from cotoolkit.core.device import Device, available
 from cotoolkit.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from cotoolkit.data import ImageSet
-    from cotoolkit.diagnosis.schema import Diagnosis
     from cotoolkit.intake.findings import Finding
     from cotoolkit.models.normalise import Statistics
 
-MARK = "diagnosis.json"
-"""The file by which an earlier diagnosis is known."""
+MARK, COMPARED = "diagnosis.json", "comparison.json"
+"""The files by which an earlier diagnosis and an earlier comparison are known."""
 
-TheRun = Annotated[
-    str | None,
+TheRuns = Annotated[
+    list[str] | None,
     typer.Argument(
-        metavar="[RUN[:CHECKPOINT]]",
-        help="A run of cotoolkit: its network, its test set, its radius; instead of all three.",
+        metavar="[RUN[:CHECKPOINT]] [OTHER[:CHECKPOINT]]",
+        help="A run of cotoolkit: its network, its test set, its radius; instead of all three. Two are compared.",
     ),
 ]
 TheModel = Annotated[
@@ -86,7 +82,7 @@ AutoAttack = Annotated[
 
 
 def diagnose_command(
-    run: TheRun = None,
+    runs: TheRuns = None,
     model: TheModel = None,
     data: Data = None,
     epsilon: Epsilon = None,
@@ -110,54 +106,81 @@ def diagnose_command(
 
     cotoolkit diagnose RUN:averaged
 
+    cotoolkit diagnose RUN:last RUN:best   (two networks, point by point: has the one lost what the other has?)
+
     The model returns logits, from images in [0, 1]; if it does not normalise them itself, give --mean and --std.
 
     Your own function is called with those of the keywords shape, classes and num_classes that it has.
     """
-    from cotoolkit.attacks.threat_model import ThreatModel
     from cotoolkit.diagnosis.diagnose import diagnose
     from cotoolkit.diagnosis.page import write_diagnosis
 
-    check_out(out, MARK)
+    check_out(out, MARK if len(runs or []) < 2 else COMPARED)
     limits, place = _limits(bounds), available(device)
+    given = {"model": model, "data": data, "epsilon": epsilon, "weights": weights, "weights-key": weights_key}
+    given |= {"mean": mean, "std": std}
+    if len(runs or []) > 1:
+        _compare(runs or [], root, given, out, budget=budget, points=points, device=place, seed=seed)
+        return
     channels = _numbers("--mean", mean), _numbers("--std", std)
-    findings: list[Finding] = []
-    if run is not None:
-        given = {"model": model, "data": data, "epsilon": epsilon, "weights": weights, "weights-key": weights_key}
-        network, test, radius = _of_run(root, run, {**given, "mean": mean, "std": std})
-    elif model is None or data is None or epsilon is None:
-        raise ConfigError("name what to diagnose: a RUN, or --model, --data and --epsilon")
-    else:
-        radius = ThreatModel.from_user(epsilon).epsilon
-        test = _test_points(data, points, budget, seed, limits, download)
-        network, findings, statistics = _network(model, weights, weights_key, test, seed)
-        if channels == (None, None) and statistics is not None:
-            channels = statistics
-    with _progress() as progress:
+    subject = _of_run(root, runs[0], given) if runs else _of_options(given, points, budget, seed, limits, download)
+    if channels == (None, None) and subject.statistics is not None:
+        channels = subject.statistics
+    with measuring_bar() as progress:
         found = diagnose(
-            network.to(place), test, epsilon=radius, budget=budget, mean=channels[0], std=channels[1], bounds=limits,
+            subject.network.to(place), subject.test, epsilon=subject.epsilon, budget=budget,
+            mean=channels[0], std=channels[1], bounds=limits,
             points=points, device=place, seed=seed, autoattack=autoattack, progress=progress,
         )  # fmt: skip
-    found = found.model_copy(update={"findings": (*findings, *found.findings)})
-    _show(found)
+    placed = found.points if subject.places is None else found.points.placed(subject.places)
+    found = found.model_copy(update={"points": placed, "findings": (*subject.findings, *found.findings)})
+    show_diagnosis(found)
     with console.status("drawing the page"):
         page = write_diagnosis(found, out)
     say(f"page: {page}")
 
 
-@contextlib.contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar that shows what is measured; Ctrl-C ends the command with one line."""
-    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
-    try:
-        with Progress(*columns, console=console, disable=not in_place()) as bar:
-            task = bar.add_task("starting", total=None)
-            yield lambda what, done, total: bar.update(
-                task, description=escape(what), completed=done, total=total, refresh=True
-            )
-    except KeyboardInterrupt:
-        say_error("interrupted; nothing was written")
-        raise typer.Exit(130) from None
+class _Subject(NamedTuple):
+    """What is diagnosed, on what; what was met on the way; and a normalisation that the weights came with."""
+
+    network: nn.Module
+    test: ImageSet
+    epsilon: float
+    places: Tensor | None = None
+    findings: Sequence[Finding] = ()
+    statistics: Statistics | None = None
+
+
+def _of_run(root: Path, word: str, given: Mapping[str, Any]) -> _Subject:
+    return _Subject(*network_of_run(root, word, given))
+
+
+def _of_options(
+    given: Mapping[str, Any], points: int | None, budget: str, seed: int, bounds: tuple[float, float], download: bool
+) -> _Subject:
+    from cotoolkit.attacks.threat_model import ThreatModel
+
+    model, data, epsilon = given["model"], given["data"], given["epsilon"]
+    if model is None or data is None or epsilon is None:
+        raise ConfigError("name what to diagnose: a RUN, or --model, --data and --epsilon")
+    radius = ThreatModel.from_user(epsilon).epsilon
+    test, places = _test_points(data, points, budget, seed, bounds, download)
+    network, findings, statistics = _network(model, given["weights"], given["weights-key"], test, seed)
+    return _Subject(network, test, radius, places, findings, statistics)
+
+
+def _compare(runs: Sequence[str], root: Path, given: Mapping[str, Any], out: Path, **settings: Any) -> None:
+    """Compare the networks of two runs, and write the page."""
+    from cotoolkit.diagnosis.page import write_comparison
+
+    if len(runs) > 2:
+        raise ConfigError(f"{len(runs)} runs are named; name one to diagnose, or two to compare")
+    with console.status("measuring two networks"):
+        pair = compared_runs(root, (runs[0], runs[1]), given, **settings)
+    show_comparison(pair.comparison)
+    with console.status("drawing the pages"):
+        page = write_comparison(pair, out)
+    say(f"page: {page}")
 
 
 def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
@@ -198,34 +221,18 @@ def check_out(folder: Path, mark: str) -> None:
         raise ConfigError(f"--out {folder} cannot be written: {nearest} is no folder that you may write to")
 
 
-def _of_run(root: Path, word: str, given: Mapping[str, Any]) -> tuple[nn.Module, ImageSet, float]:
-    """A run's network at a checkpoint, its test set and its radius; `given` is what must not be said besides."""
-    from cotoolkit.data import ImageSet
-    from cotoolkit.runs.checkpoints import evaluation_points, trained
-    from cotoolkit.runs.find import find_checkpoint
-
-    if said := [f"--{name}" for name, value in given.items() if value is not None]:
-        raise ConfigError(f"the run {word} says all that; leave out {', '.join(said)}")
-    folder, checkpoint = find_checkpoint(root, word)
-    config = folder.config()
-    if config.norm != "linf":
-        raise ConfigError(f"{folder.path.name}: was trained with norm {config.norm}; a diagnosis is for linf")
-    points = evaluation_points(config)
-    names = tuple(map(str, range(points.classes)))
-    return trained(folder, checkpoint), ImageSet(f"test set of {word}", *points, names), config.epsilon
-
-
 def _test_points(
     data: str, points: int | None, budget: str, seed: int, bounds: tuple[float, float], download: bool
-) -> ImageSet:
-    """The test images to measure on, in [0, 1], with the name that people gave."""
+) -> tuple[ImageSet, Tensor]:
+    """The test images to measure on, in [0, 1], with the name that people gave, and their places in the data."""
     from cotoolkit.data import ImageSet
     from cotoolkit.diagnosis.budget import BUDGETS
-    from cotoolkit.intake.points import points_of
+    from cotoolkit.intake.points import chosen_points
 
     count = points if points is not None else BUDGETS[budget].points
-    images, labels, classes = points_of(data, points=count, seed=seed, bounds=bounds, download=download)
-    return ImageSet(data, images, labels, classes, tuple(map(str, range(classes))))
+    chosen = chosen_points(data, points=count, seed=seed, bounds=bounds, download=download)
+    images, labels, classes = chosen.points
+    return ImageSet(data, images, labels, classes, tuple(map(str, range(classes)))), chosen.places
 
 
 def _network(
@@ -256,25 +263,3 @@ def _network(
         raise ConfigError("--weights-key chooses among the weights of a file; name it with --weights")
     random = f"no --weights given, so {model} has random weights: this is a network that was never trained"
     return network, [] if isinstance(spec, OwnModel) else [warning(random)], None
-
-
-def _show(found: Diagnosis) -> None:
-    """Verdict, evidence for and against, and what was met."""
-    verdict = found.verdict
-    say(f"{verdict.label} (confidence: {verdict.confidence})", VERDICT_STYLE.get(verdict.label, "yellow"))
-    say(verdict.meaning)
-    say(verdict.reason)
-    rows: list[tuple[str, Any]] = [
-        *(("for", one) for one in verdict.speaks_for),
-        *(("against", one) for one in verdict.speaks_against),
-    ]
-    if rows:
-        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-        table.add_column("", no_wrap=True)
-        table.add_column("evidence")
-        for side, one in rows:
-            table.add_row(side, escape(one.sentence))
-        console.print(table)
-    say(f"what to do: {verdict.advice}")
-    for finding in found.findings:
-        say(f"{finding.kind}: {finding.text}", "yellow" if finding.kind == "warning" else None)

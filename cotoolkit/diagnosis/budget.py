@@ -49,7 +49,8 @@ class Budget(BaseModel):
         label_classes: classes that these step for, at most.
         hessian_points: images whose top Hessian eigenvalue is found.
         surface_points: images behind the loss surface.
-        surface: samples of the loss surface in each direction.
+        surface: samples of the loss surface in each direction, and on the ways of attacks.
+        looks: other radii that are judged, on few points, to find where the verdict changes.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -79,6 +80,7 @@ class Budget(BaseModel):
     hessian_points: Count
     surface_points: Count
     surface: Annotated[Whole, Ge(2)]
+    looks: Annotated[Whole, Ge(0)]
 
     @model_validator(mode="after")
     def _sweeps_grow(self) -> Self:
@@ -122,6 +124,7 @@ BUDGETS = {
             hessian_points=8,
             surface_points=8,
             surface=9,
+            looks=0,
         ),
         Budget(
             name="standard",
@@ -145,6 +148,7 @@ BUDGETS = {
             hessian_points=16,
             surface_points=16,
             surface=13,
+            looks=3,
         ),
         Budget(
             name="thorough",
@@ -171,6 +175,7 @@ BUDGETS = {
             hessian_points=64,
             surface_points=32,
             surface=31,
+            looks=8,
         ),
     )
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, NamedTuple
 
+import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -14,18 +15,20 @@ from cotoolkit.core.seeding import fork_global_rng
 from cotoolkit.data import DataConfig, ImageSet
 from cotoolkit.data.points import Points
 from cotoolkit.diagnosis.budget import Budget, budget_of
+from cotoolkit.diagnosis.change import change_of_verdict
 from cotoolkit.diagnosis.judging.verdict import reach_verdict, rests_on_points_left
+from cotoolkit.diagnosis.landscape import AttackWay, attack_ways
 from cotoolkit.diagnosis.measuring.attack_runs import Progress
 from cotoolkit.diagnosis.measuring.autoattack import check_installed, installed
 from cotoolkit.diagnosis.measuring.pass_counter import PassCounter
 from cotoolkit.diagnosis.measuring.run_measurements import MeasuredNetwork, Wanted, run_measurements
-from cotoolkit.diagnosis.schema import Diagnosis, DiagnosisProtocol, Environment
+from cotoolkit.diagnosis.schema import Diagnosis, DiagnosisProtocol, Environment, VerdictChange
 from cotoolkit.intake.door import LOOKED_AT, ModelOptions, outside_inference
 from cotoolkit.intake.findings import Finding, handled, warning
 from cotoolkit.intake.model import Forward, ImageModel, bounds_of
 from cotoolkit.intake.normalisation import Bounds, PerChannel
 from cotoolkit.intake.outputs.probabilities import LinkName
-from cotoolkit.intake.points import points_of, states_classes
+from cotoolkit.intake.points import ChosenPoints, chosen_points, states_classes
 from cotoolkit.intake.preparation import image_model
 from cotoolkit.models.modes import attack_mode
 from cotoolkit.models.registry import Shape
@@ -85,12 +88,13 @@ def diagnose(
     threat, spent, place = ThreatModel.from_user(epsilon), budget_of(budget), available(device)
     opinion = _second_opinion(threat, autoattack=autoattack, budget=spent)
     takes = ModelOptions(mean=mean, std=std, bounds=bounds_of(model, bounds), forward=forward, binary=binary)
+    count = spent.points if points is None else points
     with outside_inference():
-        chosen = points_of(data, points=spent.points if points is None else points, seed=seed, bounds=takes["bounds"])
-        network = _prepared(model, chosen, place, takes, exact=states_classes(data))
+        chosen = chosen_points(data, points=count, seed=seed, bounds=takes["bounds"])
+        network = _prepared(model, chosen.points, place, takes, exact=states_classes(data))
         found = _measured(network, chosen, place, threat, spent, seed, opinion, progress)
     environment = _environment(network.network, data, place, found.passes, started)
-    return _diagnosis(found, _protocol(found, chosen, threat.epsilon, takes["bounds"], seed, spent), environment)
+    return _diagnosis(found, _protocol(found, chosen.points, threat.epsilon, takes["bounds"], seed, spent), environment)
 
 
 def _prepared(model: nn.Module, points: Points, device: str, takes: ModelOptions, *, exact: bool) -> ImageModel:
@@ -110,6 +114,8 @@ def _second_opinion(threat: ThreatModel, *, autoattack: bool | None, budget: Bud
 
 class _Found(NamedTuple):
     measured: MeasuredNetwork
+    ways: tuple[AttackWay, ...]
+    change: VerdictChange | None
     passes: PassCounter
     link: LinkName
     findings: list[Finding]
@@ -123,7 +129,7 @@ def _mode(network: ImageModel) -> list[Finding]:
 
 def _measured(
     network: ImageModel,
-    points: Points,
+    chosen: ChosenPoints,
     device: str,
     threat: ThreatModel,
     budget: Budget,
@@ -132,24 +138,33 @@ def _measured(
     progress: Progress | None,
 ) -> _Found:
     """The measurements, with the passes they took, the link they were taken through, and what was met."""
+    points = chosen.points
     points = points._replace(images=points.images.to(device), labels=points.labels.to(device))
     # The fast kernels of attention have no second derivatives, which the curvature needs.
     with attack_mode(network, "eval"), fork_global_rng(seed, "layers"), sdpa_kernel(SDPBackend.MATH):
         network.read_probabilities(points.images[:LOOKED_AT])
         passes = PassCounter(network)
         measured = run_measurements(
-            passes, points, threat, budget, seed=seed, second_opinion=opinion, progress=progress
-        )
+            passes, points, threat, budget,
+            places=chosen.places, seed=seed, second_opinion=opinion, progress=progress,
+        )  # fmt: skip
+        few = torch.tensor(measured.outcomes.few, device=device)
+        some = points._replace(images=points.images[few], labels=points.labels[few])
+        ways = attack_ways(passes, some, threat, budget.surface, seed)
+        change = change_of_verdict(passes, points, measured.measurements, threat.epsilon, budget, seed)
     findings = [*_mode(network), *network.findings, *measured.findings]
     if share := measured.measurements.masking.broken_outputs:
         findings.append(warning(f"{100 * share:.0f} % of the outputs are nan or infinite; they count as wrong"))
-    return _Found(measured, passes, network.link.name, findings)
+    return _Found(measured, ways, change, passes, network.link.name, findings)
 
 
 def _diagnosis(found: _Found, protocol: DiagnosisProtocol, environment: Environment) -> Diagnosis:
     return Diagnosis(
         verdict=reach_verdict(found.measured.measurements, protocol.epsilon),
         measurements=found.measured.measurements,
+        points=found.measured.outcomes,
+        ways=found.ways,
+        change=found.change,
         findings=tuple(found.findings),
         protocol=protocol,
         environment=environment,

@@ -15,7 +15,9 @@ from pydantic import ValidationError
 from cotoolkit.core.errors import DataError
 from cotoolkit.core.numbers import format_number
 from cotoolkit.diagnosis.budget import Budget
+from cotoolkit.diagnosis.landscape import AttackWay
 from cotoolkit.diagnosis.measurements import Measurements
+from cotoolkit.diagnosis.points import PointOutcomes
 from cotoolkit.diagnosis.shares import Mean, Rate, SchemaPart
 from cotoolkit.intake.findings import Finding
 from cotoolkit.intake.outputs.probabilities import LinkName
@@ -129,6 +131,40 @@ class Verdict(SchemaPart):
         return tuple(one for one in self.evidence if self.label in one.against)
 
 
+class VerdictAt(SchemaPart):
+    """The verdict at a radius, from fewer points than a diagnosis takes.
+
+    Attributes:
+        epsilon: radius, in [0, 1] units.
+        label: the verdict.
+        confidence: of it.
+        worst: share of points that no attack fools.
+    """
+
+    epsilon: float
+    label: Label
+    confidence: Confidence
+    worst: Rate
+
+
+class VerdictChange(SchemaPart):
+    """Between which radii the verdict changes.
+
+    Attributes:
+        looked: verdicts at all radii that were looked at, by radius, that of the diagnosis among them.
+        low: the largest radius below the change; null where no change was found.
+        high: the smallest radius above it.
+        below: verdict at `low`.
+        above: verdict at `high`.
+    """
+
+    looked: tuple[VerdictAt, ...]
+    low: float | None
+    high: float | None
+    below: Label | None
+    above: Label | None
+
+
 class DiagnosisProtocol(SchemaPart):
     """How the numbers were made.
 
@@ -186,6 +222,9 @@ class Diagnosis(SchemaPart):
         schema_version: of this file; other versions are refused.
         verdict: the answer.
         measurements: the numbers behind it.
+        points: which attacks each point withstood.
+        ways: what lies between the images and their examples of FGSM and of PGD, few points.
+        change: between which radii the verdict changes; null where the budget does not look for that.
         findings: traps that were met on the way.
         protocol: how the numbers were made.
         environment: where.
@@ -194,6 +233,9 @@ class Diagnosis(SchemaPart):
     schema_version: Annotated[int, Ge(1)] = SCHEMA_VERSION
     verdict: Verdict
     measurements: Measurements
+    points: PointOutcomes
+    ways: tuple[AttackWay, ...]
+    change: VerdictChange | None
     findings: tuple[Finding, ...]
     protocol: DiagnosisProtocol
     environment: Environment

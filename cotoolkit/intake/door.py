@@ -16,8 +16,14 @@ from cotoolkit.data.items import image_tensor
 from cotoolkit.data.labels import class_numbers
 from cotoolkit.intake.findings import Finding, warning
 from cotoolkit.intake.model import Forward, ImageModel
-from cotoolkit.intake.normalisation import Bounds, PerChannel, check_bounds, pixel_statistics
-from cotoolkit.intake.points import FAR_OUT, in_unit
+from cotoolkit.intake.normalisation import (
+    FAR_OUT,
+    Bounds,
+    PerChannel,
+    check_bounds,
+    in_unit,
+    pixel_statistics,
+)
 from cotoolkit.intake.preparation import image_model
 from cotoolkit.intake.probing import NO_GRADIENT, first_look
 

@@ -9,8 +9,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.errors import ConfigError, DataError
 from cotoolkit.core.user_code import describe
+from cotoolkit.data.image_set import as_float
+
+ROUNDING = 1e-5
+"""How far outside the bounds, as a share of their distance, a pixel may be by rounding; it is then brought back."""
+
+FAR_OUT = 0.5
+"""How far, as a share of the width of their bounds, images may leave these where they are meant to."""
+
+UNMISTAKABLE = 1.5
+"""Distance of bounds (0..255, -1..1) from which images that stay in [0, 1] are taken for a mistake."""
 
 Bounds = tuple[float, float]
 """Least and greatest value of a pixel, as the model takes it before mean and std."""
@@ -88,3 +98,60 @@ def _numbers(name: str, values: PerChannel, channels: int) -> Tensor:
     if len(numbers) not in (1, channels):
         raise ConfigError(f"{name} has {len(numbers)} numbers, the images have {channels} channels")
     return numbers
+
+
+def in_unit(images: Tensor, where: str, bounds: Bounds, *, leave: bool = False) -> Tensor:
+    """Images in [0, 1].
+
+    Args:
+        images: (N, C, H, W), uint8, or floats in the bounds.
+        where: they come from, for messages.
+        bounds: least and greatest value of a pixel.
+        leave: they may leave the bounds, as data with an injected feature do.
+
+    Returns:
+        (N, C, H, W) float32.
+
+    Raises:
+        DataError: another shape or type, pixels that are not finite, or outside the bounds.
+    """
+    if images.ndim != 4 or images.numel() == 0:
+        raise DataError(f"{where}: images have shape {tuple(images.shape)}; give (N, C, H, W)")
+    if images.dtype == torch.uint8:
+        if images.max() == 1:
+            raise DataError(
+                f"{where}: uint8 pixels are 0 and 1 of 255 levels; if they are meant as black and white, "
+                "give floats: images.float()"
+            )
+        return as_float(images)
+    if not images.is_floating_point():
+        kind = str(images.dtype).removeprefix("torch.")
+        raise DataError(f"{where}: images are {kind}; give uint8 pixel levels, or floats in the bounds")
+    broken = int((~images.isfinite()).flatten(1).any(1).sum())
+    if broken:
+        raise DataError(f"{where}: {broken} of {len(images)} images have pixels that are nan or infinite; mend them")
+    low, high = bounds
+    least, greatest = (float(value) for value in torch.aminmax(images))
+    slack = ROUNDING * (high - low) + torch.finfo(torch.float32).eps * max(abs(low), abs(high))
+    slack = FAR_OUT * (high - low) if leave else slack
+    if least < low - slack or greatest > high + slack:
+        raise DataError(
+            f"{where}: pixels run from {least:.4g} to {greatest:.4g}, outside the bounds {low:g} to {high:g}; "
+            + _hint(least, greatest, bounds)
+        )
+    if high - low >= UNMISTAKABLE and least >= 0 and greatest <= 1:
+        raise DataError(
+            f"{where}: pixels run from {least:.4g} to {greatest:.4g}, as in [0, 1] and not as in the bounds {low:g} to "
+            f"{high:g}; give them in the bounds, or as uint8"
+        )
+    if leave:
+        return images.float() if bounds == (0.0, 1.0) else (images.float() - low) / (high - low)
+    return (
+        images if bounds == (0.0, 1.0) and least >= 0 and greatest <= 1 else ((images - low) / (high - low)).clamp(0, 1)
+    )
+
+
+def _hint(least: float, greatest: float, bounds: Bounds) -> str:
+    if bounds == (0.0, 1.0) and least >= 0 and 1 < greatest <= 255:
+        return "state 0,255 if that is what the model takes, or divide the images by 255"
+    return "give images before normalisation and state its mean and std, or state other bounds"

@@ -15,23 +15,13 @@ from cotoolkit.core.numbers import whole_number
 from cotoolkit.core.seeding import fork_global_rng, generator
 from cotoolkit.core.validation import one_line
 from cotoolkit.data import DataConfig, ImageSet, load
-from cotoolkit.data.image_set import as_float
 from cotoolkit.data.items import as_columns, as_tensors, read_items, stack_items, stated_classes
 from cotoolkit.data.labels import class_numbers, known_labels, renumbered, whole_numbers
 from cotoolkit.data.points import Points
 from cotoolkit.data.sources.own_data import OwnData
 from cotoolkit.data.subsets import stratified
 from cotoolkit.intake.batches import items_of, read_batches
-from cotoolkit.intake.normalisation import Bounds, check_bounds
-
-ROUNDING = 1e-5
-"""How far outside the bounds, as a share of their distance, a pixel may be by rounding; it is then brought back."""
-
-FAR_OUT = 0.5
-"""How far, as a share of the width of their bounds, images may leave these where they are meant to."""
-
-UNMISTAKABLE = 1.5
-"""Distance of bounds (0..255, -1..1) from which images that stay in [0, 1] are taken for a mistake."""
+from cotoolkit.intake.normalisation import Bounds, check_bounds, in_unit
 
 
 class _Source(NamedTuple):
@@ -53,6 +43,18 @@ class _Source(NamedTuple):
     pick: Callable[[Tensor | None], tuple[Tensor, Tensor]]
     classes: int | None
     bounds: Bounds
+
+
+class ChosenPoints(NamedTuple):
+    """Points, and where they stood.
+
+    Attributes:
+        points: in an order that the seed decides.
+        places: (N,) int64, of each in the data as they were given, from 0; of a loader, in what it yields.
+    """
+
+    points: Points
+    places: Tensor
 
 
 def points_of(
@@ -90,6 +92,35 @@ def points_of(
         DataError: no such data, none in it, or images or labels that are not as above.
         ConfigError: `points` below 1, or bounds in the wrong order.
     """
+    return chosen_points(data, points=points, seed=seed, bounds=bounds, download=download, leave=leave).points
+
+
+def chosen_points(
+    data: Any,
+    *,
+    points: int | None = None,
+    seed: int = 0,
+    bounds: Bounds = (0.0, 1.0),
+    download: bool = False,
+    leave: bool = False,
+) -> ChosenPoints:
+    """As `points_of`, with the place of each point in the data.
+
+    Args:
+        data: see `points_of`.
+        points: at most so many; None for all.
+        seed: of the choice.
+        bounds: least and greatest value of a pixel.
+        download: fetch a data set by name where it is missing.
+        leave: images may leave the bounds.
+
+    Returns:
+        The points, and their places.
+
+    Raises:
+        DataError: as `points_of`.
+        ConfigError: as `points_of`.
+    """
     points = None if points is None else whole_number(points, "points", 1)
     bounds = check_bounds(bounds)
     with fork_global_rng(seed, "augmentation"):  # transforms and samplers draw from the global generator
@@ -99,19 +130,20 @@ def points_of(
         draws = generator(seed, "split", 2)
         if points is None or source.size <= points:
             images, picked = source.pick(None)
-            labels = picked
+            labels, chosen = picked, torch.arange(len(picked))
         else:
             labels = source.labels(True)
             chosen = stratified(labels, points, draws)
             images, picked = source.pick(chosen)
             if not torch.equal(picked, labels[chosen]):  # the items say otherwise than the data claimed
                 labels = source.labels(False)
-                images, picked = source.pick(stratified(labels, points, draws))
+                chosen = stratified(labels, points, draws)
+                images, picked = source.pick(chosen)
     _check_labels(source, labels)
     unit = in_unit(images, source.where, source.bounds, leave=leave)
     order = torch.randperm(len(picked), generator=draws)
     classes = source.classes if source.classes is not None else int(labels.max()) + 1
-    return Points(unit[order], picked[order], classes)
+    return ChosenPoints(Points(unit[order], picked[order], classes), chosen[order])
 
 
 def states_classes(data: Any) -> bool:
@@ -226,60 +258,3 @@ def _check_labels(source: _Source, labels: Tensor) -> None:
         raise DataError(f"{source.where}: every label is {low}; give points of at least two classes")
     if source.classes is not None and high >= source.classes:
         raise DataError(f"{source.where}: labels go up to {high}, and there are {source.classes} classes, from 0")
-
-
-def in_unit(images: Tensor, where: str, bounds: Bounds, *, leave: bool = False) -> Tensor:
-    """Images in [0, 1].
-
-    Args:
-        images: (N, C, H, W), uint8, or floats in the bounds.
-        where: they come from, for messages.
-        bounds: least and greatest value of a pixel.
-        leave: they may leave the bounds, as data with an injected feature do.
-
-    Returns:
-        (N, C, H, W) float32.
-
-    Raises:
-        DataError: another shape or type, pixels that are not finite, or outside the bounds.
-    """
-    if images.ndim != 4 or images.numel() == 0:
-        raise DataError(f"{where}: images have shape {tuple(images.shape)}; give (N, C, H, W)")
-    if images.dtype == torch.uint8:
-        if images.max() == 1:
-            raise DataError(
-                f"{where}: uint8 pixels are 0 and 1 of 255 levels; if they are meant as black and white, "
-                "give floats: images.float()"
-            )
-        return as_float(images)
-    if not images.is_floating_point():
-        kind = str(images.dtype).removeprefix("torch.")
-        raise DataError(f"{where}: images are {kind}; give uint8 pixel levels, or floats in the bounds")
-    broken = int((~images.isfinite()).flatten(1).any(1).sum())
-    if broken:
-        raise DataError(f"{where}: {broken} of {len(images)} images have pixels that are nan or infinite; mend them")
-    low, high = bounds
-    least, greatest = (float(value) for value in torch.aminmax(images))
-    slack = ROUNDING * (high - low) + torch.finfo(torch.float32).eps * max(abs(low), abs(high))
-    slack = FAR_OUT * (high - low) if leave else slack
-    if least < low - slack or greatest > high + slack:
-        raise DataError(
-            f"{where}: pixels run from {least:.4g} to {greatest:.4g}, outside the bounds {low:g} to {high:g}; "
-            + _hint(least, greatest, bounds)
-        )
-    if high - low >= UNMISTAKABLE and least >= 0 and greatest <= 1:
-        raise DataError(
-            f"{where}: pixels run from {least:.4g} to {greatest:.4g}, as in [0, 1] and not as in the bounds {low:g} to "
-            f"{high:g}; give them in the bounds, or as uint8"
-        )
-    if leave:
-        return images.float() if bounds == (0.0, 1.0) else (images.float() - low) / (high - low)
-    return (
-        images if bounds == (0.0, 1.0) and least >= 0 and greatest <= 1 else ((images - low) / (high - low)).clamp(0, 1)
-    )
-
-
-def _hint(least: float, greatest: float, bounds: Bounds) -> str:
-    if bounds == (0.0, 1.0) and least >= 0 and 1 < greatest <= 255:
-        return "state 0,255 if that is what the model takes, or divide the images by 255"
-    return "give images before normalisation and state its mean and std, or state other bounds"

@@ -7,6 +7,7 @@ import torch
 from cotoolkit.diagnosis.budget import BUDGETS
 from cotoolkit.diagnosis.evidence.records import Convergence, Optimality
 from cotoolkit.diagnosis.judging.verdict import reach_verdict
+from cotoolkit.diagnosis.landscape import AttackWay
 from cotoolkit.diagnosis.measurements import (
     AccuracyRegain,
     AttackAccuracy,
@@ -21,7 +22,8 @@ from cotoolkit.diagnosis.measurements import (
     Surface,
 )
 from cotoolkit.diagnosis.measuring.statistics import rate_of
-from cotoolkit.diagnosis.schema import Diagnosis, DiagnosisProtocol, Environment
+from cotoolkit.diagnosis.points import PointOutcomes
+from cotoolkit.diagnosis.schema import Diagnosis, DiagnosisProtocol, Environment, VerdictAt, VerdictChange
 from cotoolkit.diagnosis.shares import Mean, Rate
 from cotoolkit.intake.findings import warning
 
@@ -181,6 +183,30 @@ def diagnosis() -> Diagnosis:
     return Diagnosis(
         verdict=reach_verdict(found, EPSILON),
         measurements=found,
+        points=PointOutcomes(
+            places=tuple(range(1000)),
+            labels=(0,) * 1000,
+            few=tuple(range(128)),
+            held={"clean": "1" * 900 + "0" * 100, "fgsm": "1" * 600 + "0" * 400, "pgd-20": "1" * 500 + "0" * 500},
+            few_held={"pgd-50-3": "1" * 64 + "0" * 64, "margin-20": "1" * 61 + "0" * 67},
+        ),
+        ways=tuple(
+            AttackWay(
+                attack=attack,
+                fractions=(0, 0.5, 1, 1.5),
+                accuracy=(0.9, 0.8, 0.6, 0.5),
+                median_loss=(0, 0.5, 1, None),
+                stepped_over=share(0, 128),
+            )
+            for attack in ("fgsm", "pgd-10")
+        ),
+        change=VerdictChange(
+            looked=(VerdictAt(epsilon=EPSILON, label="robust", confidence="high", worst=share(0.48, 128)),),
+            low=None,
+            high=None,
+            below=None,
+            above=None,
+        ),
         findings=(warning("an example"),),
         protocol=DiagnosisProtocol(
             epsilon=EPSILON,

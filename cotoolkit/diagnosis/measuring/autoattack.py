@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -76,6 +76,55 @@ def autoattack(
     Raises:
         ConfigError: pyautoattack is missing.
     """
+    return run_autoattack(
+        model, images, labels, threat,
+        left=left, classes=classes, seed=seed, randomised=randomised, batch_size=batch_size,
+    ).record  # fmt: skip
+
+
+class AutoAttackRun(NamedTuple):
+    """AutoAttack that has run.
+
+    Attributes:
+        record: what the diagnosis writes down.
+        held: (N,) bool, which points nothing fooled.
+    """
+
+    record: AutoAttackResult
+    held: Tensor
+
+
+def run_autoattack(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    threat: ThreatModel,
+    *,
+    left: Tensor | None = None,
+    classes: int,
+    seed: int,
+    randomised: bool = False,
+    batch_size: int = 250,
+) -> AutoAttackRun:
+    """As `autoattack`, with the points.
+
+    Args:
+        model: see `autoattack`.
+        images: (N, C, H, W) float32 in [0, 1].
+        labels: (N,).
+        threat: see `autoattack`.
+        left: (N,) bool, points that it is run on.
+        classes: how many logits the model has.
+        seed: of its random numbers.
+        randomised: whether equal inputs give different outputs.
+        batch_size: points attacked together.
+
+    Returns:
+        The record, and which points are left.
+
+    Raises:
+        ConfigError: pyautoattack is missing.
+    """
     check_installed()
     version = "custom" if classes < 3 else "rand" if randomised else "standard" if classes >= 4 else "custom"
     attack = _attack(model, threat, version, classes, images.device, derive(seed, "diagnosis", 20) % 2**31)
@@ -86,7 +135,7 @@ def autoattack(
     tried = held.nonzero().flatten()
     if len(tried):
         held[tried] = _held(attack, model, images[tried], labels[tried], batch_size)
-    return AutoAttackResult(
+    record = AutoAttackResult(
         version=version,
         package=importlib.metadata.version("pyautoattack"),
         attacks=tuple(attack.attacks_to_run),
@@ -94,6 +143,7 @@ def autoattack(
         accuracy=rate_of(held),
         seconds=time.perf_counter() - started,
     )
+    return AutoAttackRun(record, held)
 
 
 def _held(attack: Any, model: nn.Module, images: Tensor, labels: Tensor, batch_size: int) -> Tensor:

@@ -10,14 +10,11 @@ from torch import Tensor, nn
 
 from cotoolkit.attacks.stand_ins import Averaged
 from cotoolkit.attacks.threat_model import ThreatModel
-from cotoolkit.core.seeding import generator
 from cotoolkit.data.points import Points
-from cotoolkit.data.subsets import stratified
 from cotoolkit.diagnosis.budget import Budget
 from cotoolkit.diagnosis.evidence.optimality import optimality_of
 from cotoolkit.diagnosis.evidence.signals import evidence_signals
 from cotoolkit.diagnosis.measurements import (
-    AutoAttackResult,
     ClassRow,
     Masking,
     Measurements,
@@ -28,11 +25,12 @@ from cotoolkit.diagnosis.measurements import (
 )
 from cotoolkit.diagnosis.measuring import landscape
 from cotoolkit.diagnosis.measuring.attack_runs import AttackRuns, Progress, Session, run_attacks
-from cotoolkit.diagnosis.measuring.autoattack import autoattack
+from cotoolkit.diagnosis.measuring.autoattack import AutoAttackRun, run_autoattack
 from cotoolkit.diagnosis.measuring.fgsm_segment import FgsmSweep, fgsm_sweep, segment
 from cotoolkit.diagnosis.measuring.last_attacks import LastAttacks, last_attacks
 from cotoolkit.diagnosis.measuring.output_checks import output_checks
 from cotoolkit.diagnosis.measuring.statistics import accuracy_regain, compare_attacks, rate_of, renamed_accuracy
+from cotoolkit.diagnosis.points import PointOutcomes, few_points, point_outcomes
 from cotoolkit.diagnosis.thresholds import RANDOMISED
 from cotoolkit.intake.findings import Finding
 
@@ -57,12 +55,14 @@ class MeasuredNetwork(NamedTuple):
         measurements: all of them.
         cards: protocol cards by the hash that the measurements refer to.
         few: number of few points.
+        outcomes: which attacks each point withstood.
         findings: what could not be measured.
     """
 
     measurements: Measurements
     cards: dict[str, dict[str, Any]]
     few: int
+    outcomes: PointOutcomes
     findings: list[Finding]
 
 
@@ -72,6 +72,7 @@ def run_measurements(
     threat: ThreatModel,
     budget: Budget,
     *,
+    places: Tensor | None = None,
     seed: int = 0,
     second_opinion: Wanted | None = None,
     progress: Progress | None = None,
@@ -83,6 +84,7 @@ def run_measurements(
         points: to attack, with at least one image.
         threat: linf.
         budget: how much to spend.
+        places: (N,) int64, of the points in the data they come from; None numbers them as they are.
         seed: of every random number.
         second_opinion: says of the measurements whether AutoAttack is to be run on what is left; None for never.
         progress: see `Progress`.
@@ -93,7 +95,7 @@ def run_measurements(
     images, labels, classes = points
     batch_size = max(1, min(BATCH, PIXELS // images[0].numel()))
     session = Session(model, threat, seed, batch_size, STAGES + (second_opinion is not None), progress)
-    chosen = stratified(labels.cpu(), min(budget.few, len(labels)), generator(seed, "diagnosis")).to(labels.device)
+    chosen = few_points(labels, budget.few, seed)
     few = Points(images[chosen], labels[chosen], classes)
 
     session.begin("FGSM at growing radii")
@@ -108,13 +110,29 @@ def run_measurements(
     loss = _around_the_images(session, points, few, chosen, sweep, budget)
 
     measurements = _assembled(points, budget, sweep, chosen, attacks, last, loss, masking)
+    opinion: AutoAttackRun | None = None
     if second_opinion is not None:
         session.begin("a second opinion")
         if second_opinion(measurements):
             opinion = _second_opinion(session, few, last.held, randomised=randomised)
-            measurements = measurements.model_copy(update={"autoattack": opinion})
+            measurements = measurements.model_copy(update={"autoattack": opinion.record})
     session.end()
-    return MeasuredNetwork(measurements, session.cards, len(few.labels), loss.findings)
+    places = torch.arange(len(labels)) if places is None else places
+    outcomes = point_outcomes(places, labels, chosen, *_held(attacks, last, opinion, budget))
+    return MeasuredNetwork(measurements, session.cards, len(few.labels), outcomes, loss.findings)
+
+
+def _held(
+    attacks: AttackRuns, last: LastAttacks, opinion: AutoAttackRun | None, budget: Budget
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Which points withstood the attacks at epsilon and FGSM at all radii, by name: all points, and the few."""
+    names = ["fgsm" if multiple == 1 else f"fgsm@{multiple:g}" for multiple in budget.fgsm_radii]
+    steps = {name: run.held for name, run in zip(names, attacks.fgsm, strict=True)}
+    on_all = {"clean": attacks.clean.held, **steps, attacks.pgd.record.name: attacks.pgd.held}
+    strong = {run.record.name: run.held for run in attacks.strong}
+    left = {run.record.name: run.held for run in last.runs}
+    on_few = {**strong, "pgd-converged": attacks.converged, **left}
+    return on_all, on_few if opinion is None else {**on_few, "autoattack": opinion.held}
 
 
 def _last(session: Session, few: Points, attacks: AttackRuns, masking: Masking, budget: Budget) -> LastAttacks:
@@ -164,10 +182,10 @@ def _around_the_images(
     return _Landscape(signals, between, surface, landscape.perturbation_spectra(*deltas, seed), findings)
 
 
-def _second_opinion(session: Session, few: Points, left: Tensor, *, randomised: bool) -> AutoAttackResult:
+def _second_opinion(session: Session, few: Points, left: Tensor, *, randomised: bool) -> AutoAttackRun:
     with torch.no_grad():  # of the classes, the points may show but the first ones
         outputs = session.model(few.images[:1]).shape[1]
-    return autoattack(
+    return run_autoattack(
         session.model, few.images, few.labels, session.threat,
         left=left, classes=outputs, seed=session.seed, randomised=randomised, batch_size=session.batch_size,
     )  # fmt: skip

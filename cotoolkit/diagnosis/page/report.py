@@ -9,9 +9,12 @@ import pandas as pd
 from cotoolkit.core.files import write_atomically
 from cotoolkit.core.numbers import format_number
 from cotoolkit.diagnosis.page import accuracy_figures, landscape_figures
+from cotoolkit.diagnosis.page.way_sections import change_sections, points_section, way_section
+from cotoolkit.diagnosis.points import points_table
 from cotoolkit.diagnosis.schema import Diagnosis, Evidence
 from cotoolkit.diagnosis.thresholds import FALLING
 from cotoolkit.pages import Report, Section, write_report
+from cotoolkit.runs.tables.table_files import write_table
 
 ON_SIGNALS = (
     "Means over the points that say anything. Most have no published threshold; compare them between networks. Steps "
@@ -25,7 +28,7 @@ PLAIN = {*landscape_figures.COSINES, "spread of repeated outputs"}
 
 
 def write_diagnosis(diagnosis: Diagnosis, folder: Path | str) -> Path:
-    """Write diagnosis.json, the figures (PNG and SVG), the tables and report.html.
+    """Write diagnosis.json, diagnosis.points.parquet, the figures (PNG and SVG), the tables and report.html.
 
     Args:
         diagnosis: to write.
@@ -36,6 +39,7 @@ def write_diagnosis(diagnosis: Diagnosis, folder: Path | str) -> Path:
     """
     folder = Path(folder)
     page = write_report(diagnosis_report(diagnosis), folder)
+    write_table(points_table(diagnosis.points), folder / "diagnosis.points.parquet")
     write_atomically(folder / "diagnosis.json", diagnosis.to_json().encode())
     return page
 
@@ -53,7 +57,10 @@ def diagnosis_report(diagnosis: Diagnosis) -> Report:
         "findings", "Met on the way", "What was found about the weights, the model and the data, and what was done.",
         table=pd.DataFrame([{"kind": one.kind, "finding": one.text} for one in diagnosis.findings]),
     )] if diagnosis.findings else []  # fmt: skip
-    sections = [_evidence(diagnosis), *findings, *_accuracy(diagnosis), *_landscape(diagnosis), *_checks(diagnosis)]
+    sections = [
+        _evidence(diagnosis), *findings, *change_sections(diagnosis), *_accuracy(diagnosis), way_section(diagnosis),
+        *_landscape(diagnosis), *_checks(diagnosis), points_section(diagnosis),
+    ]  # fmt: skip
     title = f"Diagnosis of {diagnosis.environment.model}: {verdict.label}"
     return Report(title, lead, sections, _facts(diagnosis))
 

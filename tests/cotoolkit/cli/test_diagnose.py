@@ -131,10 +131,20 @@ def test_a_run_is_diagnosed_at_any_checkpoint(cli, without_page, tmp_path):
         clean[word] = said["measurements"]["clean"]["accuracy"]["value"]
     result = folder.result()["evaluation"]  # on the same 60 points
     assert clean == {name: result["clean"]["value"], f"{name}:averaged": result["averaged:clean"]["value"]}
+    pair = [name, f"{name}:averaged", "--budget", "quick", "--points", "60", "--out", "pair", "--device", "cpu"]
+    code, out, err = cli("diagnose", *pair)
+    assert code == 0, err
+    said = json.loads((tmp_path / "pair" / "comparison.json").read_text())
+    assert [said["rows"][0][key] for key in ("attack", "points", "first", "second")] == ["clean", 60, *clean.values()]
+    assert said["sentence"].split()[0] in out
+    assert (tmp_path / "pair" / "second" / "diagnosis.points.parquet").exists()
     for words, message in (
         ([f"{name}:first"], "no checkpoint 'first'; there are: averaged, best, last"),
         ([name, "--epsilon", "0.1"], f"the run {name} says all that; leave out --epsilon"),
         (["nowhere"], "none of the 1 runs matches 'nowhere'"),
+        ([name, name], "is given twice"),
+        ([name, f"{name}:averaged", f"{name}:best"], "3 runs are named; name one to diagnose, or two to compare"),
+        ([name, f"{name}:averaged", "--epsilon", "0.1"], "leave out --epsilon"),
     ):
         code, _, err = cli("diagnose", *words, "--out", "other")
         assert (code, err.count("\n")) == (2 if "matches" not in message else code, 1)

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, Tenso
 from cotoolkit.core.errors import ConfigError, DataError
 from cotoolkit.data import DataConfig, ImageSet, load
 from cotoolkit.data.points import Points
-from cotoolkit.intake.points import points_of, states_classes
+from cotoolkit.intake.points import chosen_points, points_of, states_classes
 
 LEVELS = torch.arange(12 * 3 * 4 * 5, dtype=torch.int64).mul(7).remainder(256).to(torch.uint8).view(12, 3, 4, 5)
 UNIT = LEVELS.float() / 255
@@ -112,6 +112,7 @@ def test_a_subset_keeps_the_class_shares_and_the_pairs(size, seed):
     places = found.images.flatten().mul(59).round().long()
     assert len(places.unique()) == size
     assert torch.equal(labels[places], found.labels)
+    assert torch.equal(chosen_points((images, labels), points=size, seed=seed).places, places)
 
 
 def test_a_data_set_with_targets_reads_only_the_items_chosen():

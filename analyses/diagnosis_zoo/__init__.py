@@ -1,0 +1,1 @@
+"""A zoo of networks whose verdict is known, on which the diagnosis is scored: `cotoolkit bench-diagnosis`."""
