@@ -29,12 +29,14 @@ def span_basis(vectors: Tensor) -> Tensor:
 
     Shapes: (n, ...) -> (rank, ...), float64, on the CPU.
     """
+    from scipy.linalg import svd
+
     flat = vectors.detach().to("cpu").double().flatten(1)
     matrix = flat / flat.norm(dim=1, keepdim=True).clamp_min(torch.finfo(flat.dtype).tiny)
-    directions: Tensor
-    _, values, directions = torch.linalg.svd(matrix, full_matrices=False)
+    # By QR iterations: torch's divide and conquer gives up, on some processors, where many singular values are equal.
+    _, values, directions = svd(matrix.numpy(), full_matrices=False, lapack_driver="gesvd")
     tolerance = max(ENTRY_ERROR, torch.finfo(vectors.dtype).eps) * len(matrix) ** 0.5
-    return directions[values > tolerance].reshape(-1, *vectors.shape[1:])
+    return torch.from_numpy(directions[values > tolerance]).reshape(-1, *vectors.shape[1:])
 
 
 def feature_coefficients(images: Tensor, vectors: Tensor) -> Tensor:

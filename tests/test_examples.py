@@ -36,8 +36,8 @@ def assert_found(monitor):
     assert event.detected - event.earliest < 40
     before, after = monitor.bracket
     assert before.iteration + 1 == event.earliest
-    assert not monitor.criterion.is_broken(monitor._measure(before.weights), warned=True)  # robust before ...
-    assert monitor.criterion.is_broken(monitor._measure(after.weights), warned=True)  # ... and broken after
+    assert not monitor.criterion.is_broken(monitor._measure(before.weights))  # robust before ...
+    assert monitor.criterion.is_broken(monitor._measure(after.weights))  # ... and broken after
 
 
 @pytest.mark.slow

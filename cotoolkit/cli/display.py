@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -17,6 +17,8 @@ from cotoolkit.training.live import labels, probe_text
 from cotoolkit.training.progress import Pace, left_text
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from cotoolkit.config import RunConfig
     from cotoolkit.studies.launchers.launcher import Outcome
     from cotoolkit.studies.launchers.tasks import Update
@@ -170,3 +172,33 @@ class LiveRuns:
         """How many runs have ended, and how long the others may take."""
         left = left_text(self._pace.of_all()) if len(self._ended) < len(self._labels) else ""
         return f"{len(self._ended)} of {len(self._labels)}" + (f", about {left}" if left else "")
+
+
+def breakpoint_advice(events: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What to do about each breakpoint of a run, in words; its checkpoints are those of the last one.
+
+    Args:
+        events: of the run, as its folder keeps them.
+
+    Returns:
+        One line for the last breakpoint that no recovery, and no remedy, follows; none otherwise.
+    """
+    told = [event for event in events if event["kind"] != "suspicion"]
+    if not told or told[-1]["kind"] != "breakpoint":
+        return []
+    advice = "go back to checkpoint before_break, continue with N-FGSM or a smaller radius"
+    return [f"catastrophic overfitting at iteration {told[-1]['iteration']:,}: {advice}"]
+
+
+def conclusion(table: pd.DataFrame) -> str:
+    """The verdicts counted, per kind of run."""
+    from cotoolkit.runs.tables.run_table import CATASTROPHIC_OVERFITTING
+
+    lines = []
+    for (method, epsilon, beta), runs in table.groupby(["method", "epsilon", "beta"], sort=False):
+        done = runs[runs["verdict"] != ""]
+        overfitted = int((done["verdict"] == CATASTROPHIC_OVERFITTING).sum())
+        lines.append(
+            f"  {method}, ε {epsilon:.4g}, β {beta:.4g}: catastrophic overfitting in {overfitted} of {len(done)} runs"
+        )
+    return "\n".join(lines)

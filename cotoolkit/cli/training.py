@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cotoolkit.cli.display import LiveRuns, say, say_error
+from cotoolkit.cli.display import LiveRuns, breakpoint_advice, conclusion, say, say_error
 from cotoolkit.cli.listing import Column, Listing, result_table, show_listing
 from cotoolkit.cli.options.json_output import AsJson, say_json, table_rows
 from cotoolkit.cli.options.launching import (
@@ -285,33 +285,3 @@ def _show(study: Study, root: Path, table: pd.DataFrame, *, anew: bool = False) 
     pictures = study_pictures(study, root, table, anew=anew)
     for name, path in [("study", study.folder(root)), *((picture.stem, picture) for picture in pictures)]:
         say(f"{name + ':':<10}{path}")
-
-
-def breakpoint_advice(events: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What to do about each breakpoint of a run, in words; its checkpoints are those of the last one.
-
-    Args:
-        events: of the run, as its folder keeps them.
-
-    Returns:
-        One line for the last breakpoint that no recovery, and no remedy, follows; none otherwise.
-    """
-    told = [event for event in events if event["kind"] != "suspicion"]
-    if not told or told[-1]["kind"] != "breakpoint":
-        return []
-    advice = "go back to checkpoint before_break, continue with N-FGSM or a smaller radius"
-    return [f"catastrophic overfitting at iteration {told[-1]['iteration']:,}: {advice}"]
-
-
-def conclusion(table: pd.DataFrame) -> str:
-    """The verdicts counted, per kind of run."""
-    from cotoolkit.runs.tables.run_table import CATASTROPHIC_OVERFITTING
-
-    lines = []
-    for (method, epsilon, beta), runs in table.groupby(["method", "epsilon", "beta"], sort=False):
-        done = runs[runs["verdict"] != ""]
-        overfitted = int((done["verdict"] == CATASTROPHIC_OVERFITTING).sum())
-        lines.append(
-            f"  {method}, ε {epsilon:.4g}, β {beta:.4g}: catastrophic overfitting in {overfitted} of {len(done)} runs"
-        )
-    return "\n".join(lines)

@@ -21,7 +21,12 @@ from cotoolkit.diagnosis.landscape import AttackWay, attack_ways
 from cotoolkit.diagnosis.measuring.attack_runs import Progress
 from cotoolkit.diagnosis.measuring.autoattack import check_installed, installed
 from cotoolkit.diagnosis.measuring.pass_counter import PassCounter
-from cotoolkit.diagnosis.measuring.run_measurements import MeasuredNetwork, Wanted, run_measurements
+from cotoolkit.diagnosis.measuring.run_measurements import (
+    MeasuredNetwork,
+    Wanted,
+    batch_size_for,
+    run_measurements,
+)
 from cotoolkit.diagnosis.schema import Diagnosis, DiagnosisProtocol, Environment, VerdictChange
 from cotoolkit.intake.door import LOOKED_AT, ModelOptions, outside_inference
 from cotoolkit.intake.findings import Finding, handled, warning
@@ -150,7 +155,7 @@ def _measured(
         )  # fmt: skip
         few = torch.tensor(measured.outcomes.few, device=device)
         some = points._replace(images=points.images[few], labels=points.labels[few])
-        ways = attack_ways(passes, some, threat, budget.surface, seed)
+        ways = attack_ways(passes, some, threat, budget.surface, seed, batch_size_for(some.images))
         change = change_of_verdict(passes, points, measured.measurements, threat.epsilon, budget, seed)
     findings = [*_mode(network), *network.findings, *measured.findings]
     if share := measured.measurements.masking.broken_outputs:

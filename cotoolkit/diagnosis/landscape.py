@@ -86,7 +86,7 @@ class AttackWay(SchemaPart):
 
 
 def attack_ways(
-    model: nn.Module, points: Points, threat: ThreatModel, samples: int, seed: int
+    model: nn.Module, points: Points, threat: ThreatModel, samples: int, seed: int, batch_size: int = BATCH
 ) -> tuple[AttackWay, ...]:
     """The ways of FGSM and of PGD-10, as a diagnosis writes them down.
 
@@ -96,6 +96,7 @@ def attack_ways(
         threat: ball and box.
         samples: of the fractions; 1 more than a multiple of 3 has the adversarial example among them.
         seed: of PGD's starts.
+        batch_size: points that go through the network together.
 
     Returns:
         One per attack.
@@ -103,8 +104,10 @@ def attack_ways(
     ahead = _grid(samples, 0.0, REACH)
     found = []
     for attack in WAYS:
-        delta = _perturbations(model, points, threat, named_protocol(attack), seed)
-        correct, losses = along(model, points.images, points.labels, threat, [share * delta for share in ahead])
+        deltas = _perturbations(model, points, threat, named_protocol(attack), seed, batch_size).split(batch_size)
+        parts = zip(points.images.split(batch_size), points.labels.split(batch_size), deltas, strict=True)
+        ways = [along(model, here, true, threat, [share * delta for share in ahead]) for here, true, delta in parts]
+        correct, losses = (torch.cat(part, 1) for part in zip(*ways, strict=True))
         found.append(
             AttackWay(
                 attack=attack,
@@ -174,8 +177,10 @@ def loss_landscape(
     return LossLandscape(attack, np.array(ahead), np.array(aside), loss, correct, ready.places.numpy())
 
 
-def _perturbations(model: nn.Module, points: Points, threat: ThreatModel, protocol: Protocol, seed: int) -> Tensor:
-    parts = zip(points.images.split(BATCH), points.labels.split(BATCH), strict=True)
+def _perturbations(
+    model: nn.Module, points: Points, threat: ThreatModel, protocol: Protocol, seed: int, batch_size: int = BATCH
+) -> Tensor:
+    parts = zip(points.images.split(batch_size), points.labels.split(batch_size), strict=True)
     draws = generator(seed, "diagnosis", STARTS)
     return torch.cat([_perturbation(model, here, true, threat, protocol, draws) for here, true in parts])
 

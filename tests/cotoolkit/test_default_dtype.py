@@ -75,7 +75,7 @@ def test_a_step_of_every_method(name, norm):
     with_both_defaults(step)
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS.names() if name not in ("own", "torchvision")])
+@pytest.mark.parametrize("name", [name for name in MODELS.names() if name not in ("own", "timm", "torchvision")])
 def test_the_weights_of_every_model(name):
     with_both_defaults(lambda: build_model(name, (3, 32, 32), 10, 0, "cifar10").state_dict())
 

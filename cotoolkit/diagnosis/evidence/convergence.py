@@ -100,7 +100,7 @@ class _Walk:
     def go(self, steps: int) -> None:
         """Take so many steps more, and see whom the last one fools."""
         for _ in range(steps):
-            losses = torch.full(self.labels.shape, torch.nan, device=self.images.device)
+            losses = torch.full(self.labels.shape, torch.nan, dtype=torch.float32, device=self.images.device)
             for part in self.held.nonzero().flatten().split(self.batch_size):
                 here = self.images[part]
                 found = input_gradient(self.model, here + self.delta[part], self.labels[part])

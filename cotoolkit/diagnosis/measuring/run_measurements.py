@@ -93,7 +93,7 @@ def run_measurements(
         The measurements, their protocol cards, and what was met on the way.
     """
     images, labels, classes = points
-    batch_size = max(1, min(BATCH, PIXELS // images[0].numel()))
+    batch_size = batch_size_for(images)
     session = Session(model, threat, seed, batch_size, STAGES + (second_opinion is not None), progress)
     chosen = few_points(labels, budget.few, seed)
     few = Points(images[chosen], labels[chosen], classes)
@@ -180,6 +180,11 @@ def _around_the_images(
     part = slice(budget.surface_points)
     surface = landscape.surface(model, images[part], labels[part], threat, deltas[0][part], budget.surface, seed)
     return _Landscape(signals, between, surface, landscape.perturbation_spectra(*deltas, seed), findings)
+
+
+def batch_size_for(images: Tensor) -> int:
+    """How many of (N, C, H, W) go through a network together: fewer of large ones."""
+    return max(1, min(BATCH, PIXELS // images[0].numel()))
 
 
 def _second_opinion(session: Session, few: Points, left: Tensor, *, randomised: bool) -> AutoAttackRun:

@@ -164,9 +164,9 @@ def test_train_then_look_at_it(cli, tmp_path):
     assert set(table["signal"]) >= {"train_loss", "probe_pgd"}
 
     (folder / "config.yaml").write_text("a: [")
-    code, out, _ = cli("runs", "list")
+    code, out, err = cli("runs", "list")
     assert code == 1
-    assert "damaged" in out
+    assert "damaged" in err
     assert out.count("done") == 1
 
 

@@ -1,6 +1,6 @@
 """What the command line says of trainings."""
 
-from cotoolkit.cli.training import breakpoint_advice
+from cotoolkit.cli.display import breakpoint_advice
 
 
 def test_a_breakpoint_that_lasts_is_told_with_what_to_do():

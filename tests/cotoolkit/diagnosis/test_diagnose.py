@@ -11,7 +11,7 @@ from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.diagnosis.budget import BUDGETS
 from cotoolkit.diagnosis.measurements import AutoAttackResult
-from cotoolkit.diagnosis.measuring.autoattack import autoattack
+from cotoolkit.diagnosis.measuring.autoattack import AutoAttackRun, autoattack
 from cotoolkit.diagnosis.measuring.statistics import rate_of
 from cotoolkit.diagnosis.schema import Diagnosis
 from tests._helpers.trained_networks import RADIUS, Hiding, never_trained
@@ -229,11 +229,12 @@ def test_a_second_opinion_is_given_where_a_verdict_rests_on_it(whose, asked, the
 
     def opinion(model, images, labels, threat, *, left, **settings):
         told.append(int(left.sum()))
-        return AutoAttackResult(
+        record = AutoAttackResult(
             version="standard", package="0", attacks=("square",), tried=told[-1], accuracy=rate_of(left), seconds=0
         )
+        return AutoAttackRun(record, left)
 
-    monkeypatch.setattr("cotoolkit.diagnosis.measuring.run_measurements.autoattack", opinion)
+    monkeypatch.setattr("cotoolkit.diagnosis.measuring.run_measurements.run_autoattack", opinion)
     monkeypatch.setattr("cotoolkit.diagnosis.diagnose.installed", lambda: there)
     budget = SMALL.model_copy(update={"second_opinion": True, "strong_steps": 3, "target_steps": 3})
     found = diagnosed(trained, budget=budget, points=60, autoattack=asked)

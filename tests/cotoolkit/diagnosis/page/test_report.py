@@ -12,7 +12,7 @@ from cotoolkit.diagnosis.schema import Diagnosis
 from tests._helpers.measured import EPSILON, diagnosis, measurements
 
 FIGURES = (
-    "attacks", "radius", "steps", "segment", "surface", "cosines", "spectrum", "duels", "classes"
+    "attacks", "radius", "steps", "segment", "surface", "cosines", "spectrum", "duels", "classes", "ways", "change"
 )  # fmt: skip
 
 

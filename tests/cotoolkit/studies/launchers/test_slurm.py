@@ -43,11 +43,11 @@ def test_failing_runs_are_one_line_and_the_others_finish(cli, tmp_path):
     study = failing_study()
     (tmp_path / "study.yaml").write_text(study.model_dump_json())
     words = ("--launcher", "slurm", "--slurm", "cluster=local", "--jobs", "1", "--device", "cpu")
-    code, out, err = cli("study", "run", "--file", "study.yaml", *words)
+    code, _, err = cli("study", "run", "--file", "study.yaml", *words)
     assert code == 1, err
     assert [folder.state for folder in study.folders(tmp_path / "runs")] == ["done", "failed", "failed"]
-    assert "no such luck" in out
-    assert "SystemExit: 0" in out
+    assert "no such luck" in err
+    assert "SystemExit: 0" in err
 
 
 @pytest.fixture
