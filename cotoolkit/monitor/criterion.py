@@ -151,6 +151,8 @@ class BreakpointCriterion:
         """
         if self.broken_at is not None or self.best >= self.floor or self.searches >= MOST_SEARCHES:
             return False
+        if result.fgsm < self.floor or result.pgd >= self.config.drop * result.fgsm:
+            return False  # whatever the bounds, which import SciPy
         _, (fgsm, _), (_, pgd) = result.bounds(EARLY_ERROR)
         return fgsm >= self.floor and pgd < self.config.drop * fgsm
 
