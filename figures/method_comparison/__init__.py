@@ -10,7 +10,7 @@ NOT_REPRODUCED: tuple[NotReproduced, ...] = (
     ),
     NotReproduced(
         "All methods on CIFAR-10 with one convolution, at 8/255, 10/255 and 16/255",
-        "405 runs of six minutes of a core and more; three methods at 10/255 are shown, `cotoolkit compare --scale "
+        "405 runs of six minutes of a core and more; two methods at 10/255 are shown, `cotoolkit compare --scale "
         "laptop` trains the others",
     ),
     NotReproduced(
