@@ -5,11 +5,10 @@ from __future__ import annotations
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cotoolkit.plotting.style import STYLE
+from cotoolkit.plotting.style import BLUE, ORANGE, STYLE
 
 
 def accuracies(table: pd.DataFrame) -> tuple[Figure, Axes]:
@@ -22,19 +21,18 @@ def accuracies(table: pd.DataFrame) -> tuple[Figure, Axes]:
         The figure and its axes.
     """
     rows = table.iloc[::-1].reset_index(drop=True)
-    grey, blue, orange = "0.55", *sns.color_palette("colorblind")[:2]
     with mpl.rc_context({**STYLE, "axes.grid": False}):
         figure = Figure(figsize=(9.5, 0.3 * len(rows) + 1.4), layout="constrained")
         axis = figure.subplots()
         heights = np.arange(len(rows))
         axis.hlines(heights, rows["autoattack"], rows["pgd"], color="0.85", lw=3)
-        axis.plot(rows["fgsm"], heights, "x", color=grey, ms=6, label="FGSM")
-        axis.plot(rows["pgd"], heights, "D", color=orange, ms=5, label="its strongest PGD alone")
+        axis.plot(rows["fgsm"], heights, "x", color="0.55", ms=6, label="FGSM")
+        axis.plot(rows["pgd"], heights, "D", color=ORANGE, ms=5, label="its strongest PGD alone")
         axis.plot(
-            rows["ours"], heights, "o", color=blue, ms=8, mfc="none", mew=1.8, label="all attacks of the diagnosis"
+            rows["ours"], heights, "o", color=BLUE, ms=8, mfc="none", mew=1.8, label="all attacks of the diagnosis"
         )
         axis.plot(rows["autoattack"], heights, "|", color="black", ms=12, mew=2.2, label="AutoAttack, the truth")
-        for height, row in zip(heights, rows.to_dict("records"), strict=True):
+        for height, row in enumerate(rows.to_dict("records")):
             wrong = "" if row["right"] else "  (wrong)"
             axis.text(1.03, height, f"{row['verdict']}, {row['confidence']}{wrong}", va="center", fontsize=9)
         axis.set_yticks(heights, rows["network"])

@@ -54,7 +54,8 @@ class PointOutcomes(SchemaPart):
     @property
     def worst(self) -> np.ndarray:
         """Which of the few points withstood all that the few were attacked with, (M,) bool."""
-        return np.array([self.on_few(attack) for attack in self.few_held]).all(0)
+        withstood: np.ndarray = np.logical_and.reduce([self.on_few(attack) for attack in self.few_held])
+        return withstood
 
     def placed(self, places: Tensor) -> PointOutcomes:
         """The same, of points that were themselves chosen from other data.

@@ -115,11 +115,12 @@ def sign_test(gained: int, lost: int) -> float:
     0.1875
     """
     gained, lost = whole_number(gained, "gained"), whole_number(lost, "lost")
-    number, ways, tail = gained + lost, math.comb(gained + lost, gained), 0
+    number = gained + lost
+    ways, tail = math.comb(number, gained), 0
     for heads in range(gained, number + 1):  # exact, and without SciPy, which a training would import for this alone
         tail += ways
         ways = ways * (number - heads) // (heads + 1)
-    return tail / 2**number
+    return float(tail / 2**number)
 
 
 def _counts(hits: Any, points: Any) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, PercentFormatter
 from scipy.optimize import isotonic_regression
 
 from cotoolkit.methods.base import Family
@@ -76,6 +76,7 @@ def _cost_panel(axis: Axes, rows: pd.DataFrame) -> None:
         axis.plot(row["units"], row["last_robust"], marker, color=colour, ms=5, zorder=4)
     top = max(0.1, *rows[["last_robust", "best_robust", "average_robust"]].max().dropna()) * 1.05 if len(rows) else 1.0
     axis.set_ylim(-0.03 * top, top)
+    axis.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))  # whole numbers of per cent
     axis.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=""))
     axis.set_ylabel("robust accuracy (%)")
     ordered = rows.sort_values(["last_robust", "method"])
