@@ -269,9 +269,8 @@ def test_a_log_gets_plain_lines(monkeypatch):
 @pytest.mark.parametrize("place", [{"GITHUB_ACTIONS": "true", "CI": "true"}, {"NO_COLOR": "1"}])
 def test_logs_of_ci_and_no_color_have_no_style(place, words):
     command = [sys.executable, "-c", "from cotoolkit.cli import main; main()", *words.split()]
-    ended = subprocess.run(
-        command, env={**os.environ, "FORCE_COLOR": "", **place}, capture_output=True, text=True, check=False
-    )
+    environment = {name: value for name, value in os.environ.items() if name != "FORCE_COLOR"}
+    ended = subprocess.run(command, env={**environment, **place}, capture_output=True, text=True, check=False)
     assert ended.stdout + ended.stderr
     assert "\x1b" not in ended.stdout + ended.stderr
 
