@@ -1,13 +1,15 @@
-"""A runner whose training shows live on the console and whose measurements are said as they end."""
+"""How long work shows on the console: training live, measurements as they end, benchmarks by a bar that counts."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cotoolkit.cli.display import LiveRuns, say
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from cotoolkit.cli.display import LiveRuns, console, in_place, say
 from cotoolkit.cli.training import resumable
 from cotoolkit.core.device import Device, available
 
@@ -54,3 +56,26 @@ def live_runner(
         callbacks = RunCallbacks(on_study=on_study, on_update=on_update, on_outcome=on_outcome, on_measured=on_measured)
         with contextlib.closing(WorkerPool()) as workers:
             yield StudyRunner(root, folder, jobs, available(device), download, fresh, callbacks, workers)
+
+
+@contextlib.contextmanager
+def counting_bar(doing: str, total: int) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar that counts what is done, or a line for each where nothing changes in place; Ctrl-C says how to go on.
+
+    Args:
+        doing: what is shown until the first is done.
+        total: how many there are.
+
+    Yields:
+        To be called with the name of what is done, how many are, and of how many.
+    """
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with resumable(), Progress(*columns, console=console, disable=not in_place()) as bar:
+        task = bar.add_task(doing, total=total)
+
+        def report(name: str, done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, description=name)
+            if not in_place():
+                say(f"{done} of {total}: {name}")
+
+        yield report

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from cotoolkit.cli.display import console, say
+from analyses.core.progress import counting_bar
+from cotoolkit.cli.display import say
 from cotoolkit.cli.options.paths import a_folder
-from cotoolkit.cli.training import Jobs, resumable
+from cotoolkit.cli.training import Jobs
 from cotoolkit.core.errors import ConfigError
 
 
@@ -44,15 +44,7 @@ def bench_diagnosis(
         chosen = [one for one in ZOO if not only or any(text in one.name for text in only)]
         if not chosen:
             raise ConfigError(f"--only {' '.join(only or [])}: no network has that in its name")
-        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-        with resumable(), Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-            task = bar.add_task("examining", total=len(chosen))
-
-            def report(name: str, done: int, total: int) -> None:
-                bar.update(task, completed=done, total=total, description=name)
-                if not console.is_terminal:
-                    say(f"{done} of {total}: {name}")
-
+        with counting_bar("examining", len(chosen)) as report:
             zoo = examine_all(chosen, out, jobs=jobs or default_jobs("cpu"), report=report)
         write_results(zoo, out / "zoo.json")
     found = zoo_report(zoo)

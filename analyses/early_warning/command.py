@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from analyses.core.progress import counting_bar
 from cotoolkit.cli.display import console, say
 from cotoolkit.cli.options.paths import a_file, a_folder
-from cotoolkit.cli.training import Download, Jobs, resumable
+from cotoolkit.cli.training import Download, Jobs
 
 if TYPE_CHECKING:
     from analyses.early_warning.recorded.plan import BenchmarkRun
@@ -65,15 +65,7 @@ def _recorded(
     from analyses.early_warning.recorded.record_all import TRACES, record_all
     from cotoolkit.studies.launchers.local import default_jobs
 
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with resumable(), Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("recording", total=len(planned))
-
-        def report(name: str, done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total, description=name)
-            if not console.is_terminal:
-                say(f"{done} of {total}: {name}")
-
+    with counting_bar("recording", len(planned)) as report:
         runs = record_all(planned, out, reuse, jobs=jobs or default_jobs("cpu"), download=download, report=report)
     say(f"traces: {out / TRACES}")
     return runs

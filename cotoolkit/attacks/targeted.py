@@ -69,12 +69,11 @@ def targeted_attack(
         steps: gradient steps per target.
         targets: most classes that are tried; fewer where the network has fewer.
         generator: of the random starts, on the CPU.
-        batch_size: points attacked together; changes no draw of another batch.
+        batch_size: points attacked together; the starts are drawn batch by batch, so that it decides them.
 
     Returns:
         Which points held, and when the others fell.
     """
-    outcomes = []
     with attack_mode(model, "eval"):
         parts = zip(images.split(batch_size), labels.split(batch_size), strict=True)
         outcomes = [_batch(model, here, true, threat, steps, targets, generator) for here, true in parts]
