@@ -53,7 +53,7 @@ def lead_of(zoo: Sequence[Examined], found: Sequence[Aim]) -> str:
     """
     made = {budget: sum(budget in one.diagnoses for one in zoo) for budget in BUDGETS}
     counts = ", ".join(f"{count} at {budget}" for budget, count in made.items())
-    left = "" if min(made.values()) == len(ZOO) else " The rest is not scored yet; `reached` is said of these."
+    left = "" if min(made.values()) == len(ZOO) else " The rest is not scored yet; What is reached is said of these."
     missed = [aim for aim in found if not aim.reached]
     reached = f"{len(found) - len(missed)} of {len(found)} aims are reached"
     failures = "; ".join(f"{aim.what}: {aim.hits} of {aim.of} ({', '.join(aim.which)})" for aim in missed)
@@ -195,8 +195,8 @@ def _accuracy_section(table: pd.DataFrame, budget: str) -> Section:
         f"networks-{budget}",
         f"Every network, {budget}",
         f"The circle should lie on the black tick, within {100 * WITHIN[budget]:g} points; the diamond shows what PGD "
-        f"alone would have said. Beside stand verdict and confidence ({labels}). `off` is all attacks minus AutoAttack "
-        "on the same points; below 0, the diagnosis found what AutoAttack did not.",
+        f"alone would have said. Beside stand verdict and confidence ({labels}). In the table, off is all "
+        "attacks minus AutoAttack on the same points; below 0, the diagnosis found what AutoAttack did not.",
         accuracies(rows)[0],
         "Accuracy of every network under FGSM, PGD, all attacks of the diagnosis, and AutoAttack",
         network_table(table, budget),

@@ -36,6 +36,7 @@ def accuracies(table: pd.DataFrame) -> tuple[Figure, Axes]:
             wrong = "" if row["right"] else "  (wrong)"
             axis.text(1.03, height, f"{row['verdict']}, {row['confidence']}{wrong}", va="center", fontsize=9)
         axis.set_yticks(heights, rows["network"])
-        axis.set(xlim=(-0.02, 1.02), ylim=(-0.7, len(rows) - 0.3), xlabel="share of points classified correctly")
+        axis.set(xlim=(-0.02, 1.02), ylim=(-0.7, len(rows) - 0.3), xlabel="points classified correctly")
+        axis.xaxis.set_major_formatter("{x:.0%}")
         figure.legend(loc="outside upper center", ncols=4, frameon=False)
     return figure, axis

@@ -135,9 +135,9 @@ def run_study_command(
     logger: Loggers = None,
     yes: Annotated[bool, typer.Option("--yes", help=f"Train more than {MANY:,} runs without asking.")] = False,
 ) -> None:
-    """Train a grid: cotoolkit study run method=\\[fgsm,n_fgsm] epsilon=\\[4/255,8/255] seed=0..4.
+    r"""Train a grid: cotoolkit study run method=\[fgsm,n_fgsm] epsilon=\[4/255,8/255] seed=0..4.
 
-    \\[a,b] and 0..4 are several values; (a,b) is one value that is a list. Runs that are done are not trained again.
+    \[a,b] and 0..4 are several values; (a,b) is one value that is a list. Runs that are done are not trained again.
     Exit code 1 if a run failed; the others are finished first.
     """
     from cotoolkit.studies.overrides import parse_settings

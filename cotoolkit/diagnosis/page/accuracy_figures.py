@@ -85,7 +85,7 @@ def radius_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
         axis.text(1, 1.03, "epsilon", ha="center", fontsize=LETTERS, color="0.3")
         axis.set(xlabel="radius, in units of epsilon", ylabel="accuracy", ylim=(-0.02, 1.02))
         axis.yaxis.set_major_formatter(PERCENT)
-        _legend(figure, axis)
+        legend_above(figure, axis)
     return figure, [axis]
 
 
@@ -105,7 +105,7 @@ def steps_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
         axis.minorticks_off()
         axis.set(xlabel="gradient steps", ylabel="accuracy", ylim=(-0.02, 1.02))
         axis.yaxis.set_major_formatter(PERCENT)
-        _legend(figure, axis)
+        legend_above(figure, axis)
     return figure, [axis]
 
 
@@ -157,11 +157,11 @@ def classes_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
         axis.set(xlabel="class", ylabel="accuracy", ylim=(-0.02, 1.02))
         axis.yaxis.set_major_formatter(PERCENT)
         axis.grid(axis="x", visible=False)
-        _legend(figure, axis)
+        legend_above(figure, axis)
     return figure, [axis]
 
 
-def _legend(figure: Figure, axis: Axes) -> None:
+def legend_above(figure: Figure, axis: Axes) -> None:
     """Above the axes, where it covers no curve."""
     figure.legend(
         *axis.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False, fontsize=LETTERS

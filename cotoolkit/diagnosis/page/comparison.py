@@ -43,8 +43,8 @@ def pair_report(comparison: NetworkComparison) -> Report:
             Section(
                 "pairs",
                 "Under every attack",
-                "A row per attack within epsilon, both networks on the same points. Where a line is long, one of the "
-                "two has what the other lacks.",
+                f"A row per attack within epsilon, both networks on the same points. Where a line is long, one of the "
+                f"two has what the other lacks. The first is {first.name}, the second {second.name}.",
                 pairs_figure(comparison)[0],
                 "Accuracy of both networks under every attack",
             ),
@@ -52,8 +52,9 @@ def pair_report(comparison: NetworkComparison) -> Report:
                 "mcnemar",
                 "Point by point",
                 "Points that only one of the two gets right, the interval of the difference (second minus first), and "
-                "the p-value of McNemar's exact test, two-sided. `fgsm@0.5` is FGSM at half of epsilon.",
+                "the p-value of McNemar's exact test, two-sided. fgsm@0.5 is FGSM at half of epsilon.",
                 table=pair_table(comparison),
+                percent=("first", "second", "difference"),
             ),
         ],
         {
@@ -73,17 +74,16 @@ def pair_table(comparison: NetworkComparison) -> pd.DataFrame:
     Returns:
         A row per attack.
     """
-    first, second = comparison.first.name, comparison.second.name
     return pd.DataFrame([
         {
             "attack": row.attack,
             "points": row.points,
-            first: row.first,
-            second: row.second,
-            f"only {first}": row.only_first,
-            f"only {second}": row.only_second,
+            "first": row.first,
+            "second": row.second,
+            "only first": row.only_first,
+            "only second": row.only_second,
             "difference": row.second - row.first,
-            "95 % interval": f"{row.low:.3g} to {row.high:.3g}",
+            "95 % interval": f"{row.low:.1%} to {row.high:.1%}",
             "p-value": row.p_value,
         }
         for row in comparison.rows

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from cotoolkit.core.numbers import format_number
 from cotoolkit.diagnosis.compare import NetworkComparison
-from cotoolkit.diagnosis.page.accuracy_figures import COLOURS, LOOKS, WIDTH
+from cotoolkit.diagnosis.page.accuracy_figures import COLOURS, LETTERS, LOOKS, PERCENT, WIDTH, legend_above
 from cotoolkit.diagnosis.points import within
 from cotoolkit.diagnosis.schema import Diagnosis, VerdictChange
 from cotoolkit.plotting.style import STYLE
@@ -27,10 +27,11 @@ def ways_figure(diagnosis: Diagnosis) -> tuple[Figure, list[Axes]]:
             lower.plot(way.fractions, [np.nan if loss is None else loss for loss in way.median_loss], **look)
         for axis in (upper, lower):
             axis.axvline(1, color="0.5", lw=1)
-        upper.text(1, 1.04, "adversarial example", ha="center", fontsize=9, color="0.3")
+        upper.text(1, 1.04, "adversarial example", ha="center", fontsize=LETTERS, color="0.3")
         upper.set(ylabel="accuracy", ylim=(-0.02, 1.02))
-        upper.legend(frameon=False, fontsize=9, loc="lower left")
-        lower.set(ylabel="median loss", xlabel="share of the perturbation")
+        upper.yaxis.set_major_formatter(PERCENT)
+        legend_above(figure, upper)
+        lower.set(ylabel="median loss", xlabel="part of the perturbation")
     return figure, [upper, lower]
 
 
@@ -43,8 +44,9 @@ def change_figure(change: VerdictChange, epsilon: float) -> tuple[Figure, list[A
             colour = "black" if one.epsilon == epsilon else COLOURS[0]
             axis.plot([one.worst.low, one.worst.high], [row, row], color=colour, lw=2)
             axis.plot(one.worst.value, row, "D", color=colour, ms=6)
-            axis.text(1.05, row, one.label, va="center", fontsize=9)
+            axis.text(1.05, row, one.label, va="center", fontsize=LETTERS)
         axis.set(xlim=(-0.02, 1.02), ylim=(len(change.looked) - 0.4, -0.6), xlabel="accuracy under all attacks")
+        axis.xaxis.set_major_formatter(PERCENT)
         axis.set_yticks(range(len(change.looked)), [format_number(one.epsilon) for one in change.looked])
         axis.set_ylabel("radius")
     return figure, [axis]
@@ -58,9 +60,10 @@ def pairs_figure(comparison: NetworkComparison) -> tuple[Figure, list[Axes]]:
         axis = figure.subplots()
         places = range(len(rows))
         axis.hlines(places, [row.first for row in rows], [row.second for row in rows], color="0.6", lw=2)
-        axis.plot([row.first for row in rows], places, "s", color=COLOURS[1], ms=7, label=comparison.first.name)
-        axis.plot([row.second for row in rows], places, "D", color=COLOURS[0], ms=6, label=comparison.second.name)
-        axis.set(xlim=(-0.02, 1.02), ylim=(len(rows) - 0.4, -0.6), xlabel="share of points classified correctly")
+        axis.plot([row.first for row in rows], places, "s", color=COLOURS[1], ms=7, label="first")
+        axis.plot([row.second for row in rows], places, "D", color=COLOURS[0], ms=6, label="second")
+        axis.set(xlim=(-0.02, 1.02), ylim=(len(rows) - 0.4, -0.6), xlabel="points classified correctly")
+        axis.xaxis.set_major_formatter(PERCENT)
         axis.set_yticks(places, [row.attack for row in rows])
-        figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=9)
+        legend_above(figure, axis)
     return figure, [axis]
