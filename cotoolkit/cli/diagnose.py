@@ -120,7 +120,8 @@ def diagnose_command(
     given = {"model": model, "data": data, "epsilon": epsilon, "weights": weights, "weights-key": weights_key}
     given |= {"mean": mean, "std": std}
     if len(runs or []) > 1:
-        _compare(runs or [], root, given, out, budget=budget, points=points, device=place, seed=seed)
+        settings = {"budget": budget, "points": points, "autoattack": autoattack, "device": place, "seed": seed}
+        _compare(runs or [], root, given, out, **settings)
         return
     channels = _numbers("--mean", mean), _numbers("--std", std)
     subject = _of_run(root, runs[0], given) if runs else _of_options(given, points, budget, seed, limits, download)

@@ -102,6 +102,7 @@ def compare_networks(
     names: tuple[str, str] = ("first", "second"),
     budget: str | Budget = "quick",
     points: int | None = None,
+    autoattack: bool | None = None,
     seed: int = 0,
     device: Device = "auto",
     **takes: Unpack[ModelOptions],
@@ -118,6 +119,7 @@ def compare_networks(
         names: of the two, for the answer.
         budget: quick, standard or thorough, or a `Budget`.
         points: images to measure on; None for the budget's number.
+        autoattack: whether it looks at what all else left; see `diagnose`.
         seed: of the choice of points and of all random starts, the same for both.
         device: "auto" takes a GPU if there is one.
         takes: mean, std, bounds, forward, binary, of both; see `diagnose`.
@@ -131,7 +133,17 @@ def compare_networks(
         ModelError: a network that cannot be measured.
     """
     found = [
-        diagnose(model, data, epsilon=epsilon, budget=budget, points=points, seed=seed, device=device, **takes)
+        diagnose(
+            model,
+            data,
+            epsilon=epsilon,
+            budget=budget,
+            points=points,
+            autoattack=autoattack,
+            seed=seed,
+            device=device,
+            **takes,
+        )
         for model in (first, second)
     ]
     return ComparedNetworks(compare_diagnoses(*found, names=names), *found)

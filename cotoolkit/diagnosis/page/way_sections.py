@@ -40,6 +40,7 @@ def change_sections(diagnosis: Diagnosis) -> list[Section]:
             way_figures.change_figure(diagnosis.change, diagnosis.protocol.epsilon)[0],
             "Accuracy under all attacks and verdict by radius",
             change_table(diagnosis.change),
+            percent=("accuracy under all attacks",),
         )
     ]
 
@@ -59,7 +60,7 @@ def change_table(change: VerdictChange) -> pd.DataFrame:
             "verdict": one.label,
             "confidence": one.confidence,
             "accuracy under all attacks": one.worst.value,
-            "95 % interval": f"{one.worst.low:.3g} to {one.worst.high:.3g}",
+            "95 % interval": f"{one.worst.low:.1%} to {one.worst.high:.1%}",
         }
         for one in change.looked
     ])  # fmt: skip
@@ -79,6 +80,7 @@ def points_section(diagnosis: Diagnosis) -> Section:
         "Which points fell to which attack",
         f"Of the {len(few)} points that the strong attacks saw; attacks in the order of the columns of "
         "diagnosis.points.parquet, which has a row for every point: its place in the data, its label, and what it "
-        "withstood. `clean` are points that are wrong without an attack, `none` those that nothing fooled.",
+        "withstood. In the table, clean are points that are wrong without an attack, none those that nothing fooled.",
         table=shown,
+        percent=("share",),
     )

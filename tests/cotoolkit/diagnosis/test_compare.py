@@ -4,7 +4,7 @@ import pytest
 from scipy.stats import binomtest
 
 from cotoolkit.core.errors import DataError
-from cotoolkit.diagnosis.compare import compare_diagnoses, mcnemar
+from cotoolkit.diagnosis.compare import compare_diagnoses, compare_networks, mcnemar
 from tests._helpers.measured import attack, diagnosis
 
 NAMES = ("last", "best")
@@ -71,3 +71,16 @@ def test_other_points_or_radii_are_refused():
     wider = second.protocol.model_copy(update={"epsilon": 0.2})
     with pytest.raises(DataError, match=r"radii 0\.1 and 0\.2"):
         compare_diagnoses(first, second.model_copy(update={"protocol": wider}), names=NAMES)
+
+
+def test_what_is_asked_for_reaches_both_diagnoses(monkeypatch):
+    asked = []
+
+    def told(model, data, **settings):
+        asked.append((model, settings))
+        return robust_as(0.5)
+
+    monkeypatch.setattr("cotoolkit.diagnosis.compare.diagnose", told)
+    settings = {"budget": "standard", "points": 60, "autoattack": False, "seed": 3, "device": "cpu", "bounds": (0, 255)}
+    compare_networks("one", "other", "data", epsilon=0.1, names=NAMES, **settings)
+    assert asked == [("one", {"epsilon": 0.1, **settings}), ("other", {"epsilon": 0.1, **settings})]
