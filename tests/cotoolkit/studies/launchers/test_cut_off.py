@@ -37,6 +37,11 @@ if __name__ == "__main__":
 )
 
 
+def heed_ctrl_c():
+    """A shell has what it starts in the background ignore SIGINT, this suite too, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture
 def start(tmp_path):
     """Starts the script, whose study has a model in the script and one in a file beside it."""
@@ -51,7 +56,13 @@ def start(tmp_path):
     def call(*launcher):
         command = [sys.executable, "code/script.py", *words, *launcher]
         process = subprocess.Popen(
-            command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+            command,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            preexec_fn=heed_ctrl_c,
         )
         processes.append(process)
         return process
