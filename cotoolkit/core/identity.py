@@ -84,6 +84,8 @@ def differences(value: Any) -> Any:
     """
     if value is None or isinstance(value, str | int):
         return value
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
     if (fields := _fields(value)) is not None:
         kind: Any = type(value)
         registered = getattr(kind, "name", None)
@@ -94,15 +96,13 @@ def differences(value: Any) -> Any:
             if name in defaults and (given is defaults[name] or given == defaults[name]):
                 continue  # most are, and need no look inside
             item = differences(given)
-            if name not in defaults or item != differences(defaults[name]):
+            if name not in defaults or item != _default_differences(kind)[name]:
                 data[name] = item
         return data
     if isinstance(value, Mapping):
         return {key: differences(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [differences(item) for item in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
     return value
 
 
@@ -139,6 +139,11 @@ def _defaults(cls: Any) -> dict[str, Any]:
     return {
         name: field.get_default(call_default_factory=True) for name, field in fields.items() if not field.is_required()
     }
+
+
+@functools.cache
+def _default_differences(cls: Any) -> dict[str, Any]:
+    return {name: differences(default) for name, default in _defaults(cls).items()}
 
 
 def _fields(value: Any) -> dict[str, FieldInfo] | None:

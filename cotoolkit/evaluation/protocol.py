@@ -7,6 +7,7 @@ attack, the threat model and the points, with a hash. A point counts as robust o
 from __future__ import annotations
 
 import difflib
+import functools
 import hashlib
 import json
 import logging
@@ -86,6 +87,7 @@ FORMS = f"clean, fgsm, pgd-STEPS, pgd-STEPS-RESTARTS or {MARK}module:function"
 """Names of protocols, as messages give them."""
 
 
+@functools.cache  # names are few, and each run of a study asks for its
 def named_protocol(name: str) -> Protocol:
     """The protocol people mean by `clean`, `fgsm`, `pgd-STEPS` or `pgd-STEPS-RESTARTS` (`pgd-50-10`).
 

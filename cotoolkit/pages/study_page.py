@@ -46,8 +46,9 @@ def study_report(study: Study, root: Path | str) -> Report:
     if table.empty:
         raise RunError(f"{root}: no run of this study has been trained yet; `cotoolkit study run --file FILE` does")
     by = [name for name in varying(table) if name != "seed"] or ["method"]
-    folders = study.folders(root)
-    metrics = metric_table((f for f in folders if f.metric_files.paths()), SHOWN)
+    folders = [RunFolder(Path(root) / name) for name in table["run"]]
+    begun = [f for f, state in zip(folders, table["state"], strict=True) if state == "done" or f.metric_files.paths()]
+    metrics = metric_table(begun, SHOWN)
     drawn = table[table["run"].isin(metrics["run"].unique())]
     crowd = len(drawn) > CROWD
     sections = [

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import gc
 import hashlib
+import itertools
 import json
 import logging
 import math
@@ -75,7 +76,13 @@ class _Grids:
 @functools.lru_cache(maxsize=2)  # of a large study, which asks for its runs many times, each a second or two
 def _distinct_runs(grids: _Grids) -> dict[str, RunConfig]:
     """The runs by identity, in the order of the grids."""
-    configs = [RunConfig.parse(data) for grid in grids.grids for data in combinations(grids.base, grid)]
+    configs = []
+    parts: dict[tuple[str, str], Any] = {}  # as parsed: most runs have most in common
+    for data in itertools.chain.from_iterable(combinations(grids.base, grid) for grid in grids.grids):
+        keys = {field: (field, repr(value)) for field, value in data.items()}
+        config = RunConfig.parse({field: parts.get(key, data[field]) for field, key in keys.items()})
+        parts |= {key: getattr(config, field) for field, key in keys.items() if key not in parts}
+        configs.append(config)
     return {config.identity: config for config in configs}
 
 

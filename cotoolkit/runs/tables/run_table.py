@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cotoolkit.core.errors import RunError
@@ -12,6 +13,7 @@ from cotoolkit.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
     from cotoolkit.config import RunConfig
 
@@ -22,6 +24,9 @@ CATASTROPHIC_OVERFITTING = "catastrophic overfitting"
 
 PARTS = ("data", "model", "intervention", "method", "remedy")
 """Settings that bring fields of their own along."""
+
+TOGETHER = 256
+"""Runs whose metrics are searched at a time: one by one takes longer, and all at once much memory."""
 
 DATES = ("sustained", "earliest", "latest")
 """What a run knows of its breakpoint besides the iteration of the first crossing; see `core.Breakpoint`."""
@@ -44,15 +49,20 @@ def flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         elif key == "name" and prefix:
             row[prefix.removesuffix(".")] = value
         else:
-            row[f"{prefix}{key}"] = _flat_value(value)
+            row[prefix + key] = _flat_list(value) if isinstance(value, list) else value
     return row
 
 
-def _flat_value(value: Any) -> Any:
+def _flat_list(values: list[Any]) -> tuple[Any, ...]:
     """Lists as tuples; parts in them, such as the methods of a remedy, by their names."""
-    if isinstance(value, list):
-        return tuple(_flat_value(one) for one in value)
-    return value.get("name", str(value)) if isinstance(value, dict) else value
+    return tuple(
+        _flat_list(value)
+        if isinstance(value, list)
+        else value.get("name", str(value))
+        if isinstance(value, dict)
+        else value
+        for value in values
+    )
 
 
 def value_text(value: object) -> str:
@@ -232,16 +242,25 @@ def metric_table(folders: Iterable[RunFolder], signals: Sequence[str] | None = N
     """
     import pandas as pd
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    tables = []
-    for folder in folders:
-        try:
-            found = folder.metric_files.arrow(signals)
-        except RunError as error:
-            log.warning("%s; left out", error)
-        else:
-            tables.append(found.add_column(0, "run", pa.repeat(folder.path.name, len(found))))
+    found, tables = _metric_tables(folders), []
+    while some := list(itertools.islice(found, TOGETHER)):
+        joint = pa.concat_tables(some)
+        tables.append(joint if signals is None else joint.filter(pc.is_in(joint["signal"], pa.array(list(signals)))))
     if not tables:
         return pd.DataFrame({"run": [], "iteration": [], "signal": [], "value": []})
     table: pd.DataFrame = pa.concat_tables(tables).to_pandas()
     return table
+
+
+def _metric_tables(folders: Iterable[RunFolder]) -> Iterator[pa.Table]:
+    import pyarrow as pa
+
+    for folder in folders:
+        try:
+            found = folder.metric_files.arrow()
+        except RunError as error:
+            log.warning("%s; left out", error)
+        else:
+            yield found.add_column(0, "run", pa.repeat(folder.path.name, len(found)))

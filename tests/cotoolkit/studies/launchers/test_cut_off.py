@@ -1,5 +1,6 @@
 """A user's script whose study trains elsewhere: it finds the user's modules there, ends when told to, and goes on."""
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -37,9 +38,12 @@ if __name__ == "__main__":
 )
 
 
-def heed_ctrl_c():
+@contextlib.contextmanager
+def heeding_ctrl_c():
     """A shell has what it starts in the background ignore SIGINT, this suite too, and children inherit that."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
@@ -55,15 +59,10 @@ def start(tmp_path):
 
     def call(*launcher):
         command = [sys.executable, "code/script.py", *words, *launcher]
-        process = subprocess.Popen(
-            command,
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            preexec_fn=heed_ctrl_c,
-        )
+        with heeding_ctrl_c():
+            process = subprocess.Popen(
+                command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+            )
         processes.append(process)
         return process
 
