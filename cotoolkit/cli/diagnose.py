@@ -20,6 +20,7 @@ from cotoolkit.core.errors import ConfigError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from cotoolkit.attacks.threat_model import ThreatModel
     from cotoolkit.data import ImageSet
     from cotoolkit.intake.findings import Finding
     from cotoolkit.models.normalise import Statistics
@@ -69,6 +70,10 @@ Std = Annotated[str | None, typer.Option(metavar="NUMBERS", help="Divides then, 
 Bounds = Annotated[
     str, typer.Option(metavar="LOW,HIGH", help="Pixels as the model takes them, before --mean: 0,255 or -1,1.")
 ]
+TheBox = Annotated[
+    Literal["box_then_eps", "eps_then_box", "none"] | None,
+    typer.Option(metavar="NAME", help="How attacks keep to the bounds: box_then_eps (default), eps_then_box or none."),
+]
 NumberOfPoints = Annotated[
     int | None, typer.Option(min=2, metavar="NUMBER", help="Test images; by default the budget's number.")
 ]
@@ -92,6 +97,7 @@ def diagnose_command(
     mean: Mean = None,
     std: Std = None,
     bounds: Bounds = "0,1",
+    box: TheBox = None,
     points: NumberOfPoints = None,
     weights_key: WeightsKey = None,
     autoattack: AutoAttack = None,
@@ -118,7 +124,7 @@ def diagnose_command(
     check_out(out, MARK if len(runs or []) < 2 else COMPARED)
     limits, place = _limits(bounds), available(device)
     given = {"model": model, "data": data, "epsilon": epsilon, "weights": weights, "weights-key": weights_key}
-    given |= {"mean": mean, "std": std}
+    given |= {"mean": mean, "std": std, "box": box}
     if len(runs or []) > 1:
         settings = {"budget": budget, "points": points, "autoattack": autoattack, "device": place, "seed": seed}
         _compare(runs or [], root, given, out, **settings)
@@ -129,8 +135,8 @@ def diagnose_command(
         channels = subject.statistics
     with measuring_bar() as progress:
         found = diagnose(
-            subject.network.to(place), subject.test, epsilon=subject.epsilon, budget=budget,
-            mean=channels[0], std=channels[1], bounds=limits,
+            subject.network.to(place), subject.test, epsilon=subject.threat.epsilon, budget=budget,
+            mean=channels[0], std=channels[1], bounds=limits, box=subject.threat.box,
             points=points, device=place, seed=seed, autoattack=autoattack, progress=progress,
         )  # fmt: skip
     placed = found.points if subject.places is None else found.points.placed(subject.places)
@@ -146,7 +152,7 @@ class _Subject(NamedTuple):
 
     network: nn.Module
     test: ImageSet
-    epsilon: float
+    threat: ThreatModel
     places: Tensor | None = None
     findings: Sequence[Finding] = ()
     statistics: Statistics | None = None
@@ -164,10 +170,10 @@ def _of_options(
     model, data, epsilon = given["model"], given["data"], given["epsilon"]
     if model is None or data is None or epsilon is None:
         raise ConfigError("name what to diagnose: a RUN, or --model, --data and --epsilon")
-    radius = ThreatModel.from_user(epsilon).epsilon
-    test, places = _test_points(data, points, budget, seed, bounds, download)
+    threat = ThreatModel.from_user(epsilon, box=given["box"] or "box_then_eps")
+    test, places = _test_points(data, points, budget, seed, bounds, download, leave=threat.box == "none")
     network, findings, statistics = _network(model, given["weights"], given["weights-key"], test, seed)
-    return _Subject(network, test, radius, places, findings, statistics)
+    return _Subject(network, test, threat, places, findings, statistics)
 
 
 def _compare(runs: Sequence[str], root: Path, given: Mapping[str, Any], out: Path, **settings: Any) -> None:
@@ -223,17 +229,20 @@ def check_out(folder: Path, mark: str) -> None:
 
 
 def _test_points(
-    data: str, points: int | None, budget: str, seed: int, bounds: tuple[float, float], download: bool
+    data: str, points: int | None, budget: str, seed: int, bounds: tuple[float, float], download: bool, *, leave: bool
 ) -> tuple[ImageSet, Tensor]:
-    """The test images to measure on, in [0, 1], with the name that people gave, and their places in the data."""
+    """The test images to measure on, with the name that people gave, and their places in the data.
+
+    They are in [0, 1], unless they may leave it.
+    """
     from cotoolkit.data import ImageSet
     from cotoolkit.diagnosis.budget import BUDGETS
     from cotoolkit.intake.points import chosen_points
 
     count = points if points is not None else BUDGETS[budget].points
-    chosen = chosen_points(data, points=count, seed=seed, bounds=bounds, download=download)
+    chosen = chosen_points(data, points=count, seed=seed, bounds=bounds, download=download, leave=leave)
     images, labels, classes = chosen.points
-    return ImageSet(data, images, labels, classes, tuple(map(str, range(classes)))), chosen.places
+    return ImageSet(data, images, labels, classes, tuple(map(str, range(classes))), leave), chosen.places
 
 
 def _network(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -20,6 +21,7 @@ class ImageSet:
         labels: (N,) int64 in [0, classes).
         classes: number of classes, at least 2; a class without an image is allowed.
         class_names: one per class.
+        leave: images may leave [0, 1], as those with an injected feature do.
 
     Raises:
         DataError: a shape, type or range is not as above.
@@ -30,6 +32,7 @@ class ImageSet:
     labels: Tensor
     classes: int
     class_names: tuple[str, ...]
+    leave: bool = False
 
     def __post_init__(self) -> None:
         self._check_images()
@@ -48,7 +51,8 @@ class ImageSet:
         if images.dtype != torch.float32:
             raise DataError(f"{self.name}: images are {images.dtype}; give uint8, or float32 in [0, 1]")
         low, high = (float(bound) for bound in torch.aminmax(images))
-        if not (low >= 0 and high <= 1):  # written so that nan, which aminmax propagates, fails too
+        least, greatest = (-math.inf, math.inf) if self.leave else (0, 1)
+        if not (low >= least and high <= greatest):  # written so that nan, which aminmax propagates, fails too
             raise DataError(
                 f"{self.name}: pixels run from {low:g} to {high:g}; scale them to [0, 1] and leave normalisation "
                 f"to the model"

@@ -29,15 +29,15 @@ LOOK = BUDGETS["quick"].model_copy(
 
 
 def change_of_verdict(
-    model: nn.Module, points: Points, found: Measurements, epsilon: float, budget: Budget, seed: int
+    model: nn.Module, points: Points, found: Measurements, threat: ThreatModel, budget: Budget, seed: int
 ) -> VerdictChange | None:
     """Between which radii the verdict changes, each judged on the first points with the budget `LOOK`.
 
     Args:
         model: logits out, in evaluation mode.
         points: of the diagnosis.
-        found: at epsilon.
-        epsilon: radius of the diagnosis.
+        found: at the radius of the threat.
+        threat: of the diagnosis.
         budget: says how many radii may be looked at.
         seed: of all random starts.
 
@@ -49,9 +49,9 @@ def change_of_verdict(
     few = points.first(LOOK.points)
 
     def judge(radius: float) -> VerdictAt:
-        return _at(run_measurements(model, few, ThreatModel(radius), LOOK, seed=seed).measurements, radius)
+        return _at(run_measurements(model, few, threat.resized(radius), LOOK, seed=seed).measurements, radius)
 
-    return find_change(_at(found, epsilon), judge, budget.looks)
+    return find_change(_at(found, threat.epsilon), judge, budget.looks)
 
 
 def change_in_words(change: VerdictChange) -> str:

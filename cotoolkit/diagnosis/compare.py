@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, Unpack
 import numpy as np
 from torch import nn
 
+from cotoolkit.attacks.threat_model import Box
 from cotoolkit.core.device import Device
 from cotoolkit.core.errors import DataError
 from cotoolkit.core.numbers import format_number
@@ -103,6 +104,7 @@ def compare_networks(
     budget: str | Budget = "quick",
     points: int | None = None,
     autoattack: bool | None = None,
+    box: Box = "box_then_eps",
     seed: int = 0,
     device: Device = "auto",
     **takes: Unpack[ModelOptions],
@@ -120,6 +122,7 @@ def compare_networks(
         budget: quick, standard or thorough, or a `Budget`.
         points: images to measure on; None for the budget's number.
         autoattack: whether it looks at what all else left; see `diagnose`.
+        box: how attacks keep to the bounds; see `diagnose`.
         seed: of the choice of points and of all random starts, the same for both.
         device: "auto" takes a GPU if there is one.
         takes: mean, std, bounds, forward, binary, of both; see `diagnose`.
@@ -140,6 +143,7 @@ def compare_networks(
             budget=budget,
             points=points,
             autoattack=autoattack,
+            box=box,
             seed=seed,
             device=device,
             **takes,

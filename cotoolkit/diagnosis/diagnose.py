@@ -9,8 +9,9 @@ import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from cotoolkit.attacks.threat_model import ThreatModel
+from cotoolkit.attacks.threat_model import Box, ThreatModel
 from cotoolkit.core.device import Device, available
+from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.seeding import fork_global_rng
 from cotoolkit.data import DataConfig, ImageSet
 from cotoolkit.data.points import Points
@@ -49,6 +50,7 @@ def diagnose(
     mean: PerChannel | None = None,
     std: PerChannel | None = None,
     bounds: tuple[float, float] = (0.0, 1.0),
+    box: Box = "box_then_eps",
     forward: Forward | None = None,
     binary: bool = False,
     points: int | None = None,
@@ -61,8 +63,8 @@ def diagnose(
 
         diagnose(model, (images, labels), epsilon="8/255").verdict.label
 
-    The threat is the linf ball, clipped to the range of the pixels. The network's modes, statistics, gradients and
-    flags are left as they were. Equal arguments give equal numbers on a CPU.
+    The threat is the linf ball, clipped to the range of the pixels unless `box` says otherwise. The network's modes,
+    statistics, gradients and flags are left as they were. Equal arguments give equal numbers on a CPU.
 
     Args:
         model: from images (B, C, H, W) to logits (B, classes), one logit for two classes, or probabilities.
@@ -73,6 +75,8 @@ def diagnose(
         mean: subtracted from the pixels before the model, in units of the bounds; None where it does so itself.
         std: by which the difference is divided.
         bounds: (low, high) of the pixels as the data have them and the model takes them before `mean` and `std`.
+        box: how attacks keep to the bounds, see `threat_model.Box`; with "none" neither they nor the images need to, as
+            where an injected feature leaves them.
         forward: how the model is called, where it returns more than logits: `lambda model, images: model(images)[0]`.
         binary: the model has to have one output, the logit of class 1 of two; one output is taken for that anyway.
         points: images to measure on; None for the budget's number.
@@ -85,21 +89,22 @@ def diagnose(
         The verdict, with all that led to it.
 
     Raises:
-        ConfigError: a radius that is not above 0 and at most 1, an unknown budget, AutoAttack not installed.
+        ConfigError: a radius that is not above 0 and at most 1, an unknown budget or box, AutoAttack that is not
+            installed, or with the box "none".
         DataError: data that cannot be measured on.
         ModelError: a network that cannot be measured.
     """
     started = time.perf_counter()
-    threat, spent, place = ThreatModel.from_user(epsilon), budget_of(budget), available(device)
+    threat, spent, place = ThreatModel.from_user(epsilon, box=box), budget_of(budget), available(device)
     opinion = _second_opinion(threat, autoattack=autoattack, budget=spent)
     takes = ModelOptions(mean=mean, std=std, bounds=bounds_of(model, bounds), forward=forward, binary=binary)
     count = spent.points if points is None else points
     with outside_inference():
-        chosen = chosen_points(data, points=count, seed=seed, bounds=takes["bounds"])
+        chosen = chosen_points(data, points=count, seed=seed, bounds=takes["bounds"], leave=box == "none")
         network = _prepared(model, chosen.points, place, takes, exact=states_classes(data))
         found = _measured(network, chosen, place, threat, spent, seed, opinion, progress)
     environment = _environment(network.network, data, place, found.passes, started)
-    return _diagnosis(found, _protocol(found, chosen.points, threat.epsilon, takes["bounds"], seed, spent), environment)
+    return _diagnosis(found, _protocol(found, chosen.points, threat, takes["bounds"], seed, spent), environment)
 
 
 def _prepared(model: nn.Module, points: Points, device: str, takes: ModelOptions, *, exact: bool) -> ImageModel:
@@ -109,11 +114,12 @@ def _prepared(model: nn.Module, points: Points, device: str, takes: ModelOptions
 def _second_opinion(threat: ThreatModel, *, autoattack: bool | None, budget: Budget) -> Wanted | None:
     """When AutoAttack is to be run: never, always, or where a verdict rests on what it may still fool."""
     if autoattack:
+        if threat.box == "none":
+            raise ConfigError('AutoAttack never leaves the bounds of the pixels: leave it out, or the box "none"')
         check_installed()
-    if autoattack is False or (autoattack is None and not (budget.second_opinion and installed())):
-        return None
-    if autoattack:
         return lambda found: True
+    if autoattack is False or threat.box == "none" or not (budget.second_opinion and installed()):
+        return None
     return lambda found: rests_on_points_left(found, threat.epsilon)
 
 
@@ -156,7 +162,7 @@ def _measured(
         few = torch.tensor(measured.outcomes.few, device=device)
         some = points._replace(images=points.images[few], labels=points.labels[few])
         ways = attack_ways(passes, some, threat, budget.surface, seed, batch_size_for(some.images))
-        change = change_of_verdict(passes, points, measured.measurements, threat.epsilon, budget, seed)
+        change = change_of_verdict(passes, points, measured.measurements, threat, budget, seed)
     findings = [*_mode(network), *network.findings, *measured.findings]
     if share := measured.measurements.masking.broken_outputs:
         findings.append(warning(f"{100 * share:.0f} % of the outputs are nan or infinite; they count as wrong"))
@@ -177,11 +183,12 @@ def _diagnosis(found: _Found, protocol: DiagnosisProtocol, environment: Environm
 
 
 def _protocol(
-    found: _Found, points: Points, epsilon: float, bounds: Bounds, seed: int, budget: Budget
+    found: _Found, points: Points, threat: ThreatModel, bounds: Bounds, seed: int, budget: Budget
 ) -> DiagnosisProtocol:
     return DiagnosisProtocol(
-        epsilon=epsilon,
+        epsilon=threat.epsilon,
         bounds=bounds,
+        box=threat.box,
         seed=seed,
         budget=budget,
         points=len(points.labels),

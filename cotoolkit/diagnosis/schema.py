@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge
 from pydantic import ValidationError
 
+from cotoolkit.attacks.threat_model import Box
 from cotoolkit.core.errors import DataError
 from cotoolkit.core.numbers import format_number
 from cotoolkit.diagnosis.budget import Budget
@@ -26,9 +27,7 @@ from cotoolkit.runs.html import facts_html
 SCHEMA_VERSION = 3
 """Raised whenever a field changes its name or its meaning."""
 
-Label = Literal[
-    "robust", "catastrophic overfitting", "gradient masking (other)", "not robust", "inconclusive"
-]  # fmt: skip
+Label = Literal["robust", "catastrophic overfitting", "gradient masking (other)", "not robust", "inconclusive"]
 """What a verdict can be."""
 
 ROBUST: Label = "robust"
@@ -171,6 +170,7 @@ class DiagnosisProtocol(SchemaPart):
     Attributes:
         epsilon: radius of the linf ball, in [0, 1] units.
         bounds: of the pixels as the model takes them.
+        box: how attacks keep to them.
         seed: of every random number.
         budget: what was spent.
         points: images attacked by the cheap attacks.
@@ -182,6 +182,7 @@ class DiagnosisProtocol(SchemaPart):
 
     epsilon: float
     bounds: tuple[float, float]
+    box: Box = "box_then_eps"
     seed: int
     budget: Budget
     points: int

@@ -154,4 +154,7 @@ def in_unit(images: Tensor, where: str, bounds: Bounds, *, leave: bool = False) 
 def _hint(least: float, greatest: float, bounds: Bounds) -> str:
     if bounds == (0.0, 1.0) and least >= 0 and 1 < greatest <= 255:
         return "state 0,255 if that is what the model takes, or divide the images by 255"
-    return "give images before normalisation and state its mean and std, or state other bounds"
+    hint = "give images before normalisation and state its mean and std, or state other bounds"
+    far = FAR_OUT * (bounds[1] - bounds[0])
+    near = least >= bounds[0] - far and greatest <= bounds[1] + far
+    return f'{hint}; where an added feature takes them out, the box "none"' if near else hint

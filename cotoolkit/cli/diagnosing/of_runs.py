@@ -11,11 +11,12 @@ from cotoolkit.core.errors import ConfigError
 if TYPE_CHECKING:
     from torch import nn
 
+    from cotoolkit.attacks.threat_model import ThreatModel
     from cotoolkit.data import ImageSet
     from cotoolkit.diagnosis.compare import ComparedNetworks
 
 
-def network_of_run(root: Path, word: str, given: Mapping[str, Any]) -> tuple[nn.Module, ImageSet, float]:
+def network_of_run(root: Path, word: str, given: Mapping[str, Any]) -> tuple[nn.Module, ImageSet, ThreatModel]:
     """A run's network at a checkpoint, with what it is to be diagnosed on.
 
     Args:
@@ -24,7 +25,7 @@ def network_of_run(root: Path, word: str, given: Mapping[str, Any]) -> tuple[nn.
         given: what must not be said besides, by option.
 
     Returns:
-        The network, its test set, and its radius.
+        The network, its test set, and its threat model.
 
     Raises:
         ConfigError: one of the options was given, or the run's norm is not linf.
@@ -41,7 +42,8 @@ def network_of_run(root: Path, word: str, given: Mapping[str, Any]) -> tuple[nn.
         raise ConfigError(f"{folder.path.name}: was trained with norm {config.norm}; a diagnosis is for linf")
     points = evaluation_points(config)
     names = tuple(map(str, range(points.classes)))
-    return trained(folder, checkpoint), ImageSet(f"test set of {word}", *points, names), config.epsilon
+    test = ImageSet(f"test set of {word}", *points, names, leave=config.box == "none")
+    return trained(folder, checkpoint), test, config.threat
 
 
 def compared_runs(root: Path, words: tuple[str, str], given: Mapping[str, Any], **settings: Any) -> ComparedNetworks:
@@ -57,21 +59,20 @@ def compared_runs(root: Path, words: tuple[str, str], given: Mapping[str, Any], 
         The comparison.
 
     Raises:
-        ConfigError: runs with other test images or radii, or the same network twice.
+        ConfigError: runs with other test images or threat models, or the same network twice.
     """
     import torch
 
-    from cotoolkit.core.numbers import format_number
     from cotoolkit.diagnosis.compare import compare_networks
 
     if words[0] == words[1]:
         raise ConfigError(f"{words[0]} is given twice; name two networks, such as {words[0]}:last and {words[0]}:best")
-    (first, test, radius), (second, other, other_radius) = (network_of_run(root, word, given) for word in words)
-    if radius != other_radius:
+    (first, test, threat), (second, other, other_threat) = (network_of_run(root, word, given) for word in words)
+    if threat != other_threat:
         raise ConfigError(
-            f"{words[0]} trained at radius {format_number(radius)} and {words[1]} at {format_number(other_radius)}; "
-            "compare runs of one radius"
+            f"{words[0]} was trained with the threat model {threat}, and {words[1]} with {other_threat}; "
+            "compare runs of one radius and box"
         )
     if not (torch.equal(test.labels, other.labels) and torch.equal(test.images, other.images)):
         raise ConfigError(f"{words[0]} and {words[1]} have other test images; compare runs of the same data")
-    return compare_networks(first, second, test, epsilon=radius, names=words, **settings)
+    return compare_networks(first, second, test, epsilon=threat.epsilon, box=threat.box, names=words, **settings)

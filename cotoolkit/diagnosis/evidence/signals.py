@@ -41,6 +41,6 @@ def evidence_signals(
     return {
         "linearisation_error": corner_errors(model, images, labels, threat, gradient, losses, seed),
         "step_collinearity": collinearity(model, images, threat),
-        "unstable_prediction": instability(model, images, labels, losses, seed),
+        "unstable_prediction": instability(model, images, labels, losses, seed, box=threat.box),
         **label_steps(model, images, threat, most_classes=budget.label_classes, seed=seed)._asdict(),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from cotoolkit.attacks.threat_model import ThreatModel
+from cotoolkit.attacks.threat_model import Box, ThreatModel
 from cotoolkit.core.seeding import generator
 from cotoolkit.diagnosis.measuring.fgsm_segment import along
 from cotoolkit.signals.attack_failure import unstable_prediction
@@ -17,22 +17,29 @@ POSITION = 31
 
 
 def instability(
-    model: nn.Module, images: Tensor, labels: Tensor, losses: Tensor, seed: int = 0, draws: int = DRAWS
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    losses: Tensor,
+    seed: int = 0,
+    draws: int = DRAWS,
+    box: Box = "box_then_eps",
 ) -> Tensor:
     """`unstable_prediction` at these images: `draws` forward passes each.
 
     Args:
         model: logits out.
-        images: (N, C, H, W), in [0, 1].
+        images: (N, C, H, W).
         labels: (N,).
         losses: (N,), the cross-entropy at the images.
         seed: of the draws.
         draws: neighbours of each image.
+        box: which they do not leave.
 
     Returns:
         (N,), in [0, 1]; nan where a loss is not finite.
     """
-    source, near = generator(seed, "diagnosis", POSITION), ThreatModel(REACH)
+    source, near = generator(seed, "diagnosis", POSITION), ThreatModel(REACH, box=box)
     deltas = (near.random_start(images, source) for _ in range(draws))
     _, moved = along(model, images, labels, near, deltas)
     return unstable_prediction(losses, moved)

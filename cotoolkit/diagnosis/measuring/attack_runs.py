@@ -212,7 +212,7 @@ def run_attacks(
     ]
 
     session.begin("PGD without a radius")
-    unbounded = session.pgd(few, Protocol(steps=20, step_size=0.1, random_start=False), threat=ThreatModel(1.0))
+    unbounded = session.pgd(few, Protocol(steps=20, step_size=0.1, random_start=False), threat=threat.resized(1))
 
     return AttackRuns(
         clean=clean,

@@ -22,6 +22,11 @@ ON_SIGNALS = (
     "50 % is nothing, and 82 % at 16/255."
 )
 
+BOXES = {
+    "box_then_eps": "clipped to that range",
+    "eps_then_box": "clipped to the ball, then to that range",
+    "none": "not clipped to that range",
+}
 
 PLAIN = {*landscape_figures.COSINES, "spread of repeated outputs"}
 """Signals of the evidence that are numbers; all others are shares or differences of shares, shown in per cent."""
@@ -259,7 +264,7 @@ def _facts(diagnosis: Diagnosis) -> dict[str, str]:
     low, high = protocol.bounds
     return {
         "Threat": f"linf, epsilon {format_number(protocol.epsilon)} of the pixel range {low:g} to {high:g}, "
-        "clipped to that range",
+        + BOXES[protocol.box],
         "Data": f"{where.data}: {protocol.points} points, {protocol.few} of them for the strong attacks; "
         f"images {' x '.join(str(side) for side in protocol.shape)}, {diagnosis.measurements.classes} classes",
         "Budget": f"{budget.name}: PGD-{budget.steps} on all points; on the few PGD-{budget.strong_steps} with "

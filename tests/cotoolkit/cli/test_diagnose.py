@@ -151,6 +151,19 @@ def test_a_run_is_diagnosed_at_any_checkpoint(cli, without_page, tmp_path):
         assert message in err
 
 
+def test_a_run_whose_feature_leaves_the_box_is_diagnosed_without_one(cli, without_page, tmp_path):
+    feature = {"name": "inject", "carrier": "paired", "beta": 0.2}
+    folder = run(small(intervention=feature, box="none", evaluation=["clean"]), tmp_path / "runs", device="cpu")
+    name = folder.path.name
+    code, _, err = cli("diagnose", name, "--budget", "quick", "--points", "60", "--out", "found", "--device", "cpu")
+    assert code == 0, err
+    said = json.loads((tmp_path / "found" / "diagnosis.json").read_text())
+    assert said["protocol"]["box"] == "none"
+    assert said["measurements"]["clean"]["accuracy"]["value"] == folder.result()["evaluation"]["clean"]["value"]
+    code, _, err = cli("diagnose", name, "--box", "none", "--out", "other")
+    assert (code, f"the run {name} says all that; leave out --box" in err) == (2, True)
+
+
 def test_files_of_the_user_are_left_alone(diagnose, tmp_path):
     mine = tmp_path / "found" / "report.html"
     mine.parent.mkdir()

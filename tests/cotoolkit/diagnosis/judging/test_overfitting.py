@@ -108,7 +108,7 @@ def cheap(name):
         "few": 64, "pgd_radii": (1.0,), "radius_steps": 1, "steps": 10, "step_grid": (1, 2), "strong_steps": 10,
         "restarts": 2, "margin_steps": 2, "smoothed_steps": 1, "smoothed_draws": 1, "queries": 5, "segment": 9,
         "hessian_points": 1, "surface_points": 1, "surface": 2, "targets": 1, "target_steps": 5, "most_steps": 20,
-        "most_queries": 5, "second_opinion": False, "evidence_points": 2, "label_classes": 2,
+        "most_queries": 5, "second_opinion": False, "evidence_points": 2, "label_classes": 2, "looks": 0,
     }  # fmt: skip
     return BUDGETS[name].model_copy(update=less)
 
