@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from cotoolkit.cli.diagnosing.of_options import Subject, compared_weights, subject_of_options
 from cotoolkit.cli.diagnosing.of_runs import compared_runs, network_of_run
 from cotoolkit.cli.diagnosing.shown import measuring_bar, show_comparison, show_diagnosis
 from cotoolkit.cli.display import console, say
@@ -18,12 +18,7 @@ from cotoolkit.core.device import Device, available
 from cotoolkit.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-    from cotoolkit.attacks.threat_model import ThreatModel
-    from cotoolkit.data import ImageSet
-    from cotoolkit.intake.findings import Finding
-    from cotoolkit.models.normalise import Statistics
+    from cotoolkit.diagnosis.compare import ComparedNetworks
 
 MARK, COMPARED = "diagnosis.json", "comparison.json"
 """The files by which an earlier diagnosis and an earlier comparison are known."""
@@ -50,10 +45,10 @@ Out = Annotated[
     Path, typer.Option(metavar="FOLDER", callback=a_folder, help="For the page, the figures and diagnosis.json.")
 ]
 Weights = Annotated[
-    Path | None,
+    list[Path] | None,
     typer.Option(
         metavar="FILE",
-        help="Safetensors, or a torch file without code. None: as the model's function says.",
+        help="Safetensors, or a torch file without code; by default as the model's function says. Two are compared.",
     ),
 ]
 WeightsKey = Annotated[
@@ -114,6 +109,8 @@ def diagnose_command(
 
     cotoolkit diagnose RUN:last RUN:best   (two networks, point by point: has the one lost what the other has?)
 
+    cotoolkit diagnose --model mypkg.nets:build --weights last.pt --weights best.pt --data cifar10 --epsilon 8/255
+
     The model returns logits, from images in [0, 1]; if it does not normalise them itself, give --mean and --std.
 
     Your own function is called with those of the keywords shape, classes and num_classes that it has.
@@ -121,69 +118,49 @@ def diagnose_command(
     from cotoolkit.diagnosis.diagnose import diagnose
     from cotoolkit.diagnosis.page import write_diagnosis
 
-    check_out(out, MARK if len(runs or []) < 2 else COMPARED)
+    pair = len(runs or []) > 1 or len(weights or []) > 1
+    for word in runs or []:
+        if Path(word).is_file():
+            raise ConfigError(f"{word} is a file, not a run: give --model, --weights {word}, --data and --epsilon")
+    check_out(out, COMPARED if pair else MARK)
     limits, place = _limits(bounds), available(device)
-    given = {"model": model, "data": data, "epsilon": epsilon, "weights": weights, "weights-key": weights_key}
-    given |= {"mean": mean, "std": std, "box": box}
-    if len(runs or []) > 1:
-        settings = {"budget": budget, "points": points, "autoattack": autoattack, "device": place, "seed": seed}
-        _compare(runs or [], root, given, out, **settings)
-        return
+    given = {"model": model, "data": data, "epsilon": epsilon, "weights-key": weights_key, "box": box}
+    by_run = {**given, "weights": weights, "mean": mean, "std": std}
     channels = _numbers("--mean", mean), _numbers("--std", std)
-    subject = _of_run(root, runs[0], given) if runs else _of_options(given, points, budget, seed, limits, download)
+    settings: Any = {"points": points, "budget": budget, "seed": seed, "autoattack": autoattack, "device": place}
+    if pair:
+        with console.status("measuring two networks"):
+            if runs:
+                compared = compared_runs(root, runs, by_run, **settings)
+            else:
+                takes: Any = {"mean": channels[0], "std": channels[1], "bounds": limits, "download": download}
+                compared = compared_weights(given, weights or [], **takes, **settings)
+        _show_pair(compared, out)
+        return
+    if runs:
+        subject = Subject(*network_of_run(root, runs[0], by_run))
+    else:
+        file = weights[0] if weights else None
+        subject = subject_of_options(
+            given, file, points=points, budget=budget, seed=seed, bounds=limits, download=download
+        )
     if channels == (None, None) and subject.statistics is not None:
         channels = subject.statistics
     with measuring_bar() as progress:
         found = diagnose(
-            subject.network.to(place), subject.test, epsilon=subject.threat.epsilon, budget=budget,
-            mean=channels[0], std=channels[1], bounds=limits, box=subject.threat.box,
-            points=points, device=place, seed=seed, autoattack=autoattack, progress=progress,
+            subject.network.to(place), subject.test, epsilon=subject.threat.epsilon, mean=channels[0], std=channels[1],
+            bounds=limits, box=subject.threat.box, progress=progress, **settings,
         )  # fmt: skip
-    placed = found.points if subject.places is None else found.points.placed(subject.places)
-    found = found.model_copy(update={"points": placed, "findings": (*subject.findings, *found.findings)})
+    found = subject.placed(found)
     show_diagnosis(found)
     with console.status("drawing the page"):
         page = write_diagnosis(found, out)
     say(f"page: {page}")
 
 
-class _Subject(NamedTuple):
-    """What is diagnosed, on what; what was met on the way; and a normalisation that the weights came with."""
-
-    network: nn.Module
-    test: ImageSet
-    threat: ThreatModel
-    places: Tensor | None = None
-    findings: Sequence[Finding] = ()
-    statistics: Statistics | None = None
-
-
-def _of_run(root: Path, word: str, given: Mapping[str, Any]) -> _Subject:
-    return _Subject(*network_of_run(root, word, given))
-
-
-def _of_options(
-    given: Mapping[str, Any], points: int | None, budget: str, seed: int, bounds: tuple[float, float], download: bool
-) -> _Subject:
-    from cotoolkit.attacks.threat_model import ThreatModel
-
-    model, data, epsilon = given["model"], given["data"], given["epsilon"]
-    if model is None or data is None or epsilon is None:
-        raise ConfigError("name what to diagnose: a RUN, or --model, --data and --epsilon")
-    threat = ThreatModel.from_user(epsilon, box=given["box"] or "box_then_eps")
-    test, places = _test_points(data, points, budget, seed, bounds, download, leave=threat.box == "none")
-    network, findings, statistics = _network(model, given["weights"], given["weights-key"], test, seed)
-    return _Subject(network, test, threat, places, findings, statistics)
-
-
-def _compare(runs: Sequence[str], root: Path, given: Mapping[str, Any], out: Path, **settings: Any) -> None:
-    """Compare the networks of two runs, and write the page."""
+def _show_pair(pair: ComparedNetworks, out: Path) -> None:
     from cotoolkit.diagnosis.page import write_comparison
 
-    if len(runs) > 2:
-        raise ConfigError(f"{len(runs)} runs are named; name one to diagnose, or two to compare")
-    with console.status("measuring two networks"):
-        pair = compared_runs(root, (runs[0], runs[1]), given, **settings)
     show_comparison(pair.comparison)
     with console.status("drawing the pages"):
         page = write_comparison(pair, out)
@@ -220,56 +197,9 @@ def check_out(folder: Path, mark: str) -> None:
     """
     if folder.is_dir():
         if any(folder.iterdir()) and not (folder / mark).is_file():
-            raise ConfigError(f"--out {folder} holds files, and no earlier diagnosis; name a new or an empty folder")
+            raise ConfigError(f"--out {folder} holds files, and no {mark} of before; name a new or empty folder")
     elif folder.exists():
         raise ConfigError(f"--out {folder} is a file; name a folder")
     nearest = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise ConfigError(f"--out {folder} cannot be written: {nearest} is no folder that you may write to")
-
-
-def _test_points(
-    data: str, points: int | None, budget: str, seed: int, bounds: tuple[float, float], download: bool, *, leave: bool
-) -> tuple[ImageSet, Tensor]:
-    """The test images to measure on, with the name that people gave, and their places in the data.
-
-    They are in [0, 1], unless they may leave it.
-    """
-    from cotoolkit.data import ImageSet
-    from cotoolkit.diagnosis.budget import BUDGETS
-    from cotoolkit.intake.points import chosen_points
-
-    count = points if points is not None else BUDGETS[budget].points
-    chosen = chosen_points(data, points=count, seed=seed, bounds=bounds, download=download, leave=leave)
-    images, labels, classes = chosen.points
-    return ImageSet(data, images, labels, classes, tuple(map(str, range(classes))), leave), chosen.places
-
-
-def _network(
-    model: str, weights: Path | None, key: str | None, test: ImageSet, seed: int
-) -> tuple[nn.Module, list[Finding], Statistics | None]:
-    """The network with its weights, what was met on the way, and a normalisation that the weights came with."""
-    from cotoolkit.core.seeding import fork_global_rng
-    from cotoolkit.intake.findings import warning
-    from cotoolkit.intake.weights.hub_config import statistics_beside
-    from cotoolkit.intake.weights.matching import fit_weights
-    from cotoolkit.intake.weights.reading import load_weights
-    from cotoolkit.models import OwnModel, parse_model
-
-    spec = parse_model(model)
-    tensors = None if weights is None else load_weights(weights)
-    with fork_global_rng(seed, "init"):
-        network = spec.build(test.shape, test.classes).eval()
-    if weights is not None and tensors is not None:
-        findings, statistics = fit_weights(network, tensors, str(weights), classes=test.classes, key=key)
-        told = statistics_beside(weights)
-        if statistics is None and told is not None:
-            own = isinstance(spec, OwnModel)
-            done = "not applied, since a function of your own may do it" if own else "applied unless others are given"
-            findings.append(warning(f"{told}: {done}; --mean and --std say others"))
-            statistics = None if own else told.statistics
-        return network, findings, statistics
-    if key is not None:
-        raise ConfigError("--weights-key chooses among the weights of a file; name it with --weights")
-    random = f"no --weights given, so {model} has random weights: this is a network that was never trained"
-    return network, [] if isinstance(spec, OwnModel) else [warning(random)], None

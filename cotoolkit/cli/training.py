@@ -61,7 +61,7 @@ def demo_command(
     jobs: Jobs = None,
     fresh: Fresh = False,
 ) -> None:
-    """Does an injected non-robust feature induce catastrophic overfitting? Nine runs on digits, 20 s each on a CPU."""
+    """Does an injected feature induce catastrophic overfitting? Nine runs on digits, a minute on two idle cores."""
     from cotoolkit.studies.demo import demo_study
 
     launcher = chosen_launcher("local", jobs, "", None, ())

@@ -93,6 +93,9 @@ class ComparedNetworks(NamedTuple):
     first: Diagnosis
     second: Diagnosis
 
+    def __str__(self) -> str:
+        return self.comparison.sentence
+
 
 def compare_networks(
     first: nn.Module,

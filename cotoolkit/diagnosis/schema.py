@@ -241,6 +241,12 @@ class Diagnosis(SchemaPart):
     protocol: DiagnosisProtocol
     environment: Environment
 
+    def __repr__(self) -> str:
+        return f"<Diagnosis: {self.verdict.label} (confidence: {self.verdict.confidence})>"
+
+    def __str__(self) -> str:
+        return f"{self.verdict.label} (confidence: {self.verdict.confidence}). {self.verdict.reason}"
+
     def _repr_html_(self) -> str:
         return facts_html(
             "Diagnosis",
@@ -263,12 +269,8 @@ class Diagnosis(SchemaPart):
         """The four accuracies that say most."""
         found = self.measurements
         fgsm = found.fgsm_at(1, self.protocol.epsilon)
-        return {
-            "clean": found.clean.accuracy,
-            "FGSM": fgsm.accuracy,
-            "PGD": found.pgd.accuracy,
-            "all attacks": found.hardest,
-        }
+        accuracies = {"clean": found.clean.accuracy, "FGSM": fgsm.accuracy, "PGD": found.pgd.accuracy}
+        return {**accuracies, "all attacks": found.hardest}
 
     def to_json(self) -> str:
         """The text of `diagnosis.json`."""

@@ -10,10 +10,12 @@ and the range, or one line says how far out they are.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.metadata
 import inspect
 import json
+import logging
 import math
 import sys
 from collections.abc import Callable, Iterator
@@ -31,11 +33,14 @@ from cotoolkit.attacks.gradient import holds
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.identity import rounded
+from cotoolkit.core.numbers import format_number
 from cotoolkit.core.processes.patience import sign_of_life
 from cotoolkit.core.registry import STRICT
 from cotoolkit.core.seeding import fork_every_global_rng
 from cotoolkit.core.user_code import FAILURES, import_callable, located
 from cotoolkit.core.validation import refusing_in_one_line
+
+log = logging.getLogger(__name__)
 
 MARK = "attack="
 """How the name of such a protocol begins."""
@@ -194,7 +199,17 @@ def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
 def _by_torchattacks(kind: Callable[..., Any], *given: Any) -> Any:
     model, images, labels, threat = given
     radius = {"eps": threat.epsilon} if "eps" in _parameters(kind) else {}
-    return kind(model, **radius)(images, labels)
+    attack = kind(model, **radius)
+    steps, size = getattr(attack, "steps", None), getattr(attack, "alpha", None)
+    if isinstance(steps, int) and isinstance(size, float) and threat.norm == "linf" and steps * size < threat.epsilon:
+        _warn_of_short_steps(kind.__name__, steps, size, threat.epsilon)
+    return attack(images, labels)
+
+
+@functools.cache  # once, however many batches there are
+def _warn_of_short_steps(name: str, steps: int, size: float, epsilon: float) -> None:
+    reach = f"{steps} steps of {format_number(size)} never cross a radius of {format_number(epsilon)}"
+    log.warning("%s: %s, so the accuracy is too high; set steps and alpha in a function of your own", name, reach)
 
 
 def _by_foolbox(attack: Any, *given: Any) -> Any:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from cotoolkit.evaluation.probe import Enough, ProbeResult
+from cotoolkit.evaluation.relative import RISE
 from cotoolkit.monitor.config import MonitorConfig
 from cotoolkit.monitor.criterion import BreakpointCriterion
 from cotoolkit.monitor.early_warning import EarlyWarning
@@ -75,6 +76,9 @@ class Event:
     signal: str | None = None
     reason: str | None = None
 
+    def __repr__(self) -> str:
+        return f"<{self}>"
+
     def __str__(self) -> str:
         if self.kind == "failure":
             return f"iteration {self.iteration:,}: {self.reason}"
@@ -98,7 +102,13 @@ class Event:
         if self.kind == "breakpoint":
             before = (self.earliest or self.iteration) - 1
             return (
-                f"go back to a checkpoint of iteration {before:,} or before, continue with N-FGSM or a smaller radius"
+                f"go back to the checkpoint with the most PGD accuracy of iteration {before:,} or before, continue "
+                "with N-FGSM or a smaller radius"
+            )
+        if self.kind == "warning" and self.probe.pgd * RISE < self.probe.fgsm:
+            return (
+                "PGD accuracy is below half of FGSM's; if no breakpoint is told, there was no robustness to lose yet: "
+                "diagnose the network, and warm up the radius or take a smaller one"
             )
         return {
             "warning": "nothing to do unless a breakpoint is told",

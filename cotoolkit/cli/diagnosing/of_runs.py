@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +46,7 @@ def network_of_run(root: Path, word: str, given: Mapping[str, Any]) -> tuple[nn.
     return trained(folder, checkpoint), test, config.threat
 
 
-def compared_runs(root: Path, words: tuple[str, str], given: Mapping[str, Any], **settings: Any) -> ComparedNetworks:
+def compared_runs(root: Path, words: Sequence[str], given: Mapping[str, Any], **settings: Any) -> ComparedNetworks:
     """Two networks of runs, compared on the test images that they share.
 
     Args:
@@ -59,12 +59,14 @@ def compared_runs(root: Path, words: tuple[str, str], given: Mapping[str, Any], 
         The comparison.
 
     Raises:
-        ConfigError: runs with other test images or threat models, or the same network twice.
+        ConfigError: not two runs, runs with other test images or threat models, or the same network twice.
     """
     import torch
 
     from cotoolkit.diagnosis.compare import compare_networks
 
+    if len(words) != 2:
+        raise ConfigError(f"{len(words)} runs are named; name one to diagnose, or two to compare")
     if words[0] == words[1]:
         raise ConfigError(f"{words[0]} is given twice; name two networks, such as {words[0]}:last and {words[0]}:best")
     (first, test, threat), (second, other, other_threat) = (network_of_run(root, word, given) for word in words)
@@ -75,4 +77,6 @@ def compared_runs(root: Path, words: tuple[str, str], given: Mapping[str, Any], 
         )
     if not (torch.equal(test.labels, other.labels) and torch.equal(test.images, other.images)):
         raise ConfigError(f"{words[0]} and {words[1]} have other test images; compare runs of the same data")
-    return compare_networks(first, second, test, epsilon=threat.epsilon, box=threat.box, names=words, **settings)
+    return compare_networks(
+        first, second, test, epsilon=threat.epsilon, box=threat.box, names=(words[0], words[1]), **settings
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 from pydantic.dataclasses import dataclass
@@ -53,6 +55,11 @@ class OwnData:
             DataError: there is no such function, or it fails.
         """
         function = import_callable(self.target, DataError)
+        if not _takes_train(function):
+            raise DataError(
+                f"{self.target} does not take `train` alone; write a function f(train: bool) that returns a torch "
+                "Dataset or the pair (images, labels)"
+            )
         try:
             return function(train=train)
         except FAILURES as failure:
@@ -66,3 +73,14 @@ class OwnData:
         if len(data) != 2:
             raise DataError(f"{where}: {len(data)} parts; return a torch Dataset, or the pair (images, labels)")
         return as_tensors(data[0], data[1], where)
+
+
+def _takes_train(function: Callable[..., Any]) -> bool:
+    """Whether it may be called with `train` alone; yes where it does not tell, as C code does."""
+    try:
+        inspect.signature(function).bind(train=True)
+    except ValueError:
+        return True
+    except TypeError:
+        return False
+    return True

@@ -26,7 +26,7 @@ WITHOUT_CHANCE = (
 )
 TRAIN = (
     "Train it adversarially if it was not; if it was, check that training attacked the norm, radius and pixel range of "
-    "this diagnosis, and that these are the weights that were meant."
+    "this diagnosis on images normalised as here (mean, std), and that these are the weights that were meant."
 )
 
 

@@ -8,7 +8,7 @@ from cotoolkit.diagnosis.logs.schema import AtRow, LogEvent, Share
 from cotoolkit.diagnosis.logs.slow import Decline
 from cotoolkit.diagnosis.schema import Confidence
 from cotoolkit.evaluation.intervals import wilson
-from cotoolkit.evaluation.relative import LOST_UNSEEN, kept, rise
+from cotoolkit.evaluation.relative import LOST_UNSEEN, RISE, Levels, kept, rise
 
 ENOUGH_RIGHT = 30
 """Points right under PGD from which on a loss is more than a few of them (ours)."""
@@ -29,13 +29,15 @@ def break_event(course: Course, found: Break, points: int | None, unit: str) -> 
     doubts = _doubts(course, found, points, left)
     at, before = course.times[found.row], course.times[found.earliest]
     goes_on = "" if found.end is not None else " and continue with a method that averts it (N-FGSM) or a smaller radius"
+    if misled(had):
+        goes_on += ", but diagnose it first"
     return LogEvent(
         kind="breakpoint", at=at, earliest=before, latest=course.times[found.latest],
         confidence=level(len(doubts)), reasons=(seen, *doubts),
         before=at_row(course, found.earliest, points), after=at_row(course, found.row, points),
         kept=left, rise=grown,
         sentence=f"catastrophic overfitting at {unit} {at:g} (after {before:g}): {seen}",
-        advice=f"go back to a checkpoint of {unit} {before:g} or before{goes_on}",
+        advice=f"go back to the checkpoint with the most PGD accuracy of {unit} {before:g} or before{goes_on}",
     )  # fmt: skip
 
 
@@ -48,7 +50,10 @@ def _doubts(course: Course, found: Break, points: int | None, left: float) -> li
     elif found.had.levels.pgd * points < ENOUGH_RIGHT:
         doubts.append(f"fewer than {ENOUGH_RIGHT} points were right under PGD before")
     if found.had.rows < 3:
-        doubts.append(f"only {found.had.rows} rows show what there was before")
+        rows = "one row shows" if found.had.rows == 1 else f"{found.had.rows} rows show"
+        doubts.append(f"only {rows} what there was before")
+    if misled(found.had.levels):
+        doubts.append("PGD accuracy was below half of FGSM accuracy before, too: it may have begun earlier")
     if found.pooled > 1:
         doubts.append(f"no single row shows it beyond chance: {found.pooled} rows together do")
     elif found.end is not None and found.end - found.row == 1:
@@ -70,6 +75,8 @@ def recovery_event(course: Course, found: Break, points: int | None, unit: str) 
     doubts = [] if row + 1 < len(course) else ["it is the last row"]
     if grown is not None and grown > 1.25:
         doubts.append(f"FGSM accuracy relative to PGD accuracy is still {grown:.1f} times what it was")
+    if misled(now):
+        doubts.append("PGD accuracy is below half of FGSM accuracy")
     return LogEvent(
         kind="recovery", at=course.times[row], earliest=course.times[row - 1], latest=course.times[row],
         confidence=level(len(doubts)), reasons=(seen, *doubts),
@@ -121,6 +128,11 @@ def at_row(course: Course, row: int, points: int | None) -> AtRow:
     levels = course.levels(row)
     fgsm, clean = (None if one is None else _share(one, points) for one in (levels.fgsm, levels.clean))
     return AtRow(at=float(course.times[row]), pgd=_share(levels.pgd, points), fgsm=fgsm, clean=clean)
+
+
+def misled(levels: Levels) -> bool:
+    """Whether PGD accuracy is below half of FGSM accuracy, as it is where the one step is defeated."""
+    return levels.fgsm is not None and levels.pgd * RISE < levels.fgsm
 
 
 def level(doubts: int) -> Confidence:

@@ -52,8 +52,9 @@ def diagnose(cli, trained):
             "device": "cpu",
             **options,
         }
-        words = ((f"--{name.replace('_', '-')}", value) for name, value in given.items() if value is not None)
-        return cli("diagnose", *(word for pair in words for word in pair))
+        lists = ((name, value if isinstance(value, list) else [value]) for name, value in given.items())
+        pairs = ((name, value) for name, values in lists for value in values if value is not None)
+        return cli("diagnose", *(word for name, value in pairs for word in (f"--{name.replace('_', '-')}", value)))
 
     return call
 
@@ -164,13 +165,36 @@ def test_a_run_whose_feature_leaves_the_box_is_diagnosed_without_one(cli, withou
     assert (code, f"the run {name} says all that; leave out --box" in err) == (2, True)
 
 
+def test_two_files_of_weights_are_compared(diagnose, trained, tmp_path, without_page):
+    other = torch.load(trained / "mlp.pt")
+    torch.save({name: torch.zeros_like(value) for name, value in other.items()}, tmp_path / "zero.pt")
+    code, out, err = diagnose(weights=[str(trained / "mlp.pt"), str(tmp_path / "zero.pt")], mean="0.25", std="0.5")
+    assert code == 0, err
+    said = json.loads((tmp_path / "found" / "comparison.json").read_text())
+    assert (said["first"]["name"], said["second"]["name"]) == ("mlp.pt", "zero.pt")
+    first = json.loads((tmp_path / "found" / "first" / "diagnosis.json").read_text())
+    assert said["rows"][0]["first"] == first["measurements"]["clean"]["accuracy"]["value"] > 0.8
+    assert said["rows"][0]["second"] < 0.3
+    assert said["sentence"].split()[0] in out
+    code, _, err = diagnose(weights=[str(trained / "mlp.pt")] * 3, out="other")
+    assert (code, "3 files of weights are named; name one to diagnose, or two to compare" in err) == (2, True)
+
+
+def test_a_file_is_no_run_and_what_is_missing_is_named(cli, trained):
+    file = str(trained / "mlp.pt")
+    code, _, err = cli("diagnose", file, file, "--epsilon", "0.1")
+    assert (code, f"{file} is a file, not a run: give --model, --weights {file}, --data and" in err) == (2, True)
+    code, _, err = cli("diagnose", "--model", f"{OWN}:Mlp", "--data", f"{OWN}:digits")
+    assert (code, "--data and --epsilon; --epsilon is missing" in err) == (2, True)
+
+
 def test_files_of_the_user_are_left_alone(diagnose, tmp_path):
     mine = tmp_path / "found" / "report.html"
     mine.parent.mkdir()
     mine.write_text("mine")
     code, _, err = diagnose()
     assert code == 2
-    assert "--out found holds files, and no earlier diagnosis; name a new or an empty folder" in err
+    assert "--out found holds files, and no diagnosis.json of before; name a new or empty folder" in err
     assert mine.read_text() == "mine"
     code, _, err = diagnose(out="found/report.html")
     assert (code, mine.read_text()) == (2, "mine")

@@ -7,7 +7,7 @@ import timm
 import torch
 from timm.models import save_for_hf
 
-from cotoolkit.cli.diagnose import _network
+from cotoolkit.cli.diagnosing.of_options import network_of_options
 from cotoolkit.data import ImageSet
 from tests._helpers.user_models import digits
 
@@ -90,7 +90,7 @@ def read(model, weights):
     """What the command makes of --model and --weights: logits of a few digits, findings, the normalisation."""
     images, labels = digits(train=False)
     few = ImageSet("digits", images[:5], labels[:5], 10, tuple("0123456789"))
-    network, findings, statistics = _network(model, weights, None, few, 0)
+    network, findings, statistics = network_of_options(model, weights, None, few, 0)
     with torch.no_grad():
         return network((images[:5] - 0.25) / 0.5), [finding.text for finding in findings], statistics
 

@@ -36,7 +36,7 @@ def test_one_run(cli, tmp_path, logs):
     assert (folder / "timeline.png").stat().st_size > 10_000
     page = (folder / "report.html").read_text()
     assert "catastrophic overfitting" in page
-    assert "What to do: go back to a checkpoint" in page
+    assert "What to do: go back to the checkpoint" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert cli("diagnose-log", str(tmp_path / "one.csv"))[0] == 0  # an earlier diagnosis is replaced
 
@@ -65,7 +65,7 @@ BAD = [
     ("many.csv --run epoch", "name it with --time COLUMN"),
     ("many.csv --run none", "--run none: no such column"),
     ("one.csv --out one.csv", "is a file; name a folder"),
-    ("one.csv --out .", "holds files, and no earlier diagnosis"),
+    ("one.csv --out .", "holds files, and no log_diagnosis.json of before"),
 ]
 
 

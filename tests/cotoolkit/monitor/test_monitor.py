@@ -7,8 +7,10 @@ import torch
 from torch import nn
 
 from cotoolkit.core.errors import ConfigError
+from cotoolkit.evaluation.probe import ProbeResult
 from cotoolkit.methods import NFGSM
 from cotoolkit.monitor.actions import stop
+from cotoolkit.monitor.core import Event
 from cotoolkit.monitor.monitor import BreakpointMonitor
 from tests._helpers.formats import narrow
 from tests._helpers.loops import Clock, Scripted, aligned, breaks_at, kinds, train
@@ -42,8 +44,19 @@ def test_the_first_crossing_and_the_lasting_one_are_told_apart():
     assert [snapshot.iteration for snapshot in monitor.bracket] == [64, 112]
     assert str(event) == (
         "catastrophic overfitting at iteration 65 to 80, for good by 112, seen at 128 (FGSM 70%, PGD 0% on 200 points)"
-        ": go back to a checkpoint of iteration 64 or before, continue with N-FGSM or a smaller radius"
+        ": go back to the checkpoint with the most PGD accuracy of iteration 64 or before, continue "
+        "with N-FGSM or a smaller radius"
     )
+
+
+def test_a_warning_over_a_gap_says_that_there_may_have_been_nothing_to_lose():
+    robust = (True,) * 6 + (False,) * 44
+    probes = [ProbeResult(0.9, fgsm, 0.12, 0.0, 50, robust) for fgsm in (0.85, 0.2)]
+    told = [Event("warning", 152, 152, probe, signal="logit_change") for probe in probes]
+    assert str(told[0]).endswith("(FGSM 85%, PGD 12% on 50 points): " + told[0].advice)
+    assert "there was no robustness to lose yet: diagnose the network" in told[0].advice
+    assert told[1].advice == "nothing to do unless a breakpoint is told"
+    assert "True" not in repr(told)
 
 
 @pytest.mark.parametrize("truth", [1, 20, 31])

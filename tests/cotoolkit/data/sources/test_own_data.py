@@ -31,6 +31,15 @@ def test_a_pair_of_arrays(own):
     assert test.class_names == ("0", "1", "2")
 
 
+def test_a_function_of_another_form_is_told_which_is_wanted(own, tmp_path):
+    own("return np.zeros((2, 3, 4, 4), np.uint8), [0, 1]")
+    (tmp_path / "data_of_mine.py").write_text("def f(): return [], []\ndef g(split, train): return [], []\n")
+    sys.modules.pop("data_of_mine")
+    for name in "fg":
+        with pytest.raises(DataError, match=rf":{name} does not take `train` alone; write a function f\(train: bool\)"):
+            OwnData(f"data_of_mine:{name}").read(download=False)
+
+
 def test_the_training_set_says_how_many_classes_there_are(own):
     _, test = own("return torch.zeros(3, 1, 2, 2), torch.tensor([0, 1, 2 if train else 1])")
     assert test.classes == 3

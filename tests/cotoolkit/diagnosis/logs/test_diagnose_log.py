@@ -35,7 +35,7 @@ def test_a_breakpoint_with_its_interval_and_what_to_do():
     assert event.after.pgd.low < event.after.pgd.value < event.after.pgd.high < 0.05 < event.before.pgd.low
     assert event.kept == pytest.approx(0.05, abs=0.03)
     assert event.rise > 10
-    assert "go back to a checkpoint of epoch 9 or before and continue with" in event.advice
+    assert "go back to the checkpoint with the most PGD accuracy of epoch 9 or before and continue with" in event.advice
 
 
 def test_recovery_and_a_second_break():
