@@ -53,7 +53,7 @@ def draw(data: pd.DataFrame) -> Figure:
         for axis in rows[:, 0]:
             axis.set(ylabel="share" if len(found) == 1 else f"{group}: share")
     for axis in axes[-1]:
-        axis.set(xlabel="iterations since the break")
+        axis.set(xlabel="iterations since the breakpoint")
     figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure
 
@@ -77,8 +77,8 @@ def _course(axis: Axes, results: BreakpointResults, part: str, statistic: str) -
 
 RECIPE = RECIPES_OF.recipe(
     "feature_purification/across_break",
-    shows="Weight mixtures, input gradients and robustness of five methods around the break of FGSM training",
-    item="ours: purification across the break",
+    shows="Weight mixtures, input gradients and robustness of five methods around the breakpoint of FGSM training",
+    item="ours: purification across the breakpoint",
     table=table_of_measures(_used),
     draw=draw,
     claims=claims_of_groups(*REST),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,9 +9,8 @@ from matplotlib.figure import Figure
 from analyses.breakpoint_mixtures.plan import AFTER, BEFORE
 from analyses.breakpoint_mixtures.results import BreakpointResults
 from analyses.breakpoint_mixtures.weight_edits import RANKS
-from analyses.core.statistics import estimate
 from cotoolkit.plotting.style import BLUE, PAGE, VERMILION
-from figures.elements import new_figure, percent
+from figures.elements import new_figure, percent, seed_band
 from figures.feature_purification.across_break_data import (
     OF_GRAFTS,
     RECIPES_OF,
@@ -30,7 +27,7 @@ LABELS = ("0", *map(str, RANKS), "all")
 
 PROTOCOLS = {"fgsm": ("FGSM", VERMILION), "pgd-10": ("PGD", BLUE)}
 
-CHANGES = {"": ("the break's", "-", "o"), "_random": ("random", ":", "s")}
+CHANGES = {"": ("the breakpoint's", "-", "o"), "_random": ("random", ":", "s")}
 """By the end of an edit's name: whose change it is, its line and its marker."""
 
 
@@ -43,7 +40,7 @@ def _used(measures: pd.DataFrame) -> pd.Series[bool]:
 
 
 def draw(data: pd.DataFrame) -> Figure:
-    """FGSM and PGD accuracy of the network before the break with part of the change put in, and as much at random."""
+    """Accuracies of the network before the breakpoint with part of the change put in, and with as much at random."""
     found = results_by_group(data)
     figure, axes = new_figure(PAGE if len(found) > 1 else 4.2, 2.9, 1, len(found), squeeze=False, sharey=True)
     for axis, (group, results) in zip(axes[0], found.items(), strict=True):
@@ -62,18 +59,17 @@ def _accuracies(axis: Axes, results: BreakpointResults, protocol: str) -> None:
     name, colour = PROTOCOLS[protocol]
     for end, (whose, line, marker) in CHANGES.items():
         edits = [graft if graft == "none" else f"{graft}{end}" for graft in GRAFTS]
-        found = [estimate(results.at("fgsm", BEFORE, "edit", f"{protocol}_{edit}", "")) for edit in edits]
-        means = [one.mean for one in found]
-        reach = [[one.mean - one.low for one in found], [one.high - one.mean for one in found]]
-        look: dict[str, Any] = {"ls": line, "marker": marker, "color": colour, "label": f"{name}, {whose} change"}
-        axis.errorbar(range(len(edits)), means, yerr=reach, capsize=2, **look)
+        found = {rank: results.at("fgsm", BEFORE, "edit", f"{protocol}_{edit}", "") for rank, edit in enumerate(edits)}
+        shown = pd.concat(found, axis=1).melt(var_name="rank")
+        label = f"{name}, {whose} change"
+        seed_band(axis, shown, "rank", "value", colour=colour, line=line, marker=marker, label=label)
     axis.axhline(results.at("fgsm", AFTER, "accuracy", protocol).mean(), color=colour, lw=0.7, alpha=0.6)
 
 
 RECIPE = RECIPES_OF.recipe(
     "feature_purification/across_break_grafts",
-    shows="Accuracy with low-rank parts of the change across the break put into the network before it; thin: after it",
-    item="ours: purification across the break, cause",
+    shows="Accuracy with low-rank parts of the change across the breakpoint put in before it; thin: after it",
+    item="ours: purification across the breakpoint, cause",
     table=table_of_measures(_used),
     draw=draw,
     claims=claims_of_groups(*OF_GRAFTS),

@@ -28,7 +28,7 @@ TITLES = {
 }
 
 ALONE = {
-    "graft_full": ("the break's", VERMILION, "o"),
+    "graft_full": ("the breakpoint's", VERMILION, "o"),
     "graft_full_random": ("random", BLUE, "s"),
 }
 """Edits of one layer: what change is put in, its colour and its marker."""
@@ -43,7 +43,7 @@ def _used(measures: pd.DataFrame) -> pd.Series[bool]:
 
 
 def draw(data: pd.DataFrame) -> Figure:
-    """Changes across the break, and the share of the fall in PGD accuracy that comes with one layer's change alone."""
+    """Changes across the breakpoint, and the share of the fall in PGD accuracy that one layer's change brings alone."""
     found = results_by_group(data)
     figure, axes = new_figure(PAGE, 1.9 * len(found) + 0.6, len(found), len(MIXTURES) + 1, squeeze=False, sharey="row")
     for row, (group, results) in zip(axes, found.items(), strict=True):
@@ -84,8 +84,8 @@ def _dots(
 
 RECIPE = RECIPES_OF.recipe(
     "feature_purification/across_break_layers",
-    shows="Change of weight mixtures across the break by layer, and what one layer's change does to robustness",
-    item="ours: purification across the break, by layer",
+    shows="Change of weight mixtures across the breakpoint by layer, and what one layer's change does to robustness",
+    item="ours: purification across the breakpoint, by layer",
     table=table_of_measures(_used),
     draw=draw,
     claims=claims_of_groups(*OF_LAYERS),

@@ -5,7 +5,7 @@ import pytest
 
 from analyses.core.judging.verdicts import check
 from figures.records.record import FigureRecord
-from figures.records.verify import same_picture, verify
+from figures.records.verify import _same, same_picture, verify
 from tests._helpers.made_figure import CLAIM, FOLDER, RECIPE, slopes
 
 
@@ -88,6 +88,13 @@ def test_pictures_may_differ_in_the_names_of_parts_and_in_the_last_digits():
     assert same_picture(one, one.replace("p1234567890", "pabcdef1234").replace("1.50", "1.51"))
     assert not same_picture(one, one.replace("1.50", "1.7"))
     assert not same_picture(one, one.replace("path", "rect"))
+
+
+def test_round_off_of_another_processor_is_no_difference():
+    stored = {"found": {"values": (0.21920284980253374, 1.0), "seeds": 2}, "labels": ["a"]}
+    assert _same(stored, {"found": {"values": (0.2192028498025337, 1.0), "seeds": 2}, "labels": ["a"]})
+    assert not _same(stored, {"found": {"values": (0.2192029, 1.0), "seeds": 2}, "labels": ["a"]})
+    assert not _same(stored, {"found": {"values": (0.21920284980253374,), "seeds": 2}, "labels": ["a"]})
 
 
 @pytest.mark.parametrize("name", ["figure.png", "figure.pdf", "data.csv", "claims.json"])
