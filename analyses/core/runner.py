@@ -23,7 +23,7 @@ from cotoolkit.core.files import write_atomically
 from cotoolkit.core.importing.workers import MAIN, WorkerImports, without_script
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.launchers.launcher import Outcome
-from cotoolkit.studies.launchers.local import default_jobs, worker_pool
+from cotoolkit.studies.launchers.local import WorkerProcesses, default_jobs, end_at_once
 from cotoolkit.studies.launchers.tasks import Update
 from cotoolkit.studies.study import Study
 
@@ -37,16 +37,14 @@ class WorkerPool:
     def pool(self, jobs: int) -> ProcessPoolExecutor:
         """The processes; `jobs` counts the first time."""
         if self._pool is None:
-            self._pool = worker_pool(jobs)
+            self._pool = WorkerProcesses(jobs)
         return self._pool
 
     def close(self) -> None:
         """End them, whatever they do; the next call of `pool` starts others."""
         if self._pool is None:
             return
-        for process in list(self._pool._processes.values()):
-            process.terminate()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        end_at_once(self._pool)
         self._pool = None
 
 

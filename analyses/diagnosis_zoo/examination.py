@@ -34,7 +34,7 @@ from cotoolkit.diagnosis.points import PointOutcomes, few_points
 from cotoolkit.diagnosis.schema import DiagnosisProtocol, Environment
 from cotoolkit.intake.points import chosen_points
 from cotoolkit.runs.environment import environment
-from cotoolkit.studies.launchers.local import worker_pool
+from cotoolkit.studies.launchers.local import WorkerProcesses
 
 SEED = 0
 """Of the diagnoses."""
@@ -60,7 +60,7 @@ def examine_all(
     todo = [one for one in zoo if not all(path.exists() for path in _paths(one, folder).values())]
     done = len(zoo) - len(todo)
     if todo:
-        with worker_pool(min(jobs, len(todo))) as pool:
+        with WorkerProcesses(min(jobs, len(todo))) as pool:
             with without_script():
                 futures = {pool.submit(examine, one.name, str(folder)): one.name for one in todo}
             for future in as_completed(futures):

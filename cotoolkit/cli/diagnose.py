@@ -115,42 +115,42 @@ def diagnose_command(
 
     Your own function is called with those of the keywords shape, classes and num_classes that it has.
     """
+    given = {"model": model, "data": data, "epsilon": epsilon, "weights-key": weights_key, "box": box}
+    by_run = {**given, "weights": weights, "mean": mean, "std": std}
+    several = len(runs or []) > 1 or len(weights or []) > 1
+    for word in filter(os.path.isfile, runs or []):
+        raise ConfigError(f"{word} is a file, not a run: give --model, --weights {word}, --data and --epsilon")
+    check_out(out, COMPARED if several else MARK)
+    takes: Any = {"mean": _numbers("--mean", mean), "std": _numbers("--std", std), "bounds": _limits(bounds)}
+    settings: Any = {
+        "points": points, "budget": budget, "seed": seed, "autoattack": autoattack, "device": available(device),
+    }  # fmt: skip
+    if several:
+        with console.status("measuring two networks"):
+            if runs:
+                pair = compared_runs(root, runs, by_run, **settings)
+            else:
+                pair = compared_weights(given, weights or [], download=download, **takes, **settings)
+        _show_pair(pair, out)
+    elif runs:
+        _show_one(Subject(*network_of_run(root, runs[0], by_run)), out, takes, settings)
+    else:
+        choice: Any = {"points": points, "budget": budget, "seed": seed, "bounds": takes["bounds"]}
+        file = weights[0] if weights else None
+        _show_one(subject_of_options(given, file, download=download, **choice), out, takes, settings)
+
+
+def _show_one(subject: Subject, out: Path, takes: dict[str, Any], settings: dict[str, Any]) -> None:
     from cotoolkit.diagnosis.diagnose import diagnose
     from cotoolkit.diagnosis.page import write_diagnosis
 
-    pair = len(runs or []) > 1 or len(weights or []) > 1
-    for word in runs or []:
-        if Path(word).is_file():
-            raise ConfigError(f"{word} is a file, not a run: give --model, --weights {word}, --data and --epsilon")
-    check_out(out, COMPARED if pair else MARK)
-    limits, place = _limits(bounds), available(device)
-    given = {"model": model, "data": data, "epsilon": epsilon, "weights-key": weights_key, "box": box}
-    by_run = {**given, "weights": weights, "mean": mean, "std": std}
-    channels = _numbers("--mean", mean), _numbers("--std", std)
-    settings: Any = {"points": points, "budget": budget, "seed": seed, "autoattack": autoattack, "device": place}
-    if pair:
-        with console.status("measuring two networks"):
-            if runs:
-                compared = compared_runs(root, runs, by_run, **settings)
-            else:
-                takes: Any = {"mean": channels[0], "std": channels[1], "bounds": limits, "download": download}
-                compared = compared_weights(given, weights or [], **takes, **settings)
-        _show_pair(compared, out)
-        return
-    if runs:
-        subject = Subject(*network_of_run(root, runs[0], by_run))
-    else:
-        file = weights[0] if weights else None
-        subject = subject_of_options(
-            given, file, points=points, budget=budget, seed=seed, bounds=limits, download=download
-        )
-    if channels == (None, None) and subject.statistics is not None:
-        channels = subject.statistics
+    if takes["mean"] is None and takes["std"] is None and subject.statistics is not None:
+        takes = {**takes, "mean": subject.statistics[0], "std": subject.statistics[1]}
+    threat, network = subject.threat, subject.network.to(settings["device"])
     with measuring_bar() as progress:
         found = diagnose(
-            subject.network.to(place), subject.test, epsilon=subject.threat.epsilon, mean=channels[0], std=channels[1],
-            bounds=limits, box=subject.threat.box, progress=progress, **settings,
-        )  # fmt: skip
+            network, subject.test, epsilon=threat.epsilon, box=threat.box, progress=progress, **takes, **settings
+        )
     found = subject.placed(found)
     show_diagnosis(found)
     with console.status("drawing the page"):

@@ -63,20 +63,17 @@ def diagnose(
 
         diagnose(model, (images, labels), epsilon="8/255").verdict.label
 
-    The threat is the linf ball, clipped to the range of the pixels unless `box` says otherwise. The network's modes,
-    statistics, gradients and flags are left as they were. Equal arguments give equal numbers on a CPU.
+    The network's modes, statistics, gradients and flags stay as they are. Equal arguments: equal numbers on a CPU.
 
     Args:
         model: from images (B, C, H, W) to logits (B, classes), one logit for two classes, or probabilities.
-        data: a pair (images, labels), a Dataset, a DataLoader, or the name of a data set, whose test split is taken;
-            see `points_of`.
-        epsilon: radius in [0, 1] units, whatever the bounds: a share of high - low; "8/255" is accepted.
+        data: (images, labels), a Dataset, a DataLoader, or a data set's name (its test split); see `points_of`.
+        epsilon: radius of the linf ball in [0, 1] units, whatever the bounds: a share of high - low, such as "8/255".
         budget: quick, standard or thorough, or a `Budget`.
         mean: subtracted from the pixels before the model, in units of the bounds; None where it does so itself.
         std: by which the difference is divided.
         bounds: (low, high) of the pixels as the data have them and the model takes them before `mean` and `std`.
-        box: how attacks keep to the bounds, see `threat_model.Box`; with "none" neither they nor the images need to, as
-            where an injected feature leaves them.
+        box: how attacks keep to the bounds, see `threat_model.Box`; with "none" the images may leave them, too.
         forward: how the model is called, where it returns more than logits: `lambda model, images: model(images)[0]`.
         binary: the model has to have one output, the logit of class 1 of two; one output is taken for that anyway.
         points: images to measure on; None for the budget's number.
@@ -89,8 +86,7 @@ def diagnose(
         The verdict, with all that led to it.
 
     Raises:
-        ConfigError: a radius that is not above 0 and at most 1, an unknown budget or box, AutoAttack that is not
-            installed, or with the box "none".
+        ConfigError: a radius not above 0 or above 1, an unknown budget, AutoAttack that cannot be had.
         DataError: data that cannot be measured on.
         ModelError: a network that cannot be measured.
     """
@@ -98,13 +94,13 @@ def diagnose(
     threat, spent, place = ThreatModel.from_user(epsilon, box=box), budget_of(budget), available(device)
     opinion = _second_opinion(threat, autoattack=autoattack, budget=spent)
     takes = ModelOptions(mean=mean, std=std, bounds=bounds_of(model, bounds), forward=forward, binary=binary)
-    count = spent.points if points is None else points
     with outside_inference():
+        count = spent.points if points is None else points
         chosen = chosen_points(data, points=count, seed=seed, bounds=takes["bounds"], leave=box == "none")
         network = _prepared(model, chosen.points, place, takes, exact=states_classes(data))
         found = _measured(network, chosen, place, threat, spent, seed, opinion, progress)
-    environment = _environment(network.network, data, place, found.passes, started)
-    return _diagnosis(found, _protocol(found, chosen.points, threat, takes["bounds"], seed, spent), environment)
+    protocol = _protocol(found, chosen.points, threat, takes["bounds"], seed, spent)
+    return _diagnosis(found, protocol, _environment(network.network, data, place, found.passes, started))
 
 
 def _prepared(model: nn.Module, points: Points, device: str, takes: ModelOptions, *, exact: bool) -> ImageModel:

@@ -297,5 +297,4 @@ class Diagnosis(SchemaPart):
             return cls.model_validate_json(text)
         except ValidationError as error:
             first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            raise DataError(f"this diagnosis is damaged: {place}: {first['msg']}") from None
+            raise DataError(f"this diagnosis is damaged: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None

@@ -118,6 +118,8 @@ def check_classes(outputs: int, classes: int, *, exact: bool) -> None:
     Raises:
         ModelError: it has too few outputs, or too many.
     """
+    if not exact and classes == outputs + 1:
+        raise ModelError(f"labels go up to {outputs}, and the last layer has {outputs} outputs; number classes from 0")
     if outputs < classes or (exact and outputs > classes):
         raise ModelError(
             f"the last layer has {outputs} outputs, the data {classes} classes; check that model, weights and data "

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import gc
 import hashlib
-import itertools
 import json
 import logging
 import math
@@ -31,12 +30,13 @@ from cotoolkit.runs.html import Fact, facts_html, settings_text
 from cotoolkit.runs.index import RunIndex
 from cotoolkit.runs.tables.run_table import configured_table
 from cotoolkit.runs.tables.table_files import write_table
+from cotoolkit.studies.grid_runs import GridPoints, distinct_runs
 from cotoolkit.studies.launchers.launcher import Launcher, Outcome, launch
 from cotoolkit.studies.launchers.local import LocalProcesses
 from cotoolkit.studies.launchers.shard import shard_of
 from cotoolkit.studies.launchers.tasks import Update
 from cotoolkit.studies.live import NotebookRuns
-from cotoolkit.studies.overrides import Grid, combinations
+from cotoolkit.studies.overrides import Grid
 from cotoolkit.studies.scale import Scale
 from cotoolkit.training.live import in_notebook
 from cotoolkit.training.logs.named_loggers import check_logger
@@ -57,33 +57,6 @@ def _without_collection() -> Iterator[None]:
     finally:
         if paused:
             gc.enable()
-
-
-class _Grids:
-    """Grids over a base as the key of a cache: two are equal if they are written equally."""
-
-    def __init__(self, base: dict[str, Any], grids: tuple[Grid, ...]) -> None:
-        self.base, self.grids = base, grids
-        self._written = repr((base, grids))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Grids) and self._written == other._written
-
-    def __hash__(self) -> int:
-        return hash(self._written)
-
-
-@functools.lru_cache(maxsize=2)  # of a large study, which asks for its runs many times, each a second or two
-def _distinct_runs(grids: _Grids) -> dict[str, RunConfig]:
-    """The runs by identity, in the order of the grids."""
-    configs = []
-    parts: dict[tuple[str, str], Any] = {}  # as parsed: most runs have most in common
-    for data in itertools.chain.from_iterable(combinations(grids.base, grid) for grid in grids.grids):
-        keys = {field: (field, repr(value)) for field, value in data.items()}
-        config = RunConfig.parse({field: parts.get(key, data[field]) for field, key in keys.items()})
-        parts |= {key: getattr(config, field) for field, key in keys.items() if key not in parts}
-        configs.append(config)
-    return {config.identity: config for config in configs}
 
 
 @refusing_in_one_line
@@ -152,11 +125,11 @@ class Study(BaseModel):
         return list(self._by_identity().values())
 
     def _by_identity(self) -> dict[str, RunConfig]:
-        grids = _Grids(self.base, self.grids)
+        grids = GridPoints(self.base, self.grids)
         texts = {value for value in values_in((self.base, self.grids)) if isinstance(value, str)}
         if any(map(os.path.isfile, texts)):  # which is stamped anew, since it may have changed
-            return _distinct_runs.__wrapped__(grids)
-        return _distinct_runs(grids)
+            return distinct_runs.__wrapped__(grids)
+        return distinct_runs(grids)
 
     def folder(self, root: Path | str) -> Path:
         """Where tables and figures of the study go."""

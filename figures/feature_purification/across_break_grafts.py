@@ -50,7 +50,9 @@ def draw(data: pd.DataFrame) -> Figure:
         axis.set(xlabel="rank of the change put into each layer", title=group if len(found) > 1 else "")
         percent(axis)
     percent(axes[0][0], "accuracy")
-    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2 * len(found))
+    figure.legend(
+        *axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2 * len(found), title="change"
+    )
     return figure
 
 
@@ -61,7 +63,7 @@ def _accuracies(axis: Axes, results: BreakpointResults, protocol: str) -> None:
         edits = [graft if graft == "none" else f"{graft}{end}" for graft in GRAFTS]
         found = {rank: results.at("fgsm", BEFORE, "edit", f"{protocol}_{edit}", "") for rank, edit in enumerate(edits)}
         shown = pd.concat(found, axis=1).melt(var_name="rank")
-        label = f"{name}, {whose} change"
+        label = f"{name}, {whose}"
         seed_band(axis, shown, "rank", "value", colour=colour, line=line, marker=marker, label=label)
     axis.axhline(results.at("fgsm", AFTER, "accuracy", protocol).mean(), color=colour, lw=0.7, alpha=0.6)
 

@@ -13,7 +13,7 @@ from analyses.early_warning.recorded.traces import merged, read_traces, write_tr
 from cotoolkit.config import RunConfig
 from cotoolkit.core.errors import RunError
 from cotoolkit.core.importing.workers import WorkerImports, without_script
-from cotoolkit.studies.launchers.local import worker_pool
+from cotoolkit.studies.launchers.local import WorkerProcesses
 from cotoolkit.training.run import imports_of
 
 TRACES = "traces.parquet"
@@ -57,7 +57,7 @@ def record_all(
     done = len(planned) - len(todo)
     if todo:
         tasks = [(run.setting, run.config.to_data(), imports_of(run.config)) for run in todo]
-        with worker_pool(min(jobs, len(todo))) as pool:
+        with WorkerProcesses(min(jobs, len(todo))) as pool:
             with without_script():
                 futures = {pool.submit(_record, *task, str(single), download): task[0] for task in tasks}
             for future in as_completed(futures):

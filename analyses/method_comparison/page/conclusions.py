@@ -51,7 +51,8 @@ def _of_group(group: str, summary: pd.DataFrame, outcomes: pd.DataFrame) -> Iter
             f"over clean training's, robust accuracy at the end): {', '.join(map(_priced, always))}."
         )
         most = share_interval(0, seeds)[1]
-        yield f"{seeds} of {seeds} seeds leave room for catastrophic overfitting in up to {most:.0%} of all seeds."
+        after = f"After {seeds} seed{'s' * (seeds != 1)} without a breakpoint"
+        yield f"{after}, up to {most:.0%} of all seeds may still overfit catastrophically."
     if broke:
         counts = (f"{row['method']} ({_broken(row)})" for row in broke)
         yield f"With breakpoints: {', '.join(counts)}."

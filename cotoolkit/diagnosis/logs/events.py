@@ -29,7 +29,7 @@ def break_event(course: Course, found: Break, points: int | None, unit: str) -> 
     doubts = _doubts(course, found, points, left)
     at, before = course.times[found.row], course.times[found.earliest]
     goes_on = "" if found.end is not None else " and continue with a method that averts it (N-FGSM) or a smaller radius"
-    if misled(had):
+    if one_step_defeated(had):
         goes_on += ", but diagnose it first"
     return LogEvent(
         kind="breakpoint", at=at, earliest=before, latest=course.times[found.latest],
@@ -52,7 +52,7 @@ def _doubts(course: Course, found: Break, points: int | None, left: float) -> li
     if found.had.rows < 3:
         rows = "one row shows" if found.had.rows == 1 else f"{found.had.rows} rows show"
         doubts.append(f"only {rows} what there was before")
-    if misled(found.had.levels):
+    if one_step_defeated(found.had.levels):
         doubts.append("PGD accuracy was below half of FGSM accuracy before, too: it may have begun earlier")
     if found.pooled > 1:
         doubts.append(f"no single row shows it beyond chance: {found.pooled} rows together do")
@@ -75,7 +75,7 @@ def recovery_event(course: Course, found: Break, points: int | None, unit: str) 
     doubts = [] if row + 1 < len(course) else ["it is the last row"]
     if grown is not None and grown > 1.25:
         doubts.append(f"FGSM accuracy relative to PGD accuracy is still {grown:.1f} times what it was")
-    if misled(now):
+    if one_step_defeated(now):
         doubts.append("PGD accuracy is below half of FGSM accuracy")
     return LogEvent(
         kind="recovery", at=course.times[row], earliest=course.times[row - 1], latest=course.times[row],
@@ -130,7 +130,7 @@ def at_row(course: Course, row: int, points: int | None) -> AtRow:
     return AtRow(at=float(course.times[row]), pgd=_share(levels.pgd, points), fgsm=fgsm, clean=clean)
 
 
-def misled(levels: Levels) -> bool:
+def one_step_defeated(levels: Levels) -> bool:
     """Whether PGD accuracy is below half of FGSM accuracy, as it is where the one step is defeated."""
     return levels.fgsm is not None and levels.pgd * RISE < levels.fgsm
 

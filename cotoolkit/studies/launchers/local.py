@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.sharedctypes import Synchronized
+from typing import Any
 
 from typing_extensions import override
 
@@ -84,9 +85,7 @@ class LocalProcesses(Launcher):
                         yield updates.get_nowait()
         except BaseException:
             # Ctrl-C, or a display that broke: do not wait for runs; they resume from their last epoch.
-            for process in list(pool._processes.values()):
-                process.terminate()
-            pool.shutdown(wait=False, cancel_futures=True)
+            end_at_once(pool)
             raise
         processes = list(pool._processes.values())
         pool.shutdown()
@@ -138,10 +137,32 @@ def _prepare(
     become_worker(names, threads)
 
 
-def worker_pool(jobs: int) -> ProcessPoolExecutor:
-    """Processes to submit work to, each with one thread, and gone when this process is; submit `without_script`."""
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(jobs, mp_context=context, initializer=become_worker, initargs=(SIBLINGS.claimed,))
+class WorkerProcesses(ProcessPoolExecutor):
+    """Processes to submit work to, each with one thread, and gone when this process is; submit `without_script`.
+
+    An exception ends them at once, Ctrl-C above all: Python's own would first do all that is waiting, for hours.
+
+    Args:
+        jobs: processes at a time.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        super().__init__(jobs, mp_context=context, initializer=become_worker, initargs=(SIBLINGS.claimed,))
+
+    @override
+    def __exit__(self, kind: type[BaseException] | None, *details: Any) -> bool | None:
+        if kind is not None:
+            end_at_once(self)
+            return None
+        return super().__exit__(kind, *details)
+
+
+def end_at_once(pool: ProcessPoolExecutor) -> None:
+    """End the processes of a pool, whatever they do, and forget what is waiting."""
+    for process in list(pool._processes.values()):
+        process.terminate()
+    pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _train(task: Task) -> Ended:

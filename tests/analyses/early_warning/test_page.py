@@ -45,7 +45,7 @@ def test_runs_that_are_known_are_not_trained_again(cli, tmp_path, monkeypatch):
     runs = [Run.judged(name, config, recording(0.5), {"torch": "none"}) for name, config in planned]
     write_traces(runs, tmp_path / "traces.parquet")
     scored = []
-    monkeypatch.setattr(record_all, "worker_pool", None)
+    monkeypatch.setattr(record_all, "WorkerProcesses", None)
     monkeypatch.setattr(command, "_write_report", lambda runs, out: scored.append((runs, out.name)))
     words = ("--settings", "digits, FGSM, ε 0.1, MLP", "--seeds", "1", "--reuse", "traces.parquet", "--out", "out")
     code, out, _ = cli("bench-alarm", *words)

@@ -54,7 +54,7 @@ def test_sentences_say_what_was_seen(made):
     assert lines[0] == "ε 0.25, 10 seeds:"
     assert "FGSM training overfits catastrophically in 10 of 10." in lines
     assert any(line.endswith("robust accuracy at the end): n_fgsm (2 passes, 1.8× time, 42%).") for line in lines)
-    assert "10 of 10 seeds leave room for catastrophic overfitting in up to 31% of all seeds." in lines
+    assert "After 10 seeds without a breakpoint, up to 31% of all seeds may still overfit catastrophically." in lines
     assert "With breakpoints: rs_fgsm (5 of 10)." in lines
     assert "No breakpoint, but not above 15% robust accuracy in every seed: standard (5%), dom (5%)." in lines
     assert "A table of best epochs would hide the loss of fgsm (41% at best, 0% at the end)." in lines

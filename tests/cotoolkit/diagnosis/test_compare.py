@@ -82,5 +82,6 @@ def test_what_is_asked_for_reaches_both_diagnoses(monkeypatch):
 
     monkeypatch.setattr("cotoolkit.diagnosis.compare.diagnose", told)
     settings = {"budget": "standard", "points": 60, "autoattack": False, "seed": 3, "device": "cpu", "bounds": (0, 255)}
+    settings["box"] = "eps_then_box"
     compare_networks("one", "other", "data", epsilon=0.1, names=NAMES, **settings)
     assert asked == [("one", {"epsilon": 0.1, **settings}), ("other", {"epsilon": 0.1, **settings})]

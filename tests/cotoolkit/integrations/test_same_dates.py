@@ -113,5 +113,9 @@ def test_engine_loop_and_lightning_give_the_same_dates(tmp_path):
         assert [event.kind for event in monitor.events] == [event.kind for event in engine.events]
         assert [event.detected for event in monitor.events] == [event.detected for event in engine.events]
         assert monitor.criterion.state() == {**engine.criterion.state(), "broken_at": monitor.criterion.broken_at}
-        # The engine dates to the iteration, a loop between two copies of its weights.
-        assert monitor.breakpoint.earliest <= engine.breakpoint.iteration <= monitor.breakpoint.iteration
+        # The engine looks at iterations, a loop at copies of its weights: where robustness comes and goes before it is
+        # lost for good, each may see another of the crossings.
+        (one, last), (other, other_last) = (
+            (told.earliest, told.sustained or told.iteration) for told in (engine.breakpoint, monitor.breakpoint)
+        )
+        assert max(one, other) <= min(last, other_last)

@@ -28,7 +28,7 @@ def no_training(monkeypatch):
     def refuse(*_):
         raise AssertionError("a run was trained again")
 
-    monkeypatch.setattr(module, "worker_pool", refuse)
+    monkeypatch.setattr(module, "WorkerProcesses", refuse)
 
 
 def test_a_worker_records_a_run_into_a_file_of_its_own(tmp_path, monkeypatch):

@@ -2,6 +2,8 @@
 
 import multiprocessing
 import os
+import time
+from multiprocessing.connection import wait
 
 import pytest
 import torch
@@ -9,7 +11,7 @@ import torch
 from cotoolkit.core.device import keep_to_gpu, visible_gpus
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.launchers import local
-from cotoolkit.studies.launchers.local import LocalProcesses, default_jobs
+from cotoolkit.studies.launchers.local import LocalProcesses, WorkerProcesses, default_jobs
 from cotoolkit.studies.launchers.resources import Resources
 from cotoolkit.studies.launchers.tasks import Ended, Task
 from cotoolkit.studies.study import Study
@@ -114,3 +116,22 @@ def test_each_run_has_one_end_and_those_that_had_not_begun_go_on_together(monkey
     assert pools == [4, 1, 3]
     assert sorted(end.identity for end in ends) == sorted(task.identity for task in tasks)
     assert [end.state for end in ends] == ["failed", "done", "done", "done"]
+
+
+def interrupted(processes):
+    with WorkerProcesses(1) as pool:
+        under_way, *_ = [pool.submit(time.sleep, 600) for _ in range(3)]
+        while not under_way.running():
+            time.sleep(0.05)
+        processes.extend(pool._processes.values())
+        raise KeyboardInterrupt
+
+
+@pytest.mark.slow
+def test_ctrl_c_waits_neither_for_what_is_under_way_nor_for_the_rest():
+    began, processes = time.monotonic(), []
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(processes)
+    assert len(processes) == 1
+    assert wait([processes[0].sentinel], 60)
+    assert time.monotonic() - began < 300
