@@ -50,9 +50,8 @@ def draw(data: pd.DataFrame) -> Figure:
         axis.set(xlabel="rank of the change put into each layer", title=group if len(found) > 1 else "")
         percent(axis)
     percent(axes[0][0], "accuracy")
-    figure.legend(
-        *axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2 * len(found), title="change"
-    )
+    named = axes[0][0].get_legend_handles_labels()
+    figure.legend(*named, loc="outside lower center", ncols=2 * len(found), title="change")
     return figure
 
 
