@@ -8,8 +8,10 @@ import torch
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-# One thread: two gain nothing on networks of this size, and on a busy machine they wait for each other.
-torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+# One thread, here and in all processes that tests start: two gain nothing on networks of this size, and on a busy
+# machine they wait for each other, minutes for seconds.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 
 @pytest.fixture
