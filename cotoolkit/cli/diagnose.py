@@ -117,7 +117,7 @@ def diagnose_command(
     """
     given = {"model": model, "data": data, "epsilon": epsilon, "weights-key": weights_key, "box": box}
     by_run = {**given, "weights": weights, "mean": mean, "std": std}
-    several = len(runs or []) > 1 or len(weights or []) > 1
+    several = len(runs or weights or []) > 1
     for word in filter(os.path.isfile, runs or []):
         raise ConfigError(f"{word} is a file, not a run: give --model, --weights {word}, --data and --epsilon")
     check_out(out, COMPARED if several else MARK)

@@ -168,7 +168,7 @@ def compare_diagnoses(first: Diagnosis, second: Diagnosis, *, names: tuple[str, 
         The comparison.
 
     Raises:
-        DataError: diagnoses at different radii, or on different points.
+        DataError: diagnoses under different threat models, or on different points.
     """
     _check_alike(first, second)
     rows = [_row(attack, *pair) for attack, pair in _pairs(first, second).items()]
@@ -210,6 +210,8 @@ def _check_alike(first: Diagnosis, second: Diagnosis) -> None:
     radii = [format_number(diagnosis.protocol.epsilon) for diagnosis in (first, second)]
     if radii[0] != radii[1]:
         raise DataError(f"the diagnoses are at radii {radii[0]} and {radii[1]}; compare networks at one radius")
+    if first.protocol.box != second.protocol.box:
+        raise DataError("the diagnoses have different boxes; compare networks under one threat model")
     if (one.places, one.labels, one.few) != (other.places, other.labels, other.few):
         raise DataError(
             "the diagnoses are on different points; diagnose both networks on the same data with one seed and budget"

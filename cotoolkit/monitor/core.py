@@ -107,8 +107,8 @@ class Event:
             )
         if self.kind == "warning" and self.probe.pgd * RISE < self.probe.fgsm:
             return (
-                "PGD accuracy is below half of FGSM's; if no breakpoint is told, there was no robustness to lose yet: "
-                "diagnose the network, and warm up the radius or take a smaller one"
+                "PGD accuracy is below half of FGSM's; if no breakpoint is told, the network may never have been "
+                "robust: diagnose it, and warm up the radius or take a smaller one"
             )
         return {
             "warning": "nothing to do unless a breakpoint is told",

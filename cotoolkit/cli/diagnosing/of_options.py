@@ -101,12 +101,14 @@ def compared_weights(
         The comparison.
 
     Raises:
-        ConfigError: as `subject_of_options`; more files, or the two come with different normalisations.
+        ConfigError: as `subject_of_options`; not two files, or they come with different normalisations.
     """
     from cotoolkit.diagnosis.compare import ComparedNetworks, compare_networks
 
     if len(weights) != 2:
         raise ConfigError(f"{len(weights)} files of weights are named; name one to diagnose, or two to compare")
+    if weights[0] == weights[1]:
+        raise ConfigError(f"{weights[0]} is given twice; name two files of weights")
     choice = {name: settings[name] for name in ("points", "budget", "seed")}
     first, second = (subject_of_options(given, one, bounds=bounds, download=download, **choice) for one in weights)
     if mean is None and std is None:

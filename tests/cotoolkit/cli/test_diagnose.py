@@ -166,7 +166,7 @@ def test_a_run_whose_feature_leaves_the_box_is_diagnosed_without_one(cli, withou
 
 
 def test_two_files_of_weights_are_compared(diagnose, trained, tmp_path, without_page):
-    other = torch.load(trained / "mlp.pt")
+    other = torch.load(trained / "mlp.pt", weights_only=True)
     torch.save({name: torch.zeros_like(value) for name, value in other.items()}, tmp_path / "zero.pt")
     code, out, err = diagnose(weights=[str(trained / "mlp.pt"), str(tmp_path / "zero.pt")], mean="0.25", std="0.5")
     assert code == 0, err
@@ -178,12 +178,16 @@ def test_two_files_of_weights_are_compared(diagnose, trained, tmp_path, without_
     assert said["sentence"].split()[0] in out
     code, _, err = diagnose(weights=[str(trained / "mlp.pt")] * 3, out="other")
     assert (code, "3 files of weights are named; name one to diagnose, or two to compare" in err) == (2, True)
+    code, _, err = diagnose(weights=[str(trained / "mlp.pt")] * 2, out="other")
+    assert (code, "mlp.pt is given twice; name two files of weights" in err) == (2, True)
 
 
 def test_a_file_is_no_run_and_what_is_missing_is_named(cli, trained):
     file = str(trained / "mlp.pt")
     code, _, err = cli("diagnose", file, file, "--epsilon", "0.1")
     assert (code, f"{file} is a file, not a run: give --model, --weights {file}, --data and" in err) == (2, True)
+    code, _, err = cli("diagnose", "a_run", "--weights", file, "--weights", file)
+    assert (code, "the run a_run says all that; leave out --weights" in err) == (2, True)
     code, _, err = cli("diagnose", "--model", f"{OWN}:Mlp", "--data", f"{OWN}:digits")
     assert (code, "--data and --epsilon; --epsilon is missing" in err) == (2, True)
 

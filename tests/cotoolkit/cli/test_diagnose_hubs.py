@@ -35,7 +35,8 @@ class Rice2020(nn.Module):
 
 
 def load_model(model_name, model_dir="./models", dataset="cifar10", threat_model="Linf"):
-    checkpoint = torch.load(Path(model_dir) / dataset / threat_model / f"{model_name}.pt", map_location="cpu")
+    file = Path(model_dir) / dataset / threat_model / f"{model_name}.pt"
+    checkpoint = torch.load(file, map_location="cpu", weights_only=True)
     state = {name.removeprefix("module."): value for name, value in checkpoint["state_dict"].items()}
     model = Rice2020()
     model.load_state_dict(state, strict=True)

@@ -71,6 +71,9 @@ def test_other_points_or_radii_are_refused():
     wider = second.protocol.model_copy(update={"epsilon": 0.2})
     with pytest.raises(DataError, match=r"radii 0\.1 and 0\.2"):
         compare_diagnoses(first, second.model_copy(update={"protocol": wider}), names=NAMES)
+    boxless = second.protocol.model_copy(update={"box": "none"})
+    with pytest.raises(DataError, match="different boxes"):
+        compare_diagnoses(first, second.model_copy(update={"protocol": boxless}), names=NAMES)
 
 
 def test_what_is_asked_for_reaches_both_diagnoses(monkeypatch):

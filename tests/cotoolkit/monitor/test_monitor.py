@@ -54,7 +54,7 @@ def test_a_warning_over_a_gap_says_that_there_may_have_been_nothing_to_lose():
     probes = [ProbeResult(0.9, fgsm, 0.12, 0.0, 50, robust) for fgsm in (0.85, 0.2)]
     told = [Event("warning", 152, 152, probe, signal="logit_change") for probe in probes]
     assert str(told[0]).endswith("(FGSM 85%, PGD 12% on 50 points): " + told[0].advice)
-    assert "there was no robustness to lose yet: diagnose the network" in told[0].advice
+    assert "the network may never have been robust: diagnose it" in told[0].advice
     assert told[1].advice == "nothing to do unless a breakpoint is told"
     assert "True" not in repr(told)
 
