@@ -28,8 +28,8 @@ BOXES = {
     "none": "not clipped to that range",
 }
 
-PLAIN = {*landscape_figures.COSINES, "spread of repeated outputs"}
-"""Signals of the evidence that are numbers; all others are shares or differences of shares, shown in per cent."""
+PLAIN = {*landscape_figures.COSINES, "step_collinearity", "linearisation_error", "spread of repeated outputs"}
+"""Evidence that is cosines and ratios; all other is shares or differences of shares, shown in per cent."""
 
 
 def write_diagnosis(diagnosis: Diagnosis, folder: Path | str) -> Path:
