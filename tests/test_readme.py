@@ -48,11 +48,11 @@ def test_its_python_runs_as_pasted_at_a_prompt(tmp_path):
     )
     assert "Error" not in done.stderr, done.stderr
     event, verdict, accuracy, *table = done.stdout.splitlines()
-    if event != "None":  # one of the few seeds that keep robust may be this one on another processor
-        assert re.fullmatch(r"catastrophic overfitting at iteration \d+ to \d+, .*", event)
-        assert verdict.split() == ["catastrophic", "overfitting", "high"]
+    # Of 40 seeds of this training none kept robust; should another processor's do, all three say so.
+    assert re.fullmatch(r"None|catastrophic overfitting at iteration \d+ to \d+, .*", event)
+    assert verdict.split() == ["catastrophic", "overfitting", "high"] or event == "None"
     value = float(re.fullmatch(r"Accuracy\(value=([\d.e-]+), .*\) [0-9a-f]{12}", accuracy)[1])
-    assert (value < 0.2) is (event != "None")
+    assert (value < 0.2) is verdict.startswith("catastrophic overfitting")
     assert sum(bool(re.search(r"\b(fgsm|n_fgsm)\b", row)) for row in table) == 4
     assert (tmp_path / "phase.png").read_bytes().startswith(b"\x89PNG")
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from cotoolkit.core.collection import without_collection
 from cotoolkit.core.errors import RunError
 from cotoolkit.pages import Report, Section
 from cotoolkit.pages.crowd_charts import MOST_POINTS, course_lines, crowd_chart
@@ -29,6 +32,7 @@ KINDS = 12
 """Kinds of runs in one picture of accuracies; more of them make more pictures."""
 
 
+@without_collection()
 def study_report(study: Study, root: Path | str) -> Report:
     """A study as a report, finished or not; its table in its folder is written anew.
 
@@ -156,7 +160,20 @@ def _facts(study: Study, table: pd.DataFrame, folders: list[RunFolder]) -> dict[
     facts = {"study": study.name, "identity": study.identity, "scale": study.scale, "runs": str(len(study.runs()))}
     for protocol in protocols_in(table):
         facts[f"cards of {protocol}"] = ", ".join(sorted(table[f"{protocol}_hash"].dropna().unique()))
-    machines = [folder.environment() for folder in folders if (folder.path / "environment.json").exists()]
+    machines = _environments(folders)
     for name in dict.fromkeys(name for machine in machines for name in machine):
         facts[name] = ", ".join(sorted({str(machine[name]) for machine in machines if name in machine}))
     return facts
+
+
+def _environments(folders: list[RunFolder]) -> list[dict[str, Any]]:
+    """Those in which runs were trained; of thousands of runs, which share a few, each is read through once."""
+    known: dict[bytes, RunFolder] = {}
+    for folder in folders:
+        try:
+            known.setdefault((folder.path / "environment.json").read_bytes(), folder)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            known[os.fsencode(folder.path)] = folder  # whose `environment` says what is wrong
+    return [folder.environment() for folder in known.values()]

@@ -24,6 +24,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from cotoolkit.core.collection import without_collection
 from cotoolkit.core.files import write_atomically
 from cotoolkit.pages.cells import cell_class, cell_text, is_number, packed, packed_columns, packed_text
 from cotoolkit.pages.chart_style import IN_THE_DARK
@@ -137,6 +138,7 @@ class Report:
     data: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
+@without_collection()
 def write_report(report: Report, folder: Path | str) -> Path:
     """Write a report: its page, and beside it every picture (SVG, PNG) and every table (CSV, Parquet).
 

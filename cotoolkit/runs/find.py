@@ -17,15 +17,19 @@ SHORTEST_KEY = 6
 """Of them that people are shown at least."""
 
 
-def find_runs(root: Path | str) -> list[RunFolder]:
-    """All runs below a folder, by name. Names that begin with a dot are those of no run."""
-    root = Path(root)
+def run_names(root: Path | str) -> list[str]:
+    """The names of all runs below a folder, in order. Names that begin with a dot are those of no run."""
     try:
         names = sorted(entry.name for entry in os.scandir(root) if not entry.name.startswith("."))
     except (FileNotFoundError, NotADirectoryError):
         return []
     # Of text, since a thousand paths take longer to make than to look up.
-    return [RunFolder(root / name) for name in names if os.path.exists(f"{root}/{name}/config.yaml")]  # noqa: PTH110
+    return [name for name in names if os.path.exists(f"{root}/{name}/config.yaml")]  # noqa: PTH110
+
+
+def find_runs(root: Path | str) -> list[RunFolder]:
+    """All runs below a folder, by name."""
+    return [RunFolder(Path(root) / name) for name in run_names(root)]
 
 
 def find_run(root: Path | str, key: str) -> RunFolder:
@@ -44,14 +48,14 @@ def find_run(root: Path | str, key: str) -> RunFolder:
     """
     if (Path(key) / "config.yaml").exists():
         return RunFolder(key)
-    folders = find_runs(root)
-    matches = [f for f in folders if f.path.name.startswith(key) or identity_in(f.path.name).startswith(key)]
-    whole = [folder for folder in matches if folder.path.name == key]
+    names = run_names(root)
+    matches = [name for name in names if name.startswith(key) or identity_in(name).startswith(key)]
+    whole = [name for name in matches if name == key]
     if len(matches) > 1 and not whole:
         raise AmbiguousName(f"{root}: {len(matches)} runs match {key!r}; `cotoolkit runs list` shows them")
     if not matches:
-        raise RunError(f"{root}: none of the {len(folders)} runs matches {key!r}; `cotoolkit runs list` shows them")
-    return (whole or matches)[0]
+        raise RunError(f"{root}: none of the {len(names)} runs matches {key!r}; `cotoolkit runs list` shows them")
+    return RunFolder(Path(root) / (whole or matches)[0])
 
 
 def find_checkpoint(root: Path | str, word: str) -> tuple[RunFolder, Checkpoint]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import gc
 import hashlib
 import json
 import logging
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +16,14 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from cotoolkit.config import RunConfig
+from cotoolkit.core.collection import without_collection
 from cotoolkit.core.device import Device
 from cotoolkit.core.errors import AmbiguousName, ConfigError, RunError
 from cotoolkit.core.files import sweep, write_atomically
 from cotoolkit.core.identity import rounded, values_in
 from cotoolkit.core.processes.patience import PATIENCE
 from cotoolkit.core.validation import check_name, one_line, plain, read_settings, refusing_in_one_line
-from cotoolkit.runs.find import find_runs
+from cotoolkit.runs.find import run_names
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.runs.html import Fact, facts_html, settings_text
 from cotoolkit.runs.index import RunIndex
@@ -45,18 +44,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 log = logging.getLogger(__name__)
-
-
-@contextlib.contextmanager
-def _without_collection() -> Iterator[None]:
-    """Python looks for no cycles: thousands of runs make none, and each search goes through all that torch made."""
-    paused = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if paused:
-            gc.enable()
 
 
 @refusing_in_one_line
@@ -207,10 +194,10 @@ class Study(BaseModel):
 
     def _started(self, root: Path | str) -> list[tuple[RunFolder, RunConfig]]:
         runs = [(RunFolder.of(root, config, identity), config) for identity, config in self._by_identity().items()]
-        there = {folder.path.name for folder in find_runs(root)}
+        there = set(run_names(root))
         return [(folder, config) for folder, config in runs if folder.path.name in there]
 
-    @_without_collection()
+    @without_collection()
     def write_table(self, root: Path | str) -> pd.DataFrame:
         """The study's table, also written as CSV and Parquet."""
         started = self._started(root)
