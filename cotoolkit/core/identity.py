@@ -118,17 +118,17 @@ def values_in(value: Any) -> Iterator[Any]:
             yield from values_in(item)
 
 
-def identity(version: int, configuration: Any) -> str:
-    """12 hex digits that tell configurations apart, of a hash of `differences`.
+def digits(version: int, found: Any) -> str:
+    """12 hex digits that tell configurations apart: the start of a hash.
 
     Args:
         version: of the defaults and of what the settings mean; a change of either raises it.
-        configuration: with rounded numbers.
+        found: `differences` of a configuration with rounded numbers.
 
     Returns:
         The digits.
     """
-    text = json.dumps([version, differences(configuration)], sort_keys=True, allow_nan=False)
+    text = json.dumps([version, found], sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

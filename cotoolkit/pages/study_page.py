@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from cotoolkit.core.collection import without_collection
 from cotoolkit.core.errors import RunError
+from cotoolkit.core.processes.collection import without_collection
 from cotoolkit.pages import Report, Section
 from cotoolkit.pages.crowd_charts import MOST_POINTS, course_lines, crowd_chart
 from cotoolkit.pages.study_charts import phase_chart, runs_chart

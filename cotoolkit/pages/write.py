@@ -24,8 +24,8 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from cotoolkit.core.collection import without_collection
 from cotoolkit.core.files import write_atomically
+from cotoolkit.core.processes.collection import without_collection
 from cotoolkit.pages.cells import cell_class, cell_text, is_number, packed, packed_columns, packed_text
 from cotoolkit.pages.chart_style import IN_THE_DARK
 from cotoolkit.runs.tables.table_files import write_table

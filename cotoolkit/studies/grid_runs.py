@@ -6,7 +6,8 @@ import functools
 import itertools
 from typing import Any
 
-from cotoolkit.config import RunConfig
+from cotoolkit.config import FORMAT, RunConfig
+from cotoolkit.core.identity import differences, digits
 from cotoolkit.studies.overrides import Grid, combinations
 
 
@@ -27,11 +28,31 @@ class GridPoints:
 @functools.lru_cache(maxsize=2)  # of a large study, which asks for its runs many times, each a second or two
 def distinct_runs(grids: GridPoints) -> dict[str, RunConfig]:
     """The runs by identity, in the order of the grids."""
-    configs = []
-    parts: dict[tuple[str, str], Any] = {}  # as parsed: most runs have most in common
+    runs: dict[str, RunConfig] = {}
+    kin: dict[str, _Seeds] = {}
     for data in itertools.chain.from_iterable(combinations(grids.base, grid) for grid in grids.grids):
-        keys = {field: (field, repr(value)) for field, value in data.items()}
-        config = RunConfig.parse({field: parts.get(key, data[field]) for field, key in keys.items()})
-        parts |= {key: getattr(config, field) for field, key in keys.items() if key not in parts}
-        configs.append(config)
-    return {config.identity: config for config in configs}
+        seed, key = data.get("seed"), repr({**data, "seed": None})
+        if key in kin and type(seed) is int and seed >= 0:
+            config, identity = kin[key].member(seed)
+        else:
+            config = RunConfig.parse(data)
+            kin[key], identity = _Seeds(config), config.identity
+        runs[identity] = config
+    return runs
+
+
+class _Seeds:
+    """Configurations that differ in nothing but the seed. To validate ten thousand of them one by one takes seconds.
+
+    Args:
+        first: one of them.
+    """
+
+    def __init__(self, first: RunConfig) -> None:
+        self._first = first
+        self._differences = differences(first.model_copy(update={"seed": 0}))
+
+    def member(self, seed: int) -> tuple[RunConfig, str]:
+        """The configuration with a seed, 0 or more, and its identity."""
+        own = {"seed": seed} if seed else {}
+        return self._first.model_copy(update={"seed": seed}), digits(FORMAT, self._differences | own)

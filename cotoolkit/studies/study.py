@@ -16,11 +16,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from cotoolkit.config import RunConfig
-from cotoolkit.core.collection import without_collection
 from cotoolkit.core.device import Device
 from cotoolkit.core.errors import AmbiguousName, ConfigError, RunError
 from cotoolkit.core.files import sweep, write_atomically
 from cotoolkit.core.identity import rounded, values_in
+from cotoolkit.core.processes.collection import without_collection
 from cotoolkit.core.processes.patience import PATIENCE
 from cotoolkit.core.validation import check_name, one_line, plain, read_settings, refusing_in_one_line
 from cotoolkit.runs.find import run_names
