@@ -1,5 +1,6 @@
 import itertools
 
+import numpy as np
 import pytest
 
 from cotoolkit.config import RunConfig
@@ -10,7 +11,7 @@ from cotoolkit.studies.overrides import combinations
 GRIDS = [
     {"method": ("fgsm", "n_fgsm", "trades"), "epsilon": ("8/255", 0.1), "seed": (0, 1, 7)},
     {"seed": (3, 0, 2**31), "epsilon": (8 / 255, "0.1"), "monitor.points": (16, 32)},
-    {"seed": ("4", 4.0, 0), "epochs": (2,)},
+    {"seed": (4, 4.0, np.int64(4), 0), "epochs": (2,)},
     {"epochs": (1, 2)},
 ]
 
