@@ -17,6 +17,7 @@ ON_CIFAR10 = ("fgsm", "n_fgsm")
 
 KEPT: dict[Scale, ComparisonPlan] = {
     "smoke": STUDY.plans["smoke"],
+    "digits": STUDY.plans["digits"],
     "laptop": comparison_plan("laptop", ON_CIFAR10, radii=(10 / 255,)),
 }
 """What the figures train, by scale; that of a paper is trained in slices of a GPU, by `cotoolkit compare`."""
