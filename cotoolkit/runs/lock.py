@@ -19,9 +19,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import filelock
 
@@ -35,6 +37,9 @@ HEARTBEAT = 5.0
 
 POLL = 0.25
 """Seconds between two attempts to get a lock."""
+
+START = 19
+"""Place of the start time in what Linux says of a process after its name."""
 
 WITHOUT_FLOCK = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 """How file systems say that they have no flock."""
@@ -66,8 +71,8 @@ class RunLock:
         with contextlib.ExitStack() as held:
             try:
                 self._folder.mkdir(parents=True, exist_ok=True)
-                self._take_flock(held, wait)
-                self._lease = self._take_lease(held, wait)
+                exact = self._take_flock(held, wait)
+                self._lease = self._take_lease(held, wait, exact)
             except filelock.Timeout:
                 raise RunInUse(f"{self._folder}: another process is training this run") from None
             except OSError as error:
@@ -94,7 +99,8 @@ class RunLock:
                 "the same command goes on"
             )
 
-    def _take_flock(self, held: contextlib.ExitStack, wait: bool) -> None:
+    def _take_flock(self, held: contextlib.ExitStack, wait: bool) -> bool:
+        """Take the exact lock; False where the file system has none."""
         lock = filelock.FileLock(self._folder / ".lock", fallback_to_soft=False, poll_interval=POLL)
         try:
             held.enter_context(lock.acquire(timeout=-1 if wait else 0))
@@ -103,18 +109,26 @@ class RunLock:
         except OSError as error:
             if error.errno not in WITHOUT_FLOCK:
                 raise
+            return False
+        return True
 
-    def _take_lease(self, held: contextlib.ExitStack, wait: bool) -> filelock.SoftFileLease:
-        """Take the lease, or leave it to a holder that shows a sign of life."""
+    def _take_lease(self, held: contextlib.ExitStack, wait: bool, exact: bool) -> filelock.SoftFileLease:
+        """Take the lease, or leave it to a holder that shows a sign of life.
+
+        With the exact lock held no other process of this machine is here, so the lease of one that has died is removed.
+        """
         path = self._folder / ".lease"
         lease = filelock.SoftFileLease(path, lease_duration=LEASE, heartbeat_interval=HEARTBEAT, poll_interval=POLL)
         seen = _renewed(path)
         while True:
             try:
-                held.enter_context(lease.acquire(timeout=-1 if wait else 0))
+                held.enter_context(lease.acquire(timeout=0))
                 return lease
             except filelock.Timeout:
-                if _renewed(path) not in (seen, None):
+                if exact and _is_zombie(lease.owner):
+                    path.unlink(missing_ok=True)
+                    continue
+                if not wait and _renewed(path) not in (seen, None):
                     raise
             time.sleep(POLL)
 
@@ -126,3 +140,19 @@ def _renewed(lease: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_ino, found.st_mtime_ns
+
+
+def _is_zombie(owner: Any) -> bool:
+    """Whether a lease's holder, as filelock has it, is a process of this machine that has ended, but is still listed.
+
+    Any signal reaches it, so filelock takes it for alive; and where no init process waits for orphans, as in many a
+    container, it stays for good.
+    """
+    if owner is None or owner.start is None or not owner.hostname.startswith(socket.gethostname()):
+        return False
+    try:
+        found = Path(f"/proc/{owner.pid}/stat").read_text()
+    except OSError:  # no such process, or no Linux
+        return False
+    fields = found.rpartition(")")[2].split()  # a name may hold brackets and spaces
+    return fields[0] == "Z" and int(fields[START]) == owner.start % 2**64

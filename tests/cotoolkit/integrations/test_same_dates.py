@@ -12,24 +12,10 @@ from cotoolkit.monitor.actions import stop
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.training.core import TrainerCore
 from cotoolkit.training.trainer import Trainer
+from tests._helpers.breaking import BREAKING
 from tests._helpers.lightning_loops import trainer_of
 
-CONFIG = RunConfig.parse(
-    {
-        "data": {"name": "digits", "train_size": 1024},
-        "model": {"name": "small_cnn"},
-        "method": "fgsm",
-        "epsilon": 0.3,
-        "box": "none",
-        "epochs": 30,
-        "batch_size": 64,
-        "learning_rate": 0.1,
-        "schedule": {"kind": "cyclic", "peak": 0.3, "epsilon_warmup": 6},
-        "intervention": {"name": "inject", "carrier": "paired", "beta": 0.2},
-        "monitor": {"interval": 40},
-        "evaluation": [],
-    }
-)
+CONFIG = RunConfig.parse({**BREAKING, "data": {"name": "digits", "train_size": 1024}, "epochs": 20, "evaluation": []})
 """Epochs of 16 iterations, so that all read signals at the same ones."""
 
 

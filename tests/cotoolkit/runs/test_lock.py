@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 import time
 
 import pytest
@@ -87,6 +88,18 @@ def test_a_live_holder_keeps_it_and_a_killed_one_loses_it_at_once(number, tmp_pa
     start = time.monotonic()
     with RunLock(tmp_path).held(wait=False):
         assert time.monotonic() - start < short / 2  # its process is known to be gone
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="zombies are seen in /proc")
+@pytest.mark.parametrize("wait", [False, True])
+def test_a_killed_one_loses_it_at_once_though_nobody_has_buried_it(wait, tmp_path, holder):
+    process = holder()
+    os.kill(process.pid, signal.SIGKILL)  # which is not waited for, as by no one in a container without an init process
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    os.kill(process.pid, 0)  # it is still listed
+    start = time.monotonic()
+    with RunLock(tmp_path).held(wait=wait):
+        assert time.monotonic() - start < lock_module.LEASE / 2
 
 
 @pytest.mark.parametrize("wait", [False, True])

@@ -4,6 +4,7 @@ import shutil
 import pytest
 import torch
 
+from cotoolkit.config import RunConfig
 from cotoolkit.core.errors import ConfigError, RunError
 from cotoolkit.core.seeding import fork_global_rng
 from cotoolkit.methods import METHODS
@@ -12,6 +13,7 @@ from cotoolkit.training import recorder
 from cotoolkit.training.run import run
 from cotoolkit.training.snapshot import Snapshot
 from cotoolkit.training.trainer import Trainer
+from tests._helpers.breaking import BREAKING
 from tests._helpers.small import small
 
 
@@ -179,18 +181,14 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path, monkeypatch, st
 
 @pytest.mark.slow
 def test_a_break_is_dated_saved_and_survives_resuming(tmp_path, monkeypatch):
-    # FGSM at this radius on injected digits collapses within 24 epochs (the demo's setting).
-    from cotoolkit.studies.demo import demo_study
-
     monkeypatch.setattr(recorder, "SAVE_EVERY", 0.0)
-    config = demo_study().runs()[-1]
-    assert (config.method.name, config.intervention.beta) == ("fgsm", 0.15)
+    config = RunConfig.parse({**BREAKING, "evaluation": ["fgsm", "pgd-50"]})
 
     def copy_once_it_is_dated(progress):  # as if it were killed then
         folder = RunFolder.of(tmp_path / "whole", config)
         dated = any(event["kind"] == "breakpoint" for event in folder.events())
         if dated and not (tmp_path / "parts").exists():
-            shutil.copytree(tmp_path / "whole", tmp_path / "parts")
+            shutil.copytree(tmp_path / "whole", tmp_path / "parts", ignore=shutil.ignore_patterns(".lease"))
 
     whole = run(config, tmp_path / "whole", device="cpu", report=copy_once_it_is_dated)
     result = whole.result()

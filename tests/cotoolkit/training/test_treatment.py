@@ -13,6 +13,7 @@ from cotoolkit.runs.folder import RunFolder
 from cotoolkit.training import recorder, treatment
 from cotoolkit.training.run import run
 from cotoolkit.training.trainer import Trainer
+from tests._helpers.breaking import BREAKING
 from tests._helpers.scripted import result
 from tests._helpers.small import small
 
@@ -191,19 +192,10 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path, monkeypatch, sc
 
 
 REALLY = {
-    "data": {"name": "digits"},
-    "model": {"name": "small_cnn", "width": 32},
-    "epsilon": 0.25,
-    "box": "none",
-    "batch_size": 64,
-    "learning_rate": 0.1,
-    "intervention": {"name": "inject", "carrier": "paired", "beta": 0.15},
-    "epochs": 14,
-    "schedule": {"kind": "constant", "epsilon_warmup": 6},
+    **BREAKING,
     "monitor": {"interval": 20, "points": 60, "steps": 5},
     "evaluation": ["fgsm", "pgd-10"],
 }
-"""FGSM on injected digits, which breaks at about iteration 184 of 280."""
 
 
 @pytest.mark.slow
@@ -212,7 +204,9 @@ def test_a_run_that_really_breaks_is_stopped_and_is_rescued(tmp_path):
     stopped = run(RunConfig.parse({**REALLY, "remedy": rule}), tmp_path, device="cpu")
     outcome = stopped.result()
     (event,) = told(stopped, "stopped")
-    assert outcome["breakpoint"]["iteration"] <= event["detail"]["detected"] < 280
+    assert event["detail"]["detected"] < 260
+    if outcome["breakpoint"] is not None:  # of which the monitor may not have been sure yet
+        assert outcome["breakpoint"]["iteration"] <= event["detail"]["detected"]
     assert outcome["iterations"] == event["iteration"] == event["detail"]["detected"] - 20
     course = stopped.metrics().query("signal == 'train_pgd'")["value"].tolist()
     assert [rule.decide(course[:end]) for end in range(1, len(course) + 1)][-2:] == ["keep", "stop"]
@@ -220,5 +214,5 @@ def test_a_run_that_really_breaks_is_stopped_and_is_rescued(tmp_path):
     rescued = run(RunConfig.parse({**REALLY, "remedy": "rollback"}), tmp_path, device="cpu")
     assert told(rescued, "rolled back")
     assert rescued.result()["verdict"] == "recovered"
-    assert rescued.result()["iterations"] == 280
+    assert rescued.result()["iterations"] == 260
     assert rescued.result()["evaluation"]["pgd-10"]["value"] > 0.2

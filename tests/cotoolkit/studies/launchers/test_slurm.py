@@ -65,7 +65,11 @@ def elements(monkeypatch):
 
 
 @pytest.mark.slow
-def test_an_element_whose_time_is_over_goes_on_and_one_that_is_killed_is_submitted_again(tmp_path, elements):
+def test_an_element_whose_time_is_over_goes_on_and_one_that_is_killed_is_submitted_again(
+    tmp_path, elements, monkeypatch
+):
+    # How long it waits for a result that a shared file system may show late.
+    monkeypatch.setattr("submitit.core.core.Job._results_timeout_s", 1)
     study = Study(name="slow", base={**TINY, "model": f"{HERE}:slow", "epochs": 20})
     run(study.runs()[0], tmp_path / "here", device="cpu")
     steps = []
