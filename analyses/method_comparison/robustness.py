@@ -52,8 +52,7 @@ class RobustnessMeasurement(Measurement):
     @property
     @override
     def title(self) -> str:
-        named = " ".join(f"{key} {value}" for key, value in self.label.items())
-        return f"robustness {named} {self.config.identity}"
+        return f"robustness of {self.label['method']}, seed {self.label['seed']}, {self.label['group']}"
 
     @property
     @override
