@@ -17,7 +17,7 @@ from cotoolkit.core.numbers import format_number
 from cotoolkit.diagnosis.budget import Budget
 from cotoolkit.diagnosis.diagnose import diagnose
 from cotoolkit.diagnosis.points import WORST
-from cotoolkit.diagnosis.schema import Confidence, Diagnosis, Label
+from cotoolkit.diagnosis.schema import CO, NOT_ROBUST, ROBUST, Confidence, Diagnosis, Label
 from cotoolkit.diagnosis.shares import SchemaPart
 from cotoolkit.evaluation.intervals import sign_test, wilson
 from cotoolkit.evaluation.relative import Levels, binomial_spread, had_robustness, is_lost, surely_lost
@@ -25,7 +25,7 @@ from cotoolkit.intake.door import ModelOptions
 
 Loss = Literal["lost", "may be lost", "not lost", "nothing to lose"]
 """Whether the less robust network has lost what the more robust one has, by `evaluation.relative`: surely; by the
-values, and the points do not make it sure; no; or neither was robust."""
+values, and the points do not make it sure; no; or neither is robust, by PGD or by its own diagnosis."""
 
 
 class PairedRow(SchemaPart):
@@ -173,19 +173,19 @@ def compare_diagnoses(first: Diagnosis, second: Diagnosis, *, names: tuple[str, 
     _check_alike(first, second)
     rows = [_row(attack, *pair) for attack, pair in _pairs(first, second).items()]
     had, now = (_levels(one) for one in (first, second))
-    stronger, weaker = names
+    best, other = (_verdict(name, one) for name, one in zip(names, (first, second), strict=True))
     if now.pgd > had.pgd:
-        had, now, stronger, weaker = now, had, weaker, stronger
-    loss = _loss(now, had, first.measurements.classes, len(first.points.places))
+        had, now, best, other = now, had, other, best
+    loss = _loss(now, had, first.measurements.classes, len(first.points.places), best)
     return NetworkComparison(
         epsilon=first.protocol.epsilon,
         first=_verdict(names[0], first),
         second=_verdict(names[1], second),
         rows=tuple(rows),
         loss=loss,
-        stronger=stronger,
-        weaker=weaker,
-        sentence=_sentence(loss, stronger, weaker, had, now),
+        stronger=best.name,
+        weaker=other.name,
+        sentence=_sentence(loss, best, other, had, now),
     )
 
 
@@ -249,8 +249,9 @@ def _levels(found: Diagnosis) -> Levels:
     return Levels(pgd=measured.pgd.accuracy.value, fgsm=fgsm, clean=measured.clean.accuracy.value)
 
 
-def _loss(now: Levels, had: Levels, classes: int, points: int) -> Loss:
-    if not had_robustness(had, classes):
+def _loss(now: Levels, had: Levels, classes: int, points: int, best: ComparedVerdict) -> Loss:
+    """By PGD and FGSM accuracy; but of what all attacks together found in the better one, nothing can be lost."""
+    if best.label in (CO, NOT_ROBUST) or not had_robustness(had, classes):
         return "nothing to lose"
     if not is_lost(now, had):
         return "not lost"
@@ -262,15 +263,18 @@ def _verdict(name: str, found: Diagnosis) -> ComparedVerdict:
     return ComparedVerdict(name=name, label=found.verdict.label, confidence=found.verdict.confidence)
 
 
-def _sentence(loss: Loss, stronger: str, weaker: str, had: Levels, now: Levels) -> str:
+def _sentence(loss: Loss, best: ComparedVerdict, other: ComparedVerdict, had: Levels, now: Levels) -> str:
+    stronger, weaker = best.name, other.name
     fell = (
         f"PGD accuracy is {had.pgd:.1%} in {stronger} and {now.pgd:.1%} in {weaker}, FGSM accuracy {had.fgsm:.1%} and "
         f"{now.fgsm:.1%}"
     )
+    but = "" if best.label == ROBUST else f", whose own verdict is {best.label}, though"
     return {
-        "lost": f"{fell}: {weaker} has lost its robustness, and one step does not see it. Use {stronger}.",
+        "lost": f"{fell}: {weaker} has lost its robustness, and one step does not see it. Use {stronger}{but}.",
         "may be lost": f"{fell}: {weaker} may have lost its robustness, but so few points do not make it sure. Compare "
         "on more points.",
         "not lost": f"{fell}: neither has lost what the other has by catastrophic overfitting.",
-        "nothing to lose": f"{fell}: neither was robust at this radius, so there was nothing to lose.",
+        "nothing to lose": f"{fell}: neither was found robust at this radius ({stronger}: "
+        f"{best.label}; {weaker}: {other.label}), so there was nothing to lose; use neither.",
     }[loss]

@@ -63,6 +63,25 @@ def test_other_pairs(first, second, loss):
     assert compare_diagnoses(robust_as(*first), robust_as(*second), names=NAMES).loss == loss
 
 
+@pytest.mark.parametrize(
+    ("label", "loss", "words"),
+    [
+        ("robust", "lost", "Use best."),
+        ("inconclusive", "lost", "Use best, whose own verdict is inconclusive, though."),
+        ("catastrophic overfitting", "nothing to lose", "use neither"),
+        ("not robust", "nothing to lose", "(best: not robust; last: not robust)"),
+    ],
+)
+def test_a_network_that_stronger_attacks_fool_is_recommended_to_nobody(label, loss, words):
+    def called(found, label):
+        return found.model_copy(update={"verdict": found.verdict.model_copy(update={"label": label})})
+
+    last, best = called(robust_as(0.02), "not robust"), called(robust_as(0.5), label)
+    found = compare_diagnoses(last, best, names=NAMES)
+    assert found.loss == loss
+    assert words in found.sentence
+
+
 def test_other_points_or_radii_are_refused():
     first, second = diagnosis(), diagnosis()
     moved = second.points.model_copy(update={"places": tuple(range(1, 1001))})
