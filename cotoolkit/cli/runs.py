@@ -148,7 +148,7 @@ def export_runs(
         table, damaged = _table(records)
         table = telling_columns(table) if out.suffix == ".tex" else table
     write_table(table, out)
-    say(f"{len(table)} rows: {out}")
+    say(f"{len(table)} {'row' if len(table) == 1 else 'rows'}: {out}")
     _name_damaged(damaged)
 
 

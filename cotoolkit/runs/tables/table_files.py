@@ -14,6 +14,12 @@ from cotoolkit.runs.tables.run_table import value_text
 if TYPE_CHECKING:
     import pandas as pd
 
+IN_LEVELS = ("epsilon", "beta")
+"""Last names of settings that people write in levels of pixels; an accuracy that happens to be k/255 is none."""
+
+MISSING = "--"
+"""In print, where there is no value."""
+
 PAGE = 40
 """Rows that a page of LaTeX has room for; longer tables go over several."""
 
@@ -29,12 +35,14 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     Raises:
         ConfigError: another suffix.
     """
+    import pandas as pd
+
     check_table_name(path)
     if path.suffix == ".csv":
         content = _with_texts(table, _harmless).to_csv(index=False).encode()
     elif path.suffix == ".tex":
-        there = table.astype(object).where(table.notna(), None).map(_short)
-        content = there.to_latex(index=False, escape=True, longtable=len(table) > PAGE).encode()
+        printed = {name: _printed(str(name), column.tolist()) for name, column in table.items()}
+        content = pd.DataFrame(printed).to_latex(index=False, escape=True, longtable=len(table) > PAGE).encode()
     else:
         content = table.apply(_of_one_type).to_parquet(index=False)
     write_atomically(path, content)
@@ -48,10 +56,18 @@ def _with_texts(table: pd.DataFrame, change: Callable[[Any], Any]) -> pd.DataFra
     return pd.concat(columns, axis=1) if columns else table
 
 
-def _short(value: Any) -> str:
-    """A cell of a printed table; empty of what is missing."""
-    text = "" if value is None else value_text(value)
-    return f"{value:.4g}" if isinstance(value, float) and "/" not in text else text
+def _printed(name: str, values: list[Any]) -> list[str]:
+    """A column as it is printed: numbers with as many decimals, four at most; radii and strengths as k/255."""
+    import pandas as pd
+
+    texts = [MISSING if pd.api.types.is_scalar(value) and pd.isna(value) else value_text(value) for value in values]
+    if name.rpartition(".")[2] in IN_LEVELS:
+        return texts
+    numbers = {place: value for place, value in enumerate(values) if isinstance(value, float) and not pd.isna(value)}
+    decimals = max((len(f"{value:.4g}".partition(".")[2]) for value in numbers.values()), default=0)
+    tiny = any(0 < abs(value) < 0.001 for value in numbers.values())
+    form = ".4g" if tiny else f".{min(decimals, 4)}f"
+    return [format(numbers[place], form) if place in numbers else text for place, text in enumerate(texts)]
 
 
 def _of_one_type(column: pd.Series[Any]) -> pd.Series[Any]:

@@ -126,7 +126,7 @@ def test_exports_hold_what_run_table_holds_and_latex_what_tells_runs_apart(cli, 
     assert "8 rows" in out
     assert r"\toprule" in text
     assert r"run & method & epsilon & seed & clean & pgd-3 & breakpoint & verdict \\" in text
-    assert r"n\_fgsm & 4/255 & 0 & 0.9 & 0.6 &  & robust \\" in text
+    assert r"n\_fgsm & 4/255 & 0 & 0.9 & 0.60 & -- & robust \\" in text
     assert text.count("longtable") == 0
     direct.loc[0, "verdict"] = "100 % & {more}_$"
     write_table(pd.concat([telling_columns(direct)] * 2), root / "long.tex")

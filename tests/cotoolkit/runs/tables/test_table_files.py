@@ -43,3 +43,23 @@ def test_parquet_holds_columns_whose_values_are_of_several_kinds(tmp_path):
     assert read.isna().sum().tolist() == [1, 1, 1, 1, 1]
     write_table(table[:0], tmp_path / "none.parquet")
     assert list(pd.read_parquet(tmp_path / "none.parquet")) == list(table)
+
+
+def test_latex_takes_no_accuracy_for_a_radius(tmp_path):
+    table = pd.DataFrame(
+        {
+            "epsilon": [8 / 255, 0.25],
+            "intervention.beta": [10 / 255, 0.0],
+            "method.alpha": [None, 2.0],
+            "learning_rate": [3e-5, 0.1],
+            "pgd-50": [24 / 360, 0.9],  # the first is 17/255, too
+            "breakpoint": pd.array([None, 41], "Int64"),
+            "keep": [(), (1, 2)],
+        }
+    )
+    write_table(table, tmp_path / "table.tex")
+    rows = [line for line in (tmp_path / "table.tex").read_text().splitlines() if "&" in line]
+    assert rows[1:] == [
+        r"8/255 & 10/255 & -- & 3e-05 & 0.0667 & -- & () \\",
+        r"0.25 & 0 & 2 & 0.1 & 0.9000 & 41 & (1,2) \\",
+    ]
