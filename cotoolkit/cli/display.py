@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
-from rich.table import Column
+from rich.table import Column, Table
 
 from cotoolkit.training.live import labels, probe_text
 from cotoolkit.training.progress import Pace, left_text
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from cotoolkit.config import RunConfig
     from cotoolkit.studies.launchers.launcher import Outcome
     from cotoolkit.studies.launchers.tasks import Update
+
+WIDEST = 10_000
+"""Characters of a table's row, where no terminal shows it."""
 
 LONGEST_WORD = 300
 """Characters of a word that a message shows in full."""
@@ -44,6 +47,14 @@ def say(text: str, style: str | None = None) -> None:
         style: of rich, such as "bold"; None is plain.
     """
     console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def say_table(table: Table) -> None:
+    """Print a table of values: cut to the terminal's width, but whole where a file or a program reads it."""
+    if console.is_terminal:
+        console.print(table)
+    else:
+        Console(file=console.file, width=WIDEST, color_system=None).print(table)
 
 
 def say_error(text: str) -> None:

@@ -80,21 +80,24 @@ class Event:
         return f"<{self}>"
 
     def __str__(self) -> str:
+        return self.what if self.kind == "failure" else f"{self.what}: {self.advice}"
+
+    @property
+    def what(self) -> str:
+        """What happened, in words, without advice."""
         if self.kind == "failure":
             return f"iteration {self.iteration:,}: {self.reason}"
         found = f"FGSM {self.probe.fgsm:.0%}, PGD {self.probe.pgd:.0%} on {self.probe.points} points"
         if self.kind == "warning":
-            said = (
+            return (
                 f"iteration {self.iteration:,}: warning, {self.signal} moves as in catastrophic overfitting ({found})"
             )
-        elif self.kind == "recovered":
-            said = f"iteration {self.iteration:,}: robustness is back ({found})"
-        else:
-            span = f"{self.earliest:,} to " if self.earliest not in (None, self.iteration) else ""
-            last = f", for good by {self.sustained:,}" if self.sustained not in (None, self.iteration) else ""
-            when = f"{span}{self.iteration:,}{last}, seen at {self.detected:,}"
-            said = f"catastrophic overfitting at iteration {when} ({found})"
-        return f"{said}: {self.advice}"
+        if self.kind == "recovered":
+            return f"iteration {self.iteration:,}: robustness is back ({found})"
+        span = f"{self.earliest:,} to " if self.earliest not in (None, self.iteration) else ""
+        last = f", for good by {self.sustained:,}" if self.sustained not in (None, self.iteration) else ""
+        when = f"{span}{self.iteration:,}{last}, seen at {self.detected:,}"
+        return f"catastrophic overfitting at iteration {when} ({found})"
 
     @property
     def advice(self) -> str:

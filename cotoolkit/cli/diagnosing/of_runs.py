@@ -78,5 +78,15 @@ def compared_runs(root: Path, words: Sequence[str], given: Mapping[str, Any], **
     if not (torch.equal(test.labels, other.labels) and torch.equal(test.images, other.images)):
         raise ConfigError(f"{words[0]} and {words[1]} have other test images; compare runs of the same data")
     return compare_networks(
-        first, second, test, epsilon=threat.epsilon, box=threat.box, names=(words[0], words[1]), **settings
+        first, second, test, epsilon=threat.epsilon, box=threat.box, names=_told_apart(words[0], words[1]), **settings
     )
+
+
+def _told_apart(first: str, second: str) -> tuple[str, str]:
+    """What two networks are called: two of one run by their checkpoints.
+
+    >>> _told_apart("52c0cb", "52c0cb:best"), _told_apart("52c0cb:best", "d7e1aa:best")
+    (('last', 'best'), ('52c0cb:best', 'd7e1aa:best'))
+    """
+    (run, _, one), (other, _, two) = first.partition(":"), second.partition(":")
+    return (one or "last", two or "last") if run == other else (first, second)

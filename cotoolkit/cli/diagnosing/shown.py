@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from cotoolkit.cli.display import VERDICT_STYLE, console, in_place, say, say_error
+from cotoolkit.cli.display import VERDICT_STYLE, console, in_place, say, say_error, say_table
 
 if TYPE_CHECKING:
     from cotoolkit.diagnosis.compare import NetworkComparison
@@ -77,4 +77,4 @@ def show_comparison(found: NetworkComparison) -> None:
                 row.attack, str(row.points), f"{row.first:.1%}", f"{row.second:.1%}", str(row.only_first),
                 str(row.only_second), f"{row.p_value:.2g}",
             )  # fmt: skip
-    console.print(table)
+    say_table(table)

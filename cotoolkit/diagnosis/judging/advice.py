@@ -11,7 +11,7 @@ MEANINGS: dict[Label, str] = {
     ROBUST: "Its predictions withstand all attacks that were tried at this radius.",
     CO: "It withstands the single-step attack and nothing else.",
     MASKING: "Its gradients mislead attacks; numbers from gradient attacks say nothing about it.",
-    NOT_ROBUST: "Attacks fool it, and catastrophic overfitting is not the reason.",
+    NOT_ROBUST: "Attacks fool it; whether it was robust once, only its log or its earlier checkpoints can say.",
     INCONCLUSIVE: "These measurements do not decide.",
 }
 

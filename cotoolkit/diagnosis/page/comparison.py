@@ -60,7 +60,8 @@ def pair_report(comparison: NetworkComparison) -> Report:
         {
             "Threat": f"linf, epsilon {format_number(comparison.epsilon)}",
             "Robustness lost": f"{comparison.loss}: by the shares of PGD, FGSM and clean accuracy that are left",
-            "The whole diagnoses": "first/report.html, second/report.html",
+            f"Diagnosis of {first.name}": "first/report.html",
+            f"Diagnosis of {second.name}": "second/report.html",
         },
     )
 

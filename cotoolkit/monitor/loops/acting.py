@@ -59,8 +59,10 @@ class ActingCore(MonitorCore[RestorePoint]):
     @override
     def tell(self, event: Event) -> None:
         """Note an event, log it, and do what `on` says."""
+        again = event.kind == "warning" and self.events[-1:] and self.events[-1].kind == "warning"
         super().tell(event)
-        log.log(logging.INFO if event.kind == "recovered" else logging.WARNING, "%s", event)
+        text = event.what if again else str(event)  # one warning after another has the same advice
+        log.log(logging.INFO if event.kind == "recovered" else logging.WARNING, "%s", text)
         self._log.mark(event, self.iteration)
         self._waiting_events.append(event)
         if not self.postponed:

@@ -138,6 +138,7 @@ def test_a_run_is_diagnosed_at_any_checkpoint(cli, without_page, tmp_path):
     said = json.loads((tmp_path / "pair" / "comparison.json").read_text())
     assert [said["rows"][0][key] for key in ("attack", "points", "first", "second")] == ["clean", 60, *clean.values()]
     assert said["sentence"].split()[0] in out
+    assert [line for line in out.splitlines() if all(f"only {which}" in line for which in ("last", "averaged"))]
     assert (tmp_path / "pair" / "second" / "diagnosis.points.parquet").exists()
     for words, message in (
         ([f"{name}:first"], "no checkpoint 'first'; there are: averaged, best, last"),

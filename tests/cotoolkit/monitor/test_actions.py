@@ -6,7 +6,9 @@ import torch
 from safetensors.torch import load_file
 
 from cotoolkit.methods import FGSM, NFGSM
+from cotoolkit.evaluation.probe import ProbeResult
 from cotoolkit.monitor.actions import Rescue, Save, stop
+from cotoolkit.monitor.core import Event
 from tests._helpers.loops import Clock, Scripted, aligned, breaks_at, kinds, train
 
 
@@ -23,6 +25,16 @@ def test_events_are_logged_and_reach_their_actions_in_order(caplog):
     assert monitor.should_stop
     assert "warning, pert_align moves as" in caplog.text
     assert "catastrophic overfitting at iteration 65 to 74, seen at 74" in caplog.text
+
+
+def test_one_warning_after_another_is_told_without_its_advice(caplog):
+    monitor = Scripted(Clock(), breaks_at(70))
+    probe = ProbeResult(0.9, 0.6, 0.1, 0.5, 10, (False,) * 10)
+    for iteration, kind in ((8, "warning"), (16, "warning"), (24, "recovered"), (32, "warning")):
+        monitor.tell(Event(kind, iteration, iteration, probe, signal="pert_align"))
+    told = [record.message for record in caplog.records if "warning" in record.message]
+    assert [monitor.events[0].advice in text for text in told] == [True, False, True]
+    assert all(text.startswith(f"iteration {at}: warning") for text, at in zip(told, (8, 16, 32), strict=True))
 
 
 def test_weights_are_saved_before_and_after(tmp_path):

@@ -1,0 +1,14 @@
+from cotoolkit.diagnosis.compare import ComparedNetworks, compare_diagnoses
+from cotoolkit.diagnosis.page.comparison import write_comparison
+from tests._helpers.measured import diagnosis
+
+
+def test_the_page_of_a_pair_leads_to_both_diagnoses(tmp_path):
+    last, best = diagnosis(), diagnosis()
+    page = write_comparison(
+        ComparedNetworks(compare_diagnoses(last, best, names=("last", "best")), last, best), tmp_path
+    )
+    text = page.read_text()
+    for name, part in (("last", "first"), ("best", "second")):
+        assert f'<dt>Diagnosis of {name}</dt><dd><a href="{part}/report.html">' in text
+        assert (tmp_path / part / "report.html").exists()
