@@ -5,8 +5,8 @@ import logging
 import torch
 from safetensors.torch import load_file
 
-from cotoolkit.methods import FGSM, NFGSM
 from cotoolkit.evaluation.probe import ProbeResult
+from cotoolkit.methods import FGSM, NFGSM
 from cotoolkit.monitor.actions import Rescue, Save, stop
 from cotoolkit.monitor.core import Event
 from tests._helpers.loops import Clock, Scripted, aligned, breaks_at, kinds, train
