@@ -56,6 +56,10 @@ class ActingCore(MonitorCore[RestorePoint]):
         self.should_stop, self.postponed = False, False
         self._waiting_events: list[Event] = []
 
+    def __repr__(self) -> str:
+        last = self.events[-1].what if self.events else "no event yet"
+        return f"<{type(self).__name__} after iteration {self.iteration:,}; {last}>"
+
     @override
     def tell(self, event: Event) -> None:
         """Note an event, log it, and do what `on` says."""

@@ -19,8 +19,10 @@ def test_events_are_logged_and_reach_their_actions_in_order(caplog):
         "breakpoint": [lambda monitor, event: seen.append((event.kind, monitor.broken)), stop],
     }
     monitor = Scripted(Clock(), breaks_at(70), on=on)
+    assert "after iteration 0; no event yet" in repr(monitor)
     with caplog.at_level(logging.INFO):
         train(monitor, 80, aligned(70))
+    assert "catastrophic overfitting at iteration 65 to 74" in repr(monitor)
     assert seen == ["warning", ("breakpoint", True)]
     assert monitor.should_stop
     assert "warning, pert_align moves as" in caplog.text
