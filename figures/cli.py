@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="The papers' figures: list them, make them, check the stored ones.")
 
-Scale = Literal["smoke", "digits", "laptop", "paper"]
+_Sizes = Literal["smoke", "digits", "laptop", "paper"]
 """From the smallest to the largest."""
 
-FigureScale = Annotated[Scale, typer.Option(help="Size of the figure.")]
+FigureScale = Annotated[_Sizes, typer.Option(help="Size of the figure.")]
 Gallery = Annotated[Path, typer.Option(callback=a_folder, help="Folder of the figures.")]
 Name = Annotated[str, typer.Argument(help="A figure, a paper, all, or a file of your own that defines RECIPE.")]
 
@@ -61,7 +61,8 @@ def list_figures(gallery: Gallery = Path("figures/gallery"), as_json: AsJson = F
 def make_figures(
     name: Name,
     scale: Annotated[
-        Scale | None, typer.Option(help="Size of the figures; by default smoke, or the smallest of a figure without it.")
+        _Sizes | None,
+        typer.Option(help="Size of the figures; by default smoke, or the smallest of a figure without it."),
     ] = None,
     gallery: Annotated[
         Path | None, typer.Option(callback=a_folder, help="Folder of the figures; by default ROOT/figures.")
@@ -236,11 +237,11 @@ def _records(recipes: list[Recipe], gallery: Path) -> list[FigureRecord]:
     return [record for record in found if record is not None]
 
 
-def _smallest(recipes: Sequence[Recipe]) -> Scale:
+def _smallest(recipes: Sequence[Recipe]) -> _Sizes:
     """The scale at which figures are made if nobody says: smoke, or the smallest of one figure that has none."""
-    scale: Scale = "smoke"
+    scale: _Sizes = "smoke"
     if len(recipes) == 1:
-        scale = next(one for one in get_args(Scale) if one in recipes[0].studies)
+        scale = next((one for one in get_args(_Sizes) if one in recipes[0].studies), "smoke")
     if scale != "smoke":
         say(f"{recipes[0].name} has no scale smoke; it is made at scale {scale}")
     return scale
