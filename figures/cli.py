@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="The papers' figures: list them, make them, check the stored ones.")
 
-FigureScale = Annotated[Literal["smoke", "digits", "laptop", "paper"], typer.Option(help="Size of the figure.")]
+_Sizes = Literal["smoke", "digits", "laptop", "paper"]
+"""From the smallest to the largest."""
+
+FigureScale = Annotated[_Sizes, typer.Option(help="Size of the figure.")]
 Gallery = Annotated[Path, typer.Option(callback=a_folder, help="Folder of the figures.")]
 Name = Annotated[str, typer.Argument(help="A figure, a paper, all, or a file of your own that defines RECIPE.")]
 
@@ -57,7 +60,10 @@ def list_figures(gallery: Gallery = Path("figures/gallery"), as_json: AsJson = F
 @app.command("make")
 def make_figures(
     name: Name,
-    scale: FigureScale = "smoke",
+    scale: Annotated[
+        _Sizes | None,
+        typer.Option(help="Size of the figures; by default smoke, or the smallest of a figure without it."),
+    ] = None,
     gallery: Annotated[
         Path | None, typer.Option(callback=a_folder, help="Folder of the figures; by default ROOT/figures.")
     ] = None,
@@ -73,6 +79,8 @@ def make_figures(
     from figures.records.files import folder_of
 
     named = find_recipes(name)
+    if scale is None:
+        scale = _smallest(named)
     chosen = named if len(named) == 1 else [recipe for recipe in named if scale in recipe.studies]
     if not chosen:
         raise ConfigError(f"{name} has no figure at scale {scale}; `cotoolkit figures list` shows the scales of each")
@@ -227,6 +235,16 @@ def _records(recipes: list[Recipe], gallery: Path) -> list[FigureRecord]:
             with contextlib.suppress(RunError):  # `verify` has told of it
                 found.append(stored_record(gallery, recipe.name, scale))
     return [record for record in found if record is not None]
+
+
+def _smallest(recipes: Sequence[Recipe]) -> _Sizes:
+    """The scale at which figures are made if nobody says: smoke, or the smallest of one figure that has none."""
+    scale: _Sizes = "smoke"
+    if len(recipes) == 1:
+        scale = next((one for one in get_args(_Sizes) if one in recipes[0].studies), "smoke")
+    if scale != "smoke":
+        say(f"{recipes[0].name} has no scale smoke; it is made at scale {scale}")
+    return scale
 
 
 def _say_claims(record: FigureRecord) -> None:

@@ -99,7 +99,9 @@ class Intervention(Registered, ABC):
         return INTERVENTIONS.parse("compose") if self.train_only else self  # an empty row of parts is the identity
 
 
-INTERVENTIONS = Registry[Intervention]("intervention")
+INTERVENTIONS = Registry[Intervention](
+    "intervention", everywhere="cotoolkit interventions list", own="intervention.module=MODULE"
+)
 """Every intervention by name."""
 
 

@@ -38,7 +38,8 @@ def list_methods(
     if name is not None:
         found = next((one for one in methods if name in (one.name, *one.aliases)), None)
         if found is None:
-            raise UnknownName("method", name, [word for entry in methods for word in (entry.name, *entry.aliases)])
+            known = {word: entry.name for entry in methods for word in (entry.name, *entry.aliases)}
+            raise UnknownName("method", name, known, "cotoolkit methods")
         methods = [found]
     if as_json:
         say_json([asdict(one) for one in methods])

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
@@ -60,6 +61,21 @@ def say_table(table: Table) -> None:
 def say_error(text: str) -> None:
     """Print an error as one line on stderr."""
     _on_stderr("error", text, "red")
+
+
+def end_naming(passed_over: Sequence[str]) -> None:
+    """End a command that did the rest of its work, with exit code 1 if it passed anything over.
+
+    Args:
+        passed_over: a line each.
+
+    Raises:
+        typer.Exit: there is a line.
+    """
+    for line in passed_over:
+        say_error(line)
+    if passed_over:
+        raise typer.Exit(1)
 
 
 def say_warning(text: str) -> None:

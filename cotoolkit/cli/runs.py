@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.filesize import decimal
 
-from cotoolkit.cli.display import console, say, say_error
+from cotoolkit.cli.display import console, end_naming, say, say_error
 from cotoolkit.cli.listing import result_table, run_listing, show_listing
 from cotoolkit.cli.options.json_output import AsJson, say_json, table_rows
 from cotoolkit.cli.options.paths import a_file, a_folder
@@ -73,7 +73,7 @@ def list_runs(
             if words
             else f"no runs in {root}; `cotoolkit demo` makes some"
         )
-    _name_damaged([record.damage for record in records if record.damage])
+    end_naming([f"damaged: {record.damage}" for record in records if record.damage])
 
 
 @runs_commands.command("show")
@@ -111,7 +111,7 @@ def compare_command(words: Words = None, root: Root = Path("runs"), as_json: AsJ
     from cotoolkit.runs.tables.run_table import value_text, varying
     from cotoolkit.studies.selection import some_runs
 
-    table, damaged = _table(some_runs(root, words or []))
+    table, left_out = _table(some_runs(root, words or []))
     if len(table) < 2:
         raise ConfigError("compare takes at least two runs")
     if as_json:
@@ -121,7 +121,7 @@ def compare_command(words: Words = None, root: Root = Path("runs"), as_json: AsJ
         for name in varying(table):
             values = table[name].map(value_text).unique()
             say(f"{name}: {', '.join(values)}")
-    _name_damaged(damaged)
+    end_naming(left_out)
 
 
 @runs_commands.command("export")
@@ -133,7 +133,7 @@ def export_runs(
 ) -> None:
     """Write runs as one tidy table; in LaTeX, the settings that tell them apart, and their results.
 
-    Damaged runs are named and passed over.
+    Runs that are damaged, or whose parts cannot be found, are named and passed over.
     """
     from cotoolkit.runs.tables.run_table import metric_table, telling_columns
     from cotoolkit.runs.tables.table_files import check_table_name, write_table
@@ -141,15 +141,15 @@ def export_runs(
 
     check_table_name(out)
     records = some_runs(root, words or [])
-    damaged: list[str] = []
+    left_out: list[str] = []
     if metrics:
         table = metric_table(record.folder for record in records)
     else:
-        table, damaged = _table(records)
+        table, left_out = _table(records)
         table = telling_columns(table) if out.suffix == ".tex" else table
     write_table(table, out)
     say(f"{len(table)} {'row' if len(table) == 1 else 'rows'}: {out}")
-    _name_damaged(damaged)
+    end_naming(left_out)
 
 
 @runs_commands.command("delete")
@@ -190,26 +190,19 @@ def _table(records: Sequence[RunRecord]) -> tuple[pd.DataFrame, list[str]]:
     """The table of runs that can be read, and what is wrong with the others."""
     from cotoolkit.runs.tables.run_table import configured_table
 
-    runs, damaged = [], []
+    runs, left_out = [], []
     for record in records:
+        if record.damage:
+            left_out.append(f"damaged: {record.damage}")
+            continue
         try:
-            if record.damage:
-                raise RunError(record.damage)
             runs.append((record, record.folder.config()))
-        except RunError as error:
-            damaged.append(str(error))
+        except RunError as error:  # the files are whole, but name what cannot be found
+            left_out.append(f"left out: {error}")
     if not runs:
-        raise RunError("; ".join(damaged))
+        raise RunError("; ".join(left_out))
     pairs = [(record.folder, config) for record, config in runs]
-    return configured_table(pairs, [record.result for record, _ in runs]), damaged
-
-
-def _name_damaged(damaged: Sequence[str]) -> None:
-    """End with exit code 1 if there is anything to name."""
-    for line in damaged:
-        say_error(f"damaged: {line}")
-    if damaged:
-        raise typer.Exit(1)
+    return configured_table(pairs, [record.result for record, _ in runs]), left_out
 
 
 def _counted(runs: int) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cotoolkit.cli.display import LiveRuns, breakpoint_advice, conclusion, say, say_error
+from cotoolkit.cli.display import LiveRuns, breakpoint_advice, conclusion, end_naming, say, say_error
 from cotoolkit.cli.listing import Column, Listing, result_table, show_listing
 from cotoolkit.cli.options.json_output import AsJson, say_json, table_rows
 from cotoolkit.cli.options.launching import (
@@ -177,14 +177,21 @@ def show_study(
 
 @study_commands.command("list")
 def list_studies(root: Root = Path("runs"), as_json: AsJson = False) -> None:
-    """Studies by folder, with how many of their runs have ended, and their questions."""
-    from cotoolkit.studies.study import find_studies
+    """Studies by folder, with how many of their runs have ended, and their questions.
 
-    rows = []
-    for study in find_studies(root):
-        folders = study.folders(root)
-        counts = {"runs": len(study.runs()), "ended": sum(folder.finished for folder in folders)}
-        rows.append({"study": study.folder(root).name, **counts, "scale": study.scale, "question": study.question})
+    A study that cannot be read, as one with a method whose module is gone, is named and passed over.
+    """
+    from cotoolkit.studies.study import Study, study_files
+
+    rows, left_out = [], []
+    for path in study_files(root):
+        try:
+            study = Study.read(path)
+            counts = {"runs": len(study.runs()), "ended": sum(folder.finished for folder in study.folders(root))}
+        except CotoolkitError as error:
+            left_out.append(f"left out: {path}: {str(error).removeprefix(f'{path}: ')}")
+            continue
+        rows.append({"study": path.parent.name, **counts, "scale": study.scale, "question": study.question})
     if as_json:
         say_json(rows)
     elif rows:
@@ -195,8 +202,9 @@ def list_studies(root: Root = Path("runs"), as_json: AsJson = False) -> None:
             for name, cells in texts.items()
         ]
         show_listing(Listing(columns))
-    else:
+    elif not left_out:
         say(f"no studies in {root}; `cotoolkit demo` makes one")
+    end_naming(left_out)
 
 
 @contextlib.contextmanager

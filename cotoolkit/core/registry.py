@@ -20,7 +20,10 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import is_pydantic_dataclass
 
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.core.validation import explaining, place_of
+from cotoolkit.core.importing.siblings import SIBLINGS
+from cotoolkit.core.importing.workers import MAIN
+from cotoolkit.core.user_code import import_named
+from cotoolkit.core.validation import explaining, name_hint, place_of
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
@@ -45,13 +48,22 @@ def load_entries(package: str) -> None:
 
 
 class UnknownName(ConfigError):
-    """A name no registry entry carries; the message lists the nearest ones."""
+    """A name no registry entry carries; the message gives the nearest ones and says where all are.
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        known = sorted(known)
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"choose from: {', '.join(known)}"
-        super().__init__(f"unknown {kind} {name!r}: {hint}")
+    Args:
+        kind: of the entry.
+        name: what was given.
+        known: names and aliases, each with the name of its entry; of names alone, a list will do.
+        everywhere: the command that lists all.
+        own: how one of the user's own is named.
+    """
+
+    def __init__(
+        self, kind: str, name: str, known: Mapping[str, str] | Iterable[str], everywhere: str = "", own: str = ""
+    ) -> None:
+        entries = dict(known) if isinstance(known, Mapping) else {word: word for word in known}
+        advice = f"; if it is your own, name the module that it stands in: {own}" if own else ""
+        super().__init__(f"unknown {kind} {name!r}: {name_hint(name, entries, everywhere)}{advice}")
 
 
 class InvalidFields(ConfigError):
@@ -86,10 +98,17 @@ class Registry(Generic[T]):
     Cat(lives=3)
     >>> animals.dump(animals.parse("cat"))
     {'name': 'cat', 'lives': 9}
+
+    Args:
+        kind: of its classes, for messages.
+        everywhere: the command that lists all.
+        own: how people name one of their own, with NAME in place of its name.
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, *, everywhere: str = "", own: str = "MODULE:NAME") -> None:
         self.kind = kind
+        self._everywhere = everywhere
+        self._own = own
         self._classes: dict[str, type[T]] = {}
         self._aliases: dict[str, str] = {}
 
@@ -104,16 +123,22 @@ class Registry(Generic[T]):
             The decorator.
 
         Raises:
-            TypeError: from the decorator: the class is no pydantic dataclass.
-            ValueError: from the decorator: a word is taken.
+            TypeError: from the decorator: the class is no pydantic dataclass, or has a field `module`.
+            ValueError: from the decorator: a word is taken, and not by an earlier state of the same class.
         """
 
         def decorate(cls: C) -> C:
             if not is_pydantic_dataclass(cast("type[Any]", cls)):  # cast, lest mypy takes `cls` for one from here on
                 raise TypeError(f"{cls.__name__} must be a pydantic dataclass to be registered as {self.kind} {name!r}")
+            if "module" in cast("Any", cls).__dataclass_fields__:
+                raise TypeError(
+                    f"{cls.__name__} has a field 'module', which says where a {self.kind} stands: rename it"
+                )
             for key in (name, *aliases):
-                if key in self._classes or key in self._aliases:
-                    raise ValueError(f"{self.kind} {key!r} is registered twice")
+                taken = self._classes.get(self._aliases.get(key, key))
+                if taken is not None and not _reloaded(taken, cls):
+                    places = " and ".join(dict.fromkeys((taken.__module__, cls.__module__)))
+                    raise ValueError(f"{self.kind} {key!r} is registered twice, in {places}")
             self._classes[name] = cls
             self._aliases.update(dict.fromkeys(aliases, name))
             cls.name = name  # type: ignore[attr-defined]
@@ -130,16 +155,42 @@ class Registry(Generic[T]):
         return sorted(alias for alias, entry in self._aliases.items() if entry == name)
 
     def __getitem__(self, name: str) -> type[T]:
+        module, colon, _ = name.rpartition(":")
         key = self._aliases.get(name, name)
-        if key not in self._classes:
-            raise UnknownName(self.kind, name, [*self._classes, *self._aliases])
-        return self._classes[key]
+        if key in self._classes:
+            return self._classes[key]
+        if colon and module:
+            return self._of_module(name)
+        known = {**{word: word for word in self._classes}, **self._aliases}
+        raise UnknownName(self.kind, name, known, self._everywhere, self._own.replace("NAME", name))
+
+    def _of_module(self, reference: str) -> type[T]:
+        """The class that a user's module registers under a name, or that has this name there.
+
+        Raises:
+            ConfigError: no such module, it fails when imported, or it registers no such class.
+        """
+        module = import_named(reference, ConfigError)
+        word = reference.rpartition(":")[2]
+        named = getattr(module, word, None)
+        cls = self._classes.get(self._aliases.get(word, word))
+        if cls is not None and (cls is named or _stands_in(module.__name__, cls)):
+            return cls
+        if named in self._classes.values():
+            return cast("type[T]", named)
+        there = [name for name, cls in sorted(self._classes.items()) if _stands_in(module.__name__, cls)]
+        found = f"it registers: {', '.join(there)}" if there else f"it registers no {self.kind} at all"
+        raise ConfigError(f"{reference}: {module.__name__} registers no {self.kind} {word!r}; {found}")
 
     def parse(self, value: Any) -> T:
         """An instance from an instance, a name, or a mapping with `name` and fields.
 
+        A name may be `module:name`, of a class that a module of the user's registers; in a mapping the module may stand
+        apart, as `module`.
+
         Raises:
             UnknownName: no class has that name.
+            ConfigError: the module cannot be imported, or registers no such class.
             InvalidFields: the class refused a field.
         """
         if isinstance(value, str):
@@ -150,12 +201,39 @@ class Registry(Generic[T]):
             raise ValueError(f"not a {self.kind}: {value!r}; give a name or a mapping with a name")
         if not isinstance(value.get("name"), str):
             raise ValueError(f"a {self.kind} needs a name: choose from {', '.join(self.names())}")
-        return self[value["name"]](**{key: item for key, item in value.items() if key != "name"})
+        name, module = value["name"], value.get("module")
+        if module is not None:
+            name = f"{module}:{name.rpartition(':')[2]}"
+        return self[name](**{key: item for key, item in value.items() if key not in ("name", "module")})
 
     def dump(self, instance: T) -> dict[str, Any]:
-        """Plain JSON data from which `parse` makes an equal instance."""
+        """Plain JSON data from which `parse` makes an equal instance, in another process, too.
+
+        A class that a script or notebook defines stands without a module: to import that would run it again.
+        """
         cls: Any = type(instance)
-        return {"name": cls.name, **_adapter(cls).dump_python(instance, mode="json")}
+        module = own_module(cls)
+        return {
+            "name": cls.name,
+            **({"module": module} if module else {}),
+            **_adapter(cls).dump_python(instance, mode="json"),
+        }
+
+
+def own_module(cls: type) -> str:
+    """The user's module that defines a class; empty for this project's classes, and those of a script or notebook."""
+    return "" if cls.__module__ == MAIN or SIBLINGS.ours(cls.__module__) else cls.__module__
+
+
+def _stands_in(module: str, cls: type) -> bool:
+    """Whether a class is defined in a module, or in one below that package."""
+    return f"{cls.__module__}.".startswith(f"{module}.")
+
+
+def _reloaded(old: type, new: type) -> bool:
+    """Whether a class is defined anew: its module is reloaded, or imported again after it failed."""
+    same = (old.__module__, old.__qualname__) == (new.__module__, new.__qualname__)
+    return same and old is not new
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""A user's own data set or model by name: `module:function`."""
+"""A user's own code by name: `module:function`, or the name that a module registers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from cotoolkit.core.errors import CotoolkitError
@@ -19,9 +20,6 @@ FAILURES = (Exception, SystemExit)
 def import_callable(reference: str, error: type[CotoolkitError]) -> Callable[..., Any]:
     """The function or class that `module:function` names, looked up in the working directory and the Python path.
 
-    The working directory is put first on `sys.path` and stays there, as with `python -m`, so that the module can import
-    its neighbours when it is called, too.
-
     Args:
         reference: for example `my_package.nets:tiny_net`.
         error: class of the exception raised.
@@ -32,9 +30,51 @@ def import_callable(reference: str, error: type[CotoolkitError]) -> Callable[...
     Raises:
         CotoolkitError: of class `error`: no such module, the module fails when imported, no such callable in it.
     """
-    module_name, _, attribute = reference.partition(":")
-    if not module_name or not attribute:
+    module, attribute = import_named(reference, error), reference.partition(":")[2]
+    found = getattr(module, attribute, None)
+    if not callable(found):
+        problem = "is not callable" if hasattr(module, attribute) else "does not exist"
+        raise error(f"{reference}: {attribute!r} {problem} in {module.__file__}")
+    return found  # type: ignore[no-any-return]
+
+
+def import_named(reference: str, error: type[CotoolkitError]) -> ModuleType:
+    """The module of `module:name`, imported as by `import_own`.
+
+    Args:
+        reference: for example `my_package.nets:tiny_net`.
+        error: class of the exception raised.
+
+    Returns:
+        The module, whether it has that name or not.
+
+    Raises:
+        CotoolkitError: of class `error`: no such reference or module, or the module fails when imported.
+    """
+    module, _, attribute = reference.partition(":")
+    if not module or not attribute:
         raise error(f"not a reference to code: {reference!r}; write module:function")
+    return import_own(module, error, reference)
+
+
+def import_own(module_name: str, error: type[CotoolkitError], reference: str = "") -> ModuleType:
+    """A user's module, looked up in the working directory and the Python path.
+
+    The working directory is put first on `sys.path` and stays there, as with `python -m`, so that the module can import
+    its neighbours when it is called, too.
+
+    Args:
+        module_name: dotted.
+        error: class of the exception raised.
+        reference: what names it, for the message, if it is not named alone.
+
+    Returns:
+        The module.
+
+    Raises:
+        CotoolkitError: of class `error`: no such module, or the module fails when imported.
+    """
+    reference = reference or module_name
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
@@ -42,7 +82,7 @@ def import_callable(reference: str, error: type[CotoolkitError]) -> Callable[...
     if hidden := SIBLINGS.hidden(module_name):
         raise error(f"{reference}: {hidden} has the name of a package of cotoolkit; rename it")
     try:
-        module = importlib.import_module(module_name)
+        return importlib.import_module(module_name)
     except ModuleNotFoundError as missing:
         if missing.name and (hidden := SIBLINGS.hidden(missing.name)):
             raise error(
@@ -50,15 +90,13 @@ def import_callable(reference: str, error: type[CotoolkitError]) -> Callable[...
                 "a package of cotoolkit; rename it"
             ) from None
         if missing.name and (module_name == missing.name or module_name.startswith(f"{missing.name}.")):
-            raise error(f"{reference}: no module {missing.name!r} in {here} or on the Python path") from None
+            raise error(
+                f"{reference}: no module {missing.name!r} in {here} or on the Python path; run this in the folder that "
+                "holds it, or set PYTHONPATH to that folder"
+            ) from None
         raise error(f"{reference}: importing {module_name} failed: {missing}") from missing
     except FAILURES as failure:
         raise error(f"{reference}: importing {module_name} failed: {describe(failure)}") from failure
-    found = getattr(module, attribute, None)
-    if not callable(found):
-        problem = "is not callable" if hasattr(module, attribute) else "does not exist"
-        raise error(f"{reference}: {attribute!r} {problem} in {module.__file__}")
-    return found  # type: ignore[no-any-return]
 
 
 def describe(failure: BaseException) -> str:

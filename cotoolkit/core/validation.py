@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -150,7 +150,63 @@ def _places(data: Any) -> Iterator[Any]:
             yield from _places(part)
 
 
-def unknown_field(name: str, known: Any) -> str:
+MOST_NAMES = 8
+"""Names that a message gives."""
+
+OTHER_NAMES = {
+    "lr": "learning_rate",
+    "wd": "weight_decay",
+    "eps": "epsilon",
+    "radius": "epsilon",
+    "bs": "batch_size",
+    "batch": "batch_size",
+    "alpha": "method.alpha",
+    "step_size": "method.alpha",
+    "steps": "method.steps",
+    "momentum": "optimizer.momentum",
+    "opt": "optimizer",
+    "arch": "model",
+    "network": "model",
+    "architecture": "model",
+    "dataset": "data",
+    "attack": "method",
+    "scheduler": "schedule.kind",
+    "lr_schedule": "schedule.kind",
+    "milestones": "schedule.milestones",
+    "amp": "precision",
+    "normalize": "normalise",
+    "beta": "intervention.beta",
+}
+"""What settings are called elsewhere."""
+
+
+def name_hint(name: str, known: Mapping[str, str], everywhere: str = "", *, cutoff: float = 0.5) -> str:
+    """What to write in place of a name that does not exist.
+
+    Args:
+        name: what was given.
+        known: the names there are, other words among them, each with the name that is shown for it.
+        everywhere: the command or page that lists all.
+        cutoff: how near a name has to be to be meant, from 0 to 1.
+
+    Returns:
+        The nearest names; all of them if they are few.
+
+    >>> name_hint("fgms", {"fgsm": "fgsm", "pgd": "pgd"}), name_hint("x", {"fgsm": "fgsm", "pgd": "pgd"})
+    ('did you mean fgsm?', 'choose from: fgsm, pgd')
+    """
+    near = dict.fromkeys(known[word] for word in difflib.get_close_matches(name, sorted(known), n=3, cutoff=cutoff))
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    names = sorted(set(known.values()))
+    if len(names) <= MOST_NAMES:
+        return f"choose from: {', '.join(names)}"
+    nearest = difflib.get_close_matches(name, names, n=MOST_NAMES, cutoff=0)
+    rest = f"; `{everywhere}` lists all {len(names)}" if everywhere else f" and {len(names) - len(nearest)} more"
+    return f"the nearest are {', '.join(nearest)}{rest}"
+
+
+def unknown_field(name: str, known: Iterable[str]) -> str:
     """One line for a field that does not exist.
 
     Args:
@@ -160,9 +216,11 @@ def unknown_field(name: str, known: Any) -> str:
     Returns:
         The line, with the nearest names.
     """
-    near = difflib.get_close_matches(name, list(known), n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"choose from: {', '.join(known)}"
-    return f"unknown setting {name!r}: {hint}"
+    names = {field: field for field in known}
+    other = OTHER_NAMES.get(name.lower(), "")
+    if other in names or other.partition(".")[0] in names:
+        return f"unknown setting {name!r}: did you mean {other}?"
+    return f"unknown setting {name!r}: {name_hint(name, names, cutoff=0.6)}"
 
 
 def place_of(detail: Any, cls: type | None = None) -> str:

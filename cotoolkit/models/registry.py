@@ -33,7 +33,7 @@ class ModelSpec(Registered):
         raise AssertionError(f"{type(self).__name__} builds no network")
 
 
-MODELS = Registry[ModelSpec]("model")
+MODELS = Registry[ModelSpec]("model", everywhere="cotoolkit models", own="model.module=MODULE")
 """Every model by name."""
 
 

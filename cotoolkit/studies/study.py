@@ -22,6 +22,8 @@ from cotoolkit.core.files import sweep, write_atomically
 from cotoolkit.core.identity import rounded, values_in
 from cotoolkit.core.processes.collection import without_collection
 from cotoolkit.core.processes.patience import PATIENCE
+from cotoolkit.core.registry import Registered, own_module
+from cotoolkit.core.user_code import import_own
 from cotoolkit.core.validation import check_name, one_line, plain, read_settings, refusing_in_one_line
 from cotoolkit.runs.find import run_names
 from cotoolkit.runs.folder import RunFolder
@@ -61,6 +63,8 @@ class Study(BaseModel):
         base: configuration data that all runs share.
         grids: values by dotted field name, arrays among them, and numbers rounded as those of a run are, see
             `identity.nearest`; a run that is named several times is trained once.
+        imports: modules to import before parts are looked up: those that register methods and other parts of your own.
+            The file in the study's folder names them whether you do or not.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -70,6 +74,7 @@ class Study(BaseModel):
     scale: Scale = "custom"
     base: dict[str, Any] = {}
     grids: tuple[Grid, ...] = ({},)
+    imports: tuple[str, ...] = ()
 
     @field_validator("name")
     @classmethod
@@ -107,11 +112,13 @@ class Study(BaseModel):
         """All runs, without repetition, in the order of the grids.
 
         Raises:
-            ConfigError: a point of a grid that is no valid configuration.
+            ConfigError: a point of a grid that is no valid configuration, or a module that cannot be imported.
         """
         return list(self._by_identity().values())
 
     def _by_identity(self) -> dict[str, RunConfig]:
+        for module in self.imports:
+            import_own(module, ConfigError)
         grids = GridPoints(self.base, self.grids)
         texts = {value for value in values_in((self.base, self.grids)) if isinstance(value, str)}
         if any(map(os.path.isfile, texts)):  # which is stamped anew, since it may have changed
@@ -185,7 +192,12 @@ class Study(BaseModel):
     def _begin(self, folder: Path) -> None:
         """Write down what is asked, in a folder without what killed processes left there."""
         sweep(folder)
-        text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+        parts = {type(value) for run in self.runs() for value in values_in(run)}
+        modules = {own_module(part) for part in parts if issubclass(part, Registered)} - {""}
+        data = self.model_dump(mode="json", exclude={"imports"})
+        if modules := modules | set(self.imports):
+            data["imports"] = sorted(modules)
+        text = yaml.safe_dump(data, sort_keys=False)
         write_atomically(folder / "study.yaml", text.encode())
 
     def folders(self, root: Path | str) -> list[RunFolder]:
@@ -242,7 +254,7 @@ def find_study(root: Path | str, key: str) -> Study:
     for path in (Path(key), Path(key) / "study.yaml"):
         if path.is_file():
             return Study.read(path)
-    known = _study_files(root)
+    known = study_files(root)
     found = [path for path in known if path.parent.name.startswith(key)]
     if len(found) != 1:
         names = ", ".join(path.parent.name for path in known) or "none"
@@ -251,14 +263,6 @@ def find_study(root: Path | str, key: str) -> Study:
     return Study.read(found[0])
 
 
-def find_studies(root: Path | str) -> list[Study]:
-    """All studies below a folder of run folders and studies, by the names of their folders.
-
-    Raises:
-        ConfigError: the file of one is damaged.
-    """
-    return [Study.read(path) for path in _study_files(root)]
-
-
-def _study_files(root: Path | str) -> list[Path]:
+def study_files(root: Path | str) -> list[Path]:
+    """The files of all studies below a folder of run folders and studies, by the names of their folders."""
     return sorted(Path(root).glob("studies/*/study.yaml"))

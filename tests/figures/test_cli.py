@@ -75,6 +75,16 @@ def test_making_and_verifying_a_figure_of_ones_own(own, tmp_path):
     assert "claim 'one': found is stored as" in " ".join(checked.stderr.split())
 
 
+def test_a_figure_without_a_smoke_scale_is_made_at_its_smallest(own, tmp_path):
+    own = own.with_stem("figure_of_the_cli_test_without_smoke")
+    own.write_text(RECIPE.replace('"smoke"', '"digits"'))
+    made = run("make", str(own), "--root", str(tmp_path / "runs"))
+    assert "mine/cli_test has no scale smoke; it is made at scale digits" in made.output
+    assert (tmp_path / "runs/figures/mine/cli_test/digits/figure.png").exists()
+    asked_for = run("make", str(own), "--scale", "smoke", "--root", str(tmp_path / "runs"))
+    assert "mine/cli_test has no scale 'smoke'; choose from digits" in asked_for.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

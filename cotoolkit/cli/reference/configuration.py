@@ -42,7 +42,7 @@ from the defaults below.
 PARTS: tuple[tuple[str, str, Registry[Any], str], ...] = (
     ("model", "Models", MODELS, "`module:function` names your own, `torchvision:NAME` one of torchvision's."),
     ("method", "Training methods", METHODS, "[The cost matrix](cost_matrix.md) says what each is, what a step of it"
-     " takes, and where its defaults come from."),
+     " takes, and where its defaults come from. `module:name` names one that your own module registers."),
     ("optimizer", "Optimisers", OPTIMIZERS, "The learning rate and the weight decay are fields of the run."),
     ("remedy", "Remedies", REMEDIES, "[What a run remembers](runs.md#remedies) compares them."),
     ("intervention", "Interventions", INTERVENTIONS, "Also of `input_layer`. `module:function` names your own."),

@@ -67,6 +67,10 @@ class Siblings(MetaPathFinder):
                 )
             self.claimed.add(name)
 
+    def ours(self, module: str) -> bool:
+        """Whether a module is of this package or of one beside it, by its dotted name."""
+        return module.partition(".")[0] in (PACKAGE, *self.names)
+
     def hidden(self, module: str) -> str | None:
         """Where the user's module is that cannot be imported because a package of ours has its name.
 

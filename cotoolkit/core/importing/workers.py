@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import NamedTuple
 
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.core.importing.siblings import PACKAGE, SIBLINGS
+from cotoolkit.core.importing.siblings import SIBLINGS
 
 MAIN = "__main__"
 
@@ -47,8 +47,7 @@ class WorkerImports(NamedTuple):
                 "the script defines a part of the run, so each worker process imports it, and it would start workers "
                 'again: put what it runs under `if __name__ == "__main__":`'
             )
-        ours = {PACKAGE, *SIBLINGS.names}
-        others = {module for module in modules if module.partition(".")[0] not in ours}
+        others = {module for module in modules if not SIBLINGS.ours(module)}
         script = _script() if MAIN in others else {}
         return cls(tuple(sorted(others - {MAIN})), script)
 

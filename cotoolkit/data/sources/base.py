@@ -32,7 +32,7 @@ class NamedDataSource(DataSource, Protocol):
     name: ClassVar[str]
 
 
-DATASETS = Registry[NamedDataSource]("data set")
+DATASETS = Registry[NamedDataSource]("data set", everywhere="cotoolkit datasets", own="data=MODULE:FUNCTION")
 """The public data sets by name."""
 
 

@@ -48,6 +48,8 @@ def flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
             row |= flat(value, f"{prefix}{key}.")
         elif key == "name" and prefix:
             row[prefix.removesuffix(".")] = value
+        elif key == "module" and "name" in data:
+            continue  # it says where a part stands, not what it is
         else:
             row[prefix + key] = _flat_list(value) if isinstance(value, list) else value
     return row

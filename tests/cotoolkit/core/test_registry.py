@@ -95,7 +95,7 @@ def test_names_aliases_and_what_cannot_be_registered():
     for kind in (int, dataclasses.make_dataclass("Plain", ["spokes"], frozen=True)):
         with pytest.raises(TypeError, match=f"{kind.__name__} must be a pydantic dataclass"):
             registry.register("other")(kind)
-    with pytest.raises(UnknownName, match="choose from: tyre, wheel"):
+    with pytest.raises(UnknownName, match="choose from: wheel"):
         registry["xyz"]
     with pytest.raises(ValueError, match="a part needs a name: choose from wheel"):
         registry.parse({"spokes": 3})
