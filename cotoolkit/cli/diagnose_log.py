@@ -61,11 +61,11 @@ def diagnose_log_command(
 
     Accuracies are in percent or in shares of 1; a column named an error is turned round.
     """
-    from cotoolkit.diagnosis.logs.diagnose_log import diagnose_courses
     from cotoolkit.diagnosis.logs.page import LOG_FILE, write_log_diagnosis
+    from cotoolkit.diagnosis.logs.several import diagnose_logs
 
     check_out(out, LOG_FILE)
-    found, courses = diagnose_courses(
+    found, courses = diagnose_logs(
         logs, time=time, clean=clean, fgsm=fgsm, pgd=pgd, run=run, points=points, classes=classes, unit=unit,
         checkpoint=checkpoint,
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,7 +17,7 @@ from cotoolkit.diagnosis.logs.reading.columns import Columns, find_columns
 from cotoolkit.diagnosis.logs.reading.courses import Course, courses_of
 from cotoolkit.diagnosis.logs.reading.grid import grid_of
 from cotoolkit.diagnosis.logs.reading.long import widened
-from cotoolkit.diagnosis.logs.reading.read import LOG, read_logs
+from cotoolkit.diagnosis.logs.reading.read import read_log
 from cotoolkit.diagnosis.logs.schema import LogDiagnosis
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def diagnose_log(
 
 
 def diagnose_courses(
-    log: pd.DataFrame | Path | str | Sequence[Path],
+    log: pd.DataFrame | Path | str,
     *,
     time: str | None,
     clean: str | None,
@@ -81,28 +81,29 @@ def diagnose_courses(
     classes: int | None,
     unit: str,
     checkpoint: str | float,
+    key: Mapping[str, str] | None = None,
 ) -> tuple[LogDiagnosis, list[Course]]:
-    """As `diagnose_log`, of one log or several, with the courses of the runs, which the page draws."""
+    """As `diagnose_log`, with the courses of the runs, which the page draws; a key is put before that of each run."""
     import pandas as pd
 
+    if not isinstance(log, pd.DataFrame | Path | str):
+        raise ConfigError(f"give a table or the path of a log, not a {type(log).__name__}")
     if isinstance(log, pd.DataFrame):
         source, table, notes = "a table", _checked(log), list[str]()
     else:
-        source, table, notes = read_logs(log)
+        source, (table, notes) = Path(log).name, read_log(log)
     table = widened(table)
     points = None if points is None else whole_number(points, "points", 2)
     classes = None if classes is None else whole_number(classes, "classes", 2)
     choice = _choice(checkpoint)
     told = {"time": time, "clean": clean, "fgsm": fgsm, "pgd": pgd}
     columns = find_columns(table, told, [run] if isinstance(run, str) else run)
-    if not isinstance(log, pd.DataFrame | Path | str) and len(log) > 1:
-        columns = replace(columns, run=(LOG, *columns.run), how={"run": "named", **columns.how})
     courses, done = courses_of(table, columns, unit)
     notes += done
     empty = [course.name for course in courses if not len(course)]
     if empty:
         notes.append(f"left out, without any PGD accuracy: {'; '.join(empty)}")
-    courses = [course for course in courses if len(course)]
+    courses = [replace(course, key={**(key or {}), **course.key}) for course in courses if len(course)]
     counts = [points or _grid(course) for course in courses]
     if points is None:
         notes.append(_about_points(counts))

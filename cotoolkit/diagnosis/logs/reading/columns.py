@@ -93,6 +93,9 @@ AVERAGED = frozenset({"wa", "ema", "swa", "avg", "averaged", "teacher"})
 SPARSE = 0.25
 """A column with at most this share of another one's values gives way to it, where their names fit equally well."""
 
+AT_THE_END = frozenset({"evaluation", "final"})
+"""Words for measurements of the finished network, of which a log has no course."""
+
 TRAIN = frozenset({"train", "training", "tr"})
 HELD_OUT = frozenset({"test", "val", "valid", "validation", "eval", "held", "heldout"})
 
@@ -219,6 +222,7 @@ def _fit(part: str, name: str) -> int:
         fit += 5 * bool(said & {"std", "standard"} and accuracy)
     if not fit:
         return 0
+    fit -= bool(said & AT_THE_END)
     return max(fit + 2 * bool(said & HELD_OUT) - 6 * bool(said & TRAIN) - 8 * bool(said & AVERAGED), 1)
 
 

@@ -22,14 +22,16 @@ DATE = (
 )
 CLOCK = r"T?\d\d?:\d\d(?::\d\d)?(?:[.,]\d+)?(?:\s*[AP]M)?(?:Z|\s?[-+]\d\d:?\d\d)?"
 LEVEL = (
-    r"(?:DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|CRITICAL|FATAL|(?<=\[)(?i:debug|info|notice|warning|warn|error)(?=\]))"
-    r"(?!\s*[:=]?\s*[-+]?\.?\d)"
+    r"(?:DEBUG|INFO|NOTICE|WARNING|WARN|CRITICAL|FATAL|ERROR(?!\s*[:=]?\s*[-+]?\.?\d)|"
+    r"(?<=\[)(?i:debug|info|notice|warning|warn|error)(?=\]))"
 )
 STAMP = rf"(?:{DATE}|{CLOCK}|{LEVEL})(?=T\d|\W|$)"
-TIME_AND_NUMBER = rf"(?i:{'|'.join(TIMES)})\W*\d"
+TIME = rf"(?i:{'|'.join(TIMES)})"
+ROW = r"[-+\d.]+(?:/\d+)?%?(?:[\s|,;]+[-+\d.]+%?)+\s*$"
+RECORD = rf"(?:{TIME}\W*\d|(?<!\|)(?<!\|\s){TIME}\b|(?i:best)\b|{ROW})"
 LOGGER = (
-    rf"(?!(?i:best|{'|'.join(TIMES)})\b)(?:\d+\s+)?(?:[A-Za-z_][\w.-]*\s+)?[A-Za-z_<][\w.<>/-]*(?::[\w.<>/-]+)*(?:\[\d+\])?"
-    rf"(?:\s+-\s+|\s*[|:\])]\s*)(?=\W*(?:{STAMP}|{TIME_AND_NUMBER}))"
+    rf"(?!(?:{TIME}|(?i:best))\b)(?:\d+\s+)?(?:[A-Za-z_][\w.-]*[\s=]+)?(?:[A-Za-z_<][\w.<>/-]*|\d+(?=[\])]))"
+    rf"(?::[\w.<>/-]+)*(?:\[\d+\])?(?:\s+-\s+|\s*[|:\])]\s*)(?=\W*{STAMP}|[^\w|]*{RECORD})"
 )
 """Names of a logger, a host, a process or a line of code: they stand before a stamp or the record."""
 

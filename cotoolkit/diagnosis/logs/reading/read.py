@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,7 +10,6 @@ from cotoolkit.core.errors import ConfigError, DataError, RunError
 from cotoolkit.diagnosis.logs.reading.delimited import delimited_table
 from cotoolkit.diagnosis.logs.reading.folders import EVENTS, event_table, folder_table
 from cotoolkit.diagnosis.logs.reading.json_records import json_table, looks_like_json
-from cotoolkit.diagnosis.logs.reading.long import widened
 from cotoolkit.diagnosis.logs.reading.printed import printed_table
 
 if TYPE_CHECKING:
@@ -20,10 +18,6 @@ if TYPE_CHECKING:
 DELIMITED = (".csv", ".tsv", ".tab")
 JSON = (".jsonl", ".ndjson", ".json")
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-
-
-LOG = "log"
-"""The column that tells the runs of several logs apart."""
 
 
 class ReadLog(NamedTuple):
@@ -84,43 +78,6 @@ def read_log(path: Path | str) -> ReadLog:
     if table.index.inferred_type != "string":
         table.index = pd.Index([f"record {number}" for number in range(1, len(table) + 1)])
     return ReadLog(table, notes)
-
-
-def read_logs(logs: Path | str | Sequence[Path]) -> tuple[str, pd.DataFrame, list[str]]:
-    """Read one log or several.
-
-    Args:
-        logs: a path as `read_log` takes it, or several.
-
-    Returns:
-        Their names, one table, which of several logs has a column `LOG` more, and what was left out.
-
-    Raises:
-        ConfigError: no path, the same path twice, or as `read_log`.
-        DataError: as `read_log`.
-    """
-    import pandas as pd
-
-    if isinstance(logs, Path | str):
-        return Path(logs).name, *read_log(logs)
-    if not isinstance(logs, Sequence) or not logs or not all(isinstance(log, Path | str) for log in logs):
-        raise ConfigError(f"give a table or the path of a log, not a {type(logs).__name__}")
-    paths = [Path(log) for log in logs]
-    if len(paths) == 1:
-        return read_logs(paths[0])
-    twice = [str(path) for path in paths if paths.count(path) > 1]
-    if twice:
-        raise ConfigError(f"{twice[0]} is named twice; name each log once")
-    names = [path.name for path in paths]
-    if len(set(names)) < len(names):
-        names = [str(path) for path in paths]
-    tables, notes = [], []
-    for name, path in zip(names, paths, strict=True):
-        table, left_out = read_log(path)
-        table = widened(table)
-        tables.append(table.set_axis([f"{label} of {name}" for label in table.index]).assign(**{LOG: name}))
-        notes += [f"{name}: {note}" for note in left_out]
-    return ", ".join(names), pd.concat(tables), notes
 
 
 def _text(path: Path) -> str:
