@@ -41,7 +41,7 @@ PREFIX = re.compile(rf"[^\w.+-]*(?:{STAMP}|{LOGGER})(?:[\s\]|:,;)]|-+\s)*")
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
 NAMED = re.compile(
-    rf"(?P<name>[A-Za-z][\w/@.-]*(?:\s*[-/]?\s*(?:\((?:[^()]*)\)|[A-Za-z][\w/@.-]*)){{0,4}}?)"
+    rf"(?<![A-Za-z])(?P<name>[A-Za-z][\w/@.-]*(?:\s*\([^()]*\)|\s+(?:[-/]\s*)?[A-Za-z][\w/@.-]*){{0,4}}?)"
     rf"\s*(?:[:=]\s*|\s+)[\[(#]?(?P<value>{NUMBER})(?P<of>\s*/\s*\d+[\])])?(?P<unit>\s*%)?(?![\w.])"
 )
 """A name of up to five words, and a number after it: `Epoch [3/30]`, `PGD-10 acc: 43.1%`, `train_loss 1.2`."""

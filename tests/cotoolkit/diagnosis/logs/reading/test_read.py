@@ -140,6 +140,10 @@ def test_words_of_a_record_are_no_prefix():
     assert found["ERROR"].tolist() == [0.4, 0.5]
 
 
+def test_long_words_take_no_time():
+    assert printed_table("a" * 2000 + "\nEpoch 3: pgd 0.3")["pgd"].tolist() == [0.3]
+
+
 CUT = {
     "killed.jsonl": (records(json.dumps) + '\n{"epoch": 30, "pg', "line 31, the last one, is cut off and left out"),
     "killed.log": (records(json.dumps) + '\n\n{"epoch"', "line 32, the last one, is cut off and left out"),
