@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from analyses.diagnosis_zoo.plan import ZOO, ZooNetwork
 from cotoolkit.core.errors import DataError, RunError
 from cotoolkit.core.files import write_atomically
-from cotoolkit.diagnosis.schema import Confidence, Label
+from cotoolkit.diagnosis.schema import Label
+from cotoolkit.diagnosis.shares import Confidence
 
 R = TypeVar("R", bound="Record")
 

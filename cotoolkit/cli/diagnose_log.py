@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
@@ -11,16 +11,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from cotoolkit.cli.diagnose import check_out
-from cotoolkit.cli.display import VERDICT_STYLE, console, say
+from cotoolkit.cli.display import VERDICT_STYLE, console, say, say_table
 
 if TYPE_CHECKING:
     from cotoolkit.diagnosis.logs.schema import LogDiagnosis
 
-Log = Annotated[
-    Path,
+Logs = Annotated[
+    list[Path],
     typer.Argument(
-        metavar="LOG",
-        help="CSV, TSV, Parquet, JSON lines, TensorBoard events (file or folder), or what a script printed.",
+        metavar="LOG...",
+        help="CSV, TSV, Parquet, JSON lines, TensorBoard events (file or folder), the folder of a run, or "
+        "what a script printed; each of several is a run.",
     ),
 ]
 Column = Annotated[str | None, typer.Option(metavar="COLUMN", help="Its column; guessed from the names otherwise.")]
@@ -30,12 +31,18 @@ Run = Annotated[
 ]
 Points = Annotated[int | None, typer.Option(min=2, metavar="NUMBER", help="Test points behind each accuracy.")]
 Classes = Annotated[int | None, typer.Option(min=2, metavar="NUMBER", help="Of the data: chance follows from it.")]
+Unit = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|percent|shares", help="Of the accuracies; where they differ, by part: clean=percent,pgd=shares."
+    ),
+]
 Checkpoint = Annotated[str, typer.Option(metavar="EPOCH|best|last", help="The one to place before or after a break.")]
 Out = Annotated[Path, typer.Option(metavar="FOLDER", help="For the page, the timelines and log_diagnosis.json.")]
 
 
 def diagnose_log_command(
-    log: Log,
+    logs: Logs,
     time: Column = None,
     clean: Accuracy = None,
     fgsm: Accuracy = None,
@@ -43,7 +50,7 @@ def diagnose_log_command(
     run: Run = None,
     points: Points = None,
     classes: Classes = None,
-    unit: Annotated[Literal["auto", "percent", "shares"], typer.Option(help="Of the accuracies.")] = "auto",
+    unit: Unit = "auto",
     checkpoint: Checkpoint = "best",
     out: Out = Path("log_diagnosis"),
     json: Annotated[bool, typer.Option("--json", help="Print log_diagnosis.json and nothing else.")] = False,
@@ -54,12 +61,12 @@ def diagnose_log_command(
 
     Accuracies are in percent or in shares of 1; a column named an error is turned round.
     """
-    from cotoolkit.diagnosis.logs.diagnose_log import diagnose_courses
     from cotoolkit.diagnosis.logs.page import LOG_FILE, write_log_diagnosis
+    from cotoolkit.diagnosis.logs.several import diagnose_logs
 
     check_out(out, LOG_FILE)
-    found, courses = diagnose_courses(
-        log, time=time, clean=clean, fgsm=fgsm, pgd=pgd, run=run, points=points, classes=classes, unit=unit,
+    found, courses = diagnose_logs(
+        logs, time=time, clean=clean, fgsm=fgsm, pgd=pgd, run=run, points=points, classes=classes, unit=unit,
         checkpoint=checkpoint,
     )  # fmt: skip
     if json:
@@ -85,7 +92,8 @@ def _show_log(found: LogDiagnosis) -> None:
     for note in run.notes:
         say(f"note: {note}")
     say(f"{run.verdict} (confidence: {run.confidence})", VERDICT_STYLE.get(run.verdict, "yellow"))
-    say(run.reason)
+    if not any(run.reason.startswith(event.sentence) for event in run.events):
+        say(run.reason)
     for event in run.events:
         say(f"{event.kind} at {found.unit} {event.at:g} (confidence: {event.confidence}): {'; '.join(event.reasons)}")
         say(f"  what to do: {event.advice}")
@@ -106,7 +114,7 @@ def _show_table(found: LogDiagnosis) -> None:
         style = VERDICT_STYLE.get(row["verdict"], "yellow")
         *cells, verdict = (_cell(row[name]) for name in names)
         shown.add_row(*cells, f"[{style}]{verdict}[/]")
-    console.print(shown)
+    say_table(shown)
     say(log_lead(found))
 
 

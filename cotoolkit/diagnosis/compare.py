@@ -17,8 +17,8 @@ from cotoolkit.core.numbers import format_number
 from cotoolkit.diagnosis.budget import Budget
 from cotoolkit.diagnosis.diagnose import diagnose
 from cotoolkit.diagnosis.points import WORST
-from cotoolkit.diagnosis.schema import CO, NOT_ROBUST, ROBUST, Confidence, Diagnosis, Label
-from cotoolkit.diagnosis.shares import SchemaPart
+from cotoolkit.diagnosis.schema import CO, NOT_ROBUST, ROBUST, Diagnosis, Label
+from cotoolkit.diagnosis.shares import Confidence, SchemaPart
 from cotoolkit.evaluation.intervals import sign_test, wilson
 from cotoolkit.evaluation.relative import Levels, binomial_spread, had_robustness, is_lost, surely_lost
 from cotoolkit.intake.door import ModelOptions

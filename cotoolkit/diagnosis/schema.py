@@ -19,7 +19,7 @@ from cotoolkit.diagnosis.budget import Budget
 from cotoolkit.diagnosis.landscape import AttackWay
 from cotoolkit.diagnosis.measurements import Measurements
 from cotoolkit.diagnosis.points import PointOutcomes
-from cotoolkit.diagnosis.shares import Mean, Rate, SchemaPart
+from cotoolkit.diagnosis.shares import Confidence, Mean, Rate, SchemaPart
 from cotoolkit.intake.findings import Finding
 from cotoolkit.intake.outputs.probabilities import LinkName
 from cotoolkit.runs.html import facts_html
@@ -38,8 +38,6 @@ INCONCLUSIVE: Label = "inconclusive"
 
 OURS = "ours"
 """The source of a threshold that nobody has published."""
-
-Confidence = Literal["high", "moderate", "low"]
 
 
 class Evidence(SchemaPart):

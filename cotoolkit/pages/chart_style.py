@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import seaborn as sns
-
-COLOURS: list[str] = sns.color_palette("colorblind").as_hex()
-"""Safe for colour-blind readers; the palette of the static pictures."""
+COLOURS = [
+    "#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#fbafe4", "#949494", "#ece133", "#56b4e9",
+]  # fmt: skip
+"""Safe for colour-blind readers: seaborn's palette `colorblind`, written down, as its import takes a second."""
 
 SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "star", "pentagon", "x")
 """Markers of the seeds of a kind of run, so that colour is not all that tells them apart."""

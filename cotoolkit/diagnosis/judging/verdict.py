@@ -13,8 +13,8 @@ from cotoolkit.diagnosis.judging.advice import MEANINGS, advice
 from cotoolkit.diagnosis.judging.attack_quality import overrated_by, settled
 from cotoolkit.diagnosis.judging.overfitting import Answer
 from cotoolkit.diagnosis.measurements import Measurements
-from cotoolkit.diagnosis.schema import CO, INCONCLUSIVE, MASKING, NOT_ROBUST, ROBUST, Confidence, Label, Verdict
-from cotoolkit.diagnosis.shares import Rate
+from cotoolkit.diagnosis.schema import CO, INCONCLUSIVE, MASKING, NOT_ROBUST, ROBUST, Label, Verdict
+from cotoolkit.diagnosis.shares import Confidence, Rate
 
 
 def reach_verdict(found: Measurements, epsilon: float) -> Verdict:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,9 +11,12 @@ import numpy as np
 
 from cotoolkit.core.errors import ConfigError, DataError
 from cotoolkit.core.numbers import whole_number
+from cotoolkit.diagnosis.logs.order import check_order
 from cotoolkit.diagnosis.logs.outcome import Known, judge_run
 from cotoolkit.diagnosis.logs.reading.columns import Columns, find_columns
-from cotoolkit.diagnosis.logs.reading.courses import Course, Unit, courses_of, grid_of
+from cotoolkit.diagnosis.logs.reading.courses import Course, courses_of
+from cotoolkit.diagnosis.logs.reading.grid import grid_of
+from cotoolkit.diagnosis.logs.reading.long import widened
 from cotoolkit.diagnosis.logs.reading.read import read_log
 from cotoolkit.diagnosis.logs.schema import LogDiagnosis
 
@@ -30,7 +34,7 @@ def diagnose_log(
     run: str | Sequence[str] | None = None,
     points: int | None = None,
     classes: int | None = None,
-    unit: Unit = "auto",
+    unit: str = "auto",
     checkpoint: str | float = "best",
 ) -> LogDiagnosis:
     """When did a training run lose its robustness, did it recover, did it overfit? From its log alone.
@@ -48,7 +52,8 @@ def diagnose_log(
             on none, noise is judged from the run itself.
         classes: number of classes, of which chance follows; None: a network that learned nothing tells it, if there is
             one in the log, or else the accuracies relative to each other.
-        unit: of the accuracies: "percent", "shares", or "auto" to see it from the largest values.
+        unit: of the accuracies: "percent", "shares", "auto" to see it from the values, or by part:
+            "clean=percent,pgd=shares".
         checkpoint: the one to place: "best" (by PGD accuracy), "last", or a time.
 
     Returns:
@@ -74,29 +79,35 @@ def diagnose_courses(
     run: str | Sequence[str] | None,
     points: int | None,
     classes: int | None,
-    unit: Unit,
+    unit: str,
     checkpoint: str | float,
+    key: Mapping[str, str] | None = None,
 ) -> tuple[LogDiagnosis, list[Course]]:
-    """As `diagnose_log`, with the courses of the runs, which the page draws."""
+    """As `diagnose_log`, with the courses of the runs, which the page draws; a key is put before that of each run."""
     import pandas as pd
 
     if not isinstance(log, pd.DataFrame | Path | str):
         raise ConfigError(f"give a table or the path of a log, not a {type(log).__name__}")
-    source = "a table" if isinstance(log, pd.DataFrame) else Path(log).name
-    table = _checked(log if isinstance(log, pd.DataFrame) else read_log(log))
+    if isinstance(log, pd.DataFrame):
+        source, table, notes = "a table", _checked(log), list[str]()
+    else:
+        source, (table, notes) = Path(log).name, read_log(log)
+    table = widened(table)
     points = None if points is None else whole_number(points, "points", 2)
     classes = None if classes is None else whole_number(classes, "classes", 2)
     choice = _choice(checkpoint)
     told = {"time": time, "clean": clean, "fgsm": fgsm, "pgd": pgd}
     columns = find_columns(table, told, [run] if isinstance(run, str) else run)
-    courses, notes = courses_of(table, columns, unit)
+    courses, done = courses_of(table, columns, unit)
+    notes += done
     empty = [course.name for course in courses if not len(course)]
     if empty:
         notes.append(f"left out, without any PGD accuracy: {'; '.join(empty)}")
-    courses = [course for course in courses if len(course)]
+    courses = [replace(course, key={**(key or {}), **course.key}) for course in courses if len(course)]
     counts = [points or _grid(course) for course in courses]
     if points is None:
         notes.append(_about_points(counts))
+    notes += check_order(courses, counts, columns)
     runs = [
         judge_run(course, Known(count, classes, columns.time, choice))
         for course, count in zip(courses, counts, strict=True)

@@ -6,7 +6,7 @@ from cotoolkit.diagnosis.logs.breaks import FEW_ROWS, Break, sureness
 from cotoolkit.diagnosis.logs.reading.courses import Course
 from cotoolkit.diagnosis.logs.schema import AtRow, LogEvent, Share
 from cotoolkit.diagnosis.logs.slow import Decline
-from cotoolkit.diagnosis.schema import Confidence
+from cotoolkit.diagnosis.shares import Confidence
 from cotoolkit.evaluation.intervals import wilson
 from cotoolkit.evaluation.relative import LOST_UNSEEN, RISE, Levels, kept, rise
 

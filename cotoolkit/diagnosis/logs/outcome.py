@@ -20,7 +20,7 @@ from cotoolkit.diagnosis.logs.events import (
 from cotoolkit.diagnosis.logs.reading.courses import Course
 from cotoolkit.diagnosis.logs.schema import LogCheckpoint, LogEvent, LogRun, LogVerdict
 from cotoolkit.diagnosis.logs.slow import diverged_at, failed_to_train, find_decline
-from cotoolkit.diagnosis.schema import Confidence
+from cotoolkit.diagnosis.shares import Confidence
 from cotoolkit.evaluation.relative import LOST_UNSEEN, kept
 
 FEWEST_ROWS = 3

@@ -64,7 +64,9 @@ def log_lead(found: LogDiagnosis) -> str:
     if len(found.runs) == 1:
         run = found.runs[0]
         paragraphs = [f"Verdict: {run.verdict} (confidence: {run.confidence}). {_capital(run.reason)}."]
-        paragraphs += [f"{_capital(event.sentence)}. What to do: {event.advice}." for event in run.events]
+        for event in run.events:  # the reason of a verdict begins with the event that decided
+            said = "" if run.reason.startswith(event.sentence) else f"{_capital(event.sentence)}. "
+            paragraphs.append(f"{said}What to do: {event.advice}.")
         return "\n\n".join([*paragraphs, f"{_capital(run.checkpoint.sentence)}."])
     counts = Counter(run.verdict for run in found.runs)
     states = Counter(run.checkpoint.state for run in found.runs)

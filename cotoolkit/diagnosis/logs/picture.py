@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import matplotlib as mpl
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cotoolkit.diagnosis.logs.reading.courses import Course
 from cotoolkit.diagnosis.logs.schema import LogRun
+from cotoolkit.pages.chart_style import COLOURS
 from cotoolkit.plotting.style import STYLE
 
-COLOURS = sns.color_palette("colorblind")
 LINES = {"clean": ("clean", ":", COLOURS[7]), "fgsm": ("FGSM", "--", COLOURS[1]), "pgd": ("PGD", "-", COLOURS[0])}
 MARKS = {"breakpoint": ("black", "-"), "recovery": (COLOURS[2], "-"), "divergence": (COLOURS[3], "--")}
 SLOW = ("robust overfitting", "decline")

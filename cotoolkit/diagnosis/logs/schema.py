@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import ValidationError
 
 from cotoolkit.core.errors import DataError
-from cotoolkit.diagnosis.schema import Confidence
-from cotoolkit.diagnosis.shares import SchemaPart
+from cotoolkit.diagnosis.shares import Confidence, SchemaPart
 from cotoolkit.runs.html import facts_html
 
 if TYPE_CHECKING:

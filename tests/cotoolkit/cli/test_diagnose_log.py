@@ -1,6 +1,8 @@
 """`cotoolkit diagnose-log`: output, files, exit codes."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -50,6 +52,42 @@ def test_many_runs(cli, tmp_path, logs):
     assert (tmp_path / "many" / "timeline-2.png").exists()  # twelve runs a picture
 
 
+def test_several_logs_each_in_its_unit(cli, tmp_path, logs):
+    table = logs.table.copy()
+    table[["clean", "fgsm", "pgd"]] *= 100
+    (tmp_path / "other").mkdir()
+    table.to_csv(tmp_path / "other" / "one.csv", index=False, sep=";", decimal=",")
+    paths = str(tmp_path / "one.csv"), str(tmp_path / "other" / "one.csv")
+    code, out, err = cli("diagnose-log", *paths, "--json", "--out", "two")
+    assert (code, err) == (0, "")
+    found = LogDiagnosis.from_json(out)
+    assert [run.key for run in found.runs] == [{"log": path} for path in paths]
+    assert {run.breakpoints[0].at for run in found.runs} == {logs.breaks[0]}
+    assert f"{paths[1]}: accuracies are in percent (the largest value is" in " ".join(found.notes)
+    code, out, err = cli("diagnose-log", paths[0], str(tmp_path / "many.csv"), "--out", "mixed")
+    assert code == 2
+    assert "diagnose logs with other columns apart" in " ".join(err.split())
+
+
+def test_no_sentence_stands_twice(cli, tmp_path, logs):
+    _, out, _ = cli("diagnose-log", str(tmp_path / "one.csv"))
+    assert " ".join(out.split()).count("PGD accuracy fell to") == 1
+    page = (tmp_path / "log_diagnosis" / "report.html").read_text()
+    lead = page[page.index("Verdict:") : page.index("Verdict:") + 2000]
+    assert lead[: lead.index("What to do")].count("PGD accuracy fell to") == 1
+
+
+def test_a_log_needs_neither_torch_nor_seaborn(tmp_path, logs):
+    code = (
+        "import sys; from cotoolkit.cli.app import app\n"
+        "app(sys.argv[1:], standalone_mode=False)\n"
+        "print(sorted({'torch', 'seaborn', 'scipy', 'plotly', 'matplotlib.pyplot'} & sys.modules.keys()))"
+    )
+    words = ["diagnose-log", str(tmp_path / "one.csv"), "--out", str(tmp_path / "page")]
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_json_is_all_that_is_printed(cli, tmp_path, logs):
     code, out, err = cli("diagnose-log", str(tmp_path / "one.csv"), "--json")
     assert (code, err) == (0, "")
@@ -62,6 +100,10 @@ BAD = [
     ("one.csv --pgd pgd20", "--pgd pgd20: no such column; the table has epoch, clean, fgsm, pgd"),
     ("one.csv --checkpoint 77", "has no row of that epoch"),
     ("one.csv --unit miles", "'miles' is not one of"),
+    ("one.csv --unit train=percent", "'train' is not one of clean, fgsm, pgd"),
+    ("one.csv one.csv", "is named twice; name each log once"),
+    ("one.csv --pgd clean --clean clean", "column clean is named for pgd and for clean"),
+    ("one.csv --pgd fgsm --fgsm pgd", "were the columns exchanged?"),
     ("many.csv --run epoch", "name it with --time COLUMN"),
     ("many.csv --run none", "--run none: no such column"),
     ("one.csv --out one.csv", "is a file; name a folder"),

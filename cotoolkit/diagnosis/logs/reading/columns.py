@@ -90,6 +90,12 @@ OTHER_WORDS = frozenset(
 AVERAGED = frozenset({"wa", "ema", "swa", "avg", "averaged", "teacher"})
 """Words for the accuracies of averaged weights: they are taken only where there are no others, or when named."""
 
+SPARSE = 0.25
+"""A column with at most this share of another one's values gives way to it, where their names fit equally well."""
+
+AT_THE_END = frozenset({"evaluation", "final"})
+"""Words for measurements of the finished network, of which a log has no course."""
+
 TRAIN = frozenset({"train", "training", "tr"})
 HELD_OUT = frozenset({"test", "val", "valid", "validation", "eval", "held", "heldout"})
 
@@ -140,9 +146,11 @@ def find_columns(table: pd.DataFrame, named: Mapping[str, str | None], run: Sequ
         The columns.
 
     Raises:
-        ConfigError: a column that is not there, no time, no PGD accuracy, or several columns that fit equally well.
+        ConfigError: a column that is not there, no time, no PGD accuracy, several columns that fit equally well, or one
+            column for two parts.
     """
     names = [str(name) for name in table.columns]
+    reserved = {name for name in (*named.values(), *(run or ())) if name is not None}
     chosen: dict[str, str | None] = {}
     how: dict[str, str] = {}
     for part in ("pgd", "fgsm", "clean", "time"):
@@ -151,12 +159,13 @@ def find_columns(table: pd.DataFrame, named: Mapping[str, str | None], run: Sequ
             chosen[part] = None if told == "none" and told not in names else _present(told, names, f"--{part}")
             how[part] = "named"
             continue
-        free = [name for name in names if name not in chosen.values() and name not in (run or ())]
+        free = [name for name in names if name not in chosen.values() and name not in reserved]
         fits = {name: _fit(part, name) for name in free}
         if part == "time":  # the finest one: a row per iteration may name its epoch, too
             fits = {name: fit and 10 * int(table[name].nunique()) + fit for name, fit in fits.items()}
         chosen[part] = _best(part, fits, table)
         how[part] = "guessed"
+    _check_different(chosen, run or ())
     for part, what in (("time", "epoch, iteration or step"), ("pgd", "PGD accuracy")):
         if chosen[part] is None:
             raise ConfigError(f"no column of {what} with values among {_listed(names)}; name it with --{part} COLUMN")
@@ -171,6 +180,18 @@ def find_columns(table: pd.DataFrame, named: Mapping[str, str | None], run: Sequ
     return Columns(time, pgd, chosen["fgsm"], chosen["clean"], train, loss, runs, how)
 
 
+def _check_different(chosen: Mapping[str, str | None], run: Sequence[str]) -> None:
+    """Refuse one column for two parts."""
+    parts: dict[str, str] = dict.fromkeys(run, "run")
+    for part, name in chosen.items():
+        if name is not None and name in parts:
+            raise ConfigError(
+                f"column {name} is named for {parts[name]} and for {part}; name another one with --{part} COLUMN"
+            )
+        if name is not None:
+            parts[name] = part
+
+
 def words_of(name: str) -> list[str]:
     """The words of a column's name, in lower case; a number stays with the letters before it.
 
@@ -183,7 +204,7 @@ def words_of(name: str) -> list[str]:
 
 def _fit(part: str, name: str) -> int:
     """How well a name fits a part; 0 for not at all."""
-    words = words_of(name)
+    words = [] if name.upper().endswith(("__MIN", "__MAX")) else words_of(name)  # wandb exports them of every column
     said = set(words)
     attack, accuracy = _attack(words), bool(said & ACCURACY_WORDS)
     if part == "time":
@@ -201,6 +222,7 @@ def _fit(part: str, name: str) -> int:
         fit += 5 * bool(said & {"std", "standard"} and accuracy)
     if not fit:
         return 0
+    fit -= bool(said & AT_THE_END)
     return max(fit + 2 * bool(said & HELD_OUT) - 6 * bool(said & TRAIN) - 8 * bool(said & AVERAGED), 1)
 
 
@@ -217,13 +239,16 @@ def _attack(words: Sequence[str]) -> int:
 
 
 def _best(part: str, fits: Mapping[str, int], table: pd.DataFrame) -> str | None:
-    """The column that fits best; of equal ones, the one that has values.
+    """The column that fits best; of equal ones, the one that has a course: values at many times, not at the end alone.
 
     Raises:
         ConfigError: several fit equally well.
     """
     best = max(fits.values(), default=0)
     equal = [name for name, fit in fits.items() if fit == best and fit > 0 and table[name].notna().any()]
+    if len(equal) > 1:
+        counts = {name: int(table[name].notna().sum()) for name in equal}
+        equal = [name for name in equal if counts[name] > SPARSE * max(counts.values())]
     if len(equal) > 1:
         raise ConfigError(
             f"{len(equal)} columns fit {part} equally well: {_listed(equal)}; name one with --{part} COLUMN"

@@ -12,12 +12,37 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan|inf"
-STAMP = re.compile(r"^\s*\[?\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?\]?(?:\s*[-|:]\s*(?:INFO\s*[-|:])?)?\s*")
-"""The date and time with which loggers begin a line."""
+MONTH = (
+    r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sep(?:t(?:ember)?)?|Oct(?:ober)?|"
+    r"Nov(?:ember)?|Dec(?:ember)?)"
+)
+DATE = (
+    rf"(?:\d{{4}}[-/.]\d\d?[-/.]\d\d?|\d\d?[-/.]\d\d?[-/.]\d{{4}}|{MONTH}\s+\d\d?(?:,?\s+\d{{4}}(?!:))?|"
+    rf"\d\d?\s+{MONTH}(?:\s+\d{{4}}(?!:))?|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)(?=,?\s+(?:\d|{MONTH}))|[IWEF]\d{{4}}(?=\s))"
+)
+CLOCK = r"T?\d\d?:\d\d(?::\d\d)?(?:[.,]\d+)?(?:\s*[AP]M)?(?:Z|\s?[-+]\d\d:?\d\d)?"
+LEVEL = (
+    r"(?:DEBUG|INFO|NOTICE|WARNING|WARN|CRITICAL|FATAL|ERROR(?!\s*[:=]?\s*[-+]?\.?\d)|"
+    r"(?<=\[)(?i:debug|info|notice|warning|warn|error)(?=\]))"
+)
+STAMP = rf"(?:{DATE}|{CLOCK}|{LEVEL})(?=T\d|\W|$)"
+TIME = rf"(?i:{'|'.join(TIMES)})"
+ROW = r"[-+\d.]+(?:/\d+)?%?(?:[\s|,;]+[-+\d.]+%?)+\s*$"
+RECORD = rf"(?:{TIME}\W*\d|(?<!\|)(?<!\|\s){TIME}\b|(?i:best)\b|{ROW})"
+LOGGER = (
+    rf"(?!(?:{TIME}|(?i:best))\b)(?:\d+\s+)?(?:[A-Za-z_][\w.-]*[\s=]+)?(?:[A-Za-z_<][\w.<>/-]*|\d+(?=[\])]))"
+    rf"(?::[\w.<>/-]+)*(?:\[\d+\])?(?:\s+-\s+|\s*[|:\])]\s*)(?=\W*{STAMP}|[^\w|]*{RECORD})"
+)
+"""Names of a logger, a host, a process or a line of code: they stand before a stamp or the record."""
+
+PREFIX = re.compile(rf"[^\w.+-]*(?:{STAMP}|{LOGGER})(?:[\s\]|:,;)]|-+\s)*")
+"""One piece of what loggers put before a record."""
+
+COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
 NAMED = re.compile(
-    rf"(?P<name>[A-Za-z][\w/@.-]*(?:\s*[-/]?\s*(?:\((?:[^()]*)\)|[A-Za-z][\w/@.-]*)){{0,4}}?)"
-    rf"\s*(?:[:=]\s*|\s+)\[?(?P<value>{NUMBER})(?P<of>\s*/\s*\d+\])?(?P<unit>\s*%)?(?![\w.])"
+    rf"(?<![A-Za-z])(?P<name>[A-Za-z][\w/@.-]*(?:\s*\([^()]*\)|\s+(?:[-/]\s*)?[A-Za-z][\w/@.-]*){{0,4}}?)"
+    rf"\s*(?:[:=]\s*|\s+)[\[(#]?(?P<value>{NUMBER})(?P<of>\s*/\s*\d+[\])])?(?P<unit>\s*%)?(?![\w.])"
 )
 """A name of up to five words, and a number after it: `Epoch [3/30]`, `PGD-10 acc: 43.1%`, `train_loss 1.2`."""
 
@@ -44,7 +69,7 @@ def printed_table(text: str) -> pd.DataFrame:
     """
     import pandas as pd
 
-    lines = [STAMP.sub("", line) for line in text.splitlines()]
+    lines = [_record(line) for line in COLOUR.sub("", text).splitlines()]
     below, named = _below_header(lines), _named(lines)
     records = below if len(below) >= len(named) else named
     if not records:
@@ -53,6 +78,13 @@ def printed_table(text: str) -> pd.DataFrame:
             "below a header that names them"
         )
     return pd.DataFrame(records)
+
+
+def _record(line: str) -> str:
+    """A line without dates, levels and names of loggers before the record."""
+    while found := PREFIX.match(line):
+        line = line[found.end() :]
+    return line
 
 
 def _below_header(lines: list[str]) -> list[dict[str, float]]:
@@ -68,8 +100,8 @@ def _below_header(lines: list[str]) -> list[dict[str, float]]:
 
 
 def _cells(line: str) -> list[str]:
-    """The fields of a line, between tabs, bars, commas, or two spaces and more."""
-    separator = r"\t" if "\t" in line else r"\||\s{2,}" if re.search(r"\||\S\s{2,}\S", line) else ","
+    """The fields of a line, between tabs, bars, commas, semicolons, or two spaces and more."""
+    separator = r"\t" if "\t" in line else r"\||\s{2,}" if re.search(r"\||\S\s{2,}\S", line) else "[,;]"
     return [cell.strip() for cell in re.split(separator, line) if cell.strip()]
 
 
@@ -77,14 +109,14 @@ def _row(line: str, count: int) -> list[float]:
     """The numbers of a row, if it holds nothing else."""
     cells = _cells(line)
     if len(cells) != count:
-        cells = line.replace("|", " ").replace(",", " ").split()
+        cells = re.sub("[|,;]", " ", line).split()
     if len(cells) != count or not all(map(_number, cells)):
         return []
-    return [float(cell.rstrip("% ")) for cell in cells]
+    return [float(cell.rstrip("% ").partition("/")[0]) for cell in cells]
 
 
 def _number(cell: str) -> bool:
-    return re.fullmatch(rf"(?:{NUMBER})\s*%?", cell, re.IGNORECASE) is not None
+    return re.fullmatch(rf"(?:{NUMBER})(?:/\d+|\s*%)?", cell, re.IGNORECASE) is not None
 
 
 def _named(lines: list[str]) -> list[dict[str, float]]:

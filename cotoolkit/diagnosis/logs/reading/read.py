@@ -1,30 +1,47 @@
-"""A log as a table: CSV, TSV, Parquet, JSON lines, TensorBoard's event files, or the text that a script printed."""
+"""A log as a table: delimited text, Parquet, JSON, TensorBoard's events, cotoolkit's runs, or what a script printed."""
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from cotoolkit.core.errors import ConfigError, DataError
+from cotoolkit.core.errors import ConfigError, DataError, RunError
+from cotoolkit.diagnosis.logs.reading.delimited import delimited_table
+from cotoolkit.diagnosis.logs.reading.folders import EVENTS, event_table, folder_table
+from cotoolkit.diagnosis.logs.reading.json_records import json_table, looks_like_json
 from cotoolkit.diagnosis.logs.reading.printed import printed_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TABLES = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
-EVENTS = "events.out.tfevents"
-"""How the names of TensorBoard's files begin."""
+DELIMITED = (".csv", ".tsv", ".tab")
+JSON = (".jsonl", ".ndjson", ".json")
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def read_log(path: Path | str) -> pd.DataFrame:
+class ReadLog(NamedTuple):
+    """A log that was read.
+
+    Attributes:
+        table: one row per record, columns as the log names them; the index tells where in the log a record is.
+        notes: what was left out.
+    """
+
+    table: pd.DataFrame
+    notes: list[str]
+
+
+def read_log(path: Path | str) -> ReadLog:
     """Read a log, whatever it is.
 
     Args:
         path: .csv, .tsv, .parquet, .jsonl or .json; an event file of TensorBoard or a folder with some, each folder of
-            events a run; any other file is text, one record per epoch.
+            events a run; the folder of a run of cotoolkit, or of several; any other file is text, one record per epoch,
+            or JSON.
 
     Returns:
-        One row per record; the columns as the log names them.
+        The table, and what was left out.
 
     Raises:
         ConfigError: nothing there, or TensorBoard's package is needed and not installed.
@@ -34,73 +51,44 @@ def read_log(path: Path | str) -> pd.DataFrame:
 
     path = Path(path)
     if not path.exists():
-        raise ConfigError(f"{path}: no such log; name a file, or a folder of TensorBoard events")
-    if path.is_dir() or path.name.startswith(EVENTS):
-        return _events(path)
+        raise ConfigError(f"{path}: no such log; name a file, or a folder of TensorBoard events or of a run")
     suffix = path.suffix.lower()
+    notes: list[str] = []
     try:
-        if suffix == ".parquet":
+        if path.is_dir():
+            table = folder_table(path)
+        elif path.name.startswith(EVENTS):
+            table = event_table(path)
+        elif suffix == ".parquet":
             table = pd.read_parquet(path)
-        elif suffix in TABLES:
-            table = pd.read_csv(path, sep=TABLES[suffix], skipinitialspace=True, encoding="utf-8-sig")
-        elif suffix in (".jsonl", ".ndjson", ".json"):
-            table = _json(path.read_text(encoding="utf-8-sig"))
+            if any(name is not None for name in table.index.names):
+                table = table.reset_index()
         else:
-            table = printed_table(path.read_text(encoding="utf-8-sig", errors="replace"))
+            table, notes = _text_table(_text(path), suffix)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
-    except (ValueError, OSError, pd.errors.ParserError) as error:
+    except (ValueError, OSError, RunError, pd.errors.ParserError) as error:
+        if isinstance(error, ConfigError):
+            raise
         first = str(error).strip().splitlines()[:1] or [type(error).__name__]
         raise DataError(f"{path}: cannot be read as {suffix or 'text'}: {first[0]}") from None
     if table.empty:
         raise DataError(f"{path}: no row in it; it needs one per epoch or iteration")
     table.columns = [str(name).strip() for name in table.columns]
-    return table
+    if table.index.inferred_type != "string":
+        table.index = pd.Index([f"record {number}" for number in range(1, len(table) + 1)])
+    return ReadLog(table, notes)
 
 
-def _json(text: str) -> pd.DataFrame:
-    """One object per line, or one list of objects; what is nested gets dotted names."""
-    import json
-
-    import pandas as pd
-
-    try:
-        whole = json.loads(text)
-        records = whole if isinstance(whole, list) else [whole]
-    except json.JSONDecodeError:
-        records = []
-        for number, line in enumerate(text.splitlines(), start=1):
-            if line.strip():
-                try:
-                    records.append(json.loads(line))
-                except json.JSONDecodeError as error:
-                    raise DataError(f"line {number} is no JSON ({error.msg}); write one object per line") from None
-    if len(records) == 1 and isinstance(records[0], dict) and all(isinstance(one, list) for one in records[0].values()):
-        return pd.DataFrame(records[0])  # columns by name
-    if not all(isinstance(record, dict) for record in records):
-        raise DataError("its records are no objects; write one object with names and numbers per line")
-    return pd.json_normalize(records)
+def _text(path: Path) -> str:
+    """What a file says; only names of columns may suffer from letters in another encoding."""
+    content = path.read_bytes()
+    return content.decode("utf-16" if content.startswith(UTF_16) else "utf-8-sig", errors="replace")
 
 
-def _events(path: Path) -> pd.DataFrame:
-    """Scalars of TensorBoard, a column per tag."""
-    import pandas as pd
-
-    try:
-        from tensorboard.backend.event_processing.event_accumulator import SCALARS, EventAccumulator
-    except ImportError:
-        raise ConfigError("TensorBoard's package is not installed: pip install 'cotoolkit[tensorboard]'") from None
-    files = [path] if path.is_file() else sorted(path.rglob(f"{EVENTS}*"))
-    if not files:
-        raise ConfigError(f"{path}: no file named {EVENTS}... in this folder; name the folder of one or more runs")
-    rows: dict[tuple[str, int], dict[str, float]] = {}
-    for place in sorted({file.parent if path.is_dir() else file for file in files}):
-        run = str(place.relative_to(path)) if path.is_dir() else path.parent.name
-        events = EventAccumulator(str(place), size_guidance={SCALARS: 0})
-        events.Reload()
-        for tag in events.Tags()["scalars"]:
-            for event in events.Scalars(tag):
-                rows.setdefault((run, event.step), {})[tag] = event.value
-    if not rows:
-        raise DataError(f"{path}: its events hold no scalars")
-    return pd.DataFrame([{"run": run, "step": step, **values} for (run, step), values in rows.items()])
+def _text_table(text: str, suffix: str) -> tuple[pd.DataFrame, list[str]]:
+    if suffix in DELIMITED:
+        return delimited_table(text)
+    if suffix in JSON or looks_like_json(text):
+        return json_table(text)
+    return printed_table(text), []

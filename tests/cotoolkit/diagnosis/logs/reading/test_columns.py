@@ -30,6 +30,12 @@ GUESSED = [
     ("epoch iteration clean fgsm pgd", "iteration clean fgsm pgd"),
     ("iteration probe_clean probe_fgsm probe_pgd loss", "iteration probe_clean probe_fgsm probe_pgd"),
     ("step acc robust_acc", "step acc - robust_acc"),
+    ("Step clean_acc__MIN clean_acc clean_acc__MAX fgsm fgsm__MAX pgd pgd__MIN Step__MAX", "Step clean_acc fgsm pgd"),
+    ("step evaluation/pgd-50 probe_pgd evaluation/clean probe_clean", "step probe_clean - probe_pgd"),
+    (
+        "step evaluation/pgd-50 evaluation/clean evaluation/fgsm",
+        "step evaluation/clean evaluation/fgsm evaluation/pgd-50",
+    ),
 ]
 
 
@@ -61,6 +67,13 @@ def test_no_choice_between_equals(names, message):
         find_columns(table(*names.split()), {})
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_of_equal_names_the_one_with_a_course_is_taken():
+    made = table("epoch", "clean", "fgsm", "pgd10", "pgd50", rows=20)
+    assert find_columns(made.assign(pgd50=made["pgd50"].where(made["epoch"] > 17)), {}).pgd == "pgd10"
+    with pytest.raises(ConfigError, match="2 columns fit pgd equally well"):
+        find_columns(made.assign(pgd50=made["pgd50"].where(made["epoch"] > 9)), {})
 
 
 def test_what_is_named_is_taken():

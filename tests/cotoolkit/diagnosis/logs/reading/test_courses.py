@@ -6,7 +6,8 @@ import pytest
 
 from cotoolkit.core.errors import ConfigError, DataError
 from cotoolkit.diagnosis.logs.reading.columns import find_columns
-from cotoolkit.diagnosis.logs.reading.courses import courses_of, grid_of
+from cotoolkit.diagnosis.logs.reading.courses import courses_of
+from cotoolkit.diagnosis.logs.reading.grid import grid_of
 
 ROWS = pd.DataFrame(
     {
@@ -34,10 +35,11 @@ def test_percent_is_seen_by_the_whole_column():
 
 def test_units_that_do_not_look_alike_are_asked_for():
     mixed = ROWS.assign(clean=100 * ROWS["clean"])
-    with pytest.raises(DataError, match=r"clean \(at most 70\) and fgsm \(at most 0.4\) do not look alike; say --unit"):
+    both = r"clean \(at most 70\) is percent, and fgsm \(at most 0.4\), pgd \(at most 0.33\) may be either"
+    with pytest.raises(DataError, match=both):
         one(mixed)
     assert one(mixed, unit="percent")[0].pgd == pytest.approx(ROWS["pgd"] / 100)
-    with pytest.raises(DataError, match="clean is 30 in row 0: no accuracy in shares"):
+    with pytest.raises(DataError, match="clean is 30 in row 0: no accuracy in shares; mend the log or say percent"):
         one(mixed, unit="shares")
 
 

@@ -1,0 +1,37 @@
+"""Tables with a row per measurement, as cotoolkit and MLflow write them, as tables with a column per name."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from cotoolkit.diagnosis.logs.reading.columns import RUNS, TIMES, words_of
+
+NAMES = frozenset({"signal", "metric", "tag", "key", "variable", "name"})
+"""What the column with the names of the measurements is called."""
+
+
+def widened(table: pd.DataFrame) -> pd.DataFrame:
+    """A column per name, where a table has a column of names and one of values.
+
+    Args:
+        table: anybody's.
+
+    Returns:
+        One row per run and time, or the table as it is; of values given more than once the last one.
+
+    >>> long = pd.DataFrame({"epoch": [1, 1], "signal": ["fgsm", "pgd"], "value": [0.5, 0.4]})
+    >>> widened(long).to_dict("records")
+    [{'epoch': 1, 'fgsm': 0.5, 'pgd': 0.4}]
+    """
+    names = [name for name in table if str(name).lower() in NAMES]
+    values = [name for name in table if str(name).lower() == "value"]
+    kept = [name for name in table if set(words_of(str(name))) & (RUNS | TIMES.keys()) and name not in names]
+    if len(names) != 1 or len(values) != 1 or not any(set(words_of(str(name))) & TIMES.keys() for name in kept):
+        return table
+    once = table.dropna(subset=[*kept, *names]).drop_duplicates([*kept, *names], keep="last")
+    wide = once.pivot(index=kept, columns=names[0], values=values[0]).rename_axis(columns=None).reset_index()
+    wide.index = pd.Index([
+        ", ".join(f"{name} {value}" for name, value in zip(kept, row, strict=True))
+        for row in wide[kept].itertuples(index=False, name=None)
+    ])  # fmt: skip
+    return wide
