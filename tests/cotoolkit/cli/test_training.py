@@ -57,7 +57,7 @@ def test_a_method_of_ones_own_is_known_to_later_commands_and_harms_no_other_run(
     assert " ".join(err.split()).startswith(f"error: left out: {file}: {MODULE}: no module")
     code, out, err = cli("runs", "export", "--out", "a.csv")
     assert code == 1
-    assert "1 rows: a.csv" in out
+    assert "1 row: a.csv" in out
     assert err.count("left out: ") == 1
     assert "damaged" not in err
     assert "half_step" in cli("runs", "list")[1]

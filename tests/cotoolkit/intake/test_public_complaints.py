@@ -192,6 +192,7 @@ WARNED = {
 def test_a_number_that_means_little_comes_with_a_warning(name, plain, caplog):
     model, images, labels, threat = plain
     change, message = WARNED[name]
+    torch.manual_seed(0)  # of 512 features at random, one of the first ten may be the greatest everywhere
     with caplog.at_level(logging.WARNING):
         evaluate(change(copy.deepcopy(model)), images, labels, threat, "pgd-1")
     assert any(re.search(message, record.message) for record in caplog.records), caplog.text
