@@ -21,7 +21,7 @@ from pydantic import (
 from cotoolkit.attacks.threat_model import Box, Norm, ThreatModel, check_reach
 from cotoolkit.core.digest import stamped
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.core.identity import differences, digits, rounded
+from cotoolkit.core.identity import differences, identity_of, rounded
 from cotoolkit.core.numbers import NonNegative, Number, Radius, Whole
 from cotoolkit.core.registry import UnknownName
 from cotoolkit.core.validation import one_line, refusing_in_one_line, unknown_field
@@ -267,7 +267,7 @@ class RunConfig(BaseModel):
 
         A new field with a default leaves it as it is.
         """
-        return digits(FORMAT, differences(self))
+        return identity_of(FORMAT, differences(self))
 
     @property
     def title(self) -> str:

@@ -48,11 +48,12 @@ def test_its_python_runs_as_pasted_at_a_prompt(tmp_path):
     )
     assert "Error" not in done.stderr, done.stderr
     event, verdict, accuracy, *table = done.stdout.splitlines()
-    # Of 40 seeds of this training none kept robust; should another processor's do, all three say so.
+    # Of 35 shuffles of this training 34 ended with this verdict and one as inconclusive, and 34 had their breakpoint
+    # told: which of them the round-off of another processor gives cannot be known. None kept robust.
     assert re.fullmatch(r"None|catastrophic overfitting at iteration \d+ to \d+, .*", event)
-    assert verdict.split() == ["catastrophic", "overfitting", "high"] or event == "None"
+    assert verdict.split() in (["catastrophic", "overfitting", "high"], ["inconclusive", "low"])
     value = float(re.fullmatch(r"Accuracy\(value=([\d.e-]+), .*\) [0-9a-f]{12}", accuracy)[1])
-    assert (value < 0.2) is verdict.startswith("catastrophic overfitting")
+    assert value < 0.2
     assert sum(bool(re.search(r"\b(fgsm|n_fgsm)\b", row)) for row in table) == 4
     assert (tmp_path / "phase.png").read_bytes().startswith(b"\x89PNG")
 

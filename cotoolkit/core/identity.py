@@ -118,7 +118,7 @@ def values_in(value: Any) -> Iterator[Any]:
             yield from values_in(item)
 
 
-def digits(version: int, found: Any) -> str:
+def identity_of(version: int, found: Any) -> str:
     """12 hex digits that tell configurations apart: the start of a hash.
 
     Args:

@@ -7,7 +7,7 @@ import itertools
 from typing import Any
 
 from cotoolkit.config import FORMAT, RunConfig
-from cotoolkit.core.identity import differences, digits
+from cotoolkit.core.identity import differences, identity_of
 from cotoolkit.studies.overrides import Grid, combinations
 
 
@@ -55,4 +55,4 @@ class _Seeds:
     def member(self, seed: int) -> tuple[RunConfig, str]:
         """The configuration with a seed, 0 or more, and its identity."""
         own = {"seed": seed} if seed else {}
-        return self._first.model_copy(update={"seed": seed}), digits(FORMAT, self._differences | own)
+        return self._first.model_copy(update={"seed": seed}), identity_of(FORMAT, self._differences | own)
