@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import signal
 import time
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil
 from campaign_commands import FAREWELL, JOBS, Job, Result, ended, start
 
 from cotoolkit.core.errors import RunError
@@ -98,7 +100,7 @@ def killed(how: str, number: signal.Signals) -> Callable[[Struck, random.Random]
         struck.prepare()
         process = start(struck.job.words, struck.root)
         time.sleep(draws.uniform(0.3, 0.95) * struck.seconds)
-        workers = _children(process.pid) if how == "worker" else []
+        workers = _workers(process.pid) if how == "worker" else []
         if how == "group":
             os.killpg(process.pid, number)
         else:
@@ -114,17 +116,13 @@ def killed(how: str, number: signal.Signals) -> Callable[[Struck, random.Random]
     return strike
 
 
-def _children(parent: int) -> list[int]:
-    found = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            words = status.read_text().rpartition(")")[2].split()
-            command = (status.parent / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if int(words[1]) == parent and b"spawn_main" in command:
-            found.append(int(status.parent.name))
-    return found
+def _workers(parent: int) -> list[int]:
+    """Processes that a command has started, and the fork server that makes them."""
+    try:
+        started = [(one.pid, one.cmdline()) for one in psutil.Process(parent).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+    return [number for number, words in started if re.search("spawn_main|forkserver", " ".join(words))]
 
 
 def _lives_on(group: int) -> str:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.distributed as dist
 
 from cotoolkit.core.errors import ConfigError, CotoolkitError, RunFailed
-from cotoolkit.core.importing.siblings import PACKAGE, SIBLINGS
+from cotoolkit.core.importing.siblings import PACKAGE
 from cotoolkit.core.importing.workers import without_script
-from cotoolkit.core.processes.worker import become_worker, cores, manner_of_death
+from cotoolkit.core.processes.fork_server import process_context
+from cotoolkit.core.processes.worker import WorkerSetting, become_worker, cores, manner_of_death
 from cotoolkit.core.user_code import located
 
 Tell = Callable[[Any], None]
@@ -40,7 +40,7 @@ TIME_TO_LEAVE = 10.0
 
 
 class _Rank(NamedTuple):
-    process: SpawnProcess
+    process: BaseProcess
     ear: Connection
 
 
@@ -59,7 +59,7 @@ class _Share(NamedTuple):
     world: int
     device: Literal["cpu", "cuda"]
     port: int
-    names: frozenset[str]
+    setting: WorkerSetting
     work: Work
 
 
@@ -77,20 +77,24 @@ def run_group(
     Raises:
         ConfigError: there are not as many GPUs.
         CotoolkitError: of the process that failed first, if it was one of ours.
-        RunFailed: that process raised anything else, left, or died.
+        RunFailed: that process raised anything else, left, or died; or one could not be started.
     """
     if device == "cuda" and world > torch.cuda.device_count():
         raise ConfigError(f"devices={world}: this machine has {torch.cuda.device_count()} GPUs")
-    context = multiprocessing.get_context("spawn")
+    context = process_context(__name__)
     store = dist.TCPStore(HERE, 0, is_master=True, wait_for_workers=False)  # type: ignore[attr-defined]  # 0: any free port
+    setting = WorkerSetting.of_this_process(threads=max(1, cores() // world))
     ranks: list[_Rank] = []
     try:
         for rank in range(world):
             ear, mouth = context.Pipe(duplex=False)
-            share = _Share(rank, world, device, store.port, frozenset(SIBLINGS.claimed), work)
+            share = _Share(rank, world, device, store.port, setting, work)
             process = context.Process(target=_take_part, args=(share, mouth))
-            with without_script():
-                process.start()
+            try:
+                with without_script():
+                    process.start()
+            except (OSError, EOFError) as error:  # of a fork server that was killed meanwhile, too
+                raise RunFailed(f"process {rank + 1} of {world} could not be started: {error}") from None
             ranks.append(_Rank(process, ear))
             mouth.close()
         problem = _listen(ranks, on_message)
@@ -155,7 +159,7 @@ def _take_part(share: _Share, mouth: Connection) -> None:
     def tell(message: Any) -> None:
         mouth.send((time.monotonic(), message))
 
-    become_worker(share.names, threads=max(1, cores() // share.world))
+    become_worker(share.setting)
     try:
         share.work(_join(share), tell)
     except BaseException as error:  # whatever somebody's code does: the others wait for this process

@@ -8,26 +8,46 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Collection
+from typing import NamedTuple
 
 from cotoolkit.core.importing.siblings import SIBLINGS
+from cotoolkit.core.processes.fork_server import set_environment
+
+LOOK_EVERY = 1.0
+"""Seconds between two looks whether the fork server is still there."""
 
 
-def become_worker(names: Collection[str], threads: int = 1) -> None:
+class WorkerSetting(NamedTuple):
+    """What a worker process has from the one that starts it; it can be pickled.
+
+    Attributes:
+        names: of packages that mean ours, see `SIBLINGS`.
+        environment: its variables.
+        threads: that torch may use.
+    """
+
+    names: frozenset[str]
+    environment: dict[str, str]
+    threads: int
+
+    @classmethod
+    def of_this_process(cls, threads: int = 1) -> WorkerSetting:
+        """As it is now."""
+        return cls(frozenset(SIBLINGS.claimed), dict(os.environ), threads)
+
+
+def become_worker(setting: WorkerSetting) -> None:
     """Make this process one of several: few threads, an end with the process that started it, a trace if it crashes.
 
     Ctrl-C reaches all processes of a terminal. Which of them end is for the one that started them to say.
-
-    Args:
-        names: of packages that mean ours, see `SIBLINGS`.
-        threads: that torch may use.
     """
     import torch
 
+    set_environment(setting.environment)
     end_with_parent()
-    SIBLINGS.claim(names)
+    SIBLINGS.claim(setting.names)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(threads)
+    torch.set_num_threads(setting.threads)
     if sys.stderr is not None:
         faulthandler.enable()
 
@@ -35,15 +55,16 @@ def become_worker(names: Collection[str], threads: int = 1) -> None:
 def end_with_parent() -> None:
     """From now on, end this process when the one that started it is gone, even if that was killed.
 
-    It would hold a run's lock, or a GPU.
+    It would hold a run's lock, or a GPU. If the fork server is gone, the one that started this takes it for dead.
     """
-    threading.Thread(target=_wait_for_parent, daemon=True).start()
+    threading.Thread(target=_wait_for_parent, args=(os.getppid(),), daemon=True).start()
 
 
-def _wait_for_parent() -> None:
+def _wait_for_parent(of_system: int) -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
-    parent.join()
+    while parent.is_alive() and os.getppid() == of_system:
+        parent.join(LOOK_EVERY)
     os._exit(1)
 
 

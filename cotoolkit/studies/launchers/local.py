@@ -9,8 +9,8 @@ import contextlib
 import multiprocessing
 import queue
 import signal
-from collections.abc import Collection, Generator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.sharedctypes import Synchronized
@@ -19,10 +19,10 @@ from typing import Any
 from typing_extensions import override
 
 from cotoolkit.core.device import Device, keep_to_gpu, visible_gpus
-from cotoolkit.core.importing.siblings import SIBLINGS
 from cotoolkit.core.importing.workers import without_script
+from cotoolkit.core.processes.fork_server import process_context
 from cotoolkit.core.processes.output import OUTPUT
-from cotoolkit.core.processes.worker import become_worker, cores, manner_of_death
+from cotoolkit.core.processes.worker import WorkerSetting, become_worker, cores, manner_of_death
 from cotoolkit.studies.launchers.launcher import Events, Launcher
 from cotoolkit.studies.launchers.resources import USUAL, Resources
 from cotoolkit.studies.launchers.tasks import Ended, Task, Update
@@ -64,14 +64,18 @@ class LocalProcesses(Launcher):
 
     def _pool(self, tasks: Sequence[Task], jobs: int) -> Generator[Update | Ended, None, list[tuple[Task, str]]]:
         """Train runs in one pool; returns those that did not end because a process died, and how it did."""
-        context = multiprocessing.get_context("spawn")
+        context = process_context(__name__)
         updates: multiprocessing.Queue[Update] = context.Queue()
-        setting = (updates, context.Value("i", 0), visible_gpus(tasks[0].device), SIBLINGS.claimed, self.resources.cpus)
+        worker = WorkerSetting.of_this_process(self.resources.cpus)
         lost: list[Task] = []
-        pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_prepare, initargs=setting)
+        pool = WorkerProcesses(jobs, _prepare, updates, context.Value("i", 0), visible_gpus(tasks[0].device), worker)
         try:
-            with without_script():
-                waiting = {pool.submit(_train, task): task for task in tasks}
+            try:
+                with without_script():
+                    waiting = {pool.submit(_train, task): task for task in tasks}
+            except BrokenProcessPool as broken:
+                end_at_once(pool)
+                return [(task, f"before it began: {broken}") for task in tasks]
             while waiting:
                 for future in [future for future in waiting if future.done()]:
                     task = waiting.pop(future)
@@ -124,8 +128,7 @@ def _prepare(
     updates: multiprocessing.Queue[Update],
     started: Synchronized[int],
     gpus: Sequence[str],
-    names: Collection[str],
-    threads: int,
+    setting: WorkerSetting,
 ) -> None:
     """What a worker process does first."""
     global _updates  # noqa: PLW0603 - the one way to hand a queue to the processes of a pool
@@ -133,8 +136,8 @@ def _prepare(
     updates.cancel_join_thread()  # progress nobody reads any more must not keep the process alive
     with started.get_lock():
         worker, started.value = started.value, started.value + 1
+    become_worker(setting)
     keep_to_gpu(gpus, worker)
-    become_worker(names, threads)
 
 
 class WorkerProcesses(ProcessPoolExecutor):
@@ -144,11 +147,21 @@ class WorkerProcesses(ProcessPoolExecutor):
 
     Args:
         jobs: processes at a time.
+        prepare: what each does first.
+        given: to `prepare`; nothing means what makes it a worker.
     """
 
-    def __init__(self, jobs: int) -> None:
-        context = multiprocessing.get_context("spawn")
-        super().__init__(jobs, mp_context=context, initializer=become_worker, initargs=(SIBLINGS.claimed,))
+    def __init__(self, jobs: int, prepare: Callable[..., None] = become_worker, *given: Any) -> None:
+        words: Any = given or (WorkerSetting.of_this_process(),)
+        super().__init__(jobs, process_context(__name__), initializer=prepare, initargs=words)
+
+    @override
+    def submit(self, *work: Any, **named: Any) -> Future[Any]:
+        """As Python's own, which lets through any error of a fork server that was killed meanwhile."""
+        try:
+            return super().submit(*work, **named)
+        except (OSError, EOFError) as error:
+            raise BrokenProcessPool(f"no process could be started ({type(error).__name__}: {error})") from None
 
     @override
     def __exit__(self, kind: type[BaseException] | None, *details: Any) -> bool | None:

@@ -140,7 +140,10 @@ class Task(NamedTuple):
 
     def fail(self, reason: str) -> Ended:
         """Record that the run failed because of what happened to the process that trained it."""
-        RunFolder(self.folder).set_state("failed", reason)
+        folder = RunFolder(self.folder)
+        if not (folder.path / "config.yaml").exists():  # that process had not begun; tables show the run all the same
+            folder.create(RunConfig.parse(self.data))
+        folder.set_state("failed", reason)
         return Ended(self.identity, "failed", reason)
 
 

@@ -1,12 +1,10 @@
 """Processes that share batches, through the command line: they train like one, and end with what started them."""
 
-import os
-import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
@@ -27,8 +25,14 @@ def train(config_file, root, *words):
     return subprocess.Popen([sys.executable, "-c", COMMAND, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
-def children(process):
-    return [int(word) for word in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+def started_by(command):
+    """The processes that a command has started, among them those that its fork server has made, and the server."""
+    return psutil.Process(command.pid).children(recursive=True)
+
+
+def ranks_of(command):
+    """Those that train: the children of its children."""
+    return [process for process in started_by(command) if process.ppid() != command.pid]
 
 
 @pytest.fixture
@@ -47,13 +51,13 @@ def test_two_end_with_a_killed_parent_and_the_same_command_trains_like_one(confi
         assert killed.poll() is None, killed.stdout.read()
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    ranks = children(killed)
-    assert len(ranks) >= 2
+    processes = started_by(killed)
+    assert len(ranks_of(killed)) == 2
     with pytest.raises(RunInUse):  # by the first of the two, not by the one that started them
         run(config, tmp_path / "two", device="cpu")
     killed.kill()
     killed.wait()
-    while any(Path(f"/proc/{rank}").exists() for rank in ranks):
+    while any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     assert folder.state == "running"
@@ -90,9 +94,7 @@ def test_one_that_is_killed_ends_the_command_with_one_line(config, tmp_path):
     while folder.state != "running":
         assert command.poll() is None
         time.sleep(0.02)
-    started = [int(Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()[1]) for one in children(command)]
-    assert set(started) == {command.pid}
-    os.kill(children(command)[-1], signal.SIGKILL)
+    ranks_of(command)[-1].kill()
     said = command.communicate(timeout=120)[0].decode().strip()
     assert command.returncode == 1
     assert said.startswith("error: ")

@@ -1,24 +1,25 @@
-"""Processes of this machine: GPUs in turn, threads, and how many at a time."""
+"""Processes of this machine: GPUs in turn, threads, how many at a time, and what kills them."""
 
-import multiprocessing
 import os
+import signal
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import forkserver
 from multiprocessing.connection import wait
 
 import pytest
 import torch
 
 from cotoolkit.core.device import keep_to_gpu, visible_gpus
+from cotoolkit.core.processes.worker import WorkerSetting
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.launchers import local
 from cotoolkit.studies.launchers.local import LocalProcesses, WorkerProcesses, default_jobs
 from cotoolkit.studies.launchers.resources import Resources
 from cotoolkit.studies.launchers.tasks import Ended, Task
 from cotoolkit.studies.study import Study
-from tests._helpers.launched import HERE, TINY
+from tests._helpers.launched import HERE, TINY, tiny_study
 from tests._helpers.small import small
-
-SPAWN = multiprocessing.get_context("spawn")
 
 
 @pytest.mark.parametrize(
@@ -53,13 +54,14 @@ def test_workers_get_gpus_in_turn(monkeypatch):
 
 
 def prepared(started, gpus, found):
-    local._prepare(SPAWN.Queue(), started, gpus, (), 3)
+    local._prepare(local.process_context(__name__).Queue(), started, gpus, WorkerSetting.of_this_process(3))
     found.put((os.environ.get("CUDA_VISIBLE_DEVICES"), torch.get_num_threads()))
 
 
 def test_processes_of_a_pool_count_themselves():
-    started, found = SPAWN.Value("i", 0), SPAWN.Queue()
-    processes = [SPAWN.Process(target=prepared, args=(started, ["4", "5"], found), daemon=True) for _ in range(2)]
+    context = local.process_context(__name__)
+    started, found = context.Value("i", 0), context.Queue()
+    processes = [context.Process(target=prepared, args=(started, ["4", "5"], found), daemon=True) for _ in range(2)]
     for process in processes:
         process.start()
     seen = sorted(found.get(timeout=120) for _ in processes)
@@ -135,3 +137,38 @@ def test_ctrl_c_waits_neither_for_what_is_under_way_nor_for_the_rest():
     assert len(processes) == 1
     assert wait([processes[0].sentinel], 60)
     assert time.monotonic() - began < 300
+
+
+@pytest.mark.slow
+def test_a_study_survives_its_fork_server(tmp_path):
+    killed = []
+
+    def kill(update):
+        if not killed:
+            killed.append(forkserver._forkserver._forkserver_pid)
+            os.kill(killed[0], signal.SIGKILL)
+
+    table = tiny_study(model=f"{HERE}:slow").run(tmp_path, launcher=LocalProcesses(2), on_update=kill)
+    assert table["state"].tolist() == ["done"] * 3
+    assert forkserver._forkserver._forkserver_pid not in (None, *killed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("times", [1, 9])
+def test_processes_that_cannot_be_started_get_one_more_try(times, tmp_path, monkeypatch):
+    refusals, submit = iter(range(times)), ProcessPoolExecutor.submit
+
+    def refuse(self, *work):
+        if next(refusals, None) is not None:
+            raise EOFError("unexpected EOF")
+        return submit(self, *work)
+
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", refuse)
+    study = tiny_study()
+    table = study.run(tmp_path, launcher=LocalProcesses(2))
+    assert table["state"].tolist() == ["done" if times == 1 else "failed"] * 3
+    if times == 9:
+        for folder in study.folders(tmp_path):
+            assert folder.reason == (
+                "its process died before it began: no process could be started (EOFError: unexpected EOF)"
+            )
