@@ -1,3 +1,5 @@
+import atexit
+import gc
 import os
 import sys
 
@@ -12,6 +14,16 @@ sys.dont_write_bytecode = False
 # machine they wait for each other, minutes for seconds.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+
+# Python looks for no cycles while the tests are imported, and later for none among what was imported then: each search
+# would go through the million objects of torch.
+gc.disable()
+atexit.register(gc.unfreeze)  # or libraries in C complain at the end of what is never let go
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The rules of CONTRIBUTING.md on where things stand, proved on the sources."""
 
 import ast
+import functools
 import re
 from collections import defaultdict
 from pathlib import Path
@@ -47,7 +48,12 @@ def sources() -> dict[str, Path]:
 
 
 SOURCES = sources()
-TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in SOURCES.items()}
+
+
+@functools.cache
+def tree_of(name: str) -> ast.Module:
+    """A file, parsed."""
+    return ast.parse(SOURCES[name].read_text(encoding="utf-8"))
 
 
 def home(name: str) -> str:
@@ -64,7 +70,7 @@ def height(name: str) -> int:
 def imports(name: str) -> set[str]:
     """The project's modules that a file imports, inside functions and for type checkers, too."""
     found = set()
-    for node in ast.walk(TREES[name]):
+    for node in ast.walk(tree_of(name)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -121,7 +127,7 @@ def test_files_form_no_circle():
 def test_the_engine_names_no_upper_package():
     for name, path in SOURCES.items():
         if home(name).startswith("cotoolkit"):
-            for node in ast.walk(TREES[name]):
+            for node in ast.walk(tree_of(name)):
                 if isinstance(node, ast.Constant) and isinstance(node.value, str):
                     assert not node.value.startswith(("analyses.", "figures.")), f"{path}:{node.lineno}"
 
@@ -153,15 +159,15 @@ def test_files_are_short():
     refuse([
         f"{SOURCES[name]}: {length} lines, at most {LONGEST_FILE}"
         for name, length in lengths.items()
-        if length > LONGEST_FILE and not is_table(TREES[name])
+        if length > LONGEST_FILE and not is_table(tree_of(name))
     ])  # fmt: skip
 
 
 def test_functions_are_short():
     refuse([
         f"{SOURCES[name]}:{node.lineno}: {node.name} has {length} lines, at most {LONGEST_FUNCTION}"
-        for name, tree in TREES.items()
-        for node in ast.walk(tree)
+        for name in SOURCES
+        for node in ast.walk(tree_of(name))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (length := node.end_lineno - node.lineno + 1) > LONGEST_FUNCTION
     ])  # fmt: skip
@@ -180,8 +186,8 @@ def test_folders_are_small():
 
 def test_a_public_name_stands_once():
     homes = defaultdict(list)
-    for name, tree in TREES.items():
-        for node in tree.body:
+    for name in SOURCES:
+        for node in tree_of(name).body:
             if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
                 homes[node.name].append(name)
     for word in RECIPE & set(homes):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import gc
 import multiprocessing
 import os
 import signal
@@ -43,6 +44,7 @@ def become_worker(setting: WorkerSetting) -> None:
     """
     import torch
 
+    gc.freeze()  # what is imported by now lives as long as the process: nobody has to look through it for cycles
     set_environment(setting.environment)
     end_with_parent()
     SIBLINGS.claim(setting.names)
