@@ -86,9 +86,9 @@ def looks(root: Path, count: int) -> Iterator[tuple[str, str]]:
     make_root(root, many_runs_study(count), count)
     time.sleep(4)  # files that have just been written are not taken into an index
     for row in measured(root, count):
-        found = row.get("cpu", row.get("megabytes"))
+        found, unit = (row["cpu"], "s of CPU") if "cpu" in row else (row["megabytes"], "MB")
         missed = row["aim"] is not None and found > row["aim"]
-        yield row["what"], f"{found} where {row['aim']} is the aim" if missed else ""
+        yield f"{row['what']}: {found} {unit}", f"more than {row['aim']:g}, which is the aim" if missed else ""
 
 
 def told(part: str, attempts: Iterable[tuple[str, str]]) -> list[Case]:

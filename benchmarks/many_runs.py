@@ -5,7 +5,8 @@
 A root of so many runs is made, unless it is there, out of one that is truly trained (`many_runs_root.py`). Then each
 command below runs in a process of its own: `runs list` without an index and with one, with a filter and sorted; the
 table of a study of all runs, as `study show` and `Study.write_table` make it; its page; and an export. Aims are in CPU
-seconds, user and system together, since a busy machine changes the wall's.
+seconds, user and system together, since a busy machine changes the wall's; what an import of torch takes in the same
+minutes says how fast the machine was.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ def measured(root: Path, count: int) -> list[dict[str, Any]]:
     (root / NAME).unlink(missing_ok=True)
     rows = []
     for what, aim, words in (
+        ("import torch, to compare with", None, ("import torch",)),
         ("runs list, without an index", 20.0, (COMMAND, "runs", "list", *at)),
         ("runs list", 2.0, (COMMAND, "runs", "list", *at)),
         (
