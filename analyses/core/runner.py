@@ -29,7 +29,7 @@ from cotoolkit.studies.study import Study
 
 
 class WorkerPool:
-    """Processes that measure, started when first needed and kept: each needs seconds to import torch."""
+    """Processes that measure, started when first needed and kept: where each starts anew, it needs seconds."""
 
     def __init__(self) -> None:
         self._pool: ProcessPoolExecutor | None = None

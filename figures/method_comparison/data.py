@@ -12,18 +12,12 @@ from cotoolkit.core.errors import RunError
 from cotoolkit.studies.scale import Scale
 from figures.study_recipes import StudyRecipes
 
-ON_DIGITS = (
-    "standard", "fgsm", "rs_fgsm", "n_fgsm", "multigrad", "free", "gradalign", "elle_a", "aaer", "nuat", "fgsm_pgi",
-    "awp", "pgd", "trades",
-)  # fmt: skip
-"""Methods of the figure at scale digits, of every family: what two cores train and attack in two hours."""
-
 ON_CIFAR10 = ("fgsm", "n_fgsm")
 """Methods of the figure at scale laptop, each of two passes: what a core trains in three quarters of an hour."""
 
 KEPT: dict[Scale, ComparisonPlan] = {
     "smoke": STUDY.plans["smoke"],
-    "digits": comparison_plan("digits", ON_DIGITS),
+    "digits": STUDY.plans["digits"],
     "laptop": comparison_plan("laptop", ON_CIFAR10, radii=(10 / 255,)),
 }
 """What the figures train, by scale; that of a paper is trained in slices of a GPU, by `cotoolkit compare`."""

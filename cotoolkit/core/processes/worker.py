@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import faulthandler
 import gc
+import io
 import multiprocessing
 import os
 import signal
 import sys
 import threading
+from multiprocessing.util import Finalize
 from typing import NamedTuple
 
 from cotoolkit.core.importing.siblings import SIBLINGS
-from cotoolkit.core.processes.fork_server import set_environment
+from cotoolkit.core.processes.fork_server import environment_now
 
 LOOK_EVERY = 1.0
 """Seconds between two looks whether the fork server is still there."""
@@ -34,7 +38,7 @@ class WorkerSetting(NamedTuple):
     @classmethod
     def of_this_process(cls, threads: int = 1) -> WorkerSetting:
         """As it is now."""
-        return cls(frozenset(SIBLINGS.claimed), dict(os.environ), threads)
+        return cls(frozenset(SIBLINGS.claimed), environment_now(), threads)
 
 
 def become_worker(setting: WorkerSetting) -> None:
@@ -45,13 +49,26 @@ def become_worker(setting: WorkerSetting) -> None:
     import torch
 
     gc.freeze()  # what is imported by now lives as long as the process: nobody has to look through it for cycles
-    set_environment(setting.environment)
+    os.environ.clear()
+    os.environ |= setting.environment
+    Finalize(None, _end_as_python_does, exitpriority=0)
     end_with_parent()
     SIBLINGS.claim(setting.names)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # which the fork server blocks
     torch.set_num_threads(setting.threads)
     if sys.stderr is not None:
         faulthandler.enable()
+
+
+def _end_as_python_does() -> None:
+    """What a copied process leaves out at its end, and a user's code may count on."""
+    atexit._run_exitfuncs()
+    for one in gc.get_objects():
+        if issubclass(type(one), io.IOBase) and not one.closed:
+            with contextlib.suppress(OSError, ValueError):
+                one.flush()
 
 
 def end_with_parent() -> None:

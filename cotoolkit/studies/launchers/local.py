@@ -158,9 +158,10 @@ class WorkerProcesses(ProcessPoolExecutor):
     @override
     def submit(self, *work: Any, **named: Any) -> Future[Any]:
         """As Python's own, which lets through any error of a fork server that was killed meanwhile."""
+        process_context(__name__)  # starts another server, if it was killed
         try:
             return super().submit(*work, **named)
-        except (OSError, EOFError) as error:
+        except (ConnectionError, EOFError) as error:
             raise BrokenProcessPool(f"no process could be started ({type(error).__name__}: {error})") from None
 
     @override

@@ -1,17 +1,22 @@
 """Where processes come from: copies of one that has imported what this process has, and nothing of the user's."""
 
+import atexit
+import contextlib
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
 from importlib.util import find_spec
 from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
 
-from cotoolkit.core.processes.fork_server import process_context, set_environment
+from cotoolkit.core.processes import fork_server
+from cotoolkit.core.processes.fork_server import process_context
 from cotoolkit.core.processes.worker import WorkerSetting, become_worker
 
 ROOT = Path(__file__).parents[4]
@@ -75,15 +80,121 @@ class Born:
         return dict(os.environ)
 
 
-def test_an_environment_is_replaced(monkeypatch):
-    before = dict(os.environ)
-    try:
-        set_environment({"ONLY": "this"})
-        assert dict(os.environ) == {"ONLY": "this"}
-        assert os.popen("echo $ONLY").read() == "this\n"
-    finally:
-        set_environment(before)
+@LINUX
+def test_threads_that_start_servers_leave_the_environment_as_it_was():
+    before, seen = dict(os.environ), []
+
+    def work():
+        for _ in range(40):
+            process_context(LOCAL)
+            seen.append(WorkerSetting.of_this_process().environment)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert dict(os.environ) == before
+    assert all(environment == before for environment in seen)
+
+
+def changed_umask(monkeypatch, tmp_path):
+    monkeypatch.setattr(fork_server, "_inherited", fork_server._passed_on())
+    before = os.umask(0o027)
+    yield
+    os.umask(before)
+
+
+def changed_stream(monkeypatch, tmp_path):
+    kept, other = os.dup(2), os.open(tmp_path / "elsewhere", os.O_CREAT | os.O_WRONLY)
+    os.dup2(other, 2)
+    yield
+    os.dup2(kept, 2)
+    os.close(kept)
+    os.close(other)
+
+
+def path_on_the_path(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "path", [*sys.path, tmp_path])
+    yield
+
+
+def lost_socket(monkeypatch, tmp_path):
+    monkeypatch.setattr(forkserver._forkserver, "_forkserver_address", str(tmp_path / "gone"))
+    yield
+
+
+def no_place_for_a_socket(monkeypatch, tmp_path):
+    monkeypatch.setattr(forkserver, "_forkserver", forkserver.ForkServer())
+    monkeypatch.setattr(forkserver, "ensure_running", forkserver._forkserver.ensure_running)
+    monkeypatch.setattr("multiprocessing.connection.arbitrary_address", lambda family: str(tmp_path / ("x" * 120)))
+    yield
+
+
+def of_another_process(monkeypatch, tmp_path):
+    monkeypatch.setattr(forkserver._forkserver, "_forkserver_pid", os.getppid())
+    yield
+
+
+@LINUX
+@pytest.mark.parametrize(
+    "change",
+    [changed_umask, changed_stream, path_on_the_path, lost_socket, no_place_for_a_socket, of_another_process],
+)
+def test_where_a_copy_would_differ_each_process_starts_anew(change, monkeypatch, tmp_path):
+    assert process_context(LOCAL).get_start_method() == "forkserver"
+    with contextlib.contextmanager(change)(monkeypatch, tmp_path):
+        assert process_context(LOCAL).get_start_method() == "spawn"
+    monkeypatch.undo()
+    assert process_context(LOCAL).get_start_method() == "forkserver"
+
+
+def asked_for_a_context(mouth):
+    mouth.send(process_context(LOCAL).get_start_method())
+
+
+@LINUX
+def test_a_forked_child_starts_its_own_processes():
+    process_context(LOCAL)
+    context = multiprocessing.get_context("fork")
+    ear, mouth = context.Pipe(duplex=False)
+    process = context.Process(target=asked_for_a_context, args=(mouth,), daemon=True)
+    process.start()
+    assert ear.poll(60)
+    assert ear.recv() == "spawn"
+    process.join()
+
+
+def leaves_things_open(setting, folder):
+    become_worker(setting)
+    atexit.register((folder / "at exit").write_text, "yes")
+    leaves_things_open.file = (folder / "open").open("w")
+    leaves_things_open.file.write("not flushed")
+
+
+def test_a_copy_ends_as_python_does(tmp_path):
+    process = process_context(LOCAL).Process(
+        target=leaves_things_open, args=(WorkerSetting.of_this_process(), tmp_path), daemon=True
+    )
+    process.start()
+    process.join(60)
+    assert process.exitcode == 0
+    assert (tmp_path / "at exit").read_text() == "yes"
+    assert (tmp_path / "open").read_text() == "not flushed"
+
+
+def test_copies_draw_different_numbers():
+    assert told(drawn) != told(drawn)
+
+
+def drawn():
+    import random
+
+    import numpy as np
+
+    return random.random(), float(np.random.rand())  # noqa: NPY002 - what a user's code may do
 
 
 SCRIPT = """
