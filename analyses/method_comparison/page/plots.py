@@ -105,7 +105,7 @@ def _cost_axis(axis: Axes, units: pd.Series[float]) -> None:
     axis.xaxis.set_minor_locator(NullLocator())
     axis.xaxis.set_major_formatter("{x:g}")
     axis.set_xlim(0.85 * units.min(), 1.18 * units.max())
-    axis.set_xlabel("forward-backward passes of a step (a lone forward is one half)")
+    axis.set_xlabel("forward-backward passes of a step (a lone forward is one half; equals stand side by side)")
 
 
 def _legend(axis: Axes, summary: pd.DataFrame) -> list[object]:
