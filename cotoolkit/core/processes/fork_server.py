@@ -1,7 +1,7 @@
 """Where our processes come from: copies of one that has imported torch and this project, and done nothing else.
 
-A new Python needs 2.5 seconds of processor time for that, in each worker of each study; a copy needs none, and shares
-the memory. Only Linux copies processes safely. There, and wherever a copy would differ from a process that this one
+A new Python needs 2.5 seconds of processor time for that, in each worker of each study; a copy begins in a tenth of
+that, and shares the memory. Only Linux copies processes safely. There, and wherever a copy would differ from a process that this one
 starts, each starts anew.
 """
 

@@ -158,7 +158,8 @@ class WorkerProcesses(ProcessPoolExecutor):
     @override
     def submit(self, *work: Any, **named: Any) -> Future[Any]:
         """As Python's own, which lets through any error of a fork server that was killed meanwhile."""
-        process_context(__name__)  # starts another server, if it was killed
+        if len(self._processes) < self._max_workers:
+            process_context(__name__)  # starts another server, if it was killed
         try:
             return super().submit(*work, **named)
         except (ConnectionError, EOFError) as error:
