@@ -152,13 +152,14 @@ class WorkerProcesses(ProcessPoolExecutor):
     """
 
     def __init__(self, jobs: int, prepare: Callable[..., None] = become_worker, *given: Any) -> None:
+        self._jobs = jobs
         words: Any = given or (WorkerSetting.of_this_process(),)
         super().__init__(jobs, process_context(__name__), initializer=prepare, initargs=words)
 
     @override
     def submit(self, *work: Any, **named: Any) -> Future[Any]:
         """As Python's own, which lets through any error of a fork server that was killed meanwhile."""
-        if len(self._processes) < self._max_workers:
+        if len(self._processes) < self._jobs:
             process_context(__name__)  # starts another server, if it was killed
         try:
             return super().submit(*work, **named)
