@@ -1,8 +1,8 @@
 """Where our processes come from: copies of one that has imported torch and this project, and done nothing else.
 
 A new Python needs 2.5 seconds of processor time for that, in each worker of each study; a copy begins in a tenth of
-that, and shares the memory. Only Linux copies processes safely. There, and wherever a copy would differ from a process that this one
-starts, each starts anew.
+that, and shares the memory. Only Linux copies processes safely. Elsewhere, and wherever a copy would differ from a
+process that this one starts, each starts anew.
 """
 
 from __future__ import annotations
