@@ -53,6 +53,7 @@ class BreakpointResults:
         self.table = measures[measures["group"] == group]
         self.seeds = sorted(self.table["seed"].unique())
         self._places = self.table.groupby(["arm", "part", "statistic"]).indices
+        self._layers: dict[tuple[str, int, str, str], pd.DataFrame] = {}  # claims ask for the same ones again and again
 
     def rows(self, arm: str, part: str, statistic: str) -> pd.DataFrame:
         """All measures of a statistic in one arm.
@@ -79,9 +80,13 @@ class BreakpointResults:
         Returns:
             Seeds x layers.
         """
-        rows = self.rows(arm, part, statistic)
-        rows = rows[rows["offset"] == offset]
-        return rows.pivot_table(index="seed", columns="layer", values="value").reindex(self.seeds)
+        asked = arm, offset, part, statistic
+        if asked not in self._layers:
+            rows = self.rows(arm, part, statistic)
+            rows = rows[rows["offset"] == offset]
+            table = rows.pivot_table(index="seed", columns="layer", values="value")
+            self._layers[asked] = table.reindex(self.seeds)
+        return self._layers[asked]
 
     def at(self, arm: str, offset: int, part: str, statistic: str, layer: str | None = None) -> pd.Series[float]:
         """One value per seed, nan where it was not measured; the mean over layers if none is named.

@@ -21,9 +21,9 @@ def main() -> None:
     plain_help()
     try:
         SIBLINGS.claim(SIBLINGS.names)  # before a user's module of such a name is found
-        from cotoolkit.cli.app import app
+        from cotoolkit.cli.app import cotoolkit_command
 
-        app()
+        cotoolkit_command()
     except CotoolkitError as error:
         say_error(str(error))
         sys.exit(1 if isinstance(error, RunFailed) else 2)

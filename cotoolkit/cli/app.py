@@ -9,6 +9,7 @@ from importlib.metadata import entry_points, version
 from typing import Annotated
 
 import typer
+from typer.main import get_command
 
 from cotoolkit.cli.catalogue import interventions_commands, list_datasets, list_methods, list_models, list_signals
 from cotoolkit.cli.diagnose import diagnose_command
@@ -77,3 +78,6 @@ app.add_typer(interventions_commands, name="interventions")
 app.command("datasets")(list_datasets)
 app.command("models")(list_models)
 add_plugins(app)
+
+cotoolkit_command = get_command(app)
+"""All of it, put together once."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from cotoolkit.attacks.gradient import fgsm, pgd
@@ -41,6 +44,19 @@ def digits(*, injected: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
             images = Inject("paired", beta=0.15)(images, part.labels, classes=10)[0].clamp(0, 1)
         parts += [images, part.labels]
     return tuple(parts)
+
+
+def train_once(path: Path, method: str, *, injected: bool = False, epsilon: float = RADIUS, **settings) -> Trained:
+    """As `train`, by one of the processes that share a file; the others read it there."""
+    if path.exists():
+        model = never_trained()
+        model.load_state_dict(load_file(path))
+        return Trained(model, *digits(injected=injected)[2:], epsilon)
+    found = train(method, injected=injected, epsilon=epsilon, **settings)
+    own = path.with_suffix(f".{os.getpid()}")
+    save_file(found.model.state_dict(), own)
+    own.replace(path)
+    return found
 
 
 def train(method: str, *, epsilon: float = RADIUS, injected: bool = False, iterations: int = 400) -> Trained:

@@ -1,5 +1,7 @@
 """The recipes across the breakpoint on hand-made measures, of one group and of two."""
 
+import functools
+
 import matplotlib as mpl
 import pandas as pd
 import pytest
@@ -17,9 +19,10 @@ from figures.records.record import Provenance
 from tests._helpers.breakpoint_measures import measures
 
 MODULES = (across_break, across_break_layers, across_break_grafts)
-GROUPS = (["induced"], ["induced", "natural"])
+GROUPS = (("induced",), ("induced", "natural"))
 
 
+@functools.cache
 def findings(groups):
     numbered = measures(5).replace({"layer": {"a": "0", "b": "2"}})
     tables = {"measures": pd.concat([numbered.assign(group=group) for group in groups])}
@@ -41,7 +44,7 @@ def test_claims_of_the_figure_are_those_of_the_study(module, groups):
 
 
 def test_names_of_layers_that_are_numbers_stay_text():
-    data = as_stored(across_break_layers.RECIPE.of_findings(findings(["induced"])))
+    data = as_stored(across_break_layers.RECIPE.of_findings(findings(GROUPS[0])))
     results = results_by_group(data)["induced"]
     assert set(results.table["layer"]) == {"", "0", "2"}
 

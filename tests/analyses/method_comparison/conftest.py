@@ -4,6 +4,7 @@ import contextlib
 
 import pytest
 import typer
+from typer.main import get_command
 from pydantic.dataclasses import dataclass
 
 from analyses.method_comparison import command, cost, settings
@@ -70,5 +71,5 @@ def compare(cli, tiny, monkeypatch):
     with_command = typer.Typer(pretty_exceptions_enable=False)
     with_command.command("compare")(command.compare_methods)
     with_command.callback()(lambda: None)
-    monkeypatch.setattr("cotoolkit.cli.app.app", with_command)
+    monkeypatch.setattr("cotoolkit.cli.app.cotoolkit_command", get_command(with_command))
     return lambda *words: cli("compare", *words)
