@@ -120,10 +120,11 @@ class TheoryResults:
 
 
 def _lookup(rows: pd.DataFrame) -> Lookup:
-    indexed = rows.sort_values("seed").set_index(["stage", "statistic"]).sort_index(kind="stable")["value"]
+    by_statistic = rows.sort_values("seed", kind="stable").groupby(["stage", "statistic"])["value"]
+    values = {asked: found.to_numpy(dtype=float) for asked, found in by_statistic}
 
     def look(stage: str, statistic: str) -> Values:
-        return indexed.loc[[(stage, statistic)]].to_numpy(dtype=float)
+        return values[stage, statistic]
 
     return look
 

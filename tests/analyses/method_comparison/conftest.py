@@ -4,8 +4,8 @@ import contextlib
 
 import pytest
 import typer
-from typer.main import get_command
 from pydantic.dataclasses import dataclass
+from typer.main import get_command
 
 from analyses.method_comparison import command, cost, settings
 from analyses.method_comparison.settings import ComparisonScale, SharedSettings

@@ -210,12 +210,11 @@ def test_files_of_the_user_are_left_alone(diagnose, tmp_path):
 def without_page(monkeypatch):
     """Nothing is drawn, which takes longer than measuring."""
 
-    def write(diagnosis, folder):
-        folder.mkdir(exist_ok=True)
-        (folder / "diagnosis.json").write_text(diagnosis.to_json())
-        return folder / "diagnosis.json"
+    def write(report, folder):
+        return folder / "report.html"
 
-    monkeypatch.setattr("cotoolkit.diagnosis.page.write_diagnosis", write)
+    for module in ("report", "comparison"):
+        monkeypatch.setattr(f"cotoolkit.diagnosis.page.{module}.write_report", write)
 
 
 # --- good input -------------------------------------------------------------------------------------------------------

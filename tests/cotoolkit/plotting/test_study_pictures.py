@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 
 from cotoolkit.plotting import timeline as timeline_module
@@ -6,19 +8,27 @@ from cotoolkit.runs.metrics import Metrics
 from tests._helpers.made_pages import made_study
 
 
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    """A study and its root, with its pictures."""
+    root = tmp_path_factory.mktemp("original")
+    study = made_study(root)
+    study_pictures(study, root, study.write_table(root))
+    return study, root
+
+
 @pytest.fixture
-def drawn(tmp_path, monkeypatch):
-    """A study, its root, and how often its timeline was drawn."""
-    study, count = made_study(tmp_path), []
-    timeline = timeline_module.timeline
+def drawn(original, tmp_path, monkeypatch):
+    """A study, its root, and how often its timeline was drawn since."""
+    study, root = original
+    shutil.copytree(root, tmp_path, dirs_exist_ok=True)
+    count, timeline = [], timeline_module.timeline
 
     def counted(*arguments):
         count.append(1)
         return timeline(*arguments)
 
     monkeypatch.setattr(timeline_module, "timeline", counted)
-    study_pictures(study, tmp_path, study.write_table(tmp_path))
-    assert len(count) == 1
     return study, tmp_path, count
 
 

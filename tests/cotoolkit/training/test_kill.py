@@ -13,7 +13,6 @@ from tests._helpers.small import small
 
 PROGRAM = """
 import sys, time
-import pytest
 import torch
 torch.set_num_threads(1)
 from cotoolkit.training import recorder
