@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from cotoolkit.intake.checkpointing import without_reentry
 from cotoolkit.intake.findings import Finding, warning
 from cotoolkit.intake.normalisation import Bounds, check_bounds
 from cotoolkit.intake.outputs.logits import logits_in, two_logits
-from cotoolkit.intake.outputs.probabilities import Link, link_of, recovered
+from cotoolkit.intake.outputs.probabilities import TINY, Link, link_of, recovered
 from cotoolkit.intake.wrappers import Autocast, is_compiled
 from cotoolkit.models.modes import attack_mode
 from cotoolkit.models.registry import Shape
@@ -147,12 +148,13 @@ class ImageModel(nn.Module):
         width = torch.full((1, 1, 1), high - low, dtype=torch.float32, device=device_of(self.network))
         return width if self.std is None else width / self.std
 
-    def read_probabilities(self, images: Tensor, *, certain: bool = False) -> None:
+    def read_probabilities(self, images: Tensor, elsewhere: Iterable[AbstractContextManager[None]] = ()) -> None:
         """Look at the outputs for some images, the first time, and take probabilities back to logits from now on.
 
         Args:
             images: (N, C, H, W) in [0, 1], on the model's device.
-            certain: only where outputs sum to a constant, as those of a softmax do at any weights.
+            elsewhere: contexts in which the network has other weights, at which its outputs have to be probabilities,
+                too. Logits may look like some by chance, as they do at the first weights of a training.
         """
         if self.examined:
             return
@@ -162,18 +164,24 @@ class ImageModel(nn.Module):
             images = torch.cat([images, noise.to(images.device)])
         with attack_mode(self, "eval"), torch.no_grad():
             outputs = self(images)
-        if self.binary and outputs[:, 1].min() >= 0 and outputs[:, 1].max() <= 1:
+            if (outputs.nan_to_num() >= 0).all():
+                for weights in elsewhere:
+                    with weights:
+                        there = self(images)
+                    there = there.where(there != 0, TINY)  # a probability that underflows, and no ReLU's zero
+                    outputs = torch.cat([outputs, there])
+        if not self.binary:
+            self.link, findings = link_of(outputs)
+            self.findings += findings
+            return
+        numbers = outputs[:, 1][outputs[:, 1].isfinite()]
+        if len(numbers) > 0 and numbers.min() >= 0 and numbers.max() <= 1:
             self.probability = True
             text = (
                 "the one output lies in [0, 1] and is taken for the probability of class 1; attacks follow its log-odds"
             )
             self.findings.append(warning(f"{text}: give the network without its sigmoid to be sure"))
             self.link = Link("log")
-            return
-        link, findings = link_of(outputs)
-        if link.name == "log" or not certain:
-            self.link = link
-            self.findings += findings
 
 
 def bounds_of(model: nn.Module, bounds: Bounds) -> Bounds:

@@ -12,13 +12,16 @@ from cotoolkit.core.errors import RunError
 from cotoolkit.studies.scale import Scale
 from figures.study_recipes import StudyRecipes
 
-ON_CIFAR10 = ("fgsm", "n_fgsm")
-"""Methods of the figure at scale laptop, each of two passes: what a core trains in three quarters of an hour."""
+ON_CIFAR10 = ("fgsm", "rs_fgsm", "n_fgsm", "zerograd")
+"""Methods of the figure at scale laptop, each of two passes: what a core trains in two to three hours."""
+
+SEEDS_ON_CIFAR10 = 5
+"""As many as a claim takes to be judged."""
 
 KEPT: dict[Scale, ComparisonPlan] = {
     "smoke": STUDY.plans["smoke"],
     "digits": STUDY.plans["digits"],
-    "laptop": comparison_plan("laptop", ON_CIFAR10, radii=(10 / 255,)),
+    "laptop": comparison_plan("laptop", ON_CIFAR10, radii=(10 / 255,), seeds=range(SEEDS_ON_CIFAR10)),
 }
 """What the figures train, by scale; that of a paper is trained in slices of a GPU, by `cotoolkit compare`."""
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -20,12 +22,10 @@ from cotoolkit.evaluation.probe import Enough, Probe, ProbeResult
 from cotoolkit.intake.door import LOOKED_AT
 from cotoolkit.intake.model import ImageModel, bounds_of
 from cotoolkit.intake.normalisation import Bounds
-from cotoolkit.intake.outputs.logits import logits_in
 from cotoolkit.intake.points import points_of
 from cotoolkit.intake.preparation import image_model
 from cotoolkit.intake.probing import NO_GRADIENT
 from cotoolkit.methods import AttackMethod, Batch
-from cotoolkit.models.modes import attack_mode
 from cotoolkit.models.normalise import Statistics
 from cotoolkit.monitor.config import MonitorConfig
 from cotoolkit.monitor.loops.by_products import Expected
@@ -37,8 +37,9 @@ TRIED_ON = 32
 """Held-out images that the attacks of a rescue are tried on; as many as some layers in training mode need."""
 
 
-SHAPING = ("Squeeze", "Unsqueeze", "View", "UnsafeView", "Reshape", "Select", "Slice", "ToCopy", "Alias")
-"""Operations after a sigmoid that leave its values as they are."""
+DRAWS = 12
+"""Random weights at which outputs that look like probabilities are looked at once more, each twice as large as the last:
+one logit has the same sign for all images at half of them, and may be small at first."""
 
 
 class WatchedModel:
@@ -86,9 +87,7 @@ class WatchedModel:
         self.model: ImageModel = image_model(
             model, shape=(channels, height, width), classes=self.classes, bounds=bounds, live=True, **options
         )
-        seen = self._on_device(self.images[:LOOKED_AT])
-        if not self.model.binary or _ends_in_sigmoid(self.model, seen[:2]):
-            self.model.read_probabilities(seen, certain=True)
+        self.model.read_probabilities(self._on_device(self.images[:LOOKED_AT]), _other_weights(self.model.network))
         for finding in self.model.findings:
             if finding.text.startswith(NO_GRADIENT):
                 raise ModelError(f"{finding.text.split(';')[0]}: the monitor's probes are gradient attacks")
@@ -196,10 +195,19 @@ class WatchedModel:
             self.model.mean, self.model.std = self._on_device(self.model.mean), self._on_device(self.model.std)
 
 
-def _ends_in_sigmoid(model: ImageModel, images: Tensor) -> bool:
-    """Whether a network's one output is a probability by its make, not by chance, as at its first weights."""
-    with attack_mode(model, "eval"), torch.enable_grad():
-        node = logits_in(model.outputs(images.clone().requires_grad_())).grad_fn
-    while node is not None and node.name().startswith(SHAPING):
-        node = node.next_functions[0][0]
-    return node is not None and node.name().startswith("Sigmoid")
+def _other_weights(network: nn.Module) -> Iterator[AbstractContextManager[None]]:
+    """Contexts in which a network has weights drawn at random, of the size of its own and larger ones."""
+    draws = torch.Generator().manual_seed(0)
+    for doubled in range(DRAWS):
+        drawn = {
+            name: torch.randn(value.shape, generator=draws) * _size(value) * 2**doubled
+            for name, value in network.named_parameters()
+            if value.is_floating_point()
+        }
+        yield weights_in_place(network, drawn)
+
+
+def _size(weights: Tensor) -> float:
+    """Root mean square; of weights that are all zero, as a last layer's at first, that of their usual start."""
+    size = float(weights.detach().float().square().mean().sqrt())
+    return size if size > 0 else math.sqrt(2 / math.prod(weights.shape[1:]))

@@ -9,6 +9,15 @@ from tests._helpers.any_networks import Around, mlp
 from tests._helpers.watching import monitor_of, points
 
 
+class Function(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, z):
+        return self.function(z)
+
+
 @pytest.mark.parametrize("output", [lambda z: z, lambda z: z[:, 0]], ids=["column", "row"])
 def test_one_logit_is_a_binary_model(output):
     images, labels = points()
@@ -27,10 +36,21 @@ def test_one_logit_is_a_binary_model(output):
         assert monitor._signals()[-1][1]["train_accuracy"] == pytest.approx(correct)
 
 
-@pytest.mark.parametrize(
-    "output", [torch.sigmoid, lambda z: torch.sigmoid(z)[:, 0], lambda z: torch.sigmoid(z).squeeze(1).float()]
-)
-def test_one_probability_is_told_from_a_logit_by_its_make(output, caplog):
+ONE_PROBABILITY = {
+    "sigmoid": torch.sigmoid,
+    "row": lambda z: torch.sigmoid(z)[:, 0],
+    "squeezed": lambda z: torch.sigmoid(z).squeeze(1).float(),
+    "clamped": lambda z: torch.sigmoid(z).clamp(1e-6, 1 - 1e-6),
+    "softmax": lambda z: torch.cat([0 * z, z], 1).softmax(1)[:, 1:],
+    "complement": lambda z: 1 - torch.sigmoid(-z),
+    "exponential": lambda z: nn.functional.logsigmoid(z).exp(),
+    "tanh": lambda z: 0.5 * (1 + torch.tanh(z / 2)),
+}
+
+
+@pytest.mark.parametrize("how", ONE_PROBABILITY)
+def test_one_probability_is_told_from_a_logit_by_its_make(how, caplog):
+    output = ONE_PROBABILITY[how]
     images, labels = points()
     labels = labels % 2
     logit = Around(lambda network, x: network(x), outputs=1)
@@ -43,13 +63,35 @@ def test_one_probability_is_told_from_a_logit_by_its_make(output, caplog):
     assert len(set(found.robust)) == 2
 
 
-def test_logits_that_lie_in_the_unit_interval_at_first_stay_logits():
+@pytest.mark.parametrize("ceiling", [1, 100])
+def test_a_sigmoid_for_each_class_is_taken_off(ceiling, caplog):
+    network = mlp()
+    found = monitor_of(nn.Sequential(network, Function(lambda z: ceiling * torch.sigmoid(z)))).probe()
+    assert "attacks follow the log-odds" in caplog.text
+    expected = monitor_of(network).probe()
+    assert (found.clean, found.fgsm, found.pgd) == (expected.clean, expected.fgsm, expected.pgd)
+
+
+@pytest.mark.parametrize("last", [torch.relu, nn.functional.softplus, lambda z: z.abs(), lambda z: 0.5 + 0.1 * z])
+def test_outputs_that_only_look_like_probabilities_are_logits(last, caplog):
+    """Some do at the first weights alone."""
+    network = nn.Sequential(mlp(), Function(last))
+    weights = {name: value.clone() for name, value in network.state_dict().items()}
+    monitor = monitor_of(network)
+    assert monitor.watched.model.link.name == "identity"
+    assert "probabilit" not in caplog.text
+    assert all(torch.equal(value, weights[name]) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize(("scale", "bias"), [(0.01, 0.5), (0, 0), (0, 0.5), (0.001, 0.01)])
+def test_one_logit_that_lies_in_the_unit_interval_at_first_stays_one(scale, bias):
     images, labels = points()
     network = mlp(1)
     with torch.no_grad():
-        network[3].weight.mul_(0.01)
-        network[3].bias.fill_(0.5)
+        network[3].weight.mul_(scale)
+        network[3].bias.fill_(bias)
     monitor = monitor_of(network, (images, labels % 2))
+    assert not monitor.watched.model.probability
     with torch.no_grad():
         network[3].bias.fill_(-0.5)
     assert monitor.probe().clean == 0.5  # all are of class 0; as probabilities they would be refused
