@@ -14,10 +14,14 @@ from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import parse_number, whole_number
-from cotoolkit.intake.door import ModelOptions, bring, outside_inference
+from cotoolkit.core.user_code import describe
+from cotoolkit.intake.door import Brought, ModelOptions, bring, outside_inference
 from cotoolkit.models.modes import BatchNormMode
 
 Found = TypeVar("Found", bound=Tensor | AttackResult)
+
+ROUNDING = 1e-3
+"""How far, as a share, a start may lie outside the ball: uint8 steps and half precision round."""
 
 OPTIONS = tuple(ModelOptions.__annotations__)
 
@@ -52,7 +56,8 @@ def check_threat(threat: ThreatModel, entries: int) -> None:
 def checked(attack: Callable[..., Found], *, gradient: bool = True) -> Callable[..., Found]:
     """An attack that checks and converts what it is given; as `attack`, and with `ModelOptions` as keywords.
 
-    Perturbations and gradients come back in the units of the images that were given, and the model is left as it is.
+    Perturbations and gradients are in the units of the images that were given, a start as well, and the model is left
+    as it is. A step `alpha` is in [0, 1] units, as epsilon.
 
     Args:
         attack: takes a model, images, labels and a threat model, all trusted.
@@ -65,18 +70,21 @@ def checked(attack: Callable[..., Found], *, gradient: bool = True) -> Callable[
     @functools.wraps(attack)
     def attacked(model: nn.Module, images: Any, labels: Any, threat: ThreatModel, **settings: Any) -> Found:
         options = {name: settings.pop(name) for name in OPTIONS if name in settings}
-        settings |= _checked_settings(settings)
+        leave = leaves_box(threat)
+        settings |= _checked_settings(settings, threat)
         with outside_inference():
-            brought = bring(model, images, labels, leave=leaves_box(threat), gradient=gradient, **options)
+            brought = bring(model, images, labels, leave=leave, gradient=gradient, **options)
             check_threat(threat, brought.images[0].numel())
+            if settings.get("start") is not None:
+                settings["start"] = _checked_start(settings["start"], brought, threat)
             found = attack(brought.model, brought.images, brought.labels, threat, **settings)
             return cast("Found", _in_given_units(found, brought.scale))
 
     return attacked
 
 
-def _checked_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that are numbers, as Python's, after a look at all of them.
+def _checked_settings(settings: Mapping[str, Any], threat: ThreatModel) -> dict[str, Any]:
+    """The settings that are numbers, as Python's, after a look at all of them but the start.
 
     Raises:
         ConfigError: one makes no sense.
@@ -84,13 +92,19 @@ def _checked_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     numbers: dict[str, Any] = {}
     for name in {"steps", "queries", "batch_size"} & settings.keys():
         numbers[name] = whole_number(settings[name], name, 1)
+    if "draws" in settings:
+        numbers["draws"] = whole_number(settings["draws"], "draws", 0)
     for name in {"alpha", "k"} & settings.keys():
         try:
             numbers[name] = parse_number(settings[name])
         except ValueError as failure:
             raise ConfigError(f"{name}: {failure}") from None
+        if numbers[name] is None and name == "k":
+            raise ConfigError("k is None; give how many epsilon the noise reaches, such as 2")
         if numbers[name] is not None and numbers[name] < 0:
             raise ConfigError(f"{name} is {numbers[name]:g}; give 0 or more")
+    if (numbers.get("alpha") or 0) > 1 and threat.norm == "linf":
+        raise ConfigError(f"alpha is {numbers['alpha']:g}, beyond the whole range; give a step in [0, 1] units: 2/255")
     draws = settings.get("generator")
     if draws is not None and not isinstance(draws, torch.Generator):
         seed = draws if isinstance(draws, int) else 0
@@ -98,6 +112,31 @@ def _checked_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     if settings.get("bn_mode", "eval") not in get_args(BatchNormMode):
         raise ConfigError(f"bn_mode is {settings['bn_mode']!r}; give {' or '.join(get_args(BatchNormMode))}")
     return numbers
+
+
+def _checked_start(start: Any, brought: Brought, threat: ThreatModel) -> Tensor:
+    """A start in the units of the images that were given, as a perturbation of those in [0, 1], clipped to the box.
+
+    Raises:
+        ConfigError: it is no such perturbation, or outside the ball.
+    """
+    images = brought.images
+    try:
+        given = torch.as_tensor(start).detach().to(images)
+    except (TypeError, ValueError, RuntimeError) as failure:
+        raise ConfigError(f"start: give a perturbation as a tensor ({describe(failure)})") from None
+    if given.shape != images.shape:
+        raise ConfigError(f"start is of shape {tuple(given.shape)}, and the images are {tuple(images.shape)}")
+    if not given.isfinite().all():
+        raise ConfigError("start is nan or infinite in places")
+    own = given / brought.scale
+    reach = float(own.abs().amax() if threat.norm == "linf" else own.flatten(1).norm(dim=1).amax())
+    if reach > threat.epsilon * (1 + ROUNDING):
+        raise ConfigError(
+            f"start leaves the ball: its {threat.norm} norm is {reach:.4g} and epsilon {threat.epsilon:.4g}, both as "
+            "shares of the images' range; it is given in the units of the images"
+        )
+    return threat.project(images, own)
 
 
 def _in_given_units(found: Any, scale: Tensor | float) -> Any:

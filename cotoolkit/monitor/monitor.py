@@ -39,7 +39,7 @@ from cotoolkit.monitor.loops.attacking import AttackingBuffer
 from cotoolkit.monitor.loops.state import load_state, state_of
 from cotoolkit.monitor.loops.watched import WatchedModel
 from cotoolkit.monitor.step_buffer import NEVER_HELPED
-from cotoolkit.monitor.weight_history import RestorePoint, WeightHistory, WeightSnapshot, weights_of
+from cotoolkit.monitor.weight_history import STANDING_STILL, RestorePoint, WeightHistory, WeightSnapshot, weights_of
 
 
 class BreakpointMonitor(AttackingBuffer, ActingCore):
@@ -159,6 +159,8 @@ class BreakpointMonitor(AttackingBuffer, ActingCore):
         if not self.broken and self.iteration % self.snapshot_every == 0:
             with self.failures.caught("copying the weights"):
                 self.history.add(self.snapshot())
+                if self.history.stands_still(self.network, max(self.snapshot_every, STANDING_STILL)):
+                    self.failures.note("following the weights", "they do not change: does a copy of the network train?")
         scheduled = self.config.scheduled(self.iteration)
         raised = self._read_signals() if scheduled or self._due else None
         if scheduled or raised:

@@ -10,8 +10,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import whole_number
 from cotoolkit.monitor.core import Breakpoint
+
+STANDING_STILL = 16
+"""Iterations over which the weights of a network in training change: a scaler of gradients may skip its first ones."""
 
 
 class WeightSnapshot(NamedTuple):
@@ -42,13 +46,36 @@ def _copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: copies[id(tensor)] for name, tensor in tensors.items()}
 
 
+def check_fit(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Refuse weights of another network, before any is written.
+
+    Args:
+        network: that is to have them.
+        weights: by name.
+
+    Raises:
+        ConfigError: a parameter that has no weights, or tensors of another shape.
+    """
+    missing = next((name for name, _ in network.named_parameters() if name not in weights), None)
+    if missing is not None:
+        raise ConfigError(f"the weights are of another network: there is no {missing} among them")
+    for name, tensor in named_tensors(network).items():
+        if name in weights and weights[name].shape != tensor.shape:
+            there, here = tuple(weights[name].shape), tuple(tensor.shape)
+            raise ConfigError(f"the weights are of another network: {name} is {there} there and {here} here")
+
+
 def restore_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Inverse of `weights_of`, in place, so that optimisers and wrappers keep what they hold.
 
     Args:
         network: is changed.
-        weights: by name; what has no name there stays as it is.
+        weights: by name; buffers that have no name there stay as they are.
+
+    Raises:
+        ConfigError: they are another network's, which is left as it was.
     """
+    check_fit(network, weights)
     with torch.no_grad():
         _overwrite(named_tensors(network), weights)
 
@@ -122,6 +149,18 @@ class WeightHistory:
         # Never the good snapshot, nor the two youngest.
         loss = {i: (at[i + 1] - at[i - 1]) ** 2 / (at[-1] - at[i - 1]) for i in range(1, len(at) - 2)}
         del self.snapshots[min(loss, key=loss.__getitem__)]
+
+    def stands_still(self, network: nn.Module, steps: int) -> bool:
+        """Whether the youngest snapshot has the parameters of one that is older by so many iterations.
+
+        Args:
+            network: whose parameters they are.
+            steps: iterations.
+        """
+        now = self.snapshots[-1]
+        then = next((one for one in reversed(self.snapshots) if one.iteration <= now.iteration - steps), None)
+        names = [name for name, _ in network.named_parameters()]
+        return then is not None and all(torch.equal(now.weights[name], then.weights[name]) for name in names)
 
     def date(self, present: WeightSnapshot, broken: Callable[[WeightSnapshot], bool]) -> Breakpoint:
         """Date a breakpoint as closely as the snapshots kept allow.

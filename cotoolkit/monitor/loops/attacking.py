@@ -60,6 +60,10 @@ class AttackingBuffer(StepBuffer):
         given = {name: value.clone() if value.is_inference() else value for name, value in given.items()}
         if self._attacks < FIRST_BATCHES:
             check_values(given, self.expected)
+        count, labels = len(given["images"]), given["labels"]
+        if len(labels) != count:
+            raise ConfigError(f"labels: {len(labels)} for {count} images")
+        given["labels"] = labels.long() if labels.dim() == 1 else labels.float()
         rank, world = rank_and_world()
         draws = generator(self.watched.seed, "attack", self._attacks * world + rank, given["images"].device)
         self._attacks += 1

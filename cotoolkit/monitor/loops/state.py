@@ -7,19 +7,25 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Protocol, cast
 
+from torch import nn
+
 from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.numbers import whole_number
 from cotoolkit.core.user_code import describe
 from cotoolkit.evaluation.probe import ProbeResult
 from cotoolkit.methods import METHODS, AttackMethod
 from cotoolkit.monitor.core import Event
 from cotoolkit.monitor.criterion import BreakpointCriterion
 from cotoolkit.monitor.early_warning import EarlyWarning
-from cotoolkit.monitor.weight_history import RestorePoint
+from cotoolkit.monitor.loops.watched import WatchedModel
+from cotoolkit.monitor.weight_history import RestorePoint, check_fit
 
 
 class Kept(Protocol):
     """The part of a `BreakpointMonitor` that is kept; its docstring explains it."""
 
+    network: nn.Module
+    watched: WatchedModel
     iteration: int
     _attacks: int
     rescues: int
@@ -39,6 +45,7 @@ def state_of(monitor: Kept) -> dict[str, Any]:
         ConfigError: the monitor's present method is neither registered nor one of its own.
     """
     return {
+        "measured": _measured(monitor),
         "iteration": monitor.iteration,
         "attacks": monitor._attacks,
         "rescues": monitor.rescues,
@@ -59,22 +66,36 @@ def load_state(monitor: Kept, state: Mapping[str, Any]) -> None:
         state: of a monitor made with the same arguments.
 
     Raises:
-        ConfigError: the state is not a monitor's.
+        ConfigError: the state is not a monitor's, or that of another network or threat; the monitor stays as it was.
     """
+    before = monitor.criterion.state(), monitor.early_warning.state()
     try:
+        measured = state.get("measured", _measured(monitor))  # states of before did not say
+        if measured != _measured(monitor):
+            raise ConfigError(f"the state is of a monitor that measures {measured}, and this one {_measured(monitor)}")
         events = [Event(**{**event, "probe": ProbeResult(**event["probe"])}) for event in state["events"]]
         good = None if state["good"] is None else RestorePoint.of_state(state["good"])
+        if good is not None:
+            check_fit(monitor.network, good.snapshot.weights)
         method = _method(monitor, state["method"])
-        counts = {name: state[name] for name in ("iteration", "attacks", "rescues", "should_stop")}
+        counts = {name: whole_number(state[name], name, 0) for name in ("iteration", "attacks", "rescues")}
+        should_stop = bool(state["should_stop"])
         monitor.criterion.load_state(state["judge"])
         monitor.early_warning.load_state(state["alarm"])
-    except ConfigError:
-        raise
-    except (KeyError, TypeError, ValueError) as failure:
+    except Exception as failure:
+        monitor.criterion.load_state(before[0])
+        monitor.early_warning.load_state(before[1])
+        if isinstance(failure, ConfigError):
+            raise
         raise ConfigError(f"not the state of such a monitor: {describe(failure)}") from failure
     monitor.events, monitor.good, monitor.method = events, good, method
     monitor.iteration, monitor._attacks = counts["iteration"], counts["attacks"]
-    monitor.rescues, monitor.should_stop = counts["rescues"], counts["should_stop"]
+    monitor.rescues, monitor.should_stop = counts["rescues"], should_stop
+
+
+def _measured(monitor: Kept) -> str:
+    """What accuracies are of, for people."""
+    return f"{monitor.watched.threat} on {len(monitor.watched.images)} points"
 
 
 def _dumped(monitor: Kept) -> dict[str, Any] | str | None:

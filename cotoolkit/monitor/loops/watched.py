@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cotoolkit.attacks.checked import check_threat
 from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.device import device_of
@@ -38,8 +39,12 @@ TRIED_ON = 32
 
 
 DRAWS = 12
-"""Random weights at which outputs that look like probabilities are looked at once more, each twice as large as the last:
-one logit has the same sign for all images at half of them, and may be small at first."""
+"""Random weights at which outputs that look like probabilities are looked at once more, each time twice as large: one
+logit has the same sign for all images at half of them, and may be small at first."""
+
+
+FEW = 8
+"""Held-out images below which accuracies are so coarse that hardly any loss is sure."""
 
 
 class WatchedModel:
@@ -83,6 +88,10 @@ class WatchedModel:
         if (more := config.points_for(held_out.classes)) > config.points:
             held_out = choice(points=more)
         self.images, self.labels, self.classes = held_out
+        check_threat(threat, self.images[0].numel())
+        if len(self.images) < FEW:
+            few = f"{len(self.images)} held-out point{'s' * (len(self.images) > 1)}"
+            log.warning("%s: a loss of robustness is hardly told from chance; give %d or more", few, config.points)
         _, channels, height, width = self.images.shape
         self.model: ImageModel = image_model(
             model, shape=(channels, height, width), classes=self.classes, bounds=bounds, live=True, **options

@@ -89,6 +89,50 @@ def test_perturbations_come_in_the_units_of_the_images(plain):
     assert pixels.delta.abs().max() <= 255 * threat.epsilon + 1e-3
 
 
+def in_two_halves(model, images, labels, threat, **options):
+    """PGD of two steps, one after the other."""
+    first = attacks.pgd(model, images, labels, threat, steps=1, alpha=0.01, **options)
+    return attacks.pgd(model, images, labels, threat, steps=1, alpha=0.01, start=first.delta, **options)
+
+
+def test_a_start_is_in_the_units_of_the_images(plain):
+    model, images, labels, threat = plain
+    unit = in_two_halves(model, images, labels, threat)
+    assert torch.allclose(unit.delta, attacks.pgd(model, images, labels, threat, steps=2, alpha=0.01).delta, atol=1e-6)
+    levels = in_two_halves(in_levels(model), 255 * images, labels, threat, bounds=(0, 255))
+    assert torch.allclose(levels.delta, 255 * unit.delta, atol=1e-3)
+    assert torch.allclose(levels.start, 255 * unit.start, atol=1e-3)
+    normalised = in_two_halves(unnormalised(model), (images - MEAN[0]) / STD[0], labels, threat, **NORMALISED)
+    assert torch.allclose(normalised.delta, unit.delta / STD[0], atol=1e-4)
+    given = unit.start.double().numpy()
+    again = attacks.pgd(model, images, labels, threat, steps=1, alpha=0.01, start=given)
+    assert torch.equal(again.delta, unit.delta)
+    assert again.delta.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"start": lambda x: 5 + 0 * x}, "start leaves the ball: its linf norm is 5"),
+        ({"start": lambda x: x[1:]}, "start is of shape"),
+        ({"start": lambda x: x * float("nan")}, "start is nan"),
+        ({"start": lambda x: "none"}, "start: give a perturbation as a tensor"),
+        ({"alpha": lambda x: 2}, "alpha is 2, beyond the whole range"),
+    ],
+)
+def test_settings_of_pgd_that_make_no_sense_are_one_line(settings, message, plain):
+    made = {name: make(plain[1]) for name, make in settings.items()}
+    refused(ConfigError, message, lambda: attacks.pgd(*plain, steps=1, **made))
+
+
+@pytest.mark.parametrize("draws", [-3, 1.5, "three", None])
+def test_draws_of_noise_are_counted(draws, plain):
+    refused(ConfigError, "draws", lambda: attacks.margin_attack(*plain, steps=1, generator=NO_SEED, draws=draws))
+    refused(ConfigError, "k is None", lambda: attacks.n_fgsm(*plain, generator=NO_SEED, k=None))
+
+
+NO_SEED = torch.Generator()
+
 RADII = {
     "text": "8/255",
     "spaces": " 8 / 255 ",

@@ -2,7 +2,9 @@ from itertools import pairwise
 
 import pytest
 import torch
+from torch import nn
 
+from cotoolkit.core.errors import ConfigError
 from cotoolkit.monitor.weight_history import RestorePoint, WeightHistory, WeightSnapshot, restore_weights, weights_of
 from tests._helpers.networks import conv_net
 
@@ -81,7 +83,7 @@ class Far:
     """Weights on another device: each way from there is counted."""
 
     def __init__(self, tensor):
-        self.tensor, self.ways = tensor, 0
+        self.tensor, self.ways, self.shape = tensor, 0, tensor.shape
 
     def to(self, device):
         self.ways += 1
@@ -121,3 +123,12 @@ def test_the_optimiser_goes_back_again_and_again_but_keeps_its_rate(kind):
     optimizer.param_groups[0]["lr"] = 0.01
     good.restore(network, optimizer)
     assert optimizer.param_groups[0]["lr"] == 0.01
+
+
+@pytest.mark.parametrize("other", [conv_net(classes=5), nn.Linear(3, 2)], ids=["shapes", "names"])
+def test_weights_of_another_network_are_refused_before_any_is_written(other):
+    network = conv_net()
+    before = weights_of(network)
+    with pytest.raises(ConfigError, match="of another network: "):
+        restore_weights(network, weights_of(other))
+    assert all(torch.equal(value, before[name]) for name, value in weights_of(network).items())

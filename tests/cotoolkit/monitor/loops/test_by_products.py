@@ -83,8 +83,19 @@ def test_soft_labels_may_be_attacked():
     soft = torch.nn.functional.one_hot(labels, 4).float()
     adversarial = monitor.attack(images, soft)
     assert torch.equal(adversarial, monitor.attack(images, labels))
+    for same in (labels.double(), labels[:, None], labels.tolist(), soft.long(), soft.double()):
+        assert torch.equal(adversarial, monitor.attack(images, same))
     monitor.step(losses=torch.ones(30))
     assert "gradient_norm" in monitor._signals()[0][1]
+
+
+def test_as_many_labels_as_images_are_attacked():
+    monitor = monitor_of(method=FGSM())
+    images, labels = points()
+    for _ in range(5):  # beyond the first batches, too
+        with pytest.raises(ConfigError, match="labels: 29 for 30 images"):
+            monitor.attack(images, labels[1:])
+        monitor.attack(images, labels)
 
 
 IMAGES = torch.rand(8, 1, 6, 6)

@@ -1,5 +1,6 @@
 """Whatever fails beside the training is told once, is an event, and training goes on."""
 
+import copy
 import io
 import logging
 
@@ -10,8 +11,11 @@ from cotoolkit.core.errors import ConfigError
 from cotoolkit.evaluation.probe import NO_PROBE
 from cotoolkit.methods import FGSM
 from cotoolkit.monitor.actions import Rescue
+from cotoolkit.monitor.config import MonitorConfig
 from cotoolkit.monitor.loops.failures import Failures
 from tests._helpers.loops import Clock, Scripted, aligned, breaks_at, kinds, train
+from tests._helpers.networks import conv_net
+from tests._helpers.watching import monitor_of
 
 
 class Failing(Scripted):
@@ -188,3 +192,18 @@ def test_each_thing_is_told_once():
     assert failures.counts == {"one": 2, "two": 1}
     assert [line.split(",")[0] for line in lines] == ["one failed", "two failed"]
     assert all("\n" not in line for line in lines)
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_a_network_that_nobody_trains_is_told_once(copied):
+    network = conv_net()
+    monitor = monitor_of(copy.deepcopy(network) if copied else network, config=MonitorConfig(interval=50, points=8))
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    for _ in range(64):
+        optimizer.zero_grad()
+        network(torch.rand(4, 1, 6, 6)).square().mean().backward()
+        optimizer.step()
+        monitor.step()
+    failures = [event for event in monitor.events if event.kind == "failure"]
+    assert len(failures) == copied
+    assert all("does a copy of the network train?" in event.reason for event in failures)

@@ -233,3 +233,46 @@ def test_rules_about_signals_of_somebodys_own_outlive_a_rescue_and_a_checkpoint(
     second.load_state_dict(first.state_dict())
     for monitor in (first, second):
         assert [monitor.on_signals({"mine": value}) for value in (0.0, 3.0)] == [None, "mine"]
+
+
+def robust(network, **options):
+    """A monitor that has found a network robust, and so has weights to go back to."""
+    monitor = monitor_of(network, config=SELDOM, **options)
+    monitor._measure = lambda *_, **__: result(0.5)
+    monitor.probe()
+    assert monitor.good is not None
+    return monitor
+
+
+FOREIGN = {
+    "another network": (lambda state: robust(conv_net(classes=5)).state_dict(), "of another network: "),
+    "another radius": (
+        lambda state: robust(conv_net(), norm="l2").state_dict(),
+        "that measures l2 0.1, box_then_eps on 8 points, and this one linf 0.1",
+    ),
+    "no number": (lambda state: {**state, "iteration": "a"}, "iteration"),
+    "no judgement": (lambda state: {**state, "alarm": {}}, "not the state of such a monitor"),
+    "nothing": (lambda state: {}, "not the state of such a monitor"),
+    "no state": (lambda state: [], "not the state of such a monitor"),
+}
+
+
+@pytest.mark.parametrize("case", FOREIGN)
+def test_a_foreign_state_is_one_line_and_changes_nothing(case):
+    make, message = FOREIGN[case]
+    monitor = robust(conv_net())
+    network, state = monitor.network.state_dict(), monitor.state_dict()
+    with pytest.raises(ConfigError, match=message) as caught:
+        monitor.load_state_dict(make(monitor.state_dict()))
+    assert "\n" not in str(caught.value)
+    after = monitor.state_dict()
+    assert all(after[name] == state[name] for name in state if name != "good")
+    monitor.rescue(None)
+    assert all(torch.equal(value, network[name]) for name, value in monitor.network.state_dict().items())
+
+
+def test_states_of_before_say_not_what_they_measure():
+    monitor = robust(conv_net())
+    state = {name: value for name, value in monitor.state_dict().items() if name != "measured"}
+    monitor.load_state_dict(state)
+    assert monitor.state_dict()["judge"] == state["judge"]
