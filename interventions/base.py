@@ -7,19 +7,22 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from numbers import Integral
 from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import PlainSerializer, PlainValidator
 from torch import Tensor
 
+from cotoolkit.core.errors import CotoolkitError
+from cotoolkit.core.numbers import has_channels_last
 from cotoolkit.core.registry import Registered, Registry
 
 LEVELS = 16
 """Pixels above this are taken for levels from 0 to 255: interventions may leave [0, 1], but not by so much."""
 
 
-class InterventionError(ValueError):
+class InterventionError(CotoolkitError, ValueError):
     """The batch, the generator or the number of classes does not fit the intervention; one line says what to do."""
 
 
@@ -65,6 +68,8 @@ class Intervention(Registered, ABC):
             InterventionError: images, labels, generator or number of classes are missing or do not fit.
         """
         _check_images(images)
+        if classes is not None and (isinstance(classes, bool) or not isinstance(classes, Integral)):
+            raise InterventionError(f"classes is {classes!r}; give a whole number")
         if labels is not None:
             _check_labels(labels, len(images), self.class_count(classes))
         elif self.needs_labels:
@@ -139,7 +144,7 @@ def _check_images(images: Tensor) -> None:
         raise InterventionError(f"images must be (B, C, H, W), not {tuple(images.shape)}")
     if not images.is_floating_point():
         raise InterventionError(f"images must be floating, in [0, 1], not {images.dtype}; divide pixel levels by 255")
-    if images.shape[3] in (1, 3) and images.shape[1] > 4:
+    if has_channels_last(images.shape):
         raise InterventionError(f"images must be (B, C, H, W), channels first, not {tuple(images.shape)}")
     if images.numel() and not images.is_meta and images.detach().amax() > LEVELS:
         raise InterventionError(

@@ -89,10 +89,13 @@ class InterventionTransform(nn.Module):
             The image, or the pair of image and label if a label is given.
 
         Raises:
-            InterventionError: one image, and an intervention that mixes a batch.
+            InterventionError: no tensor, or one image and an intervention that mixes a batch.
         """
         from torchvision import tv_tensors  # a second to import
 
+        if not isinstance(image, Tensor):
+            kind = type(image).__name__
+            raise InterventionError(f"an image as a tensor is needed, not a {kind}: put v2.ToImage() before this step")
         single = image.ndim == 3
         if single and self.intervention.mixes_images:
             raise InterventionError(f"{self.intervention.name} mixes the images of a batch: give it (B, C, H, W)")

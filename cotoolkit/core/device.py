@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from cotoolkit.core.errors import ConfigError
 
@@ -21,9 +21,12 @@ def available(device: Device) -> Literal["cpu", "cuda"]:
     """The device that a choice comes to on this machine.
 
     Raises:
-        ConfigError: a GPU was asked for and there is none.
+        ConfigError: a GPU was asked for and there is none, or the choice is none.
     """
     import torch
+
+    if device not in get_args(Device):
+        raise ConfigError(f"device is {device!r}; give {', '.join(get_args(Device)[:-1])} or {get_args(Device)[-1]}")
 
     found = torch.cuda.is_available()
     if device == "cuda" and not found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from decimal import Decimal
 from numbers import Real
 from typing import TYPE_CHECKING, Annotated, Any
@@ -263,3 +264,20 @@ def probability(value: Any, what: str, most: float = 1.0) -> float:
     except (TypeError, ValueError, OverflowError):
         pass
     raise ConfigError(f"{what}: give a number between 0 and {most:g}, not {shortened(value)}")
+
+
+def has_channels_last(shape: Sequence[int]) -> bool:
+    """Whether images are (N, H, W, C) rather than (N, C, H, W), by their shape alone.
+
+    Pictures have 1, 3 or, with an alpha channel, 4 channels, and their sides are not far apart: a long and narrow shape
+    is a signal's, with its channels first.
+
+    >>> [has_channels_last(shape) for shape in [(9, 32, 32, 3), (9, 3, 32, 32), (9, 13, 1, 1), (9, 64, 4, 4)]]
+    [True, False, False, False]
+
+    Args:
+        shape: of four dimensions.
+    """
+    _, height, width, channels = shape
+    least, most = sorted((height, width))
+    return least >= 4 and most <= 4 * least and (channels in (1, 3) or (channels == 4 < least == most))

@@ -8,6 +8,7 @@ The parts of a kind stand in one package, which finds its own files with `load_e
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import fnmatch
 import functools
@@ -22,6 +23,7 @@ from pydantic.dataclasses import is_pydantic_dataclass
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.importing.siblings import SIBLINGS
 from cotoolkit.core.importing.workers import MAIN
+from cotoolkit.core.numbers import shortened
 from cotoolkit.core.user_code import import_named
 from cotoolkit.core.validation import explaining, name_hint, place_of
 
@@ -74,7 +76,7 @@ class InvalidFields(ConfigError):
 
     @staticmethod
     def _line(kind: str, name: str, cls: type, detail: Any) -> str:
-        where, fields = place_of(detail, cls), list(cast("Any", cls).__dataclass_fields__)
+        where, fields = place_of(detail, cls), [field.name for field in dataclasses.fields(cast("Any", cls))]
         if detail["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
             near = difflib.get_close_matches(where, fields, n=1)
             hint = f"did you mean {near[0]}?" if near else f"it takes: {', '.join(fields) or 'nothing'}"
@@ -198,7 +200,7 @@ class Registry(Generic[T]):
         if not isinstance(value, Mapping):
             if type(value) in self._classes.values():
                 return value  # type: ignore[no-any-return]
-            raise ValueError(f"not a {self.kind}: {value!r}; give a name or a mapping with a name")
+            raise ValueError(f"not a {self.kind}: {shortened(value)}; give a name or a mapping with a name")
         if not isinstance(value.get("name"), str):
             raise ValueError(f"a {self.kind} needs a name: choose from {', '.join(self.names())}")
         name, module = value["name"], value.get("module")

@@ -235,8 +235,8 @@ def place_of(detail: Any, cls: type | None = None) -> str:
     """
     first, *rest = detail["loc"] or ("",)
     if isinstance(first, int) and cls is not None and dataclasses.is_dataclass(cls):
-        fields = dataclasses.fields(cls)
-        first = fields[first].name if first < len(fields) else first
+        fields = [field.name for field in dataclasses.fields(cls) if not field.kw_only]
+        first = fields[first] if first < len(fields) else first
     return ".".join(str(part) for part in (first, *rest))
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from cotoolkit.core.errors import DataError
+from cotoolkit.core.numbers import has_channels_last
 from cotoolkit.core.user_code import describe
 from cotoolkit.data.labels import whole_numbers
 from cotoolkit.data.pictures import pixel_levels
@@ -108,8 +109,9 @@ def image_tensor(images: Any, where: str) -> Tensor:
     shape = tuple(tensor.shape)
     if len(shape) != 4:
         raise DataError(f"{where}: images have shape {shape}; give (N, C, H, W)")
-    if shape[3] in (1, 3) and shape[1] not in (1, 3):
-        raise DataError(f"{where}: images have shape {shape}; give (N, C, H, W), channels first")
+    if has_channels_last(shape):
+        alpha = ", and leave out the alpha channel" if shape[3] == 4 else ""
+        raise DataError(f"{where}: images have shape {shape}; give (N, C, H, W), channels first{alpha}")
     return tensor.float() if tensor.is_floating_point() else tensor
 
 
@@ -198,9 +200,16 @@ def _tensor(image: Any, where: str) -> Tensor:
             raise DataError(f"{where}: the images are on the meta device and hold no values")
         return image.detach() if image.layout == torch.strided else image.detach().to_dense()
     array = np.asarray(image)
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{where}: images must be tensors or arrays of numbers, not {_kind(image, array)}")
     # Torch takes no other byte order, no negative strides, and warns of what cannot be written to.
     array = np.require(array, array.dtype.newbyteorder("="), ["C", "W"])
     return torch.from_numpy(array)
+
+
+def _kind(image: Any, array: np.ndarray[Any, Any]) -> str:
+    """What is no array of numbers, in words."""
+    return f"of type {array.dtype}" if isinstance(image, np.ndarray) else f"a {type(image).__name__}"
 
 
 def _few(texts: Sequence[str]) -> str:

@@ -190,6 +190,8 @@ def budget_of(name: str | Budget) -> Budget:
     """
     if isinstance(name, Budget):
         return name
+    if not isinstance(name, str):
+        raise ConfigError(f"budget is {name!r}; give {', '.join(BUDGETS)} or a Budget")
     if name not in BUDGETS:
         near = difflib.get_close_matches(name, BUDGETS, n=1) or list(BUDGETS)
         raise ConfigError(f"unknown budget {name!r}: did you mean {' or '.join(near)}?")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -64,9 +65,13 @@ def image_model(
 
     Raises:
         ModelError: weights that are not finite, no copy possible, or no logits for images of this shape and classes.
-        ConfigError: mean, std or bounds that make no sense.
+        ConfigError: options that make no sense.
     """
     bounds = check_bounds(bounds)
+    if autocast is not None and (isinstance(autocast, AbstractContextManager) or not callable(autocast)):
+        raise ConfigError("autocast: give what makes the context: lambda: torch.autocast(...)")
+    if forward is not None and not callable(forward):
+        raise ConfigError(f"forward: give a function of the network and images, not a {type(forward).__name__}")
     if isinstance(model, ImageModel):
         said = {"mean": mean, "std": std, "bounds": bounds, "forward": forward, "autocast": autocast, "binary": binary}
         _check_known(model, said, classes, exact=exact, live=live)

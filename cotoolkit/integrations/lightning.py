@@ -9,6 +9,7 @@ It is one of `pytorch_lightning` and one of `lightning.pytorch`, whichever are i
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -60,12 +61,19 @@ class BreakpointCallback(Callback):
         monitor: made when fitting starts.
 
     Raises:
-        ConfigError: the module has no such network.
+        ConfigError: options that `BreakpointMonitor` does not have, or lacks; the module has no such network.
     """
 
     monitor: BreakpointMonitor
 
     def __init__(self, points: Any, *, network: str | None = None, **options: Any) -> None:
+        try:
+            inspect.signature(BreakpointMonitor).bind(None, points, **options)
+        except TypeError as failure:
+            raise ConfigError(f"options of BreakpointMonitor: {failure}") from None
+        if not isinstance(network, str | None):
+            kind = type(network).__name__
+            raise ConfigError(f"network: give the name of an attribute of the module, not a {kind}")
         self.points, self.network, self.options = points, network, options
         self._saved: Mapping[str, Any] | None = None
         self._hooks: list[Any] = []

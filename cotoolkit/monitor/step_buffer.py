@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import logging
+import math
 from typing import Any
 
 import torch
@@ -176,7 +177,10 @@ class StepBuffer:
         if name == "delta":
             return value * std
         # The scale of a gradient is the batch size unless it is known.
-        return value * ((len(value) if scale is None else float(scale)) / std)
+        factor = len(value) if scale is None else float(scale)
+        if not (factor > 0 and math.isfinite(factor)):
+            raise ConfigError(f"{name.removesuffix('gradient')}scale is {factor:g}; give a number above 0")
+        return value * (factor / std)
 
     def _with_class_numbers(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         """Without soft labels, whose signals are left out."""

@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from cotoolkit.core.errors import CotoolkitError
 from interventions import (
     Compose,
     Inject,
@@ -204,3 +205,17 @@ def test_layer_refuses_by_every_flag(flag, monkeypatch):
     monkeypatch.setattr(LowPass, flag, flag == "mixes_images")
     with pytest.raises(InterventionError, match="cannot be a layer"):
         InterventionLayer(LowPass())
+
+
+@pytest.mark.parametrize(
+    "image", [PIL.Image.new("RGB", (8, 6)), Pictures.levels[0], [[0.5]]], ids=["picture", "array", "list"]
+)
+def test_what_is_no_tensor_yet_is_told_from_where_it_stands(image):
+    with pytest.raises(InterventionError, match=r"put v2.ToImage\(\) before this step"):
+        InterventionTransform(LowPass(2))(image)
+
+
+@pytest.mark.parametrize("classes", ["4", 4.5, True])
+def test_classes_are_counted(classes):
+    with pytest.raises(CotoolkitError, match="classes is .*; give a whole number"):
+        Inject("paired", beta=0.1)(PIXELS, LABELS, classes=classes)

@@ -5,6 +5,7 @@ import pickle
 import sys
 
 import pytest
+import torch
 from pydantic import BaseModel, ValidationError
 from pydantic.dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from cotoolkit.methods import METHODS, PGD
 from cotoolkit.monitor.config import MonitorConfig
 from cotoolkit.optimizers import SGD
 from cotoolkit.studies.study import Study
-from interventions import Compose, Given, Inject, InterventionField, LowPass, Paired, Project
+from interventions import BandPass, Compose, Given, Inject, InterventionField, LowPass, Paired, Project
 
 
 class Config(BaseModel):
@@ -161,3 +162,20 @@ def test_instances_are_values():
     assert repr(Given([[[[1.0, 2.0]]]])) == "Given(1 vectors of (1, 1, 2), norm='linf')"
     with pytest.raises(AttributeError):
         one.beta = 1.0
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: LowPass(-1), "'low_pass': bandwidth: "),
+        (lambda: BandPass(-1, 3), "'band_pass': low: "),
+        (lambda: Inject("paired", beta=0.1, needs_labels=False), "has no field 'needs_labels': it takes: "),
+        (lambda: Inject(torch.rand(4, 1, 8, 8), beta=0.1), "carrier: not a carrier: tensor"),
+    ],
+)
+def test_a_field_that_is_refused_is_named_on_one_short_line(make, message):
+    with pytest.raises(ConfigError) as caught:
+        make()
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 200

@@ -252,6 +252,16 @@ def test_autoattack_that_is_not_installed_is_refused_before_anything_is_measured
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"device": device}, "give auto, cpu or cuda") for device in ("mps", "cpu:0", "CPU", 0, None)]
+    + [({"budget": budget}, "give quick, standard, thorough or a Budget") for budget in (None, 5)],
+)
+def test_devices_and_budgets_that_there_are_not(options, message, standard):
+    with pytest.raises(ConfigError, match=message):
+        diagnosed(standard, **options)
+
+
 class Attention(nn.Module):
     """Two heads of attention over rows, by torch's kernels."""
 

@@ -89,7 +89,10 @@ REFUSED = {
         "images are uint16; give uint8 pixel levels, or floats",
     ),
     "complex images": (lambda: (IMAGES.to(torch.complex64), LABELS), "images are complex64; give uint8"),
-    "text as images": (lambda: (np.array(["a"] * COUNT), LABELS), "images must be tensors or arrays (TypeError"),
+    "text as images": (
+        lambda: (np.array(["a"] * COUNT), LABELS),
+        "or arrays of numbers, not of type <U1",
+    ),
     "transparent": (
         lambda: Items(lambda _, label: (Image.new("RGBA", (5, 4), (1, 2, 3, label)), label)),
         "has transparent pixels",

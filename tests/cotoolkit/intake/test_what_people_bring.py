@@ -9,6 +9,7 @@ from collections import OrderedDict
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
 from cotoolkit import BreakpointMonitor, ThreatModel, attacks, diagnose
 from cotoolkit.core.errors import ConfigError, DataError, ModelError
@@ -114,6 +115,9 @@ IMAGES = {
     "nan": (lambda x: x.masked_fill(x == 0, torch.nan), {}, "pixels that are nan or infinite"),
     "whole numbers": (lambda x: (255 * x).long(), {}, "images are int64; give uint8"),
     "channels last": (lambda x: x.expand(-1, 3, 8, 8).permute(0, 2, 3, 1), {}, "channels first"),
+    "an alpha channel, last": (lambda x: x.expand(-1, 4, 8, 8).permute(0, 2, 3, 1), {}, "leave out the alpha channel"),
+    "a dictionary": (lambda x: {"images": x}, {}, "images must be tensors or arrays of numbers, not a dict"),
+    "a loader": (DataLoader, {}, "images must be tensors or arrays of numbers, not a DataLoader"),
     "none": (lambda x: x[:0], {}, "there are none"),
     "a vector": (lambda x: x.flatten(), {}, r"give \(N, C, H, W\)"),
     "a word": (lambda x: "digits", {}, "images must be tensors or arrays"),

@@ -64,9 +64,11 @@ def test_a_single_image(plain):
         assert one.accuracy == Accuracy.of(whole[at : at + 1])
 
 
-@pytest.mark.parametrize("shape", [(1, 7, 13), (3, 9, 5), (4, 6, 6)], ids=str)
+@pytest.mark.parametrize("shape", [(1, 7, 13), (3, 9, 5), (4, 6, 6), (13, 1, 1), (2, 64, 1), (64, 4, 4)], ids=str)
 def test_any_size_and_channels(shape):
-    network = nn.Sequential(nn.Conv2d(shape[0], 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)).eval()
+    network = nn.Sequential(
+        nn.Conv2d(shape[0], 4, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)
+    ).eval()
     images = torch.rand(6, *shape, generator=torch.Generator().manual_seed(0))
     labels = torch.arange(6) % 3
     found = evaluate(network, images.numpy(), labels.numpy(), ThreatModel(0.1), "pgd-3-2")

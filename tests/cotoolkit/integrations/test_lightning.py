@@ -74,6 +74,19 @@ def test_a_module_without_that_network_is_refused():
         trainer_of(BreakpointCallback(data(), network="nets", epsilon=0.1), max_epochs=1).fit(Module(), loader())
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "missing a required argument: 'epsilon'"),
+        ({"epsilon": 0.1, "epsilom": 0.1}, "unexpected keyword argument 'epsilom'"),
+        ({"epsilon": 0.1, "network": nn.Linear(2, 2)}, "the name of an attribute of the module, not a Linear"),
+    ],
+)
+def test_options_that_cannot_work_are_refused_at_once(options, message):
+    with pytest.raises(ConfigError, match=message):
+        BreakpointCallback((torch.rand(8, 1, 6, 6), torch.arange(8) % 4), **options)
+
+
 def test_without_lightning_one_line_says_what_to_install(monkeypatch):
     monkeypatch.delitem(sys.modules, "cotoolkit.integrations.lightning")
     for package in ("pytorch_lightning", "lightning", "lightning.pytorch"):

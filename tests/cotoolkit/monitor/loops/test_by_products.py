@@ -208,3 +208,21 @@ def test_a_gradient_that_was_retained_is_read():
     buffer.observe(adversarial=adversarial, attack_gradient=adversarial.grad)
     buffer._close_step()
     assert buffer._signals()[0][1]["pert_align"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("scale", [0, -1, float("nan"), float("inf")])
+def test_a_scale_of_gradients_is_above_nothing(scale):
+    with pytest.raises(ConfigError, match="attack_scale is .*; give a number above 0"):
+        monitor_of().step(losses=torch.ones(8), attack_gradient=IMAGES, attack_scale=scale)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"autocast": torch.autocast("cpu", torch.bfloat16)}, r"give what makes the context: lambda: torch.autocast"),
+        ({"forward": 5}, "forward: give a function of the network and images, not a int"),
+    ],
+)
+def test_options_that_are_no_functions(options, message):
+    with pytest.raises(ConfigError, match=message):
+        monitor_of(**options)
