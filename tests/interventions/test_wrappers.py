@@ -217,5 +217,5 @@ def test_what_is_no_tensor_yet_is_told_from_where_it_stands(image):
 
 @pytest.mark.parametrize("classes", ["4", 4.5, True])
 def test_classes_are_counted(classes):
-    with pytest.raises(CotoolkitError, match="classes is .*; give a whole number"):
+    with pytest.raises(CotoolkitError, match=r"classes is .*; give a whole number"):
         Inject("paired", beta=0.1)(PIXELS, LABELS, classes=classes)

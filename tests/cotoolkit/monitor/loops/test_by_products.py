@@ -212,7 +212,7 @@ def test_a_gradient_that_was_retained_is_read():
 
 @pytest.mark.parametrize("scale", [0, -1, float("nan"), float("inf")])
 def test_a_scale_of_gradients_is_above_nothing(scale):
-    with pytest.raises(ConfigError, match="attack_scale is .*; give a number above 0"):
+    with pytest.raises(ConfigError, match=r"attack_scale is .*; give a number above 0"):
         monitor_of().step(losses=torch.ones(8), attack_gradient=IMAGES, attack_scale=scale)
 
 
