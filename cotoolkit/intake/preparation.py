@@ -68,10 +68,7 @@ def image_model(
         ConfigError: options that make no sense.
     """
     bounds = check_bounds(bounds)
-    if autocast is not None and (isinstance(autocast, AbstractContextManager) or not callable(autocast)):
-        raise ConfigError("autocast: give what makes the context: lambda: torch.autocast(...)")
-    if forward is not None and not callable(forward):
-        raise ConfigError(f"forward: give a function of the network and images, not a {type(forward).__name__}")
+    _check_functions(forward, autocast)
     if isinstance(model, ImageModel):
         said = {"mean": mean, "std": std, "bounds": bounds, "forward": forward, "autocast": autocast, "binary": binary}
         _check_known(model, said, classes, exact=exact, live=live)
@@ -87,6 +84,13 @@ def image_model(
         findings += probe(found, shape, classes=classes, exact=exact, binary=binary)
     found.findings = findings
     return found
+
+
+def _check_functions(forward: object, autocast: object) -> None:
+    if forward is not None and not callable(forward):
+        raise ConfigError(f"forward: give a function of the network and images, not a {type(forward).__name__}")
+    if autocast is not None and (isinstance(autocast, AbstractContextManager) or not callable(autocast)):
+        raise ConfigError("autocast: give what makes the context: lambda: torch.autocast(...)")
 
 
 def _check_known(model: ImageModel, said: Mapping[str, Any], classes: int | None, *, exact: bool, live: bool) -> None:

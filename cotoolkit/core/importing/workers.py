@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from multiprocessing import spawn
 from pathlib import Path
@@ -75,12 +76,21 @@ def _script() -> dict[str, str]:
     return data
 
 
+_hiding = threading.Lock()
+_hidden: list[ModuleType] = []
+"""The script, once for each thread that hides it."""
+
+
 @contextlib.contextmanager
 def without_script() -> Iterator[None]:
     """Processes that are started inside do not import the user's script."""
-    script = sys.modules[MAIN]
-    sys.modules[MAIN] = ModuleType(MAIN)
+    with _hiding:
+        _hidden.append(_hidden[0] if _hidden else sys.modules[MAIN])
+        sys.modules[MAIN] = ModuleType(MAIN)
     try:
         yield
     finally:
-        sys.modules[MAIN] = script
+        with _hiding:
+            script = _hidden.pop()
+            if not _hidden:
+                sys.modules[MAIN] = script

@@ -8,6 +8,7 @@ process that this one starts, each starts anew.
 from __future__ import annotations
 
 import contextlib
+import json
 import multiprocessing
 import os
 import signal
@@ -19,8 +20,16 @@ from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 from typing import Any
 
+from cotoolkit.core.processes import in_server
+
 BESIDE = str(Path(__file__).parents[3])
 """The folder that this project is in."""
+
+READ_AT_START = ("PYTHON", "LD_", "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "TORCH", "LC_", "LANG", "TZ")
+"""How variables begin that Python and libraries read once."""
+
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+"""Some of them, which `WorkerSetting` answers for."""
 
 _starting = threading.Lock()
 _inherited: tuple[Any, ...] | None = None
@@ -59,7 +68,7 @@ def _server_runs(module: str) -> bool:
                 return _inherited == _passed_on() and os.path.exists(server._forkserver_address)  # noqa: PTH110
             _inherited = _passed_on()
             resource_tracker.ensure_running()
-            forkserver.set_forkserver_preload([module])
+            forkserver.set_forkserver_preload([module, in_server.__name__])
             with _own_path(), _without_interrupt():
                 forkserver.ensure_running()
         except OSError:  # no place for its socket; or it is of the process that this one is a copy of
@@ -77,8 +86,9 @@ def _passed_on() -> tuple[Any, ...]:
 
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     mask = next((line for line in status.splitlines() if line.startswith("Umask")), "")
+    read = {name: value for name, value in os.environ.items() if name.startswith(READ_AT_START) and name not in THREADS}
     limits = [resource.getrlimit(getattr(resource, name)) for name in dir(resource) if name.startswith("RLIMIT_")]
-    return mask, limits, os.nice(0), os.sched_getaffinity(0), [_place(number) for number in range(3)]
+    return read, mask, limits, os.nice(0), os.sched_getaffinity(0), [_place(number) for number in range(3)]
 
 
 def _place(stream: int) -> tuple[int, int] | None:
@@ -92,21 +102,18 @@ def _place(stream: int) -> tuple[int, int] | None:
 
 @contextlib.contextmanager
 def _own_path() -> Iterator[None]:
-    """A Python that is started inside finds this project, and no file of the folder that it is started in.
+    """A Python that is started inside finds modules where this one does, but for the folder that it is started in.
 
     There a user's file may have the name of a module of ours.
     """
     before = {name: os.environ.get(name) for name in ("PYTHONPATH", "PYTHONSAFEPATH")}
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (BESIDE, before["PYTHONPATH"])))
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (*sys.path, BESIDE)))
     os.environ["PYTHONSAFEPATH"] = "1"
+    os.environ[in_server.BEFORE] = json.dumps(before)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        in_server.restore_environment()
 
 
 @contextlib.contextmanager

@@ -93,7 +93,7 @@ def run_group(
             try:
                 with without_script():
                     process.start()
-            except (ConnectionError, EOFError) as error:  # its fork server was killed
+            except (OSError, EOFError) as error:  # its fork server was killed
                 raise RunFailed(f"process {rank + 1} of {world} could not be started: {error}") from None
             ranks.append(_Rank(process, ear))
             mouth.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import ctypes
 import faulthandler
 import gc
 import io
@@ -17,6 +18,9 @@ from typing import NamedTuple
 
 from cotoolkit.core.importing.siblings import SIBLINGS
 from cotoolkit.core.processes.fork_server import environment_now
+
+STDERR = 2
+"""The last of the standard streams, which stay open."""
 
 LOOK_EVERY = 1.0
 """Seconds between two looks whether the fork server is still there."""
@@ -48,6 +52,8 @@ def become_worker(setting: WorkerSetting) -> None:
     """
     import torch
 
+    # Processes that a user's code starts, such as those of a DataLoader, end with this one; a nested server would not.
+    multiprocessing.set_start_method("spawn", force=True)
     gc.freeze()  # what is imported by now lives as long as the process: nobody has to look through it for cycles
     os.environ.clear()
     os.environ |= setting.environment
@@ -58,17 +64,23 @@ def become_worker(setting: WorkerSetting) -> None:
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # which the fork server blocks
     torch.set_num_threads(setting.threads)
+    torch.default_generator.seed()  # else all copies draw the same numbers where nobody seeds
     if sys.stderr is not None:
         faulthandler.enable()
 
 
 def _end_as_python_does() -> None:
     """What a copied process leaves out at its end, and a user's code may count on."""
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads
     atexit._run_exitfuncs()
-    for one in gc.get_objects():
-        if issubclass(type(one), io.IOBase) and not one.closed:
-            with contextlib.suppress(OSError, ValueError):
-                one.flush()
+    gc.unfreeze()
+    # The youngest first: a file that compresses closes the one that it writes to, and not the other way round.
+    for one in reversed(gc.get_objects()):
+        if issubclass(type(one), io.IOBase):
+            with contextlib.suppress(Exception):  # a user's file may raise anything
+                one.flush() if one.fileno() <= STDERR else one.close()
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).fflush(None)  # what code in C has printed
 
 
 def end_with_parent() -> None:

@@ -163,7 +163,7 @@ class WorkerProcesses(ProcessPoolExecutor):
             process_context(__name__)  # starts another server, if it was killed
         try:
             return super().submit(*work, **named)
-        except (ConnectionError, EOFError) as error:
+        except (OSError, EOFError) as error:
             raise BrokenProcessPool(f"no process could be started ({type(error).__name__}: {error})") from None
 
     @override

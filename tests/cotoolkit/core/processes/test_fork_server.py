@@ -2,21 +2,27 @@
 
 import atexit
 import contextlib
+import ctypes
+import gzip
+import io
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
 from importlib.util import find_spec
 from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
 
-from cotoolkit.core.processes import fork_server
+from cotoolkit.core.importing.workers import without_script
+from cotoolkit.core.processes import fork_server, in_server
 from cotoolkit.core.processes.fork_server import process_context
 from cotoolkit.core.processes.worker import WorkerSetting, become_worker
 
@@ -117,6 +123,16 @@ def changed_stream(monkeypatch, tmp_path):
     os.close(other)
 
 
+def variable_that_python_reads(monkeypatch, tmp_path):
+    monkeypatch.setenv("PYTHONHASHSEED", "7")
+    yield
+
+
+def variable_that_libraries_read(monkeypatch, tmp_path):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    yield
+
+
 def path_on_the_path(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "path", [*sys.path, tmp_path])
     yield
@@ -142,7 +158,16 @@ def of_another_process(monkeypatch, tmp_path):
 @LINUX
 @pytest.mark.parametrize(
     "change",
-    [changed_umask, changed_stream, path_on_the_path, lost_socket, no_place_for_a_socket, of_another_process],
+    [
+        changed_umask,
+        changed_stream,
+        variable_that_python_reads,
+        variable_that_libraries_read,
+        path_on_the_path,
+        lost_socket,
+        no_place_for_a_socket,
+        of_another_process,
+    ],
 )
 def test_where_a_copy_would_differ_each_process_starts_anew(change, monkeypatch, tmp_path):
     assert process_context(LOCAL).get_start_method() == "forkserver"
@@ -168,11 +193,26 @@ def test_a_forked_child_starts_its_own_processes():
     process.join()
 
 
+class Refusing(io.IOBase):
+    """A user's own file, which is asked nothing that it answers."""
+
+    @property
+    def closed(self):
+        raise ValueError("no")
+
+    flush = close = fileno = closed
+
+
 def leaves_things_open(setting, folder):
     become_worker(setting)
+    os.dup2(os.open(folder / "printed", os.O_CREAT | os.O_WRONLY), 1)
     atexit.register((folder / "at exit").write_text, "yes")
-    leaves_things_open.file = (folder / "open").open("w")
-    leaves_things_open.file.write("not flushed")
+    open_files = leaves_things_open.files = [Refusing(), (folder / "open").open("w"), gzip.open(folder / "zip", "wt")]  # noqa: SIM115
+    for file in open_files[1:]:
+        file.write("not flushed")
+    threading.Thread(target=lambda: (time.sleep(0.5), (folder / "thread").write_text("late"))).start()
+    ctypes.CDLL(None).printf(b"by C")
+    print("by Python")
 
 
 def test_a_copy_ends_as_python_does(tmp_path):
@@ -184,18 +224,91 @@ def test_a_copy_ends_as_python_does(tmp_path):
     assert process.exitcode == 0
     assert (tmp_path / "at exit").read_text() == "yes"
     assert (tmp_path / "open").read_text() == "not flushed"
+    assert gzip.decompress((tmp_path / "zip").read_bytes()) == b"not flushed"
+    assert (tmp_path / "thread").read_text() == "late"
+    assert {"by C", "by Python"} <= set((tmp_path / "printed").read_text().replace("by C", "by C\n").splitlines())
 
 
 def test_copies_draw_different_numbers():
-    assert told(drawn) != told(drawn)
+    setting = WorkerSetting.of_this_process()
+    one, other = told(Drawn(setting)), told(Drawn(setting))
+    assert all(first != second for first, second in zip(one, other, strict=True))
 
 
-def drawn():
-    import random
+class Drawn:
+    def __init__(self, setting):
+        self.setting = setting
 
-    import numpy as np
+    def __call__(self):
+        import random
 
-    return random.random(), float(np.random.rand())  # noqa: NPY002 - what a user's code may do
+        import numpy as np
+        import torch
+
+        become_worker(self.setting)
+        return random.random(), float(np.random.rand()), float(torch.rand(()))  # noqa: NPY002 - as a user's code may
+
+
+class StartMethod(Drawn):
+    """Of the processes that a worker starts."""
+
+    def __call__(self):
+        become_worker(self.setting)
+        return multiprocessing.get_start_method()
+
+
+def test_what_a_worker_starts_is_no_copy():
+    assert told(StartMethod(WorkerSetting.of_this_process())) == "spawn"
+
+
+def born_with(name):
+    return os.environ.get(name)
+
+
+@LINUX
+def test_copies_that_a_user_asks_for_know_nothing_of_our_server():
+    told(os.getpid)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("forkserver")) as pool:
+        for name in ("PYTHONSAFEPATH", "PYTHONPATH", in_server.BEFORE):
+            assert pool.submit(born_with, name).result() == os.environ.get(name)
+
+
+def test_threads_that_hide_the_script_leave_it_in_place():
+    script, inside = sys.modules["__main__"], threading.Barrier(2)
+
+    def hide(stay):
+        with without_script():
+            inside.wait()
+            time.sleep(stay)
+            assert sys.modules["__main__"] is not script
+
+    threads = [threading.Thread(target=hide, args=(stay,)) for stay in (0.0, 0.2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sys.modules["__main__"] is script
+
+
+OVERRIDDEN = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import yaml
+from cotoolkit.core.importing.workers import without_script
+from tests.cotoolkit.core.processes.test_fork_server import modules, told
+
+with without_script():
+    print(told(modules)["yaml"] == yaml.__file__, yaml.__file__)
+"""
+
+
+@pytest.mark.slow
+def test_modules_are_found_where_this_process_finds_them(tmp_path):
+    shutil.copytree(Path(find_spec("yaml").origin).parent, tmp_path / "over" / "yaml")
+    words = [sys.executable, "-c", OVERRIDDEN, str(tmp_path / "over")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["True", str(tmp_path / "over" / "yaml" / "__init__.py")], done.stderr
 
 
 SCRIPT = """
