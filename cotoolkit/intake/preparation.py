@@ -81,8 +81,7 @@ def image_model(
         mean_there, std_there = (None if part is None else part.to(place) for part in statistics)
         found = ImageModel(network, bounds, mean_there, std_there, forward=forward, autocast=autocast or precision)
         found.copied = network is not unwrapped(model).network
-        findings += probe(found, shape, classes=classes, exact=exact, binary=binary)
-    found.findings = findings
+        found.findings = findings + probe(found, shape, classes=classes, exact=exact, binary=binary)
     return found
 
 

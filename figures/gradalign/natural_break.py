@@ -43,7 +43,7 @@ STUDY = Study(
     scale="laptop",
     base={**SHARED.base, "method": "fgsm"},
     grids=tuple(
-        {"model": ({"name": "single_layer_cnn", "width": width},), "epsilon": (radius,), "seed": (0, 1, 2, 3, 4)}
+        {"model": ({"name": "single_layer_cnn", "width": width},), "epsilon": (radius,), "seed": (0, 1, 2, 3, 4, 5)}
         for width, radius in RADII.items()
     ),
 )
