@@ -160,7 +160,7 @@ def write_report(report: Report, folder: Path | str) -> Path:
         for place, figure in enumerate(figures, start=1):
             name = section.name if place == 1 else f"{section.name}-{place}"
             figure.draw_without_rendering()
-            figure.set_layout_engine("none")  # laid out once, not once more per file
+            _keep_layout(figure)
             svg = _drawn(figure, "svg")
             png = _drawn(figure, "png")
             write_atomically(folder / f"{name}.svg", svg)
@@ -221,6 +221,12 @@ def _least_width(figure: Figure) -> int:
 
 def _has_script(text: str) -> bool:
     return text.count("$") > 1 and ("^" in text or "_" in text)
+
+
+def _keep_layout(figure: Figure) -> None:
+    """Lay out a figure no more. While it has an engine, even "none", matplotlib draws it twice for each file."""
+    with mpl.rc_context({"figure.autolayout": False, "figure.constrained_layout.use": False}):
+        figure.set_layout_engine(None)
 
 
 def _drawn(figure: Figure, kind: str) -> bytes:
