@@ -166,10 +166,10 @@ class ImageModel(nn.Module):
             outputs = self(images)
             if (outputs.nan_to_num() >= 0).all():
                 for weights in elsewhere:
-                    with weights:
+                    with weights, contextlib.suppress(Exception):  # a network may refuse numbers that are too large
                         there = self(images)
-                    there = there.where(there != 0, TINY)  # a probability that underflows, and no ReLU's zero
-                    outputs = torch.cat([outputs, there])
+                        there = there.where(there != 0, TINY)  # a probability that underflows, and no ReLU's zero
+                        outputs = torch.cat([outputs, there])
         if not self.binary:
             self.link, findings = link_of(outputs)
             self.findings += findings

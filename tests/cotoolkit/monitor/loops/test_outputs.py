@@ -84,6 +84,20 @@ def test_outputs_that_only_look_like_probabilities_are_logits(last, caplog):
     assert all(torch.equal(value, weights[name]) for name, value in network.state_dict().items())
 
 
+def refusing(outputs):
+    """A network with a mind of its own."""
+    if outputs.abs().max() > 5:
+        raise FloatingPointError("these are not my weights")
+    return outputs
+
+
+@pytest.mark.parametrize("last", [lambda z: refusing(z.abs()), lambda z: refusing(torch.sigmoid(z))])
+def test_a_network_may_refuse_other_weights(last):
+    torch.manual_seed(0)
+    monitor = monitor_of(nn.Sequential(mlp(), Function(last)))
+    assert (monitor.watched.model.link.name == "log-odds") == (0 < float(last(torch.full((1,), -2.0))) < 1)
+
+
 @pytest.mark.parametrize(("scale", "bias"), [(0.01, 0.5), (0, 0), (0, 0.5), (0.001, 0.01)])
 def test_one_logit_that_lies_in_the_unit_interval_at_first_stays_one(scale, bias):
     images, labels = points()
