@@ -265,7 +265,7 @@ def test_a_log_gets_plain_lines(monkeypatch):
     assert not display.in_place()
 
 
-@pytest.mark.parametrize("words", ["--help", "nonsense", "train method=nonsense"])
+@pytest.mark.parametrize("words", ["--help", "nonsense", "methods nonsense"])
 @pytest.mark.parametrize("place", [{"GITHUB_ACTIONS": "true", "CI": "true"}, {"NO_COLOR": "1"}])
 def test_logs_of_ci_and_no_color_have_no_style(place, words):
     command = [sys.executable, "-c", "from cotoolkit.cli import main; main()", *words.split()]

@@ -116,6 +116,19 @@ def test_the_command_line_works_where_a_folder_has_such_a_name(shadows, words):
     assert start(shadows, *words.split(), code=COMMAND)[0] == 0
 
 
+ONE_BY_ONE = """
+import sys
+from cotoolkit.cli import main
+words = sys.argv[:-2]
+for last in sys.argv[-2:]:
+    sys.argv = [*words, last]
+    try:
+        main()
+    except SystemExit as end:
+        print(end.code, file=sys.stderr)
+"""
+"""The same command twice, with another last word."""
+
 SMALL = (
     *("data=digits", "data.train_size=128", "data.test_size=64", "epochs=1", "batch_size=64", "monitor.interval=0"),
     *("evaluation=(clean)", "--device", "cpu"),
@@ -131,11 +144,9 @@ def test_runs_are_trained_there_with_code_of_the_users(shadows):
     )
     code, said = start(shadows, "study", "run", *SMALL, "model=nets:net", "--jobs", "1", code=COMMAND)
     assert code == 0, said
-    for model in ("analyses:mine", "interventions:mine"):
-        code, said = start(shadows, "train", *SMALL, f"model={model}", code=COMMAND)
-        assert code == 2
-        assert "has the name of a package of cotoolkit; rename it" in said
-        assert len(said.splitlines()) == 1
+    taken = ("model=analyses:mine", "model=interventions:mine")
+    _, said = start(shadows, "train", *SMALL, *taken, code=ONE_BY_ONE)
+    assert said.count("has the name of a package of cotoolkit; rename it\n2\n") == len(said.splitlines()) / 2 == 2
     (shadows / "nets.py").write_text("import analyses.tools")
     code, said = start(shadows, "train", *SMALL, "model=nets:net", "seed=1", code=COMMAND)
     assert code == 2
