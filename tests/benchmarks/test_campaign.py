@@ -14,7 +14,8 @@ def test_wrong_inputs_are_refused_in_one_line(tmp_path):
     assert [case for case in found if case[1]] == []
 
 
-def test_what_is_accepted_or_raises_did_not_survive(monkeypatch):
+def test_what_is_accepted_or_raises_did_not_survive(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     assert campaign_inputs.refused(["train", "data=digits"]) == "accepted"
     monkeypatch.setattr("cotoolkit.cli.training._config", lambda *_: 1 // 0)
     assert campaign_inputs.refused(["train", "data=digits"]).startswith("ZeroDivisionError")
