@@ -161,7 +161,7 @@ class WatchedModel:
 
         Raises:
             ModelError: copies of the weights cannot be measured, or a method cannot attack the model.
-            ConfigError: the optimiser's state cannot be rolled back.
+            ConfigError: the optimiser is another network's, or its state cannot be rolled back.
         """
         network = self.model.network
         images, labels = self._on_device(self.images[:TRIED_ON]), self._on_device(self.labels[:TRIED_ON])
@@ -182,6 +182,9 @@ class WatchedModel:
                 name = getattr(method, "name", type(method).__name__)  # it need not be registered
                 raise ModelError(f"{name} cannot attack the model: {describe(failure)}") from failure
         if optimizer is not None:
+            held = {id(one) for group in getattr(optimizer, "param_groups", ()) for one in group["params"]}
+            if held and held.isdisjoint(map(id, network.parameters())):
+                raise ConfigError("optimizer: it holds none of the network's parameters; give the one that trains it")
             try:
                 RestorePoint.of(WeightSnapshot(0, {}), optimizer).rehearse(optimizer)
             except Exception as failure:

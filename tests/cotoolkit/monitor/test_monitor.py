@@ -239,8 +239,9 @@ def test_the_loop_own_wrappers_of_an_optimiser_come_off():
         def __init__(self, optimizer):
             self.optimizer = optimizer
 
-    optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=1.0)
-    assert Scripted(Clock(), lambda now: 0.5, optimizer=Wrapper(optimizer)).optimizer is optimizer
+    network = Clock()
+    optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
+    assert Scripted(network, lambda now: 0.5, optimizer=Wrapper(optimizer)).optimizer is optimizer
 
 
 def test_the_interface_of_fabric_loggers_is_enough():

@@ -220,6 +220,10 @@ def test_a_scale_of_gradients_is_above_nothing(scale):
     ("options", "message"),
     [
         ({"autocast": torch.autocast("cpu", torch.bfloat16)}, r"give what makes the context: lambda: torch.autocast"),
+        (
+            {"optimizer": torch.optim.SGD([torch.ones(2, requires_grad=True)])},
+            "optimizer: it holds none of the network's parameters",
+        ),
         ({"forward": 5}, "forward: give a function of the network and images, not a int"),
     ],
 )

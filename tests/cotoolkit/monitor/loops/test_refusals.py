@@ -52,14 +52,15 @@ class NoLoading(torch.optim.SGD):
 @pytest.mark.parametrize(
     ("optimizer", "message"),
     [
-        (NoState(), "'state'"),
-        (NoLoading(mlp().parameters(), lr=0.1), "not here"),
-        ("adam", "str"),
+        (lambda network: NoState(), "'state'"),
+        (lambda network: NoLoading(network.parameters(), lr=0.1), "not here"),
+        (lambda network: "adam", "str"),
     ],
 )
 def test_an_optimiser_that_cannot_be_rolled_back_is_refused_at_once(optimizer, message):
+    network = conv_net()
     with pytest.raises(ConfigError, match=f"optimizer: its state cannot be rolled back .*{message}"):
-        monitor_of(conv_net(), optimizer=optimizer)
+        monitor_of(network, optimizer=optimizer(network))
 
 
 def test_a_method_that_cannot_attack_the_model_is_refused_at_once():
