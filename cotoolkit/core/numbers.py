@@ -280,4 +280,4 @@ def has_channels_last(shape: Sequence[int]) -> bool:
     """
     _, height, width, channels = shape
     least, most = sorted((height, width))
-    return least >= 4 and most <= 4 * least and (channels in (1, 3) or (channels == 4 < least == most))
+    return least >= 4 and most <= 16 * least and (channels in (1, 3) or (channels == 4 < least == most))

@@ -70,10 +70,12 @@ def become_worker(setting: WorkerSetting) -> None:
 
 
 def _end_as_python_does() -> None:
-    """What a copied process leaves out at its end, and a user's code may count on."""
+    """What a copied process leaves out at its end, and a user's code may count on.
+
+    Files that were open before it became a worker are the server's, and hidden from this search.
+    """
     threading._shutdown()  # type: ignore[attr-defined]  # waits for threads
     atexit._run_exitfuncs()
-    gc.unfreeze()
     # The youngest first: a file that compresses closes the one that it writes to, and not the other way round.
     for one in reversed(gc.get_objects()):
         if issubclass(type(one), io.IOBase):

@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import threading
+import time
 import zipfile
 from pathlib import Path
 
@@ -140,3 +142,20 @@ def test_a_worker_that_imports_starts_no_workers(monkeypatch):
     monkeypatch.setattr("cotoolkit.core.importing.workers._importing", True)
     with pytest.raises(ConfigError, match="put what it runs under"):
         WorkerImports.of([])
+
+
+def test_threads_that_hide_the_script_leave_it_in_place():
+    script, inside = sys.modules["__main__"], threading.Barrier(2)
+
+    def hide(stay):
+        with without_script():
+            inside.wait()
+            time.sleep(stay)
+            assert sys.modules["__main__"] is not script
+
+    threads = [threading.Thread(target=hide, args=(stay,)) for stay in (0.0, 0.2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sys.modules["__main__"] is script

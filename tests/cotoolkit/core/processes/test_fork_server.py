@@ -1,10 +1,6 @@
 """Where processes come from: copies of one that has imported what this process has, and nothing of the user's."""
 
-import atexit
 import contextlib
-import ctypes
-import gzip
-import io
 import json
 import multiprocessing
 import os
@@ -21,33 +17,14 @@ from pathlib import Path
 
 import pytest
 
-from cotoolkit.core.importing.workers import without_script
 from cotoolkit.core.processes import fork_server, in_server
 from cotoolkit.core.processes.fork_server import process_context
 from cotoolkit.core.processes.worker import WorkerSetting, become_worker
+from tests._helpers.new_process import LOCAL, told
 
 ROOT = Path(__file__).parents[4]
 
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are copied on Linux alone")
-
-
-def answer(mouth, question):
-    mouth.send(question())
-
-
-LOCAL = "cotoolkit.studies.launchers.local"
-"""What the first of all studies in this process has imported in the server."""
-
-
-def told(question):
-    """What a new process answers."""
-    context = process_context(LOCAL)
-    ear, mouth = context.Pipe(duplex=False)
-    process = context.Process(target=answer, args=(mouth, question), daemon=True)
-    process.start()
-    mouth.close()
-    assert ear.poll(60)
-    return ear.recv()
 
 
 NEEDED = ("torch", "cotoolkit.core.registry", "cotoolkit.training.run")
@@ -66,25 +43,6 @@ def test_a_copy_has_the_modules_of_this_process_and_the_server_no_thread():
     theirs = told(modules)
     assert {name: theirs[name] for name in NEEDED} == {name: find_spec(name).origin for name in NEEDED}
     assert told(threads_of_parent) == 1
-
-
-def test_a_process_has_the_environment_and_the_folder_that_this_one_has_now(monkeypatch, tmp_path):
-    told(os.getpid)
-    monkeypatch.setenv("LATER", "yes")
-    monkeypatch.delenv("HOME", raising=False)
-    monkeypatch.chdir(tmp_path)
-    environment = told(Born(WorkerSetting.of_this_process()))
-    assert environment == dict(os.environ)
-    assert told(os.getcwd) == str(tmp_path)
-
-
-class Born:
-    def __init__(self, setting):
-        self.setting = setting
-
-    def __call__(self):
-        become_worker(self.setting)
-        return dict(os.environ)
 
 
 @LINUX
@@ -193,74 +151,6 @@ def test_a_forked_child_starts_its_own_processes():
     process.join()
 
 
-class Refusing(io.IOBase):
-    """A user's own file, which is asked nothing that it answers."""
-
-    @property
-    def closed(self):
-        raise ValueError("no")
-
-    flush = close = fileno = closed
-
-
-def leaves_things_open(setting, folder):
-    become_worker(setting)
-    os.dup2(os.open(folder / "printed", os.O_CREAT | os.O_WRONLY), 1)
-    atexit.register((folder / "at exit").write_text, "yes")
-    open_files = leaves_things_open.files = [Refusing(), (folder / "open").open("w"), gzip.open(folder / "zip", "wt")]  # noqa: SIM115
-    for file in open_files[1:]:
-        file.write("not flushed")
-    threading.Thread(target=lambda: (time.sleep(0.5), (folder / "thread").write_text("late"))).start()
-    ctypes.CDLL(None).printf(b"by C")
-    print("by Python")
-
-
-def test_a_copy_ends_as_python_does(tmp_path):
-    process = process_context(LOCAL).Process(
-        target=leaves_things_open, args=(WorkerSetting.of_this_process(), tmp_path), daemon=True
-    )
-    process.start()
-    process.join(60)
-    assert process.exitcode == 0
-    assert (tmp_path / "at exit").read_text() == "yes"
-    assert (tmp_path / "open").read_text() == "not flushed"
-    assert gzip.decompress((tmp_path / "zip").read_bytes()) == b"not flushed"
-    assert (tmp_path / "thread").read_text() == "late"
-    assert {"by C", "by Python"} <= set((tmp_path / "printed").read_text().replace("by C", "by C\n").splitlines())
-
-
-def test_copies_draw_different_numbers():
-    setting = WorkerSetting.of_this_process()
-    one, other = told(Drawn(setting)), told(Drawn(setting))
-    assert all(first != second for first, second in zip(one, other, strict=True))
-
-
-class Drawn:
-    def __init__(self, setting):
-        self.setting = setting
-
-    def __call__(self):
-        import random
-
-        import numpy as np
-        import torch
-
-        become_worker(self.setting)
-        return random.random(), float(np.random.rand()), float(torch.rand(()))  # noqa: NPY002 - as a user's code may
-
-
-class StartMethod(Drawn):
-    """Of the processes that a worker starts."""
-
-    def __call__(self):
-        become_worker(self.setting)
-        return multiprocessing.get_start_method()
-
-
-def test_what_a_worker_starts_is_no_copy():
-    assert told(StartMethod(WorkerSetting.of_this_process())) == "spawn"
-
-
 def born_with(name):
     return os.environ.get(name)
 
@@ -273,29 +163,13 @@ def test_copies_that_a_user_asks_for_know_nothing_of_our_server():
             assert pool.submit(born_with, name).result() == os.environ.get(name)
 
 
-def test_threads_that_hide_the_script_leave_it_in_place():
-    script, inside = sys.modules["__main__"], threading.Barrier(2)
-
-    def hide(stay):
-        with without_script():
-            inside.wait()
-            time.sleep(stay)
-            assert sys.modules["__main__"] is not script
-
-    threads = [threading.Thread(target=hide, args=(stay,)) for stay in (0.0, 0.2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sys.modules["__main__"] is script
-
-
 OVERRIDDEN = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import yaml
 from cotoolkit.core.importing.workers import without_script
-from tests.cotoolkit.core.processes.test_fork_server import modules, told
+from tests._helpers.new_process import told
+from tests.cotoolkit.core.processes.test_fork_server import modules
 
 with without_script():
     print(told(modules)["yaml"] == yaml.__file__, yaml.__file__)
@@ -316,7 +190,8 @@ import json
 import sys
 from cotoolkit.core.importing.workers import without_script
 from cotoolkit.core.processes.fork_server import process_context
-from tests.cotoolkit.core.processes.test_fork_server import modules, told
+from tests._helpers.new_process import told
+from tests.cotoolkit.core.processes.test_fork_server import modules
 
 with without_script():
     answer = told(modules)
