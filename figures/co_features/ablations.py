@@ -19,6 +19,7 @@ from analyses.core.claims import ClaimRow, ClaimTable, claim
 from analyses.core.judging.premises import CHANCE
 from analyses.core.measurement import RunMeasurement
 from analyses.core.runner import StudyRunner
+from cotoolkit.core.numbers import format_number
 from cotoolkit.data import apply_intervention, load
 from cotoolkit.evaluation.protocol import run_protocol
 from cotoolkit.plotting.style import CYCLE, DASHES, MARKERS, PAGE
@@ -183,13 +184,13 @@ def _of_method(method: str) -> tuple[ClaimRow[_Results], ...]:
     return (
         claim(
             f"prefers_{method}", f"{name}: a strong feature is followed rather than the image",
-            f"permuted feature, β {{most:g}}, {TESTED}: rate of following it minus accuracy", above=0.0, source=SOURCE,
+            f"permuted feature, β {{most}}, {TESTED}: rate of following it minus accuracy", above=0.0, source=SOURCE,
             value=lambda n: n.follows[method, n.most, "permuted"] - n.accuracy[method, n.most, "permuted"],
             premises=(strongest,),
         ),
         claim(
             f"rises_{method}", f"{name}: a stronger feature is followed more often",
-            f"permuted feature, rate of following it {TESTED}: β {{most:g}} minus β {{setup.beta:g}}", above=0.0,
+            f"permuted feature, rate of following it {TESTED}: β {{most}} minus β {{setup.strength}}", above=0.0,
             source=SOURCE,
             value=lambda n: n.follows[method, n.most, "permuted"] - n.follows[method, n.setup.beta, "permuted"],
             premises=(
@@ -202,7 +203,7 @@ def _of_method(method: str) -> tuple[ClaimRow[_Results], ...]:
         ),
         claim(
             f"natural_{method}", f"{name}: accuracy on natural images falls with the strength of the feature",
-            f"accuracy {TESTED} without the feature: β {{setup.beta:g}} minus β {{most:g}}", above=0.0, source=SOURCE,
+            f"accuracy {TESTED} without the feature: β {{setup.strength}} minus β {{most}}", above=0.0, source=SOURCE,
             value=lambda n: n.accuracy[method, n.setup.beta, "natural"] - n.accuracy[method, n.most, "natural"],
             premises=(
                 claim(
@@ -221,13 +222,13 @@ CLAIMS: ClaimTable[_Results] = ClaimTable(
         *_of_method("pgd"),
         claim(
             "combines", "PGD training still uses the natural images at the strength that breaks FGSM training",
-            f"PGD training, β {{setup.beta:g}}: accuracy {TESTED} without the feature", above=2 * CHANCE, null=CHANCE,
+            f"PGD training, β {{setup.strength}}: accuracy {TESTED} without the feature", above=2 * CHANCE, null=CHANCE,
             source=SOURCE, value=lambda n: n.accuracy["pgd", n.setup.beta, "natural"],
             premises=(_learned("pgd", lambda n: n.setup.beta),),
         ),
     ),
     read=_read,
-    words=_Results._asdict,
+    words=lambda n: {**n._asdict(), "most": format_number(n.most)},
 )  # fmt: skip
 """P7: the feature is preferred once it is useful; thresholds are ours. That PGD training holds where FGSM training
 breaks is judged in the figure of the methods."""

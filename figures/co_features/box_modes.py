@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimTable, claim
 from analyses.core.judging.premises import MOST
+from cotoolkit.core.numbers import format_number
 from cotoolkit.plotting.style import CYCLE, DASHES, MARKERS, PAGE
 from figures.co_features.setups.grid_cells import (
     SHARE,
@@ -113,30 +114,30 @@ CLAIMS: ClaimTable[GridCells] = grid_claims(
     (
         claim(
             "sound", "The feature makes more seeds break where the box and the ball are both respected, too",
-            f"{SHARE} at ε {{setup.epsilon:g}}, box then ball: β {{setup.beta:g}} minus no feature", above=0.0,
+            f"{SHARE} at ε {{setup.radius}}, box then ball: β {{setup.strength}} minus no feature", above=0.0,
             source=QUESTION, value=lambda n: n.difference([_with(SOUND)(n)], [_without(SOUND)(n)]),
             premises=(IN_SOUND, is_safe("FGSM training without the feature, box then ball", _without(SOUND)), NO_BOX),
         ),
         claim(
             "start", "With a box a weak feature makes fewer seeds break, as the clamp takes part of it away",
-            f"{SHARE} at ε {{setup.epsilon:g}}, β {{weak:g}}: no box minus box then ball", above=0.0, source=DERIVED,
+            f"{SHARE} at ε {{setup.radius}}, β {{weak}}: no box minus box then ball", above=0.0, source=DERIVED,
             value=lambda n: n.difference([_weak("none")(n)], [_weak(SOUND)(n)]),
             premises=(IN_SOUND, breaks("FGSM training with the weak feature and no box", _weak("none"))),
         ),
         claim(
             "end", "With a box the window of strengths reaches at least as far as without one",
-            f"{SHARE} at ε {{setup.epsilon:g}}, β {{setup.beta:g}}, box then ball", above=MOST, source=DERIVED,
+            f"{SHARE} at ε {{setup.radius}}, β {{setup.strength}}, box then ball", above=MOST, source=DERIVED,
             value=lambda n: n.share(_with(SOUND)(n)), premises=(IN_SOUND, NO_BOX),
         ),
         claim(
             "width", "Beyond ε the released order makes more seeds break than the sound one",
-            f"{SHARE} at ε {{setup.epsilon:g}}, β {{beyond:g}}: ball then box minus box then ball", above=0.0,
+            f"{SHARE} at ε {{setup.radius}}, β {{beyond}}: ball then box minus box then ball", above=0.0,
             source=QUESTION, value=lambda n: n.difference([_beyond(RELEASED)(n)], [_beyond(SOUND)(n)]),
             premises=(breaks("FGSM training beyond ε with the released order", _beyond(RELEASED)),),
         ),
         claim(
             "order", "Beyond ε the released order costs robustness, as it lets larger perturbations through",
-            "{pgd} at ε {setup.epsilon:g}, β {beyond:g}: box then ball minus ball then box", above=0.0, source=DERIVED,
+            "{pgd} at ε {setup.radius}, β {beyond}: box then ball minus ball then box", above=0.0, source=DERIVED,
             value=lambda n: n.gain(_beyond(SOUND)(n), _beyond(RELEASED)(n)),
             premises=(
                 claim(
@@ -147,7 +148,10 @@ CLAIMS: ClaimTable[GridCells] = grid_claims(
         ),
     ),
     by=("mode", "beta"),
-    words=lambda n: {"weak": _weak(SOUND)(n)[1], "beyond": _beyond(SOUND)(n)[1]},
+    words=lambda n: {
+        "weak": format_number(few_betas(n.setup, 2 / 3)[0]),
+        "beyond": format_number(_betas(n.setup)[-1]),
+    },
 )  # fmt: skip
 """Whether runs still break in a sound ball, and whether the window of strengths moves; all paired by seed.
 

@@ -144,7 +144,7 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-AT = f"{SHARE} at ε {{setup.epsilon:g}}"
+AT = f"{SHARE} at ε {{setup.radius}}"
 PROPOSED = "ours: proposed [H], section 5, control "
 
 

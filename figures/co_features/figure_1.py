@@ -12,6 +12,7 @@ from analyses.core.claims import ClaimTable, claim
 from analyses.core.judging.premises import CHANCE, MOST
 from analyses.core.judging.seed_measures import SeedShare
 from analyses.core.runner import StudyRunner
+from cotoolkit.core.numbers import format_number
 from cotoolkit.plotting.style import CYCLE, DASHES, MARKERS, PAGE
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
@@ -86,10 +87,10 @@ def _words(cells: GridCells) -> dict[str, object]:
     setup = cells.setup
     return {
         **cells.words,
-        "weak": _weak(setup),
-        "most": max(setup.betas),
-        "smallest": min(setup.epsilons),
-        "largest": max(setup.epsilons),
+        "weak": format_number(_weak(setup)),
+        "most": format_number(max(setup.betas)),
+        "smallest": format_number(min(setup.epsilons)),
+        "largest": format_number(max(setup.epsilons)),
     }
 
 
@@ -129,33 +130,33 @@ CLAIMS: ClaimTable[GridCells] = ClaimTable(
     (
         claim(
             "P1", "The feature makes FGSM training break at a radius that is safe without it",
-            f"{SHARE} at ε {{setup.epsilon:g}}, β {{setup.beta:g}}", above=MOST, source=FIGURE,
+            f"{SHARE} at ε {{setup.radius}}, β {{setup.strength}}", above=MOST, source=FIGURE,
             value=lambda n: n.share(_with(n)), premises=SAFE,
         ),
         claim(
             "dead", "In the window of strengths PGD accuracy ends below 5 %",
-            "{pgd} at ε {setup.epsilon:g}, β {setup.beta:g}", below=DEAD, null=CHANCE, source=FIGURE,
+            "{pgd} at ε {setup.radius}, β {setup.strength}", below=DEAD, null=CHANCE, source=FIGURE,
             value=lambda n: n.of(_with(n)), premises=(SAFE[0],),
         ),
         claim(
             "P4", "A feature that is strong enough gives robustness again",
-            "{pgd} at ε {setup.epsilon:g}: β {most:g} minus β {setup.beta:g}", above=0.2, source=FIGURE,
+            "{pgd} at ε {setup.radius}: β {most} minus β {setup.strength}", above=0.2, source=FIGURE,
             value=lambda n: n.gain((n.setup.epsilon, max(n.setup.betas)), _with(n)), premises=(BREAKS,),
         ),
         claim(
             "smallest", "At the smallest radius fewer than half of the seeds break at any strength of the feature",
-            f"{SHARE} at ε {{smallest:g}}, at one strength or more", below=MOST, source=FIGURE,
+            f"{SHARE} at ε {{smallest}}, at one strength or more", below=MOST, source=FIGURE,
             value=lambda n: n.share(*_injected(n.setup, min(n.setup.epsilons))),
             premises=(is_robust(f"{PLAIN} at the smallest radius", lambda n: (min(n.setup.epsilons), 0.0)), BREAKS),
         ),
         claim(
             "widens", "More strengths break FGSM training at the largest radius than at the smallest",
-            "share of seeds in which more strengths break at ε {largest:g} than at ε {smallest:g}", above=MOST,
+            "share of seeds in which more strengths break at ε {largest} than at ε {smallest}", above=MOST,
             source=DERIVED, value=_wider, premises=(BREAKS,),
         ),
         claim(
             "jump", "Clean accuracy jumps between the last strength that is safe and one that breaks FGSM training",
-            "clean accuracy on {setup.test_images} test images, ε {setup.epsilon:g}: β {setup.beta:g} minus {weak:g}",
+            "clean accuracy on {setup.test_images} test images, ε {setup.radius}: β {setup.strength} minus {weak}",
             above=0.0, source=DERIVED, value=lambda n: n.gain(_with(n), (n.setup.epsilon, _weak(n.setup)), "clean"),
             premises=(
                 BREAKS, is_safe("FGSM training with the weaker feature", lambda n: (n.setup.epsilon, _weak(n.setup)))

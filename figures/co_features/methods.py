@@ -76,7 +76,7 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-AT = f"{SHARE} at ε {{setup.epsilon:g}}, β {{setup.beta:g}}"
+AT = f"{SHARE} at ε {{setup.radius}}, β {{setup.strength}}"
 LIGHT, HEAVY = (f"gradalign {weight:g}" for weight in WEIGHTS)
 P5, P6 = (f"ours: hypothesis, recollected [M], {key}" for key in ("P5", "P6"))
 
@@ -102,7 +102,7 @@ CLAIMS: ClaimTable[GridCells] = grid_claims(
         _rarer("P5", "PGD training breaks in fewer seeds than FGSM training on data with the feature", "pgd", P5),
         claim(
             "pgd_keeps", "The feature costs PGD training little of its robustness",
-            "{pgd} at ε {setup.epsilon:g}, PGD training: β 0 minus β {setup.beta:g}", below=0.2, source=P5,
+            "{pgd} at ε {setup.radius}, PGD training: β 0 minus β {setup.strength}", below=0.2, source=P5,
             value=lambda n: n.gain(("pgd", 0.0), _with("pgd")(n)),
             premises=(
                 claim(

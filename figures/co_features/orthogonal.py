@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimRow, ClaimTable, claim
 from analyses.core.runner import StudyRunner
+from cotoolkit.core.numbers import format_number
 from cotoolkit.data import apply_intervention, load
 from cotoolkit.plotting.style import CYCLE, DASHES, MARKERS, PAGE
 from cotoolkit.studies.scale import Scale
@@ -105,7 +106,7 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-AT = f"{SHARE} at ε {{setup.epsilon:g}}"
+AT = f"{SHARE} at ε {{setup.radius}}"
 SOURCE = "ours: hypothesis, recollected [M], P10"
 
 
@@ -135,26 +136,26 @@ CLAIMS: ClaimTable[GridCells] = grid_claims(
     (
         _rarer(
             "correct", "FGSM training breaks in fewer seeds when the five directions of the feature are emptied first",
-            "correct", _with, "{setup.beta:g}",
+            "correct", _with, "{setup.strength}",
         ),
         _rarer(
             "released", "FGSM training breaks in fewer seeds with the projector of the released code", "released",
-            _with, "{setup.beta:g}",
+            _with, "{setup.strength}",
         ),
         _rarer(
             "window", "With the correct projector a weaker feature breaks FGSM training in fewer seeds, too",
-            "correct", _weak, "{weak:g}",
+            "correct", _weak, "{weak}",
         ),
         claim(
             "cost", "The released projector costs more robustness on its own than the correct one",
-            "{pgd} at ε {setup.epsilon:g}, β 0: correct projector minus released", above=0.0,
+            "{pgd} at ε {setup.radius}, β 0: correct projector minus released", above=0.0,
             source="ours: derived [D] from 2.4, it removes more than the feature",
             value=lambda n: n.gain(("correct", 0.0), ("released", 0.0)),
             premises=(is_robust("FGSM training behind the correct projector", lambda n: ("correct", 0.0)),),
         ),
     ),
     by=("projector", "beta"),
-    words=lambda n: {"weak": _weak("none")(n)[1]},
+    words=lambda n: {"weak": format_number(few_betas(n.setup, 2 / 3)[0])},
 )  # fmt: skip
 """P10 for both projectors, by the breaks that the monitor saw; all paired by seed. That the feature breaks FGSM
 training on the images as they are is judged in Figure 1."""

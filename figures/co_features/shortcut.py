@@ -205,13 +205,13 @@ CLAIMS: ClaimTable[_Results] = ClaimTable(
         ),
         claim(
             "P2_network", "The feature helps plain training",
-            "clean accuracy on {setup.test_images} test images: β {setup.beta:g} minus 0", above=0.0,
+            "clean accuracy on {setup.test_images} test images: β {setup.strength} minus 0", above=0.0,
             source="paper [P]: abstract (P2)", value=lambda n: n.clean["standard"] - n.clean["standard 0"],
             premises=(_room("plain training", lambda n: n.clean["standard 0"]),),
         ),
         claim(
             "P3_network", "The feature alone does not give the robustness that it gives together with natural images",
-            "{pgd} of PGD training at ε {setup.epsilon:g}, β {setup.beta:g}: own images minus unrelated", above=0.1,
+            "{pgd} of PGD training at ε {setup.radius}, β {setup.strength}: own images minus unrelated", above=0.1,
             source="paper [P]: abstract (P3)", value=lambda n: n.robust["pgd"] - n.robust["pgd unrelated"],
             premises=(
                 claim(
@@ -228,7 +228,7 @@ CLAIMS: ClaimTable[_Results] = ClaimTable(
         ),
         claim(
             "P3_linear", "Read linearly, the feature gives no robustness",
-            "exact worst-case accuracy on {setup.test_images} test images at ε {setup.epsilon:g}, β / ε {used:g}",
+            "exact worst-case accuracy on {setup.test_images} test images at ε {setup.radius}, β / ε {used:g}",
             below=0.05, source="ours: numerical check of the spec [N], 2.3",
             value=lambda n: n.linear["robust", n.used],
             premises=(

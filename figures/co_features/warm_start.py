@@ -111,7 +111,7 @@ CLAIMS: ClaimTable[GridCells] = ClaimTable(
     (
         claim(
             "P12", "FGSM training breaks the robust solution that PGD training found",
-            f"{SHARE} at ε {{setup.epsilon:g}}, β {{setup.beta:g}}, from PGD's weights", above=MOST, source=SOURCE,
+            f"{SHARE} at ε {{setup.radius}}, β {{setup.strength}}, from PGD's weights", above=MOST, source=SOURCE,
             value=lambda n: n.share(("warm",)), premises=(is_robust("PGD training, its start,", lambda n: ("pgd",)),),
         ),
         claim(

@@ -208,7 +208,7 @@ def across_breakpoint(
     fit = broke["fgsm"] & ~broke.drop(columns="fgsm").any(axis=1)
     seeds = [int(seed) for seed in broke.index[fit]]
     if not seeds:
-        raise RunError(f"epsilon {setup.epsilon:g}, beta {setup.beta:g}: no seed breaks FGSM training and no other")
+        raise RunError(f"epsilon {setup.radius}, beta {setup.strength}: no seed breaks FGSM training and no other")
     measurements = [
         RunMeasurement(setup.config(arm, seed), function, {"method": name, "seed": seed})
         for name, arm in arms.items()

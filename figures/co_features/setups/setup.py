@@ -12,6 +12,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from cotoolkit.config import RunConfig
+from cotoolkit.core.numbers import format_number
 from cotoolkit.studies.overrides import Grid, apply
 from cotoolkit.studies.scale import DIGITS_SEEDS, Scale
 from cotoolkit.studies.study import Study
@@ -52,6 +53,16 @@ class Setup(BaseModel):
     pgd_steps: int
     accuracy: str
     test_images: int
+
+    @property
+    def radius(self) -> str:
+        """Epsilon as people write it."""
+        return format_number(self.epsilon)
+
+    @property
+    def strength(self) -> str:
+        """Beta as people write it."""
+        return format_number(self.beta)
 
     @property
     def robust_accuracy(self) -> str:
@@ -156,31 +167,33 @@ _DIGITS = Setup(
     test_images=360,
 )
 
-# In pilots the feature broke one of three seeds here, and none without it; no setting was found that breaks all.
+# One convolution: the smallest network that FGSM training is known to break on natural images (Andriushchenko &
+# Flammarion, 2020; rate, schedule and initialisation are theirs). Radius and strength are those of scale paper.
 _LAPTOP = Setup(
     scale="laptop",
     base={
-        "data": {"name": "fashion_mnist", "train_size": 2500, "test_size": 600},
-        "model": {"name": "small_cnn", "width": 8},
+        "data": {"name": "cifar10", "holdout": 1000, "test_size": 2000},
+        "normalise": "none",
+        "model": {"name": "single_layer_cnn", "width": 16},
         "box": "none",
-        "epochs": 8,
-        "batch_size": 64,
-        "learning_rate": 0.05,
-        "weight_decay": 5e-4,
-        "schedule": {"kind": "cyclic", "peak": 0.5, "epsilon_warmup": 2},
-        "monitor": {"interval": 60},
+        "epochs": 30,
+        "batch_size": 128,
+        "optimizer": "adam",
+        "learning_rate": 0.003,
+        "schedule": {"kind": "cyclic", "peak": 0.4},
+        "monitor": {"interval": 200, "points": 512},
         "evaluation": ("clean", "fgsm", "pgd-50"),
     },
-    epsilon=0.07,
-    beta=0.05,
-    epsilons=(0.06, 0.07, 0.08, 0.1),
-    betas=(0.0, 0.05, 0.1),
-    seeds=(0, 1, 2),
-    more_seeds=(0, 1, 2, 3, 4),
-    keep=tuple(range(0, 273, 16)),
-    pgd_steps=3,
+    epsilon=6 / 255,
+    beta=8 / 255,
+    epsilons=(6 / 255, 8 / 255),
+    betas=(0.0, 8 / 255),
+    seeds=(0, 1, 2, 3, 4, 5),  # as many as it takes that all of them alike are surely most
+    more_seeds=(0, 1, 2, 3, 4, 5),
+    keep=tuple(range(0, 11_461, 382)),  # the ends of the epochs
+    pgd_steps=2,
     accuracy="pgd-50",
-    test_images=600,
+    test_images=2000,
 )
 
 _PAPER = Setup(

@@ -2,7 +2,7 @@ import pytest
 
 from figures.co_features.setups.setup import SETUPS
 
-IMAGES = {"digits": 1437, "fashion_mnist": 60_000, "cifar10": 50_000}
+IMAGES = {"digits": 1437, "cifar10": 50_000}
 """Training images, those held out included."""
 
 
