@@ -16,7 +16,16 @@ from cotoolkit.core.numbers import format_number
 from cotoolkit.plotting.style import CYCLE, DASHES, MARKERS, PAGE
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
-from figures.co_features.setups.grid_cells import SHARE, Cell, GridCells, breaks, grid_cells, is_robust, is_safe
+from figures.co_features.setups.grid_cells import (
+    SHARE,
+    Cell,
+    GridCells,
+    breaks,
+    grid_cells,
+    is_robust,
+    is_safe,
+    once_robust,
+)
 from figures.co_features.setups.grid_points import window
 from figures.co_features.setups.setup import SETUPS, Setup, setup_of
 from figures.elements import new_figure, percent, seed_band
@@ -59,8 +68,7 @@ def draw(data: pd.DataFrame) -> Figure:
         cells = data[data["series"] == series].assign(strength=data["beta"] / data["epsilon"])
         for axis, measure in zip(row, ("robust", "clean"), strict=True):
             for index, (epsilon, line) in enumerate(cells.groupby("epsilon")):
-                radius = cast("float", epsilon)
-                shown = f"{radius:g}" if series == "ours" else f"{radius * 255:.0f}/255"
+                shown = format_number(cast("float", epsilon))
                 look = {"colour": CYCLE[index], "line": DASHES[index], "marker": MARKERS[index], "markevery": 1}
                 look |= {"label": f"ε = {shown}", "ms": 3 if series == "ours" else 1.5}
                 seed_band(axis, line, "strength", measure, **look)
@@ -106,6 +114,11 @@ def _with(cells: GridCells) -> Cell:
     return cells.setup.epsilon, cells.setup.beta
 
 
+def _outermost(cells: GridCells, beta: float | None = None) -> Cell:
+    """The cell at the largest radius, by default with the strongest feature."""
+    return max(cells.setup.epsilons), max(cells.setup.betas) if beta is None else beta
+
+
 def _injected(setup: Setup, epsilon: float) -> list[Cell]:
     """All strengths above 0 at a radius."""
     return [(epsilon, beta) for beta in setup.betas if beta > 0]
@@ -148,6 +161,15 @@ CLAIMS: ClaimTable[GridCells] = ClaimTable(
             f"{SHARE} at ε {{smallest}}, at one strength or more", below=MOST, source=FIGURE,
             value=lambda n: n.share(*_injected(n.setup, min(n.setup.epsilons))),
             premises=(is_robust(f"{PLAIN} at the smallest radius", lambda n: (min(n.setup.epsilons), 0.0)), BREAKS),
+        ),
+        claim(
+            "prevents", "Where FGSM training breaks without the feature, a strong feature prevents it",
+            f"{SHARE} at ε {{largest}}: no feature minus β {{most}}", above=0.0, source=DERIVED,
+            value=lambda n: n.difference([_outermost(n, 0.0)], [_outermost(n)]),
+            premises=(
+                breaks(f"{PLAIN} at the largest radius", lambda n: _outermost(n, 0.0)),
+                once_robust("FGSM training with the strong feature at the largest radius", _outermost),
+            ),
         ),
         claim(
             "widens", "More strengths break FGSM training at the largest radius than at the smallest",

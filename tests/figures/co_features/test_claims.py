@@ -32,7 +32,9 @@ def figure_1_runs(**at_the_radius):
 
 def test_figure_1_goes_by_the_seeds_that_broke():
     found = verdicts(figure_1.CLAIMS, figure_1_runs(**{"0.15": (0.5, SEEDS)}))
-    assert found == dict.fromkeys(("P1", "P4", "smallest", "widens"), "holds") | {"dead": "fact", "jump": "undecided"}
+    assert found == dict.fromkeys(("P1", "P4", "smallest", "widens"), "holds") | {
+        "dead": "fact", "jump": "undecided", "prevents": "untestable"
+    }  # fmt: skip
 
 
 def test_figure_1_says_nothing_where_runs_break_without_the_feature():
@@ -43,6 +45,15 @@ def test_figure_1_says_nothing_where_runs_break_without_the_feature():
 def test_figure_1_has_no_jump_where_the_weaker_feature_breaks_too():
     found = verdicts(figure_1.CLAIMS, figure_1_runs(**{"0.1": (0.5, SEEDS), "0.15": (0.5, SEEDS)}))
     assert found["jump"] == "untestable"
+
+
+@pytest.mark.parametrize(("strong", "verdict"), [(0, "holds"), (SEEDS, "undecided")])
+def test_figure_1_says_that_a_feature_prevents_a_break_only_where_there_is_one_without(strong, verdict):
+    data = figure_1_runs()
+    for beta, count in ((0.0, SEEDS), (0.25, strong)):
+        rows = (data["epsilon"] == 0.3) & (data["beta"] == beta) & (data["seed"] < count)
+        data.loc[rows, "breakpoint"] = 100.0
+    assert verdicts(figure_1.CLAIMS, data)["prevents"] == verdict
 
 
 def control_runs(**outcomes):
