@@ -168,7 +168,8 @@ _DIGITS = Setup(
 )
 
 # One convolution: the smallest network that FGSM training is known to break on natural images (Andriushchenko &
-# Flammarion, 2020; rate, schedule and initialisation are theirs). Radius and strength are those of scale paper.
+# Flammarion, 2020; rate, schedule and initialisation are theirs). The radius is that of scale paper; the strength lies
+# in the window of the paper's Figure 1 at both radii. In pilots of one seed weaker ones broke nothing at 6/255 either.
 _LAPTOP = Setup(
     scale="laptop",
     base={
@@ -185,9 +186,9 @@ _LAPTOP = Setup(
         "evaluation": ("clean", "fgsm", "pgd-50"),
     },
     epsilon=6 / 255,
-    beta=8 / 255,
+    beta=12 / 255,
     epsilons=(6 / 255, 8 / 255),
-    betas=(0.0, 8 / 255),
+    betas=(0.0, 12 / 255),
     seeds=(0, 1, 2, 3, 4, 5),  # as many as it takes that all of them alike are surely most
     more_seeds=(0, 1, 2, 3, 4, 5),
     keep=tuple(range(0, 11_461, 382)),  # the ends of the epochs
