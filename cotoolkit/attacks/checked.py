@@ -21,7 +21,10 @@ from cotoolkit.models.modes import BatchNormMode
 Found = TypeVar("Found", bound=Tensor | AttackResult)
 
 ROUNDING = 1e-3
-"""How far, as a share, a start may lie outside the ball: uint8 steps and half precision round."""
+"""How far, as a share, a start may lie outside the ball, by what float32 images and their normalisation round."""
+
+WHOLE_NUMBERS = 0.5
+"""By how much starts in whole numbers, as uint8 images have them, are rounded."""
 
 OPTIONS = tuple(ModelOptions.__annotations__)
 
@@ -125,18 +128,31 @@ def _checked_start(start: Any, brought: Brought, threat: ThreatModel) -> Tensor:
         given = torch.as_tensor(start).detach().to(images)
     except (TypeError, ValueError, RuntimeError) as failure:
         raise ConfigError(f"start: give a perturbation as a tensor ({describe(failure)})") from None
+    if given.shape == (1, *images.shape[1:]):  # one for all images
+        given = given.expand_as(images)
     if given.shape != images.shape:
         raise ConfigError(f"start is of shape {tuple(given.shape)}, and the images are {tuple(images.shape)}")
     if not given.isfinite().all():
         raise ConfigError("start is nan or infinite in places")
     own = given / brought.scale
     reach = float(own.abs().amax() if threat.norm == "linf" else own.flatten(1).norm(dim=1).amax())
-    if reach > threat.epsilon * (1 + ROUNDING):
+    if reach > threat.epsilon * (1 + ROUNDING) + _rounded(start, given, brought, threat):
         raise ConfigError(
             f"start leaves the ball: its {threat.norm} norm is {reach:.4g} and epsilon {threat.epsilon:.4g}, both as "
             "shares of the images' range; it is given in the units of the images"
         )
     return threat.project(images, own)
+
+
+def _rounded(start: Any, given: Tensor, brought: Brought, threat: ThreatModel) -> float:
+    """By how much rounding may lengthen a start: that of its type, beside images of up to 1, or of whole numbers."""
+    entry = 0.0
+    if isinstance(start, Tensor) and start.dtype in (torch.float16, torch.bfloat16):
+        entry = torch.finfo(start.dtype).eps
+    levels = float(torch.as_tensor(brought.scale).min())
+    if levels > 2 and bool((given == given.round()).all()):
+        entry = max(entry, WHOLE_NUMBERS / levels)
+    return entry * (1.0 if threat.norm == "linf" else math.sqrt(given[0].numel()))
 
 
 def _in_given_units(found: Any, scale: Tensor | float) -> Any:

@@ -18,7 +18,7 @@ from cotoolkit.intake.checkpointing import without_reentry
 from cotoolkit.intake.findings import Finding, warning
 from cotoolkit.intake.normalisation import Bounds, check_bounds
 from cotoolkit.intake.outputs.logits import logits_in, two_logits
-from cotoolkit.intake.outputs.probabilities import TINY, Link, link_of, recovered
+from cotoolkit.intake.outputs.probabilities import BELOW, TINY, Link, exclude_each_other, link_of, recovered
 from cotoolkit.intake.wrappers import Autocast, is_compiled
 from cotoolkit.models.modes import attack_mode
 from cotoolkit.models.registry import Shape
@@ -153,8 +153,9 @@ class ImageModel(nn.Module):
 
         Args:
             images: (N, C, H, W) in [0, 1], on the model's device.
-            elsewhere: contexts in which the network has other weights, at which its outputs have to be probabilities,
-                too. Logits may look like some by chance, as they do at the first weights of a training.
+            elsewhere: contexts in which another network of its make stands in its place, with other weights, at which
+                outputs have to be probabilities, too, where the present ones leave a doubt: logits may look like some
+                by chance, as they do at the first weights of a training.
         """
         if self.examined:
             return
@@ -164,7 +165,7 @@ class ImageModel(nn.Module):
             images = torch.cat([images, noise.to(images.device)])
         with attack_mode(self, "eval"), torch.no_grad():
             outputs = self(images)
-            if (outputs.nan_to_num() >= 0).all():
+            if (outputs.nan_to_num() >= -BELOW).all() and (self.binary or not exclude_each_other(outputs)):
                 for weights in elsewhere:
                     with weights, contextlib.suppress(Exception):  # a network may refuse numbers that are too large
                         there = self(images)
@@ -175,7 +176,7 @@ class ImageModel(nn.Module):
             self.findings += findings
             return
         numbers = outputs[:, 1][outputs[:, 1].isfinite()]
-        if len(numbers) > 0 and numbers.min() >= 0 and numbers.max() <= 1:
+        if len(numbers) > 0 and numbers.min() >= -BELOW and numbers.max() <= 1 + BELOW:
             self.probability = True
             text = (
                 "the one output lies in [0, 1] and is taken for the probability of class 1; attacks follow its log-odds"

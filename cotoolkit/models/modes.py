@@ -39,6 +39,8 @@ def attack_mode(model: nn.Module, bn_mode: BatchNormMode) -> Iterator[None]:
     training use the batch's statistics without touching the running ones. Buffers of other kinds (tracked InstanceNorm,
     spectral norm, counters and averages of one's own) are copied before and put back, so only they cost anything.
     Backward hooks of modules are set aside: they watch training, may replace gradients, and forbid work in place.
+    Modules with a `train` of their own, such as adapters that merge their weights for "eval", hear of the way back,
+    too, and have their parameters put back as they were.
 
     Args:
         model: whose mode changes inside the block.
@@ -50,6 +52,8 @@ def attack_mode(model: nn.Module, bn_mode: BatchNormMode) -> Iterator[None]:
     modules = list(model.modules())
     buffers = [_held(module) for module in modules if _may_move_buffers(module)]
     training = {module: module.training for module in modules if _has_mode(module)} if bn_mode == "eval" else {}
+    switching = [module for module in training if _switches(module)]
+    parameters = {weights: weights.detach().clone() for module in switching for weights in module.parameters()}
     tracking: list[_BatchNorm] = []
     hooks = _without_backward_hooks(modules)
     try:
@@ -62,8 +66,12 @@ def attack_mode(model: nn.Module, bn_mode: BatchNormMode) -> Iterator[None]:
     finally:
         for norm in tracking:
             norm.track_running_stats = True
+        for module in switching:
+            module.train(training[module])
         for module, was_training in training.items():
             module.training = was_training
+        for weights, value in parameters.items():
+            weights.data.copy_(value)
         for held in buffers:
             _put_back(held)
         for members, name, held_hooks in hooks:
@@ -85,6 +93,12 @@ def _without_backward_hooks(modules: Iterable[nn.Module]) -> list[tuple[dict[str
 def _has_mode(module: nn.Module) -> bool:
     """Whether it trains or evaluates: a frozen ScriptModule does neither."""
     return hasattr(module, "training")
+
+
+def _switches(module: nn.Module) -> bool:
+    """Whether somebody's own code runs where a module's mode changes."""
+    switch = type(module).train
+    return switch is not nn.Module.train and not switch.__module__.startswith("torch.")
 
 
 def _may_move_buffers(module: nn.Module) -> bool:

@@ -14,6 +14,11 @@ from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import whole_number
 from cotoolkit.monitor.core import Breakpoint
 
+ELEMENTWISE = frozenset(
+    {"momentum_buffer", "exp_avg", "exp_avg_sq", "max_exp_avg_sq", "square_avg", "exp_inf", "acc_delta"}
+)
+"""What optimisers of torch keep for each entry of a parameter."""
+
 STANDING_STILL = 16
 """Iterations over which the weights of a network in training change: a scaler of gradients may skip its first ones."""
 
@@ -131,6 +136,7 @@ class WeightHistory:
     def __init__(self, capacity: int = 10) -> None:
         self.capacity = whole_number(capacity, "capacity", 3)
         self.snapshots: list[WeightSnapshot] = []
+        self._changed: WeightSnapshot | None = None
 
     def restart(self, good: WeightSnapshot) -> None:
         """Forget all but a good snapshot."""
@@ -150,17 +156,18 @@ class WeightHistory:
         loss = {i: (at[i + 1] - at[i - 1]) ** 2 / (at[-1] - at[i - 1]) for i in range(1, len(at) - 2)}
         del self.snapshots[min(loss, key=loss.__getitem__)]
 
-    def stands_still(self, network: nn.Module, steps: int) -> bool:
-        """Whether the youngest snapshot has the parameters of one that is older by so many iterations.
+    def stands_still(self, network: nn.Module) -> int:
+        """Iterations since which the parameters are those of the youngest snapshot, whatever was forgotten since.
 
         Args:
             network: whose parameters they are.
-            steps: iterations.
         """
         now = self.snapshots[-1]
-        then = next((one for one in reversed(self.snapshots) if one.iteration <= now.iteration - steps), None)
         names = [name for name, _ in network.named_parameters()]
-        return then is not None and all(torch.equal(now.weights[name], then.weights[name]) for name in names)
+        since = self._changed
+        if since is None or not all(torch.equal(now.weights[name], since.weights[name]) for name in names):
+            self._changed = since = now
+        return now.iteration - since.iteration
 
     def date(self, present: WeightSnapshot, broken: Callable[[WeightSnapshot], bool]) -> Breakpoint:
         """Date a breakpoint as closely as the snapshots kept allow.
@@ -236,6 +243,25 @@ class RestorePoint(NamedTuple):
             # A copy: on the CPU the optimiser would go on writing to this very state.
             optimizer.load_state_dict({**optimizer.state_dict(), "state": copy.deepcopy(self.optimizer)})
         restore_weights(network, self.snapshot.weights)
+
+    def check_optimizer(self, optimizer: torch.optim.Optimizer) -> None:
+        """Look whether the state can be an optimiser's, which is left as it is.
+
+        Args:
+            optimizer: that would get it.
+
+        Raises:
+            ConfigError: it is that of other parameters, or of none.
+        """
+        if self.optimizer is None:
+            return
+        trained = dict(enumerate(one for group in optimizer.param_groups for one in group["params"]))
+        for number, held in self.optimizer.items():
+            if number not in trained or any(
+                held[name].shape != trained[number].shape for name in ELEMENTWISE & {*held}
+            ):
+                raise ConfigError(f"the optimizer's state is that of other parameters, such as its number {number}")
+        self.rehearse(optimizer)
 
     def rehearse(self, optimizer: torch.optim.Optimizer) -> None:
         """Load the state into a copy of an optimiser, whose parameters are shared and stay as they are.

@@ -22,8 +22,15 @@ LinkName = Literal["identity", "log", "log-odds"]
 ROUNDING = 5e-3
 """How far, as a share, sums of probabilities may lie apart: bfloat16 inside the model rounds by up to 4e-3."""
 
+BELOW = 1e-6
+"""How far, as a share of what they sum to, probabilities may lie outside their range: what 1 minus the others leaves is
+rounded."""
+
 CEILINGS = {1.0: "probability", 100.0: "percentage"}
 """What outputs between 0 and here can be, if the greatest is above the half: more likely than not."""
+
+NO_LOGITS = 0.2
+"""Standard deviation of sums of probabilities, at most, in units of that of a class: rounding alone moves them."""
 
 TINY = torch.finfo(torch.float32).tiny
 LEAST = 1e-30
@@ -59,22 +66,42 @@ def link_of(outputs: Tensor) -> tuple[Link, list[Finding]]:
     Returns:
         The link, and a finding, or none for the identity.
     """
-    known = outputs[outputs.isfinite().all(1)].detach().double()
-    if len(known) == 0 or known.min() < 0:
+    known = _finite(outputs)
+    if len(known) == 0:
         return Link("identity"), []
     sums = known.sum(1)
     total = float(sums.median())
+    if known.min() < -BELOW * abs(total):
+        return Link("identity"), []
     if total > 0 and (sums - total).abs().max() <= ROUNDING * total:
         kind = "probabilities" if abs(total - 1) <= ROUNDING else f"probabilities times {total:.5g}"
         text = f"the model returns {kind}, which hide gradients from attacks; these follow their logarithms, which are"
         return Link("log", total), [handled(f"{text} its logits up to a constant, FGSM included")]
     for ceiling, name in CEILINGS.items():
-        if known.min() > 0 and ceiling / 2 < known.max() <= ceiling:
+        if known.min() > 0 and ceiling / 2 < known.max() <= ceiling * (1 + BELOW):
             text = f"the model seems to return a {name} for each class by itself; attacks follow the log-odds, FGSM"
             return Link("log-odds", ceiling), [
                 warning(f"{text} included: give the network without its last function to be sure")
             ]
     return Link("identity"), []
+
+
+def exclude_each_other(outputs: Tensor) -> bool:
+    """Whether outputs are surely probabilities of classes that exclude each other, and not small logits.
+
+    Those of an untrained network may be positive and hardly move, and so hardly does their sum; but a sum of
+    probabilities moves far less than each of them.
+
+    Args:
+        outputs: (N, classes).
+    """
+    known = _finite(outputs)
+    link, _ = link_of(known)
+    return link.name == "log" and bool(known.sum(1).std() < NO_LOGITS * known.std(0).amax())
+
+
+def _finite(outputs: Tensor) -> Tensor:
+    return outputs[outputs.isfinite().all(1)].detach().double()
 
 
 def recovered(outputs: Tensor, link: Link) -> Tensor:
@@ -92,11 +119,12 @@ def recovered(outputs: Tensor, link: Link) -> Tensor:
     """
     if link.name == "identity":
         return outputs
-    inside = (outputs >= 0) & outputs.isfinite()
+    inside = (outputs >= -BELOW * link.total) & outputs.isfinite()
     if link.name == "log-odds":
-        inside &= outputs <= link.total
+        inside &= outputs <= link.total * (1 + BELOW)
     inside = inside.all(1, keepdim=True)
     safe = outputs.where(inside, link.total / 2)  # logarithms elsewhere would put nan into the gradient
+    safe = safe.clamp(min=0)
     greatest = safe.detach().amax(1, keepdim=True).clamp(min=TINY)
     ratio = safe / greatest
     logits = ratio.clamp(min=LEAST).log() + (ratio.clamp(max=LEAST) - LEAST) / LEAST

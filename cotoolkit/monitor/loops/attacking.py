@@ -63,6 +63,8 @@ class AttackingBuffer(StepBuffer):
         count, labels = len(given["images"]), given["labels"]
         if len(labels) != count:
             raise ConfigError(f"labels: {len(labels)} for {count} images")
+        if labels.dim() == 1 and labels.is_floating_point() and not torch.equal(labels, labels.round()):
+            raise ConfigError("labels: class numbers (B,) are needed, not shares; soft ones are (B, classes)")
         given["labels"] = labels.long() if labels.dim() == 1 else labels.float()
         rank, world = rank_and_world()
         draws = generator(self.watched.seed, "attack", self._attacks * world + rank, given["images"].device)

@@ -25,6 +25,7 @@ class Kept(Protocol):
     """The part of a `BreakpointMonitor` that is kept; its docstring explains it."""
 
     network: nn.Module
+    optimizer: Any
     watched: WatchedModel
     iteration: int
     _attacks: int
@@ -46,6 +47,7 @@ def state_of(monitor: Kept) -> dict[str, Any]:
     """
     return {
         "measured": _measured(monitor),
+        "optimizer": _kind(monitor),
         "iteration": monitor.iteration,
         "attacks": monitor._attacks,
         "rescues": monitor.rescues,
@@ -73,10 +75,17 @@ def load_state(monitor: Kept, state: Mapping[str, Any]) -> None:
         measured = state.get("measured", _measured(monitor))  # states of before did not say
         if measured != _measured(monitor):
             raise ConfigError(f"the state is of a monitor that measures {measured}, and this one {_measured(monitor)}")
+        trained_by = {state.get("optimizer"), _kind(monitor)} - {None}
+        if len(trained_by) > 1:
+            raise ConfigError(f"the state is of a training by {state['optimizer']}, and this one by {_kind(monitor)}")
         events = [Event(**{**event, "probe": ProbeResult(**event["probe"])}) for event in state["events"]]
         good = None if state["good"] is None else RestorePoint.of_state(state["good"])
         if good is not None:
             check_fit(monitor.network, good.snapshot.weights)
+            if not all(value.isfinite().all() for value in good.snapshot.weights.values()):
+                raise ConfigError("the good weights of the state are nan or infinite in places")
+            if monitor.optimizer is not None:
+                good.check_optimizer(monitor.optimizer)
         method = _method(monitor, state["method"])
         counts = {name: whole_number(state[name], name, 0) for name in ("iteration", "attacks", "rescues")}
         should_stop = bool(state["should_stop"])
@@ -96,6 +105,11 @@ def load_state(monitor: Kept, state: Mapping[str, Any]) -> None:
 def _measured(monitor: Kept) -> str:
     """What accuracies are of, for people."""
     return f"{monitor.watched.threat} on {len(monitor.watched.images)} points"
+
+
+def _kind(monitor: Kept) -> str | None:
+    """The class of the optimiser; None where the monitor knows of none."""
+    return None if monitor.optimizer is None else type(monitor.optimizer).__name__
 
 
 def _dumped(monitor: Kept) -> dict[str, Any] | str | None:

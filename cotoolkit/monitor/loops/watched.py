@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +19,7 @@ from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ConfigError, ModelError
-from cotoolkit.core.seeding import fork_global_rng, generator
+from cotoolkit.core.seeding import fork_every_global_rng, generator
 from cotoolkit.core.user_code import describe
 from cotoolkit.evaluation.probe import Enough, Probe, ProbeResult
 from cotoolkit.intake.door import LOOKED_AT
@@ -39,9 +41,8 @@ TRIED_ON = 32
 
 
 DRAWS = 12
-"""Random weights at which outputs that look like probabilities are looked at once more, each time twice as large: one
+"""Random weights at which outputs that may be probabilities are looked at once more, each time twice as large: one
 logit has the same sign for all images at half of them, and may be small at first."""
-
 
 FEW = 8
 """Held-out images below which accuracies are so coarse that hardly any loss is sure."""
@@ -93,10 +94,11 @@ class WatchedModel:
             few = f"{len(self.images)} held-out point{'s' * (len(self.images) > 1)}"
             log.warning("%s: a loss of robustness is hardly told from chance; give %d or more", few, config.points)
         _, channels, height, width = self.images.shape
-        self.model: ImageModel = image_model(
-            model, shape=(channels, height, width), classes=self.classes, bounds=bounds, live=True, **options
-        )
-        self.model.read_probabilities(self._on_device(self.images[:LOOKED_AT]), _other_weights(self.model.network))
+        with fork_every_global_rng(seed, "probe"):
+            self.model: ImageModel = image_model(
+                model, shape=(channels, height, width), classes=self.classes, bounds=bounds, live=True, **options
+            )
+            self.model.read_probabilities(self._on_device(self.images[:LOOKED_AT]), _other_weights(self.model))
         for finding in self.model.findings:
             if finding.text.startswith(NO_GRADIENT):
                 raise ModelError(f"{finding.text.split(';')[0]}: the monitor's probes are gradient attacks")
@@ -176,7 +178,7 @@ class WatchedModel:
         for method in methods:
             draws = generator(self.seed, "attack", 0, images.device)
             try:
-                with weights_in_place(network, {}), fork_global_rng(self.seed, "probe"):
+                with weights_in_place(network, {}), fork_every_global_rng(self.seed, "probe"):
                     self.attack(method, self.model.to_input(images), labels, draws)
             except Exception as failure:
                 name = getattr(method, "name", type(method).__name__)  # it need not be registered
@@ -184,7 +186,10 @@ class WatchedModel:
         if optimizer is not None:
             held = {id(one) for group in getattr(optimizer, "param_groups", ()) for one in group["params"]}
             if held and held.isdisjoint(map(id, network.parameters())):
-                raise ConfigError("optimizer: it holds none of the network's parameters; give the one that trains it")
+                raise ConfigError(
+                    "optimizer: it holds none of the network's parameters, but another network's or copies of them; "
+                    "give the one that trains it"
+                )
             try:
                 RestorePoint.of(WeightSnapshot(0, {}), optimizer).rehearse(optimizer)
             except Exception as failure:
@@ -192,7 +197,7 @@ class WatchedModel:
 
     def _measure(self, probe: Probe, weights: Mapping[str, Tensor] | None, enough: Enough | None) -> ProbeResult:
         self._place()
-        with fork_global_rng(self.seed, "probe"):
+        with fork_every_global_rng(self.seed, "probe"):
             if weights is None:
                 return probe.measure(self.model, enough)
             with weights_in_place(self.model.network, weights):
@@ -207,16 +212,33 @@ class WatchedModel:
             self.model.mean, self.model.std = self._on_device(self.model.mean), self._on_device(self.model.std)
 
 
-def _other_weights(network: nn.Module) -> Iterator[AbstractContextManager[None]]:
-    """Contexts in which a network has weights drawn at random, of the size of its own and larger ones."""
+def _other_weights(model: ImageModel) -> Iterator[AbstractContextManager[None]]:
+    """Contexts in which a copy of a model's network stands in its place, with matrices and kernels drawn at random.
+
+    Of the size of its own, and larger ones. What scales or mixes outputs, as weights of an ensemble do, stays.
+    """
+    try:
+        other = copy.deepcopy(model.network)
+    except Exception:  # some cannot be copied, and are taken by their looks
+        return
     draws = torch.Generator().manual_seed(0)
+    drawn = [
+        (one, _size(one)) for one in other.parameters() if one.is_floating_point() and one.dim() > 1 and one.numel()
+    ]
     for doubled in range(DRAWS):
-        drawn = {
-            name: torch.randn(value.shape, generator=draws) * _size(value) * 2**doubled
-            for name, value in network.named_parameters()
-            if value.is_floating_point()
-        }
-        yield weights_in_place(network, drawn)
+        for weights, size in drawn:
+            weights.data.copy_(torch.randn(weights.shape, generator=draws) * size * 2**doubled)
+        yield _in_its_place(model, other)
+
+
+@contextlib.contextmanager
+def _in_its_place(model: ImageModel, other: nn.Module) -> Iterator[None]:
+    own = model.network
+    model.network = other
+    try:
+        yield
+    finally:
+        model.network = own
 
 
 def _size(weights: Tensor) -> float:

@@ -112,6 +112,26 @@ def test_a_start_is_in_the_units_of_the_images(plain):
     assert again.delta.dtype == torch.float32
 
 
+def test_a_start_may_be_rounded_and_may_be_one_for_all_images(plain):
+    model, images, labels, threat = plain
+    signs = torch.where(images > 0.5, 1.0, -1.0)
+    half = images.half()
+    for start, given, where in (
+        ((signs * threat.epsilon).bfloat16(), images, threat),
+        ((half + signs.half() * threat.epsilon) - half, half, threat),
+        ((signs * 0.03 * 255).round(), (255 * images).byte(), ThreatModel(0.03)),  # 7.65 levels
+        (signs[:1] * threat.epsilon, images, threat),
+    ):
+        found = attacks.pgd(model, given, labels, where, steps=1, start=start)
+        scale = 255 if given.dtype == torch.uint8 else 1
+        assert found.start.abs().max() <= scale * where.epsilon * (1 + 1e-6)
+        assert found.start.shape == images.shape
+    with pytest.raises(ConfigError, match="leaves the ball"):
+        attacks.pgd(model, images, labels, threat, start=(1.3 * threat.epsilon * signs).half())
+    with pytest.raises(ConfigError, match="leaves the ball"):  # whole numbers of no uint8 image
+        attacks.pgd(model, images, labels, threat, start=signs)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -172,6 +172,39 @@ def test_so_does_one_that_fails(points, name, bn_mode):
     assert same(state(model), before)
 
 
+class Merging(nn.Linear):
+    """An adapter whose product is part of the weights in evaluation, as in LoRA, which rounds."""
+
+    def __init__(self):
+        super().__init__(36, 4)
+        self.down, self.up = nn.Parameter(torch.randn(2, 36)), nn.Parameter(torch.randn(4, 2))
+        self.merged = False
+
+    def train(self, mode=True):
+        super().train(mode)
+        if mode is self.merged:
+            self.weight.data += (-1 if mode else 1) * self.up @ self.down
+            self.merged = not mode
+        return self
+
+    def forward(self, x):
+        outputs = nn.functional.linear(x, self.weight, self.bias)
+        return outputs if self.merged else outputs + x @ self.down.T @ self.up.T
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_module_that_works_when_its_mode_changes_hears_of_the_way_back(points, training):
+    adapter = Merging()
+    model = nn.Sequential(nn.Flatten(), adapter).train(training)
+    before, outputs = state(model), model(points[0]).detach()
+    for _ in range(3):
+        with attack_mode(model, "eval"):
+            assert adapter.merged
+            assert torch.allclose(model(points[0]), outputs, atol=1e-5)
+        assert adapter.merged is not training
+        assert same(state(model), before)
+
+
 def test_training_after_an_attack_is_training_without_one(points):
     torch.manual_seed(0)
     layers = (parametrizations.spectral_norm(nn.Conv2d(1, 1, 3, padding=1)), Counting(), Averaging("replaced"))

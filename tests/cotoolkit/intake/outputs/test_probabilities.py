@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import math
 
 import pytest
 import torch
@@ -209,3 +210,16 @@ def test_without_the_link_sigmoids_hide_what_there_is(plain, overfitted, monkeyp
     hidden = diagnosed(After(overfitted.model, SIGMOID["sigmoid"]), overfitted)
     starved, fed = (found.measurements.strong[0].accuracy.value for found in (hidden, expected))
     assert starved > fed + 0.1
+
+
+def test_what_rounding_takes_out_of_the_range_is_a_probability_all_the_same():
+    outputs = torch.tensor([[0.7, 0.3, -6e-8], [1 + 1e-7, -1e-7, 0.0]] * 8, requires_grad=True)
+    link, _ = link_of(outputs)
+    assert link.name == "log"
+    logits = recovered(outputs, link)
+    assert logits.isfinite().all()
+    assert torch.equal(logits.argmax(1), outputs.argmax(1))
+    assert logits[0, 1].item() == pytest.approx(math.log(3 / 7), rel=1e-6)
+    loss = torch.nn.functional.cross_entropy(logits, torch.tensor([1, 0] * 8))
+    assert torch.autograd.grad(loss, outputs)[0].isfinite().all()
+    assert link_of(outputs.detach() - torch.tensor([0, 0, 1e-3]))[0].name == "identity"

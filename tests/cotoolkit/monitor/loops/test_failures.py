@@ -195,9 +195,11 @@ def test_each_thing_is_told_once():
 
 
 @pytest.mark.parametrize("copied", [True, False])
-def test_a_network_that_nobody_trains_is_told_once(copied):
+@pytest.mark.parametrize("interval", [50, 10])  # rarer or more frequent than it takes to be sure
+def test_a_network_that_nobody_trains_is_told_once(copied, interval):
     network = conv_net()
-    monitor = monitor_of(copy.deepcopy(network) if copied else network, config=MonitorConfig(interval=50, points=8))
+    config = MonitorConfig(interval=interval, points=8, steps=1)
+    monitor = monitor_of(copy.deepcopy(network) if copied else network, config=config)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
     for _ in range(64):
         optimizer.zero_grad()

@@ -1,10 +1,13 @@
 """Whatever a network returns: logits, one of them, probabilities, or something to be told which part to take."""
 
+import random
+
 import pytest
 import torch
 from torch import nn
 
 from cotoolkit.core.errors import ModelError
+from cotoolkit.monitor.config import MonitorConfig
 from tests._helpers.any_networks import Around, mlp
 from tests._helpers.watching import monitor_of, points
 
@@ -71,6 +74,92 @@ def test_a_sigmoid_for_each_class_is_taken_off(ceiling, caplog):
     assert "attacks follow the log-odds" in caplog.text
     expected = monitor_of(network).probe()
     assert (found.clean, found.fgsm, found.pgd) == (expected.clean, expected.fgsm, expected.pgd)
+
+
+class Ensemble(nn.Module):
+    """Probabilities, mixed by weights of its own."""
+
+    def __init__(self, **options):
+        super().__init__()
+        self.members = nn.ModuleList([mlp(), mlp()])
+        self.weights = nn.Parameter(torch.tensor([0.5, 0.5]), **options)
+
+    def forward(self, x):
+        return sum(weight * member(x).softmax(1) for weight, member in zip(self.weights, self.members, strict=True))
+
+
+class Empty(nn.Module):
+    """With a layer of no weights."""
+
+    def __init__(self):
+        super().__init__()
+        self.network, self.none = mlp(), nn.Linear(0, 4)
+
+    def forward(self, x):
+        return (self.network(x) + self.none(x.new_zeros(len(x), 0))).softmax(1)
+
+
+def the_rest(z):
+    """The last class gets what the others leave, which rounding may take below 0."""
+    most = z.softmax(1)[:, :-1]
+    return torch.cat([most, 1 - most.sum(1, keepdim=True)], 1)
+
+
+def untrained(last):
+    """A network whose outputs do not depend on the image yet."""
+    network = mlp()
+    nn.init.zeros_(network[3].weight)
+    nn.init.constant_(network[3].bias, 0.5)
+    return nn.Sequential(network, Function(last))
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element")
+@pytest.mark.parametrize(
+    "make",
+    [
+        Ensemble, lambda: Ensemble(requires_grad=False), Empty, lambda: nn.Sequential(mlp(), Function(the_rest)),
+        lambda: nn.Sequential(mlp(), Function(lambda z: z.relu() / (z.relu().sum(1, keepdim=True) + 1e-9))),
+        lambda: untrained(lambda z: z.softmax(1)),
+        lambda: nn.Sequential(mlp(), Function(lambda z: z.bfloat16().softmax(1))),
+    ],
+    ids=["ensemble", "frozen mixture", "no weights", "rest", "ratio", "untrained", "bfloat16"],
+)  # fmt: skip
+@pytest.mark.parametrize("seed", range(3))
+def test_probabilities_are_told_whatever_makes_them(make, seed):
+    torch.manual_seed(seed)
+    assert monitor_of(make()).watched.model.link.name == "log"
+
+
+def test_one_probability_may_be_rounded_beyond_1():
+    images, labels = points()
+    torch.manual_seed(0)
+    model = nn.Sequential(mlp(1), Function(lambda z: torch.sigmoid(z) + 1e-7))
+    assert monitor_of(model, (images, labels % 2)).watched.model.probability
+
+
+class Remembering(nn.Module):
+    """Of what it has seen, in attributes that are no buffers."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.network, self.function, self.largest = mlp(), function, 0.0
+
+    def forward(self, x):
+        z = self.network(x) + 0.01 * torch.randn(len(x), 1)
+        self.largest = max(self.largest, float(z.detach().abs().max()))
+        return self.function(z)
+
+
+@pytest.mark.parametrize("last", [torch.sigmoid, lambda z: 0 * z, torch.abs])
+def test_other_weights_leave_no_trace(last):
+    torch.manual_seed(0)
+    network = Remembering(last)
+    seen, streams = [], (torch.get_rng_state(), random.getstate())
+    network.network[3].register_forward_hook(lambda module, given, output: seen.append(float(output.abs().max())))
+    monitor_of(network, config=MonitorConfig(points=20, steps=1))
+    assert network.largest < 5
+    assert torch.equal(torch.get_rng_state(), streams[0])
+    assert random.getstate() == streams[1]
 
 
 @pytest.mark.parametrize("last", [torch.relu, nn.functional.softplus, lambda z: z.abs(), lambda z: 0.5 + 0.1 * z])
