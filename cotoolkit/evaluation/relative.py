@@ -19,6 +19,10 @@ RISE = 2.0
 FGSM_STAYS, CLEAN_STAYS = 0.5, 0.8
 """Shares of FGSM and of clean accuracy, one of which is kept: where both fall, training went wrong in another way."""
 
+FAR_AHEAD = 4.0
+"""Growth of FGSM accuracy relative to PGD accuracy from which on half of these shares are enough, of both: one step is
+defeated, whatever else went wrong."""
+
 LOST_UNSEEN = 0.5
 """The share of PGD accuracy that a breakpoint leaves at most where FGSM accuracy is not known."""
 
@@ -101,16 +105,21 @@ def is_lost(now: Levels, had: Levels, left: float = LOST) -> bool:
         left: the share of PGD accuracy below which it is lost, where FGSM accuracy is known.
 
     Returns:
-        Whether `kept` and `rise` are beyond their thresholds while FGSM or clean accuracy stays. Without FGSM accuracy
+        Whether `kept` and `rise` are beyond their thresholds while FGSM or clean accuracy stays, or, where one step is
+        far ahead, enough of both. Without FGSM accuracy
         half of PGD accuracy has to go while clean accuracy stays; the caller makes sure that it went suddenly, since
         robust overfitting can look like that in the end.
     """
     share, grown = kept(now.pgd, had.pgd), rise(now, had)
-    clean_stays = now.clean is not None and had.clean is not None and kept(now.clean, had.clean) >= CLEAN_STAYS
+    clean = None if now.clean is None or had.clean is None else kept(now.clean, had.clean)
+    clean_stays = clean is not None and clean >= CLEAN_STAYS
     if grown is None:
         return share < LOST_UNSEEN and clean_stays
-    fgsm_stays = kept(now.fgsm or 0.0, had.fgsm or 0.0) >= FGSM_STAYS
-    return share < left and grown >= RISE and (fgsm_stays or clean_stays)
+    fgsm = kept(now.fgsm or 0.0, had.fgsm or 0.0)
+    stays = fgsm >= FGSM_STAYS or clean_stays
+    if grown >= FAR_AHEAD:
+        stays |= fgsm >= FGSM_STAYS / 2 and (clean is None or clean >= CLEAN_STAYS / 2)
+    return share < left and grown >= RISE and stays
 
 
 def had_robustness(had: Levels, classes: int | None) -> bool:

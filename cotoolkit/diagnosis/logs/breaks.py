@@ -14,6 +14,7 @@ from statistics import median
 
 import numpy as np
 
+from cotoolkit.diagnosis.logs.learned import MOST_POINTS, chance_of, learned_rows
 from cotoolkit.diagnosis.logs.reading.courses import Course
 from cotoolkit.evaluation.relative import (
     ABOVE_CHANCE,
@@ -43,8 +44,20 @@ PLATEAU = 9
 POOLED = (1, 2, 3, 5)
 """Rows over which a loss may show: one is enough where many points were measured."""
 
-SUDDEN = 5
-"""Rows within which PGD accuracy goes from the plateau to half, where FGSM accuracy is not known."""
+SUDDEN, AHEAD = 5, 3.0
+"""Rows within which PGD accuracy goes from the plateau to a loss, and how often FGSM accuracy multiplies relative to
+it. What comes later, or with less, is a loss if it is one against as many rows right before, too; where FGSM accuracy
+is not known it may be robust overfitting, and is none if it comes later."""
+
+SLOWEST = 10
+"""Rows within which nothing overfits robustly."""
+
+SURE_NOW = 3.0
+"""Standard deviations of that loss in the mean of several rows; one alone has to be as sure as against the plateau."""
+
+WHOLE, AT_ONCE = 0.95, 0.25
+"""The share of the plateau's PGD accuracy below which a falling row takes part in the loss that follows, unless that
+leaves no more than a quarter at once."""
 
 RESTLESS = 0.02, 0.1
 """The least spread of a run from row to row, of the root's arcsine of PGD accuracy and of the ratio's logarithm, while
@@ -53,14 +66,8 @@ there are too few rows to see it."""
 FEW_ROWS = 6
 """Rows from which on a run's own spread is taken for known."""
 
-SAME = 0.0015
-"""Accuracies that differ by less are taken for one: a point in a thousand may change its mind."""
-
-NO_GUESS = 0.6
-"""Clean accuracy that no network reaches which always answers the same: of two classes half the points are in one."""
-
-MOST_POINTS = 10_000
-"""Points of the largest usual test set; no more are assumed where their number is not known."""
+BACK_IN_PART, STEADY = 0.5, 5
+"""The share of PGD accuracy whose mean over so many rows is a recovery, too, if FGSM accuracy is in proportion."""
 
 
 @dataclass(frozen=True)
@@ -112,17 +119,15 @@ class Stretch:
 
     def __init__(self, course: Course, points: int | None, classes: int | None) -> None:
         self.course, self.points, self.classes = course, points, classes
-        self.best, self.chance = 0.0, 0.0
+        self.learned, self.chance = learned_rows(course, points, classes), chance_of(course, classes)
+        self.best = 0.0
         self.last: deque[float] = deque(maxlen=min(max(SMOOTHED, len(course) // 33), MOST_SMOOTHED))
         self.plateau: deque[int] = deque(maxlen=PLATEAU)
         self.rows: list[int] = []
 
     def add(self, row: int) -> None:
         """Take in a row at which robustness is not lost; one of a network that has learned nothing says little."""
-        if not has_learned(self.course, row, self.points):
-            # A network that always answers the same tells chance: its accuracies are one, on the same points.
-            if self.course.clean is not None and self.course.clean[row] - self.course.pgd[row] < SAME:
-                self.chance = max(self.chance, float(self.course.pgd[row]))
+        if not self.learned[row]:
             return
         self.rows.append(row)
         self.last.append(float(self.course.pgd[row]))
@@ -177,24 +182,11 @@ def find_breaks(course: Course, points: int | None, classes: int | None) -> list
             broken = _broken_at(course, row, stretch)
             if broken is None:
                 stretch.add(row)
-        elif _recovers(course, row, broken.had.levels, points):
+        elif stretch.learned[row] and _recovers(course, row, broken.had.levels):
             found.append(Break(broken.row, broken.earliest, broken.latest, broken.pooled, broken.had, end=row))
             broken, stretch = None, Stretch(course, points, classes)
             stretch.add(row)
     return [*found, broken] if broken is not None else found
-
-
-def has_learned(course: Course, row: int, points: int | None) -> bool:
-    """Whether clean accuracy is above PGD accuracy by more than chance.
-
-    A network that always answers the same has one accuracy under all attacks, and none of it is robustness. No such one
-    is right on `NO_GUESS` of the points.
-    """
-    if course.clean is None:
-        return True
-    clean, pgd = float(course.clean[row]), float(course.pgd[row])
-    deviation = math.sqrt(max(clean * (1 - clean), 0.0) / (points or MOST_POINTS))
-    return clean > NO_GUESS or clean - pgd > 2 * max(deviation, 0.5 / (points or MOST_POINTS))
 
 
 def _broken_at(course: Course, row: int, stretch: Stretch) -> Break | None:
@@ -203,7 +195,10 @@ def _broken_at(course: Course, row: int, stretch: Stretch) -> Break | None:
     had = stretch.had()
     if had is None or not is_lost(course.levels(row), had.levels):
         return None
-    if course.fgsm is None and row - had.since > SUDDEN:
+    grown = rise(course.levels(row), had.levels)
+    late, little = row - had.since > SUDDEN, grown is not None and grown < AHEAD
+    overfits = grown is None or len(stretch.rows) >= SLOWEST  # robust overfitting takes its time
+    if (late or little) and overfits and not _falls_now(course, row, had):
         return None
     for pooled in POOLED:
         if row + pooled > len(course):
@@ -214,10 +209,31 @@ def _broken_at(course: Course, row: int, stretch: Stretch) -> Break | None:
     return None
 
 
+def _falls_now(course: Course, row: int, had: Had) -> bool:
+    """Whether a row, or better the next ones with it, is lost against those right before, too.
+
+    Robust overfitting leads away from the plateau as well, and its lowest rows look lost against it.
+    """
+    if course.fgsm is None:
+        return False
+    start = max(row - SUDDEN, 0)
+    before = course.levels(start, row)
+    for rows in POOLED:
+        now = course.levels(row, min(row + rows, len(course)))
+        grown, over = rise(now, before), math.sqrt(1 / (row - start) + 1 / rows)
+        lost = kept(now.pgd, before.pgd) < LOST and grown is not None and grown >= math.sqrt(RISE)
+        if lost and loss_in_deviations(now.pgd, before.pgd, had.spread, over) >= (SURE_LOSS if rows == 1 else SURE_NOW):
+            return True
+    return False
+
+
 def _last_whole(course: Course, row: int, had: Had) -> int:
-    """The last row before a loss that does not take part in it: the rows of a slow one lie between."""
+    """The last row before a loss that takes no part in it: the rows of a slow one lie between."""
     before = row - 1
     while before > had.since and _is_falling(course.levels(before), had.levels):
+        before -= 1
+    slow = before < row - 1 or kept(float(course.pgd[row]), had.levels.pgd) > AT_ONCE
+    while slow and before > 0 and course.pgd[before - 1] > course.pgd[before] < WHOLE * had.levels.pgd:
         before -= 1
     return before
 
@@ -236,12 +252,16 @@ def _first_sure(course: Course, row: int, pooled: int, had: Had) -> int:
     return row + pooled - 1
 
 
-def _recovers(course: Course, row: int, had: Levels, points: int | None) -> bool:
-    """Whether PGD accuracy is back, and at the next row still."""
+def _recovers(course: Course, row: int, had: Levels) -> bool:
+    """Whether PGD accuracy is back, and at the next row still; or steadily in part, and one step is no longer ahead."""
     back = BACK * had.pgd
-    if course.pgd[row] < back or not has_learned(course, row, points):
+    if course.pgd[row] >= back and float(course.pgd[row : row + 2].mean()) >= back:
+        return True
+    if course.pgd[row] < BACK_IN_PART * had.pgd or row + STEADY > len(course):
         return False
-    return float(course.pgd[row : row + 2].mean()) >= back
+    now = course.levels(row, row + STEADY)
+    grown = rise(now, had)
+    return kept(now.pgd, had.pgd) >= BACK_IN_PART and grown is not None and grown < math.sqrt(RISE)
 
 
 def sureness(found: Break, course: Course) -> float:

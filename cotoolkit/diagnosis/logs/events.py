@@ -89,7 +89,7 @@ def recovery_event(course: Course, found: Break, points: int | None, unit: str) 
 def decline_event(course: Course, found: Decline, points: int | None, unit: str) -> LogEvent:
     """A slow loss."""
     peak, last = course.times[found.peak], course.times[found.last]
-    seen = f"PGD accuracy went slowly down to {found.kept:.0%} of its best"
+    seen = f"PGD accuracy went down to {found.kept:.0%} of its best"
     doubts = []
     if found.overfits:
         what = "accuracy on training points" if found.train_known else "clean accuracy"

@@ -63,7 +63,7 @@ def judge_run(course: Course, known: Known) -> LogRun:
         ConfigError: a checkpoint at a time that the run does not have.
     """
     breaks = find_breaks(course, known.points, known.classes)
-    diverged = diverged_at(course, known.points)
+    diverged = diverged_at(course, known.points, known.classes)
     if diverged is not None:
         breaks = [one for one in breaks if one.row < diverged]
     events = _events(course, breaks, diverged, known)
@@ -108,10 +108,13 @@ def _outcome(
             "failed to train", level(len(few_rows(course))), "accuracy is never better than that of guessing"
         )
     if last is not None:
-        event = next(one for one in reversed(events) if one.kind == ("breakpoint" if last.end is None else "recovery"))
+        told = [next(one for one in reversed(events) if one.kind == "breakpoint")]
+        if last.end is not None:  # a recovery is as sure as what it is from
+            told.insert(0, next(one for one in reversed(events) if one.kind == "recovery"))
         verdict: LogVerdict = "catastrophic overfitting" if last.end is None else "recovered"
-        doubts = "; ".join(event.reasons[1:])
-        return _Outcome(verdict, event.confidence, event.sentence + (f". But {doubts}" if doubts else ""))
+        doubts = [doubt for event in told for doubt in event.reasons[1:]]
+        reason = told[0].sentence + (f". But {'; '.join(doubts)}" if doubts else "")
+        return _Outcome(verdict, level(len(doubts)), reason)
     return _without_break(course, events, known, unit)
 
 
@@ -128,7 +131,7 @@ def _without_break(course: Course, events: list[LogEvent], known: Known, unit: s
     for row in range(len(course)):
         whole.add(row)
     if whole.had() is None:
-        return _never_robust(course)
+        return _never_robust(course, whole.chance)
     doubts = few_rows(course)
     if course.fgsm is None:
         doubts.append("without FGSM accuracy only a sudden loss of half of PGD accuracy is seen")
@@ -147,10 +150,12 @@ def _without_break(course: Course, events: list[LogEvent], known: Known, unit: s
     return _Outcome("robust", level(len(doubts)), ". But ".join([why, *(["; ".join(doubts)] if doubts else [])]))
 
 
-def _never_robust(course: Course) -> _Outcome:
+def _never_robust(course: Course, chance: float) -> _Outcome:
     best = int(course.pgd.argmax())
     levels = course.levels(best)
     reason = f"PGD accuracy is {levels.pgd:.1%} at best, too little to be lost"
+    if chance > 0:
+        reason += f" where guessing gives {chance:.1%}"
     if levels.fgsm is not None and levels.fgsm > 2 * max(levels.pgd, 1e-4):
         reason += (
             f"; FGSM accuracy is {levels.fgsm:.1%} there, so catastrophic overfitting came before the first row, or "

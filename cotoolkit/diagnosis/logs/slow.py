@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cotoolkit.diagnosis.logs.breaks import MOST_POINTS, has_learned
+from cotoolkit.diagnosis.logs.learned import MOST_POINTS, learned_rows
 from cotoolkit.diagnosis.logs.reading.courses import Course
 from cotoolkit.evaluation.relative import SURE_LOSS, kept
 
@@ -19,6 +19,10 @@ WINDOW, PART = 5, 8
 
 SHORTEST = 10
 """Rows that it takes to tell a slow loss."""
+
+CHANCES, GREW = 3.0, 1.5
+"""Standard errors of the mean distance of clean and PGD accuracy below which they are one, and by how much clean
+accuracy grows, at least, from the first third of a training's rows to the last one (ours)."""
 
 STAYS = 0.97
 """Share of training accuracy, or of clean accuracy where that is not known, that stays in robust overfitting (ours)."""
@@ -83,12 +87,13 @@ def _stays(part: np.ndarray, peak: int, window: int) -> bool | None:
     return bool(np.nanmedian(now) >= STAYS * np.nanmedian(then))
 
 
-def diverged_at(course: Course, points: int | None) -> int | None:
+def diverged_at(course: Course, points: int | None, classes: int | None) -> int | None:
     """The row from which on the network answers the same to everything, or the training loss is no number.
 
     Args:
         course: the run.
         points: that each accuracy is a share of; None where that is not known.
+        classes: number of classes; None where it is not known.
 
     Returns:
         The row; None where training does not end so.
@@ -100,11 +105,10 @@ def diverged_at(course: Course, points: int | None) -> int | None:
         # A loss that is logged now and then is missing between, too.
         if not missing[: finite[-1]].any():
             return first
-    if course.clean is None:
+    if course.clean is None or failed_to_train(course, points, classes):
         return None
-    row = len(course)
-    while row > 0 and not has_learned(course, row - 1, points):
-        row -= 1
+    learned = np.flatnonzero(learned_rows(course, points, classes))
+    row = int(learned[-1]) + 1 if len(learned) else 0
     if row in (0, len(course)) or float(course.clean[row:].max()) > 0.5 * float(course.clean[:row].max()):
         return None
     return row
@@ -120,11 +124,18 @@ def failed_to_train(course: Course, points: int | None, classes: int | None) -> 
 
     Returns:
         With a known number of classes, whether clean accuracy stayed below twice chance (with few classes: halfway from
-        chance to 1), as in the diagnosis of a network. Otherwise, whether no row has clean accuracy above PGD accuracy.
+        chance to 1), as in the diagnosis of a network. Otherwise, whether clean accuracy is that under PGD in all rows,
+        or in the mean, and grew in none.
     """
     if course.clean is None:
         return False
+    best = float(np.sort(course.clean)[-min(3, len(course)) :].mean())
     if classes is not None:
-        best = float(np.sort(course.clean)[-min(3, len(course)) :].mean())
         return best < min(2 / classes, (1 + 1 / classes) / 2)
-    return not any(has_learned(course, row, points) for row in range(len(course)))
+    if not learned_rows(course, points, classes).any():
+        return True
+    apart = course.clean - course.pgd
+    if len(course) < SHORTEST or float(apart.mean()) > CHANCES * float(apart.std()) / math.sqrt(len(course)):
+        return False
+    third = len(course) // 3
+    return float(course.clean[-third:].mean()) < GREW * float(course.clean[:third].mean())
