@@ -53,7 +53,7 @@ SLOWEST = 10
 """Rows within which nothing overfits robustly."""
 
 SURE_NOW = 3.0
-"""Standard deviations of that loss in the mean of several rows; one alone has to be as sure as against the plateau."""
+"""Standard deviations of that loss in the mean of two rows or more."""
 
 WHOLE, AT_ONCE = 0.95, 0.25
 """The share of the plateau's PGD accuracy below which a falling row takes part in the loss that follows, unless that
@@ -210,19 +210,19 @@ def _broken_at(course: Course, row: int, stretch: Stretch) -> Break | None:
 
 
 def _falls_now(course: Course, row: int, had: Had) -> bool:
-    """Whether a row, or better the next ones with it, is lost against those right before, too.
+    """Whether a row and those after it are lost against those right before, too.
 
     Robust overfitting leads away from the plateau as well, and its lowest rows look lost against it.
     """
+    start = max(row - SUDDEN, 0)
     if course.fgsm is None:
         return False
-    start = max(row - SUDDEN, 0)
     before = course.levels(start, row)
-    for rows in POOLED:
-        now = course.levels(row, min(row + rows, len(course)))
+    for rows in (pooled for pooled in POOLED[1:] if row + pooled <= len(course)):
+        now = course.levels(row, row + rows)
         grown, over = rise(now, before), math.sqrt(1 / (row - start) + 1 / rows)
         lost = kept(now.pgd, before.pgd) < LOST and grown is not None and grown >= math.sqrt(RISE)
-        if lost and loss_in_deviations(now.pgd, before.pgd, had.spread, over) >= (SURE_LOSS if rows == 1 else SURE_NOW):
+        if lost and loss_in_deviations(now.pgd, before.pgd, had.spread, over) >= SURE_NOW:
             return True
     return False
 

@@ -50,9 +50,11 @@ def learned_rows(course: Course, points: int | None, classes: int | None) -> np.
     found: np.ndarray = (course.clean > NO_GUESS) | (course.clean - course.pgd > SURE * deviation)
     if classes is not None:
         chance = 1 / classes
-        return found | (course.clean > OVER_CHANCE * chance + VERY_SURE * float(_deviation(np.array(chance), count)))
-    least = course.clean[course.clean > 0].min(initial=1.0)
-    return found | (course.clean > GROWN * least + VERY_SURE * _deviation(course.clean, count))
+        found |= course.clean > OVER_CHANCE * chance + VERY_SURE * float(_deviation(np.array(chance), count))
+        return found
+    least = float(course.clean[course.clean > 0].min(initial=1.0))
+    found |= course.clean > GROWN * least + VERY_SURE * _deviation(course.clean, count)
+    return found
 
 
 def chance_of(course: Course, classes: int | None) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cotoolkit.core.errors import DataError
-from cotoolkit.diagnosis.logs.breaks import MOST_POINTS
+from cotoolkit.diagnosis.logs.learned import MOST_POINTS
 from cotoolkit.diagnosis.logs.reading.columns import Columns
 from cotoolkit.diagnosis.logs.reading.courses import Course
 

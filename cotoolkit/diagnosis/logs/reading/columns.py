@@ -2,102 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
 
 from cotoolkit.core.errors import ConfigError
-
-ACCURACIES = ("clean", "fgsm", "pgd")
-
-TIMES = {"epoch": 5, "epochs": 5, "ep": 4, "iteration": 4, "iterations": 4, "iter": 4, "itr": 4, "step": 3, "steps": 3}
-"""Words for the time of a row; of two columns that fit, the one with the greater number."""
-
-RUNS = frozenset(
-    {
-        "run",
-        "runs",
-        "seed",
-        "seeds",
-        "method",
-        "methods",
-        "dataset",
-        "data",
-        "model",
-        "arch",
-        "architecture",
-        "config",
-        "trial",
-        "experiment",
-        "exp",
-        "name",
-        "variant",
-        "version",
-        "epsilon",
-        "eps",
-        "optimizer",
-        "schedule",
-        "id",
-    }
+from cotoolkit.diagnosis.logs.reading.words import (
+    ACCURACIES,
+    ACCURACY_WORDS,
+    ERROR_WORDS,
+    RUNS,
+    fit,
+    words_by_name,
+    words_of,
 )
-
-ACCURACY_WORDS = frozenset(
-    {
-        "acc",
-        "accs",
-        "accuracy",
-        "accuracies",
-        "top1",
-        "prec1",
-        "precision",
-        "err",
-        "error",
-        "errors",
-        "correct",
-        "rob",
-        "ra",
-    }
-)
-ERROR_WORDS = frozenset({"err", "error", "errors"})
-OTHER_WORDS = frozenset(
-    {
-        "loss",
-        "losses",
-        "time",
-        "seconds",
-        "sec",
-        "lr",
-        "low",
-        "high",
-        "lower",
-        "upper",
-        "stderr",
-        "norm",
-        "hash",
-        "best",
-        "grad",
-        "gradient",
-        "cos",
-        "steps",
-        "memory",
-        "gap",
-        "drop",
-        "interval",
-    }
-)
-AVERAGED = frozenset({"wa", "ema", "swa", "avg", "averaged", "teacher"})
-"""Words for the accuracies of averaged weights: they are taken only where there are no others, or when named."""
 
 SPARSE = 0.25
 """A column with at most this share of another one's values gives way to it, where their names fit equally well."""
-
-AT_THE_END = frozenset({"evaluation", "final"})
-"""Words for measurements of the finished network, of which a log has no course."""
-
-TRAIN = frozenset({"train", "training", "tr"})
-HELD_OUT = frozenset({"test", "val", "valid", "validation", "eval", "held", "heldout"})
 
 
 @dataclass(frozen=True)
@@ -150,6 +72,7 @@ def find_columns(table: pd.DataFrame, named: Mapping[str, str | None], run: Sequ
             column for two parts.
     """
     names = [str(name) for name in table.columns]
+    words = words_by_name(names)
     reserved = {name for name in (*named.values(), *(run or ())) if name is not None}
     chosen: dict[str, str | None] = {}
     how: dict[str, str] = {}
@@ -160,7 +83,7 @@ def find_columns(table: pd.DataFrame, named: Mapping[str, str | None], run: Sequ
             how[part] = "named"
             continue
         free = [name for name in names if name not in chosen.values() and name not in reserved]
-        fits = {name: _fit(part, name) for name in free}
+        fits = {name: fit(part, words[name]) for name in free}
         if part == "time":  # the finest one: a row per iteration may name its epoch, too
             fits = {name: fit and 10 * int(table[name].nunique()) + fit for name, fit in fits.items()}
         chosen[part] = _best(part, fits, table)
@@ -171,8 +94,15 @@ def find_columns(table: pd.DataFrame, named: Mapping[str, str | None], run: Sequ
             raise ConfigError(f"no column of {what} with values among {_listed(names)}; name it with --{part} COLUMN")
     taken = [name for name in chosen.values() if name is not None]
     free = [name for name in names if name not in taken]
-    runs = _run_columns(table, free) if run is None else tuple(_present(name, names, "--run") for name in run)
-    train, loss = (_first({name: _fit(part, name) for name in free if name not in runs}) for part in ("train", "loss"))
+    measured = table[table[chosen["pgd"]].notna()]
+    runs = (
+        _run_columns(measured, free, str(chosen["time"]))
+        if run is None
+        else tuple(_present(name, names, "--run") for name in run)
+    )
+    train, loss = (
+        _first({name: fit(part, words[name]) for name in free if name not in runs}) for part in ("train", "loss")
+    )
     told_runs = {"run": "guessed" if run is None else "named"} if runs else {}
     extra = {part: "guessed" for part, name in (("train", train), ("loss", loss)) if name is not None}
     how = {part: way for part, way in how.items() if chosen[part] is not None} | extra | told_runs
@@ -190,52 +120,6 @@ def _check_different(chosen: Mapping[str, str | None], run: Sequence[str]) -> No
             )
         if name is not None:
             parts[name] = part
-
-
-def words_of(name: str) -> list[str]:
-    """The words of a column's name, in lower case; a number stays with the letters before it.
-
-    >>> words_of("testRobustAcc/PGD-10 (%)")
-    ['test', 'robust', 'acc', 'pgd', '10']
-    """
-    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
-    return [word.lower() for word in re.findall(r"[A-Za-z]+[0-9]*|[0-9]+", apart)]
-
-
-def _fit(part: str, name: str) -> int:
-    """How well a name fits a part; 0 for not at all."""
-    words = [] if name.upper().endswith(("__MIN", "__MAX")) else words_of(name)  # wandb exports them of every column
-    said = set(words)
-    attack, accuracy = _attack(words), bool(said & ACCURACY_WORDS)
-    if part == "time":
-        other = accuracy or attack or said & (OTHER_WORDS - {"steps"})
-        return 0 if other else max((TIMES[word] for word in words if word in TIMES), default=0)
-    if part == "loss":
-        return (2 if said & TRAIN else 1) if "loss" in said and not said & HELD_OUT else 0
-    if said & OTHER_WORDS or (attack and "std" in said):
-        return 0
-    if part == "train":
-        return (3 if attack else 2) if said & TRAIN and accuracy and not said & (AVERAGED | ERROR_WORDS) else 0
-    fit = {"pgd": 10 * attack if attack > 0 else 0, "fgsm": 30 * (attack == -1), "clean": 0}[part]
-    if part == "clean" and not attack:
-        fit = 30 if said & {"clean", "nat", "natural", "benign"} else 20 if accuracy else 0
-        fit += 5 * bool(said & {"std", "standard"} and accuracy)
-    if not fit:
-        return 0
-    fit -= bool(said & AT_THE_END)
-    return max(fit + 2 * bool(said & HELD_OUT) - 6 * bool(said & TRAIN) - 8 * bool(said & AVERAGED), 1)
-
-
-def _attack(words: Sequence[str]) -> int:
-    """3 for PGD, 2 for other strong attacks, 1 for robustness without a name, -1 for FGSM, 0 for no attack."""
-    said = set(words)
-    if any(word.startswith("pgd") for word in words):
-        return 3
-    if any(word.startswith("fgsm") for word in words):
-        return -1
-    if any(re.fullmatch(r"(apgd|autoattack|aa|auto|cw|mifgsm|bim)\d*", word) for word in words):
-        return 2
-    return int(bool(said & {"robust", "robustness", "rob", "ra", "adv", "adversarial", "attack", "attacked"}))
 
 
 def _best(part: str, fits: Mapping[str, int], table: pd.DataFrame) -> str | None:
@@ -261,11 +145,19 @@ def _first(fits: Mapping[str, int]) -> str | None:
     return max(fits, key=lambda name: fits[name]) if any(fits.values()) else None
 
 
-def _run_columns(table: pd.DataFrame, free: Sequence[str]) -> tuple[str, ...]:
+def _run_columns(table: pd.DataFrame, free: Sequence[str], time: str) -> tuple[str, ...]:
+    """Columns that tell runs apart by their names and values; not such as change in the course of a run."""
     named = [name for name in free if set(words_of(name)) & RUNS and not set(words_of(name)) & ACCURACY_WORDS]
     # A run's own column says the same for many rows; a column of measurements does not.
     settled = [name for name in named if table[name].nunique(dropna=False) <= max(len(table) / 2, 1)]
-    return tuple(name for name in settled if table[name].nunique(dropna=False) > 1)
+    found = [name for name in settled if table[name].nunique(dropna=False) > 1]
+    for name in list(found):
+        others = [one for one in found if one != name]
+        groups = [rows for _, rows in table.groupby(others, dropna=False)] if others else [table]
+        changes = any(rows[name].nunique(dropna=False) > 1 for rows in groups)
+        if changes and not any(rows[time].duplicated().any() for rows in groups):
+            found = others
+    return tuple(found)
 
 
 def _present(name: str, names: Sequence[str], flag: str) -> str:

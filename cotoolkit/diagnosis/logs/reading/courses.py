@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from cotoolkit.core.errors import DataError
-from cotoolkit.diagnosis.logs.reading.columns import ACCURACIES, Columns
+from cotoolkit.diagnosis.logs.reading.columns import Columns
 from cotoolkit.diagnosis.logs.reading.units import in_shares
+from cotoolkit.diagnosis.logs.reading.words import ACCURACIES, TRAIN, words_of
 from cotoolkit.evaluation.relative import Levels
 
 OFTEN = 0.5
@@ -78,16 +79,42 @@ def courses_of(table: pd.DataFrame, columns: Columns, unit: str = "auto") -> tup
         DataError: a column without numbers, accuracies of no unit, or rows that contradict each other.
     """
     values = pd.DataFrame({part: _numbers(table[name], name) for part, name in columns.parts().items()})
-    values, notes = in_shares(values, columns, unit)
+    signed = {part: _signed(table[name], values[part]) for part, name in columns.parts().items() if part in ACCURACIES}
+    keys = _keys(table, columns)
+    names = None if keys is None else keys.astype(str).agg(", ".join, axis=1).to_numpy(dtype=object)
+    values, notes = in_shares(values, columns, unit, signed=signed, runs=names)
+    notes += _of_training(columns)
     groups: list[tuple[Any, pd.DataFrame]] = [((), values)]
-    if columns.run:
-        keys = table[list(columns.run)].astype(object).where(table[list(columns.run)].notna(), "")
+    if keys is not None:
         groups = list(values.groupby([keys[name] for name in columns.run], sort=False))
     runs = []
     for key, rows in groups:
         named = dict(zip(columns.run, key, strict=True))
         runs.append(_course({name: _plain(value) for name, value in named.items()}, rows, table, columns))
     return runs, notes
+
+
+def _keys(table: pd.DataFrame, columns: Columns) -> pd.DataFrame | None:
+    """What tells the run of each row; None for one run."""
+    if not columns.run:
+        return None
+    told = table[list(columns.run)]
+    return told.astype(object).where(told.notna(), "")
+
+
+def _of_training(columns: Columns) -> list[str]:
+    """A note on accuracies of training points, in place of those that are held out."""
+    seen = [name for part, name in columns.parts().items() if part in ACCURACIES and TRAIN & set(words_of(name))]
+    return [f"{', '.join(seen)}: on training points, where robust overfitting is not seen"] if seen else []
+
+
+def _signed(column: pd.Series, numbers: pd.Series) -> np.ndarray:
+    """Which of a column's numbers are written with a percent sign, (rows,)."""
+    if pd.api.types.is_numeric_dtype(column):
+        return np.zeros(len(column), dtype=bool)
+    signed = column.astype("string").str.strip().str.endswith("%").fillna(False).to_numpy(dtype=bool)
+    found: np.ndarray = signed & numbers.notna().to_numpy()
+    return found
 
 
 def _numbers(column: pd.Series, name: str) -> pd.Series:

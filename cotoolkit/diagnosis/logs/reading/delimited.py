@@ -32,6 +32,8 @@ def delimited_table(text: str) -> tuple[pd.DataFrame, list[str]]:
     import pandas as pd
 
     lines = {number: line for number, line in enumerate(text.splitlines(), start=1) if line.strip()}
+    while lines and next(iter(lines.values())).lstrip().startswith("#"):  # a comment above the header
+        del lines[min(lines)]
     notes: list[str] = []
     header = next(iter(lines.values()), "")
     counts = {separator: len(_cells(header, separator)) for separator in SEPARATORS}

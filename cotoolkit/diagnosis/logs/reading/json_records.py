@@ -28,8 +28,8 @@ def json_table(text: str) -> tuple[pd.DataFrame, list[str]]:
     """Read JSON; what is nested gets dotted names.
 
     Args:
-        text: an object per line, a list of objects, an object of lists, an object that has one such list among others
-            (`{"history": [...]}`), or objects by epoch (`{"1": {...}, "2": {...}}`).
+        text: an object per line, a list of objects, an object of lists, an object that has one such list or object of
+            lists among others (`{"args": {...}, "history": [...]}`), or objects by epoch (`{"1": {...}, "2": {...}}`).
 
     Returns:
         The table, each row of a file with an object per line with its line, and whether a last line that was cut off is
@@ -56,6 +56,9 @@ def json_table(text: str) -> tuple[pd.DataFrame, list[str]]:
     if not records or not all(isinstance(record, dict) for record in records):
         raise DataError("its records are no objects; write one object with names and numbers per line")
     table = pd.json_normalize(records)
+    for name in filter(lambda name: pd.api.types.is_object_dtype(table[name]), table.columns):
+        listed = table[name].map(lambda value: isinstance(value, list | dict))
+        table[name] = table[name].where(~listed, table[name].astype(str))
     if lines:
         table.index = pd.Index([f"line {line}" for line in lines], dtype=object)
     return table, notes
@@ -80,16 +83,23 @@ def _records(whole: Any) -> list[Any] | dict[str, list[Any]]:
     if not isinstance(whole, dict):
         return whole if isinstance(whole, list) else [whole]
     values = list(whole.values())
-    if values and all(isinstance(one, list) for one in values) and not any(map(_is_objects, values)):
+    if _is_columns(whole):
         return whole
     if values and all(isinstance(one, dict) for one in values) and all(_is_number(key) for key in whole):
         return [{"epoch": int(key), **record} for key, record in whole.items()]
-    inside = [one for one in values if _is_objects(one)]
+    inside = [one for one in values if _is_objects(one) or _is_columns(one)]
     if len(inside) == 1:
-        return list(inside[0])
+        return _records(inside[0])
     if len(values) == 1 and isinstance(values[0], dict):
         return _records(values[0])
     return [whole]
+
+
+def _is_columns(value: Any) -> bool:
+    """Whether it is an object of lists of numbers."""
+    if not isinstance(value, dict) or not value or not all(isinstance(one, list) for one in value.values()):
+        return False
+    return not any(map(_is_objects, value.values()))
 
 
 def _is_objects(value: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from cotoolkit.diagnosis.logs.reading.columns import RUNS, TIMES, words_of
+from cotoolkit.diagnosis.logs.reading.words import RUNS, TIMES, words_of
 
 NAMES = frozenset({"signal", "metric", "tag", "key", "variable", "name"})
 """What the column with the names of the measurements is called."""

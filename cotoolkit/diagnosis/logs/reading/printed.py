@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from cotoolkit.core.errors import DataError
-from cotoolkit.diagnosis.logs.reading.columns import TIMES, words_of
+from cotoolkit.diagnosis.logs.reading.words import TIMES, words_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,9 +42,19 @@ COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
 NAMED = re.compile(
     rf"(?<![A-Za-z])(?P<name>[A-Za-z][\w/@.-]*(?:\s*\([^()]*\)|\s+(?:[-/]\s*)?[A-Za-z][\w/@.-]*){{0,4}}?)"
-    rf"\s*(?:[:=]\s*|\s+)[\[(#]?(?P<value>{NUMBER})(?P<of>\s*/\s*\d+[\])])?(?P<unit>\s*%)?(?![\w.])"
+    rf"\s*(?:[:=]\s*|\s+)[\[(#]?(?P<value>{NUMBER})(?:\s*/\s*(?P<of>[1-9]\d*)(?!\d*\s*/))?(?P<unit>\s*%)?(?![\w.])"
 )
 """A name of up to five words, and a number after it: `Epoch [3/30]`, `PGD-10 acc: 43.1%`, `train_loss 1.2`."""
+
+SETTING = re.compile(
+    rf"(\b(?:pgd|fgsm|apgd|attack|adv|robust)[\w-]*)[\s(,]+(?:eps(?:ilon)?|alpha|steps?|restarts?)\s*[=:]?\s*"
+    rf"(?:{NUMBER})(?:\s*/\s*255)?[\s),]*",
+    re.IGNORECASE,
+)
+"""What an attack was set to, between its name and its accuracy: `PGD-10 eps 8/255 acc: 16.0`."""
+
+PART = re.compile(r"^\W*(train(?:ing)?|test|val(?:id(?:ation)?)?|eval)\w*\s*[:|]\s*(?=[A-Za-z])", re.IGNORECASE)
+"""What all numbers of a line are of."""
 
 SUMMARY = re.compile(r"^\W*best\b", re.IGNORECASE)
 """Lines about the best so far repeat the numbers of other lines under other names."""
@@ -69,7 +79,7 @@ def printed_table(text: str) -> pd.DataFrame:
     """
     import pandas as pd
 
-    lines = [_record(line) for line in COLOUR.sub("", text).splitlines()]
+    lines = [_record(line) for line in _with_points(COLOUR.sub("", text)).splitlines()]
     below, named = _below_header(lines), _named(lines)
     records = below if len(below) >= len(named) else named
     if not records:
@@ -84,6 +94,19 @@ def _record(line: str) -> str:
     """A line without dates, levels and names of loggers before the record."""
     while found := PREFIX.match(line):
         line = line[found.end() :]
+    return line
+
+
+def _with_points(text: str) -> str:
+    """Decimal points for decimal commas, where no number has a point."""
+    commas = len(re.findall(r"\d,\d+(?![\d,])", text))
+    return re.sub(r"(?<=\d),(?=\d)", ".", text) if commas > 1 and not re.search(r"\d\.\d", text) else text
+
+
+def _without_settings(line: str) -> str:
+    """A line without what its attacks were set to."""
+    while (shorter := SETTING.sub(r"\1 ", line)) != line:
+        line = shorter
     return line
 
 
@@ -122,21 +145,36 @@ def _number(cell: str) -> bool:
 def _named(lines: list[str]) -> list[dict[str, float]]:
     """Names with numbers after them; a time with another number begins another record."""
     records: list[dict[str, float]] = []
-    current: dict[str, float] = {}
-    for line in lines:
+    before: dict[str, float] = {}
+    current = before
+    for line in map(_without_settings, lines):
         if SUMMARY.match(line):
             continue
+        part = PART.match(line)
         for found in NAMED.finditer(line):
             name, value = re.sub(r"\s+", " ", found["name"]).strip(), float(found["value"])
+            if found["of"] and not _is_time(name):
+                value *= 100 / float(found["of"])
+            if part and not _is_time(name):
+                name = f"{part[1]} {name}"
             if _is_time(name):
                 name = name.split()[0]
                 if current.get(name) != value and not _finer(name, current):
                     current = {}
                     records.append(current)
                 current[name] = value
-            elif current:
+            else:
                 current[name] = value
-    return [record for record in records if len(record) > 1]
+    return [record for record in _ended(records, before) if len(record) > 1]
+
+
+def _ended(records: list[dict[str, float]], before: dict[str, float]) -> list[dict[str, float]]:
+    """The records with their own numbers, also where the time stands below them: `pgd: 43.1`, then `Epoch 3 done`."""
+    if not records or not all(map(_is_time, records[-1])) or not any(name in before for name in records[0]):
+        return records
+    values = [before, *({name: value for name, value in one.items() if not _is_time(name)} for one in records)]
+    times = [{name: value for name, value in one.items() if _is_time(name)} for one in records]
+    return [{**time, **own} for time, own in zip(times, values[:-1], strict=True)]
 
 
 def _is_time(name: str) -> bool:

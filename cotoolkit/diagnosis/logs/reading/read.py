@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -91,4 +92,11 @@ def _text_table(text: str, suffix: str) -> tuple[pd.DataFrame, list[str]]:
         return delimited_table(text)
     if suffix in JSON or looks_like_json(text):
         return json_table(text)
-    return printed_table(text), []
+    try:
+        return printed_table(text), []
+    except DataError:
+        with contextlib.suppress(ValueError):
+            table, notes = delimited_table(text)
+            if len(table) > 1 and len(table.select_dtypes("number").columns) > 1:
+                return table, notes
+        raise

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from cotoolkit.core.errors import ConfigError, DataError
-from cotoolkit.diagnosis.logs.reading.columns import ACCURACIES, Columns
+from cotoolkit.diagnosis.logs.reading.columns import Columns
 from cotoolkit.diagnosis.logs.reading.grid import grid_of
+from cotoolkit.diagnosis.logs.reading.words import ACCURACIES
 
 Unit = Literal["auto", "percent", "shares"]
 
@@ -19,18 +20,31 @@ UNITS: tuple[Unit, ...] = ("auto", "percent", "shares")
 MORE_THAN_PERCENT = 500
 """Shares on a finer grid than this would, as percent, be of more than 50,000 points, and no test set is so large."""
 
+FEW_SHARES, CONTINUES = 3, 2.0
+"""Different clean accuracies of rows that seem to be shares among percent, at least, and up to which factor they go on
+with the others a hundred times as large: a network that diverged has one and the same small accuracy."""
+
 ROUNDED = 1e-6
 """By how much an accuracy may lie beyond its range."""
 
 
-def in_shares(values: pd.DataFrame, columns: Columns, unit: str = "auto") -> tuple[pd.DataFrame, list[str]]:
+def in_shares(
+    values: pd.DataFrame,
+    columns: Columns,
+    unit: str = "auto",
+    *,
+    signed: Mapping[str, np.ndarray] | None = None,
+    runs: np.ndarray | None = None,
+) -> tuple[pd.DataFrame, list[str]]:
     """Accuracies as shares; an error is turned round, and -1 is missing.
 
     Args:
         values: a column of numbers per part; the index tells where in the log a row is.
         columns: the names of the columns by part.
         unit: of all accuracies, or by part: "percent", "shares", "auto", "clean=percent,pgd=shares". "auto" sees it
-            from the largest value of each column.
+            from the largest value of each column, and from percent signs.
+        signed: by part, which numbers have a percent sign, (rows,).
+        runs: name of the run of each row, (rows,); None for one run.
 
     Returns:
         The rows that have a time, and what was done to them.
@@ -54,7 +68,16 @@ def in_shares(values: pd.DataFrame, columns: Columns, unit: str = "auto") -> tup
     parts = [part for part in parts if values[part].notna().any()]
     if "pgd" not in parts:
         raise DataError(f"column {columns.pgd!r} has no number; name the column of PGD accuracies with --pgd")
+    there = ~missing.to_numpy()
+    for part in parts:
+        if signed and asked[part] == "auto":
+            asked[part] = _read_signs(values, part, signed[part][there])
     units = _units(values[parts], columns, asked)
+    named = np.zeros(len(values)) if runs is None else runs[there]
+    seen = [part for part in parts if units[part] == "percent" and asked[part] == "auto"]
+    if "clean" in seen:
+        notes += _runs_in_shares(values, seen, named)
+        _check_one_unit(values["clean"], named)
     for part in parts:
         _check(values[part], columns.parts()[part], units[part], asked[part] != "auto")
     notes.insert(0, _about(units, columns, values[parts], asked))
@@ -108,6 +131,46 @@ def _units(values: pd.DataFrame, columns: Columns, asked: Mapping[str, Unit]) ->
             "percent below 1, percent instead"
         )
     return units
+
+
+def _read_signs(values: pd.DataFrame, part: str, signed: np.ndarray) -> Unit:
+    """The unit that percent signs tell, where all have one; where some have, beside shares, these become shares."""
+    column = values[part].to_numpy(copy=True)
+    if signed.any() and signed[~np.isnan(column)].all():
+        return "percent"
+    if not (column[~signed] > 1 + ROUNDED).any():
+        column[signed] /= 100
+        values[part] = column
+    return "auto"
+
+
+def _runs_in_shares(values: pd.DataFrame, seen: list[str], runs: np.ndarray) -> list[str]:
+    """Make percent of the shares of runs that are in shares beside others in percent; notes on them.
+
+    A run is in shares if none of its accuracies exceeds 1, the clean one included.
+    """
+    notes = []
+    for run in dict.fromkeys(runs.tolist()):
+        rows = values[seen].to_numpy()[runs == run]
+        changes = (np.nanmax(rows, axis=0, initial=0.0) > np.nanmin(rows, axis=0, initial=1.0)).any()
+        if changes and not (rows > 1 + ROUNDED).any():
+            values[seen] = values[seen].mul(np.where(runs == run, 100.0, 1.0), axis=0)
+            notes.append(f"{run}: accuracies are in shares of 1, and those of others in percent")
+    return notes
+
+
+def _check_one_unit(clean: pd.Series, runs: np.ndarray) -> None:
+    """Refuse rows in shares among others of a run in percent: a hundred times as large they go on with the others."""
+    for run in dict.fromkeys(runs.tolist()):
+        rows = clean[runs == run].dropna()
+        small, large = rows[rows.between(0, 1, inclusive="right")], rows[rows > 1 + ROUNDED]
+        if small.nunique() < FEW_SHARES or large.empty:
+            continue
+        if 1 / CONTINUES < 100 * small.median() / large.median() < CONTINUES:
+            raise DataError(
+                f"{len(small)} rows seem to be in shares of 1 and {len(large)} in percent, the first of them in "
+                f"{_place(small.index[0])} and {_place(large.index[0])}; mend the log, or say --unit percent"
+            )
 
 
 def _check(column: pd.Series, name: str, unit: Unit, asked: bool) -> None:

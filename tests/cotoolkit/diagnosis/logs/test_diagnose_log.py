@@ -171,3 +171,99 @@ def test_the_table_is_left_as_it_was():
         diagnose_log(pd.concat([BROKEN, BROKEN[["pgd"]]], axis=1))
     with pytest.raises(ConfigError, match="points"):
         diagnose_log(BROKEN, points=0.5)
+
+
+HARD = log([*[0.16, 0.163, 0.158, 0.161, 0.159] * 5, *[0.005] * 15], [*[0.19] * 25, *[0.28] * 15], [0.45] * 40)
+"""A break at 25 in a task of many classes."""
+
+
+@pytest.mark.parametrize("classes", [None, 10, 100])
+@pytest.mark.parametrize(
+    "row", [{"clean": 0.115, "fgsm": 0.115, "pgd": 0.114}, {"clean": 0.0}, {"clean": 0.16}], ids=str
+)
+def test_one_odd_row_does_not_tell_chance(row, classes):
+    table = HARD.copy()
+    table.loc[5, list(row)] = list(row.values())
+    assert [event.at for event in the_run(table, classes=classes).breakpoints] == [25]
+
+
+@pytest.mark.parametrize(("classes", "best"), [(None, 0.102), (10, 0.1), (5, 0.25)])
+def test_what_guessing_gives_is_nothing_to_lose(classes, best):
+    guesses = log([0.1] * 6, [0.1] * 6, [0.1] * 6)
+    table = pd.concat([guesses, log([best] * 10, [best + 0.01] * 10, [0.4] * 10)], ignore_index=True)
+    run = the_run(table.assign(epoch=range(16)), classes=classes)
+    assert run.verdict == "not robust"
+    assert f"where guessing gives {1 / (classes or 10):.1%}" in run.reason
+
+
+@pytest.mark.parametrize("classes", [None, 200])
+@pytest.mark.parametrize("at", [5, 8])
+def test_the_first_epochs_of_many_classes_are_robust_too(classes, at):
+    """Clean accuracy is hardly above PGD accuracy there."""
+    clean = np.array([0.02, 0.033, 0.046, 0.056, 0.067, 0.078, 0.085, 0.091])[:at]
+    lost = [0.15] * 28
+    table = log([*(0.88 * clean), *[0.004] * 28], [*(0.92 * clean), *[0.13] * 28], [*clean, *lost])
+    run = the_run(table, classes=classes)
+    assert (run.verdict, [event.at for event in run.breakpoints]) == ("catastrophic overfitting", [at])
+
+
+@pytest.mark.parametrize("rows", [1, 3, 15])
+def test_a_break_may_dent_the_other_accuracies(rows):
+    table = HARD.copy()
+    table.loc[25 : 24 + rows, ["clean", "fgsm"]] = [0.33, 0.085]
+    for stop in (25 + rows, 40):
+        assert [event.at for event in the_run(table.head(stop)).breakpoints] == [25]
+    table.loc[25:, ["clean", "fgsm", "pgd"]] = [0.1, 0.03, 0.005]  # training went wrong, and no step is defeated
+    assert not the_run(table).breakpoints
+
+
+def robust_overfitting(rng, points=1000):
+    """PGD accuracy halves over fifty epochs after a rate drop, while FGSM accuracy stays."""
+    pgd = np.r_[np.full(50, 0.18), np.linspace(0.2, 0.1, 50)] * np.exp(rng.normal(0, 0.04, 100))
+    fgsm = np.maximum(np.r_[np.full(50, 0.2), np.linspace(0.23, 0.2, 50)], pgd)
+    drawn = [rng.binomial(points, share) / points for share in (pgd, fgsm)]
+    return log(*drawn, clean=[0.6] * 100, train_accuracy=np.linspace(0.3, 0.8, 100))
+
+
+def test_robust_overfitting_after_a_rate_drop_is_no_breakpoint():
+    rng = np.random.default_rng(21)
+    verdicts = [the_run(robust_overfitting(rng)).verdict for _ in range(60)]
+    assert verdicts.count("robust overfitting") >= 59
+
+
+@pytest.mark.parametrize("rows", [5, 10, 15])
+def test_a_slow_loss_is_within_its_interval(rows):
+    falls, rises = np.linspace(0.2, 0.01, rows + 1)[1:], np.linspace(0.23, 0.3, rows + 1)[1:]
+    rest = 30 - rows
+    table = log([*[0.2] * 30, *falls, *[0.01] * rest], [*[0.23] * 30, *rises, *[0.3] * rest], [0.45] * 60)
+    (event,) = the_run(table).breakpoints
+    assert event.earliest == 29
+    assert 30 <= event.at <= 30 + rows / 2
+
+
+def test_a_recovery_in_part_is_followed_by_another_break():
+    pgd = [*[0.16] * 20, *[0.005] * 10, *[0.12] * 15, *[0.005] * 15]
+    fgsm = [*[0.19] * 20, *[0.28] * 10, *[0.16] * 15, *[0.28] * 15]
+    run = the_run(log(pgd, fgsm, [0.45] * 60))
+    assert [(event.kind, event.at) for event in run.events] == [
+        ("breakpoint", 20),
+        ("recovery", 30),
+        ("breakpoint", 45),
+    ]
+    ahead = the_run(log(pgd, [*fgsm[:30], *[0.28] * 30], [0.45] * 60))  # one step stays defeated
+    assert [event.at for event in ahead.breakpoints] == [20]
+
+
+def test_a_recovery_is_no_surer_than_its_break():
+    table = log([*[0.4, 0.41] * 5, 0.05, *[0.4, 0.41] * 5], [*[0.44] * 10, 0.6, *[0.44] * 10])
+    run = the_run(table)
+    assert (run.verdict, run.confidence) == ("recovered", "moderate")
+    assert "it lasted one row" in run.reason
+
+
+@pytest.mark.parametrize("chance", [0.005, 0.01, 0.1])
+@pytest.mark.parametrize("known", [True, False])
+def test_what_never_learned_failed_to_train(chance, known):
+    rng = np.random.default_rng(3)
+    table = log(*(rng.binomial(1000, chance, 30) / 1000 for _ in range(3)))
+    assert the_run(table, classes=round(1 / chance) if known else None).verdict == "failed to train"

@@ -32,6 +32,15 @@ GUESSED = [
     ("step acc robust_acc", "step acc - robust_acc"),
     ("Step clean_acc__MIN clean_acc clean_acc__MAX fgsm fgsm__MAX pgd pgd__MIN Step__MAX", "Step clean_acc fgsm pgd"),
     ("step evaluation/pgd-50 probe_pgd evaluation/clean probe_clean", "step probe_clean - probe_pgd"),
+    ("epoch test_acc test_robust_acc train_pgd_acc train_clean_acc", "epoch test_acc - test_robust_acc"),
+    ("epoch test_acc test_aa train_pgd_acc", "epoch test_acc - test_aa"),
+    ("epoch clean fgsm train_robust_acc", "epoch clean fgsm train_robust_acc"),
+    (
+        "epoch fgsm_rs_test_acc fgsm_rs_fgsm_acc fgsm_rs_pgd_acc",
+        "epoch fgsm_rs_test_acc fgsm_rs_fgsm_acc fgsm_rs_pgd_acc",
+    ),
+    ("epoch FGSM-AT/clean FGSM-AT/fgsm FGSM-AT/pgd", "epoch FGSM-AT/clean FGSM-AT/fgsm FGSM-AT/pgd"),
+    ("epoch pgd_at_acc pgd_at_pgd_acc", "epoch pgd_at_acc - pgd_at_pgd_acc"),
     (
         "step evaluation/pgd-50 evaluation/clean evaluation/fgsm",
         "step evaluation/clean evaluation/fgsm evaluation/pgd-50",
@@ -90,3 +99,16 @@ def test_columns_of_runs():
     assert find_columns(made, {}).run == ("method", "seed")  # what is the same everywhere tells nothing apart
     assert find_columns(made, {}, []).run == ()
     assert find_columns(made, {}, ["seed"]).run == ("seed",)
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_what_changes_in_the_course_of_a_run_does_not_tell_runs_apart(seeds):
+    course = pd.DataFrame({"epoch": range(8), "eps": [1, 2, 3, *[4] * 5], "schedule": [*["warm"] * 4, *["main"] * 4]})
+    runs = pd.concat([course.assign(seed=seed, clean=0.5, fgsm=0.4, pgd=0.3) for seed in range(seeds)])
+    assert find_columns(runs, {}).run == (("seed",) if seeds > 1 else ())
+
+
+def test_a_record_of_settings_tells_no_runs_apart():
+    rows = pd.DataFrame({"epoch": range(4), "clean": 0.5, "pgd": 0.4})
+    table = pd.concat([pd.DataFrame({"config.lr": [0.1]}), rows], ignore_index=True)
+    assert find_columns(table, {}).run == ()

@@ -57,6 +57,34 @@ WRITTEN = {
         lambda r: f"Epoch: {r['epoch']:.0f} train loss: 2.0e-1 train acc: 0.9\n  test: clean_acc={r['clean']:.3f} "
         f"fgsm_acc={r['fgsm']:.3f} pgd_acc={r['pgd']:.3f}"
     ),
+    "settings.log": records(
+        lambda r: f"Epoch {r['epoch']:.0f}: clean acc = {r['clean']:.3f} | PGD-10 eps 8 steps=10 acc = "
+        f"{r['pgd']:.3f} | FGSM (eps=8/255) acc = {r['fgsm']:.3f}"
+    ),
+    "parts.log": records(
+        lambda r: f"Epoch {r['epoch']:.0f}\nTest: clean {r['clean']:.3f} fgsm {r['fgsm']:.3f} pgd {r['pgd']:.3f}\n"
+        "Train: clean 0.99 fgsm 0.98 pgd 0.97"
+    ),
+    "time_below.log": records(
+        lambda r: f"clean: {r['clean']:.3f}\nfgsm: {r['fgsm']:.3f}\npgd: {r['pgd']:.3f}\nEpoch {r['epoch']:.0f} done"
+    ),
+    "counts.log": records(
+        lambda r: f"Epoch {r['epoch']:.0f}/30: clean {1000 * r['clean']:.0f}/1000 fgsm {1000 * r['fgsm']:.0f}/1000 "
+        f"({100 * r['fgsm']:.1f}%) pgd {1000 * r['pgd']:.0f} / 1000"
+    ),
+    "commas.log": records(
+        lambda r: f"Epoch {r['epoch']:.0f}: clean {100 * r['clean']:.2f} fgsm {100 * r['fgsm']:.2f} pgd "
+        f"{100 * r['pgd']:.2f}".replace(".", ",")
+    ),
+    "commented.csv": "# a run\n#\n" + TABLE.to_csv(index=False),
+    "table.txt": TABLE.to_csv(index=False, sep=";", decimal=","),
+    "table.log": TABLE.assign(note="a word").to_csv(index=False),
+    "args.json": json.dumps({"args": {"eps": 8}, "history": TABLE.to_dict("list")}),
+    "settings.jsonl": json.dumps({"config": {"lr": 0.1, "epochs": 30}}) + "\n" + records(json.dumps),
+    "lists.jsonl": records(lambda r: json.dumps({**r, "seed": [1], "model": {"name": "resnet"}})),
+    "signs.csv": TABLE.assign(**{part: [f"{100 * value:.2f} %" for value in TABLE[part]] for part in PARTS}).to_csv(
+        index=False
+    ),
     "german.csv": TABLE.to_csv(index=False, sep=";", decimal=","),
     "semicolons.csv": TABLE.to_csv(index=False, sep=";"),
     "tabs.csv": TABLE.to_csv(index=False, sep="\t", decimal=","),

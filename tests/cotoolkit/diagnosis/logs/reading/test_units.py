@@ -81,3 +81,33 @@ def test_what_is_no_accuracy_is_named_by_its_line(tmp_path, value, message, abov
         diagnose_log(tmp_path / "log.parquet", unit=unit)
     with pytest.raises(DataError, match="in row 5:"):
         diagnose_log(table, unit=unit)
+
+
+@pytest.mark.parametrize("fewer", [0, 3])
+def test_runs_may_differ_in_their_unit(fewer):
+    in_percent = percent(SHARES, "clean", "fgsm", "pgd").assign(run="b")
+    both = pd.concat([SHARES.assign(run="a", clean=0.8), in_percent.tail(ROWS - fewer)])  # the index repeats itself
+    found = diagnose_log(both, points=1000)
+    assert [run.best.row.pgd.value for run in found.runs] == pytest.approx([0.433, 0.433])
+    assert "a: accuracies are in shares of 1, and those of others in percent" in found.notes
+
+
+def test_a_run_that_changes_its_unit_is_refused():
+    table = percent(SHARES, "clean", "fgsm", "pgd")
+    table.loc[12:] = SHARES.loc[12:]
+    with pytest.raises(
+        DataError, match="8 rows seem to be in shares of 1 and 12 in percent, the first of them in row 12"
+    ):
+        best(table)
+    diverged = percent(SHARES, "clean", "fgsm", "pgd")
+    diverged.loc[15:, ["clean", "fgsm", "pgd"]] = 1.0  # that of guessing, in a hundred classes
+    assert diagnose_log(diverged, points=1000).runs[0].verdict == "diverged"
+
+
+def test_percent_signs_among_shares():
+    table = SHARES.astype({"pgd": object})
+    table.loc[19, "pgd"] = "43.3%"
+    table.loc[18, "pgd"] = "0.80 %"
+    found = diagnose_log(table, points=1000).runs[0]
+    assert found.best.row.pgd.value == pytest.approx(0.433)
+    assert found.rows == ROWS
