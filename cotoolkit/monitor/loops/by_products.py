@@ -28,6 +28,9 @@ LOGITS = ("logits", "start_logits")
 FAR_OUT = 0.5
 """How far images may leave [0, 1], as augmentations and noise make them, before they are taken for another range."""
 
+BLACK = 100
+"""How much greater images in [0, 1] look than they are to a model that takes 0 to 255, at least."""
+
 FAR_BEYOND = 50
 """Times epsilon beyond which a perturbation is taken for one in other units (0 to 255 is off by 255)."""
 
@@ -186,8 +189,13 @@ def _check_units(tensors: Mapping[str, Tensor], statistics: Statistics, threat: 
     if "images" in tensors and threat.box != "none":
         pixels = tensors["images"].float() * per_channel(statistics.std, tensors["images"])
         low, high = (float(end) for end in (pixels + per_channel(statistics.mean, pixels)).aminmax())
+        least, greatest = (float(end) for end in tensors["images"].aminmax())
+        if 0 < greatest <= 1 and BLACK * abs(high) <= greatest:
+            raise ConfigError(
+                f"images: they run from {least:.4g} to {greatest:.4g}, and so are black in the held-out images' range; "
+                "they are handed over as the model takes them, or make the monitor without bounds"
+            )
         if low < -FAR_OUT or high > 1 + FAR_OUT:
-            least, greatest = (float(end) for end in tensors["images"].aminmax())
             raise ConfigError(
                 f"images: they run from {least:.4g} to {greatest:.4g}, in the held-out images' range from {low:.4g} to "
                 f"{high:.4g}; they are handed over as the model takes them: give the monitor mean and std, or bounds"

@@ -168,9 +168,9 @@ _DIGITS = Setup(
 )
 
 # One convolution: the smallest network that FGSM training is known to break on natural images (Andriushchenko &
-# Flammarion, 2020; rate, schedule and initialisation are theirs). In pilots the feature broke nothing where training is
-# safe without it (6/255, strengths 8 and 12/255); so this is a radius at which it is not, and a strength from the middle
-# of the paper's window, beta twice epsilon.
+# Flammarion, 2020; rate, schedule and initialisation are theirs). In pilots the feature broke nothing where training
+# is safe without it (6/255, strengths 8 and 12/255); so this is a radius at which it is not, and a strength from the
+# middle of the paper's window, beta twice epsilon.
 _LAPTOP = Setup(
     scale="laptop",
     base={

@@ -5,10 +5,11 @@ import torch
 from torch import nn
 
 from cotoolkit.core.errors import ConfigError, DataError, ModelError
+from cotoolkit.methods import FGSM
 from cotoolkit.monitor.actions import Rescue
 from tests._helpers.any_networks import Around, mlp
 from tests._helpers.networks import conv_net
-from tests._helpers.watching import monitor_of
+from tests._helpers.watching import monitor_of, points
 
 
 @pytest.mark.parametrize(
@@ -104,3 +105,14 @@ def test_options_that_contradict_each_other_are_one_line(options, error, message
     with pytest.raises(error, match=message) as caught:
         monitor_of(conv_net(), **options)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scale", [1.0, 255.0])
+def test_images_that_would_be_black_are_refused(scale):
+    images, labels = points()
+    monitor = monitor_of(conv_net(), (255 * images, labels), bounds=(0, 255), method=FGSM())
+    if scale == 1:
+        with pytest.raises(ConfigError, match="run from .* and so are black in the held-out images' range"):
+            monitor.attack(images, labels)
+    else:
+        assert (monitor.attack(scale * images, labels) - scale * images).abs().max() == pytest.approx(25.5, rel=1e-3)
