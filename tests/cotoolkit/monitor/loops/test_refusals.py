@@ -112,7 +112,7 @@ def test_images_that_would_be_black_are_refused(scale):
     images, labels = points()
     monitor = monitor_of(conv_net(), (255 * images, labels), bounds=(0, 255), method=FGSM())
     if scale == 1:
-        with pytest.raises(ConfigError, match="run from .* and so are black in the held-out images' range"):
+        with pytest.raises(ConfigError, match=r"run from .* and so are black in the held-out images' range"):
             monitor.attack(images, labels)
     else:
         assert (monitor.attack(scale * images, labels) - scale * images).abs().max() == pytest.approx(25.5, rel=1e-3)
