@@ -10,10 +10,11 @@ from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimTable, claim
 from analyses.core.judging.premises import CHANCE, MOST
-from analyses.core.judging.seed_measures import SeedShare
+from analyses.core.judging.seed_measures import OnsetDifference, SeedShare
 from analyses.core.runner import StudyRunner
 from cotoolkit.core.numbers import format_number
 from cotoolkit.plotting.style import CYCLE, DASHES, MARKERS, PAGE
+from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
 from figures.co_features.setups.grid_cells import (
@@ -54,7 +55,10 @@ def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """One row per radius, strength and seed; beside them the paper's numbers (series "paper", digitised)."""
     table = table_of(runner, STUDIES[scale])
     robust = table[SETUPS[scale].accuracy]
-    ours = table[["epsilon", "beta", "seed", "clean", "breakpoint"]].assign(robust=robust, series="ours")
+    ends = [RunFolder(runner.root / run).result()["iterations"] for run in table["run"]]
+    ours = table[["epsilon", "beta", "seed", "clean", "breakpoint"]].assign(
+        robust=robust, iterations=ends, series="ours"
+    )
     printed = pd.read_csv(DIGITISED)
     paper = printed.assign(epsilon=printed["epsilon"] / 255, beta=printed["beta"] / 255, series="paper")
     paper[["robust", "clean"]] /= 100
@@ -119,6 +123,12 @@ def _outermost(cells: GridCells, beta: float | None = None) -> Cell:
     return max(cells.setup.epsilons), max(cells.setup.betas) if beta is None else beta
 
 
+def _onsets(cells: GridCells, cell: Cell) -> tuple[pd.Series[float], pd.Series[bool]]:
+    """When the runs of a cell broke, or ended without a break, and whether they broke."""
+    broke = cells.of(cell, "breakpoint")
+    return broke.fillna(cells.of(cell, "iterations")), broke.notna()
+
+
 def _injected(setup: Setup, epsilon: float) -> list[Cell]:
     """All strengths above 0 at a radius."""
     return [(epsilon, beta) for beta in setup.betas if beta > 0]
@@ -138,6 +148,12 @@ FIGURE, DERIVED = "paper [F]: Figure 1", "ours: derived [D] from Figure 1"
 PLAIN = "FGSM training without the feature"
 SAFE = (is_robust(PLAIN, _without), is_safe(PLAIN, _without))
 BREAKS = breaks("FGSM training with the feature", _with)
+OUTERMOST = (
+    breaks(f"{PLAIN} at the largest radius", lambda n: _outermost(n, 0.0)),
+    once_robust("FGSM training with the strong feature at the largest radius", _outermost),
+)
+ENDS_KNOWN = {"iterations"}
+"""What claims on the time of breaks need in the table: how long the runs were."""
 
 CLAIMS: ClaimTable[GridCells] = ClaimTable(
     (
@@ -165,11 +181,13 @@ CLAIMS: ClaimTable[GridCells] = ClaimTable(
         claim(
             "prevents", "Where FGSM training breaks without the feature, a strong feature prevents it",
             f"{SHARE} at ε {{largest}}: no feature minus β {{most}}", above=0.0, source=DERIVED,
-            value=lambda n: n.difference([_outermost(n, 0.0)], [_outermost(n)]),
-            premises=(
-                breaks(f"{PLAIN} at the largest radius", lambda n: _outermost(n, 0.0)),
-                once_robust("FGSM training with the strong feature at the largest radius", _outermost),
-            ),
+            value=lambda n: n.difference([_outermost(n, 0.0)], [_outermost(n)]), premises=OUTERMOST,
+        ),
+        claim(
+            "later", "Where FGSM training breaks without the feature, a strong feature puts it off",
+            "breakpoint in iterations at ε {largest}, restricted mean: β {most} minus no feature", above=0.0,
+            source=DERIVED, premises=OUTERMOST, needs=ENDS_KNOWN,
+            value=lambda n: OnsetDifference(*_onsets(n, _outermost(n)), *_onsets(n, _outermost(n, 0.0))),
         ),
         claim(
             "widens", "More strengths break FGSM training at the largest radius than at the smallest",
@@ -187,6 +205,7 @@ CLAIMS: ClaimTable[GridCells] = ClaimTable(
     ),
     read=_ours,
     words=_words,
+    arms=lambda n: set(n.runs.columns) & ENDS_KNOWN,
 )  # fmt: skip
 """P1 and P4 of the spec, and the signs of catastrophic overfitting that the figure shows."""
 

@@ -27,8 +27,8 @@ class Setup(BaseModel):
     Attributes:
         scale: what its numbers may be taken for.
         base: configuration data that all runs share.
-        epsilon: radius at which FGSM training is robust on the data as they are; at scale laptop, one at which it is not.
-        beta: strength of the feature that breaks FGSM training at that radius; at scale laptop, that prevents it.
+        epsilon: radius at which FGSM training is robust on the data as they are; at scale laptop it is not.
+        beta: strength of the feature that breaks FGSM training at that radius.
         epsilons: radii of Figure 1.
         betas: strengths of Figure 1.
         seeds: of most figures.
