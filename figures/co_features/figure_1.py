@@ -62,7 +62,7 @@ def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     printed = pd.read_csv(DIGITISED)
     paper = printed.assign(epsilon=printed["epsilon"] / 255, beta=printed["beta"] / 255, series="paper")
     paper[["robust", "clean"]] /= 100
-    return pd.concat([ours, paper], ignore_index=True).assign(scale=scale)
+    return pd.concat([ours.assign(series="ours"), paper], ignore_index=True).assign(scale=scale)
 
 
 def draw(data: pd.DataFrame) -> Figure:
