@@ -190,9 +190,8 @@ _LAPTOP = Setup(
     beta=20 / 255,
     epsilons=(10 / 255,),
     betas=(0.0, 20 / 255),
-    # Six were planned; two were added when one of these had no breakpoint without the feature, and before any with it.
-    seeds=(0, 1, 2, 3, 4, 5, 6, 7),
-    more_seeds=(0, 1, 2, 3, 4, 5, 6, 7),
+    seeds=(0, 1, 2, 3, 4, 5),
+    more_seeds=(0, 1, 2, 3, 4, 5),
     keep=tuple(range(0, 11_461, 382)),  # the ends of the epochs
     pgd_steps=2,
     accuracy="pgd-50",
