@@ -66,7 +66,7 @@ def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
 
 
 def draw(data: pd.DataFrame) -> Figure:
-    """Ours above, the paper's below; strengths in units of the radius, so that the two can be compared."""
+    """Ours above, a point per seed, and the paper's below; strengths are in units of the radius, to compare them."""
     figure, axes = new_figure(PAGE, 4.4, 2, 2, sharey=True, sharex="row")
     for row, (series, title) in zip(axes, (("ours", "ours"), ("paper", "paper (digitised)")), strict=True):
         cells = data[data["series"] == series].assign(strength=data["beta"] / data["epsilon"])
@@ -76,6 +76,8 @@ def draw(data: pd.DataFrame) -> Figure:
                 look = {"colour": CYCLE[index], "line": DASHES[index], "marker": MARKERS[index], "markevery": 1}
                 look |= {"label": f"ε = {shown}", "ms": 3 if series == "ours" else 1.5}
                 seed_band(axis, line, "strength", measure, **look)
+                if series == "ours":  # a seed breaks or does not: the mean lies where none is
+                    axis.plot(line["strength"], line[measure], "o", color=CYCLE[index], ms=2, alpha=0.5)
             percent(axis)
             axis.set(title=f"{measure} accuracy, {title}", ylim=(-0.03, 1.03))
             axis.set(xlabel="strength of the feature, β / ε")
