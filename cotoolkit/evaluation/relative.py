@@ -106,9 +106,8 @@ def is_lost(now: Levels, had: Levels, left: float = LOST) -> bool:
 
     Returns:
         Whether `kept` and `rise` are beyond their thresholds while FGSM or clean accuracy stays, or, where one step is
-        far ahead, enough of both. Without FGSM accuracy
-        half of PGD accuracy has to go while clean accuracy stays; the caller makes sure that it went suddenly, since
-        robust overfitting can look like that in the end.
+        far ahead, enough of both. Without FGSM accuracy half of PGD accuracy has to go while clean accuracy stays; the
+        caller makes sure that it went suddenly, since robust overfitting can look like that in the end.
     """
     share, grown = kept(now.pgd, had.pgd), rise(now, had)
     clean = None if now.clean is None or had.clean is None else kept(now.clean, had.clean)

@@ -129,8 +129,8 @@ def failed_to_train(course: Course, points: int | None, classes: int | None) -> 
     """
     if course.clean is None:
         return False
-    best = float(np.sort(course.clean)[-min(3, len(course)) :].mean())
     if classes is not None:
+        best = float(np.sort(course.clean)[-min(3, len(course)) :].mean())
         return best < min(2 / classes, (1 + 1 / classes) / 2)
     if not learned_rows(course, points, classes).any():
         return True

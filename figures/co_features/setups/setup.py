@@ -27,7 +27,7 @@ class Setup(BaseModel):
     Attributes:
         scale: what its numbers may be taken for.
         base: configuration data that all runs share.
-        epsilon: radius at which FGSM training is robust on the data as they are; at scale laptop it is not.
+        epsilon: radius at which FGSM training is robust on the data as they are; at scale laptop it mostly is not.
         beta: strength of the feature that breaks FGSM training at that radius.
         epsilons: radii of Figure 1.
         betas: strengths of Figure 1.
