@@ -120,7 +120,7 @@ class RunConfig(BaseModel):
         method: how a step trains; a name is enough.
         epsilon: radius of the threat model, for training and evaluation alike; at most 1 in linf.
         norm: of the threat model.
-        box: order of the clamps to the ball and to [0, 1], see `threat.Box`.
+        box: order of the clamps to the ball and to [0, 1], see `threat_model.Box`.
         epochs: passes over the training set; the last incomplete batch of each is left out.
         batch_size: images per step.
         optimizer: how a gradient becomes an update; a name is enough.

@@ -186,7 +186,7 @@ PLANS = with_smoke(
                     "schedule": {"kind": "cyclic", "peak": 0.5, "epsilon_warmup": 3},
                     "monitor": {"interval": 40},
                 },
-                seeds=range(9),  # two in five do not break
+                seeds=range(9),  # a third do not break
             )
         },
     ),

@@ -53,7 +53,7 @@ def lead_of(zoo: Sequence[Examined], found: Sequence[Aim]) -> str:
     """
     made = {budget: sum(budget in one.diagnoses for one in zoo) for budget in BUDGETS}
     counts = ", ".join(f"{count} at {budget}" for budget, count in made.items())
-    left = "" if min(made.values()) == len(ZOO) else " The rest is not scored yet; What is reached is said of these."
+    left = "" if min(made.values()) == len(ZOO) else " The rest is not scored yet: what is reached is said of these."
     missed = [aim for aim in found if not aim.reached]
     reached = f"{len(found) - len(missed)} of {len(found)} aims are reached"
     failures = "; ".join(f"{aim.what}: {aim.hits} of {aim.of} ({', '.join(aim.which)})" for aim in missed)

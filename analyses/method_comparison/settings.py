@@ -56,7 +56,7 @@ class ComparisonScale(BaseModel):
 _DIGITS = ComparisonScale(
     settings=(
         SharedSettings(
-            why="an injected feature breaks FGSM training in every seed at a radius that is safe without it (induced)",
+            why="an injected feature breaks nine in ten runs of FGSM at a radius that is safe without it (induced)",
             base={
                 "data": {"name": "digits"},
                 "model": {"name": "small_cnn"},

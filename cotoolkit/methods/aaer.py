@@ -58,7 +58,7 @@ class AAER(Method):
         lambda2: weight of the fall; None means `LAMBDA2` at the batch's radius.
         lambda3: weight of the change of logits; None means `LAMBDA3` at the batch's radius.
         fall: whether the fall has a gradient: "constant" or "trained".
-        bn_mode: BatchNorm during the attack, see `attacks.BatchNormMode`.
+        bn_mode: BatchNorm during the attack, see `models.modes.BatchNormMode`.
     """
 
     start: Start = "n"

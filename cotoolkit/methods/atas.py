@@ -54,7 +54,7 @@ class ATAS(Method):
         decay: of the running mean v, in [0, 1].
         warmup: epochs of constant steps.
         reset: epochs from one bank to the next.
-        bn_mode: BatchNorm during the attack, see `attacks.BatchNormMode`. The authors attack in eval mode.
+        bn_mode: BatchNorm during the attack, see `models.modes.BatchNormMode`. The authors attack in eval mode.
     """
 
     gain: NonNegative = 16 / 255

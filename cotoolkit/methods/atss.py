@@ -54,7 +54,7 @@ class ATSS(AttackMethod):
     Args:
         beta: how much the similarity counts; 0 gives RS-FGSM with a step of alpha.
         alpha: mean step in pixel units; None means epsilon.
-        bn_mode: BatchNorm during the attack, see `attacks.BatchNormMode`.
+        bn_mode: BatchNorm during the attack, see `models.modes.BatchNormMode`.
     """
 
     beta: NonNegative = 0.5

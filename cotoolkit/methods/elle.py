@@ -41,7 +41,7 @@ class ELLE(PenalisedAttack):
         inner: the attack trained on.
         weight: of the error; None means the authors' for the batch's radius, with straight lines between.
         noise: where u and v lie: "ball" as in the code for CIFAR-10, "ball_and_box" as in that for ImageNet.
-        bn_mode: BatchNorm in the pass at u, v and c, see `attacks.BatchNormMode`.
+        bn_mode: BatchNorm in the pass at u, v and c, see `models.modes.BatchNormMode`.
     """
 
     inner: InnerField = FGSM()

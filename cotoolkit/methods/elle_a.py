@@ -32,7 +32,7 @@ class AdaptiveELLE(ELLE):
         inner: the attack trained on.
         weight: where it is switched on; None means the authors' 4000 at every radius.
         noise: where the random points lie: "ball" as in the code for CIFAR-10, "ball_and_box" as in that for ImageNet.
-        bn_mode: BatchNorm in the pass at the random points, see `attacks.BatchNormMode`.
+        bn_mode: BatchNorm in the pass at the random points, see `models.modes.BatchNormMode`.
         sensitivity: standard deviations above the mean that switch it on.
         decay: factor of the weight in every other step.
         acts: "next_step" as in the code for CIFAR-10, "same_step" as in that for ImageNet.

@@ -28,7 +28,7 @@ class FGSM(AttackMethod):
 
     Args:
         alpha: step in pixel units; None means epsilon.
-        bn_mode: BatchNorm during the attack, see `attacks.BatchNormMode`.
+        bn_mode: BatchNorm during the attack, see `models.modes.BatchNormMode`.
     """
 
     alpha: NonNegative | None = None

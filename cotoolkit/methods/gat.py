@@ -36,7 +36,7 @@ class GAT(Method):
         late_factor: of the weight, late in training.
         late: share of training that is done from when on it applies.
         start: of the attack, as a share of the radius.
-        bn_mode: BatchNorm during the attack, see `attacks.BatchNormMode`.
+        bn_mode: BatchNorm during the attack, see `models.modes.BatchNormMode`.
     """
 
     weight: NonNegative = 10.0

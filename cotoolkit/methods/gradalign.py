@@ -59,7 +59,7 @@ class GradAlign(Method):
         anchor: where g1 is taken: "clean" as in the paper; "adversarial" (x + delta, 1 more forward and backward) as in
             the released code of co_features.
         noise: where x + eta lies: "ball", or "ball_and_box", clipped as the attack's perturbations are (ours).
-        bn_mode: BatchNorm during the attack and the regulariser, see `attacks.BatchNormMode`.
+        bn_mode: BatchNorm during the attack and the regulariser, see `models.modes.BatchNormMode`.
     """
 
     weight: NonNegative | None = None

@@ -40,7 +40,7 @@ class GradSum(Method):
         weight: of the norm.
         start: of the attack: "image", or "random", uniform in the ball.
         alpha: step in pixel units; None means epsilon.
-        bn_mode: BatchNorm during the attack and the term, see `attacks.BatchNormMode`.
+        bn_mode: BatchNorm during the attack and the term, see `models.modes.BatchNormMode`.
     """
 
     weight: NonNegative = 10.0

@@ -93,7 +93,7 @@ class LAP(Method):
         beta: strength; None means `BETA` at the batch's radius. 0 is training on the attack alone.
         gamma: of the law over layers, see `layer_shares`.
         direction: "descent" (released) or "ascent".
-        bn_mode: BatchNorm during the attack, see `attacks.BatchNormMode`.
+        bn_mode: BatchNorm during the attack, see `models.modes.BatchNormMode`.
     """
 
     attack: Attack = "plain"

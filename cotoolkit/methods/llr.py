@@ -60,7 +60,7 @@ class LLR(PenalisedAttack):
             fades, see `elle_a`; or "constant".
         slope: the gradient in the expansion: "sample", of each sample's loss, or "mean_loss".
         noise: whether u and v may leave the pixel box ("ball") or not ("ball_and_box").
-        bn_mode: BatchNorm in the passes at u and v, see `attacks.BatchNormMode`.
+        bn_mode: BatchNorm in the passes at u and v, see `models.modes.BatchNormMode`.
     """
 
     inner: InnerField = FGSM()

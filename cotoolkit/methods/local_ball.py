@@ -74,7 +74,7 @@ class LocalBall(Method):
         detach_reference: no gradient through the first argument of KL and its likes.
         batch_norm: all points of the update in one forward pass ("together"), or one after the other ("apart"), in the
             order x', x, c, u.
-        bn_mode: BatchNorm in the inner steps, see `attacks.BatchNormMode`; the inner attack has its own.
+        bn_mode: BatchNorm in the inner steps, see `models.modes.BatchNormMode`; the inner attack has its own.
     """
 
     inner: InnerField = FGSM()

@@ -100,7 +100,7 @@ class LpFGSM(AttackMethod):
         p: of the ball, at least 2; None for the adaptive rule.
         beta: of the adaptive rule; unused with p.
         start: "image", or "released".
-        bn_mode: BatchNorm during the attack, see `attacks.BatchNormMode`.
+        bn_mode: BatchNorm during the attack, see `models.modes.BatchNormMode`.
 
     Raises:
         ConfigError: from `check_config`: an l2 threat, whose steepest step is p = 2 already.

@@ -39,7 +39,7 @@ class MART(Method):
         steps: of the attack.
         alpha: step in pixel units; None means the authors' 0.007 at 0.031, in proportion.
         start_scale: standard deviation of the Gaussian start, in pixel units.
-        bn_mode: BatchNorm during the attack, see `attacks.BatchNormMode`. The authors attack in eval mode.
+        bn_mode: BatchNorm during the attack, see `models.modes.BatchNormMode`. The authors attack in eval mode.
     """
 
     beta: NonNegative = 5.0

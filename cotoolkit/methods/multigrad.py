@@ -36,7 +36,7 @@ class MultiGrad(AttackMethod):
         samples: random starts, at least 1.
         agreeing: how many starts have to agree on a sign, more than half of them; None means all.
         alpha: step in pixel units; None means 2 epsilon, so that the step is epsilon after projection.
-        bn_mode: BatchNorm during the attack, see `attacks.BatchNormMode`.
+        bn_mode: BatchNorm during the attack, see `models.modes.BatchNormMode`.
 
     Raises:
         ConfigError: from `check_config`: an l2 threat, whose gradients have no signs to agree on.

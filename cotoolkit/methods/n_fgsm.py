@@ -29,7 +29,7 @@ class NFGSM(AttackMethod):
     Args:
         k: the start is uniform in k times the ball. The paper uses 2, and 3 or 4 at some large radii.
         alpha: step in pixel units; None means epsilon.
-        bn_mode: BatchNorm during the attack, see `attacks.BatchNormMode`.
+        bn_mode: BatchNorm during the attack, see `models.modes.BatchNormMode`.
     """
 
     k: NonNegative = 2.0

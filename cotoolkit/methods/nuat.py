@@ -37,7 +37,7 @@ class NuAT(Method):
         weight: of the norm, once it is full; 0 is clean training.
         ramp: share of training after which it is full.
         start: of the attack, as a share of the radius.
-        bn_mode: BatchNorm during the attack, see `attacks.BatchNormMode`.
+        bn_mode: BatchNorm during the attack, see `models.modes.BatchNormMode`.
     """
 
     weight: NonNegative = 4.5

@@ -31,7 +31,7 @@ class PGD(AttackMethod):
         steps: gradient steps of the attack.
         alpha: step in pixel units; None means 2.5 epsilon / steps (2/255 at 8/255 and 10 steps).
         random_start: uniform in the ball; otherwise the image.
-        bn_mode: BatchNorm during the attack, see `attacks.BatchNormMode`.
+        bn_mode: BatchNorm during the attack, see `models.modes.BatchNormMode`.
     """
 
     steps: Annotated[Whole, Ge(1)] = 10

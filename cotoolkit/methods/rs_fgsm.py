@@ -28,7 +28,7 @@ class RSFGSM(AttackMethod):
 
     Args:
         alpha: step in pixel units; None means 1.25 epsilon.
-        bn_mode: BatchNorm during the attack, see `attacks.BatchNormMode`.
+        bn_mode: BatchNorm during the attack, see `models.modes.BatchNormMode`.
     """
 
     alpha: NonNegative | None = None

@@ -54,7 +54,7 @@ class SORA(Method):
         margin: the curvature 1 - lambda up to which the step is not shortened.
         weight: of the newest batch in the running mean.
         first: where the running mean begins.
-        bn_mode: BatchNorm during the attack, see `attacks.BatchNormMode`.
+        bn_mode: BatchNorm during the attack, see `models.modes.BatchNormMode`.
     """
 
     alpha: NonNegative | None = None

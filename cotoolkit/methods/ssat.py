@@ -41,7 +41,7 @@ class SSAT(AttackMethod):
         already: where a sample is asked whether it is wrong already: "start", at x + eta as the attack sees it
             (released code), or "clean", at x in eval mode (1 forward more).
         alpha: step in pixel units; None means 1.25 epsilon.
-        bn_mode: BatchNorm during the attack, see `attacks.BatchNormMode`.
+        bn_mode: BatchNorm during the attack, see `models.modes.BatchNormMode`.
     """
 
     c: Annotated[Whole, Ge(1)] = 3

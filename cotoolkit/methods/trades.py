@@ -43,7 +43,7 @@ class TRADES(Method):
         steps: of the attack.
         alpha: step in pixel units; None means 2.5 epsilon / steps, as for PGD here. The authors: 0.007 at 0.031.
         start_scale: standard deviation of the Gaussian start, in pixel units; the divergence has no gradient at x.
-        bn_mode: BatchNorm during the attack, see `attacks.BatchNormMode`. The authors attack in eval mode.
+        bn_mode: BatchNorm during the attack, see `models.modes.BatchNormMode`. The authors attack in eval mode.
     """
 
     beta: NonNegative = 6.0

@@ -54,7 +54,7 @@ class ZeroGrad(AttackMethod):
         zeroed: the perturbation where the gradient counts as zero: "start", the random one (released code), or "zero"
             (paper).
         alpha: step in pixel units; None means 2 epsilon.
-        bn_mode: BatchNorm during the attack, see `attacks.BatchNormMode`.
+        bn_mode: BatchNorm during the attack, see `models.modes.BatchNormMode`.
     """
 
     quantile: Share = 0.35

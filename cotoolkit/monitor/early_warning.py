@@ -243,8 +243,8 @@ DEFAULT_RULES: tuple[Rule, ...] = (
     Rule("abnormal_example", "rises", Departure(), 0.1),
     Rule("pert_align", "falls", Departure(), 0.25),
 )
-"""Ours: the two free signals that `cotoolkit bench-alarm` found to move first, each against its own recent level. The
-thresholds were chosen on runs with seeds 0 and 1 of that benchmark."""
+"""Ours: two free signals, each against its own recent level. They and their thresholds were chosen while looking at
+runs of the settings of `cotoolkit bench-alarm` that may be fitted on (docs/early_warning.md)."""
 
 
 class EarlyWarning:

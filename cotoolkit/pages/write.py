@@ -85,7 +85,7 @@ class Section:
         chart: an interactive version of the picture, shown in its place where the page has JavaScript; its layout says
             its height, and its width is the page's. Charts of two-dimensional traces only: maps fetch their outlines.
         courses: what a chart below the table shows of a row that is chosen: lines by the row's last cell, see
-            `study_charts.course_lines`. They are for the screen alone.
+            `crowd_charts.course_lines`. They are for the screen alone.
         more_figures: the picture goes on in these, for print; with a chart the screen shows none of them.
         percent: columns of the table that hold shares, which the page shows in per cent; the files keep shares.
         views: ranges of the chart's horizontal axis that a button each goes to, by the button's text; the first is

@@ -52,8 +52,8 @@ class RunRecord:
 
     Attributes:
         folder: of the run.
-        settings: flat, by dotted name, as they stand in its configuration, see `tables.settings_in`.
-        result: see `tables.result_of`.
+        settings: flat, by dotted name, as they stand in its configuration, see `run_table.settings_in`.
+        result: see `run_table.result_of`.
         damage: what cannot be read, and the remedy; empty of a whole run.
     """
 

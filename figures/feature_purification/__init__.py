@@ -9,8 +9,8 @@ from figures.catalogue import NotReproduced
 NOT_REPRODUCED: tuple[NotReproduced, ...] = (
     NotReproduced(
         "across_break at scale digits",
-        "two rounds of six arms and the measures of all their checkpoints take far more than the three minutes that a "
-        "figure may cost there; `cotoolkit analyse across-break` makes it",
+        "two rounds of six arms and the measures of all their checkpoints take far more than the other figures there; "
+        "`cotoolkit analyse across-break` makes it",
     ),
     NotReproduced(
         "Cartoon of a pure feature and its dense mixture",

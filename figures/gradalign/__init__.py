@@ -5,11 +5,11 @@ from figures.catalogue import NotReproduced
 NOT_REPRODUCED: tuple[NotReproduced, ...] = (
     NotReproduced(
         "Figure 8, the lines of Free-AT and of other methods",
-        "Free-AT, ZeroGrad, MultiGrad, FGSM-CKPT, FGSM-MEP and NuAT are no training methods of this toolkit",
+        "all are methods of this toolkit (FGSM-CKPT is `ssat`) and stand in method_comparison, at one radius",
     ),
     NotReproduced(
         "Figure 8 with one convolution of sixteen filters on CIFAR-10",
-        "not trained yet: 25 minutes of a core a run, and five times that with PGD-10",
+        "not trained yet: about ten minutes of a core a run, and five times that with PGD-10",
     ),
     NotReproduced(
         "Figure 8 on SVHN",

@@ -3,7 +3,7 @@
 The paper bounds the loss out of sample by the HR loss on the training set, with probability 1 - exp(-r n + O(1)) [P];
 the constant could not be read. The bound here is another, for held-out points of a fixed model, and derived [D]:
 r = log((m + 1) / delta) / m. Simulated; whether the nominal bound holds for trained networks is in the recipe
-"overfitting".
+"bounds".
 """
 
 from __future__ import annotations

@@ -12,13 +12,14 @@ NOT_REPRODUCED: tuple[NotReproduced, ...] = (
     ),
     NotReproduced(
         "claims W and S: weak and strong adversaries against PGD-10 and TRADES-10",
-        "PGD-10 costs 50 s a run on digits; `cotoolkit analyse local_ball` has W, and S asks for CIFAR at equal clean "
+        "PGD-10 costs 50 s a run on digits; `cotoolkit analyse local-ball` has W, and S asks for CIFAR at equal clean "
         "accuracy",
     ),
-    NotReproduced("T2, global term and preset T", "in `cotoolkit analyse local_ball`, too dear for the gallery"),
+    NotReproduced("T2, global term and preset T", "in `cotoolkit analyse local-ball`, too dear for the gallery"),
     NotReproduced(
         "claims W and T where FGSM training breaks on natural images",
-        "not trained yet on the network of gradalign/training_metrics, whose runs take ten minutes of a core each",
+        "not trained yet on the network of gradalign/training_metrics, whose runs take a quarter of an hour of a core "
+        "each",
     ),
     NotReproduced("T1, AutoAttack", "attacks that see through masking (margin, Square) stand in for it"),
 )

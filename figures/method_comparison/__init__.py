@@ -4,13 +4,8 @@ from figures.catalogue import NotReproduced
 
 NOT_REPRODUCED: tuple[NotReproduced, ...] = (
     NotReproduced(
-        "All methods on digits with ten seeds",
-        "not trained yet: a seed of the 45 methods takes nine minutes of a core, so ten take an hour and a half "
-        "(`cotoolkit compare --scale digits`)",
-    ),
-    NotReproduced(
         "All methods on CIFAR-10 with one convolution, at 8/255, 10/255 and 16/255",
-        "405 runs of six minutes of a core and more; two methods at 10/255 are shown, `cotoolkit compare --scale "
+        "405 runs of nine minutes of a core and more; two methods at 10/255 are shown, `cotoolkit compare --scale "
         "laptop` trains the others",
     ),
     NotReproduced(

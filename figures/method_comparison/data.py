@@ -13,7 +13,7 @@ from cotoolkit.studies.scale import Scale
 from figures.study_recipes import StudyRecipes
 
 ON_CIFAR10 = ("fgsm", "n_fgsm")
-"""Methods of the figure at scale laptop, each of two passes: what a core trains in an hour and a half."""
+"""Methods of the figure at scale laptop, each of two passes: what a core trains in two hours."""
 
 SEEDS_ON_CIFAR10 = 6
 """As many as it takes that all of them alike are surely most."""

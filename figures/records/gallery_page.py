@@ -21,10 +21,10 @@ draws and judges every figure again from its `data.csv` and writes these pages a
 accidental change, not against somebody who changes a table and seals it again.
 
 Scales: **digits** is scikit-learn's digits (or synthetic data) and a small network, the mechanism on real but tiny
-data; **laptop** is the trend; **paper** is the published setting; **smoke** is the first seed of digits, for a quick
-look, and is not kept here. A number at one scale is not the paper's number at another. Figures have ten seeds at digits
-(three or five where they were made before version 0.3.0) and three at laptop; the row of a claim says how many have its
-number.
+data; **laptop** is the trend, on Fashion-MNIST or CIFAR-10 and a network that a CPU can train; **paper** is the
+published setting; **smoke** is the first seed of digits, for a quick look, and is not kept here. A number at one scale
+is not the paper's number at another. Figures have at least ten seeds at digits and at paper, and at laptop five or six,
+or three where they only show; the row of a claim says how many have its number.
 
 A claim is *supported*, or *not supported*, where the interval or test that its row names puts the number on the claimed
 side of its threshold, or on the other, at 95 %; else it is *inconclusive*. It is *not testable here* where one of its

@@ -12,8 +12,9 @@ from analyses.purification.claims import CLAIMS
 from analyses.purification.study import judge_theory
 from analyses.purification.tables import TheoryTables
 from figures.catalogue import find_recipes
-from figures.feature_purification.experiments.deep_measures import towards_class
+from figures.feature_purification.experiments.deep_measures import pixel_rows, towards_class
 from figures.feature_purification.experiments.deep_results import DeepResults
+from figures.feature_purification.experiments.image_grid import image_grid
 from figures.feature_purification.experiments.patches import explained_energy, patches_of
 from figures.feature_purification.experiments.synthetic_world import JUDGED_BY, source_of, theory_claims
 from figures.feature_purification.filters import CLAIMS as FILTER_CLAIMS
@@ -189,13 +190,31 @@ def test_robust_networks_are_compared_where_they_are_robust():
         }
         for seed in range(5)
         for part, statistic, values in (
-            ("accuracies", "pgd-10", {"clean": 0.1, "robust": 0.15}),
-            ("filter_statistics", "variation", {"clean": 2.0, "longer": 2.0, "robust": 1.0}),
+            ("accuracies", "pgd-10", {"clean": 0.1, "robust": 0.15, "fgsm": 0.15}),
+            ("filter_statistics", "variation", {"clean": 2.0, "longer": 2.0, "robust": 1.0, "fgsm": 1.5}),
             ("filter_statistics", "lineage_cosine", {"robust": 0.8}),
+            ("filter_statistics", "change_cosine", {"longer": 0.1, "fgsm": 0.6}),
         )
         for place, (network, value) in enumerate(values.items())
     ]
     assert {r.verdict for r in FILTER_CLAIMS(pd.DataFrame(rows))} == {"untestable"}
     data = pd.DataFrame(rows)
     data.loc[(data["part"] == "accuracies") & (data["network"] == "robust"), "value"] += 0.5
+    of_pgd = {"kin", "smoother", "smoother_than_longer"}
+    assert {r.claim.key for r in FILTER_CLAIMS(data) if r.verdict == "holds"} == of_pgd
+    data.loc[(data["part"] == "accuracies") & (data["network"] == "fgsm"), "value"] += 0.5
     assert {r.verdict for r in FILTER_CLAIMS(data)} == {"holds"}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pictures_come_back_in_their_colours(channels):
+    pictures = torch.rand(2, channels, 4, 5, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    shown_as = {"a": pictures, "b": pictures.abs()}
+    rows = [{"part": "filters", **row} for name, own in shown_as.items() for row in pixel_rows(own, network=name)]
+    figure = image_grid(as_stored(pd.DataFrame(rows)), "filters", {"A": "a", "B": "b"}, 2, height=2, plain="b")
+    shown = [np.asarray(axis.images[0].get_array()) for axis in figure.axes]
+    for index, (scaled, plain) in enumerate(zip(shown[:2], shown[2:], strict=True)):
+        expected = pictures[index].permute(1, 2, 0).squeeze(-1).numpy()
+        np.testing.assert_allclose(plain, np.abs(expected), atol=1e-4)
+        scale = 2 * np.abs(expected).max()
+        np.testing.assert_allclose(scaled, expected if channels == 1 else 0.5 + expected / scale, atol=1e-4)

@@ -1,1 +1,1 @@
-"""Terms that several methods are made of: tilts, balls, divergences, worst-case weights."""
+"""Terms that several methods are made of: balls, divergences, penalties, features, smoothed labels."""

@@ -30,12 +30,15 @@ RANKS = (1, 2, 4, 8)
 ATOMS = (1, 2, 3, 4)
 """Filters that a patch may be written with."""
 
-POINTS, SHOWN, UNITS, STEPS = 200, 6, 6, 50
+POINTS, SHOWN, UNITS, STEPS = 200, 4, 6, 50
 """Test images, images and units that are shown, and steps of activation maximisation."""
 
-PIXEL_CHANGE = 0.125
-"""Root mean square change of a pixel that maximising images and l2 perturbations may have (ours): on 8 x 8 grey images
-an l2 radius of 1."""
+PIXEL_CHANGE = 0.5
+"""Root mean square change of a pixel that maximising images and l2 perturbations may have, in units of epsilon (ours):
+an l2 radius of 1 on 8 x 8 grey images at ε 0.25, of 0.87 on 32 x 32 coloured ones at 8/255."""
+
+COLOURS = ("red", "green", "blue")
+"""Columns that coloured pictures have instead of a value."""
 
 Rows = Iterator[dict[str, Any]]
 
@@ -44,7 +47,7 @@ def measured(networks: Mapping[str, nn.Module], points: Points, config: RunConfi
     """Everything that is measured, told apart by the column `part`.
 
     Args:
-        networks: start, clean, robust, longer, scratch; in evaluation mode.
+        networks: start, clean, robust, fgsm, longer, scratch; in evaluation mode.
         points: test images.
         config: of the robust run, for its radius.
         train: training images, to estimate batch norm on after edits.
@@ -53,13 +56,14 @@ def measured(networks: Mapping[str, nn.Module], points: Points, config: RunConfi
         The union of the columns of the parts: accuracies, angles, filters, filter_statistics, maximising,
         maximising_statistics, perturbations, perturbation_statistics, patches, ranks.
     """
+    radius = PIXEL_CHANGE * config.epsilon * points.images[0].numel() ** 0.5
     parts: dict[str, Callable[[], Rows]] = {
         "accuracies": lambda: _accuracies(networks, points, config.threat),
         "angles": lambda: _angles(networks),
         "filters": lambda: _filters(networks, points),
         "filter_statistics": lambda: _filter_statistics(networks, points),
-        "maximising": lambda: _maximising(networks, points),
-        "perturbations": lambda: _perturbations(networks, points),
+        "maximising": lambda: _maximising(networks, points, radius),
+        "perturbations": lambda: _perturbations(networks, points, radius),
         "patches": lambda: _patches(networks, points),
         "ranks": lambda: _ranks(networks, points, config, train),
     }
@@ -97,9 +101,9 @@ def _angles(networks: Mapping[str, nn.Module]) -> Rows:
 
 
 def _filters(networks: Mapping[str, nn.Module], points: Points) -> Rows:
-    """Pixels of the first layer's filters before and after, first channel."""
-    for name in ("clean", "robust"):
-        yield from _pixels(first_filters(networks[name], points.images[0])[:, 0], network=name)
+    """Pixels of the first layer's filters before and after."""
+    for name in ("clean", "robust", "fgsm", "longer"):
+        yield from pixel_rows(first_filters(networks[name], points.images[0]), network=name)
 
 
 def _filter_statistics(networks: Mapping[str, nn.Module], points: Points) -> Rows:
@@ -109,31 +113,34 @@ def _filter_statistics(networks: Mapping[str, nn.Module], points: Points) -> Row
         yield {"network": name, "statistic": "variation", "value": float(total_variation(unit).mean())}
         kinship = float(lineage_cosine(filters["clean"], own).nanmean())
         yield {"network": name, "statistic": "lineage_cosine", "value": kinship}
+        if name in ("fgsm", "longer"):
+            same_way = float(map_cosine(own - filters["clean"], filters["robust"] - filters["clean"]).nanmean())
+            yield {"network": name, "statistic": "change_cosine", "value": same_way}
 
 
-def _maximising(networks: Mapping[str, nn.Module], points: Points) -> Rows:
+def _maximising(networks: Mapping[str, nn.Module], points: Points, radius: float) -> Rows:
     """What raises units of the middle hidden layer most, from grey, and how stable that is over real images."""
-    layer = hidden_layers(networks["clean"], points.images[0])[1]
+    layers = hidden_layers(networks["clean"], points.images[0])
+    layer = layers[(len(layers) - 1) // 2]
     units = choose_units(networks["clean"], layer, points.images, UNITS)
-    radius = PIXEL_CHANGE * points.images[0].numel() ** 0.5
     grey = torch.full_like(points.images[:1], 0.5)
     for name in ("clean", "robust", "longer"):
         shown = maximise(networks[name], layer, units, grey, radius, STEPS).changes[:, 0]
         real = maximise(networks[name], layer, units, points.images[:4], radius, STEPS).changes
-        yield from _pixels(shown[:, 0], network=name, layer=layer)
+        yield from pixel_rows(shown, network=name, layer=layer)
         statistics = {"high_frequency": high_frequency_share(shown), "stability": stability(real)}
         for statistic, values in statistics.items():
             yield {"network": name, "layer": layer, "statistic": statistic, "value": float(values.nanmean())}
 
 
-def _perturbations(networks: Mapping[str, nn.Module], points: Points) -> Rows:
+def _perturbations(networks: Mapping[str, nn.Module], points: Points, radius: float) -> Rows:
     """l2 PGD perturbations of the same images, and how much they look like a class."""
     images, labels, classes = points
-    threat = ThreatModel(PIXEL_CHANGE * images[0].numel() ** 0.5, "l2", "box_then_eps")
-    yield from _pixels(images[:SHOWN, 0], network="image")
+    threat = ThreatModel(radius, "l2", "box_then_eps")
+    yield from pixel_rows(images[:SHOWN], network="image")
     for name in ("clean", "robust", "longer"):
         delta = pgd(networks[name], images, labels, threat, generator=None, bn_mode="eval").delta
-        yield from _pixels(delta[:SHOWN, 0], network=name)
+        yield from pixel_rows(delta[:SHOWN], network=name)
         with torch.no_grad():
             turned = networks[name](images + delta).argmax(1)
         statistics = {
@@ -194,10 +201,19 @@ def _ranks(networks: Mapping[str, nn.Module], points: Points, config: RunConfig,
                     yield {"network": name, "rank": shown, "statistic": protocol, "value": value}
 
 
-def _pixels(pictures: Tensor, **place: Any) -> Rows:
-    """Pictures (N, H, W) as rows: picture, row, column, value; values to five digits."""
-    for index, picture in enumerate(pictures.tolist()):
-        for row, values in enumerate(picture):
-            for column, value in enumerate(values):
-                at = {"picture": index, "row": row, "column": column, "value": float(f"{value:.5g}")}
-                yield {**place, "statistic": "pixel", **at}
+def pixel_rows(pictures: Tensor, **place: Any) -> Rows:
+    """Pictures as rows of a table, one per pixel.
+
+    Args:
+        pictures: (N, C, H, W), C 1 or 3.
+        **place: further columns.
+
+    Returns:
+        Rows with picture, row, column, and to four digits the value of grey pictures or `COLOURS` of others.
+    """
+    colours = ("value",) if pictures.shape[1] == 1 else COLOURS
+    for index, picture in enumerate(pictures.permute(0, 2, 3, 1).tolist()):
+        for row, line in enumerate(picture):
+            for column, pixel in enumerate(line):
+                values = {name: float(f"{value:.4g}") for name, value in zip(colours, pixel, strict=True)}
+                yield {**place, "statistic": "pixel", "picture": index, "row": row, "column": column, **values}

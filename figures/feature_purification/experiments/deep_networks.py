@@ -1,9 +1,10 @@
 """Deep networks before and after adversarial training: which runs are trained, and measured all at once.
 
-By seed four runs on the data as they are, in the setup of co_features: standard training (w, from w0); from its last
-weights PGD training (w', the "local" purification of the paper's talks [S]) and, as control, standard training for as
-long; and PGD training from w0 ("global"), which co_features has too. Architectures, radii and schedules of the paper's
-experiments were not found; networks, data and rates are ours.
+By seed five runs on the data as they are: standard training (w, from w0); from its last weights PGD training (w', the
+"local" purification of the paper's talks [S]), FGSM training and, as control, standard training for as long; and PGD
+training from w0 ("global"). Architectures, radii and schedules of the paper's experiments were not found; networks,
+data and rates are ours: at scale laptop one convolution with filters large enough to be seen, elsewhere the setup of
+co_features.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from cotoolkit.runs.folder import RunFolder
 from cotoolkit.studies.overrides import apply
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
-from figures.co_features.setups.setup import SETUPS, Settings, Setup
+from figures.co_features.setups import setup as co_features
+from figures.co_features.setups.setup import Settings, Setup
 from figures.feature_purification.experiments.deep_measures import (
     ATOMS,
     PIXEL_CHANGE,
@@ -39,6 +41,35 @@ from figures.feature_purification.experiments.deep_measures import (
 SLOWER = 0.5
 """Learning rate of training on from finished weights, in units of the first (ours)."""
 
+_SEEN = co_features.SETUPS["laptop"]
+
+SETUPS: dict[Scale, Setup] = co_features.SETUPS | {
+    "laptop": _SEEN.model_copy(
+        update={
+            "base": {
+                **{name: value for name, value in _SEEN.base.items() if name not in ("box", "monitor")},
+                "data": {
+                    "name": "cifar10",
+                    "augment": "crop_flip",
+                    "holdout": 1000,
+                    "train_size": 10_000,
+                    "test_size": 2000,
+                },
+                "model": {"name": "single_layer_cnn", "width": 32, "kernel": 7},
+                "epochs": 15,
+                "monitor": {"interval": 50, "points": 512},
+                "evaluation": ("clean", "pgd-10"),
+            },
+            "epsilon": 8 / 255,
+            "seeds": (0, 1, 2, 3, 4),
+            "keep": (),
+            "pgd_steps": 3,
+            "accuracy": "pgd-10",
+        }
+    )
+}
+"""What is trained by scale. At laptop the rate and its schedule are Andriushchenko & Flammarion's (2020)."""
+
 
 def clean_arm(setup: Setup) -> Settings:
     """Standard training, from w0 to w."""
@@ -51,7 +82,7 @@ def from_scratch_arm(setup: Setup) -> Settings:
 
 
 def later_arms(setup: Setup, root: Path, seed: int) -> dict[str, Settings]:
-    """What starts from w: "robust" (PGD training) and "longer" (standard training).
+    """What starts from w: "robust" (PGD training), "fgsm" (FGSM training) and "longer" (standard training).
 
     Args:
         setup: of the runs.
@@ -66,6 +97,7 @@ def later_arms(setup: Setup, root: Path, seed: int) -> dict[str, Settings]:
     given: dict[str, Any] = {"initial": str(start), "learning_rate": rate}
     return {
         "robust": setup.arm(0.0, method=setup.pgd, **given),
+        "fgsm": setup.arm(0.0, method="fgsm", **given),
         "longer": setup.arm(0.0, method="standard", **given),
     }
 
@@ -105,11 +137,11 @@ def measured_parts(*parts: str) -> Callable[[Scale, StudyRunner], pd.DataFrame]:
 
 @dataclass(frozen=True)
 class Family(Measurement):
-    """The four runs of a seed.
+    """The five runs of a seed.
 
     Attributes:
         scale: names the setup.
-        seed: of all four.
+        seed: of all five.
         root: of the runs: w is named with its path in the configuration of those that start from it.
     """
 
@@ -125,7 +157,7 @@ class Family(Measurement):
     @property
     @override
     def protocol(self) -> list[Any]:
-        return ["figures.purification.deep", 2, RANKS, ATOMS, POINTS, SHOWN, UNITS, STEPS, PIXEL_CHANGE, self.seed]
+        return ["figures.purification.deep", 3, RANKS, ATOMS, POINTS, SHOWN, UNITS, STEPS, PIXEL_CHANGE, self.seed]
 
     @property
     def configs(self) -> dict[str, RunConfig]:

@@ -37,18 +37,23 @@ class DeepResults:
             rows = rows[rows[column] == value] if len(rows) else rows
         return rows.set_index("seed")["value"]
 
-    def robust_minus(self, other: str, part: str, statistic: str) -> pd.Series:
-        """A statistic of the robust network minus that of another.
+    def minus(self, network: str, other: str, part: str, statistic: str) -> pd.Series:
+        """A statistic of one network minus that of another.
 
         Args:
-            other: the other network.
+            network: the one.
+            other: the other.
             part: of the measures.
             statistic: of the part.
 
         Returns:
             The difference, with seeds as index.
         """
-        return self.of(part, statistic, network="robust") - self.of(part, statistic, network=other)
+        return self.of(part, statistic, network=network) - self.of(part, statistic, network=other)
+
+    def robust_minus(self, other: str, part: str, statistic: str) -> pd.Series:
+        """A statistic of the robust network minus that of another, see `minus`."""
+        return self.minus("robust", other, part, statistic)
 
     def angle(self, pair: str) -> pd.Series:
         """Median angle between units of a pair of networks, in degrees: a mean over layers, by seed."""
@@ -82,3 +87,9 @@ ROBUST: ClaimRow[DeepResults] = claim(
     value=lambda deep: deep.robust_minus("clean", "accuracies", "pgd-10"), above=0.1, source="ours: premise",
 )  # fmt: skip
 """Premise of what is claimed of robust networks."""
+
+ROBUST_BY_FGSM: ClaimRow[DeepResults] = claim(
+    "robust_by_fgsm", "FGSM training from clean weights makes the network robust", f"{PGD_ACCURACY}, w″ minus w",
+    value=lambda deep: deep.minus("fgsm", "clean", "accuracies", "pgd-10"), above=0.1, source="ours: premise",
+)  # fmt: skip
+"""Premise of what is claimed of networks after FGSM training."""

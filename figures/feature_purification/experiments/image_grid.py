@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from cotoolkit.plotting.style import PAGE
 from figures.elements import new_figure
+from figures.feature_purification.experiments.deep_measures import COLOURS
 
 SIGNED = "RdBu_r"
 """Colours of weights and changes: white is 0."""
@@ -19,7 +20,7 @@ SIGNED = "RdBu_r"
 def image_grid(
     data: pd.DataFrame, part: str, rows: Mapping[str, str], count: int, *, height: float, plain: str = ""
 ) -> Figure:
-    """A grid of pictures: a row per network, a column per unit or image.
+    """A grid of pictures: a row per network, a column per unit or image. Of coloured weights and changes grey is 0.
 
     Args:
         data: of `measured_parts`.
@@ -27,7 +28,7 @@ def image_grid(
         rows: title of a row -> its network.
         count: pictures in a row.
         height: of the sheet in inches.
-        plain: the network that stands for images, drawn in grey from 0 to 1.
+        plain: the network that stands for images, drawn from 0 to 1.
 
     Returns:
         The figure.
@@ -37,8 +38,11 @@ def image_grid(
         for index, axis in enumerate(line):
             shown = _picture(data, part, network, index)
             largest = np.abs(shown).max() or 1.0
-            look = {"cmap": "gray", "vmin": 0, "vmax": 1} if network == plain else {"cmap": SIGNED, "vmin": -largest}
-            axis.imshow(shown, **{"vmax": largest, **look})
+            if shown.ndim == 3:
+                axis.imshow(shown if network == plain else 0.5 + shown / largest / 2)
+            else:
+                vmin, vmax, colours = (0, 1, "gray") if network == plain else (-largest, largest, SIGNED)
+                axis.imshow(shown, cmap=colours, vmin=vmin, vmax=vmax)
             axis.set(xticks=[], yticks=[])
             axis.grid(visible=False)
             axis.spines[:].set_visible(False)
@@ -47,6 +51,9 @@ def image_grid(
 
 
 def _picture(data: pd.DataFrame, part: str, network: str, index: int) -> Any:
-    """One picture, (H, W)."""
+    """One picture, (H, W) or (H, W, 3)."""
     rows = data[(data["part"] == part) & (data["network"] == network) & (data["statistic"] == "pixel")]
-    return rows[rows["picture"] == index].pivot_table(index="row", columns="column", values="value").to_numpy()
+    picture = rows[rows["picture"] == index]
+    planes = COLOURS if COLOURS[0] in picture else ("value",)
+    values = [picture.pivot_table(index="row", columns="column", values=plane).to_numpy() for plane in planes]
+    return np.stack(values, axis=-1) if len(values) > 1 else values[0]
