@@ -14,6 +14,7 @@ from numbers import Integral
 from typing import Literal, get_args
 
 import torch
+from torch import nn
 
 from cotoolkit.core.errors import ConfigError
 
@@ -128,3 +129,22 @@ def fork_global_rng(seed: int, label: Label, position: int = 0) -> Iterator[None
     with torch.random.fork_rng(devices=devices):
         seed_layers(derive(seed, label, position))
         yield
+
+
+@contextlib.contextmanager
+def fork_generators_of(network: nn.Module) -> Iterator[None]:
+    """Give the random generators that modules have as attributes back as they were before the block.
+
+    Args:
+        network: whose modules they are.
+
+    Yields:
+        Nothing.
+    """
+    members = (one for module in network.modules() for one in vars(module).values())
+    states = {one: one.get_state() for one in members if isinstance(one, torch.Generator)}
+    try:
+        yield
+    finally:
+        for own, state in states.items():
+            own.set_state(state)

@@ -23,8 +23,9 @@ FAR_AHEAD = 4.0
 """Growth of FGSM accuracy relative to PGD accuracy from which on half of these shares are enough, of both: one step is
 defeated, whatever else went wrong."""
 
-LOST_UNSEEN = 0.5
-"""The share of PGD accuracy that a breakpoint leaves at most where FGSM accuracy is not known."""
+LOST_UNSEEN, LOST_WHOLE = 0.5, 0.1
+"""The share of PGD accuracy that a breakpoint leaves at most where FGSM accuracy is not known, and the one from which
+on half of `CLEAN_STAYS` is enough."""
 
 BACK = 0.8
 """The share of the PGD accuracy there was that counts as recovered."""
@@ -106,13 +107,15 @@ def is_lost(now: Levels, had: Levels, left: float = LOST) -> bool:
 
     Returns:
         Whether `kept` and `rise` are beyond their thresholds while FGSM or clean accuracy stays, or, where one step is
-        far ahead, enough of both. Without FGSM accuracy half of PGD accuracy has to go while clean accuracy stays; the
-        caller makes sure that it went suddenly, since robust overfitting can look like that in the end.
+        far ahead, enough of both. Without FGSM accuracy half of PGD accuracy has to go while clean accuracy stays, or
+        nearly all while half as much of it does; the caller makes sure that it went suddenly, since robust overfitting
+        can look like that in the end.
     """
     share, grown = kept(now.pgd, had.pgd), rise(now, had)
     clean = None if now.clean is None or had.clean is None else kept(now.clean, had.clean)
     clean_stays = clean is not None and clean >= CLEAN_STAYS
     if grown is None:
+        clean_stays |= clean is not None and share < LOST_WHOLE and clean >= CLEAN_STAYS / 2
         return share < LOST_UNSEEN and clean_stays
     fgsm = kept(now.fgsm or 0.0, had.fgsm or 0.0)
     stays = fgsm >= FGSM_STAYS or clean_stays

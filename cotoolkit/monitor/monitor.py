@@ -159,7 +159,7 @@ class BreakpointMonitor(AttackingBuffer, ActingCore):
         if not self.broken and self.iteration % self.snapshot_every == 0:
             with self.failures.caught("copying the weights"):
                 self.history.add(self.snapshot())
-                if self.history.stands_still(self.network) >= STANDING_STILL:
+                if self.history.stands_still(self.network, self.optimizer) >= STANDING_STILL:
                     self.failures.note("following the weights", "they do not change: does a copy of the network train?")
         scheduled = self.config.scheduled(self.iteration)
         raised = self._read_signals() if scheduled or self._due else None

@@ -156,13 +156,17 @@ class WeightHistory:
         loss = {i: (at[i + 1] - at[i - 1]) ** 2 / (at[-1] - at[i - 1]) for i in range(1, len(at) - 2)}
         del self.snapshots[min(loss, key=loss.__getitem__)]
 
-    def stands_still(self, network: nn.Module) -> int:
+    def stands_still(self, network: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> int:
         """Iterations since which the parameters are those of the youngest snapshot, whatever was forgotten since.
 
         Args:
             network: whose parameters they are.
+            optimizer: whose learning rate may be 0, as in a warm-up by epochs: then they rest with reason.
         """
         now = self.snapshots[-1]
+        groups: list[dict[str, Any]] = getattr(optimizer, "param_groups", [])
+        if groups and all(float(group.get("lr", 1)) == 0 for group in groups):
+            self._changed = None
         names = [name for name, _ in network.named_parameters()]
         since = self._changed
         if since is None or not all(torch.equal(now.weights[name], since.weights[name]) for name in names):
@@ -269,8 +273,11 @@ class RestorePoint(NamedTuple):
         Args:
             optimizer: stays as it is.
         """
+        # Not a copy as optimisers make it of themselves: that has no attributes of their subclasses, such as another
+        # optimiser inside, which `load_state_dict` may need.
+        trial = object.__new__(type(optimizer))
         shared: dict[int, Any] = {id(one): one for group in optimizer.param_groups for one in group["params"]}
-        trial = copy.deepcopy(optimizer, shared)
+        vars(trial).update(copy.deepcopy(vars(optimizer), {**shared, id(optimizer): trial}))
         trial.load_state_dict({**trial.state_dict(), "state": copy.deepcopy(self.optimizer)})
 
 

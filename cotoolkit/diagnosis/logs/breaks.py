@@ -20,6 +20,7 @@ from cotoolkit.evaluation.relative import (
     ABOVE_CHANCE,
     BACK,
     LOST,
+    LOST_UNSEEN,
     RISE,
     SAFE,
     SURE_LOSS,
@@ -46,14 +47,14 @@ POOLED = (1, 2, 3, 5)
 
 SUDDEN, AHEAD = 5, 3.0
 """Rows within which PGD accuracy goes from the plateau to a loss, and how often FGSM accuracy multiplies relative to
-it. What comes later, or with less, is a loss if it is one against as many rows right before, too; where FGSM accuracy
-is not known it may be robust overfitting, and is none if it comes later."""
+it. What comes later, or with less, or where FGSM accuracy is not known, may be robust overfitting: it is a loss if it
+is one against as many rows right before, too."""
 
 SLOWEST = 10
 """Rows within which nothing overfits robustly."""
 
-SURE_NOW = 3.0
-"""Standard deviations of that loss in the mean of two rows or more."""
+SURE_NOW, SURE_IN_ONE = 3.0, 5.0
+"""Standard deviations of that loss in the mean of two rows or more, and in one row."""
 
 WHOLE, AT_ONCE = 0.95, 0.25
 """The share of the plateau's PGD accuracy below which a falling row takes part in the loss that follows, unless that
@@ -197,8 +198,9 @@ def _broken_at(course: Course, row: int, stretch: Stretch) -> Break | None:
         return None
     grown = rise(course.levels(row), had.levels)
     late, little = row - had.since > SUDDEN, grown is not None and grown < AHEAD
-    overfits = grown is None or len(stretch.rows) >= SLOWEST  # robust overfitting takes its time
-    if (late or little) and overfits and not _falls_now(course, row, had):
+    overfits = len(stretch.rows) >= SLOWEST  # robust overfitting takes its time
+    unclear = grown is None or ((late or little) and overfits)
+    if unclear and not _falls_now(course, row, had):
         return None
     for pooled in POOLED:
         if row + pooled > len(course):
@@ -215,14 +217,14 @@ def _falls_now(course: Course, row: int, had: Had) -> bool:
     Robust overfitting leads away from the plateau as well, and its lowest rows look lost against it.
     """
     start = max(row - SUDDEN, 0)
-    if course.fgsm is None:
-        return False
     before = course.levels(start, row)
-    for rows in (pooled for pooled in POOLED[1:] if row + pooled <= len(course)):
+    for rows in (pooled for pooled in POOLED if row + pooled <= len(course)):
         now = course.levels(row, row + rows)
         grown, over = rise(now, before), math.sqrt(1 / (row - start) + 1 / rows)
-        lost = kept(now.pgd, before.pgd) < LOST and grown is not None and grown >= math.sqrt(RISE)
-        if lost and loss_in_deviations(now.pgd, before.pgd, had.spread, over) >= SURE_NOW:
+        share = kept(now.pgd, before.pgd)
+        lost = share < LOST_UNSEEN if grown is None else share < LOST and grown >= math.sqrt(RISE)
+        sure = SURE_IN_ONE if rows == 1 else SURE_NOW
+        if lost and loss_in_deviations(now.pgd, before.pgd, had.spread, over) >= sure:
             return True
     return False
 

@@ -141,6 +141,9 @@ def _without_break(course: Course, events: list[LogEvent], known: Known, unit: s
         if event.kind == "decline" and event.latest == course.times[-1]:
             return _Outcome("declined", event.confidence, f"{event.sentence}. But {'; '.join(event.reasons[1:])}")
     end = kept(float(np.median(course.pgd[-FEWEST_ROWS:])), whole.best)
+    latest = kept(float(course.pgd[-1]), whole.best)
+    if latest < LOST_UNSEEN <= end:
+        doubts.insert(0, f"the last row has {latest:.0%} of it; one row more would tell whether that is an accident")
     if end < LOST_UNSEEN:
         reason = (
             f"PGD accuracy ends at {end:.0%} of its best, and FGSM accuracy fell with it: no catastrophic overfitting"

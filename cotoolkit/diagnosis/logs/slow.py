@@ -64,7 +64,8 @@ def find_decline(course: Course, start: int, stop: int, points: int | None) -> D
     pgd = course.pgd[start:stop]
     window = max(WINDOW, len(pgd) // PART)
     means = np.lib.stride_tricks.sliding_window_view(pgd, window).mean(axis=1)
-    peak, end = int(means.argmax()), float(means[-1])
+    peak = int(means.argmax())
+    end = max(float(means[-1]), float(np.median(pgd[-window:])))  # one low row is no slow loss
     best = float(means[peak])
     if best <= 0 or len(means) - 1 - peak < window:
         return None

@@ -19,7 +19,7 @@ from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ConfigError, ModelError
-from cotoolkit.core.seeding import fork_every_global_rng, generator
+from cotoolkit.core.seeding import fork_every_global_rng, fork_generators_of, generator
 from cotoolkit.core.user_code import describe
 from cotoolkit.evaluation.probe import Enough, Probe, ProbeResult
 from cotoolkit.intake.door import LOOKED_AT
@@ -94,7 +94,7 @@ class WatchedModel:
             few = f"{len(self.images)} held-out point{'s' * (len(self.images) > 1)}"
             log.warning("%s: a loss of robustness is hardly told from chance; give %d or more", few, config.points)
         _, channels, height, width = self.images.shape
-        with fork_every_global_rng(seed, "probe"):
+        with _own_draws(model, seed):
             self.model: ImageModel = image_model(
                 model, shape=(channels, height, width), classes=self.classes, bounds=bounds, live=True, **options
             )
@@ -178,7 +178,7 @@ class WatchedModel:
         for method in methods:
             draws = generator(self.seed, "attack", 0, images.device)
             try:
-                with weights_in_place(network, {}), fork_every_global_rng(self.seed, "probe"):
+                with weights_in_place(network, {}), _own_draws(network, self.seed):
                     self.attack(method, self.model.to_input(images), labels, draws)
             except Exception as failure:
                 name = getattr(method, "name", type(method).__name__)  # it need not be registered
@@ -197,7 +197,7 @@ class WatchedModel:
 
     def _measure(self, probe: Probe, weights: Mapping[str, Tensor] | None, enough: Enough | None) -> ProbeResult:
         self._place()
-        with fork_every_global_rng(self.seed, "probe"):
+        with _own_draws(self.model.network, self.seed):
             if weights is None:
                 return probe.measure(self.model, enough)
             with weights_in_place(self.model.network, weights):
@@ -210,6 +210,14 @@ class WatchedModel:
         """What is ours goes where the network is now."""
         if self.model.mean is not None and self.model.std is not None:
             self.model.mean, self.model.std = self._on_device(self.model.mean), self._on_device(self.model.std)
+
+
+@contextlib.contextmanager
+def _own_draws(network: Any, seed: int) -> Iterator[None]:
+    """What the block draws takes nothing from generators that training draws from, the network's own among them."""
+    own = fork_generators_of(network) if isinstance(network, nn.Module) else contextlib.nullcontext()
+    with fork_every_global_rng(seed, "probe"), own:
+        yield
 
 
 def _other_weights(model: ImageModel) -> Iterator[AbstractContextManager[None]]:
@@ -227,7 +235,7 @@ def _other_weights(model: ImageModel) -> Iterator[AbstractContextManager[None]]:
     ]
     for doubled in range(DRAWS):
         for weights, size in drawn:
-            weights.data.copy_(torch.randn(weights.shape, generator=draws) * size * 2**doubled)
+            weights.data.copy_(torch.randn(weights.shape, generator=draws, device="cpu") * size * 2**doubled)
         yield _in_its_place(model, other)
 
 

@@ -12,15 +12,21 @@ import pandas as pd
 from cotoolkit.core.errors import DataError
 from cotoolkit.diagnosis.logs.reading.columns import Columns
 from cotoolkit.diagnosis.logs.reading.units import in_shares
-from cotoolkit.diagnosis.logs.reading.words import ACCURACIES, TRAIN, words_of
+from cotoolkit.diagnosis.logs.reading.words import ACCURACIES, TIMES, TRAIN, words_of
 from cotoolkit.evaluation.relative import Levels
+
+FINER = frozenset({"iteration", "iterations", "iter", "itr", "step", "steps", "batch", "batches", "minibatch"})
+"""Words for the time within an epoch."""
 
 OFTEN = 0.5
 """Share of rows that contradict an earlier row of the same run and time, beyond which they are other runs' rows."""
 
 
-OF_ALL = r"^(?:[A-Za-z]+\s*)?\[?\s*(\d+)\s*/\s*\d+\s*\]?$"
-"""A number with that of all after it: `3/40`, `[3/40]`, `Epoch 3/40`."""
+COUNTED = r"^(?:[A-Za-z]+[\s_]*)?\[?\s*(\d+)\s*(?:/\s*\d+\s*)?\]?$"
+"""A time in words: `3/40`, `[3/40]`, `Epoch 3/40`, `ep03`."""
+
+WRAPPED = r"^(?:torch\.)?(?:tensor|np\.float\d+|float\d*)\(\s*([-+.\deE]+)[^()]*\)$|^([-+.\deE]+)\s*(?:±|\+/-|\+-).*$"
+"""A number as Python shows it, `tensor(0.43)`, or with its deviation, `43.1 ± 0.2`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,20 +84,48 @@ def courses_of(table: pd.DataFrame, columns: Columns, unit: str = "auto") -> tup
         ConfigError: a unit that is none.
         DataError: a column without numbers, accuracies of no unit, or rows that contradict each other.
     """
-    values = pd.DataFrame({part: _numbers(table[name], name) for part, name in columns.parts().items()})
+    values = pd.DataFrame({part: _numbers(table[name], name, part) for part, name in columns.parts().items()})
     signed = {part: _signed(table[name], values[part]) for part, name in columns.parts().items() if part in ACCURACIES}
     keys = _keys(table, columns)
     names = None if keys is None else keys.astype(str).agg(", ".join, axis=1).to_numpy(dtype=object)
     values, notes = in_shares(values, columns, unit, signed=signed, runs=names)
     notes += _of_training(columns)
+    values["place"] = np.arange(len(values))
     groups: list[tuple[Any, pd.DataFrame]] = [((), values)]
     if keys is not None:
         groups = list(values.groupby([keys[name] for name in columns.run], sort=False))
     runs = []
     for key, rows in groups:
-        named = dict(zip(columns.run, key, strict=True))
-        runs.append(_course({name: _plain(value) for name, value in named.items()}, rows, table, columns))
+        named = {name: _plain(value) for name, value in zip(columns.run, key, strict=True)}
+        parts = _started_anew(_with_finer(rows, table, columns, notes))
+        if len(parts) > 1:
+            notes.append(f"{columns.time} begins again with other accuracies: {len(parts)} runs, one after the other")
+        for part in parts:
+            lines = {"rows": f"{part.index[0]} to {part.index[-1]}"} if len(parts) > 1 else {}
+            runs.append(_course(named | lines, part, table, columns))
     return runs, notes
+
+
+def _started_anew(rows: pd.DataFrame) -> list[pd.DataFrame]:
+    """The rows of a script, and of each time that it began again from its first time and wrote to the same log."""
+    times, measured = rows["time"].to_numpy(), rows[[part for part in ACCURACIES if part in rows]].to_numpy()
+    starts = [place for place in range(1, len(rows)) if times[place - 1] > times[place] == times[0]]
+    again = [place for place in starts if (np.abs(measured[place] - measured[0]) > 0).any()]
+    return [rows.iloc[start:stop] for start, stop in zip([0, *again], [*again, len(rows)], strict=True)]
+
+
+def _with_finer(rows: pd.DataFrame, table: pd.DataFrame, columns: Columns, notes: list[str]) -> pd.DataFrame:
+    """Rows whose time is that of an epoch and of an iteration or batch that begins anew in each."""
+    if not rows["time"].duplicated().any() or not rows["time"].is_monotonic_increasing:
+        return rows
+    coarse = rows["time"].to_numpy()
+    for name in (name for name in table if set(words_of(str(name))) & FINER and name != columns.time):
+        fine = _numbers(table[name], str(name), "time").iloc[rows["place"]]
+        within = fine.reset_index(drop=True).groupby(coarse)
+        if all(steps.is_monotonic_increasing and steps.is_unique for _, steps in within):
+            notes.append(f"{columns.time} and {name} together are the time")
+            return rows.assign(time=coarse + within.cumcount().to_numpy() / within.size().max())
+    return rows
 
 
 def _keys(table: pd.DataFrame, columns: Columns) -> pd.DataFrame | None:
@@ -117,13 +151,22 @@ def _signed(column: pd.Series, numbers: pd.Series) -> np.ndarray:
     return found
 
 
-def _numbers(column: pd.Series, name: str) -> pd.Series:
-    """A column as floats: "43.1 %" is 43.1, "3/40" is 3; what is no number is missing, unless most is none."""
+def _numbers(column: pd.Series, name: str, part: str) -> pd.Series:
+    """A column as floats: "43.1 %" is 43.1; what is no number is missing, unless most is none.
+
+    The time "3/40" is 3, the accuracy "30/64" its share.
+    """
     if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
         return column.astype(float).where(np.isfinite(column.astype(float)))
     text = column.astype("string").str.strip().str.removesuffix("%").str.strip()
-    text = text.str.replace(OF_ALL, r"\1", regex=True)
+    if part == "time":
+        text = text.str.replace(COUNTED, r"\1", regex=True).str.replace(r"(?<=\d),(?=\d{3}\b)", "", regex=True)
+    else:
+        text = text.str.replace(WRAPPED, lambda found: found[1] or found[2], regex=True)
     found = pd.to_numeric(text, errors="coerce").astype(float)
+    if part in ACCURACIES:
+        counts = text.str.extract(r"^(\d+)\s*/\s*(\d+)$").astype(float)
+        found = found.fillna(counts[0] / counts[1])
     stated = column.notna() & ~text.str.lower().isin(["", "nan", "none", "null", "-", "n/a", "inf", "-inf"]).fillna(
         True
     )
@@ -165,7 +208,9 @@ def _each_once(rows: pd.DataFrame, table: pd.DataFrame, columns: Columns, notes:
     groups = rows[repeated].groupby("time")
     differ = int((groups[[part for part in ACCURACIES if part in rows]].nunique() > 1).any(axis=1).sum())
     if differ > 1 and differ > OFTEN * rows["time"].nunique():
-        free = [str(name) for name in table.columns if name not in columns.parts().values() and name not in columns.run]
+        known = {*columns.parts().values(), *columns.run}
+        others = [str(name) for name in table.columns if name not in known]
+        free = [name for name in others if not set(words_of(name)) & TIMES.keys()]
         hint = f"; it may be one of: {', '.join(free)}" if free else ""
         raise DataError(
             f"{differ} values of {columns.time} occur more than once with other accuracies, so the table has several "

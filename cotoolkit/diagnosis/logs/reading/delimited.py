@@ -44,13 +44,35 @@ def delimited_table(text: str) -> tuple[pd.DataFrame, list[str]]:
         if len(_cells(line, separator)) < len(_cells(whole, separator)) == counts[separator] or line.count('"') % 2:
             del lines[last]
             notes.append(f"line {last}, the last one, is cut off and left out")
+    whole = "\n".join(lines.values())
+    named = _has_row_names(whole, None if blanks else separator)
     table = pd.read_csv(
-        io.StringIO("\n".join(lines.values())), sep=r"\s+" if blanks else separator, skipinitialspace=True,
-        index_col=False,
+        io.StringIO(whole), sep=r"\s+" if blanks else separator, skipinitialspace=True,
+        index_col=0 if named else False,
     )  # fmt: skip
     if len(table) == len(lines) - 1:  # not where a quoted text goes over several lines
         table.index = pd.Index([f"line {number}" for number in list(lines)[1:]], dtype=object)
     return table if separator == "," and not blanks else _with_points(table), notes
+
+
+def _has_row_names(text: str, separator: str | None) -> bool:
+    """Whether rows begin with a name that the header leaves out, as printed data frames and R's tables do.
+
+    Raises:
+        ValueError: a row has more cells than the header has names, and they are no names of rows.
+    """
+    if separator is None:
+        rows = [line.split() for line in text.splitlines()]
+    else:
+        rows = list(csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True))
+    names, others = len(rows[0]) if rows else 0, rows[1:]
+    longer = [(place, row) for place, row in enumerate(others, start=2) if len(row) > names and any(row[names:])]
+    if longer and all(len(row) == names + 1 for row in others):
+        return True
+    if longer:
+        place, row = longer[0]
+        raise ValueError(f"row {place} has {len(row)} cells, and the header {names} names")
+    return False
 
 
 def _cells(line: str, separator: str) -> list[str]:

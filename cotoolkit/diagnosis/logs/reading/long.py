@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
-from cotoolkit.diagnosis.logs.reading.words import RUNS, TIMES, words_of
+from cotoolkit.diagnosis.logs.reading.words import ACCURACY_WORDS, RUNS, TIMES, words_of
 
 NAMES = frozenset({"signal", "metric", "tag", "key", "variable", "name"})
 """What the column with the names of the measurements is called."""
+
+UNATTACKED = frozenset({"none", "no attack", "no", ""})
+"""Names of no attack, where a column names the attack of each accuracy."""
 
 
 def widened(table: pd.DataFrame) -> pd.DataFrame:
@@ -23,6 +26,7 @@ def widened(table: pd.DataFrame) -> pd.DataFrame:
     >>> widened(long).to_dict("records")
     [{'epoch': 1, 'fgsm': 0.5, 'pgd': 0.4}]
     """
+    table = _with_names(table)
     names = [name for name in table if str(name).lower() in NAMES]
     values = [name for name in table if str(name).lower() == "value"]
     kept = [name for name in table if set(words_of(str(name))) & (RUNS | TIMES.keys()) and name not in names]
@@ -35,3 +39,14 @@ def widened(table: pd.DataFrame) -> pd.DataFrame:
         for row in wide[kept].itertuples(index=False, name=None)
     ])  # fmt: skip
     return wide
+
+
+def _with_names(table: pd.DataFrame) -> pd.DataFrame:
+    """A table with the attack of each accuracy as one of metrics and values."""
+    attacks = [name for name in table if str(name).lower() == "attack"]
+    values = [name for name in table if str(name).lower() in ACCURACY_WORDS]
+    if len(attacks) != 1 or len(values) != 1 or pd.api.types.is_numeric_dtype(table[attacks[0]]):
+        return table
+    names = table[attacks[0]].fillna("").astype(str)
+    table = table.rename(columns={attacks[0]: "metric", values[0]: "value"})
+    return table.assign(metric=names.where(~names.str.strip().str.lower().isin(UNATTACKED), "clean"))

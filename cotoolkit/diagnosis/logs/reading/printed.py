@@ -35,10 +35,18 @@ LOGGER = (
 )
 """Names of a logger, a host, a process or a line of code: they stand before a stamp or the record."""
 
-PREFIX = re.compile(rf"[^\w.+-]*(?:{STAMP}|{LOGGER})(?:[\s\]|:,;)]|-+\s)*")
+FIELD = r"(?:ts|time|timestamp|level|lvl|severity|logger|caller|msg)=\S+(?=\s+[\w.-]+=)"
+
+PREFIX = re.compile(rf"[^\w.+-]*(?:{FIELD}|{STAMP}|{LOGGER})(?:[\s\]|:,;)]|-+\s)*")
 """One piece of what loggers put before a record."""
 
+GLUED = re.compile(rf"^(\W*{TIME})[_-]?(\d+)(?=[\s:,|\])])")
+"""A time without a gap before its number: `ep03 clean 80.1`."""
+
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
+
+UNQUOTED = re.compile(r"['\"]|\b(?:np\.float\d+|tensor)\(([^()]*)\)")
+"""What Python puts around names and numbers: `{'pgd': np.float64(0.43)}`."""
 
 NAMED = re.compile(
     rf"(?<![A-Za-z])(?P<name>[A-Za-z][\w/@.-]*(?:\s*\([^()]*\)|\s+(?:[-/]\s*)?[A-Za-z][\w/@.-]*){{0,4}}?)"
@@ -79,7 +87,7 @@ def printed_table(text: str) -> pd.DataFrame:
     """
     import pandas as pd
 
-    lines = [_record(line) for line in _with_points(COLOUR.sub("", text)).splitlines()]
+    lines = [_record(line) for line in _with_points(UNQUOTED.sub(r"\1", COLOUR.sub("", text))).splitlines()]
     below, named = _below_header(lines), _named(lines)
     records = below if len(below) >= len(named) else named
     if not records:
@@ -94,7 +102,7 @@ def _record(line: str) -> str:
     """A line without dates, levels and names of loggers before the record."""
     while found := PREFIX.match(line):
         line = line[found.end() :]
-    return line
+    return GLUED.sub(r"\1 \2", line)
 
 
 def _with_points(text: str) -> str:

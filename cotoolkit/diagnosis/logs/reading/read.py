@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import gzip
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -37,9 +38,9 @@ def read_log(path: Path | str) -> ReadLog:
     """Read a log, whatever it is.
 
     Args:
-        path: .csv, .tsv, .parquet, .jsonl or .json; an event file of TensorBoard or a folder with some, each folder of
-            events a run; the folder of a run of cotoolkit, or of several; any other file is text, one record per epoch,
-            or JSON.
+        path: .csv, .tsv, .jsonl or .json, also with .gz; .parquet; an event file of TensorBoard or a folder with some,
+            each folder of events a run; the folder of a run of cotoolkit, or of several; any other file is text, one
+            record per epoch, or JSON.
 
     Returns:
         The table, and what was left out.
@@ -53,7 +54,7 @@ def read_log(path: Path | str) -> ReadLog:
     path = Path(path)
     if not path.exists():
         raise ConfigError(f"{path}: no such log; name a file, or a folder of TensorBoard events or of a run")
-    suffix = path.suffix.lower()
+    suffix = Path(path.stem if path.suffix.lower() == ".gz" else path).suffix.lower()
     notes: list[str] = []
     try:
         if path.is_dir():
@@ -84,6 +85,10 @@ def read_log(path: Path | str) -> ReadLog:
 def _text(path: Path) -> str:
     """What a file says; only names of columns may suffer from letters in another encoding."""
     content = path.read_bytes()
+    if path.suffix.lower() == ".gz":
+        content = gzip.decompress(content)
+    if not content.startswith(UTF_16) and b"\0" in content:
+        raise ValueError("no text; a table may be .csv, .parquet, .json or .jsonl, and a folder one of TensorBoard's")
     return content.decode("utf-16" if content.startswith(UTF_16) else "utf-8-sig", errors="replace")
 
 

@@ -7,22 +7,7 @@ import pytest
 from cotoolkit import diagnose_log
 from cotoolkit.core.errors import ConfigError, DataError
 from cotoolkit.diagnosis.logs.schema import LogDiagnosis
-
-
-def log(pgd, fgsm=None, clean=None, **more):
-    pgd = np.asarray(pgd, dtype=float)
-    fgsm = 1.1 * pgd if fgsm is None else fgsm
-    clean = np.full(len(pgd), 0.7) if clean is None else clean
-    return pd.DataFrame({"epoch": range(len(pgd)), "clean": clean, "fgsm": fgsm, "pgd": pgd, **more})
-
-
-def wobbly(level, rows, seed=0):
-    return level + 0.01 * np.random.default_rng(seed).standard_normal(rows)
-
-
-def the_run(table, **options):
-    return diagnose_log(table, points=1000, **options).runs[0]
-
+from tests._helpers.written_logs import log, the_run, wobbly
 
 BROKEN = log([*wobbly(0.4, 10), *wobbly(0.02, 8)], [*wobbly(0.44, 10), *wobbly(0.6, 8)])
 

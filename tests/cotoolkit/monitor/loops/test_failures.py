@@ -209,3 +209,16 @@ def test_a_network_that_nobody_trains_is_told_once(copied, interval):
     failures = [event for event in monitor.events if event.kind == "failure"]
     assert len(failures) == copied
     assert all("does a copy of the network train?" in event.reason for event in failures)
+
+
+def test_a_rate_of_zero_is_a_warm_up():
+    network = conv_net()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
+    monitor = monitor_of(network, optimizer=optimizer, config=MonitorConfig(interval=1000, points=8, steps=1))
+    for _ in range(64):
+        monitor.step()
+    assert not monitor.failures.counts
+    optimizer.param_groups[0]["lr"] = 0.1  # and now somebody trains a copy
+    for _ in range(64):
+        monitor.step()
+    assert monitor.failures.counts

@@ -159,3 +159,48 @@ def test_a_default_of_float64_changes_nothing():
         monitor_of(double, method=FGSM()).attack(*points())
     finally:
         torch.set_default_dtype(torch.float32)
+
+
+class Within(torch.optim.Optimizer):
+    """An optimiser around another, as SAM and lookahead are: the other one is an attribute of its own."""
+
+    def __init__(self, parameters, lr):
+        super().__init__(parameters, {"lr": lr})
+        self.inner = torch.optim.Adam(self.param_groups, lr=lr)
+        self.param_groups = self.inner.param_groups
+
+    def step(self, closure=None):
+        self.inner.step()
+
+    def load_state_dict(self, state_dict):
+        super().load_state_dict(state_dict)
+        self.inner.param_groups = self.param_groups
+
+
+def test_an_optimiser_may_have_another_one_inside():
+    network = mlp()
+    optimizer = Within(network.parameters(), lr=0.01)
+    inner, groups = optimizer.inner, optimizer.inner.param_groups
+    monitor_of(network, optimizer=optimizer, on={"breakpoint": Rescue()})
+    assert optimizer.inner is inner
+    assert optimizer.param_groups is inner.param_groups is groups
+    assert groups[0]["params"][0] is next(network.parameters())
+
+
+class OwnNoise(torch.nn.Module):
+    """Noise from a generator of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.draws = torch.Generator().manual_seed(1)
+
+    def forward(self, images):
+        return images + 0.1 * torch.randn(images.shape, generator=self.draws)
+
+
+def test_generators_of_modules_are_left_where_they_were():
+    network = torch.nn.Sequential(OwnNoise(), mlp())
+    at = network[0].draws.get_state()
+    monitor = monitor_of(network)
+    monitor.probe()
+    assert torch.equal(network[0].draws.get_state(), at)

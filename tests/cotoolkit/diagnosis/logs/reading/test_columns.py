@@ -30,6 +30,12 @@ GUESSED = [
     ("epoch iteration clean fgsm pgd", "iteration clean fgsm pgd"),
     ("iteration probe_clean probe_fgsm probe_pgd loss", "iteration probe_clean probe_fgsm probe_pgd"),
     ("step acc robust_acc", "step acc - robust_acc"),
+    (
+        "epoch clean_acc_mean clean_acc_std fgsm_acc_mean pgd_acc_mean pgd_acc_var",
+        "epoch clean_acc_mean fgsm_acc_mean pgd_acc_mean",
+    ),
+    ("epoch test_sa test_ra", "epoch test_sa - test_ra"),
+    ("epoch top1 top5 pgd_top1 pgd_top5", "epoch top1 - pgd_top1"),
     ("Step clean_acc__MIN clean_acc clean_acc__MAX fgsm fgsm__MAX pgd pgd__MIN Step__MAX", "Step clean_acc fgsm pgd"),
     ("step evaluation/pgd-50 probe_pgd evaluation/clean probe_clean", "step probe_clean - probe_pgd"),
     ("epoch test_acc test_robust_acc train_pgd_acc train_clean_acc", "epoch test_acc - test_robust_acc"),

@@ -83,13 +83,42 @@ def test_several_runs_in_one_table():
     runs, _ = courses_of(two, find_columns(two, {}))
     assert [run.key for run in runs] == [{"seed": 0}, {"seed": 1}]
     assert runs[1].pgd.tolist() == [0.1] * 4
-    nameless = two.drop(columns="seed")
+    nameless = two.drop(columns="seed").sort_values("epoch", kind="stable")
     with pytest.raises(
         DataError, match=r"the table has several runs: name the column .* --run; it may be one of: colour"
     ):
         courses_of(nameless, find_columns(nameless, {}))
     runs, _ = courses_of(nameless, find_columns(nameless, {}, ["colour"]))
     assert [run.name for run in runs] == ["red", "blue"]
+
+
+def test_a_script_that_began_again_wrote_two_runs():
+    begun = pd.concat([ROWS.iloc[:3], ROWS.assign(pgd=ROWS["pgd"] / 2)]).set_axis([f"line {n}" for n in range(2, 9)])
+    runs, notes = courses_of(begun, find_columns(begun, {}))
+    assert [run.key for run in runs] == [{"rows": "line 2 to line 4"}, {"rows": "line 5 to line 8"}]
+    assert runs[1].pgd == pytest.approx(ROWS["pgd"] / 2)
+    assert "epoch begins again with other accuracies: 2 runs, one after the other" in notes
+
+
+@pytest.mark.parametrize("step", ["iteration", "batch"])
+def test_a_time_within_the_epoch_completes_it(step):
+    table = pd.DataFrame({"epoch": [0, 0, 1, 1], step: [0, 50, 0, 50], "pgd": [0.1, 0.2, 0.25, 0.3]})
+    (course,), notes = courses_of(table, find_columns(table, {}))
+    assert course.times.tolist() == [0, 0.5, 1, 1.5]
+    assert f"epoch and {step} together are the time" in notes
+
+
+def test_numbers_as_people_write_them():
+    table = pd.DataFrame({
+        "epoch": ["ep01", "ep02", "ep03"], "clean": ["45/64", "48/64", "50/64"], "fgsm": ["tensor(0.4)"] * 3,
+        "pgd": ["0.31 ± 0.02", "0.32 +/- 0.01", "0.33±.01"], "step": ["1,170", "2,340", "3,510"],
+    })  # fmt: skip
+    course, _ = one(table.drop(columns="step"))
+    assert course.times.tolist() == [1, 2, 3]
+    assert course.clean == pytest.approx([45 / 64, 48 / 64, 50 / 64])
+    assert course.fgsm == pytest.approx([0.4] * 3)
+    assert course.pgd == pytest.approx([0.31, 0.32, 0.33])
+    assert one(table.drop(columns="epoch"))[0].times.tolist() == [1170, 2340, 3510]
 
 
 def test_a_column_of_words_is_refused():
