@@ -98,7 +98,9 @@ def margin_attack(
             if draws:
                 gradient = torch.zeros_like(delta)
                 for _ in range(draws):
-                    noise = torch.randn(delta.shape, generator=generator, dtype=torch.float32).to(delta)
+                    noise = torch.randn(
+                        delta.shape, generator=generator, device=generator.device, dtype=torch.float32
+                    ).to(delta)
                     gradient += margin_gradient(model, here + delta + NOISE * threat.epsilon * noise, true)
             else:
                 gradient = margin_gradient(model, here + delta, true)

@@ -69,7 +69,10 @@ def square_attack(
             best = torch.where(better[:, None, None, None], offered[batch.held], best[batch.held])
             least = torch.where(better, margins, least[batch.held])
             side = square_side(query, queries, height, width)
-            top, left = (int(torch.randint(length - side + 1, (), generator=generator)) for length in (height, width))
+            top, left = (
+                int(torch.randint(length - side + 1, (), generator=generator, device=generator.device))
+                for length in (height, width)
+            )
             offered = best.clone()
             # The paper adds a square of +-2 epsilon and clips to the ball: the same as setting it to +-epsilon.
             signs = _signs((channels, 1, 1), generator).to(offered)
@@ -97,4 +100,4 @@ def square_side(query: int, queries: int, height: int, width: int) -> int:
 
 
 def _signs(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    return torch.randint(2, shape, generator=generator).mul_(2).sub_(1)
+    return torch.randint(2, shape, generator=generator, device=generator.device).mul_(2).sub_(1)

@@ -111,7 +111,9 @@ class Batches:
     def _prepare(self, epoch: int) -> None:
         count = len(self.data)
         self._epoch = None  # stays so if what follows is interrupted
-        self._order = torch.randperm(count, generator=generator(self.seed, "order", epoch)).to(self.device)
+        self._order = torch.randperm(count, generator=generator(self.seed, "order", epoch), device="cpu").to(
+            self.device
+        )
         if self.augment != "none":
             draws = generator(self.seed, "augmentation", epoch)
             self._augmentation = Augmentation.draw(self.augment, self.padding, count, draws, self.device)

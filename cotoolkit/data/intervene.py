@@ -74,7 +74,7 @@ def materialise(
     labels = data.labels.to(images.device)
     new_images = torch.empty(images.shape, dtype=torch.float32, device=images.device)
     new_labels = torch.empty_like(labels)
-    for indices in torch.randperm(len(data), generator=draws).to(images.device).split(CHUNK):
+    for indices in torch.randperm(len(data), generator=draws, device=draws.device).to(images.device).split(CHUNK):
         chunk = images[indices]
         if augmentation is not None:
             chunk = augmentation(chunk, indices)

@@ -31,7 +31,7 @@ def stratified(labels: Tensor, size: int, generator: torch.Generator) -> Tensor:
     picked = []
     for place, wanted in enumerate(quota.tolist()):
         members = torch.nonzero(places == place).flatten()
-        picked.append(members[torch.randperm(len(members), generator=generator)[:wanted]])
+        picked.append(members[torch.randperm(len(members), generator=generator, device=generator.device)[:wanted]])
     return torch.cat(picked).sort().values
 
 
@@ -66,7 +66,7 @@ def random_subset(count: int, number: int, share: float, seed: int) -> Tensor:
         (count,) bool.
     """
     halves = share == 0.5
-    order = torch.randperm(count, generator=seeded(seed, "subset", number // 2 if halves else number))
+    order = torch.randperm(count, generator=seeded(seed, "subset", number // 2 if halves else number), device="cpu")
     inside = torch.zeros(count, dtype=torch.bool)
     inside[order[: int(share * count)]] = True
     return ~inside if halves and number % 2 else inside

@@ -93,8 +93,8 @@ def bootstrap_mean(values: Tensor) -> tuple[float, float]:
     if len(known) == 0:
         raise ConfigError("values: give at least one")
     draws = torch.Generator().manual_seed(0)
-    means = known[torch.randint(len(known), (RESAMPLES, len(known)), generator=draws)].mean(1)
-    low, high = means.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+    means = known[torch.randint(len(known), (RESAMPLES, len(known)), generator=draws, device=draws.device)].mean(1)
+    low, high = means.quantile(means.new_tensor([0.025, 0.975])).tolist()
     return low, high
 
 

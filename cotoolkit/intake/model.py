@@ -161,7 +161,9 @@ class ImageModel(nn.Module):
             return
         self.examined = True
         if len(images) < FEW:  # the outputs of one image always sum to a constant
-            noise = torch.rand(FEW, *images.shape[1:], generator=generator(0, "evaluation"), dtype=torch.float32)
+            noise = torch.rand(
+                FEW, *images.shape[1:], generator=generator(0, "evaluation"), device="cpu", dtype=torch.float32
+            )
             images = torch.cat([images, noise.to(images.device)])
         with attack_mode(self, "eval"), torch.no_grad():
             outputs = self(images)

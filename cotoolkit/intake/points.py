@@ -130,7 +130,7 @@ def chosen_points(
         draws = generator(seed, "split", 2)
         if points is None or source.size <= points:
             images, picked = source.pick(None)
-            labels, chosen = picked, torch.arange(len(picked))
+            labels, chosen = picked, torch.arange(len(picked), device="cpu")
         else:
             labels = source.labels(True)
             chosen = stratified(labels, points, draws)
@@ -141,7 +141,7 @@ def chosen_points(
                 images, picked = source.pick(chosen)
     _check_labels(source, labels)
     unit = in_unit(images, source.where, source.bounds, leave=leave)
-    order = torch.randperm(len(picked), generator=draws)
+    order = torch.randperm(len(picked), generator=draws, device=draws.device)
     classes = source.classes if source.classes is not None else int(labels.max()) + 1
     return ChosenPoints(Points(unit[order], picked[order], classes), chosen[order])
 

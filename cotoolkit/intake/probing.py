@@ -149,7 +149,7 @@ def check_shape(model: ImageModel, shape: Shape) -> None:
 
 def _random_images(model: ImageModel, shape: Shape) -> Tensor:
     device = device_of(model.network) if model.mean is None else model.mean.device
-    return torch.rand(2, *shape, generator=generator(0, "evaluation"), dtype=torch.float32).to(device)
+    return torch.rand(2, *shape, generator=generator(0, "evaluation"), device="cpu", dtype=torch.float32).to(device)
 
 
 def _passed(model: ImageModel, images: Tensor, shape: Shape) -> tuple[Tensor, Tensor | None, str]:

@@ -80,7 +80,7 @@ class FUAP(UniversalMethod):
         sizes = (last[-1].in_features, self.perturbations, data.classes)
         for layer, inputs, outputs in zip(("choice", "classes"), sizes, sizes[1:], strict=False):
             for part, shape in (("weight", (outputs, inputs)), ("bias", (outputs,))):
-                drawn = torch.rand(shape, generator=draws, dtype=torch.float32)
+                drawn = torch.rand(shape, generator=draws, device=draws.device, dtype=torch.float32)
                 tensor = (2 * drawn - 1) / math.sqrt(inputs)  # as torch's Linear begins
                 name = f"{layer}.{part}"
                 memory |= {name: tensor, f"{name}.mean": 0 * tensor, f"{name}.square": 0 * tensor}

@@ -144,5 +144,5 @@ def probe_points(config: RunConfig, data: ImageSet, count: int, device: torch.de
     Returns:
         Images and labels, with the run's intervention and without augmentation.
     """
-    chosen = torch.randperm(len(data), generator=generator(config.seed, "probe", 1))[:count]
+    chosen = torch.randperm(len(data), generator=generator(config.seed, "probe", 1), device="cpu")[:count]
     return apply_intervention(data.pick(chosen), config.intervention, config.seed, device, train=False)

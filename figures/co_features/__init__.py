@@ -10,7 +10,8 @@ NOT_REPRODUCED: tuple[NotReproduced, ...] = (
     NotReproduced(
         "A feature that causes the break on CIFAR-10, with networks that a CPU can train",
         "in pilots of one seed (one convolution of 16 filters, 30 epochs) strengths of 8 and 12/255 broke nothing at "
-        "6/255, where training is safe without a feature; a phase diagram of six seeds takes days of a core",
+        "6/255, where training is safe without a feature, and in figure_1 a strong one prevents the break; a phase "
+        "diagram of six seeds takes days of a core",
     ),
     NotReproduced(
         "Other networks and longer schedules (recollected, appendix)",

@@ -213,9 +213,12 @@ CLAIMS: ClaimTable[GridCells] = ClaimTable(
 
 
 def compare(data: pd.DataFrame) -> list[Comparison]:
-    """Where the window begins and ends, in units of the radius."""
+    """Where the window begins and ends, in units of the radius, in seeds that do not break without the feature."""
     setup, robust = setup_of(data), _cells(data)
     found = pd.DataFrame(robust[setup.epsilon]) < DEAD
+    found = found[~found[0.0]]
+    if found.empty:
+        return []
     edges = window(found) / setup.epsilon
     remark = f"grid of {found.shape[1]} strengths at scale {setup.scale}; other data and network than the paper's"
     source = "[F] Figure 1, derived from digitised values"

@@ -144,13 +144,13 @@ def clusters() -> Clusters:
 
 
 def _patterns(count: int, draws: torch.Generator) -> Tensor:
-    return LOW + (HIGH - LOW) * torch.randint(2, (count, 1, SIDE, SIDE), generator=draws)
+    return LOW + (HIGH - LOW) * torch.randint(2, (count, 1, SIDE, SIDE), generator=draws, device=draws.device)
 
 
 def _harmful(threatened: Tensor, benign: Tensor, draws: torch.Generator) -> Tensor:
     """A pattern 1.5 radii off the threatened one in each pixel; the benign ones of other classes stay clear of it."""
     while True:
-        pattern = threatened + HARM * (torch.randint(2, threatened.shape, generator=draws) * 2 - 1)
+        pattern = threatened + HARM * (torch.randint(2, threatened.shape, generator=draws, device=draws.device) * 2 - 1)
         if (benign - pattern).abs().flatten(1).amax(1).min() > 3 * LEVELS + 2 * JITTER:
             return pattern
 
@@ -162,8 +162,8 @@ def _draw(part: Literal["train", "test"]) -> tuple[ImageSet, Tensor]:
     draws = torch.Generator().manual_seed(1 if part == "train" else 2)
     counts = torch.tensor([COMMON_IMAGES] * COMMON + [*RARE_IMAGES[part]] * 2).repeat(CLASSES)
     members = torch.repeat_interleave(torch.arange(len(counts)), counts)
-    members = members[torch.randperm(len(members), generator=draws)]
-    noise = torch.randint(-JITTER, JITTER + 1, (len(members), 1, SIDE, SIDE), generator=draws)
+    members = members[torch.randperm(len(members), generator=draws, device=draws.device)]
+    noise = torch.randint(-JITTER, JITTER + 1, (len(members), 1, SIDE, SIDE), generator=draws, device=draws.device)
     images = (known.patterns[members] + noise).to(torch.uint8)
     names = tuple(str(label) for label in range(CLASSES))
     return ImageSet(f"planted {part}", images, known.labels[members], CLASSES, names), members

@@ -58,7 +58,7 @@ def label_steps(
         with torch.no_grad():
             logits = model(images).float()
         outputs = logits.shape[1]
-        chosen = torch.randperm(outputs, generator=generator(seed, "diagnosis", POSITION))[:most_classes]
+        chosen = torch.randperm(outputs, generator=generator(seed, "diagnosis", POSITION), device="cpu")[:most_classes]
         classes = chosen.sort().values.to(images.device)
         grey = torch.full_like(images[:1], GREY)
         shared, own = [], []

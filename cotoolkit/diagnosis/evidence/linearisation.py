@@ -45,7 +45,7 @@ def corner_errors(
     source, free = generator(seed, "diagnosis", POSITION), ThreatModel(threat.epsilon, box="none")
     errors = []
     for _ in range(CORNERS):
-        signs = torch.randint(2, images.shape, generator=source).to(images) * 2 - 1
+        signs = torch.randint(2, images.shape, generator=source, device=source.device).to(images) * 2 - 1
         delta = threat.epsilon * signs
         _, moved = along(model, images, labels, free, [delta])
         errors.append(linearisation_error(losses, moved[0], gradient, delta))

@@ -62,7 +62,7 @@ def signals(
     noise = threat.random_start(images, generator(seed, "diagnosis", POSITIONS["noise"]))
     draws = generator(seed, "diagnosis", POSITIONS["chord"])
     other = threat.random_start(images, draws)
-    share = torch.rand(len(images), generator=draws, dtype=torch.float32).to(images)
+    share = torch.rand(len(images), generator=draws, device=draws.device, dtype=torch.float32).to(images)
     per_image = share.view(-1, 1, 1, 1)
     with attack_mode(model, "eval"):
         noisy, end, ahead = (
@@ -182,7 +182,7 @@ def surface(
         Loss and accuracy, a row per b and a column per a.
     """
     draws = generator(seed, "diagnosis", POSITIONS["across"])
-    signs = torch.randint(2, images.shape, generator=draws).to(images) * 2 - 1
+    signs = torch.randint(2, images.shape, generator=draws, device=draws.device).to(images) * 2 - 1
     ahead = [REACH * step / (samples - 1) for step in range(samples)]
     across = [2 * step / (samples - 1) - 1 for step in range(samples)]
     losses: list[tuple[float | None, ...]] = []
@@ -208,7 +208,7 @@ def perturbation_spectra(fgsm_delta: Tensor, pgd_delta: Tensor, seed: int) -> Pe
         Shares of energy by frequency shell.
     """
     draws = generator(seed, "diagnosis", POSITIONS["spectrum"])
-    signs = torch.randint(2, fgsm_delta.shape, generator=draws).to(fgsm_delta) * 2 - 1
+    signs = torch.randint(2, fgsm_delta.shape, generator=draws, device=draws.device).to(fgsm_delta) * 2 - 1
     noise = _mean_shares(signs)
     assert noise is not None  # signs are nowhere zero
     return PerturbationSpectrum(fgsm=_mean_shares(fgsm_delta), pgd=_mean_shares(pgd_delta), noise=noise)

@@ -117,7 +117,7 @@ def run_measurements(
             opinion = _second_opinion(session, few, last.held, randomised=randomised)
             measurements = measurements.model_copy(update={"autoattack": opinion.record})
     session.end()
-    places = torch.arange(len(labels)) if places is None else places
+    places = torch.arange(len(labels), device="cpu") if places is None else places
     outcomes = point_outcomes(places, labels, chosen, *_held(attacks, last, opinion, budget))
     return MeasuredNetwork(measurements, session.cards, len(few.labels), outcomes, loss.findings)
 

@@ -36,7 +36,7 @@ def renamed_accuracy(logits: Tensor, labels: Tensor) -> Rate | None:
     predicted, labels = logits.argmax(1).cpu(), labels.cpu()
     counts = torch.bincount(predicted[::2] * outputs + labels[::2], minlength=outputs**2).view(outputs, outputs)
     rows, columns = linear_sum_assignment(counts.numpy(), maximize=True)
-    class_of = torch.empty(outputs, dtype=torch.int64)
+    class_of = torch.empty(outputs, dtype=torch.int64, device="cpu")
     class_of[torch.from_numpy(rows)] = torch.from_numpy(columns)
     return rate_of(class_of[predicted[1::2]] == labels[1::2])
 

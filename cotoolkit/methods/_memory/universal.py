@@ -25,7 +25,7 @@ LARGEST_SHARE = 1.25
 
 def universal_memory(count: int, shape: tuple[int, int, int], draws: torch.Generator) -> dict[str, Tensor]:
     """Random signs, in units of the amplitude, and no momentum; each (count, C, H, W)."""
-    signs = torch.randint(2, (count, *shape), generator=draws).float().mul_(2).sub_(1)
+    signs = torch.randint(2, (count, *shape), generator=draws, device=draws.device).float().mul_(2).sub_(1)
     return {"universal": signs, "momentum": torch.zeros_like(signs)}
 
 

@@ -100,6 +100,14 @@ def test_random_networks_are_measured_repeatably(standard):
     assert first == second
 
 
+def test_the_default_device_changes_nothing(of_overfitted, overfitted):
+    torch.set_default_device("meta")  # stands for a GPU
+    try:
+        assert diagnosed(overfitted).measurements == of_overfitted.measurements
+    finally:
+        torch.set_default_device(None)
+
+
 def test_the_network_and_the_random_state_are_left_as_they_were(standard):
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 10)).train()
     model[1].weight.requires_grad_(False)

@@ -204,3 +204,15 @@ def test_generators_of_modules_are_left_where_they_were():
     monitor = monitor_of(network)
     monitor.probe()
     assert torch.equal(network[0].draws.get_state(), at)
+
+
+def test_what_is_ours_is_drawn_on_the_processor_whatever_the_default_device():
+    network, given = mlp(), points()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    expected = monitor_of(network, given).probe()
+    torch.set_default_device("meta")  # stands for a GPU
+    try:
+        monitor = monitor_of(network, given, method=FGSM(), optimizer=optimizer)
+        assert monitor.probe() == expected
+    finally:
+        torch.set_default_device(None)
