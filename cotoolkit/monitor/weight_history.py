@@ -165,7 +165,7 @@ class WeightHistory:
         """
         now = self.snapshots[-1]
         groups: list[dict[str, Any]] = getattr(optimizer, "param_groups", [])
-        if groups and all(float(group.get("lr", 1)) == 0 for group in groups):
+        if groups and all(group.get("lr") is not None and float(group["lr"]) == 0 for group in groups):
             self._changed = None
         names = [name for name, _ in network.named_parameters()]
         since = self._changed
@@ -273,11 +273,12 @@ class RestorePoint(NamedTuple):
         Args:
             optimizer: stays as it is.
         """
-        # Not a copy as optimisers make it of themselves: that has no attributes of their subclasses, such as another
-        # optimiser inside, which `load_state_dict` may need.
-        trial = object.__new__(type(optimizer))
         shared: dict[int, Any] = {id(one): one for group in optimizer.param_groups for one in group["params"]}
-        vars(trial).update(copy.deepcopy(vars(optimizer), {**shared, id(optimizer): trial}))
+        trial = copy.deepcopy(optimizer, shared)
+        # A copy has no attributes of subclasses, such as another optimiser inside, which `load_state_dict` may need.
+        for name in vars(optimizer).keys() - vars(trial).keys():
+            own = vars(optimizer)[name]
+            vars(trial)[name] = copy.deepcopy(own, shared) if isinstance(own, torch.optim.Optimizer) else own
         trial.load_state_dict({**trial.state_dict(), "state": copy.deepcopy(self.optimizer)})
 
 

@@ -199,7 +199,7 @@ def _broken_at(course: Course, row: int, stretch: Stretch) -> Break | None:
     grown = rise(course.levels(row), had.levels)
     late, little = row - had.since > SUDDEN, grown is not None and grown < AHEAD
     overfits = len(stretch.rows) >= SLOWEST  # robust overfitting takes its time
-    unclear = grown is None or ((late or little) and overfits)
+    unclear = (late or overfits) if grown is None else ((late or little) and overfits)
     if unclear and not _falls_now(course, row, had):
         return None
     for pooled in POOLED:

@@ -13,7 +13,7 @@ from cotoolkit.core.errors import ConfigError, DataError
 from cotoolkit.core.numbers import whole_number
 from cotoolkit.diagnosis.logs.order import check_order
 from cotoolkit.diagnosis.logs.outcome import Known, judge_run
-from cotoolkit.diagnosis.logs.reading.columns import Columns, find_columns, has_time
+from cotoolkit.diagnosis.logs.reading.columns import Columns, find_columns, only_a_course
 from cotoolkit.diagnosis.logs.reading.courses import Course, courses_of
 from cotoolkit.diagnosis.logs.reading.grid import grid_of
 from cotoolkit.diagnosis.logs.reading.long import widened
@@ -100,7 +100,7 @@ def diagnose_courses(
     classes = None if classes is None else whole_number(classes, "classes", 2)
     choice = _choice(checkpoint)
     told = {"time": time, "clean": clean, "fgsm": fgsm, "pgd": pgd}
-    if time is None and not has_time(table):
+    if time is None and only_a_course(table):
         table, told["time"] = table.assign(**{ROW: range(1, len(table) + 1)}), ROW
         notes.append("no column of epochs, iterations or steps: rows count as they come")
     columns = find_columns(table, told, [run] if isinstance(run, str) else run)

@@ -13,7 +13,7 @@ from cotoolkit.diagnosis.logs.reading.words import (
     ACCURACY_WORDS,
     ERROR_WORDS,
     RUNS,
-    SUCCESS_WORDS,
+    counts_successes,
     fit,
     words_by_name,
     words_of,
@@ -87,8 +87,6 @@ def find_columns(table: pd.DataFrame, named: Mapping[str, str | None], run: Sequ
         fits = {name: fit(part, words[name]) for name in free}
         if part == "time":  # the finest one: a row per iteration may name its epoch, too
             fits = {name: fit and 10 * int(table[name].nunique()) + fit for name, fit in fits.items()}
-            rising = {name: fit for name, fit in fits.items() if fit and _rises(table[name])}
-            fits = rising or fits  # an iteration may begin anew in each epoch
         chosen[part] = _best(part, fits, table)
         how[part] = "guessed"
     _check_chosen(chosen, names, run or ())
@@ -114,28 +112,24 @@ def _check_chosen(chosen: Mapping[str, str | None], names: Sequence[str], run: S
     """Refuse one column for two parts, none for time or PGD accuracy, and rates of success."""
     _check_different(chosen, run)
     for part in ACCURACIES:
-        if set(words_of(chosen[part] or "")) & SUCCESS_WORDS:
+        if counts_successes(words_of(chosen[part] or "")):
             raise ConfigError(
                 f"column {chosen[part]} counts how often an attack succeeds; give accuracies: 1 minus it, where it "
                 "counts all points"
             )
     for part, what in (("time", "epoch, iteration or step"), ("pgd", "PGD accuracy")):
         if chosen[part] is None:
-            successes = [name for name in names if set(words_of(name)) & SUCCESS_WORDS]
+            successes = [name for name in names if counts_successes(words_of(name))]
             counts = f" ({_listed(successes)}: how often an attack succeeds is no accuracy)" if successes else ""
             raise ConfigError(
                 f"no column of {what} with values among {_listed(names)}{counts}; name it with --{part} COLUMN"
             )
 
 
-def has_time(table: pd.DataFrame) -> bool:
-    """Whether a column is one of epochs, iterations or steps, by its name."""
-    return any(fit("time", words) for words in words_by_name([str(name) for name in table.columns]).values())
-
-
-def _rises(column: pd.Series) -> bool:
-    numbers = pd.to_numeric(column, errors="coerce").dropna()
-    return len(numbers) > 0 and numbers.is_monotonic_increasing
+def only_a_course(table: pd.DataFrame) -> bool:
+    """Whether a table holds accuracies and losses alone, without a time and without anything that tells runs apart."""
+    words = words_by_name([str(name) for name in table.columns if not str(name).startswith("Unnamed")])
+    return all(any(fit(part, own) for part in (*ACCURACIES, "train", "loss")) for own in words.values())
 
 
 def _check_different(chosen: Mapping[str, str | None], run: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,15 +16,21 @@ from cotoolkit.diagnosis.logs.reading.units import in_shares
 from cotoolkit.diagnosis.logs.reading.words import ACCURACIES, TIMES, TRAIN, words_of
 from cotoolkit.evaluation.relative import Levels
 
-FINER = frozenset({"iteration", "iterations", "iter", "itr", "step", "steps", "batch", "batches", "minibatch"})
-"""Words for the time within an epoch."""
+FINER = frozenset({"iteration", "iter", "itr", "step", "batch", "minibatch"})
+"""Names of the time within an epoch."""
+
+FEWEST_ROWS, MOST_STARTS = 3, 4
+"""Rows that a run has at least, and how often a script is started, at most, to write to the same log."""
 
 OFTEN = 0.5
 """Share of rows that contradict an earlier row of the same run and time, beyond which they are other runs' rows."""
 
 
-COUNTED = r"^(?:[A-Za-z]+[\s_]*)?\[?\s*(\d+)\s*(?:/\s*\d+\s*)?\]?$"
-"""A time in words: `3/40`, `[3/40]`, `Epoch 3/40`, `ep03`."""
+OF_ALL = r"^(?:[A-Za-z]+\s*)?\[?\s*(\d+)\s*/\s*\d+\s*\]?$"
+"""A number with that of all after it: `3/40`, `[3/40]`, `Epoch 3/40`."""
+
+NAMED_TIME = rf"(?i)^(?:{'|'.join(TIMES)}|e)[\s_]*(\d+)$"
+"""A time with its name: `ep03`, `epoch_3`."""
 
 WRAPPED = r"^(?:torch\.)?(?:tensor|np\.float\d+|float\d*)\(\s*([-+.\deE]+)[^()]*\)$|^([-+.\deE]+)\s*(?:±|\+/-|\+-).*$"
 """A number as Python shows it, `tensor(0.43)`, or with its deviation, `43.1 ± 0.2`."""
@@ -97,7 +104,7 @@ def courses_of(table: pd.DataFrame, columns: Columns, unit: str = "auto") -> tup
     runs = []
     for key, rows in groups:
         named = {name: _plain(value) for name, value in zip(columns.run, key, strict=True)}
-        parts = _started_anew(_with_finer(rows, table, columns, notes))
+        parts = _started_anew(rows)
         if len(parts) > 1:
             notes.append(f"{columns.time} begins again with other accuracies: {len(parts)} runs, one after the other")
         for part in parts:
@@ -108,24 +115,25 @@ def courses_of(table: pd.DataFrame, columns: Columns, unit: str = "auto") -> tup
 
 def _started_anew(rows: pd.DataFrame) -> list[pd.DataFrame]:
     """The rows of a script, and of each time that it began again from its first time and wrote to the same log."""
-    times, measured = rows["time"].to_numpy(), rows[[part for part in ACCURACIES if part in rows]].to_numpy()
-    starts = [place for place in range(1, len(rows)) if times[place - 1] > times[place] == times[0]]
-    again = [place for place in starts if (np.abs(measured[place] - measured[0]) > 0).any()]
-    return [rows.iloc[start:stop] for start, stop in zip([0, *again], [*again, len(rows)], strict=True)]
+    times, pgd = rows["time"].to_numpy(), rows["pgd"].to_numpy()
+    starts = [0, *(place for place in range(1, len(rows)) if times[place - 1] > times[place] == times[0])]
+    parts = [rows.iloc[start:stop] for start, stop in zip(starts, [*starts[1:], len(rows)], strict=True)]
+    others = all(abs(pgd[start] - pgd[before]) > 0 for before, start in itertools.pairwise(starts))
+    courses = all(part["pgd"].notna().sum() >= FEWEST_ROWS for part in parts)
+    return parts if 1 < len(parts) <= MOST_STARTS and others and courses else [rows]
 
 
-def _with_finer(rows: pd.DataFrame, table: pd.DataFrame, columns: Columns, notes: list[str]) -> pd.DataFrame:
-    """Rows whose time is that of an epoch and of an iteration or batch that begins anew in each."""
-    if not rows["time"].duplicated().any() or not rows["time"].is_monotonic_increasing:
-        return rows
+def _finer_times(rows: pd.DataFrame, table: pd.DataFrame, columns: Columns) -> tuple[str, np.ndarray] | None:
+    """The column of an iteration or batch that begins anew in each epoch, and the time that both make; None if none."""
     coarse = rows["time"].to_numpy()
-    for name in (name for name in table if set(words_of(str(name))) & FINER and name != columns.time):
-        fine = _numbers(table[name], str(name), "time").iloc[rows["place"]]
-        within = fine.reset_index(drop=True).groupby(coarse)
+    for name in (name for name in table if " ".join(words_of(str(name))) in FINER and name != columns.time):
+        fine = pd.Series(table[name].iloc[rows["place"]].to_numpy())
+        if not pd.api.types.is_numeric_dtype(fine) or not rows["time"].is_monotonic_increasing:
+            continue
+        within = fine.groupby(coarse)
         if all(steps.is_monotonic_increasing and steps.is_unique for _, steps in within):
-            notes.append(f"{columns.time} and {name} together are the time")
-            return rows.assign(time=coarse + within.cumcount().to_numpy() / within.size().max())
-    return rows
+            return str(name), coarse + within.cumcount().to_numpy() / within.size().max()
+    return None
 
 
 def _keys(table: pd.DataFrame, columns: Columns) -> pd.DataFrame | None:
@@ -160,11 +168,16 @@ def _numbers(column: pd.Series, name: str, part: str) -> pd.Series:
         return column.astype(float).where(np.isfinite(column.astype(float)))
     text = column.astype("string").str.strip().str.removesuffix("%").str.strip()
     if part == "time":
-        text = text.str.replace(COUNTED, r"\1", regex=True).str.replace(r"(?<=\d),(?=\d{3}\b)", "", regex=True)
+        text = text.str.replace(NAMED_TIME, r"\1", regex=True)
+        if not text.str.match(r"0,\d").any():  # decimals
+            text = text.str.replace(r"(?<=\d),(?=\d{3}\b)", "", regex=True)
     else:
         text = text.str.replace(WRAPPED, lambda found: found[1] or found[2], regex=True)
+    shares = part in (*ACCURACIES, "train")
+    if not shares:
+        text = text.str.replace(OF_ALL, r"\1", regex=True)
     found = pd.to_numeric(text, errors="coerce").astype(float)
-    if part in ACCURACIES:
+    if shares:
         counts = text.str.extract(r"^(\d+)\s*/\s*(\d+)$").astype(float)
         found = found.fillna(counts[0] / counts[1])
     stated = column.notna() & ~text.str.lower().isin(["", "nan", "none", "null", "-", "n/a", "inf", "-inf"]).fillna(
@@ -208,9 +221,12 @@ def _each_once(rows: pd.DataFrame, table: pd.DataFrame, columns: Columns, notes:
     groups = rows[repeated].groupby("time")
     differ = int((groups[[part for part in ACCURACIES if part in rows]].nunique() > 1).any(axis=1).sum())
     if differ > 1 and differ > OFTEN * rows["time"].nunique():
+        finer = _finer_times(rows, table, columns)
+        if finer is not None:
+            notes.append(f"{columns.time} and {finer[0]} together are the time")
+            return rows.assign(time=finer[1])
         known = {*columns.parts().values(), *columns.run}
-        others = [str(name) for name in table.columns if name not in known]
-        free = [name for name in others if not set(words_of(name)) & TIMES.keys()]
+        free = [str(name) for name in table.columns if name not in known]
         hint = f"; it may be one of: {', '.join(free)}" if free else ""
         raise DataError(
             f"{differ} values of {columns.time} occur more than once with other accuracies, so the table has several "

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
+import re
+import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from cotoolkit.diagnosis.logs.reading.words import TIMES, words_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,35 +50,35 @@ def delimited_table(text: str) -> tuple[pd.DataFrame, list[str]]:
         if len(_cells(line, separator)) < len(_cells(whole, separator)) == counts[separator] or line.count('"') % 2:
             del lines[last]
             notes.append(f"line {last}, the last one, is cut off and left out")
-    whole = "\n".join(lines.values())
-    named = _has_row_names(whole, None if blanks else separator)
-    table = pd.read_csv(
-        io.StringIO(whole), sep=r"\s+" if blanks else separator, skipinitialspace=True,
-        index_col=0 if named else False,
-    )  # fmt: skip
+    named = _has_row_names(list(lines.values()), " " if blanks else separator)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", pd.errors.ParserWarning)  # of cells beyond the header, which are left out
+        table = pd.read_csv(
+            io.StringIO("\n".join(lines.values())), sep=r"\s+" if blanks else separator, skipinitialspace=True,
+            index_col=0 if named else False,
+        )  # fmt: skip
     if len(table) == len(lines) - 1:  # not where a quoted text goes over several lines
         table.index = pd.Index([f"line {number}" for number in list(lines)[1:]], dtype=object)
     return table if separator == "," and not blanks else _with_points(table), notes
 
 
-def _has_row_names(text: str, separator: str | None) -> bool:
+def _has_row_names(lines: Sequence[str], separator: str) -> bool:
     """Whether rows begin with a name that the header leaves out, as printed data frames and R's tables do.
 
-    Raises:
-        ValueError: a row has more cells than the header has names, and they are no names of rows.
+    Otherwise what a row has beyond the header is at its end. The column of times tells: it counts.
     """
-    if separator is None:
-        rows = [line.split() for line in text.splitlines()]
-    else:
-        rows = list(csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True))
-    names, others = len(rows[0]) if rows else 0, rows[1:]
-    longer = [(place, row) for place, row in enumerate(others, start=2) if len(row) > names and any(row[names:])]
-    if longer and all(len(row) == names + 1 for row in others):
-        return True
-    if longer:
-        place, row = longer[0]
-        raise ValueError(f"row {place} has {len(row)} cells, and the header {names} names")
-    return False
+    try:
+        header, *rows = (_cells(line.strip(" "), separator) for line in lines)
+    except (csv.Error, ValueError):
+        return False
+    if not rows or any(len(row) != len(header) + 1 or not row[-1] for row in rows):
+        return False
+    times = [place for place, name in enumerate(header) if set(words_of(name)) & TIMES.keys()]
+    counted = [row[times[0] + 1 if times else 0] for row in rows]
+    if not all(re.fullmatch(r"\d+(?:\.0*)?", one) for one in counted):
+        return False
+    steps = [float(later) - float(one) for one, later in itertools.pairwise(counted)]
+    return all(step >= 0 for step in steps) if times else all(step == 1 for step in steps)
 
 
 def _cells(line: str, separator: str) -> list[str]:

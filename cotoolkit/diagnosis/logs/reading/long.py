@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from cotoolkit.diagnosis.logs.reading.words import ACCURACY_WORDS, RUNS, TIMES, words_of
+from cotoolkit.diagnosis.logs.reading.words import ACCURACIES, ACCURACY_WORDS, RUNS, TIMES, attack_in, fit, words_of
 
 NAMES = frozenset({"signal", "metric", "tag", "key", "variable", "name"})
 """What the column with the names of the measurements is called."""
@@ -29,7 +29,7 @@ def widened(table: pd.DataFrame) -> pd.DataFrame:
     table = _with_names(table)
     names = [name for name in table if str(name).lower() in NAMES]
     values = [name for name in table if str(name).lower() == "value"]
-    kept = [name for name in table if set(words_of(str(name))) & (RUNS | TIMES.keys()) and name not in names]
+    kept = [name for name in table if _tells(name) and name not in names]
     if len(names) != 1 or len(values) != 1 or not any(set(words_of(str(name))) & TIMES.keys() for name in kept):
         return table
     once = table.dropna(subset=[*kept, *names]).drop_duplicates([*kept, *names], keep="last")
@@ -47,6 +47,15 @@ def _with_names(table: pd.DataFrame) -> pd.DataFrame:
     values = [name for name in table if str(name).lower() in ACCURACY_WORDS]
     if len(attacks) != 1 or len(values) != 1 or pd.api.types.is_numeric_dtype(table[attacks[0]]):
         return table
-    names = table[attacks[0]].fillna("").astype(str)
+    names, others = table[attacks[0]].fillna("").astype(str), table.columns.difference([*attacks, *values])
+    several = names.nunique() > 1 and any(attack_in(words_of(name)) > 0 for name in names.unique())
+    known = any(fit(part, words_of(str(name))) for name in others for part in ACCURACIES)
+    if known or not several or table.duplicated([*others[others.map(_tells)], *attacks]).any():
+        return table
     table = table.rename(columns={attacks[0]: "metric", values[0]: "value"})
     return table.assign(metric=names.where(~names.str.strip().str.lower().isin(UNATTACKED), "clean"))
+
+
+def _tells(name: object) -> bool:
+    """Whether a column says of which run or time a row is, by its name."""
+    return bool(set(words_of(str(name))) & (RUNS | TIMES.keys()))

@@ -35,18 +35,20 @@ LOGGER = (
 )
 """Names of a logger, a host, a process or a line of code: they stand before a stamp or the record."""
 
-FIELD = r"(?:ts|time|timestamp|level|lvl|severity|logger|caller|msg)=\S+(?=\s+[\w.-]+=)"
+FIELD = r"(?:ts|time|timestamp|level|lvl|severity|logger|caller|msg)=(?:\"[^\"]*\"|\S+)(?=\s+[\w.-]+=)"
 
 PREFIX = re.compile(rf"[^\w.+-]*(?:{FIELD}|{STAMP}|{LOGGER})(?:[\s\]|:,;)]|-+\s)*")
 """One piece of what loggers put before a record."""
 
-GLUED = re.compile(rf"^(\W*{TIME})[_-]?(\d+)(?=[\s:,|\])])")
+GLUED = re.compile(r"^(\W*(?i:ep|epoch|iter|iteration))[_-]?(\d+)(?=[\s:,|\])])")
 """A time without a gap before its number: `ep03 clean 80.1`."""
 
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
-UNQUOTED = re.compile(r"['\"]|\b(?:np\.float\d+|tensor)\(([^()]*)\)")
-"""What Python puts around names and numbers: `{'pgd': np.float64(0.43)}`."""
+AS_PYTHON = re.compile(
+    r"(?P<quote>['\"])(?P<name>[^'\"]*)(?P=quote)(?=\s*:)|\b(?:np\.float\d+|tensor)\((?P<value>[^()]*)\)"
+)
+"""Names and numbers as Python prints them: `{'pgd': np.float64(0.43)}`."""
 
 NAMED = re.compile(
     rf"(?<![A-Za-z])(?P<name>[A-Za-z][\w/@.-]*(?:\s*\([^()]*\)|\s+(?:[-/]\s*)?[A-Za-z][\w/@.-]*){{0,4}}?)"
@@ -87,7 +89,9 @@ def printed_table(text: str) -> pd.DataFrame:
     """
     import pandas as pd
 
-    lines = [_record(line) for line in _with_points(UNQUOTED.sub(r"\1", COLOUR.sub("", text))).splitlines()]
+    lines = [
+        AS_PYTHON.sub(r"\g<name>\g<value>", _record(line)) for line in _with_points(COLOUR.sub("", text)).splitlines()
+    ]
     below, named = _below_header(lines), _named(lines)
     records = below if len(below) >= len(named) else named
     if not records:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import csv
 import gzip
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -69,7 +71,7 @@ def read_log(path: Path | str) -> ReadLog:
             table, notes = _text_table(_text(path), suffix)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
-    except (ValueError, OSError, RunError, pd.errors.ParserError) as error:
+    except (ValueError, OSError, EOFError, zlib.error, csv.Error, RunError, pd.errors.ParserError) as error:
         if isinstance(error, ConfigError):
             raise
         first = str(error).strip().splitlines()[:1] or [type(error).__name__]
@@ -85,8 +87,9 @@ def read_log(path: Path | str) -> ReadLog:
 def _text(path: Path) -> str:
     """What a file says; only names of columns may suffer from letters in another encoding."""
     content = path.read_bytes()
-    if path.suffix.lower() == ".gz":
+    if path.suffix.lower() == ".gz" and content.startswith(b"\x1f\x8b"):
         content = gzip.decompress(content)
+    content = content.rstrip(b"\0") if not content.startswith(UTF_16) else content  # what a crash may leave
     if not content.startswith(UTF_16) and b"\0" in content:
         raise ValueError("no text; a table may be .csv, .parquet, .json or .jsonl, and a folder one of TensorBoard's")
     return content.decode("utf-16" if content.startswith(UTF_16) else "utf-8-sig", errors="replace")

@@ -54,7 +54,6 @@ ACCURACY_WORDS = frozenset(
         "correct",
         "rob",
         "ra",
-        "sa",
     }
 )
 ERROR_WORDS = frozenset({"err", "error", "errors"})
@@ -82,14 +81,8 @@ OTHER_WORDS = frozenset(
         "gap",
         "drop",
         "interval",
-        "top5",
-        "acc5",
-        "prec5",
     }
 )
-SUCCESS_WORDS = frozenset({"asr", "success", "successes", "fooling", "fooled"})
-"""Words for how often an attack succeeds: of all points, or of those that were right before, which nobody can see."""
-
 DEVIATION_WORDS = frozenset({"std", "sd", "stdev", "var", "sem"})
 """Words for the scatter of a mean that stands beside it."""
 
@@ -120,7 +113,7 @@ def words_by_name(names: Sequence[str]) -> dict[str, list[str]]:
     """The words of each name, without those with which all accuracies begin: the run, as in `fgsm_rs_pgd_acc`."""
     # wandb exports the least and the greatest of every column
     words = {name: [] if name.upper().endswith(("__MIN", "__MAX")) else words_of(name) for name in names}
-    means = [[word for word in own if word != "mean"] for own in words.values()]
+    means = [[word for word in own if word != "mean"] for own in words.values() if "mean" in own]
     for name, own in words.items():
         rest = [word for word in own if word not in DEVIATION_WORDS]
         if own != rest and rest in means:
@@ -143,7 +136,7 @@ def fit(part: str, words: Sequence[str]) -> int:
         return 0 if other else max((TIMES[word] for word in words if word in TIMES), default=0)
     if part == "loss":
         return (2 if said & TRAIN else 1) if "loss" in said and not said & HELD_OUT else 0
-    if said & (OTHER_WORDS | SUCCESS_WORDS) or (attack and "std" in said):
+    if said & OTHER_WORDS or counts_successes(words) or (attack and "std" in said):
         return 0
     if part == "train":
         return (3 if attack else 2) if said & TRAIN and accuracy and not said & (AVERAGED | ERROR_WORDS) else 0
@@ -154,13 +147,21 @@ def _fit_accuracy(part: str, said: set[str], attack: int, accuracy: bool) -> int
     """How well the words of a name fit an accuracy; training accuracy does only where there is nothing else."""
     found = {"pgd": 10 * attack if attack > 0 else 0, "fgsm": 30 * (attack == -1), "clean": 0}[part]
     if part == "clean" and not attack:
-        found = 30 if said & {"clean", "nat", "natural", "benign", "sa"} else 20 if accuracy else 0
+        found = 30 if said & {"clean", "nat", "natural", "benign"} else 20 if accuracy else 10 * ("sa" in said)
         found += 5 * bool(said & {"std", "standard"} and accuracy)
     if not found:
         return 0
     if said & TRAIN:
         return max(found // 10, 1)
+    found -= 5 * bool(said & {"top5", "acc5", "prec5"})
     return found + WORST_HELD_OUT + 2 * bool(said & HELD_OUT) - 8 * bool(said & AVERAGED) - bool(said & AT_THE_END)
+
+
+def counts_successes(words: Sequence[str]) -> bool:
+    """Whether a name is of how often an attack succeeds: of all points, or of those right before, nobody can see."""
+    said = set(words)
+    rate = said & {"success", "fooling", "fooled"} and said & {"rate", "attack"} and not said & {"defense", "defence"}
+    return "asr" in said or bool(rate)
 
 
 def attack_in(words: Sequence[str]) -> int:

@@ -12,8 +12,8 @@ BAD = {
     "broken.jsonl": ('{"epoch": 0}\n{"epoch"', "line 2 is no JSON"),
     "numbers.json": ("[1, 2]", "its records are no objects"),
     "words.log": ("nothing to see\nhere", "no record found: a line `Epoch 3: clean"),
-    "longer.csv": ("epoch,clean,pgd\n0,0.5,0.4\n1,0.5,0.4,0.3\n", "row 3 has 4 cells, and the header 3 names"),
-    "weights.npz": ("PK\0", "no text; a table may be .csv"),
+    "longer.csv": ("epoch,clean,pgd\n0,0.5,0.4\n1,0.5,0.4,0.3\n", "Expected 3 fields in line 3, saw 4"),
+    "weights.npz": ("PK\0\1", "no text; a table may be .csv"),
     "broken.parquet": ("no parquet", "cannot be read as .parquet"),
 }
 

@@ -103,9 +103,45 @@ def test_a_script_that_began_again_wrote_two_runs():
 @pytest.mark.parametrize("step", ["iteration", "batch"])
 def test_a_time_within_the_epoch_completes_it(step):
     table = pd.DataFrame({"epoch": [0, 0, 1, 1], step: [0, 50, 0, 50], "pgd": [0.1, 0.2, 0.25, 0.3]})
-    (course,), notes = courses_of(table, find_columns(table, {}))
+    (course,), _ = courses_of(table, find_columns(table, {}))
     assert course.times.tolist() == [0, 0.5, 1, 1.5]
-    assert f"epoch and {step} together are the time" in notes
+    assert f"epoch and {step} together are the time" in course.notes
+
+
+@pytest.mark.parametrize("name", ["batch_size", "fold", "step_size"])
+def test_what_tells_runs_apart_is_no_time_within_the_epoch(name):
+    table = pd.DataFrame({"epoch": [0, 0, 1, 1], name: [1, 2, 1, 2], "pgd": [0.1, 0.2, 0.25, 0.3]})
+    with pytest.raises(DataError, match=f"name the column that tells them apart with --run; it may be one of: {name}"):
+        courses_of(table, find_columns(table, {}))
+
+
+def test_rows_that_complete_each_other_stay_together():
+    table = pd.DataFrame({
+        "epoch": [0, 0, 1, 1, 2, 2], "batch": [1, 50] * 3, "clean": [0.5, None, 0.6, None, 0.6, None],
+        "pgd": [None, 0.1, None, 0.2, None, 0.3],
+    })  # fmt: skip
+    (course,), _ = courses_of(table, find_columns(table, {}))
+    assert course.times.tolist() == [0, 1, 2]
+    assert course.clean.tolist() == [0.5, 0.6, 0.6]
+
+
+@pytest.mark.parametrize("constant", ["epochs", "total_steps", "warmup_epochs"])
+def test_a_setting_is_no_time(constant):
+    runs = pd.concat([ROWS.assign(seed=seed) for seed in (0, 1)]).assign(**{constant: 30})
+    assert find_columns(runs, {}).time == "epoch"
+
+
+def test_rows_of_other_words_have_no_time():
+    table = ROWS.astype({"epoch": str})
+    more = pd.concat([table, table.assign(epoch=[f"swa {number}" for number in table["epoch"]], pgd=0.5)])
+    course, _ = one(more)
+    assert course.pgd == pytest.approx(ROWS["pgd"])
+
+
+def test_short_parts_are_no_runs():
+    one_more = pd.concat([ROWS, ROWS.iloc[[0]].assign(pgd=0.9)]).reset_index(drop=True)
+    course, _ = one(one_more)
+    assert len(course) == 4
 
 
 def test_numbers_as_people_write_them():

@@ -108,6 +108,18 @@ WRITTEN = {
     "data_frame.txt": TABLE.to_string(),
     "r.csv": TABLE.to_csv(index_label=False),
     "dicts.log": records(lambda r: str({name: np.float64(value) for name, value in r.items()})),
+    "logrus.log": records(
+        lambda r: f'time="2026-01-02 03:04:05" level=info msg="epoch done" epoch={r["epoch"]:.0f} '
+        f"clean={r['clean']:.4f} fgsm={r['fgsm']:.4f} pgd={r['pgd']:.4f}"
+    ),
+    "quotes.log": records(
+        lambda r: f"Epoch {r['epoch']:.0f} clean {r['clean']:.4f} fgsm {r['fgsm']:.4f} pgd {r['pgd']:.4f} args: "
+        "'--pgd' '8'"
+    ),
+    "cells_beyond.csv": TABLE.to_csv(index=False, columns=["epoch", *PARTS]).replace("\n", ",12.5\n").replace(
+        "pgd,12.5\n", "pgd\n"
+    ),
+    "cut_off.csv": TABLE.to_csv(index=False) + "\0\0",
     "fields.log": records(
         lambda r: f"ts=2026-01-02T03:04:05Z level=info epoch={r['epoch']:.0f} clean={r['clean']:.4f} "
         f"fgsm={r['fgsm']:.4f} pgd={r['pgd']:.4f}"
