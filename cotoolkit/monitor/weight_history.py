@@ -276,9 +276,10 @@ class RestorePoint(NamedTuple):
         shared: dict[int, Any] = {id(one): one for group in optimizer.param_groups for one in group["params"]}
         trial = copy.deepcopy(optimizer, shared)
         # A copy has no attributes of subclasses, such as another optimiser inside, which `load_state_dict` may need.
-        for name in vars(optimizer).keys() - vars(trial).keys():
-            own = vars(optimizer)[name]
-            vars(trial)[name] = copy.deepcopy(own, shared) if isinstance(own, torch.optim.Optimizer) else own
+        members = getattr(optimizer, "__dict__", {})
+        for name in members.keys() - getattr(trial, "__dict__", {}).keys():
+            own = members[name]
+            setattr(trial, name, copy.deepcopy(own, shared) if isinstance(own, torch.optim.Optimizer) else own)
         trial.load_state_dict({**trial.state_dict(), "state": copy.deepcopy(self.optimizer)})
 
 
