@@ -27,7 +27,7 @@ def delimited_table(text: str) -> tuple[pd.DataFrame, list[str]]:
         text: of the table. Where commas do not separate, they may stand before decimals.
 
     Returns:
-        The table, each row with its line, and whether a last line that was cut off is left out.
+        The table, each row with its line, and what was left out.
 
     Raises:
         ValueError: no table.
@@ -51,12 +51,14 @@ def delimited_table(text: str) -> tuple[pd.DataFrame, list[str]]:
             del lines[last]
             notes.append(f"line {last}, the last one, is cut off and left out")
     named = _has_row_names(list(lines.values()), " " if blanks else separator)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", pd.errors.ParserWarning)  # of cells beyond the header, which are left out
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", pd.errors.ParserWarning)
         table = pd.read_csv(
             io.StringIO("\n".join(lines.values())), sep=r"\s+" if blanks else separator, skipinitialspace=True,
             index_col=0 if named else False,
         )  # fmt: skip
+    if any(issubclass(one.category, pd.errors.ParserWarning) for one in told):
+        notes.append("cells beyond those that the header names are left out")
     if len(table) == len(lines) - 1:  # not where a quoted text goes over several lines
         table.index = pd.Index([f"line {number}" for number in list(lines)[1:]], dtype=object)
     return table if separator == "," and not blanks else _with_points(table), notes
