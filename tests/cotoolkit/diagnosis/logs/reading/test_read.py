@@ -147,9 +147,8 @@ def test_every_file_says_the_same(tmp_path, name):
 def test_cells_beyond_the_header_are_left_out_with_a_note(tmp_path):
     for name, beyond in (("cells_beyond.csv", True), ("log.csv", False)):
         (tmp_path / name).write_text(WRITTEN[name])
-        assert (
-            "cells beyond those that the header names are left out" in diagnose_log(tmp_path / name).notes
-        ) == beyond
+        notes = diagnose_log(tmp_path / name).notes
+        assert ("cells beyond those that the header names are left out" in notes) == beyond
 
 
 PREFIXES = [
