@@ -28,7 +28,7 @@ Numbers = dict[str, Any]
 
 SEED = 0
 
-TRAINED = ("clean", "scratch", "robust", "longer")
+TRAINED = ("clean", "scratch", "robust", "fgsm", "longer")
 """Networks of feature purification, by the names of its recipes; the first one's weights are needed the longest."""
 
 HERE = Path()
@@ -163,7 +163,7 @@ def anchors(scale: Scale) -> list[Step]:
         if what.startswith(("n_fgsm", "fgsm")):
             add(f"{what}: attacks", 300, partial(_attack, scale), what)
     clean = "purification: clean"
-    for name in ("robust", "longer"):
+    for name in ("robust", "fgsm", "longer"):
         add(f"purification: {name}", 60, lambda _, name=name: _train(scale, _later_arm(scale, name)), clean)
     add("purification: measures", 400, _measure, *(f"purification: {name}" for name in TRAINED))
     return found
