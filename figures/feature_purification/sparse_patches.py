@@ -1,8 +1,8 @@
 """Image patches as combinations of a few first-layer filters, clean against robust.
 
 Recollected: images as sparse combinations of robust AlexNet filters, to justify the sparse-coding data [R-med]; the
-sparsity was not found. Here 3 x 3 patches by orthogonal matching pursuit (ours): nine pixels minus their mean leave
-eight dimensions, so that four filters explain nearly everything whatever they are. The filters before training are the
+sparsity was not found. Here patches of the filters' size by orthogonal matching pursuit (ours): on digits nine pixels
+minus their mean leave eight dimensions, so that four filters explain nearly everything whatever they are. The filters before training are the
 control.
 """
 
