@@ -2,8 +2,8 @@
 
 Recollected: images as sparse combinations of robust AlexNet filters, to justify the sparse-coding data [R-med]; the
 sparsity was not found. Here patches of the filters' size by orthogonal matching pursuit (ours): on digits nine pixels
-minus their mean leave eight dimensions, so that four filters explain nearly everything whatever they are. The filters before training are the
-control.
+minus their mean leave eight dimensions, so that four filters explain nearly everything whatever they are. The filters
+before training are the control.
 """
 
 from __future__ import annotations
