@@ -168,10 +168,8 @@ def loss_landscape(
     with brought(model, data, points=whole_number(points, "points", 1), seed=seed, device=device, **takes) as ready:
         images, labels, _ = ready.points
         delta = _perturbations(ready.model, ready.points, threat, protocol, seed)
-        signs = (
-            torch.randint(2, images.shape, generator=generator(seed, "diagnosis", SIGNS), device="cpu").to(images) * 2
-            - 1
-        )
+        draws = generator(seed, "diagnosis", SIGNS)
+        signs = torch.randint(2, images.shape, generator=draws, device=draws.device).to(images) * 2 - 1
         rows = [
             along(ready.model, images, labels, threat, [a * delta + b * threat.epsilon * signs for a in ahead])
             for b in aside

@@ -41,13 +41,13 @@ from figures.feature_purification.experiments.deep_measures import (
 SLOWER = 0.5
 """Learning rate of training on from finished weights, in units of the first (ours)."""
 
-_SEEN = co_features.SETUPS["laptop"]
+_WITH_FEATURE = co_features.SETUPS["laptop"]
 
 SETUPS: dict[Scale, Setup] = co_features.SETUPS | {
-    "laptop": _SEEN.model_copy(
+    "laptop": _WITH_FEATURE.model_copy(
         update={
             "base": {
-                **{name: value for name, value in _SEEN.base.items() if name not in ("box", "monitor")},
+                **{name: value for name, value in _WITH_FEATURE.base.items() if name not in ("box", "monitor")},
                 "data": {
                     "name": "cifar10",
                     "augment": "crop_flip",

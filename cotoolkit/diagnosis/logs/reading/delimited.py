@@ -70,10 +70,13 @@ def _has_row_names(lines: Sequence[str], separator: str) -> bool:
     Otherwise what a row has beyond the header is at its end. The column of times tells: it counts.
     """
     try:
-        header, *rows = (_cells(line.strip(" "), separator) for line in lines)
+        header, *first = (_cells(line.strip(" "), separator) for line in lines[:2])
+        if not first or len(first[0]) != len(header) + 1:  # nearly all tables
+            return False
+        rows = [_cells(line.strip(" "), separator) for line in lines[1:]]
     except (csv.Error, ValueError):
         return False
-    if not rows or any(len(row) != len(header) + 1 or not row[-1] for row in rows):
+    if any(len(row) != len(header) + 1 or not row[-1] for row in rows):
         return False
     times = [place for place, name in enumerate(header) if set(words_of(name)) & TIMES.keys()]
     counted = [row[times[0] + 1 if times else 0] for row in rows]

@@ -36,6 +36,7 @@ LOGGER = (
 """Names of a logger, a host, a process or a line of code: they stand before a stamp or the record."""
 
 FIELD = r"(?:ts|time|timestamp|level|lvl|severity|logger|caller|msg)=(?:\"[^\"]*\"|\S+)(?=\s+[\w.-]+=)"
+"""A field that loggers put before those of the record: `level=info msg="epoch done" epoch=3`."""
 
 PREFIX = re.compile(rf"[^\w.+-]*(?:{FIELD}|{STAMP}|{LOGGER})(?:[\s\]|:,;)]|-+\s)*")
 """One piece of what loggers put before a record."""
