@@ -5,7 +5,7 @@ Below are the premises that claims about breaks share.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -81,6 +81,7 @@ def grid_claims(
     rows: Sequence[ClaimRow[GridCells]],
     by: Sequence[str],
     words: Callable[[GridCells], Mapping[str, object]] = lambda _: {},
+    arms: Callable[[GridCells], Collection[str]] | None = None,
 ) -> ClaimTable[GridCells]:
     """Claims about the cells of a grid.
 
@@ -88,11 +89,12 @@ def grid_claims(
         rows: the claims.
         by: columns that name the cells.
         words: further ones than `GridCells.words`.
+        arms: as in `ClaimTable`.
 
     Returns:
         The table.
     """
-    return ClaimTable(rows, read=lambda data: grid_cells(data, by), words=lambda n: {**n.words, **words(n)})
+    return ClaimTable(rows, lambda data: grid_cells(data, by), lambda n: {**n.words, **words(n)}, arms)
 
 
 def grid_cells(data: pd.DataFrame, by: Sequence[str]) -> GridCells:

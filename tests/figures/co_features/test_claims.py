@@ -104,6 +104,13 @@ def test_a_narrow_band_behind_which_nothing_is_learned_says_nothing_of_its_cost(
     assert verdicts(low_pass.CLAIMS, data)["cost"] == "untestable"
 
 
+def test_where_pgd_was_not_trained_its_cost_is_not_asked():
+    data = low_pass_runs(unfiltered=SEEDS)
+    fgsm = data[(data["method"] == "fgsm") & (data["bandwidth"] > 4)]
+    assert verdicts(low_pass.CLAIMS, fgsm) == {"square": "holds", "rows": "holds", "agree": "holds"}
+    assert len(low_pass.draw(fgsm).axes[0].get_lines()) == 4  # a line and its seeds for each filter
+
+
 def orthogonal_runs(**at_beta):
     cells = {("none", beta): (0.5, SEEDS if beta else 0) for beta in (0.0, 0.1, 0.15)}
     cells |= {(name, beta): (0.2 if beta else 0.1, 0) for name in ("correct", "released") for beta in (0.0, 0.1, 0.15)}
