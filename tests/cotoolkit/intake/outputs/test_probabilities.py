@@ -145,8 +145,9 @@ def test_gradients_stay_finite_where_float32_saturates(name, scale):
 
 BUDGET = BUDGETS["quick"].model_copy(
     update={
-        "name": "test", "points": 64, "segment": 3, "hessian_points": 1, "surface_points": 1, "surface": 2,
-        "most_queries": 100, "evidence_points": 2, "label_classes": 2,
+        "name": "test", "points": 64, "few": 32, "restarts": 1, "strong_steps": 10, "margin_steps": 5, "queries": 30,
+        "targets": 2, "target_steps": 10, "most_steps": 40, "most_queries": 60, "segment": 3, "hessian_points": 1,
+        "surface_points": 1, "surface": 2, "evidence_points": 2, "label_classes": 2,
     }
 )  # fmt: skip
 
