@@ -111,20 +111,22 @@ class Interrupted(Exception):
 
 
 @pytest.mark.parametrize(
-    ("stop", "optimizer"),
-    [*((stop, "sgd") for stop in (1, 5, 7, 10, 14, 15, "evaluating")), (7, "adam"), (10, "adamw")],
+    ("stops", "optimizer"),
+    [((1, 5, 7, 10, 14, 15, "evaluating"), "sgd"), ((7,), "adam"), ((10,), "adamw")],
 )
-def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path, monkeypatch, stop, optimizer):
+def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path, monkeypatch, stops, optimizer):
     monkeypatch.setattr(recorder, "SAVE_EVERY", 0.0)
     config = small(method="n_fgsm", data__augment="crop_flip", keep=[0, 6, 10, 13], optimizer=optimizer)
     whole = run(config, tmp_path / "whole", device="cpu")
 
-    def report(progress):
-        if stop in (progress.iteration, progress.note):
-            raise Interrupted
+    for stop in stops:
 
-    with pytest.raises(Interrupted):
-        run(config, tmp_path / "parts", device="cpu", report=report)
+        def report(progress, stop=stop):
+            if stop in (progress.iteration, progress.note):
+                raise Interrupted
+
+        with pytest.raises(Interrupted):
+            run(config, tmp_path / "parts", device="cpu", report=report)
     folder = run(config, tmp_path / "parts", device="cpu")
     assert same(weights(folder), weights(whole))
     assert folder.metrics().equals(whole.metrics())
