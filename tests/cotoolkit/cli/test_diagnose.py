@@ -5,8 +5,10 @@ import json
 import pytest
 import torch
 
+from cotoolkit.diagnosis.budget import BUDGETS
 from cotoolkit.training.run import run
 from tests._helpers.small import small
+from tests._helpers.small_budget import SMALL_BUDGET
 from tests._helpers.user_models import Mlp, digits
 
 OWN = "tests._helpers.user_models"
@@ -34,6 +36,12 @@ def trained(tmp_path_factory):
     torch.save(network, folder / "pickled.pt")
     (folder / "empty.pt").touch()
     return folder
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """The quick budget is a smaller one."""
+    monkeypatch.setitem(BUDGETS, "quick", SMALL_BUDGET.model_copy(update={"name": "quick"}))
 
 
 @pytest.fixture

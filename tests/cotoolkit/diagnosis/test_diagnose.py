@@ -9,27 +9,18 @@ from torch import nn
 from cotoolkit import diagnose
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.diagnosis.budget import BUDGETS
 from cotoolkit.diagnosis.measurements import AutoAttackResult
 from cotoolkit.diagnosis.measuring.autoattack import AutoAttackRun, autoattack
 from cotoolkit.diagnosis.measuring.statistics import rate_of
 from cotoolkit.diagnosis.schema import Diagnosis
+from tests._helpers.small_budget import SMALL_BUDGET
 from tests._helpers.trained_networks import RADIUS, Hiding, never_trained
-
-SMALL = BUDGETS["quick"].model_copy(
-    update={
-        "name": "test", "points": 180, "few": 40, "strong_steps": 10, "restarts": 1, "margin_steps": 5,
-        "smoothed_steps": 3, "smoothed_draws": 2, "queries": 30, "targets": 2, "target_steps": 6, "most_steps": 40,
-        "most_queries": 60, "evidence_points": 4, "label_classes": 2, "hessian_points": 2, "surface_points": 2,
-        "surface": 4,
-    }
-)  # fmt: skip
 
 
 def diagnosed(trained, model=None, **changes):
     data = (trained.images, trained.labels)
     return diagnose(
-        model or trained.model, data, **{"epsilon": trained.epsilon, "budget": SMALL, "device": "cpu", **changes}
+        model or trained.model, data, **{"epsilon": trained.epsilon, "budget": SMALL_BUDGET, "device": "cpu", **changes}
     )
 
 
@@ -143,14 +134,14 @@ def test_the_protocol_and_the_passes_are_recorded(of_overfitted):
     assert protocol.points == 180
     assert protocol.few == 40
     # One forward pass for the sweep's gradient and one for each radius alone come to more than this.
-    assert of_overfitted.environment.forward_passes > 180 * (1 + len(SMALL.fgsm_radii))
+    assert of_overfitted.environment.forward_passes > 180 * (1 + len(SMALL_BUDGET.fgsm_radii))
     assert of_overfitted.environment.backward_passes > 180
 
 
 def test_few_points_and_two_classes_are_no_error(standard):
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
     two = standard.labels < 2
-    found = diagnose(model, (standard.images[two][:12], standard.labels[two][:12]), epsilon=0.1, budget=SMALL)
+    found = diagnose(model, (standard.images[two][:12], standard.labels[two][:12]), epsilon=0.1, budget=SMALL_BUDGET)
     assert found.verdict.label in ("not robust", "inconclusive")
     assert found.measurements.classes == 2
 
@@ -163,7 +154,7 @@ def test_one_gradient_is_enough_for_a_large_image_and_three_channels():
 
     dark = torch.rand(40, 3, 9, 12, generator=torch.Generator().manual_seed(0)) * 0.4
     images = torch.cat([dark, 1 - dark])
-    found = diagnose(Bright(), (images, torch.arange(80) // 40), epsilon="8/255", budget=SMALL)
+    found = diagnose(Bright(), (images, torch.arange(80) // 40), epsilon="8/255", budget=SMALL_BUDGET)
     assert found.verdict.label == "robust"  # the means are 0.3 apart from the boundary, and the radius is 0.03
     assert found.measurements.signal("gradient_alignment").mean.value == pytest.approx(1)
     assert math.isclose(sum(found.measurements.spectrum.fgsm), 1, rel_tol=1e-4)
@@ -246,7 +237,7 @@ def test_a_second_opinion_is_given_where_a_verdict_rests_on_it(whose, asked, the
 
     monkeypatch.setattr("cotoolkit.diagnosis.measuring.run_measurements.run_autoattack", opinion)
     monkeypatch.setattr("cotoolkit.diagnosis.diagnose.installed", lambda: there)
-    budget = SMALL.model_copy(update={"second_opinion": True, "few": 60, "strong_steps": 3, "target_steps": 3})
+    budget = SMALL_BUDGET.model_copy(update={"second_opinion": True, "few": 60, "strong_steps": 3, "target_steps": 3})
     found = diagnosed(trained, budget=budget, points=60, autoattack=asked)
     assert (found.measurements.autoattack is not None) == ran
     assert told == ([round(found.measurements.worst.value * 60)] if ran else [])
@@ -287,6 +278,6 @@ def test_attention_has_second_derivatives():
     """Which its fast kernels lack."""
     draws = torch.Generator().manual_seed(1)
     data = torch.rand(180, 3, 8, 8, generator=draws), torch.arange(180) % 10
-    found = diagnose(Attention().train(), data, epsilon=0.1, budget=SMALL, device="cpu")
+    found = diagnose(Attention().train(), data, epsilon=0.1, budget=SMALL_BUDGET, device="cpu")
     assert "it is diagnosed in evaluation mode" in found.findings[0].text
     assert not any("no second derivative" in finding.text for finding in found.findings)

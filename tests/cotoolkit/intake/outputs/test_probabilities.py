@@ -11,11 +11,11 @@ from torch import nn
 from cotoolkit import diagnose
 from cotoolkit.attacks.gradient import input_gradient
 from cotoolkit.attacks.margin import margin_gradient
-from cotoolkit.diagnosis.budget import BUDGETS
 from cotoolkit.intake.outputs.probabilities import Link, link_of, recovered
 from cotoolkit.intake.preparation import image_model
 from tests._helpers.brought_networks import After
 from tests._helpers.networks import conv_net
+from tests._helpers.small_budget import SMALL_BUDGET
 
 
 def logits(rows=200, classes=10, scale=4.0, seed=0):
@@ -143,13 +143,7 @@ def test_gradients_stay_finite_where_float32_saturates(name, scale):
 # --- whole diagnoses --------------------------------------------------------------------------------------------------
 
 
-BUDGET = BUDGETS["quick"].model_copy(
-    update={
-        "name": "test", "points": 64, "few": 32, "restarts": 1, "strong_steps": 10, "margin_steps": 5, "queries": 30,
-        "targets": 2, "target_steps": 10, "most_steps": 40, "most_queries": 60, "segment": 3, "hessian_points": 1,
-        "surface_points": 1, "surface": 2, "evidence_points": 2, "label_classes": 2,
-    }
-)  # fmt: skip
+BUDGET = SMALL_BUDGET.model_copy(update={"points": 64, "segment": 3})
 
 
 def diagnosed(model, trained):
