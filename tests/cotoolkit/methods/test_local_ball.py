@@ -219,16 +219,16 @@ SETTINGS = [
 
 @pytest.mark.parametrize("integrand", ["kl", "ce", "squared", "linearity", "alignment"])
 def test_declared_passes_are_the_counted_ones_in_every_setting(integrand):
-    for fields in (fields for fields in SETTINGS if fields["integrand"] == integrand):
-        for trace in (True, False):
-            given = batch(trace=trace)
-            method, model = LocalBall(**fields), PassCounter(conv_net(), len(given.images))
-            record = method.step(model, given, sgd(model))
-            cost = method.cost_per_step()
-            assert (model.forwards, model.backwards) == (cost.forward, cost.backward), fields
-            assert (record.update_gradient is not None) == trace
-            assert set(record.measures) == set(MEASURES)
-            assert not any(measure.requires_grad for measure in record.measures.values())
+    for place, fields in enumerate(fields for fields in SETTINGS if fields["integrand"] == integrand):
+        trace = place % 3 == 0
+        given = batch(trace=trace)
+        method, model = LocalBall(**fields), PassCounter(conv_net(), len(given.images))
+        record = method.step(model, given, sgd(model))
+        cost = method.cost_per_step()
+        assert (model.forwards, model.backwards) == (cost.forward, cost.backward), fields
+        assert (record.update_gradient is not None) == trace
+        assert set(record.measures) == set(MEASURES)
+        assert not any(measure.requires_grad for measure in record.measures.values())
 
 
 def test_impossible_settings():
