@@ -10,14 +10,14 @@ from analyses.features.table import all_correct
 from cotoolkit.attacks.threat_model import ThreatModel
 
 THREAT = ThreatModel(0.1)
-CHEAP = Effort(path_steps=5, shap_samples=2, units=2, starts=2, ascent_steps=2)
+CHEAP = Effort(path_steps=40, shap_samples=2, units=2, starts=2, ascent_steps=2)
 ROLES = {"clean": "clean", "robust": "robust", "epsilon": 0.1, "effort": CHEAP}
 LABELS = torch.arange(5) % 3
 
 
 ENTRANCES = {
     "saliency": lambda m, x, y, **o: features.attribute(m, x, y, "saliency", **o),
-    "integrated gradients": lambda m, x, y, **o: features.attribute(m, x, y, steps=5, **o),
+    "integrated gradients": lambda m, x, y, **o: features.attribute(m, x, y, steps=40, **o),
     "gradient shap": lambda m, x, y, **o: features.attribute(m, x, y, "gradient_shap", steps=3, **o),
     "maximise": lambda m, x, y, **o: features.maximise(m, "3", [1, 4], x[:2], 0.5, 3, **o).images,
     "from noise": lambda m, x, y, **o: features.maximise_from_noise(m, "3", 1, x[0], starts=1, steps=2, **o).images,
@@ -30,7 +30,7 @@ ENTRANCES = {
 
 TRUSTED = {
     "saliency": lambda m, x, y: attribution.attribute(m, x, y, "saliency"),
-    "integrated gradients": lambda m, x, y: attribution.attribute(m, x, y, steps=5),
+    "integrated gradients": lambda m, x, y: attribution.attribute(m, x, y, steps=40),
     "gradient shap": lambda m, x, y: attribution.attribute(m, x, y, "gradient_shap", steps=3),
     "maximise": lambda m, x, y: maximisation.maximise(m, "3", [1, 4], x[:2], 0.5, 3).images,
     "from noise": lambda m, x, y: maximisation.maximise_from_noise(m, "3", [1], x[0], starts=1, steps=2).images,

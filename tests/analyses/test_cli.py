@@ -13,17 +13,23 @@ from tests._helpers.small import small
 def trained(tmp_path_factory):
     """Standard training, PGD from its weights, standard on from its weights, and PGD from the start."""
     root = tmp_path_factory.mktemp("trained") / "runs"
-    clean = run(small(method="standard"), root, device="cpu")
+
+    def train(method, **settings):
+        return run(small(method=method, model={"name": "single_layer_cnn", "width": 6}, **settings), root, device="cpu")
+
+    clean = train("standard")
     start = str(clean.checkpoint_path("last"))
-    folders = {"clean": clean, "other": run(small(method="pgd"), root, device="cpu")}
-    folders["robust"] = run(small(method="pgd", initial=start), root, device="cpu")
-    folders["control"] = run(small(method="standard", initial=start), root, device="cpu")
+    folders = {"clean": clean, "other": train("pgd")}
+    folders["robust"] = train("pgd", initial=start)
+    folders["control"] = train("standard", initial=start)
     return root, {name: folder.path.name for name, folder in folders.items()}
 
 
 @pytest.fixture
-def runs(cli, trained, tmp_path):
-    """Names of the trained runs, which stand where commands look for them."""
+def runs(cli, trained, tmp_path, monkeypatch):
+    """Names of the trained runs, which stand where commands look for them; pages have coarse pictures."""
+    monkeypatch.setattr("analyses.features.attributions.integrated_gradients.MOST_PARTS", 2)
+    monkeypatch.setattr("cotoolkit.pages.write.RESOLUTION", 30)
     root, names = trained
     shutil.copytree(root, tmp_path / "runs")
     return names

@@ -7,7 +7,6 @@ from typing import Literal, NamedTuple, get_args
 import torch
 from captum.attr import IntegratedGradients
 from torch import Tensor, nn
-from torchvision.transforms.functional import gaussian_blur
 
 from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ConfigError
@@ -125,6 +124,8 @@ def baseline_images(images: Tensor, kind: Baseline) -> Tensor:
         raise ConfigError(f"no baseline {kind!r}; choose from {', '.join(get_args(Baseline))}")
     if kind == "zero":
         return torch.zeros_like(images)
+    from torchvision.transforms.functional import gaussian_blur  # seconds, for its models
+
     sigma = min(images.shape[-2:]) / 8
     blurred: Tensor = gaussian_blur(images, 2 * int(3 * sigma) + 1, sigma)
     return blurred

@@ -5,6 +5,7 @@ Source: scikit-learn's `sklearn.datasets.load_digits`, from the UCI set "Optical
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import warnings
 import zlib
@@ -51,16 +52,23 @@ def read_digits() -> tuple[Tensor, Tensor]:
     """
     path = _file()
     try:
-        with warnings.catch_warnings(action="error", category=UserWarning):  # all it says of an empty file
-            table = np.loadtxt(path, np.uint8, delimiter=",")
+        found = path.stat()
+        table = _table(path, (found.st_mtime_ns, found.st_size))
     except FileNotFoundError:
         raise DataError(f"digits: {path} is missing; install scikit-learn again") from None
     except (OSError, EOFError, zlib.error, ValueError, UserWarning) as failure:
         raise DataError(f"digits: {path} is damaged ({failure}); install scikit-learn again") from failure
     if table.shape != (ROWS, PIXELS + 1):
         raise DataError(f"digits: {path} is damaged: its table is {table.shape}; install scikit-learn again")
-    whole = torch.from_numpy(table)
+    whole = torch.tensor(table)
     return whole[:, :PIXELS].reshape(-1, 8, 8), whole[:, PIXELS].to(torch.int64)
+
+
+@functools.lru_cache(maxsize=1)
+def _table(path: Path, stamp: tuple[int, int]) -> np.ndarray:
+    """What the file holds; read once for all runs of a process, and again if its stamp has changed."""
+    with warnings.catch_warnings(action="error", category=UserWarning):  # all it says of an empty file
+        return np.loadtxt(path, np.uint8, delimiter=",")
 
 
 def _file() -> Path:

@@ -1,11 +1,15 @@
 """The whole chain on small runs, with a breakpoint that is declared instead of found: is everything measured?"""
 
+import functools
+import pickle
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 
+from analyses.breakpoint_mixtures import measures as measures_module
+from analyses.breakpoint_mixtures import networks as networks_module
 from analyses.breakpoint_mixtures import study
 from analyses.breakpoint_mixtures.image_changes import changed_images
 from analyses.breakpoint_mixtures.measures import SeedMeasurement
@@ -21,18 +25,24 @@ from analyses.breakpoint_mixtures.plan import (
     group_with_arms,
 )
 from analyses.breakpoint_mixtures.study import STUDY, why_left_out
-from analyses.core.runner import RunCallbacks, StudyRunner
+from analyses.core.runner import StudyRunner
+from analyses.features.observed import ImageSetting
 from cotoolkit.core.errors import ConfigError, RunError
 from cotoolkit.runs.checkpoints import evaluation_points
 from cotoolkit.training.run import run
 from tests._helpers.breakpoint_measures import measures
+from tests._helpers.brought_features import CHEAP
 from tests._helpers.runners import InProcessRunner
 from tests._helpers.small import SMALL
 
 BREAK, LAST = 34, 100
 SETTINGS = {
     **SMALL,
+    "data": {"name": "digits", "train_size": 160, "test_size": 60},
+    "model": {"name": "single_layer_cnn", "width": 4},
+    "batch_size": 32,
     "epochs": 20,
+    "learning_rate": 0.001,
     "evaluation": ["clean"],
     "box": "none",
     "monitor": {"interval": 1000, "points": 20, "steps": 1, "trace_every": 8},
@@ -71,7 +81,7 @@ class DeclaredRunner(InProcessRunner):
 
 
 def test_seeds_that_cannot_be_used_are_named(root):
-    assert why_left_out(PLAN, root, BROKEN) == "pgd ended as not robust"  # after a hundred iterations
+    assert why_left_out(PLAN, root, BROKEN) == "pgd ended as not robust"  # after a hundred small steps
     assert why_left_out(PLAN, root, BROKEN._replace(breakpoint=20)) == (
         "iterations -32 to +64 around the breakpoint are not all within training"
     )
@@ -103,7 +113,7 @@ def test_networks_stand_at_the_same_iterations(root):
     start = networks.models[networks.start].state_dict()
     for name in ("fgsm", "pgd"):
         moved = networks.at(name, BEFORE).state_dict()
-        assert not torch.equal(start["0.weight"], moved["0.weight"])
+        assert not torch.equal(start["convolution.weight"], moved["convolution.weight"])
     before, after = networks.at("fgsm", BEFORE), networks.at("fgsm", AFTER)
     control = networks.at(NORM_MATCHED, AFTER)
     for name, weight in before.state_dict().items():
@@ -122,12 +132,20 @@ def test_changes_of_the_images_have_one_norm():
     assert all(torch.equal(found[name], again[name]) for name in found)
 
 
-def test_everything_is_measured_and_kept(root, tmp_path):
-    ended = []
-    runner = StudyRunner(root, tmp_path, jobs=1, callbacks=RunCallbacks(on_measured=lambda *what: ended.append(what)))
-    wanted = [SeedMeasurement(PLAN, BROKEN)]
-    table = runner.measure(wanted)
-    assert ended == [("g, seed 0", 1, 1)]
+@pytest.fixture
+def few_networks(monkeypatch):
+    """Fewer offsets are looked at, and their features at less cost."""
+    monkeypatch.setattr(networks_module, "OFFSETS", (BEFORE, -4, 0, 4, 16, AFTER))
+    monkeypatch.setattr(networks_module, "OTHERS", (BEFORE, -1, AFTER))
+    monkeypatch.setattr(measures_module, "CLOSELY", (BEFORE, 0, AFTER))
+    monkeypatch.setattr(measures_module, "ImageSetting", functools.partial(ImageSetting, effort=CHEAP))
+
+
+@pytest.mark.usefixtures("few_networks")
+def test_everything_is_measured(root):
+    wanted = SeedMeasurement(PLAN, BROKEN)
+    assert wanted.title == "g, seed 0"
+    table = pickle.loads(pickle.dumps(wanted)).measure(root)  # as another process gets it
     assert set(table["part"]) == {"mixtures", "features", "gain", "accuracy", "edit"}
     for part, rows in table.groupby("part"):
         assert rows["value"].notna().mean() > 0.8, part
@@ -141,9 +159,6 @@ def test_everything_is_measured_and_kept(root, tmp_path):
         "removal_restores",
     }
     assert {key for key, result in known.items() if result.found.n == 0} <= in_shares  # of a fall there need not be
-    same = runner.measure(wanted)
-    assert len(ended) == 1  # what is there is read
-    assert same.equals(table)
 
 
 def test_a_study_whose_runs_fail_says_why_in_one_line(tmp_path):

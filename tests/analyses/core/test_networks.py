@@ -7,11 +7,16 @@ from cotoolkit.training.run import run
 from tests._helpers.small import small
 
 
+def quick(**settings):
+    """A small run that is hardly looked at."""
+    return small(evaluation=["clean"], monitor__interval=0, monitor__points=10, monitor__steps=1, **settings)
+
+
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("runs")
     for settings in ({"method": "standard"}, {"method": "pgd", "keep": [0, 5, 15]}, {"seed": 1}):
-        run(small(**settings), root, device="cpu")
+        run(quick(**settings), root, device="cpu")
     return root
 
 
@@ -42,9 +47,9 @@ def test_networks_of_several_starts_have_none_in_common(root):
 
 
 def test_a_run_from_anothers_weights_goes_back_to_that_ones_start(root, tmp_path):
-    first = run(small(method="standard"), tmp_path, device="cpu")
-    second = run(small(method="pgd", initial=str(first.checkpoint_path("last"))), tmp_path, device="cpu")
-    third = run(small(method="pgd", epochs=1, initial=str(second.checkpoint_path("last"))), tmp_path, device="cpu")
+    first = run(quick(method="standard", epochs=1), tmp_path, device="cpu")
+    second = run(quick(method="pgd", epochs=1, initial=str(first.checkpoint_path("last"))), tmp_path, device="cpu")
+    third = run(quick(method="pgd", epochs=1, initial=str(second.checkpoint_path("last"))), tmp_path, device="cpu")
     found = compare_runs(tmp_path, [first.path.name, third.path.name])
     origin = compare_runs(root, [names(root)["standard"], names(root)["pgd"]])
     assert found.start == "start"
@@ -53,8 +58,8 @@ def test_a_run_from_anothers_weights_goes_back_to_that_ones_start(root, tmp_path
 
 
 def test_equal_names_are_told_apart_by_identity(root, tmp_path):
-    first = run(small(method="standard", epochs=1), tmp_path, device="cpu")
-    second = run(small(method="standard", epochs=2), tmp_path, device="cpu")
+    first = run(quick(method="standard", epochs=1), tmp_path, device="cpu")
+    second = run(quick(method="standard", epochs=2), tmp_path, device="cpu")
     found = compare_runs(tmp_path, [first.path.name, second.path.name])
     assert [name for name in found.models if name != "start"] == [
         f"standard:last {folder.config().identity[:6]}" for folder in (first, second)
@@ -62,7 +67,7 @@ def test_equal_names_are_told_apart_by_identity(root, tmp_path):
 
 
 def test_a_run_that_broke_is_compared_with_itself(root, tmp_path):
-    folder = run(small(keep=[5, 10]), tmp_path, device="cpu")
+    folder = run(quick(keep=[5, 10]), tmp_path, device="cpu")
     with pytest.raises(ConfigError, match="did not break"):
         compare_runs(tmp_path, [folder.path.name])
     weights = folder.checkpoint(5)

@@ -1,9 +1,11 @@
 """AutoAttack behind what hides gradients, on a linear network whose robust points are known."""
 
+import pyautoattack
 import pytest
 import torch
 from torch import nn
 
+from analyses.diagnosis_zoo import truth
 from analyses.diagnosis_zoo.networks import with_hidden_gradients
 from analyses.diagnosis_zoo.truth import find_truth
 from cotoolkit.data.points import Points
@@ -30,6 +32,28 @@ def points():
     images.view(12, 4)[torch.arange(12), labels] += ahead
     images.view(12, 4)[0, 1] = 0.9  # wrong already
     return Points(images, labels, 4)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def answers():
+    """AutoAttack of few queries; as it takes seconds, its answer is kept for who asks the same of the same network."""
+    known, attack = {}, truth._autoattack
+
+    class FewQueries(pyautoattack.AutoAttack):
+        def __init__(self, *given, **named):
+            super().__init__(*given, **named)
+            self.square.n_queries = 200
+
+    def asked(network, images, labels, epsilon, seed):
+        question = network, images.numpy().tobytes(), labels.numpy().tobytes(), epsilon, seed
+        if question not in known:
+            known[question] = attack(network, images, labels, epsilon, seed)
+        return known[question]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pyautoattack, "AutoAttack", FewQueries)
+        patch.setattr(truth, "_autoattack", asked)
+        yield
 
 
 @pytest.mark.parametrize("layer", [None, "saturated", "softmax"])

@@ -1,4 +1,5 @@
 import pandas as pd
+import pytest
 
 from analyses.early_warning import command
 from analyses.early_warning.recorded import record_all
@@ -19,6 +20,7 @@ def made_runs():
     ]
 
 
+@pytest.mark.usefixtures("coarse_scoring")
 def test_traces_are_scored_without_training_and_the_page_says_what_was_reached(cli, tmp_path, monkeypatch):
     monkeypatch.setattr(command, "_recorded", None)
     write_traces(made_runs(), tmp_path / "traces.parquet")

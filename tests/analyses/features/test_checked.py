@@ -15,6 +15,7 @@ from tests._helpers.brought_networks import Returning, Taking
 from tests._helpers.toys import conv_net, fingerprint
 
 MEAN, STD = 0.4, 0.3
+pytestmark = pytest.mark.usefixtures("short_paths")
 
 
 class Reentrant(nn.Sequential):

@@ -17,6 +17,8 @@ from tests._helpers.brought_features import CHEAP, LABELS, ROLES
 from tests._helpers.brought_networks import After, Taking
 from tests._helpers.toys import conv_net
 
+pytestmark = pytest.mark.usefixtures("short_paths")
+
 
 def table(models, images, labels=LABELS, **options):
     return features.feature_table(models, images, labels, **{**ROLES, **options})
@@ -30,7 +32,7 @@ pair = pytest.fixture(scope="module")(pair_of)
 
 
 @pytest.fixture(scope="module")
-def expected_table(pair):
+def expected_table(pair, short_paths):
     images = torch.rand(5, 1, 6, 6, generator=torch.Generator().manual_seed(0))
     setting = ImageSetting(images, LABELS, ThreatModel(0.1), effort=CHEAP)
     return compare_features(pair, setting, clean="clean", robust="robust")

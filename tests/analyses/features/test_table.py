@@ -20,6 +20,7 @@ from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.errors import ConfigError, DataError, ModelError
 from tests._helpers.toys import conv_net, fingerprint, linear
 
+pytestmark = pytest.mark.usefixtures("short_paths")
 CHEAP = {"effort": Effort(path_steps=10, shap_samples=3, units=4, starts=2, ascent_steps=4)}
 
 
@@ -34,7 +35,7 @@ def models():
 
 
 @pytest.fixture(scope="module")
-def table(models):
+def table(models, short_paths):
     images, labels = data()
     directions = torch.randn(3, 1, 6, 6, generator=torch.Generator().manual_seed(1))
     before = {name: fingerprint(model) for name, model in models.items()}

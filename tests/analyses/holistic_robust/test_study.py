@@ -3,12 +3,18 @@
 import pytest
 
 from analyses.core.plan import ArmGroup
+from analyses.holistic_robust import losses
 from analyses.holistic_robust.plan import HolisticPlan, looked_at, onset_arms, overfitting_arms, poison_arms
 from analyses.holistic_robust.study import STUDY
 from tests._helpers.runners import InProcessRunner
 from tests._helpers.small import SMALL
 
-TINY = {**{k: v for k, v in SMALL.items() if k != "epochs"}, "evaluation": ("clean", "fgsm", "pgd-2"), "batch_size": 32}
+TINY = {
+    **{k: v for k, v in SMALL.items() if k != "epochs"},
+    "evaluation": ("clean", "fgsm", "pgd-2"),
+    "batch_size": 32,
+    "monitor": {"interval": 0, "points": 20, "steps": 1, "trace_every": 1},
+}
 FGSM = {"name": "fgsm"}
 PLAN = HolisticPlan(
     name="holistic",
@@ -38,7 +44,9 @@ PLAN = HolisticPlan(
 @pytest.fixture(scope="module")
 def findings(tmp_path_factory):
     root = tmp_path_factory.mktemp("holistic")
-    return STUDY.run(PLAN, InProcessRunner(root / "runs", root / "out", jobs=1, device="cpu"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(losses, "PROTOCOL", "pgd-5")
+        return STUDY.run(PLAN, InProcessRunner(root / "runs", root / "out", jobs=1, device="cpu"))
 
 
 def test_from_training_to_the_claims(findings):

@@ -43,6 +43,7 @@ def runner(tmp_path_factory):
 
 def test_the_whole_study(runner, monkeypatch):
     monkeypatch.setattr(study, "DIAGNOSED_ARMS", ("fgsm", "lbt"))
+    monkeypatch.setattr(worst_of_three, "PROTOCOL", "pgd-3")
     monkeypatch.setattr(worst_of_three, "QUERIES", 5)
     monkeypatch.setattr(worst_of_three, "MARGIN_STEPS", 3)
     monkeypatch.setattr(diagnostics, "SEARCH_STEPS", 2)

@@ -22,7 +22,9 @@ def tiny() -> MemorisationPlan:
     shared = {
         "data": {**planted["data"], "test_size": 500},
         "model": {"name": "mlp", "hidden": [32]},
-        **{name: planted[name] for name in ("batch_size", "learning_rate", "weight_decay", "monitor")},
+        **{name: planted[name] for name in ("learning_rate", "weight_decay")},
+        "batch_size": 200,
+        "monitor": {"interval": 0, "points": 40, "steps": 1},
     }
     robust = {"epochs": 1, "method": {"name": "pgd", "steps": 1}, "epsilon": 0.07}
     groups = setting_groups(

@@ -143,14 +143,15 @@ def test_dead_units_are_left_out():
 @pytest.mark.parametrize("dead", ["weights", "outputs"])
 def test_layers_without_a_live_unit_are_left_out(models, dead):
     images = torch.rand(20, 1, 6, 6)
+    known = {name: models[name] for name in ("clean", "later", "robust")}
     for name in ("clean", "robust"):
-        broken = {**models, name: copy.deepcopy(models[name])}
+        broken = {**known, name: copy.deepcopy(models[name])}
         with torch.no_grad():
             if dead == "weights":
                 broken[name][2].weight.zero_()
             else:
                 broken[name][2].bias.fill_(-1000)
-        table = mixture_table(broken, start="start", clean="clean", robust="robust", images=images)
+        table = mixture_table(broken, start=None, clean="clean", robust="robust", images=images)
         assert set(table["layer"]) == {"0", "5"}
 
 

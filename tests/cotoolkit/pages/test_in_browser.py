@@ -11,7 +11,7 @@ from selenium import webdriver
 from selenium.webdriver.support.ui import WebDriverWait
 
 from cotoolkit.diagnosis.page import diagnosis_report
-from cotoolkit.pages import Report, Section, write_report
+from cotoolkit.pages import Report, Section, write, write_report
 from cotoolkit.pages.run_page import run_report
 from cotoolkit.pages.study_page import study_report
 from cotoolkit.training.run import run
@@ -67,8 +67,14 @@ def pages(tmp_path_factory):
         "diagnosis": diagnosis_report(diagnosis()),
         "comparison": made_comparison_report(root),
     }
-    large = large_page(study, root / "study", root / "pages" / "large")
-    return {"large": large, **{name: write_report(report, root / "pages" / name) for name, report in reports.items()}}
+    drawn = write._drawn
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(write, "_drawn", lambda figure, kind: drawn(figure, kind) if kind == "svg" else b"")
+        large = large_page(study, root / "study", root / "pages" / "large")
+        written = {name: write_report(report, root / "pages" / name) for name, report in reports.items()}
+    # Or a page would show the PNG file, which takes half a second to draw.
+    assert all(path.stat().st_size <= write.LARGEST_SVG for path in root.glob("pages/*/*.svg"))
+    return {"large": large, **written}
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 import shutil
 
 import pytest
+from matplotlib.figure import Figure
 
+from cotoolkit.plotting import phase_diagram as phase_module
 from cotoolkit.plotting import timeline as timeline_module
 from cotoolkit.plotting.study_pictures import DRAWN, study_pictures
 from cotoolkit.runs.metrics import Metrics
@@ -18,7 +20,14 @@ def original(tmp_path_factory):
 
 
 @pytest.fixture
-def drawn(original, tmp_path, monkeypatch):
+def empty_pictures(monkeypatch):
+    """Pictures are empty, which costs little."""
+    for module, name in ((timeline_module, "timeline"), (phase_module, "phase_diagram")):
+        monkeypatch.setattr(module, name, lambda *arguments, **options: (Figure((1, 1)), []))
+
+
+@pytest.fixture
+def copied(original, tmp_path, monkeypatch):
     """A study, its root, and how often its timeline was drawn since."""
     study, root = original
     shutil.copytree(root, tmp_path, dirs_exist_ok=True)
@@ -30,6 +39,12 @@ def drawn(original, tmp_path, monkeypatch):
 
     monkeypatch.setattr(timeline_module, "timeline", counted)
     return study, tmp_path, count
+
+
+@pytest.fixture
+def drawn(empty_pictures, copied):
+    """As `copied`, but what is drawn again is empty."""
+    return copied
 
 
 def again(drawn, **options):
@@ -112,11 +127,11 @@ def test_another_version_draws_again(drawn, monkeypatch):
     assert again(drawn) == 1
 
 
-def test_missing_metrics_are_told_and_cost_no_other_picture(drawn, caplog):
-    study, root, _ = drawn
+def test_missing_metrics_are_told_and_cost_no_other_picture(copied, caplog):
+    study, root, _ = copied
     first, *others = study.folders(root)
     (first.path / "metrics.parquet").unlink()
-    assert again(drawn) == 1
+    assert again(copied) == 1
     assert f"{first.path}: has no metrics yet; train it first; left out" in caplog.text
     for folder in others:
         (folder.path / "metrics.parquet").unlink(missing_ok=True)

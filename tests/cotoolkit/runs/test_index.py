@@ -14,13 +14,23 @@ from cotoolkit.runs.find import find_runs
 from cotoolkit.runs.index import NAME, RunIndex, record_of
 from tests._helpers.many_runs import finished_run, finished_runs
 
+RUNS = 12
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    """Runs to copy."""
+    root = tmp_path_factory.mktemp("original")
+    finished_runs(root, RUNS)
+    return root
+
 
 @pytest.fixture
-def root(tmp_path, monkeypatch):
+def root(original, tmp_path, monkeypatch):
     """Runs that count as settled at once, and an index that is always worth writing."""
     monkeypatch.setattr(index, "SETTLED", -60.0)
     monkeypatch.setattr(index, "WORTH_WRITING", 1)
-    finished_runs(tmp_path, 24)
+    shutil.copytree(original, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
@@ -168,12 +178,13 @@ def test_whatever_happens_the_index_says_what_the_folders_say(root, seed):
     for _ in range(20):
         happens = EDITS[draws.integers(len(EDITS))]
         happens(root, draws)
-        assert repr(plain(RunIndex(root).records())) == repr(directly(root)), happens.__name__
-        assert repr(plain(RunIndex(root).records())) == repr(directly(root)), f"{happens.__name__}, again"
+        expected = repr(directly(root))
+        assert repr(plain(RunIndex(root).records())) == expected, happens.__name__
+        assert repr(plain(RunIndex(root).records())) == expected, f"{happens.__name__}, again"
 
 
 def test_only_what_changed_is_read_again(root, read):
-    assert len(RunIndex(root).records()) == len(read) == 24
+    assert len(RunIndex(root).records()) == len(read) == RUNS
     read.clear()
     before = RunIndex(root).records()
     assert read == []
@@ -203,12 +214,12 @@ def test_what_was_written_just_now_is_not_stored_since_its_clock_may_stand_still
     RunIndex(root).records()
     read.clear()
     RunIndex(root).records()
-    assert len(read) == 24
+    assert len(read) == RUNS
     assert not (root / NAME).exists()
 
 
 def test_few_runs_are_read_and_not_stored(root, read, monkeypatch):
-    monkeypatch.setattr(index, "WORTH_WRITING", 25)
+    monkeypatch.setattr(index, "WORTH_WRITING", RUNS + 1)
     RunIndex(root).records()
     assert not (root / NAME).exists()
     finished_run(root, seed=5000)
@@ -221,7 +232,7 @@ def test_other_code_reads_again(root, read, monkeypatch):
     read.clear()
     monkeypatch.setattr(index, "_code", lambda: b"other")
     RunIndex(root).records()
-    assert len(read) == 24
+    assert len(read) == RUNS
 
 
 def test_a_root_that_cannot_be_written_costs_only_time(root, monkeypatch):

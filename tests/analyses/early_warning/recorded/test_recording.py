@@ -9,12 +9,14 @@ from analyses.early_warning.recorded.truth import EVERY, true_breaks, undated
 from analyses.early_warning.scoring.simulation import watch
 from cotoolkit.config import RunConfig
 from cotoolkit.evaluation.probe import FIRST_LOOK, Probe
+from cotoolkit.evaluation.protocol import Protocol
 from cotoolkit.monitor.dating import WINDOW
 from cotoolkit.training.run import run
 from cotoolkit.training.trainer import Trainer
 from tests._helpers.breaking import BREAKING
 from tests._helpers.made_recordings import recording as made
 
+BROKEN = RunConfig.parse({**BREAKING, "monitor": {"interval": 40, "steps": 5}})
 TINY = {
     "data": {"name": "digits", "train_size": 200},
     "model": {"name": "small_cnn", "width": 4},
@@ -34,7 +36,8 @@ def tiny():
 def broken():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recording, "TRUTH_POINTS", 60)
-        return recording.record_run("breaking", RunConfig.parse(BREAKING))
+        patch.setattr(recording, "TRUTH", Protocol(steps=8, restarts=1, step_size=0.25))
+        return recording.record_run("breaking", BROKEN)
 
 
 def test_recording_trains_as_a_run_does(tiny, tmp_path):
@@ -49,7 +52,7 @@ def test_recording_trains_as_a_run_does(tiny, tmp_path):
 
 @pytest.mark.slow
 def test_a_recorded_break_has_about_the_dates_of_the_engine(broken, tmp_path):
-    folder = run(RunConfig.parse(BREAKING), tmp_path, device="cpu")
+    folder = run(BROKEN, tmp_path, device="cpu")
     assert folder.result()["verdict"] == "catastrophic overfitting"
     found = watch(broken).dates
     assert found is not None

@@ -12,6 +12,7 @@ from cotoolkit.monitor.early_warning import Level
 from tests._helpers.made_recordings import breaks_at, recording, run, surge
 
 FIT_BROKEN, FIT_HEALTHY = sorted(FITTED_ON)[:2]
+pytestmark = pytest.mark.usefixtures("coarse_scoring")
 
 
 def made_runs():
