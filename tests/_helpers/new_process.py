@@ -11,9 +11,9 @@ LOCAL = "cotoolkit.studies.launchers.local"
 """What the first of all studies in this process has imported in the server."""
 
 
-def told(question):
-    """What a new process answers."""
-    context = process_context(LOCAL)
+def told(question, module=LOCAL):
+    """What a new process answers, which needs a module of ours."""
+    context = process_context(module)
     ear, mouth = context.Pipe(duplex=False)
     process = context.Process(target=answer, args=(mouth, question), daemon=True)
     process.start()

@@ -1,7 +1,7 @@
 """Models, data and interventions that leave, raise or return nonsense: their run fails in one line, others finish."""
 
 import contextlib
-import multiprocessing
+import os
 import sys
 import time
 import warnings
@@ -11,9 +11,13 @@ import torch
 from torch import nn
 
 from cotoolkit.core.errors import CotoolkitError, RunError
+from cotoolkit.core.processes.fork_server import process_context
+from cotoolkit.core.processes.worker import WorkerSetting, become_worker
 from cotoolkit.runs.folder import RunFolder
+from cotoolkit.studies.launchers.tasks import Task
 from cotoolkit.studies.study import Study
 from cotoolkit.training.run import run
+from tests._helpers.new_process import LOCAL, told
 from tests._helpers.small import SMALL, small
 
 HERE = "tests.cotoolkit.studies.test_other_peoples_code"
@@ -142,7 +146,7 @@ def test_of_a_study_the_others_finish(tmp_path):
 
 
 @pytest.mark.slow
-def test_code_that_hangs_or_prints_without_end_costs_its_own_run_alone(tmp_path, capfd):
+def test_code_that_hangs_or_prints_without_end_costs_its_own_run_alone(tmp_path, capsys):
     names = ("hangs", "hangs_for_good", "prints")
     study = Study(name="stuck", base=SMALL, grids=({"model": (*(f"{HERE}:{name}" for name in names), "mlp")},))
     table = study.run(tmp_path, jobs=2, device="cpu", patience=8)
@@ -155,8 +159,33 @@ def test_code_that_hangs_or_prints_without_end_costs_its_own_run_alone(tmp_path,
     assert "xxx" in kept
     assert len(kept) < 1_001_000
     assert not (quiet.path / "output.log").exists()
-    said = capfd.readouterr()
+    said = capsys.readouterr()
     assert "xxx" not in said.out + said.err
+
+
+class TrainedFromATerminal:
+    """Trains a run in a new process, with a file for its terminal."""
+
+    def __init__(self, task, terminal):
+        self.setting, self.task, self.terminal = WorkerSetting.of_this_process(), task, terminal
+
+    def __call__(self):
+        become_worker(self.setting)
+        for stream in (1, 2):
+            os.dup2(os.open(self.terminal, os.O_CREAT | os.O_WRONLY | os.O_APPEND), stream)
+        print("begun")
+        print("begun", file=sys.stderr)
+        end = self.task.train(lambda progress: None)
+        sys.stdout.flush()
+        return end.state
+
+
+@pytest.mark.slow
+def test_what_a_run_prints_is_not_shown(tmp_path):
+    task = Task.of(small(model=f"{HERE}:prints"), tmp_path, "cpu")
+    assert told(TrainedFromATerminal(task, tmp_path / "terminal")) == "done"
+    assert (tmp_path / "terminal").read_text() == "begun\nbegun\n"
+    assert "xxx" in (RunFolder(task.folder).path / "output.log").read_text()
 
 
 ALONE = {
@@ -196,7 +225,7 @@ def test_a_run_that_left_is_failed_and_keeps_its_traceback(tmp_path):
 
 def hold_a_while(path, ready):
     with RunFolder(path).lock():
-        ready.set()
+        ready.send("ready")
         time.sleep(3)
 
 
@@ -204,11 +233,11 @@ def hold_a_while(path, ready):
 def test_a_study_waits_for_a_run_that_another_process_trains(tmp_path):
     study = Study(name="twice", base=SMALL, grids=({"seed": (0,)},))
     (config,) = study.runs()
-    context = multiprocessing.get_context("spawn")
-    ready = context.Event()
-    process = context.Process(target=hold_a_while, args=(RunFolder.of(tmp_path, config).path, ready), daemon=True)
+    context = process_context(LOCAL)
+    ear, mouth = context.Pipe(duplex=False)
+    process = context.Process(target=hold_a_while, args=(RunFolder.of(tmp_path, config).path, mouth), daemon=True)
     process.start()
-    assert ready.wait(120)
+    assert ear.poll(120)
     assert study.run(tmp_path, jobs=1, device="cpu")["state"].tolist() == ["done"]
     process.join()
 

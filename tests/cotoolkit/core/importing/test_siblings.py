@@ -1,6 +1,7 @@
 """The packages beside the engine have two names, and work where a user's folder has the shorter one."""
 
 import importlib
+import json
 import os
 import subprocess
 import sys
@@ -82,8 +83,10 @@ for module in (analyses, figures, interventions):
 THEIRS = """
 import cotoolkit
 import analyses, figures
+from importlib.util import find_spec
 assert analyses.mine and figures.mine
-from cotoolkit.interventions import Inject
+assert find_spec("cotoolkit.interventions")
+print(find_spec("interventions").origin)
 try:
     import cotoolkit.figures
 except ImportError as error:
@@ -94,15 +97,18 @@ except ImportError as error:
 def test_whoever_is_asked_for_first_has_the_name(shadows):
     assert start(shadows, code=FIRST) == (0, "")
     code, said = start(shadows, code=THEIRS)
-    assert code == 0
-    assert said.startswith("analyses is a package of cotoolkit, and another module of that name was imported before it")
-    assert said.rstrip().endswith("import cotoolkit.analyses first, or rename the other")
-    assert len(said.splitlines()) == 1
+    assert code == 0, said
+    place, refusal = said.splitlines()
+    assert place == str(ROOT / "interventions" / "__init__.py")
+    assert refusal.startswith(
+        "analyses is a package of cotoolkit, and another module of that name was imported before it"
+    )
+    assert refusal.endswith("import cotoolkit.analyses first, or rename the other")
 
 
 def test_a_package_of_ours_finds_those_it_uses(shadows):
     (shadows / "figures" / "__init__.py").unlink()
-    code = "import figures.elements, analyses.core.claims; assert not hasattr(analyses, 'mine')"
+    code = "import figures.cli, analyses.core.progress; assert not hasattr(analyses, 'mine')"
     assert start(shadows, code=code) == (0, "")
 
 
@@ -117,17 +123,16 @@ def test_the_command_line_works_where_a_folder_has_such_a_name(shadows, words):
 
 
 ONE_BY_ONE = """
-import sys
+import json, sys
 from cotoolkit.cli import main
-words = sys.argv[:-2]
-for last in sys.argv[-2:]:
-    sys.argv = [*words, last]
+for words in json.loads(sys.argv[1]):
+    sys.argv = ["cotoolkit", *words]
     try:
         main()
     except SystemExit as end:
-        print(end.code, file=sys.stderr)
+        print("exit code", end.code or 0, file=sys.stderr, flush=True)
 """
-"""The same command twice, with another last word."""
+"""Several commands, one after the other."""
 
 SMALL = (
     *("data=digits", "data.train_size=128", "data.test_size=64", "epochs=1", "batch_size=64", "monitor.interval=0"),
@@ -142,15 +147,16 @@ def test_runs_are_trained_there_with_code_of_the_users(shadows):
         "def net(shape, classes):\n"
         "    return nn.Sequential(nn.Flatten(), nn.Linear(shape[0] * shape[1] * shape[2], classes))\n"
     )
-    code, said = start(shadows, "study", "run", *SMALL, "model=nets:net", "--jobs", "1", code=COMMAND)
-    assert code == 0, said
-    taken = ("model=analyses:mine", "model=interventions:mine")
-    _, said = start(shadows, "train", *SMALL, *taken, code=ONE_BY_ONE)
-    assert said.count("has the name of a package of cotoolkit; rename it\n2\n") == len(said.splitlines()) / 2 == 2
-    (shadows / "nets.py").write_text("import analyses.tools")
-    code, said = start(shadows, "train", *SMALL, "model=nets:net", "seed=1", code=COMMAND)
-    assert code == 2
-    assert "it imports analyses.tools, but" in said
+    (shadows / "inner.py").write_text("import analyses.tools")
+    models = ("analyses:mine", "interventions:mine", "inner:net")
+    commands = [["train", *SMALL, f"model={model}"] for model in models]
+    commands.append(["study", "run", *SMALL, "model=nets:net", "--jobs", "1"])
+    _, said = start(shadows, json.dumps(commands), code=ONE_BY_ONE)
+    refused = said[said.index("error: ") :].splitlines()
+    assert refused[1::2] == ["exit code 2"] * 3, said
+    assert all(line.endswith("has the name of a package of cotoolkit; rename it") for line in refused[:6:2])
+    assert "it imports analyses.tools, but" in refused[4]
+    assert refused[6:] == ["exit code 0"]
 
 
 @pytest.fixture

@@ -15,40 +15,38 @@ from cotoolkit.core.importing.workers import WorkerImports, without_script
 
 ROOT = Path(__file__).parents[4]
 
-TINY = """
-BASE = {"data": {"name": "digits", "train_size": 128, "test_size": 64}, "model": {"name": "small_cnn", "width": 4}}
-BASE |= {"epochs": 1, "batch_size": 64, "monitor": {"interval": 0}, "evaluation": ["clean"]}
+PROCESS = """
+from concurrent.futures import ProcessPoolExecutor
+from cotoolkit.core.importing.workers import WorkerImports, without_script
+from cotoolkit.core.processes.fork_server import process_context
+
+def process():
+    return ProcessPoolExecutor(1, process_context("cotoolkit.core.importing.workers"))
+
 """
+"""What a study does to start a process, without what takes seconds to import."""
 
 PLAIN = f"""
-from cotoolkit import Study
 print("started")
-{TINY}
-table = Study(name="tiny", base=BASE).run("runs", jobs=1, device="cpu")
-print(table["state"].tolist())
+{PROCESS}
+with process() as started:
+    with without_script():
+        ready = started.submit(WorkerImports.of([]).load)
+    print(ready.result())
 """
 
 OWN = f"""
-from pydantic.dataclasses import dataclass
-from cotoolkit import Study
-from cotoolkit.core.registry import STRICT
-from cotoolkit.methods.base import METHODS
-from cotoolkit.methods.standard import Standard
+{PROCESS}
+def answer():
+    return "mine"
 
-@METHODS.register("mine")
-@dataclass(frozen=True, config=STRICT)
-class Mine(Standard):
-    strength: float = 0.625
-
-def net(shape, classes):
-    import torch
-    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, classes))
-
-{TINY}
 if GUARD:
-    base = {{**BASE, "method": "mine", "model": "__main__:net"}}
-    table = Study(name="tiny", base=base).run("runs", jobs=1, device="cpu")
-    print(table["state"].tolist())
+    imports = WorkerImports.of(["__main__"])
+    with process() as started:
+        with without_script():
+            ready = started.submit(imports.load)
+        ready.result()
+        print(started.submit(answer).result())
 """
 
 GUARDED, UNGUARDED = OWN.replace("GUARD", '__name__ == "__main__"'), OWN.replace("GUARD", "True")
@@ -64,7 +62,7 @@ def start(folder, how, code):
         "file": [str(script)],
         "module": ["-m", "script"],
         "standard input": ["-"],
-        "prompt": ["-i", "-"],
+        "prompt": ["-q", "-i", "-"],
         "words": ["-c", code],
         "exec": ["-c", f"exec(open({str(script)!r}).read())"],
         "zip": [str(folder / "app.zip")],
@@ -82,19 +80,21 @@ def start(folder, how, code):
     return done.stdout + done.stderr
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("how", ["file", "module", "standard input", "words", "exec", "zip"])
 def test_a_script_needs_neither_a_file_nor_a_guard(how, tmp_path):
-    assert start(tmp_path, how, PLAIN).splitlines() == ["started", "['done']"]
+    assert start(tmp_path, how, PLAIN).splitlines() == ["started", "None"]
 
 
-@pytest.mark.slow
+def test_a_prompt_needs_no_file_either(tmp_path):
+    said = start(tmp_path, "prompt", PLAIN + "\n")
+    assert said.replace(">>> ", "").replace("... ", "").split() == ["started", "None"]
+
+
 @pytest.mark.parametrize("how", ["file", "module"])
 def test_a_guarded_script_may_define_parts_of_the_run(how, tmp_path):
-    assert start(tmp_path, how, GUARDED).splitlines() == ["['done']"]
+    assert start(tmp_path, how, GUARDED).splitlines() == ["mine"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "reason"),
     [
@@ -108,17 +108,63 @@ def test_parts_that_no_worker_can_import_are_refused(how, reason, tmp_path):
     assert said[-1].endswith(reason)
 
 
-DDP = f"""
-from cotoolkit import RunConfig, run
+TINY = """
+BASE = {"data": {"name": "digits", "train_size": 128, "test_size": 64}, "model": {"name": "small_cnn", "width": 4}}
+BASE |= {"epochs": 1, "batch_size": 64, "monitor": {"interval": 0}, "evaluation": ["clean"]}
+"""
+
+STUDY_THEN_SHARED_BATCHES = f"""
+from cotoolkit import RunConfig, Study, run
+print("started")
 {TINY}
-print(run(RunConfig.parse(BASE), "runs", devices=2, device="cpu").state)
+table = Study(name="tiny", base=BASE).run("runs", jobs=1, device="cpu")
+print(table["state"].tolist())
+print(run(RunConfig.parse({{**BASE, "seed": 1}}), "runs", devices=2, device="cpu").state)
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["standard input", "prompt"])
-def test_processes_that_share_batches_need_no_file_either(how, tmp_path):
-    assert "done" in start(tmp_path, how, DDP)
+def test_a_study_and_processes_that_share_batches_need_no_file(tmp_path):
+    assert start(tmp_path, "standard input", STUDY_THEN_SHARED_BATCHES).splitlines() == ["started", "['done']", "done"]
+
+
+STUDY_OF_OWN_PARTS = f"""
+from pathlib import Path
+from pydantic.dataclasses import dataclass
+from cotoolkit import Study
+from cotoolkit.core.registry import STRICT
+from cotoolkit.methods.base import METHODS
+from cotoolkit.methods.standard import Standard
+
+@METHODS.register("mine")
+@dataclass(frozen=True, config=STRICT)
+class Mine(Standard):
+    strength: float = 0.625
+
+def net(shape, classes):
+    import torch
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, classes))
+
+{TINY}
+
+def study(seed):
+    base = {{**BASE, "method": "mine", "model": "__main__:net", "seed": seed}}
+    print(Study(name="tiny", base=base).run("runs", jobs=1, device="cpu")["state"].tolist())
+
+if __name__ == "__main__":
+    study(0)
+    Path("unguarded").touch()
+if Path("unguarded").exists():
+    study(1)
+"""
+
+
+@pytest.mark.slow
+def test_a_study_of_parts_in_the_script_needs_a_guard(tmp_path):
+    first, *_, last = start(tmp_path, "file", STUDY_OF_OWN_PARTS).splitlines()
+    assert first == "['done']"
+    assert last.startswith("cotoolkit.core.errors.ConfigError: ")
+    assert last.endswith('put what it runs under `if __name__ == "__main__":`')
 
 
 def test_modules_of_this_project_are_not_named():

@@ -135,6 +135,13 @@ def test_where_a_copy_would_differ_each_process_starts_anew(change, monkeypatch,
     assert process_context(LOCAL).get_start_method() == "forkserver"
 
 
+@LINUX
+def test_a_variable_that_is_read_anew_each_time_makes_no_difference(monkeypatch):
+    assert process_context(LOCAL).get_start_method() == "forkserver"
+    monkeypatch.setenv("PYTHONBREAKPOINT", "ray.util.rpdb._driver_set_trace")
+    assert process_context(LOCAL).get_start_method() == "forkserver"
+
+
 def asked_for_a_context(mouth):
     mouth.send(process_context(LOCAL).get_start_method())
 
@@ -166,23 +173,24 @@ def test_copies_that_a_user_asks_for_know_nothing_of_our_server():
 OVERRIDDEN = """
 import sys
 sys.path.insert(0, sys.argv[1])
-import yaml
+import typing_extensions as own
 from cotoolkit.core.importing.workers import without_script
 from tests._helpers.new_process import told
 from tests.cotoolkit.core.processes.test_fork_server import modules
 
 with without_script():
-    print(told(modules)["yaml"] == yaml.__file__, yaml.__file__)
+    print(told(modules, "cotoolkit.core.registry")["typing_extensions"] == own.__file__, own.__file__)
 """
 
 
 @pytest.mark.slow
 def test_modules_are_found_where_this_process_finds_them(tmp_path):
-    shutil.copytree(Path(find_spec("yaml").origin).parent, tmp_path / "over" / "yaml")
+    (tmp_path / "over").mkdir()
+    copied = shutil.copy(find_spec("typing_extensions").origin, tmp_path / "over")
     words = [sys.executable, "-c", OVERRIDDEN, str(tmp_path / "over")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
-    assert done.stdout.split() == ["True", str(tmp_path / "over" / "yaml" / "__init__.py")], done.stderr
+    assert done.stdout.split() == ["True", str(copied)], done.stderr
 
 
 SCRIPT = """
@@ -194,7 +202,7 @@ from tests._helpers.new_process import told
 from tests.cotoolkit.core.processes.test_fork_server import modules
 
 with without_script():
-    answer = told(modules)
+    answer = told(modules, "cotoolkit.core.registry")
     print(json.dumps([process_context("").get_start_method(), answer]))
 """
 
@@ -202,7 +210,7 @@ with without_script():
 @LINUX
 @pytest.mark.slow
 def test_files_of_the_user_in_the_folder_are_no_modules_of_ours(tmp_path):
-    for name in ("typing_extensions", "yaml", "torch", "queue"):
+    for name in ("typing_extensions", "pydantic", "torch", "queue"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('this is mine')")
     away = tmp_path / "away"
     away.mkdir()
@@ -220,7 +228,7 @@ def test_files_of_the_user_in_the_folder_are_no_modules_of_ours(tmp_path):
     method, theirs = json.loads(done.stdout)
     assert method == "forkserver"
     assert theirs["cotoolkit.core.registry"] == str(ROOT / "cotoolkit" / "core" / "registry.py")
-    assert all("site-packages" in theirs[name] for name in ("torch", "yaml"))
+    assert all("site-packages" in theirs[name] for name in ("typing_extensions", "pydantic"))
 
 
 @LINUX

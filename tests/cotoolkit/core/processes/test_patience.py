@@ -66,7 +66,7 @@ def test_other_failures_pass():
 
 
 PROGRAM = """
-import itertools, time
+import ctypes, time
 from cotoolkit.core.processes.patience import watched
 
 def stubborn():
@@ -77,7 +77,7 @@ def stubborn():
             pass
 
 def in_c():
-    max(itertools.count())
+    ctypes.PyDLL(None).sleep(600)  # no other thread runs meanwhile
 
 with watched(0.5, lambda failure: print("gave up:", failure, failure.details, flush=True)):
     {hang}()
