@@ -36,8 +36,8 @@ def read(name: str) -> Any:
     return nbformat.read(TUTORIALS / f"{name}.ipynb", as_version=4)
 
 
-def executed(name: str, folder: Path, kernel: Any = None) -> Any:
-    """A notebook with what it shows when its cells run in a folder, in a new kernel or in one that runs there already.
+def executed(name: str, folder: Path) -> Any:
+    """A notebook with what it shows when its cells run in a folder.
 
     Raises:
         CellExecutionError: a cell fails.
@@ -48,8 +48,9 @@ def executed(name: str, folder: Path, kernel: Any = None) -> Any:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = []
-    where = {"metadata": {"path": str(folder)}}
-    NotebookClient(notebook, km=kernel, timeout=600, coalesce_streams=True, resources=where).execute()
+    NotebookClient(
+        notebook, timeout=600, coalesce_streams=True, resources={"metadata": {"path": str(folder)}}
+    ).execute()
     for cell in notebook.cells:
         cell.metadata = {}
         if cell.cell_type == "code":
