@@ -27,9 +27,9 @@ def digits() -> tuple[torch.Tensor, torch.Tensor]:
     return Inject("paired", beta=0.15)(images, torch.tensor(load_digits().target)[order], classes=10)
 
 
-def main(seed: int = 0, epochs: int = 20, *, cpu: bool = False) -> BreakpointMonitor:
+def main(seed: int = 0, epochs: int = 20, *, cpu: bool = False, precision: str = "bf16") -> BreakpointMonitor:
     """Train until robustness is lost."""
-    accelerator = Accelerator(mixed_precision="bf16", gradient_accumulation_steps=ACCUMULATED, cpu=cpu)
+    accelerator = Accelerator(mixed_precision=precision, gradient_accumulation_steps=ACCUMULATED, cpu=cpu)
     images, labels = digits()
     torch.manual_seed(seed)
     data = TensorDataset(images[:1400], labels[:1400])

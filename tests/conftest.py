@@ -21,6 +21,14 @@ gc.disable()
 atexit.register(gc.unfreeze)  # or libraries in C complain at the end of what is never let go
 
 
+LONGEST = ("test_docs_tutorials", "test_examples", "figures/test_gallery", "benchmarks/test_gpu_slot")
+"""Files that take minutes: they begin first, so that at the end no process works on while the others have no more."""
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: not item.nodeid.startswith(tuple(f"tests/{name}.py" for name in LONGEST)))
+
+
 def pytest_collection_finish():
     gc.freeze()
     gc.enable()

@@ -43,12 +43,25 @@ def assert_found(monitor):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("plain_loop", {}), ("fabric_bf16_accumulation", {}), ("accelerate_bf16_accumulation", {"cpu": True})],
+    [
+        ("plain_loop", {}),
+        ("fabric_bf16_accumulation", {}),
+        ("accelerate_bf16_accumulation", {"cpu": True, "precision": "no"}),  # in bfloat16 it takes a minute, too
+    ],
 )
 def test_the_collapse_is_found(name, options):
     monitor = example(name)["main"](**options)
     assert_found(monitor)
     assert monitor.broken
+
+
+@pytest.mark.slow
+def test_accelerates_autocast_is_probed():
+    monitor = example("accelerate_bf16_accumulation")["main"](epochs=2, cpu=True)
+    assert monitor.iteration == 2 * 22  # updates: 43 batches by two, and one more at the end of the epoch
+    found = monitor.probe()
+    assert found.clean > 0.2
+    assert found.complete
 
 
 @pytest.mark.slow
