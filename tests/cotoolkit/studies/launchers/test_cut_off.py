@@ -52,13 +52,13 @@ def start(tmp_path):
     (tmp_path / "code").mkdir()
     for name, text in {"script.py": SCRIPT, "beside.py": NET}.items():
         (tmp_path / "code" / name).write_text(text.replace("SLOWLY", str(tmp_path / "slowly")))
-    study = {"name": "cut", "base": {**TINY, "epochs": 80}, "grids": [{"model": ["__main__:net", "beside:net"]}]}
+    study = {"name": "cut", "base": {**TINY, "epochs": 40}, "grids": [{"model": ["__main__:net", "beside:net"]}]}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
-    words = ["study", "run", "--file", "study.yaml", "--device", "cpu"]
+    words = ["study", "run", "--file", "study.yaml", "--jobs", "2", "--device", "cpu"]
     processes = []
 
-    def call(jobs, *launcher):
-        command = [sys.executable, "code/script.py", *words, "--jobs", str(jobs), *launcher]
+    def call(*launcher):
+        command = [sys.executable, "code/script.py", *words, *launcher]
         with heeding_ctrl_c():
             process = subprocess.Popen(
                 command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -71,49 +71,47 @@ def start(tmp_path):
         process.kill()
 
 
-def saved(root):
-    """When each run last saved something to resume from."""
-    return {path: path.stat().st_mtime_ns for path in root.glob("*/resume.safetensors")}
-
-
-def wait_until_both_have_saved(process, root):
-    before, deadline = saved(root), time.monotonic() + 120
-    while len(saved(root).items() - before.items()) < 2:
+def wait_until(happened, process):
+    deadline = time.monotonic() + 120
+    while not happened():
         assert time.monotonic() < deadline
         assert process.poll() is None, process.communicate()
         time.sleep(0.1)
 
 
-def let_go(folder, deadline):
-    """Whether the lock of a run can be had: when what trained it has ended."""
-    while time.monotonic() < deadline:
-        with contextlib.suppress(RunInUse), folder.lock():
-            return True
-        time.sleep(0.1)
-    return False
-
-
-RAY, SLURM = ("--launcher", "ray"), ("--launcher", "slurm", "--slurm", "cluster=local")
+def under_way(root):
+    """Whether a study's runs have both saved something to resume from."""
+    return len(list(root.glob("*/resume.safetensors"))) == 2
 
 
 @pytest.mark.slow
-def test_a_study_that_is_told_to_end_leaves_nothing_behind_and_goes_on(tmp_path, start):
+@pytest.mark.parametrize(
+    ("launcher", "number"),
+    [(("--launcher", "ray"), signal.SIGTERM), (("--launcher", "slurm", "--slurm", "cluster=local"), signal.SIGINT)],
+    ids=["ray", "slurm"],
+)
+def test_a_study_that_is_told_to_end_leaves_nothing_behind_and_goes_on(launcher, number, tmp_path, start):
     root, slowly = tmp_path / "runs", tmp_path / "slowly"
     slowly.touch()
-    for launcher, number in ((RAY, signal.SIGTERM), (SLURM, signal.SIGINT)):
-        process = start(2, *launcher)
-        wait_until_both_have_saved(process, root)
-        process.send_signal(number)
-        _, err = process.communicate(timeout=60)
-        assert process.returncode == 128 + number
-        assert "error: interrupted; the same command goes on from the last saved epoch" in err.splitlines()
-        folders = find_study(root, "cut").folders(root)
-        deadline = time.monotonic() + 20
-        for folder in folders:
-            assert folder.state == "running"
-            assert let_go(folder, deadline)
+    process = start(*launcher)
+    wait_until(lambda: under_way(root), process)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert "error: interrupted; the same command goes on from the last saved epoch" in err.splitlines()
+    folders = find_study(root, "cut").folders(root)
+    deadline = time.monotonic() + 20
+    for folder in folders:
+        assert folder.state == "running"
+        while True:  # the lock of each run can be had when what trained it has ended
+            try:
+                with folder.lock():
+                    break
+            except RunInUse:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
     slowly.unlink()
-    process = start(1, *SLURM)
+    process = start(*launcher)
     _, err = process.communicate(timeout=180)
     assert process.returncode == 0, err
     assert [folder.state for folder in folders] == ["done", "done"]
