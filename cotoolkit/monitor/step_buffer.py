@@ -36,8 +36,8 @@ MAX_BUFFERED_BYTES = 64 * 2**20
 """By-products of a foreign loop that wait for that, at most; beyond it their signals are computed, and wait."""
 
 HARDLY_HELPED = frozenset({"perturbation_norm", "participation_ratio"})
-"""Free signals that a `BreakpointMonitor` leaves out unless asked for all: fitted on other runs, each missed at least
-four breakpoints in five in `cotoolkit bench-alarm` (docs/early_warning.md)."""
+"""Free signals that a `BreakpointMonitor` leaves out unless asked for all: fitted on other runs, each missed
+three breakpoints in four or more in `cotoolkit bench-alarm` (docs/early_warning.md)."""
 
 Signals = list[tuple[int, dict[str, float]]]
 """Values by signal name, by iteration."""
