@@ -41,21 +41,6 @@ def assert_found(monitor):
     assert monitor.criterion.is_broken(monitor._measure(after.weights))  # ... and broken after
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("plain_loop", {}),
-        ("fabric_bf16_accumulation", {}),
-        ("accelerate_bf16_accumulation", {"cpu": True, "precision": "no"}),  # in bfloat16 it takes a minute, too
-    ],
-)
-def test_the_collapse_is_found(name, options):
-    monitor = example(name)["main"](**options)
-    assert_found(monitor)
-    assert monitor.broken
-
-
 @pytest.fixture
 def fresh_accelerate():
     """Accelerate as if nothing had chosen a precision: it keeps the first for the life of the process."""
@@ -66,7 +51,24 @@ def fresh_accelerate():
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("fresh_accelerate")
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("plain_loop", {}),
+        ("fabric_bf16_accumulation", {}),
+        ("accelerate_bf16_accumulation", {"cpu": True, "precision": "no"}),  # see the next test
+    ],
+)
+def test_the_collapse_is_found(name, options):
+    monitor = example(name)["main"](**options)
+    assert_found(monitor)
+    assert monitor.broken
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("fresh_accelerate")
 def test_accelerates_autocast_is_probed():
+    """Five epochs: where the processor has no bfloat16 of its own, a whole course takes a minute."""
     monitor = example("accelerate_bf16_accumulation")["main"](epochs=5, cpu=True)
     assert monitor.iteration == 5 * 22  # updates: 43 batches by two, and one more at the end of the epoch
     found = monitor.probe()

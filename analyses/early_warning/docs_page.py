@@ -71,8 +71,8 @@ def _runs(settings: pd.DataFrame) -> str:
     warning = f" **Too few to say whether the aims are reached**: that takes {LEAST_BROKEN} and {LEAST_HEALTHY}."
     return (
         f"Recorded: **{int(sums['runs'])} of the {int(sums['planned'])} planned runs**: {kinds}. On settings held out "
-        f"from every fit: {int(held_out['terminal_breaks'])} terminal breaks, {int(held_out['transient_breaks'])} "
-        f"transient ones, {int(held_out['healthy'])} healthy runs.{warning if few else ''}\n"
+        f"from every fit: {int(held_out['terminal_breaks'])} terminal and {int(held_out['transient_breaks'])} "
+        f"transient breaks, {int(held_out['healthy'])} healthy runs.{warning if few else ''}\n"
     )
 
 

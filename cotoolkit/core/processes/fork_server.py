@@ -28,7 +28,7 @@ BESIDE = str(Path(__file__).parents[3])
 READ_AT_START = ("PYTHON", "LD_", "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "TORCH", "LC_", "LANG", "TZ")
 """How variables begin that Python and libraries read once."""
 
-NOT_SO = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "PYTHONBREAKPOINT")
+HARMLESS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "PYTHONBREAKPOINT")
 """Some that begin so and make no difference: `WorkerSetting` answers for threads, and the last, which Ray sets in its
 driver, is read anew at each breakpoint."""
 
@@ -87,7 +87,9 @@ def _passed_on() -> tuple[Any, ...]:
 
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     mask = next((line for line in status.splitlines() if line.startswith("Umask")), "")
-    read = {name: value for name, value in os.environ.items() if name.startswith(READ_AT_START) and name not in NOT_SO}
+    read = {
+        name: value for name, value in os.environ.items() if name.startswith(READ_AT_START) and name not in HARMLESS
+    }
     limits = [resource.getrlimit(getattr(resource, name)) for name in dir(resource) if name.startswith("RLIMIT_")]
     return read, mask, limits, os.nice(0), os.sched_getaffinity(0), [_place(number) for number in range(3)]
 
