@@ -214,7 +214,8 @@ def _seconds(figure: FigureFacts, gallery: Path) -> dict[str, float]:
     from figures.records.files import stored_record
 
     records = {scale: stored_record(gallery, figure.name, scale) for scale in figure.runs}
-    return {scale: record.making.training_seconds for scale, record in records.items() if record is not None}
+    took = {scale: record.making.training_seconds for scale, record in records.items() if record is not None}
+    return {scale: seconds for scale, seconds in took.items() if seconds is not None}
 
 
 def _costs(figure: FigureFacts, gallery: Path) -> Iterator[str]:

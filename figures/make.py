@@ -17,7 +17,8 @@ from cotoolkit.studies.scale import Scale
 from figures.plan import shared_study
 from figures.recipe import Recipe
 from figures.records.files import write_figure
-from figures.records.record import FigureRecord, Provenance
+from figures.records.provenance import Provenance
+from figures.records.record import FigureRecord
 
 
 def make(recipe: Recipe, scale: Scale, runner: StudyRunner, gallery: Path, *, command: str = "") -> FigureRecord:
@@ -45,7 +46,8 @@ def make(recipe: Recipe, scale: Scale, runner: StudyRunner, gallery: Path, *, co
         if not isinstance(data, pd.DataFrame) or data.empty:
             kind = "a table without rows" if isinstance(data, pd.DataFrame) else type(data).__name__
             raise RunError(f"{recipe.name}: collect returned {kind}; it has to return a table")
-        return write_figure(recipe, scale, data, provenance_of(command, tables, runner), gallery)
+        making = recipe.recorded(scale) or provenance_of(command, tables, runner)
+        return write_figure(recipe, scale, data, making, gallery)
     except CotoolkitError:
         raise
     except FAILURES as failure:

@@ -17,7 +17,7 @@ from cotoolkit.pages import Report, Section
 from cotoolkit.plotting.style import PAPER_STYLE
 from figures.make import provenance_of
 from figures.records.files import as_stored
-from figures.records.record import Provenance
+from figures.records.provenance import Provenance
 from figures.source_tags import SOURCE_TAGS
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -21,6 +21,9 @@ from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.validation import check_name
 from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
+
+if TYPE_CHECKING:
+    from figures.records.provenance import Provenance
 
 
 class Comparison(NamedTuple):
@@ -46,6 +49,11 @@ def no_comparison(data: pd.DataFrame) -> list[Comparison]:
     return []
 
 
+def trained_here(scale: Scale) -> Provenance | None:
+    """For figures whose runs `collect` trains."""
+    return None
+
+
 @dataclass(frozen=True)
 class Recipe:
     """One figure or table.
@@ -63,6 +71,7 @@ class Recipe:
         compare: printed numbers beside those of such a table.
         of_findings: the same table from the findings of a study (`cotoolkit analyse`), which may have more arms than
             the figure trains; None where the figure does not show a study.
+        recorded: what a table rests on where `collect` reads records of runs; None at a scale where it trains them.
         appendix: it checks data and code and says nothing of training; pages show it at their end.
     """
 
@@ -75,6 +84,7 @@ class Recipe:
     claims: Callable[[pd.DataFrame], list[ClaimResult]]
     compare: Callable[[pd.DataFrame], list[Comparison]] = no_comparison
     of_findings: Callable[[Findings[Any]], pd.DataFrame] | None = None
+    recorded: Callable[[Scale], Provenance | None] = trained_here
     appendix: bool = False
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from analyses.method_comparison.claims import hiding_claims
 from analyses.method_comparison.page.plots import robustness_against_cost
-from figures.method_comparison.data import RECIPES_OF, comparison_table, summarised
+from figures.method_comparison.data import comparison_recipe, summarised
 
 
 def draw(data: pd.DataFrame) -> Figure:
@@ -19,11 +19,9 @@ def draw(data: pd.DataFrame) -> Figure:
     return robustness_against_cost(summarised(data))
 
 
-RECIPE = RECIPES_OF.recipe(
+RECIPE = comparison_recipe(
     "method_comparison/cost",
     shows="What each training method costs, and how robust it leaves the network: last and best apart",
-    item="not of a paper: all methods under one loop",
-    table=comparison_table,
     draw=draw,
     claims=hiding_claims,
 )

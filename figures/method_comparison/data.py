@@ -1,31 +1,74 @@
-"""What the recipes show of the comparison of methods: one table, a row per run."""
+"""What the recipes show of the comparison of methods: one table, a row per run.
+
+At scale laptop, where all methods take days of a core, it is made of the leaderboard's records: each is the work of one
+`cotoolkit compare`, and the figures show as many as there are.
+"""
 
 from __future__ import annotations
 
-import pandas as pd
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analyses.core.judging.verdicts import ClaimResult
+from analyses.core.runner import StudyRunner
 from analyses.core.study import Findings
+from analyses.method_comparison.leaderboard import LeaderboardRecord, read_leaderboard, recorded_outcomes
+from analyses.method_comparison.leaderboard.table import RECORDED
 from analyses.method_comparison.outcomes import OUTCOME, method_summary
-from analyses.method_comparison.plan import ComparisonPlan, comparison_plan
+from analyses.method_comparison.plan import ComparisonPlan
 from analyses.method_comparison.study import STUDY
 from cotoolkit.core.errors import RunError
 from cotoolkit.studies.scale import Scale
+from figures.recipe import Recipe
+from figures.records.provenance import Provenance
 from figures.study_recipes import StudyRecipes
 
-ON_CIFAR10 = ("fgsm", "n_fgsm")
-"""Methods of the figure at scale laptop, each of two passes: what a core trains in two hours."""
+LEADERBOARD = Path(__file__).parents[1] / "gallery" / "leaderboard"
+"""Records of scale laptop, a file per method and radius."""
 
-SEEDS_ON_CIFAR10 = 6
-"""As many as it takes that all of them alike are surely most."""
-
-KEPT: dict[Scale, ComparisonPlan] = {
-    "smoke": STUDY.plans["smoke"],
-    "digits": STUDY.plans["digits"],
-    "laptop": comparison_plan("laptop", ON_CIFAR10, radii=(10 / 255,), seeds=range(SEEDS_ON_CIFAR10)),
-}
+KEPT: dict[Scale, ComparisonPlan] = {"smoke": STUDY.plans["smoke"], "digits": STUDY.plans["digits"]}
 """What the figures train, by scale; that of a paper is trained in slices of a GPU, by `cotoolkit compare`."""
 
-RECIPES_OF = StudyRecipes(STUDY, KEPT)
+
+def comparison_recipe(
+    name: str,
+    *,
+    shows: str,
+    draw: Callable[[pd.DataFrame], Figure],
+    claims: Callable[[pd.DataFrame], list[ClaimResult]],
+) -> Recipe:
+    """A recipe of the comparison; `Recipe` explains its fields.
+
+    Args:
+        name: PAPER/FIGURE.
+        shows: one line.
+        draw: the picture.
+        claims: of the picture.
+
+    Returns:
+        The recipe.
+    """
+    trained = StudyRecipes(STUDY, KEPT).recipe(
+        name,
+        shows=shows,
+        item="not of a paper: all methods under one loop",
+        table=comparison_table,
+        draw=draw,
+        claims=claims,
+    )
+
+    def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
+        return recorded_table(read_leaderboard(LEADERBOARD)) if scale == "laptop" else trained.collect(scale, runner)
+
+    def recorded(scale: Scale) -> Provenance | None:
+        command = f"cotoolkit figures make {name} --scale {scale}"
+        return provenance_of_records(read_leaderboard(LEADERBOARD), command) if scale == "laptop" else None
+
+    return replace(trained, studies={**trained.studies, "laptop": ()}, collect=collect, recorded=recorded)
 
 
 def comparison_table(findings: Findings[ComparisonPlan]) -> pd.DataFrame:
@@ -39,6 +82,34 @@ def comparison_table(findings: Findings[ComparisonPlan]) -> pd.DataFrame:
         first = failed.iloc[0]
         raise RunError(f"{len(failed)} runs failed; {first['method']}, {first['group']}: {first['reason']}")
     return findings.tables["outcomes"][list(OUTCOME)].assign(scale=findings.plan.scale)
+
+
+def recorded_table(records: Sequence[LeaderboardRecord]) -> pd.DataFrame:
+    """The same of the leaderboard's records, in columns `RECORDED`."""
+    return recorded_outcomes(records)[list(RECORDED)].assign(scale="laptop")
+
+
+def provenance_of_records(records: Sequence[LeaderboardRecord], command: str) -> Provenance:
+    """What figures of records rest on.
+
+    Args:
+        records: of the leaderboard.
+        command: that makes the figure again.
+
+    Returns:
+        Runs, seeds, protocols, and all versions that trained, by name.
+    """
+    trained = [environment for record in records for environment in record.environments]
+    names = dict.fromkeys(name for environment in trained for name in environment)
+    seen = {name: dict.fromkeys(str(one[name]) for one in trained if name in one) for name in names}
+    return Provenance(
+        command=command,
+        runs=tuple(recorded_outcomes(records)["run"]),
+        seeds=tuple(sorted({seed for record in records for seed in record.seeds})),
+        protocols={"robust": tuple(sorted({record.protocol["hash"] for record in records}))},
+        environment={name: ", ".join(values) for name, values in seen.items()},
+        training_seconds=None,
+    )
 
 
 def summarised(data: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from analyses.method_comparison.claims import prevention_claims
 from analyses.method_comparison.page.plots import breakpoint_times
-from figures.method_comparison.data import RECIPES_OF, comparison_table, summarised
+from figures.method_comparison.data import comparison_recipe, summarised
 
 
 def draw(data: pd.DataFrame) -> Figure:
@@ -15,11 +15,9 @@ def draw(data: pd.DataFrame) -> Figure:
     return breakpoint_times(data, summarised(data))
 
 
-RECIPE = RECIPES_OF.recipe(
+RECIPE = comparison_recipe(
     "method_comparison/overfitting",
     shows="Which training methods overfit catastrophically, in which seeds, and when",
-    item="not of a paper: all methods under one loop",
-    table=comparison_table,
     draw=draw,
     claims=prevention_claims,
 )

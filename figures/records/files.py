@@ -19,7 +19,8 @@ from pydantic import ValidationError
 from cotoolkit.core.errors import RunError
 from cotoolkit.core.files import sweep, write_atomically
 from cotoolkit.studies.scale import Scale
-from figures.records.record import FigureRecord, Provenance, stored_claims, stored_comparisons
+from figures.records.provenance import Provenance
+from figures.records.record import FigureRecord, stored_claims, stored_comparisons
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -42,7 +42,8 @@ case:
 {whose}
 
 A figure made by another version than {version} says so; [CHANGELOG.md](../CHANGELOG.md) lists the numbers that changed
-since. `gallery` also holds what `cotoolkit demo` (`demo*`) and `cotoolkit bench-alarm` (`alarm_bench_*`) found.
+since. `gallery` also holds what `cotoolkit demo` (`demo*`) and `cotoolkit bench-alarm` (`alarm_bench_*`) found, and
+the records of `cotoolkit compare` (`leaderboard`), of which the comparison's figures at laptop are made.
 """
 
 TAGS = """## Tags

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from analyses.core.judging.words import JUDGED, WORDS
 from cotoolkit.studies.scale import Scale
+from figures.records.provenance import Provenance
 
 if TYPE_CHECKING:
     from analyses.core.judging.verdicts import ClaimResult
@@ -128,28 +129,6 @@ class StoredComparison(BaseModel):
         from analyses.core.statistics import estimate
 
         return cls(**{**one._asdict(), "ours": StoredEstimate.of(estimate(one.ours)), "asked": np.size(one.ours)})
-
-
-class Provenance(BaseModel):
-    """What made a figure.
-
-    Attributes:
-        command: that makes it again.
-        runs: names of the runs it rests on; none if nothing was trained by the engine.
-        seeds: of those runs.
-        protocols: hashes of the whole protocols, radius and clamps included, by the name of an accuracy.
-        environment: versions, machine and device.
-        training_seconds: that the runs took, all together.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    command: str
-    runs: tuple[str, ...]
-    seeds: tuple[int, ...]
-    protocols: dict[str, tuple[str, ...]]
-    environment: dict[str, str]
-    training_seconds: float
 
 
 class FigureRecord(BaseModel):

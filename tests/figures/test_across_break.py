@@ -15,7 +15,7 @@ from figures.feature_purification import across_break, across_break_grafts, acro
 from figures.feature_purification.across_break_data import results_by_group
 from figures.paper_page import page_of
 from figures.records.files import as_stored
-from figures.records.record import Provenance
+from figures.records.provenance import Provenance
 from tests._helpers.breakpoint_measures import measures
 
 MODULES = (across_break, across_break_layers, across_break_grafts)

@@ -6,13 +6,17 @@ import matplotlib as mpl
 import pandas as pd
 import pytest
 
+from analyses.core.runner import StudyRunner
 from analyses.core.study import Findings
+from analyses.method_comparison.leaderboard import read_leaderboard
 from analyses.method_comparison.plan import comparison_plan
 from cotoolkit.core.errors import RunError
 from cotoolkit.methods import METHODS
 from cotoolkit.plotting.style import PAPER_STYLE
+from figures.make import make
 from figures.method_comparison import cost, overfitting
-from figures.method_comparison.data import ON_CIFAR10, comparison_table
+from figures.method_comparison.data import LEADERBOARD, comparison_table, provenance_of_records, recorded_table
+from figures.records.files import folder_of, read_data, stored_record
 from tests._helpers.made_comparison import made_tables
 
 BROKE = {"fgsm": 10, "n_fgsm": 0, "pgd": 0}
@@ -45,11 +49,31 @@ def test_a_figure_of_failed_runs_is_none(findings):
         comparison_table(failed)
 
 
-def test_the_gallery_has_all_methods_on_digits_and_some_on_cifar10():
-    trained = {
-        scale: {run.method.name for study in cost.RECIPE.at(scale) for run in study.runs()}
-        for scale in ("smoke", "laptop")
-    }
-    assert trained["smoke"] == set(METHODS.names())
-    assert trained["laptop"] == set(ON_CIFAR10) < trained["smoke"]
+@pytest.mark.parametrize("scale", ["smoke", "digits"])
+def test_all_methods_are_trained_on_digits(scale):
+    assert {run.method.name for study in cost.RECIPE.at(scale) for run in study.runs()} == set(METHODS.names())
+    assert cost.RECIPE.recorded(scale) is None
     assert "paper" not in cost.RECIPE.studies
+
+
+@pytest.mark.parametrize("recipe", [cost.RECIPE, overfitting.RECIPE], ids=lambda recipe: recipe.name)
+def test_on_cifar10_the_figures_are_made_of_the_leaderboard(recipe, tmp_path):
+    record = make(recipe, "laptop", StudyRunner(tmp_path / "runs", tmp_path / "measured"), tmp_path / "gallery")
+    assert record.making.command == f"cotoolkit figures make {recipe.name} --scale laptop"
+    assert not (tmp_path / "runs").exists()  # nothing is trained
+    stored = read_data(folder_of(LEADERBOARD.parent, recipe.name, "laptop"))
+    pd.testing.assert_frame_equal(read_data(folder_of(tmp_path / "gallery", recipe.name, "laptop")), stored)
+    kept = stored_record(LEADERBOARD.parent, recipe.name, "laptop")
+    assert kept.making.runs == record.making.runs == tuple(stored["run"])
+    assert [claim.verdict for claim in kept.claims] == [claim.verdict for claim in record.claims]
+
+
+def test_records_say_what_trained_them():
+    records = read_leaderboard(LEADERBOARD)
+    assert {(record.scale, record.data["name"]) for record in records} == {("laptop", "cifar10")}
+    other = records[0].model_copy(update={"environments": ({"torch": "9.9.9", "device": "cuda"},)})
+    made = provenance_of_records([*records, other], "again")
+    assert made.environment["torch"].endswith(", 9.9.9")
+    assert made.environment["device"] == "cpu, cuda"
+    assert set(made.seeds) == set(recorded_table(records)["seed"])
+    assert made.training_seconds is None

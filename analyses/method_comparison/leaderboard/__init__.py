@@ -2,5 +2,6 @@
 
 from analyses.method_comparison.leaderboard.files import leaderboard_records, read_leaderboard, write_leaderboard
 from analyses.method_comparison.leaderboard.records import LeaderboardRecord
+from analyses.method_comparison.leaderboard.table import recorded_outcomes
 
-__all__ = ["LeaderboardRecord", "leaderboard_records", "read_leaderboard", "write_leaderboard"]
+__all__ = ["LeaderboardRecord", "leaderboard_records", "read_leaderboard", "recorded_outcomes", "write_leaderboard"]

@@ -3,10 +3,17 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from analyses.method_comparison.leaderboard import leaderboard_records, read_leaderboard, write_leaderboard
+from analyses.method_comparison.leaderboard import (
+    leaderboard_records,
+    read_leaderboard,
+    recorded_outcomes,
+    write_leaderboard,
+)
 from analyses.method_comparison.leaderboard.records import RecordedMeans
+from analyses.method_comparison.leaderboard.table import NOT_RECORDED
 from analyses.method_comparison.plan import comparison_plan
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.runs.folder import RunFolder
@@ -20,6 +27,12 @@ def records(tmp_path):
     for run in plan.runs():
         RunFolder.of(tmp_path / "runs", run.config).write_environment("cpu")
     return leaderboard_records(plan, tables, tmp_path / "runs")
+
+
+@pytest.fixture
+def outcomes():
+    plan = comparison_plan("digits", ["fgsm", "n_fgsm"], seeds=range(4))
+    return made_tables(plan, {"fgsm": 4, "n_fgsm": 1})["outcomes"]
 
 
 @pytest.fixture
@@ -42,6 +55,34 @@ def test_what_is_written_is_read(records, written, tmp_path):
     assert fgsm.environments[0]["device"] == "cpu"
     assert len(fgsm.environments) == 1
     assert fgsm.config(2).identity == fgsm.runs[2].identity
+
+
+def test_records_give_the_outcomes_they_were_made_of(records, outcomes):
+    found = recorded_outcomes(records[::-1])
+    expected = outcomes.drop(columns=list(NOT_RECORDED))
+    pd.testing.assert_frame_equal(found, expected[list(found)], check_dtype=False)
+
+
+def test_seeds_of_two_records_are_put_together(records, outcomes):
+    def part(record, *runs):
+        return record.model_copy(update={"runs": tuple(record.runs[run] for run in runs)})
+
+    found = recorded_outcomes([part(records[0], 3, 1), records[1], part(records[0], 0, 2)])
+    assert found["run"].tolist() == outcomes["run"].tolist()
+
+
+def test_a_method_in_two_settings_is_no_row(records):
+    other = records[0].model_copy(update={"settings": {**records[0].settings, "alpha": 0.1}})
+    with pytest.raises(ConfigError, match=r"fgsm stands there in two settings at ε 0\.25"):
+        recorded_outcomes([*records, other])
+
+
+def test_a_run_that_diverged_has_no_network(records):
+    lost = records[0].runs[0].model_copy(update={"verdict": "diverged", "last": None, "best": None})
+    (row,) = recorded_outcomes([records[0].model_copy(update={"runs": (lost,)})]).to_dict("records")
+    assert row["state"] == "diverged"
+    assert np.isnan(row["last_robust"])
+    assert pd.isna(row["best_iteration"])
 
 
 def test_means_by_hand(records):
