@@ -184,10 +184,19 @@ _SMALL: ConfigData = {
 }
 
 _CIFAR100: ConfigData = {
-    **_SMALL,
-    "data": {"name": "cifar100", "train_size": 10000, "test_size": 2000, "holdout": 500, "split": 0, "augment": "none"},
-    "model": {"name": "small_cnn", "width": 16},
+    "data": {
+        "name": "analyses.memorisation.cifar100_subset:cifar100_first",
+        "holdout": 0,
+        "split": 0,
+        "augment": "none",
+    },
+    "normalise": "none",
+    "model": {"name": "single_layer_cnn", "width": 16},  # fits half of these images to the last one in 20 epochs
+    "optimizer": "adam",
+    "learning_rate": 0.003,
+    "weight_decay": 0,
     "batch_size": 128,
+    "monitor": {"interval": 0, "points": 128},
 }
 
 _FASHION, _PGD = {"name": "fashion_mnist", "holdout": 500, "split": 0}, {"name": "pgd", "steps": 2}
@@ -270,12 +279,12 @@ PLANS = with_smoke(
             ),
             **setting_groups(
                 "cifar100",
-                "the data set of the paper, 10,000 images of it: fewer images per class than it has make more of them "
+                "the data set of the paper, 100 training images of each class: fewer than it has make more of them "
                 "atypical",
                 _CIFAR100,
                 images=10000, standard={"epochs": 20},
-                adversarial={"method": _PGD, "epochs": 20, "epsilon": "4/255"},
-                halves=32,
+                adversarial={"method": _PGD, "epochs": 30, "epsilon": "4/255"},
+                halves=40, robust_halves=40,
             ),
             BREAKING: ArmGroup(
                 why="FGSM training on Fashion-MNIST at a large radius breaks by itself",

@@ -47,7 +47,10 @@ ESTIMATES = with_smoke(
             "digits halves": 32,
             "digits standard": 1,
         }
-    )
+    ),
+    laptop=PLANS["laptop"]
+    .part({"cifar100 halves": 40, "cifar100 robust halves": 40, "cifar100 standard": 1})
+    .model_copy(update={"radii": {"cifar100": {"robust": 4 / 255}}}),
 )
 """Memorisation alone."""
 
