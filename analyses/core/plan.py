@@ -218,3 +218,19 @@ def at_scale(plans: Mapping[Scale, P], scale: str) -> P:
         if known == scale:
             return plan
     raise ConfigError(f"this study has no scale {scale!r}; choose from {', '.join(plans)}")
+
+
+def iterations(settings: ConfigData, images: int) -> int:
+    """Updates of a run on a number of training images."""
+    return int(settings["epochs"]) * (images // int(settings["batch_size"]))
+
+
+def evenly(settings: ConfigData, images: int, looks: int) -> list[int]:
+    """Iterations, equally far apart up to the last, as many as asked for."""
+    last = iterations(settings, images)
+    return [round(last * (look + 1) / looks) for look in range(looks)]
+
+
+def every(settings: ConfigData, images: int, gap: int) -> list[int]:
+    """Iterations, `gap` apart up to the last."""
+    return list(range(gap, iterations(settings, images) + 1, gap))

@@ -7,8 +7,7 @@ from typing import Any, Literal, Self
 
 from typing_extensions import override
 
-from analyses.core.plan import ArmGroup, ConfigData, Plan, with_smoke
-from analyses.memorisation.kept_iterations import evenly, every
+from analyses.core.plan import ArmGroup, ConfigData, Plan, evenly, every, with_smoke
 from cotoolkit.config import RunConfig
 from cotoolkit.data.sources.planted import RADIUS
 from cotoolkit.studies.overrides import apply
@@ -183,13 +182,10 @@ _SMALL: ConfigData = {
     "monitor": {"interval": 0, "points": 128},
 }
 
+_FIRST = "analyses.memorisation.cifar100_subset:cifar100_first"
+
 _CIFAR100: ConfigData = {
-    "data": {
-        "name": "analyses.memorisation.cifar100_subset:cifar100_first",
-        "holdout": 0,
-        "split": 0,
-        "augment": "none",
-    },
+    "data": {"name": _FIRST, "holdout": 0, "split": 0, "augment": "none"},
     "normalise": "none",
     "model": {"name": "single_layer_cnn", "width": 16},  # fits half of these images to the last one in 20 epochs
     "optimizer": "adam",

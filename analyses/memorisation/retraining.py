@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from analyses.core.plan import ArmGroup
+from analyses.core.plan import ArmGroup, every
 from analyses.core.runner import StudyRunner
 from analyses.memorisation.flags import flag_table, noise_table
 from analyses.memorisation.image_groups import (
@@ -23,7 +23,6 @@ from analyses.memorisation.image_groups import (
     pick_random,
 )
 from analyses.memorisation.images import measurement
-from analyses.memorisation.kept_iterations import every
 from analyses.memorisation.measures import correct_images, image_looks
 from analyses.memorisation.plan import BREAKING, MemorisationPlan, weighted
 

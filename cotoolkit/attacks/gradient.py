@@ -25,8 +25,9 @@ class AttackResult(NamedTuple):
         delta: (B, C, H, W), the perturbation.
         gradient: (B, C, H, W), the first input gradient taken, per sample (of the summed loss).
         logits: (B, classes), the logits at the point where `gradient` was taken.
-        losses: (B,), the cross-entropy there.
+        losses: (B,), the cross-entropy there, which the attack raises.
         start: (B, C, H, W), that point minus the image; None where the attack starts at the image.
+        targets: (B, classes), the distribution over classes that it goes by; None goes by the labels.
     """
 
     delta: Tensor
@@ -34,6 +35,7 @@ class AttackResult(NamedTuple):
     logits: Tensor
     losses: Tensor
     start: Tensor | None = None
+    targets: Tensor | None = None
 
 
 class InputGradient(NamedTuple):
@@ -50,7 +52,7 @@ def input_gradient(model: nn.Module, images: Tensor, labels: Tensor, *, create_g
     Args:
         model: maps (B, C, H, W) to logits (B, classes).
         images: (B, C, H, W).
-        labels: (B,).
+        labels: (B,), or distributions over classes (B, classes).
         create_graph: keep the gradient differentiable with respect to the parameters (GradAlign).
 
     Returns:

@@ -5,17 +5,7 @@ They share terms of the loss (`_terms`), weights of samples (`_weighting`), what
 """
 
 from cotoolkit.core.registry import load_entries
-from cotoolkit.methods.base import (
-    METHODS,
-    AttackMethod,
-    Cost,
-    InnerField,
-    Method,
-    MethodField,
-    RunSettings,
-    StepRecord,
-    Update,
-)
+from cotoolkit.methods.base import METHODS, AttackMethod, Cost, InnerField, Method, MethodField, RunSettings
 from cotoolkit.methods.batch import Batch, TrainingSet
 from cotoolkit.methods.benign import BenignStyle
 from cotoolkit.methods.dom import DOM
@@ -25,6 +15,7 @@ from cotoolkit.methods.holistic_control import HolisticControl
 from cotoolkit.methods.holistic_robust import HolisticRobust
 from cotoolkit.methods.local_ball import LocalBall
 from cotoolkit.methods.n_fgsm import NFGSM
+from cotoolkit.methods.passes import StepRecord, Update
 from cotoolkit.methods.pgd import PGD
 from cotoolkit.methods.rs_fgsm import RSFGSM
 from cotoolkit.methods.standard import Standard

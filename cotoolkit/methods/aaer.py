@@ -15,9 +15,11 @@ from cotoolkit.attacks import gradient as attacks
 from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.core.numbers import NonNegative
 from cotoolkit.core.registry import STRICT
-from cotoolkit.methods._settings.published import published_value
-from cotoolkit.methods.base import METHODS, Cost, Family, Method, StepRecord, Update, adversarial_pass
+from cotoolkit.methods._settings.one_process import require_one_process
+from cotoolkit.methods._settings.published import check_published, published_value
+from cotoolkit.methods.base import METHODS, Cost, Family, Method, RunSettings
 from cotoolkit.methods.batch import Batch
+from cotoolkit.methods.passes import StepRecord, Update, adversarial_pass
 from cotoolkit.models.modes import BatchNormMode
 
 Start = Literal["rs", "n"]
@@ -85,7 +87,12 @@ class AAER(Method):
     bf16: ClassVar[bool] = False
 
     @override
+    def check_config(self, config: RunSettings) -> None:
+        check_published(config.threat, self, "lambda2", "lambda3")
+
+    @override
     def step(self, model: nn.Module, batch: Batch, update: Update) -> StepRecord:
+        require_one_process(self.name, "it takes the abnormal share of the whole batch")
         found = adversarial_pass(model, batch, self._attack(model, batch))
         after = F.cross_entropy(found.logits.float(), batch.labels, reduction="none")
         abnormal = found.attacked.losses > after.detach()

@@ -14,12 +14,14 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from cotoolkit.attacks.gradient import AttackResult, input_gradient
+from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import NonNegative, Number, Share, Whole
 from cotoolkit.core.registry import STRICT
-from cotoolkit.methods._memory.bank import empty_bank
+from cotoolkit.methods._memory.bank import drawn_anew, undrawn_bank
 from cotoolkit.methods._memory.stages import planned_epochs
-from cotoolkit.methods.base import METHODS, Cost, Family, Method, StepRecord, Update, train_on
+from cotoolkit.methods.base import METHODS, Cost, Family, Method, RunSettings
 from cotoolkit.methods.batch import Batch, TrainingSet
+from cotoolkit.methods.passes import StepRecord, Update, train_on
 from cotoolkit.models.modes import BatchNormMode, attack_mode
 
 PUBLISHED_RADIUS = 8 / 255
@@ -92,8 +94,15 @@ class ATAS(Method):
         return self
 
     @override
+    def check_config(self, config: RunSettings) -> None:
+        if config.threat.norm != "linf" and self.limits == "absolute":
+            raise ConfigError(
+                f"{self.name}: its lengths are of linf steps; for {config.threat.norm} set limits=relative"
+            )
+
+    @override
     def memory(self, model: nn.Module, data: TrainingSet, draws: torch.Generator) -> dict[str, Tensor]:
-        return {"delta": empty_bank(data), "squares": torch.zeros(data.images, dtype=torch.float32)}
+        return {"delta": undrawn_bank(data), "squares": torch.zeros(data.images, dtype=torch.float32)}
 
     @override
     def step(self, model: nn.Module, batch: Batch, update: Update) -> StepRecord:
@@ -112,9 +121,9 @@ class ATAS(Method):
     def _renew(self, batch: Batch) -> None:
         """Draw the bank anew where it is due."""
         due = (batch.epoch + 1) % self.reset == 0 and batch.epoch + 1 != planned_epochs(batch)
-        if batch.iteration == 0 or (batch.iteration % batch.epoch_length == 0 and due):
-            ball = replace(batch.threat, box="none")
-            batch.memory["delta"] = ball.random_start(batch.memory["delta"], batch.generator)
+        bank = drawn_anew(batch, due=due and batch.iteration % batch.epoch_length == 0)
+        if bank is not None:
+            batch.memory["delta"] = replace(batch.threat, box="none").random_start(bank, batch.generator)
 
     def _lengths(self, batch: Batch, gradient: Tensor) -> Tensor:
         """The steps of a batch, (B,); its gradients join the running mean."""

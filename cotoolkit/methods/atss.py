@@ -14,6 +14,7 @@ from cotoolkit.attacks.gradient import AttackResult, input_gradient
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.numbers import NonNegative
 from cotoolkit.core.registry import STRICT
+from cotoolkit.methods._settings.one_process import require_one_process
 from cotoolkit.methods.base import METHODS, AttackMethod, Cost, Family
 from cotoolkit.methods.batch import Batch
 from cotoolkit.models.modes import BatchNormMode, attack_mode
@@ -76,6 +77,7 @@ class ATSS(AttackMethod):
 
     @override
     def attack(self, model: nn.Module, batch: Batch) -> AttackResult:
+        require_one_process(self.name, "it compares the samples of the whole batch")
         images, threat = batch.images, batch.threat
         noise = ThreatModel(1.0, threat.norm, "none").random_start(images, batch.generator)
         start = threat.project(images, threat.epsilon * noise)

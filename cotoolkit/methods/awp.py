@@ -14,8 +14,9 @@ from typing_extensions import override
 
 from cotoolkit.core.numbers import NonNegative, Share
 from cotoolkit.core.registry import STRICT
-from cotoolkit.methods.base import METHODS, AttackMethod, Cost, Family, StepRecord, Update, train_on
+from cotoolkit.methods.base import METHODS, AttackMethod, Cost, Family, Method
 from cotoolkit.methods.batch import Batch
+from cotoolkit.methods.passes import AdversarialPass, StepRecord, Update, train_on
 from cotoolkit.methods.trades import TRADES
 from cotoolkit.methods.wrapper import Wrapper
 from cotoolkit.models.modes import attack_mode
@@ -94,10 +95,10 @@ class AWP(Wrapper):
         assert isinstance(self.inner, AttackMethod)
         attacked = self.inner.attack(model, batch)
         with _rewound(batch.generator), attack_mode(model, "train"):
-            loss = batch.cross_entropy(model(batch.images + attacked.delta)).mean()
-            gradients = weight_gradients(model, loss)
+            found = AdversarialPass.at(batch, attacked, batch.images, model(batch.images + attacked.delta))
+            gradients = weight_gradients(model, found.losses.mean())
         with _moved(model, self._moves(model, gradients), update) as moved_update:
-            return train_on(model, batch, attacked, moved_update), loss.detach()
+            return train_on(model, batch, attacked, moved_update), found.raised.mean()
 
     def _around_a_step(self, model: nn.Module, batch: Batch, update: Update) -> tuple[StepRecord, Tensor]:
         found: list[Gradients] = []
@@ -111,14 +112,21 @@ class AWP(Wrapper):
         with _moved(model, self._moves(model, total), update, len(found)) as moved_update:
             return self.inner.step(model, batch, moved_update), first.losses.mean()
 
+    @property
+    def _published_gamma(self) -> float:
+        inner: Method = self.inner
+        while isinstance(inner, Wrapper):
+            inner = inner.inner
+        return 0.005 if isinstance(inner, TRADES) else 0.01
+
     @torch.no_grad()
     def _moves(self, model: nn.Module, gradients: Gradients) -> Gradients:
         """The move of each parameter that is moved."""
-        gamma = (0.005 if isinstance(self.inner, TRADES) else 0.01) if self.gamma is None else self.gamma
+        gamma = self._published_gamma if self.gamma is None else self.gamma
         return {
             name: gamma * parameter.norm() / (gradients[name].norm() + TINY) * gradients[name]
             for name, parameter in model.named_parameters()
-            if name in gradients and parameter.ndim > 1
+            if name in gradients and "weight" in name and parameter.ndim > 1
         }
 
 

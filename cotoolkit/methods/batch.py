@@ -66,6 +66,11 @@ class Batch:
         """Epochs done."""
         return self.iteration // self.epoch_length
 
+    @property
+    def wanted(self) -> Tensor:
+        """What the loss asks for: the targets (B, classes), or else the labels (B,)."""
+        return self.labels if self.targets is None else self.targets
+
     def cross_entropy(self, logits: Tensor) -> Tensor:
         """The loss of a sample: cross-entropy with its targets, or else with its label.
 
@@ -75,8 +80,7 @@ class Batch:
         Returns:
             (B,) float32.
         """
-        wanted = self.labels if self.targets is None else self.targets
-        return F.cross_entropy(logits.float(), wanted, reduction="none")
+        return F.cross_entropy(logits.float(), self.wanted, reduction="none")
 
     def recalled(self, name: str) -> Tensor:
         """What is remembered of the batch's images, cropped and flipped as they are.

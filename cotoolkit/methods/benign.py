@@ -25,9 +25,11 @@ from cotoolkit.data.image_masks import MarksFile, marks_of, read_marks
 from cotoolkit.methods._terms.discrimination import Discrimination, Form, discrimination
 from cotoolkit.methods._terms.penultimate import penultimate
 from cotoolkit.methods._weighting.suspicion import effective_size, suspicion
-from cotoolkit.methods.base import METHODS, Cost, Family, InnerField, Method, StepRecord, Update, adversarial_pass
+from cotoolkit.methods.around_attack import AroundAttack
+from cotoolkit.methods.base import METHODS, Cost, Family, InnerField
 from cotoolkit.methods.batch import Batch
 from cotoolkit.methods.fgsm import FGSM
+from cotoolkit.methods.passes import StepRecord, Update, adversarial_pass
 from cotoolkit.models.modes import attack_mode
 
 _flags = functools.lru_cache(maxsize=4)(read_marks)  # every step asks for them; the name says the content
@@ -73,7 +75,7 @@ def opposite_weights(weights: Tensor, flagged: Tensor) -> Tensor:
 
 @METHODS.register("benign", "BAT-style")
 @dataclass(frozen=True, config=STRICT)
-class BenignStyle(Method):
+class BenignStyle(AroundAttack):
     """BAT-style (reconstructed): samples that are confidently taken for another class after the attack weigh less.
 
     loss = mean_i w_i CE(f(x_i + delta_i), y_i) + beta * D, with w_i = exp(-alpha q_i) where a wrong class is likelier
@@ -156,6 +158,7 @@ class BenignStyle(Method):
 
     @override
     def check_data(self, images: int) -> None:
+        super().check_data(images)
         if self.flags is not None:
             try:
                 marks_of(self.flags, images)

@@ -14,10 +14,11 @@ from cotoolkit.attacks.gradient import AttackResult, fgsm
 from cotoolkit.core.numbers import NonNegative
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._memory.switch import Switch
-from cotoolkit.methods._settings.published import published_value
+from cotoolkit.methods._settings.published import check_published, published_value
 from cotoolkit.methods._terms.local_terms import LocalSample, loss_gradients
-from cotoolkit.methods.base import METHODS, Cost, Family, Method, StepRecord, Update
+from cotoolkit.methods.base import METHODS, Cost, Family, Method, RunSettings
 from cotoolkit.methods.batch import Batch, TrainingSet
+from cotoolkit.methods.passes import StepRecord, Update
 from cotoolkit.models.modes import attack_mode
 
 CURE_WEIGHTS: Mapping[float, float] = {8: 1000 / 128**2, 16: 50000 / 128**2}
@@ -77,6 +78,11 @@ class CURE(Method):
         return self.schedule == "adaptive" or (self.schedule is None and self.form == "elle")
 
     @override
+    def check_config(self, config: RunSettings) -> None:
+        if self.form == "elle":
+            check_published(config.threat, self, "weight")
+
+    @override
     def cost_per_step(self) -> Cost:
         return self.cost if self.form == "elle" else Cost(forward=2, backward=4, double_backward=2)
 
@@ -108,7 +114,7 @@ class CURE(Method):
         seen = there.detached()
         measures = {"error": error.detach(), "weight": weight}
         traced = seen.gradient if batch.trace else None
-        losses = batch.cross_entropy(seen.logits)
+        losses = seen.losses(batch.labels)
         return StepRecord(losses, seen.logits, attacked.delta, attacked, traced, measures)
 
     def _weight(self, batch: Batch, error: Tensor) -> Tensor:

@@ -15,16 +15,18 @@ from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.core.numbers import NonNegative, Share
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._weighting.suspicion import effective_size, suspicion
-from cotoolkit.methods.base import METHODS, Cost, Family, InnerField, Method, StepRecord, Update, adversarial_pass
+from cotoolkit.methods.around_attack import AroundAttack
+from cotoolkit.methods.base import METHODS, Cost, Family, InnerField
 from cotoolkit.methods.batch import Batch
 from cotoolkit.methods.fgsm import FGSM
+from cotoolkit.methods.passes import StepRecord, Update, adversarial_pass
 from cotoolkit.methods.pgd import PGD
 from cotoolkit.models.modes import attack_mode
 
 
 @METHODS.register("dom", "DOM-RE")
 @dataclass(frozen=True, config=STRICT)
-class DOM(Method):
+class DOM(AroundAttack):
     """Samples whose clean image is fitted too well are dropped: sum over CE(f(x), y) >= threshold, divided by B.
 
     It acts on the well fitted samples, where BAT-style acts on the confidently wrong ones. The thresholds and the

@@ -13,10 +13,10 @@ from typing_extensions import override
 
 from cotoolkit.core.numbers import NonNegative
 from cotoolkit.core.registry import STRICT
-from cotoolkit.methods._settings.published import published_value
+from cotoolkit.methods._settings.published import check_published, published_value
 from cotoolkit.methods._terms.penalised import PenalisedAttack
 from cotoolkit.methods._terms.random_points import Noise, random_points
-from cotoolkit.methods.base import METHODS, Cost, Family, InnerField
+from cotoolkit.methods.base import METHODS, Cost, Family, InnerField, RunSettings
 from cotoolkit.methods.batch import Batch
 from cotoolkit.methods.fgsm import FGSM
 from cotoolkit.models.modes import BatchNormMode, attack_mode
@@ -63,6 +63,11 @@ class ELLE(PenalisedAttack):
         "bn_mode": "code: in train mode, which also moves its running statistics there",
     }
     bf16: ClassVar[bool] = False  # a squared difference of nearly equal losses, times thousands
+
+    @override
+    def check_config(self, config: RunSettings) -> None:
+        super().check_config(config)
+        check_published(config.threat, self, "weight")
 
     @override
     def cost_per_step(self) -> Cost:

@@ -13,8 +13,9 @@ from typing_extensions import override
 from cotoolkit.core.numbers import Number
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._memory.averaging import AVERAGED, averaged, first_average, move_average
-from cotoolkit.methods.base import METHODS, Cost, Family, StepRecord, Update
+from cotoolkit.methods.base import METHODS, Cost, Family
 from cotoolkit.methods.batch import Batch
+from cotoolkit.methods.passes import StepRecord, Update
 from cotoolkit.methods.wrapper import Wrapper
 
 

@@ -15,8 +15,9 @@ from cotoolkit.core.numbers import NonNegative, Share, Whole
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._memory.bank import advance, momentum_bank, of_unit_mass, recalled_start
 from cotoolkit.methods._memory.prior import prior_pass, train_near_prior
-from cotoolkit.methods.base import METHODS, Cost, Family, Method, StepRecord, Update
+from cotoolkit.methods.base import METHODS, Cost, Family, Method
 from cotoolkit.methods.batch import Batch, TrainingSet
+from cotoolkit.methods.passes import StepRecord, Update
 
 
 @METHODS.register("fgsm_mep", "FGSM-MEP")

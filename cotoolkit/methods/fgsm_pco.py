@@ -13,10 +13,11 @@ from typing_extensions import override
 
 from cotoolkit.core.numbers import NonNegative, Share
 from cotoolkit.core.registry import STRICT
-from cotoolkit.methods._memory.bank import empty_bank, recalled_start
+from cotoolkit.methods._memory.bank import recalled_start, undrawn_bank
 from cotoolkit.methods._memory.prior import PriorPass, prior_pass
-from cotoolkit.methods.base import METHODS, AdversarialPass, Cost, Family, Method, StepRecord, Update
+from cotoolkit.methods.base import METHODS, Cost, Family, Method
 from cotoolkit.methods.batch import Batch, TrainingSet
+from cotoolkit.methods.passes import AdversarialPass, StepRecord, Update
 from cotoolkit.models.modes import attack_mode
 
 
@@ -71,7 +72,7 @@ class FGSMPCO(Method):
 
     @override
     def memory(self, model: nn.Module, data: TrainingSet, draws: torch.Generator) -> dict[str, Tensor]:
-        return {"delta": empty_bank(data)}
+        return {"delta": undrawn_bank(data)}
 
     @override
     def step(self, model: nn.Module, batch: Batch, update: Update) -> StepRecord:
@@ -98,4 +99,4 @@ class FGSMPCO(Method):
             images.retain_grad()
         logits = model(images)
         seen = images if batch.trace else images.detach()
-        return AdversarialPass(prior.attack(moved.detach()), seen, logits, batch.cross_entropy(logits))
+        return AdversarialPass.at(batch, prior.attack(moved.detach()), seen, logits)

@@ -13,14 +13,15 @@ from typing_extensions import override
 
 from cotoolkit.core.numbers import NonNegative, Share, Whole
 from cotoolkit.core.registry import STRICT
-from cotoolkit.methods._memory.bank import advance, empty_bank, momentum_bank, recalled_start
+from cotoolkit.methods._memory.bank import advance, momentum_bank, recalled_start, undrawn_bank
 from cotoolkit.methods._memory.carried import carried, carry, nothing_carried
 from cotoolkit.methods._memory.prior import prior_pass, train_near_prior
-from cotoolkit.methods.base import METHODS, Cost, Family, Method, StepRecord, Update
+from cotoolkit.methods.base import METHODS, Cost, Family, Method
 from cotoolkit.methods.batch import Batch, TrainingSet
+from cotoolkit.methods.passes import StepRecord, Update
 
 
-@METHODS.register("fgsm_pgi", "FGSM-PGI", "PGI")
+@METHODS.register("fgsm_pgi", "FGSM-PGI")
 @dataclass(frozen=True, config=STRICT)
 class FGSMPGI(Method):
     """The paper's family of prior-guided starts b: delta = P(b + alpha sign g(x + b)), with the penalty of `fgsm_mep`.
@@ -83,7 +84,7 @@ class FGSMPGI(Method):
             case "batch":
                 return nothing_carried(data)
             case "epoch":
-                return {"delta": empty_bank(data)}
+                return {"delta": undrawn_bank(data)}
             case "momentum":
                 return momentum_bank(data)
 

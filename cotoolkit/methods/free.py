@@ -12,12 +12,12 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from typing_extensions import override
 
-from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.core.numbers import NonNegative, Whole
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._memory.carried import carried, carry, nothing_carried
-from cotoolkit.methods.base import METHODS, AdversarialPass, Cost, Family, Method, StepRecord, Update
+from cotoolkit.methods.base import METHODS, Cost, Family, Method
 from cotoolkit.methods.batch import Batch, TrainingSet
+from cotoolkit.methods.passes import StepRecord, Update
 
 
 @METHODS.register("free", "Free-AT", "free_at")
@@ -30,8 +30,8 @@ class FreeAT(Method):
     the i-th image of the next, and is not reset. What is carried is clipped to the ball alone, and to the box of each
     image that it is put on, as in the authors' code.
 
-    The record is of the last replay: its loss, and the perturbation it was trained on. The attack's gradient is that of
-    the first.
+    The record is of the last replay: its loss, and the perturbation it was trained on. It has no attack, since between
+    the gradient that a perturbation comes of and the pass at that perturbation lies an update of the weights.
 
     >>> FreeAT(replays=4).cost_per_step()
     Cost(forward=4, backward=4, double_backward=0)
@@ -66,7 +66,6 @@ class FreeAT(Method):
         threat, ball = batch.threat, replace(batch.threat, box="none")
         alpha = threat.epsilon if self.alpha is None else self.alpha
         moving = ball.project(batch.images, carried(batch))  # the radius may have changed
-        first: AttackResult | None = None
         for _ in range(self.replays):
             delta = threat.project(batch.images, moving)
             images = (batch.images + delta).detach().requires_grad_()
@@ -76,8 +75,5 @@ class FreeAT(Method):
             assert images.grad is not None
             gradient = len(losses) * images.grad
             moving = ball.project(batch.images, moving + alpha * threat.steepest(gradient))
-            first = first or AttackResult(delta, gradient, logits.detach(), losses.detach(), delta)
         carry(batch, moving)
-        assert first is not None
-        record = AdversarialPass(first._replace(delta=delta), images, logits, losses).record()
-        return record if batch.trace else replace(record, update_gradient=None)
+        return StepRecord(losses.detach(), logits.detach(), delta, None, gradient if batch.trace else None)

@@ -20,8 +20,9 @@ from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._memory.universal import UniversalMethod, universal_memory
 from cotoolkit.methods._terms.penultimate import penultimate
 from cotoolkit.methods._terms.smoothing import smoothed_targets
-from cotoolkit.methods.base import METHODS, Cost, StepRecord, Update
+from cotoolkit.methods.base import METHODS, Cost
 from cotoolkit.methods.batch import Batch, TrainingSet
+from cotoolkit.methods.passes import StepRecord, Update
 from cotoolkit.models.modes import attack_mode
 
 LAYERS = ("choice.weight", "choice.bias", "classes.weight", "classes.bias")

@@ -17,8 +17,9 @@ from cotoolkit.core.numbers import NonNegative, format_number
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._terms.misalignment import misalignment
 from cotoolkit.methods._terms.random_points import Noise, random_points
-from cotoolkit.methods.base import METHODS, Cost, Family, Method, RunSettings, StepRecord, Update, train_on
+from cotoolkit.methods.base import METHODS, Cost, Family, Method, RunSettings
 from cotoolkit.methods.batch import Batch
+from cotoolkit.methods.passes import StepRecord, Update, train_on
 from cotoolkit.models.modes import BatchNormMode, attack_mode
 
 LARGEST_FITTED_RADIUS = 16 / 255

@@ -13,9 +13,11 @@ from typing_extensions import override
 from cotoolkit.attacks.gradient import AttackResult, input_gradient
 from cotoolkit.core.numbers import NonNegative
 from cotoolkit.core.registry import STRICT
+from cotoolkit.methods._settings.one_process import require_one_process
 from cotoolkit.methods._terms.random_points import random_points
-from cotoolkit.methods.base import METHODS, Cost, Family, Method, StepRecord, Update, adversarial_pass
+from cotoolkit.methods.base import METHODS, Cost, Family, Method
 from cotoolkit.methods.batch import Batch
+from cotoolkit.methods.passes import StepRecord, Update, adversarial_pass
 from cotoolkit.models.modes import BatchNormMode, attack_mode
 
 
@@ -71,6 +73,7 @@ class GradSum(Method):
 
     @override
     def step(self, model: nn.Module, batch: Batch, update: Update) -> StepRecord:
+        require_one_process(self.name, "it takes the norm of the whole batch's gradient")
         images, threat = batch.images, batch.threat
         step = threat.epsilon if self.alpha is None else self.alpha
         with attack_mode(model, self.bn_mode):

@@ -12,16 +12,17 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from typing_extensions import override
 
-from cotoolkit.core.distributed import rank_and_world
-from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import NonNegative, Share
 from cotoolkit.core.registry import STRICT
+from cotoolkit.methods._settings.one_process import require_one_process
 from cotoolkit.methods._weighting import tilts
 from cotoolkit.methods._weighting.whole_batch import WholeBatch
 from cotoolkit.methods._weighting.worst_case import Order, solve
-from cotoolkit.methods.base import METHODS, Cost, Family, InnerField, Method, StepRecord, Update, adversarial_pass
+from cotoolkit.methods.around_attack import AroundAttack
+from cotoolkit.methods.base import METHODS, Cost, Family, InnerField, RunSettings
 from cotoolkit.methods.batch import Batch
 from cotoolkit.methods.fgsm import FGSM
+from cotoolkit.methods.passes import StepRecord, Update, adversarial_pass
 from cotoolkit.methods.pgd import PGD
 from cotoolkit.models.modes import attack_mode
 
@@ -32,7 +33,7 @@ Tilt = Literal[
 
 @METHODS.register("hr_control")
 @dataclass(frozen=True, config=STRICT)
-class HolisticControl(Method):
+class HolisticControl(AroundAttack):
     """Training with weights that share one thing with Holistic Robust ones and lack another; in one process.
 
     - permuted: the same weights, given to random samples: as few effective samples, and no link to the losses.
@@ -94,9 +95,13 @@ class HolisticControl(Method):
         return self.inner.cost_per_step()
 
     @override
+    def check_config(self, config: RunSettings) -> None:
+        super().check_config(config)
+        self.oracle.check_config(config)
+
+    @override
     def step(self, model: nn.Module, batch: Batch, update: Update) -> StepRecord:
-        if rank_and_world()[1] > 1:
-            raise ConfigError("hr_control trains in one process; holistic_robust in several, too")
+        require_one_process(self.name, "its weights are of the whole batch; holistic_robust trains in several, too")
         attacked = self.inner.attack(model, batch)
         weighed = self._oracle_losses(model, batch) if self.weights == "oracle" else None
         found = adversarial_pass(model, batch, attacked)

@@ -14,8 +14,9 @@ from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import Share
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._terms.smoothing import Spread, smoothed_targets
-from cotoolkit.methods.base import METHODS, Cost, Family, StepRecord, Update
+from cotoolkit.methods.base import METHODS, Cost, Family
 from cotoolkit.methods.batch import Batch
+from cotoolkit.methods.passes import StepRecord, Update
 from cotoolkit.methods.wrapper import Wrapper
 
 
@@ -24,8 +25,9 @@ from cotoolkit.methods.wrapper import Wrapper
 class LabelSmoothing(Wrapper):
     """Train the inner method on soft targets: the label keeps 1 - smoothing, other classes share the rest.
 
-    The targets are those of the losses that are trained on; attacks go on by labels, as in the released codes. The
-    record's losses are with the soft targets.
+    The targets are those of the losses that are trained on; attacks go on by labels, as in the released codes, but for
+    methods that take targets of their own, whose place these take, and for SORA, which compares two gradients of one
+    loss. The record's losses are those that the attack raised.
 
     >>> LabelSmoothing(inner="rs_fgsm", spread="random").cost_per_step()
     Cost(forward=2, backward=2, double_backward=0)

@@ -16,9 +16,11 @@ from typing_extensions import override
 from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.core.numbers import NonNegative
 from cotoolkit.core.registry import STRICT
-from cotoolkit.methods._settings.published import published_value
-from cotoolkit.methods.base import METHODS, Cost, Family, Method, StepRecord, Update, train_on
+from cotoolkit.methods._settings.one_process import require_one_process
+from cotoolkit.methods._settings.published import check_published, published_value
+from cotoolkit.methods.base import METHODS, Cost, Family, Method, RunSettings
 from cotoolkit.methods.batch import Batch
+from cotoolkit.methods.passes import StepRecord, Update, train_on
 from cotoolkit.models.modes import BatchNormMode, attack_mode
 
 Attack = Literal["plain", "rs", "n"]
@@ -83,7 +85,8 @@ class LAP(Method):
     the gradient's.
 
     The published strengths are those of weights that stay moved. Taken back, the larger of them (0.3 on digits at 0.1)
-    make a network that fits its batch at w + v and is poor at w; then set `beta`.
+    make a network that fits its batch at w + v and is poor at w; then set `beta`. Signals that compare the attack's start
+    with its end, such as `abnormal_example`, compare w with w + v.
 
     >>> METHODS.parse({"name": "lap", "attack": "n"}).cost_per_step()
     Cost(forward=2, backward=2, double_backward=0)
@@ -118,7 +121,12 @@ class LAP(Method):
     }
 
     @override
+    def check_config(self, config: RunSettings) -> None:
+        check_published(config.threat, self, "beta")
+
+    @override
     def step(self, model: nn.Module, batch: Batch, update: Update) -> StepRecord:
+        require_one_process(self.name, "it moves the weights along the whole batch's gradient")
         attacked, gradients = self._attack(model, batch)
         beta = published_value(BETA[self.attack], batch.threat.epsilon) if self.beta is None else self.beta
         strength = beta if self.direction == "ascent" else -beta

@@ -15,20 +15,12 @@ from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.core.numbers import NonNegative, Share
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._memory.averaging import AVERAGED, averaged, first_average, move_average
+from cotoolkit.methods._settings.one_process import require_one_process
 from cotoolkit.methods._terms.guided import corner_attack
 from cotoolkit.methods._terms.penultimate import penultimate
-from cotoolkit.methods.base import (
-    METHODS,
-    Cost,
-    Family,
-    InnerField,
-    Method,
-    RunSettings,
-    StepRecord,
-    Update,
-    adversarial_pass,
-)
+from cotoolkit.methods.base import METHODS, Cost, Family, InnerField, Method, RunSettings
 from cotoolkit.methods.batch import Batch, TrainingSet
+from cotoolkit.methods.passes import StepRecord, Update, adversarial_pass
 
 MOVES = "average_moves"
 """In the memory: how often the average has moved."""
@@ -116,6 +108,7 @@ class LAW(Method):
 
     @override
     def step(self, model: nn.Module, batch: Batch, update: Update) -> StepRecord:
+        require_one_process(self.name, "it divides by the mean distance of the whole batch")
         attacked = self._attack(model, batch)
         with penultimate(model) as last:
             clean = model(batch.images)

@@ -22,8 +22,9 @@ from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._settings.linf_only import require_linf
 from cotoolkit.methods._settings.published import published_value
 from cotoolkit.methods._terms.smoothing import smoothed_targets
-from cotoolkit.methods.base import METHODS, Cost, Family, Method, RunSettings, StepRecord, Update, adversarial_pass
+from cotoolkit.methods.base import METHODS, Cost, Family, Method, RunSettings
 from cotoolkit.methods.batch import Batch, TrainingSet
+from cotoolkit.methods.passes import StepRecord, Update, adversarial_pass
 from cotoolkit.models.modes import attack_mode
 
 GRAY = 0.5
@@ -71,7 +72,8 @@ class LIET(Method):
     gray image a class, in eval mode, at the beginning, and after that in each epoch's first iteration and every `every`
     ones (a pass of its own, which the declared cost leaves out). Above 8/255 noise is twice as wide and nothing is
     projected to the ball. Every cross-entropy has its own draw of smoothed labels, whose off-class mass is spread at
-    random. The weight grows linearly over training, from 0 (the original takes a step an epoch).
+    random; if a wrapper gave the batch other targets, those win. The weight grows linearly over training, from 0 (the
+    original takes a step an epoch).
 
     Measures: `divergence`, the Jensen-Shannon divergence before its weight.
 
@@ -104,7 +106,7 @@ class LIET(Method):
     )
     constants: ClassVar[Mapping[str, str]] = {
         "weight": "code: CIFAR-10 100 at 8/255 and 20 at 16/255, CIFAR-100 200 and 20; straight lines between are ours",
-        "smoothing": "code: CIFAR-10 0.6 at 8/255 and 0.4 at 16/255; straight lines between are ours",
+        "smoothing": "code: CIFAR-10 0.6 at 8/255 and 0.4 at 16/255, CIFAR-100 0.8 at 8/255; lines between are ours",
         "least": "code: 0.1 at 8/255, 0 at 16/255; straight lines between are ours",
         "most": "code: 0.5 at 8/255, 1 at 16/255; straight lines between are ours",
         "every": "code: CIFAR-10 20 at 8/255 and 10 at 16/255; the paper's appendix says 10",
@@ -134,8 +136,7 @@ class LIET(Method):
             grays = torch.full_like(memory["label_information"], GRAY)
             memory["label_information"] = _label_information(model, grays, smoothing, draws)
         attacked, before = self._attack(model, batch, smoothing)
-        if smoothing > 0:
-            batch = replace(batch, targets=_smoothed(batch.labels, before.shape[1], smoothing, draws))
+        batch = _smoothed_batch(batch, before.shape[1], smoothing)
         found = adversarial_pass(model, batch, attacked)
         divergence = jensen_shannon(before, found.logits).mean()
         update(found.losses.mean() + self._setting("weight", epsilon) * batch.progress * divergence)
@@ -148,19 +149,18 @@ class LIET(Method):
 
     def _attack(self, model: nn.Module, batch: Batch, smoothing: float) -> tuple[AttackResult, Tensor]:
         """The attack, and the logits at its start with their graph."""
-        images, labels, threat, draws = batch.images, batch.labels, batch.threat, batch.generator
+        images, threat = batch.images, batch.threat
         bounded = threat.epsilon <= BOUNDED * (1 + 1e-6)
         wide, reach = (threat, threat) if bounded else (threat.scaled(2), threat.scaled(3))
         start = wide.project(images, self._start(batch, wide.epsilon))
         with attack_mode(model, "train"):
             seen = (images + start).detach().requires_grad_()
             logits = model(seen)
-            wanted = _smoothed(labels, logits.shape[1], smoothing, draws) if smoothing > 0 else labels
-            loss = F.cross_entropy(logits.float(), wanted, reduction="sum")
-            (gradient,) = torch.autograd.grad(loss, seen, retain_graph=True)
+            attacked = _smoothed_batch(batch, logits.shape[1], smoothing)
+            losses = attacked.cross_entropy(logits)
+            (gradient,) = torch.autograd.grad(losses.sum(), seen, retain_graph=True)
         delta = reach.project(images, start + threat.epsilon * gradient.sign())
-        losses = F.cross_entropy(logits.detach().float(), labels, reduction="none")
-        return AttackResult(delta, gradient, logits.detach(), losses, start), logits
+        return AttackResult(delta, gradient, logits.detach(), losses.detach(), start, attacked.targets), logits
 
     def _start(self, batch: Batch, noise: float) -> Tensor:
         """What is known of the labels, added or taken off, with a share of noise of that radius in it."""
@@ -181,6 +181,13 @@ def _label_information(model: nn.Module, grays: Tensor, smoothing: float, draws:
         loss = F.cross_entropy(model(seen).float(), wanted, reduction="sum")
         (gradient,) = torch.autograd.grad(loss, seen)
     return gradient.sign()
+
+
+def _smoothed_batch(batch: Batch, classes: int, smoothing: float) -> Batch:
+    """A batch with smoothed targets, drawn anew, unless a wrapper gave it others."""
+    if batch.targets is not None or smoothing == 0:
+        return batch
+    return replace(batch, targets=_smoothed(batch.labels, classes, smoothing, batch.generator))
 
 
 def _smoothed(labels: Tensor, classes: int, smoothing: float, draws: torch.Generator) -> Tensor:

@@ -14,11 +14,11 @@ from typing_extensions import override
 from cotoolkit.core.numbers import NonNegative
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._memory.switch import Switch
-from cotoolkit.methods._settings.published import published_value
+from cotoolkit.methods._settings.published import check_published, published_value
 from cotoolkit.methods._terms.local_terms import linearity_error, loss_gradients
 from cotoolkit.methods._terms.penalised import PenalisedAttack
 from cotoolkit.methods._terms.random_points import Noise, random_points
-from cotoolkit.methods.base import METHODS, Cost, Family, InnerField
+from cotoolkit.methods.base import METHODS, Cost, Family, InnerField, RunSettings
 from cotoolkit.methods.batch import Batch, TrainingSet
 from cotoolkit.methods.fgsm import FGSM
 from cotoolkit.models.modes import BatchNormMode, attack_mode
@@ -87,6 +87,11 @@ class LLR(PenalisedAttack):
         "bn_mode": "ELLE's code: in train mode",
     }
     bf16: ClassVar[bool] = False  # a squared difference of nearly equal losses, times hundreds
+
+    @override
+    def check_config(self, config: RunSettings) -> None:
+        super().check_config(config)
+        check_published(config.threat, self, "weight")
 
     @override
     def cost_per_step(self) -> Cost:

@@ -23,10 +23,13 @@ from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._terms.ball import local_ball
 from cotoolkit.methods._terms.divergence import kl_divergence
 from cotoolkit.methods._terms.local_terms import SECOND_ORDER, Integrand, LocalSample, local_term, loss_gradients
-from cotoolkit.methods.base import METHODS, AdversarialPass, Cost, Family, InnerField, Method, StepRecord, Update
+from cotoolkit.methods.around_attack import AroundAttack
+from cotoolkit.methods.base import METHODS, Cost, Family, InnerField
 from cotoolkit.methods.batch import Batch
 from cotoolkit.methods.fgsm import FGSM
+from cotoolkit.methods.lp_fgsm import LpFGSM
 from cotoolkit.methods.n_fgsm import NFGSM
+from cotoolkit.methods.passes import AdversarialPass, StepRecord, Update
 from cotoolkit.models.modes import BatchNormMode, attack_mode
 
 Centre = Literal["adversary", "clean", "random_corner"]
@@ -35,7 +38,7 @@ Centre = Literal["adversary", "clean", "random_corner"]
 
 @METHODS.register("local_ball", "LBT")
 @dataclass(frozen=True, config=STRICT)
-class LocalBall(Method):
+class LocalBall(AroundAttack):
     """Training on adversaries x' and, around each, on a ball of radius rho * epsilon (reconstructed, see the module).
 
         preset M:  l(f(x'), y) + w R(c)
@@ -65,7 +68,8 @@ class LocalBall(Method):
         preset: "M" or "T", see above.
         integrand: see `Integrand`; "alignment" takes no steps.
         rho: radius of the ball in units of epsilon. At 2, clipped, a corner's ball is the whole threat set.
-        clipped: keep the ball inside the threat set. N-FGSM leaves that set, so over it take `clipped=False`.
+        clipped: keep the ball inside the threat set. N-FGSM leaves that set, and so does lp-FGSM from its
+            released start: over them take `clipped=False`.
         steps: inner sign steps m; 0 leaves u at its random start.
         lambda_local: weight of R; 0 spends no pass on it.
         lambda_global: weight of preset T's KL; preset M has no such term.
@@ -117,8 +121,11 @@ class LocalBall(Method):
     def _possible(self) -> Self:
         if self.integrand == "alignment" and self.steps > 0:
             raise ValueError("the integrand alignment takes a random point; set steps=0")
-        if self.clipped and self.lambda_local > 0 and isinstance(self.inner, NFGSM):
-            raise ValueError("n_fgsm leaves the threat set, so its ball cannot be clipped to it; set clipped=False")
+        leaves = isinstance(self.inner, NFGSM) or (isinstance(self.inner, LpFGSM) and self.inner.start == "released")
+        if self.clipped and self.lambda_local > 0 and leaves:
+            raise ValueError(
+                f"{self.inner.name} leaves the threat set, so its ball cannot be clipped to it; set clipped=False"
+            )
         return self
 
     @override
@@ -187,8 +194,8 @@ class LocalBall(Method):
         else:
             logits |= {name: model(images) for name, images in points.items() if name not in logits}
 
-        losses = batch.cross_entropy(logits["adversary"])
-        loss, weights, measures = self._joined(logits, losses, batch)
+        found = AdversarialPass.at(batch, attacked, adversary, logits["adversary"])
+        loss, weights, measures = self._joined(logits, found.losses, batch)
         if self._local:
             local = self._local_term(centre, around, points["inner"], logits, labels)
             loss = loss + self.lambda_local * self._ramp(batch.progress) * local
@@ -199,7 +206,7 @@ class LocalBall(Method):
         update(loss)
         if not batch.trace:
             adversary.grad = None  # a term of second order asked for it
-        return AdversarialPass(attacked, adversary, logits["adversary"], losses).record(weights, measures)
+        return found.record(weights, measures)
 
     def _joined(
         self, logits: dict[str, Tensor], losses: Tensor, batch: Batch

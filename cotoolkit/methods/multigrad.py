@@ -78,9 +78,9 @@ class MultiGrad(AttackMethod):
         starts = [threat.random_start(images, batch.generator) for _ in range(self.samples)]
         with attack_mode(model, self.bn_mode):
             found = [input_gradient(model, images + start, batch.labels) for start in starts]
-        votes = torch.stack([one.gradient.sign() for one in found]).sum(0)
+        signs = torch.stack([one.gradient.sign() for one in found])
+        majority = signs.sum(0).sign()
         agreeing = self.samples if self.agreeing is None else self.agreeing
-        # Where all entries are plus or minus one, agreeing ones outvote the rest by this much.
-        agreed = torch.where(votes.abs() >= 2 * agreeing - self.samples, votes.sign(), 0)
+        agreed = torch.where((signs == majority).sum(0) >= agreeing, majority, 0)
         step = 2 * threat.epsilon if self.alpha is None else self.alpha
         return AttackResult(threat.project(images, step * agreed), *found[0], starts[0])

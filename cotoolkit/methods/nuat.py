@@ -13,9 +13,11 @@ from typing_extensions import override
 
 from cotoolkit.core.numbers import NonNegative, Share
 from cotoolkit.core.registry import STRICT
+from cotoolkit.methods._settings.one_process import require_one_process
 from cotoolkit.methods._terms.guided import guided_step
-from cotoolkit.methods.base import METHODS, Cost, Family, Method, StepRecord, Update
+from cotoolkit.methods.base import METHODS, Cost, Family, Method
 from cotoolkit.methods.batch import Batch
+from cotoolkit.methods.passes import StepRecord, Update
 from cotoolkit.models.modes import BatchNormMode
 
 
@@ -61,6 +63,7 @@ class NuAT(Method):
 
     @override
     def step(self, model: nn.Module, batch: Batch, update: Update) -> StepRecord:
+        require_one_process(self.name, "it takes the nuclear norm of the whole batch's outputs")
         before = batch.progress * batch.epoch * batch.epoch_length / max(batch.iteration, 1)
         weight = self.weight * min(1.0, before / self.ramp)
         return guided_step(model, batch, update, nuclear_norm, weight, share=self.start, bn_mode=self.bn_mode)

@@ -16,8 +16,9 @@ from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._memory.convergence import Band, band_memory
 from cotoolkit.methods._memory.prior import prior_pass
 from cotoolkit.methods._memory.stages import Drops
-from cotoolkit.methods.base import METHODS, Cost, Family, Method, StepRecord, Update
+from cotoolkit.methods.base import METHODS, Cost, Family, Method
 from cotoolkit.methods.batch import Batch, TrainingSet
+from cotoolkit.methods.passes import StepRecord, Update
 
 
 @METHODS.register("rs_cs", "RS-CS")

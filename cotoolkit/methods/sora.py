@@ -14,8 +14,9 @@ from typing_extensions import override
 from cotoolkit.attacks.gradient import AttackResult, input_gradient
 from cotoolkit.core.numbers import NonNegative, Share
 from cotoolkit.core.registry import STRICT
-from cotoolkit.methods.base import METHODS, Cost, Family, Method, StepRecord, Update, adversarial_pass
+from cotoolkit.methods.base import METHODS, Cost, Family, Method
 from cotoolkit.methods.batch import Batch, TrainingSet
+from cotoolkit.methods.passes import StepRecord, Update, adversarial_pass
 from cotoolkit.models.modes import BatchNormMode, attack_mode
 
 
@@ -87,14 +88,14 @@ class SORA(Method):
         running = batch.memory["linearity"]
         start = threat.random_start(images, draws)
         with attack_mode(model, self.bn_mode):
-            seen = input_gradient(model, images + start, batch.labels)
+            seen = input_gradient(model, images + start, batch.wanted)  # of the update's loss, to be compared with it
         direction = threat.steepest(seen.gradient)
         longest = 2 * threat.epsilon if self.alpha is None else self.alpha
         part = (self.margin / (1 - running).clamp_min(torch.finfo(running.dtype).tiny)).clamp_max(1)
         spread = torch.rand(images.shape, generator=draws, device=draws.device, dtype=torch.float32).to(images.device)
         delta = threat.resized(threat.epsilon + longest).project(images, start + longest * part * spread * direction)
 
-        found = adversarial_pass(model, replace(batch, trace=True), AttackResult(delta, *seen, start))
+        found = adversarial_pass(model, replace(batch, trace=True), AttackResult(delta, *seen, start, batch.targets))
         update(found.losses.mean())
         record = found.record()
         assert record.update_gradient is not None

@@ -53,7 +53,7 @@ class SSAT(AttackMethod):
     source: ClassVar[str] = "Kim, Lee & Lee, AAAI 2021, arXiv 2010.01799; Harry24k/catastrophic-overfitting"
     family: ClassVar[Family] = "single step"
     formula: ClassVar[str] = (
-        "δ of RS-FGSM times the least k/c, k = 1 .. c, that is misclassified, 0 if x is;  CE(x + δ)"
+        "δ of RS-FGSM times the least k/c, k = 1 .. c, that is misclassified, 0 if x + η is;  CE(x + δ)"
     )
     constants: ClassVar[Mapping[str, str]] = {
         "c": "code: 3",

@@ -9,8 +9,9 @@ from torch import nn
 from typing_extensions import override
 
 from cotoolkit.core.registry import STRICT
-from cotoolkit.methods.base import METHODS, Cost, Family, Method, StepRecord, Update
+from cotoolkit.methods.base import METHODS, Cost, Family, Method
 from cotoolkit.methods.batch import Batch
+from cotoolkit.methods.passes import StepRecord, Update
 
 
 @METHODS.register("standard", "clean")

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import ClassVar, Literal
 
 import torch
-import torch.nn.functional as F
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from typing_extensions import override
@@ -17,9 +16,10 @@ from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.numbers import NonNegative, Share
 from cotoolkit.core.registry import STRICT
-from cotoolkit.methods._terms.smoothing import smoothed_targets
-from cotoolkit.methods.base import METHODS, Cost, Family, Method, StepRecord, Update, adversarial_pass
+from cotoolkit.methods._terms.smoothing import Spread, smoothed_targets
+from cotoolkit.methods.base import METHODS, Cost, Family, Method
 from cotoolkit.methods.batch import Batch, TrainingSet
+from cotoolkit.methods.passes import StepRecord, Update, adversarial_pass
 from cotoolkit.models.modes import attack_mode
 
 
@@ -30,8 +30,9 @@ class TDAT(Method):
 
     delta is one step of epsilon from the start that the batch before left, each row to the image in its place, on the
     cross-entropy with relaxed labels, projected. A label keeps gamma = max(floor, beta * law(1 - t)), t the share of
-    training that is done (the original counts whole epochs); the others share the rest evenly. The start is remembered
-    as `momentum`; a batch larger than any before draws the rows it lacks.
+    training that is done (the original counts whole epochs); the others share the rest evenly. If a wrapper gave the
+    batch other targets, those win. The start is remembered as `momentum`; a batch larger than any before draws the rows
+    it lacks.
 
     Paper (alg. 1) and released code differ three times. The defaults are the code's, by which the numbers were made:
 
@@ -101,9 +102,7 @@ class TDAT(Method):
         if self.loss == "paper":
             with attack_mode(model, "train"):  # the running statistics are those of the attacked images
                 reference = model(batch.images)
-        if kept < 1:
-            spread: Literal["all", "even"] = "all" if self.loss == "released" else "even"
-            batch = replace(batch, targets=smoothed_targets(batch.labels, reference.shape[1], 1 - kept, spread))
+        batch = _relaxed(batch, reference.shape[1], kept, "all" if self.loss == "released" else "even")
         found = adversarial_pass(model, batch, attacked)
         confidence = reference.float().softmax(1).gather(1, batch.labels.unsqueeze(1)).squeeze(1)
         change = (found.logits - reference).float().square().sum(1)
@@ -134,14 +133,20 @@ class TDAT(Method):
 
     def _attack(self, model: nn.Module, batch: Batch, start: Tensor, kept: float) -> tuple[AttackResult, Tensor]:
         """The attack, and the logits at its start with their graph."""
-        threat, labels = batch.threat, batch.labels
+        threat = batch.threat
         with attack_mode(model, "train"):
             seen = (batch.images + start).detach().requires_grad_()
             logits = model(seen)
-            relaxed = smoothed_targets(labels, logits.shape[1], 1 - kept) if kept < 1 else labels
-            loss = F.cross_entropy(logits.float(), relaxed, reduction="sum")
-            (gradient,) = torch.autograd.grad(loss, seen, retain_graph=True)
+            relaxed = _relaxed(batch, logits.shape[1], kept, "even")
+            losses = relaxed.cross_entropy(logits)
+            (gradient,) = torch.autograd.grad(losses.sum(), seen, retain_graph=True)
         step = threat.epsilon if self.alpha is None else self.alpha
         delta = threat.project(batch.images, start + step * threat.steepest(gradient))
-        losses = F.cross_entropy(logits.detach().float(), labels, reduction="none")
-        return AttackResult(delta, gradient, logits.detach(), losses, start), logits
+        return AttackResult(delta, gradient, logits.detach(), losses.detach(), start, relaxed.targets), logits
+
+
+def _relaxed(batch: Batch, classes: int, kept: float, spread: Spread) -> Batch:
+    """A batch with relaxed targets, unless a wrapper gave it others."""
+    if batch.targets is not None or kept == 1:
+        return batch
+    return replace(batch, targets=smoothed_targets(batch.labels, classes, 1 - kept, spread))

@@ -17,8 +17,9 @@ from cotoolkit.core.numbers import NonNegative, Whole
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._terms.divergence import kl_divergence
 from cotoolkit.methods._terms.random_points import gaussian_start
-from cotoolkit.methods.base import METHODS, Cost, Family, Method, StepRecord, Update, adversarial_pass
+from cotoolkit.methods.base import METHODS, Cost, Family, Method
 from cotoolkit.methods.batch import Batch
+from cotoolkit.methods.passes import StepRecord, Update, adversarial_pass
 from cotoolkit.models.modes import BatchNormMode, attack_mode
 
 

@@ -19,7 +19,7 @@ from cotoolkit.signals.vectors import lengths, paired_cosines
     source="ours: a hypothesis that `cotoolkit bench-alarm` tests",
 )
 def train_loss(losses: Tensor) -> Tensor:
-    """The cross-entropy that was trained on.
+    """The cross-entropy at the images that were trained on: the one that the attack raised, without weights.
 
     >>> import torch
     >>> train_loss(torch.tensor([0.5, 2.0]))

@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimRow, ClaimTable, claim
 from analyses.core.measurement import RunMeasurement
+from analyses.core.plan import evenly
 from analyses.core.runner import StudyRunner
-from analyses.memorisation.kept_iterations import evenly
 from cotoolkit.data import load, planted_truth
 from cotoolkit.data.image_set import as_float
 from cotoolkit.evaluation.protocol import run_protocol

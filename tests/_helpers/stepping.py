@@ -40,6 +40,12 @@ def remembering(method: Method, model: nn.Module, given: Batch, *, images: int =
     return dataclasses.replace(given, memory=memory, indices=indices)
 
 
+def with_bank_of_zeros(given: Batch) -> Batch:
+    """The batch with a bank "delta" in its memory that is drawn already, and holds nothing; of single-channel 6 x 6."""
+    rows = len(given.memory["delta"])
+    return dataclasses.replace(given, memory={**given.memory, "delta": torch.zeros(rows, 1, 6, 6)})
+
+
 def sgd(model: nn.Module, rate: float = 0.1) -> Update:
     """The update that a method's step calls with its loss: one step of plain SGD."""
     optimizer = torch.optim.SGD(model.parameters(), rate)

@@ -16,10 +16,28 @@ def empty_bank(data: TrainingSet) -> Tensor:
     return torch.zeros(data.images, *data.shape, dtype=torch.float32)
 
 
-def epoch_begins(batch: Batch, every: int | None) -> bool:
-    """Whether this is the first step of epoch 0, `every`, 2 `every`, ...; None means epoch 0 alone."""
-    first = batch.iteration % batch.epoch_length == 0
-    return first and (batch.epoch == 0 if every is None else batch.epoch % every == 0)
+def undrawn_bank(data: TrainingSet) -> Tensor:
+    """A bank before its first step, which draws it: a row for each training image and nothing in it, (N, 0).
+
+    A method may begin in mid-training, as the successor of one that broke, so that no iteration tells its first step.
+    """
+    return torch.zeros(data.images, 0, dtype=torch.float32)
+
+
+def drawn_anew(batch: Batch, *, due: bool) -> Tensor | None:
+    """Zeros (N, C, H, W) in place of the bank "delta", where it has to be drawn: if that is due, or not done yet.
+
+    Args:
+        batch: with the bank in its memory.
+        due: in this step.
+
+    Returns:
+        The zeros; None where the bank stays.
+    """
+    bank = batch.memory["delta"]
+    if bank.ndim > 2 and not due:
+        return None
+    return bank.new_zeros(len(bank), *batch.images.shape[1:])
 
 
 def corners(like: Tensor, threat: ThreatModel, radius: float, draws: torch.Generator) -> Tensor:
@@ -40,7 +58,7 @@ def corners(like: Tensor, threat: ThreatModel, radius: float, draws: torch.Gener
 
 def momentum_bank(data: TrainingSet) -> dict[str, Tensor]:
     """The memory of `recalled_start` and `advance`."""
-    return {"delta": empty_bank(data), "momentum": empty_bank(data)}
+    return {"delta": undrawn_bank(data), "momentum": empty_bank(data)}
 
 
 def recalled_start(batch: Batch, reset: int | None) -> Tensor:
@@ -48,14 +66,15 @@ def recalled_start(batch: Batch, reset: int | None) -> Tensor:
 
     Args:
         batch: with "delta" in its memory, and maybe "momentum", which becomes 0 when the bank begins anew.
-        reset: in epochs; None begins in epoch 0 and never again.
+        reset: in epochs; None never.
 
     Returns:
         (B, C, H, W).
     """
     memory = batch.memory
-    if epoch_begins(batch, reset):
-        memory["delta"] = corners(memory["delta"], batch.threat, batch.threat.epsilon, batch.generator)
+    due = reset is not None and batch.iteration % (reset * batch.epoch_length) == 0
+    if (bank := drawn_anew(batch, due=due)) is not None:
+        memory["delta"] = corners(bank, batch.threat, batch.threat.epsilon, batch.generator)
         if "momentum" in memory:
             memory["momentum"] = torch.zeros_like(memory["momentum"])
     return batch.threat.project(batch.images, batch.recalled("delta"))

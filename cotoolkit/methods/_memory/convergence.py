@@ -9,17 +9,18 @@ from torch import Tensor, nn
 
 from cotoolkit.methods._memory.prior import PriorPass, consistency
 from cotoolkit.methods._memory.stages import inside_a_stage
-from cotoolkit.methods.base import StepRecord, Update, adversarial_pass
 from cotoolkit.methods.batch import Batch
+from cotoolkit.methods.passes import StepRecord, Update, adversarial_pass
 from cotoolkit.models.modes import attack_mode
 
 
 def band_memory() -> dict[str, Tensor]:
-    """The mean loss of the last epoch and its change from the one before; and of this epoch, sum and samples so far."""
-    return {
-        name: torch.zeros((), dtype=torch.float32)
-        for name in ("epoch_loss", "epoch_change", "loss_sum", "loss_samples")
-    }
+    """The mean loss of the last epoch and its change from the one before; and of this epoch, sum and samples so far.
+
+    Each is (0,) until it is known, and then ().
+    """
+    names = ("epoch_loss", "epoch_change", "loss_sum", "loss_samples")
+    return {name: torch.zeros(0, dtype=torch.float32) for name in names}
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,14 @@ class Band:
             The side; it waits for the device.
         """
         memory, loss = batch.memory, loss.detach().float()
-        if batch.iteration > 0 and batch.iteration % batch.epoch_length == 0:
+        if memory["loss_sum"].numel() and batch.iteration % batch.epoch_length == 0:
             mean = memory["loss_sum"] / memory["loss_samples"]
-            memory["epoch_change"], memory["epoch_loss"] = mean - memory["epoch_loss"], mean
+            # After the first epoch there is no change yet: all of the loss stands for it, which leaves the band wide.
+            memory["epoch_change"], memory["epoch_loss"] = mean - memory["epoch_loss"].sum(), mean
             memory["loss_sum"], memory["loss_samples"] = torch.zeros_like(mean), torch.zeros_like(mean)
-        memory["loss_sum"] = memory["loss_sum"] + loss * len(batch.labels)
-        memory["loss_samples"] = memory["loss_samples"] + len(batch.labels)
-        if not inside_a_stage(batch, self.drops, self.stride):
+        memory["loss_sum"] = memory["loss_sum"].sum() + loss * len(batch.labels)
+        memory["loss_samples"] = memory["loss_samples"].sum() + len(batch.labels)
+        if not memory["epoch_loss"].numel() or not inside_a_stage(batch, self.drops, self.stride):
             return 0
         width = memory["epoch_change"].clamp(self.width / self.ratio, self.width)
         distance = loss - memory["epoch_loss"]

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.methods._terms.smoothing import Spread, smoothed_targets
-from cotoolkit.methods.base import AdversarialPass, StepRecord, Update, adversarial_pass
 from cotoolkit.methods.batch import Batch
+from cotoolkit.methods.passes import AdversarialPass, StepRecord, Update, adversarial_pass
 from cotoolkit.models.modes import attack_mode
 
 
@@ -25,6 +25,7 @@ class PriorPass(NamedTuple):
         gradient: (B, C, H, W), per sample.
         logits: (B, classes), with their graph where it is kept.
         losses: (B,), detached, what the gradient is of.
+        targets: (B, classes), of these losses; None where they are of the labels.
     """
 
     batch: Batch
@@ -32,10 +33,11 @@ class PriorPass(NamedTuple):
     gradient: Tensor
     logits: Tensor
     losses: Tensor
+    targets: Tensor | None
 
     def attack(self, delta: Tensor) -> AttackResult:
         """A perturbation found from here, with the by-products of its gradient."""
-        return AttackResult(delta, self.gradient, self.logits.detach(), self.losses, self.start)
+        return AttackResult(delta, self.gradient, self.logits.detach(), self.losses, self.start, self.targets)
 
     def stepped(self, alpha: float | None) -> AttackResult:
         """One steepest step from the start, projected; alpha None means the radius."""
@@ -75,12 +77,10 @@ def prior_pass(
         if batch.targets is None and smoothing > 0:
             targets = smoothed_targets(batch.labels, logits.shape[1], smoothing, spread, batch.generator)
             batch = replace(batch, targets=targets)
-        if along == "targets":
-            losses = batch.cross_entropy(logits)
-        else:
-            losses = F.cross_entropy(logits.float(), batch.labels, reduction="none")
+        attacked = batch if along == "targets" else replace(batch, targets=None)
+        losses = attacked.cross_entropy(logits)
         (gradient,) = torch.autograd.grad(losses.sum(), images, retain_graph=keep)
-    return PriorPass(batch, start, gradient, logits if keep else logits.detach(), losses.detach())
+    return PriorPass(batch, start, gradient, logits if keep else logits.detach(), losses.detach(), attacked.targets)
 
 
 def consistency(found: AdversarialPass, prior: PriorPass) -> Tensor:

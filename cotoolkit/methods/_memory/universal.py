@@ -16,8 +16,9 @@ from cotoolkit.core.numbers import NonNegative, Share
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._memory.bank import of_unit_mass
 from cotoolkit.methods._memory.prior import prior_pass, train_near_prior
-from cotoolkit.methods.base import Cost, Family, Method, StepRecord, Update
+from cotoolkit.methods.base import Cost, Family, Method
 from cotoolkit.methods.batch import Batch
+from cotoolkit.methods.passes import StepRecord, Update
 
 LARGEST_SHARE = 1.25
 """Published amplitude of a universal perturbation, in units of the radius: 10/255 at 8/255."""

@@ -5,6 +5,27 @@ from __future__ import annotations
 import bisect
 from collections.abc import Mapping
 
+from cotoolkit.attacks.threat_model import ThreatModel
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.methods.base import Method
+
+
+def check_published(threat: ThreatModel, method: Method, *fields: str) -> None:
+    """Refuse a norm for which nothing was published, where a field is to be taken from what was.
+
+    Args:
+        threat: of training.
+        method: whose fields.
+        *fields: their names; those that were set are not looked at.
+
+    Raises:
+        ConfigError: the threat is not of the max norm, and a field is None.
+    """
+    lacking = [field for field in fields if getattr(method, field) is None]
+    if threat.norm != "linf" and lacking:
+        wanted = " and ".join(f"method.{field}" for field in lacking)
+        raise ConfigError(f"{method.name}: its published constants are of linf radii; for {threat.norm} set {wanted}")
+
 
 def published_value(table: Mapping[float, float], epsilon: float) -> float:
     """A constant at a radius: straight lines between the published ones, constant beyond the first and the last.

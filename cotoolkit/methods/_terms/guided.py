@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cotoolkit.attacks.gradient import AttackResult
-from cotoolkit.methods.base import StepRecord, Update, adversarial_pass
 from cotoolkit.methods.batch import Batch
+from cotoolkit.methods.passes import StepRecord, Update, adversarial_pass
 from cotoolkit.models.modes import BatchNormMode, attack_mode
 
 Distance = Callable[[Tensor, Tensor], Tensor]

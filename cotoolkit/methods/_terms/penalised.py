@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from cotoolkit.methods.base import AttackMethod, Method, RunSettings, StepRecord, Update, adversarial_pass
-from cotoolkit.methods.batch import Batch, TrainingSet
+from cotoolkit.methods.around_attack import AroundAttack
+from cotoolkit.methods.batch import Batch
+from cotoolkit.methods.passes import StepRecord, Update, adversarial_pass
 
 
-class PenalisedAttack(Method):
+class PenalisedAttack(AroundAttack):
     """Cross-entropy at the attacked images plus a weight times an error; both are a subclass's.
 
     Measures: `error`, before its weight, and `weight`.
-
-    Attributes:
-        inner: the attack trained on.
     """
-
-    inner: AttackMethod
 
     def error(self, model: nn.Module, batch: Batch) -> Tensor:
         """What is made small: a scalar with its graph."""
@@ -28,18 +23,6 @@ class PenalisedAttack(Method):
     def weight_of(self, batch: Batch, error: Tensor) -> Tensor:
         """Its weight in this step, a scalar; an adaptive one takes note of the error."""
         raise AssertionError(f"{type(self).__name__} defines no weight")
-
-    @override
-    def check_config(self, config: RunSettings) -> None:
-        self.inner.check_config(config)
-
-    @override
-    def check_data(self, images: int) -> None:
-        self.inner.check_data(images)
-
-    @override
-    def memory(self, model: nn.Module, data: TrainingSet, draws: torch.Generator) -> dict[str, Tensor]:
-        return self.inner.memory(model, data, draws)
 
     @override
     def step(self, model: nn.Module, batch: Batch, update: Update) -> StepRecord:

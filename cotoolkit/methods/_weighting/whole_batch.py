@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cotoolkit.core.distributed import all_gather, rank_and_world
 from cotoolkit.methods._weighting.worst_case import WorstCase, effective_share
-from cotoolkit.methods.base import AdversarialPass
+from cotoolkit.methods.passes import AdversarialPass
 
 
 class WholeBatch(NamedTuple):
@@ -37,7 +37,7 @@ class WholeBatch(NamedTuple):
         Returns:
             The losses of all processes.
         """
-        abnormal = (found.losses.detach() < found.attacked.losses).to(weighed)
+        abnormal = (found.raised < found.attacked.losses).to(weighed)
         (losses, flags), own = all_gather(torch.stack([weighed.detach(), abnormal]))
         return cls(losses, flags.bool(), own)
 

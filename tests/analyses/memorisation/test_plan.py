@@ -2,8 +2,7 @@
 
 import pytest
 
-from analyses.core.plan import at_scale
-from analyses.memorisation.kept_iterations import iterations
+from analyses.core.plan import at_scale, iterations
 from analyses.memorisation.plan import BREAKING, PLANS
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.data import load

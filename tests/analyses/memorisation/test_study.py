@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from analyses.core.plan import evenly
 from analyses.memorisation.claims import BREAKING_ROWS, ROWS
 from analyses.memorisation.images import measurement
-from analyses.memorisation.kept_iterations import evenly
 from analyses.memorisation.measures import correct_images
 from analyses.memorisation.plan import BREAKING, PLANS, MemorisationPlan, setting_groups
 from analyses.memorisation.study import STUDY

@@ -216,8 +216,23 @@ def test_the_published_sizes_are_the_defaults():
         moves = AWP(inner=inner)._moves(model, gradients)
         assert set(moves) == {"0.weight", "5.weight"}
         assert (moves["0.weight"].norm() / model[0].weight.norm()).item() == pytest.approx(gamma, rel=1e-5)
+    for inner in ("ema", "label_smoothing"):
+        moves = METHODS.parse({"name": "awp", "inner": {"name": inner, "inner": "trades"}})._moves(model, gradients)
+        assert (moves["0.weight"].norm() / model[0].weight.norm()).item() == pytest.approx(0.005, rel=1e-5)
     none = {name: torch.zeros_like(parameter) for name, parameter in model.named_parameters()}
     assert not any(move.any() for move in AWP()._moves(model, none).values())
+
+
+def test_tensors_that_are_no_weights_stay():
+    """As in the authors' code: those whose name says so, and which have more than one dimension."""
+
+    class Embedded(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight, self.position = (torch.nn.Parameter(torch.ones(2, 3)) for _ in range(2))
+
+    model = Embedded()
+    assert set(AWP()._moves(model, {name: torch.ones(2, 3) for name in ("weight", "position")})) == {"weight"}
 
 
 def test_the_move_raises_the_loss_and_says_so():

@@ -26,7 +26,7 @@ from tests._helpers.slow_banks import (
     squared_distance,
     updated,
 )
-from tests._helpers.stepping import batch, remembering, sgd
+from tests._helpers.stepping import batch, remembering, sgd, with_bank_of_zeros
 
 
 def slow_step(twin, given, bank, momentum, *, alpha, decay, weight, smoothing):
@@ -72,6 +72,7 @@ def test_without_penalty_smoothing_and_bank_it_is_fgsm():
     def step(method):
         model = conv_net()
         given = dataclasses.replace(remembering(method, model, batch()), iteration=1, epoch_length=2)
+        given = with_bank_of_zeros(given) if isinstance(method, FGSMMEP) else given
         return model, method.step(model, given, sgd(model))
 
     assert_equal_steps(step(FGSMMEP(weight=0, smoothing=0)), step(FGSM()))
@@ -99,16 +100,28 @@ def test_by_hand_on_a_linear_network():
 
 
 def test_the_bank_begins_anew_when_it_is_told():
-    method, model = FGSMMEP(reset=2), conv_net()
-    begun = []
-    for iteration in range(12):
-        given = dataclasses.replace(remembering(method, model, batch()), iteration=iteration, epoch_length=3)
-        given.memory["momentum"] += 1
+    assert begun(0) == [0, 6]
+
+
+def test_the_bank_begins_where_the_method_does():
+    """In mid-epoch, as the successor of a method that broke."""
+    assert begun(4) == [4, 6]
+
+
+def begun(first: int) -> list[int]:
+    """Iterations in which the bank began anew, of a method that begins in one of them."""
+    method, model, found = FGSMMEP(reset=2), conv_net(), []
+    memory = remembering(method, model, batch()).memory
+    for iteration in range(first, 12):
+        given = dataclasses.replace(
+            batch(), indices=torch.arange(6), memory=memory, iteration=iteration, epoch_length=3
+        )
+        memory["momentum"] += 1
         method.step(model, given, sgd(model))
-        if not given.memory["momentum"][6:].any():
-            begun.append(iteration)
-            assert torch.equal(given.memory["delta"][6:].abs(), torch.full((14, 1, 6, 6), given.threat.epsilon))
-    assert begun == [0, 6]
+        if not memory["momentum"][6:].any():
+            found.append(iteration)
+            assert torch.equal(memory["delta"][6:].abs(), torch.full((14, 1, 6, 6), given.threat.epsilon))
+    return found
 
 
 def test_both_banks_are_cropped_and_flipped_as_the_images_are():

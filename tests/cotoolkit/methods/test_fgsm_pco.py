@@ -24,7 +24,7 @@ from tests._helpers.slow_banks import (
     squared_distance,
     updated,
 )
-from tests._helpers.stepping import batch, remembering, sgd
+from tests._helpers.stepping import batch, remembering, sgd, with_bank_of_zeros
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -85,7 +85,7 @@ def test_by_hand_on_a_linear_network():
 def test_an_attack_that_goes_nowhere_is_clean_training():
     """With no step and no stretch beyond 1, from an empty bank, all three points are the image."""
     model, twin, method = conv_net(norm=False), conv_net(norm=False), FGSMPCO(alpha=0, stretch=1, smoothing=0)
-    given = dataclasses.replace(remembering(method, model, batch()), iteration=1)
+    given = with_bank_of_zeros(dataclasses.replace(remembering(method, model, batch()), iteration=1))
     record = method.step(model, given, sgd(model))
     updated(twin, torch.nn.functional.cross_entropy(twin(given.images), given.labels))
     assert not record.delta.any()

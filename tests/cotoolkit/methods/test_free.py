@@ -110,7 +110,7 @@ def test_a_smaller_radius_holds_for_what_is_carried(norm):
     for radius in (0.3, 0.05):
         given = dataclasses.replace(batch(ThreatModel(radius, norm)), memory=memory)
         record = method.step(model, given, sgd(model))
-        for delta in (record.delta, record.attack.start, memory["delta"]):
+        for delta in (record.delta, memory["delta"]):
             size = delta.abs().amax() if norm == "linf" else delta.flatten(1).norm(dim=1).amax()
             assert size <= radius * (1 + 1e-5)
         assert size > 0.9 * radius

@@ -2,7 +2,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cotoolkit.core.errors import ConfigError
 from cotoolkit.methods import FGSM, PGD, RSFGSM, HolisticControl, HolisticRobust
 from cotoolkit.methods._weighting.worst_case import worst_case
 from cotoolkit.models.modes import attack_mode
@@ -52,9 +51,3 @@ def test_permutations_follow_the_batch_generator_and_leave_the_attack_alone():
     plain = HolisticRobust(RSFGSM(), r=0.3).step(conv_net(), batch(size=40), lambda loss: None)
     assert torch.equal(records[0].delta, plain.delta)
     assert records[0].measures["max_weight"] == records[1].measures["max_weight"] == plain.measures["max_weight"]
-
-
-def test_controls_train_in_one_process(monkeypatch):
-    monkeypatch.setattr("cotoolkit.methods.holistic_control.rank_and_world", lambda: (0, 2))
-    with pytest.raises(ConfigError, match="hr_control trains in one process"):
-        control("permuted")

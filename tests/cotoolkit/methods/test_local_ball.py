@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from cotoolkit.attacks import gradient as attacks
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.registry import InvalidFields
-from cotoolkit.methods import FGSM, NFGSM, PGD, RSFGSM, GradAlign, LocalBall
+from cotoolkit.methods import FGSM, METHODS, NFGSM, PGD, RSFGSM, GradAlign, LocalBall
 from cotoolkit.methods._terms.divergence import kl_divergence
 from cotoolkit.methods._terms.local_terms import LocalSample, local_term
 from tests._helpers.networks import PassCounter, conv_net
@@ -237,3 +237,6 @@ def test_impossible_settings():
     with pytest.raises(InvalidFields, match="set clipped=False"):
         LocalBall(inner=NFGSM())
     LocalBall(inner=NFGSM(), clipped=False)
+    with pytest.raises(InvalidFields, match="lp_fgsm leaves the threat set"):
+        METHODS.parse({"name": "local_ball", "inner": {"name": "lp_fgsm", "start": "released"}})
+    METHODS.parse({"name": "local_ball", "inner": "lp_fgsm"})

@@ -1,5 +1,7 @@
 """MultiGrad against its formula sample by sample, by hand, and with one start."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -56,6 +58,26 @@ def test_of_a_linear_network_it_is_fgsm():
     given = given.__class__(torch.full((1, 1, 2, 2), 0.5), torch.tensor([0]), given.threat, given.generator)
     delta = MultiGrad(samples=4).attack(model, given).delta
     assert torch.equal(delta, given.threat.epsilon * torch.tensor([[[[1.0, -1.0], [1.0, -1.0]]]]))
+
+
+def test_starts_without_a_gradient_do_not_agree():
+    """Two of three starts are asked to agree: where only one has a gradient nothing moves, where two have, it does."""
+
+    class Somewhere(torch.nn.Module):
+        def __init__(self, where):
+            super().__init__()
+            self.where, self.asked = where, 0
+
+        def forward(self, images):
+            self.asked += 1
+            score = images.flatten(1).sum(1) * (1.0 if self.asked in self.where else 0.0)
+            return torch.stack([torch.zeros_like(score), score], 1)
+
+    given = batch(size=2)
+    given = dataclasses.replace(given, labels=torch.zeros(2, dtype=torch.int64), images=torch.full((2, 1, 6, 6), 0.5))
+    for where, moves in (((1,), False), ((1, 3), True)):
+        delta = MultiGrad(samples=3, agreeing=2).attack(Somewhere(where), given).delta
+        assert bool(delta.all()) is bool(delta.any()) is moves
 
 
 def test_refusals():

@@ -104,11 +104,24 @@ def test_the_band_follows_the_last_change_between_its_limits(change, width):
         assert band.side(given, torch.tensor(2.0 + offset)) == side
 
 
+@pytest.mark.parametrize(("first", "expected"), [(0, "000011110"), (3, "011110"), (4, "00000")])
+def test_there_is_no_band_before_an_epoch_has_ended(first, expected):
+    """Training may begin in mid-epoch, or with a later epoch, as the successor of a method that broke."""
+    band, memory = Band(width=0.1, ratio=1, stride=0, drops=(), weight=1), band_memory()
+    sides = ""
+    for iteration in range(first, 9):
+        given = dataclasses.replace(batch(progress=0.5), memory=memory, iteration=iteration, epoch_length=4)
+        sides += str(band.side(given, torch.tensor(2.0 + (iteration >= 4))))
+        assert all(value.isfinite().all() for value in memory.values())
+    assert sides == expected
+
+
 def test_a_step_out_of_the_band_costs_one_backward_pass_more():
     for reference, forward in (("clean", 3), ("start", 2)):
         model, method = PassCounter(conv_net()), RSCS(reference=reference)
-        given = dataclasses.replace(batch(progress=0.5), memory=band_memory(), iteration=15, epoch_length=2)
-        record = method.step(model, given, sgd(model))  # last epoch's mean is 0
+        memory = {name: torch.tensor(0.0) for name in band_memory()}  # last epoch's mean is 0
+        given = dataclasses.replace(batch(progress=0.5), memory=memory, iteration=15, epoch_length=2)
+        record = method.step(model, given, sgd(model))
         assert record.measures["out_of_band"] == 1
         assert (model.forwards, model.backwards) == (forward, 3)
 

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from cotoolkit.attacks.threat_model import ThreatModel
+from cotoolkit.config import RunConfig
+from cotoolkit.core.errors import ConfigError
 from cotoolkit.methods._settings.published import published_value
 
 TABLE = {8: 1.5, 12: 5.0, 16: 8.5, 32: 2.75}
@@ -21,3 +23,27 @@ def test_between_and_beyond_them():
     assert published_value(TABLE, 0.0) == 1.5
     assert published_value(TABLE, 1.0) == 2.75
     assert published_value({8: 3.0}, 0.5) == published_value({8: 3.0}, 0.0) == 3.0
+
+
+@pytest.mark.parametrize(
+    ("method", "field"),
+    [("elle", "weight"), ("elle_a", "weight"), ("llr", "weight"), ("cure", "weight"), ("lap", "beta")],
+)
+def test_constants_of_linf_radii_are_none_of_l2(method, field):
+    run = {"norm": "l2", "epsilon": 0.5}
+    with pytest.raises(ConfigError, match=f"{method}: .* of linf radii; for l2 set method.{field}"):
+        RunConfig.parse({"method": method, **run})
+    RunConfig.parse({"method": {"name": method, field: 1.0}, **run})
+    RunConfig.parse({"method": method})
+
+
+def test_only_what_was_left_open_is_asked_for():
+    run = {"norm": "l2", "epsilon": 0.5}
+    with pytest.raises(ConfigError, match=r"set method\.lambda2 and method\.lambda3"):
+        RunConfig.parse({"method": "aaer", **run})
+    with pytest.raises(ConfigError, match=r"set method\.lambda3$"):
+        RunConfig.parse({"method": {"name": "aaer", "lambda2": 1.0}, **run})
+    with pytest.raises(ConfigError, match="atas: its lengths are of linf steps; for l2 set limits=relative"):
+        RunConfig.parse({"method": "atas", **run})
+    RunConfig.parse({"method": {"name": "atas", "limits": "relative"}, **run})
+    RunConfig.parse({"method": {"name": "cure", "form": "code"}, **run})

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from cotoolkit.config import RunConfig
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.methods import METHODS, RSFGSM, TrainingSet
 from tests._helpers.networks import conv_net
@@ -10,8 +11,12 @@ from tests._helpers.stepping import batch, remembering, sgd
 
 DATA = TrainingSet(20, (1, 6, 6), 4)
 
+RUN = RunConfig(epsilon="8/255")
 
-@pytest.mark.parametrize("name", ["elle", "elle_a", "llr", "law"])
+
+@pytest.mark.parametrize(
+    "name", ["elle", "elle_a", "llr", "law", "dom", "benign", "holistic_robust", "hr_control", "local_ball"]
+)
 def test_an_inner_attack_remembers_and_refuses(name, monkeypatch):
     attack = RSFGSM.attack
 
@@ -41,6 +46,6 @@ def test_an_inner_attack_remembers_and_refuses(name, monkeypatch):
     with pytest.raises(ConfigError, match="twenty images"):
         method.check_data(21)
     with pytest.raises(ConfigError, match="no run is right"):
-        method.check_config(None)
+        method.check_config(RUN)
     plain.check_data(21)
-    plain.check_config(None)
+    plain.check_config(RUN)
