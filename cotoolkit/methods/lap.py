@@ -85,8 +85,8 @@ class LAP(Method):
     the gradient's.
 
     The published strengths are those of weights that stay moved. Taken back, the larger of them (0.3 on digits at 0.1)
-    make a network that fits its batch at w + v and is poor at w; then set `beta`. Signals that compare the attack's start
-    with its end, such as `abnormal_example`, compare w with w + v.
+    make a network that fits its batch at w + v and is poor at w; then set `beta`. Signals that compare the start of the
+    attack with its end, such as `abnormal_example`, compare w with w + v.
 
     >>> METHODS.parse({"name": "lap", "attack": "n"}).cost_per_step()
     Cost(forward=2, backward=2, double_backward=0)
