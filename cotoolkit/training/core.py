@@ -7,6 +7,8 @@ its kernels are deterministic.
 
 from __future__ import annotations
 
+import weakref
+
 import torch
 from torch import Tensor
 
@@ -70,7 +72,8 @@ class TrainerCore:
         self.test = apply_intervention(splits.test, config.intervention, config.seed, self.device, train=False)
         self.probe = probe_of(config, splits.holdout or splits.train, self.device)
         self.train_probe = probe_of(config, splits.train, self.device)
-        self.monitor = ReplayMonitor(self, config.monitor, splits.train.classes)
+        # In a circle with it all data of the trainer would stay in memory until garbage is collected, which is rarely.
+        self.monitor = ReplayMonitor(weakref.proxy(self), config.monitor, splits.train.classes)
         self.treatment = Treatment(config, splits.train, self.device)
 
         self.module = network(config, splits.train.shape, splits.train.classes)

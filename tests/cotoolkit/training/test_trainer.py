@@ -1,3 +1,4 @@
+import gc
 import math
 import shutil
 
@@ -7,6 +8,7 @@ import torch
 from cotoolkit.config import RunConfig
 from cotoolkit.core.errors import ConfigError, RunError
 from cotoolkit.core.seeding import fork_global_rng
+from cotoolkit.data.image_set import ImageSet
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.training import recorder
 from cotoolkit.training.run import run
@@ -42,6 +44,18 @@ def test_a_run_leaves_what_it_promises(tmp_path):
     assert seen[-1].note == "evaluating"
     assert not (folder.path / "resume.safetensors").exists()
     assert (folder.path / "environment.json").exists()
+
+
+@pytest.mark.parametrize("settings", [{}, {"method": "n_fgsm", "monitor__interval": 0}], ids=["probed", "unprobed"])
+def test_a_run_leaves_no_data_in_memory(tmp_path, settings):
+    """Without the garbage collector: a worker trains one run after the other, each with data of its own."""
+    known = {id(one) for one in gc.get_objects() if isinstance(one, ImageSet)}
+    gc.disable()
+    try:
+        run(small(**settings), tmp_path, device="cpu")
+        assert not [one for one in gc.get_objects() if isinstance(one, ImageSet) and id(one) not in known]
+    finally:
+        gc.enable()
 
 
 def test_alignment_is_traced_at_the_chosen_interval(tmp_path):
