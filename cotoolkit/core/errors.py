@@ -11,6 +11,19 @@ class ConfigError(CotoolkitError, ValueError):
     """A configuration that cannot be: unknown name, number out of range, parts that do not fit together."""
 
 
+class SignalError(ConfigError):
+    """A signal that fails, or gives something else than a number for each sample.
+
+    Args:
+        signal: its name.
+        problem: in a few words.
+    """
+
+    def __init__(self, signal: str, problem: str) -> None:
+        super().__init__(f"signal {signal}: {problem}")
+        self.signal, self.problem = signal, problem
+
+
 class DataError(CotoolkitError):
     """A data set that is missing, damaged, or not what a classifier can train on."""
 

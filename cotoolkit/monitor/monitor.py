@@ -203,8 +203,8 @@ class BreakpointMonitor(AttackingBuffer, ActingCore):
     def state_dict(self) -> dict[str, Any]:
         """For the loop's own checkpoints: numbers, text and tensors only, so `torch.load(weights_only=True)` reads it.
 
-        It holds the last good weights, and the optimiser's state then. What a few iterations left unread is not in it,
-        nor are the copies made since the last probe: a breakpoint right after a resumption is dated from that probe on.
+        It holds the last good weights, and the optimiser's state then. The copies made since the last probe are not in
+        it: a breakpoint right after a resumption is dated from that probe on.
 
         Raises:
             ConfigError: the method that `attack` goes on with is one that no other monitor can find, see `rescue`.
@@ -219,8 +219,6 @@ class BreakpointMonitor(AttackingBuffer, ActingCore):
             ConfigError: the state is not a monitor's.
         """
         load_state(self, state)
-        self._forget()
-        self._read_at = self.iteration
         self.bracket = self.last_probe = None
         self.history.restart(self.snapshot() if self.good is None else self.good.snapshot)
 

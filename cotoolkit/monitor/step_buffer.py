@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from cotoolkit.core.distributed import gather_values
-from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.errors import ConfigError, SignalError
 from cotoolkit.core.user_code import describe
 from cotoolkit.methods import StepRecord
 from cotoolkit.monitor.loops.by_products import (
@@ -212,8 +212,27 @@ class StepBuffer:
         waiting, self._waiting, self._held = self._waiting, [], 0
         found: list[dict[str, float]] = [{} for _ in waiting]
         with self.failures.caught("computing the free signals"):
-            found = observed_signals(waiting, self.left_out)
+            found = self._signals_of(waiting)
         self._computed += enumerate(found, start=self.iteration - len(waiting) + 1)
+
+    def _signals_of(self, steps: list[list[Observation]]) -> list[dict[str, float]]:
+        """The signals of some steps; one that fails is left out from now on, and the others go on."""
+        while True:
+            try:
+                return observed_signals(steps, self.left_out)
+            except SignalError as failure:
+                self.failures.note(f"computing the signal {failure.signal}", failure.problem)
+                self.left_out |= {failure.signal}
+
+    def unread(self) -> dict[str, Any]:
+        """What the iterations since the last reading left behind, as JSON data."""
+        self._compute()
+        return {"read_at": self._read_at, "signals": [list(one) for one in self._computed]}
+
+    def load_unread(self, read_at: int, signals: Signals) -> None:
+        """Inverse of `unread`."""
+        self._forget()
+        self._read_at, self._computed = read_at, signals
 
     def _signals(self) -> Signals:
         """The free signals of the iterations since the last call: means over the processes, which call it alike."""

@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.errors import ConfigError, SignalError
+from cotoolkit.core.user_code import located
 from cotoolkit.methods import StepRecord
 from cotoolkit.signals.registry import FREE, SIGNALS, SignalInfo
 
@@ -138,6 +139,9 @@ def sample_values(observations: Sequence[Observation], left_out: Collection[str]
 
     Returns:
         (samples of all batches,) by signal name.
+
+    Raises:
+        SignalError: one fails, or does not give a number for each sample.
     """
     known = observations[0].known
     joined: dict[str, Tensor] = {
@@ -148,7 +152,7 @@ def sample_values(observations: Sequence[Observation], left_out: Collection[str]
     if "losses" not in joined and {"logits", "labels"} <= joined.keys():
         joined["losses"] = _cross_entropy(joined["logits"].float(), joined["labels"])
     values = {
-        info.name: info.function(**{name: joined[name] for name in info.inputs}).float()
+        info.name: _computed(info, {name: joined[name] for name in info.inputs})
         for info in step_signals()
         if info.name not in left_out and all(name in joined for name in info.inputs)
     }
@@ -156,6 +160,19 @@ def sample_values(observations: Sequence[Observation], left_out: Collection[str]
         means: list[Any] = [observation.loss for observation in observations]
         values["train_loss"] = torch.cat([m.expand(o.size) for m, o in zip(means, observations, strict=True)]).float()
     return values
+
+
+def _computed(info: SignalInfo, inputs: Mapping[str, Tensor]) -> Tensor:
+    """A signal's values, one per sample: it may be a user's own."""
+    samples = len(next(iter(inputs.values())))
+    try:
+        values = info.function(**inputs)
+    except Exception as failure:
+        raise SignalError(info.name, located(failure)) from failure
+    if not isinstance(values, Tensor) or values.shape != (samples,):
+        kind = f"shape {tuple(values.shape)}" if isinstance(values, Tensor) else f"a {type(values).__name__}"
+        raise SignalError(info.name, f"it gives {kind}; return a tensor with one value per sample, ({samples},) here")
+    return values.float()
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -181,6 +198,9 @@ def observed_signals(steps: Sequence[Sequence[Observation]], left_out: Collectio
 
     Returns:
         For each step, a value by signal name.
+
+    Raises:
+        SignalError: a signal fails, or does not give a number for each sample.
     """
     alike: dict[tuple[Any, ...], list[tuple[int, Observation]]] = {}
     owners: list[tuple[int, str]] = []

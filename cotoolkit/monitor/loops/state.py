@@ -18,6 +18,7 @@ from cotoolkit.monitor.core import Event
 from cotoolkit.monitor.criterion import BreakpointCriterion
 from cotoolkit.monitor.early_warning import EarlyWarning
 from cotoolkit.monitor.loops.watched import WatchedModel
+from cotoolkit.monitor.step_buffer import Signals
 from cotoolkit.monitor.weight_history import RestorePoint, check_fit
 
 
@@ -38,6 +39,12 @@ class Kept(Protocol):
     good: RestorePoint | None
     events: list[Event]
 
+    def unread(self) -> dict[str, Any]:
+        """See `StepBuffer.unread`."""
+
+    def load_unread(self, read_at: int, signals: Signals) -> None:
+        """See `StepBuffer.load_unread`."""
+
 
 def state_of(monitor: Kept) -> dict[str, Any]:
     """Numbers, text and tensors only.
@@ -49,6 +56,7 @@ def state_of(monitor: Kept) -> dict[str, Any]:
         "measured": _measured(monitor),
         "optimizer": _kind(monitor),
         "iteration": monitor.iteration,
+        "unread": monitor.unread(),
         "attacks": monitor._attacks,
         "rescues": monitor.rescues,
         "should_stop": monitor.should_stop,
@@ -88,6 +96,7 @@ def load_state(monitor: Kept, state: Mapping[str, Any]) -> None:
                 good.check_optimizer(monitor.optimizer)
         method = _method(monitor, state["method"])
         counts = {name: whole_number(state[name], name, 0) for name in ("iteration", "attacks", "rescues")}
+        unread = _unread(state, counts["iteration"])
         should_stop = bool(state["should_stop"])
         monitor.criterion.load_state(state["judge"])
         monitor.early_warning.load_state(state["alarm"])
@@ -100,6 +109,16 @@ def load_state(monitor: Kept, state: Mapping[str, Any]) -> None:
     monitor.events, monitor.good, monitor.method = events, good, method
     monitor.iteration, monitor._attacks = counts["iteration"], counts["attacks"]
     monitor.rescues, monitor.should_stop = counts["rescues"], should_stop
+    monitor.load_unread(*unread)
+
+
+def _unread(state: Mapping[str, Any], iteration: int) -> tuple[int, Signals]:
+    """Where signals were read last, and those since then; states of before say neither."""
+    if "unread" not in state:
+        return iteration, []
+    signals = state["unread"]["signals"]
+    known = [(whole_number(one, "iteration", 0), {name: float(v) for name, v in of.items()}) for one, of in signals]
+    return whole_number(state["unread"]["read_at"], "read_at", 0), known
 
 
 def _measured(monitor: Kept) -> str:

@@ -1,20 +1,25 @@
 """Whatever fails beside the training is told once, is an event, and training goes on."""
 
 import copy
+import dataclasses
 import io
 import logging
+import re
 
 import pytest
 import torch
 
-from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.errors import ConfigError, SignalError
 from cotoolkit.evaluation.probe import NO_PROBE
 from cotoolkit.methods import FGSM
 from cotoolkit.monitor.actions import Rescue
 from cotoolkit.monitor.config import MonitorConfig
 from cotoolkit.monitor.loops.failures import Failures
+from cotoolkit.signals.observation import Observation, observed_signals
+from cotoolkit.signals.registry import SIGNALS
 from tests._helpers.loops import Clock, Scripted, aligned, breaks_at, kinds, train
 from tests._helpers.networks import conv_net
+from tests._helpers.stepping import batch
 from tests._helpers.watching import monitor_of
 
 
@@ -34,6 +39,36 @@ def told(caplog):
     """Warnings, but for the one that the gradient of these networks is zero, which it is."""
     texts = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     return [text for text in texts if not text.startswith("the gradient of the model's outputs is zero")]
+
+
+@pytest.mark.parametrize(
+    ("function", "problem"),
+    [
+        (
+            lambda logits, labels: logits.mean(),
+            r"it gives shape \(\); return .* one value per sample",
+        ),
+        (lambda logits, labels: 1 / 0, r"ZeroDivisionError: division by zero \(test_failures.py, line \d+\)"),
+        (lambda logits, labels: None, "it gives a NoneType"),
+    ],
+    ids=["mean", "raises", "nothing"],
+)
+def test_a_signal_of_somebody_s_own_that_fails_leaves_the_others_alone(function, problem, monkeypatch, caplog):
+    model, points = conv_net(), batch(size=8)
+    info = SIGNALS["train_accuracy"]
+    monkeypatch.setitem(SIGNALS, "my_own", dataclasses.replace(info, name="my_own", function=function))
+    monitor = monitor_of(model, config=MonitorConfig(interval=100, points=8))
+    given = {"logits": torch.rand(8, 4), "labels": points.labels, "losses": torch.rand(8)}
+    for _ in range(20):
+        monitor.step(**given)
+    assert monitor.failures.counts == {"computing the signal my_own": 1}
+    (line,) = [text for text in told(caplog) if "my_own" in text]
+    assert re.search(f"computing the signal my_own failed, training goes on .{problem}", line)
+    values = dict(monitor._signals())
+    assert {"train_accuracy", "train_loss"} <= values[20].keys()
+    assert "my_own" not in values[20]
+    with pytest.raises(SignalError, match=f"signal my_own: {problem}"):
+        observed_signals([[Observation(**given)]])
 
 
 def test_a_failing_probe_is_told_once_and_tried_again(caplog):

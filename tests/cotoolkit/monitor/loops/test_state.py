@@ -56,6 +56,32 @@ def test_the_alarm_goes_on_where_it_was():
     assert [event.iteration for event in whole.events][:2] == [66, 74]  # 8 steps after the first: 71, read at 74
 
 
+@pytest.mark.parametrize("stop_at", range(57, 75))
+def test_signals_are_read_where_they_would_have_been(stop_at):
+    """At whichever iteration the loop was cut off, and with those that nobody had read yet."""
+    whole, first, second = (Scripted(Clock(), lambda now: 0.5) for _ in range(3))
+    train(whole, 120, aligned(63))
+    train(first, stop_at, aligned(63))
+    second.network.load_state_dict(first.network.state_dict())
+    second.load_state_dict(first.state_dict())
+    train(second, 120 - stop_at, aligned(63))
+    assert second.events == whole.events
+    assert second.early_warning.state() == whole.early_warning.state()
+    assert second._read_at == whole._read_at
+
+
+def test_a_state_of_before_said_nothing_of_what_was_unread():
+    first, second = (Scripted(Clock(), lambda now: 0.5) for _ in range(2))
+    train(first, 43, aligned(1000))
+    state = first.state_dict()
+    del state["unread"]
+    second.load_state_dict(state)
+    assert (second._read_at, second._signals()) == (43, [])
+    for damaged in ({"read_at": -1, "signals": []}, {"read_at": 8, "signals": [[9]]}, 3):
+        with pytest.raises(ConfigError):
+            second.load_state_dict({**state, "unread": damaged})
+
+
 @pytest.mark.parametrize("stop_at", [40, 60, 110])
 def test_a_resumed_loop_goes_on_as_if_nothing_had_happened(stop_at):
     def monitor_of(model):
