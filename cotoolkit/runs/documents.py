@@ -84,6 +84,12 @@ class StoredEnvironment(_Strict):
     threads: int
 
 
+class OwnCode(_Strict):
+    """own_code.json: digests of the user's own modules that a run is made of."""
+
+    modules: dict[str, str]
+
+
 S = TypeVar("S", bound=BaseModel)
 
 

@@ -2,6 +2,7 @@
 
     config.yaml          the resolved configuration; a hash of what differs from the defaults is the run's identity
     environment.json     versions, machine, device
+    own_code.json        digests of the user's own modules that define parts of it, if there are any
     status.json          running, done, diverged or failed
     metrics.parquet      tidy: one row per iteration and signal; of long runs metrics-1.parquet, ... as well
     events.jsonl         suspicion, breakpoint, recovered, ...

@@ -27,6 +27,7 @@ from cotoolkit.evaluation.own_attack import MARK
 from cotoolkit.methods import TrainingSet
 from cotoolkit.runs.checkpoints import network
 from cotoolkit.runs.folder import RunFolder
+from cotoolkit.runs.own_code import note_own_code
 from cotoolkit.signals import SIGNALS
 from cotoolkit.training.live import NotebookReport, in_notebook
 from cotoolkit.training.logs.named_loggers import check_logger
@@ -102,6 +103,7 @@ def _begin(folder: RunFolder, config: RunConfig, fresh: bool) -> bool:
     if fresh:
         folder.clear()
         forget_output(folder.path / OUTPUT)
+    note_own_code(folder, config)
     if folder.finished:
         return False
     if folder.state == "failed":  # no longer

@@ -15,6 +15,7 @@ from cotoolkit.core.processes.output import OUTPUT, forget_output
 from cotoolkit.core.processes.patience import PATIENCE
 from cotoolkit.runs.documents import State
 from cotoolkit.runs.folder import RunFolder
+from cotoolkit.runs.own_code import note_own_code
 from cotoolkit.studies.launchers.tasks import Ended, Task, Update
 
 Events = Generator[Update | Ended, None, None]
@@ -94,6 +95,7 @@ def launch(
             if fresh:
                 _forget(folder, config)
             if folder.finished:
+                note_own_code(folder, config)
                 settle(config, folder.state, folder.reason)
             else:
                 todo[config.identity] = config

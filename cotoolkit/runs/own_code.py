@@ -1,0 +1,83 @@
+"""The files of the user's own code that a run is made of: what has changed since it was trained is told.
+
+A run's identity has the names of its parts, `module:function`, and not what is in the module: no hash could know all
+that a function calls.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import sys
+import sysconfig
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from cotoolkit.core.identity import values_in
+from cotoolkit.core.importing.siblings import SIBLINGS
+from cotoolkit.runs import documents
+from cotoolkit.runs.folder import RunFolder
+
+log = logging.getLogger(__name__)
+
+FILE = "own_code.json"
+
+NAMED = re.compile(r"(?:\w+=)?([A-Za-z_][\w.]*):[\w.]+")
+"""A part by its name: module:function, or attack=module:function."""
+
+INSTALLED = tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+"""Folders whose modules are nobody's own."""
+
+
+def own_code(config: Any) -> dict[str, str]:
+    """The digests of the user's files that define parts of a configuration.
+
+    Args:
+        config: of a run.
+
+    Returns:
+        12 hex digits of the sha256, by module; empty where all parts are of this project or of an installed package.
+    """
+    modules = set()
+    for value in values_in(config):
+        if isinstance(value, str):
+            modules |= {found[1]} if (found := NAMED.fullmatch(value)) else set()
+        else:
+            modules.add(type(value).__module__)
+    files = {module: file for module in sorted(modules) if (file := _own_file(module)) is not None}
+    return {module: hashlib.sha256(file.read_bytes()).hexdigest()[:12] for module, file in files.items()}
+
+
+def note_own_code(folder: RunFolder, config: Any) -> None:
+    """Write down whose code trains a run, and tell in the log if it is other code than before.
+
+    Args:
+        folder: of the run; one that is finished keeps what was written.
+        config: of the run.
+    """
+    now = own_code(config)
+    before = documents.read_document(folder.path / FILE, documents.OwnCode)
+    known = {} if before is None else before.modules
+    changed = ", ".join(name for name, digest in now.items() if known.get(name, digest) != digest)
+    if changed and folder.finished:
+        log.warning("%s: finished before module %s changed; add --fresh to train it again", folder.path, changed)
+    elif changed and (folder.path / "resume.safetensors").exists():
+        log.warning("%s: begun before module %s changed, and goes on; add --fresh to begin anew", folder.path, changed)
+    if now and not folder.finished:
+        documents.write_document(folder.path / FILE, {"modules": now})
+
+
+def _own_file(module: str) -> Path | None:
+    """The file of a module of the user's; None for any other, and for one that is no file or is not found."""
+    if SIBLINGS.ours(module):
+        return None
+    try:
+        loaded = sys.modules.get(module)
+        origin = getattr(loaded, "__file__", None) if loaded is not None else getattr(find_spec(module), "origin", None)
+    except (ImportError, ValueError):  # its package cannot be imported, or it says nothing of where it is
+        return None
+    file = Path(origin or "").resolve()
+    installed = any(file.is_relative_to(folder.resolve()) for folder in INSTALLED)
+    return file if file.is_file() and not installed else None
