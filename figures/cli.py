@@ -95,7 +95,7 @@ def make_figures(
                 record = make(recipe, scale, runner, folder, command=own)
             except CotoolkitError as error:
                 failed.append(recipe.name)
-                say_error(f"{recipe.name}: {error}")
+                say_error(str(error) if str(error).startswith(recipe.name) else f"{recipe.name}: {error}")
                 continue
             _say_claims(record)
             say(f"{recipe.name}: {folder_of(folder, recipe.name, scale)} ({clock.tick()})")

@@ -94,6 +94,8 @@ class Recipe:
             ConfigError: the name is not PAPER/FIGURE.
         """
         parts = self.name.split("/") if isinstance(self.name, str) else []
+        if len(parts) != 2:
+            raise ConfigError(f"{self.name!r}: a figure is named PAPER/FIGURE")
         try:
             _, _ = map(check_name, parts)
         except ValueError as error:

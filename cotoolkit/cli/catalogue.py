@@ -36,7 +36,8 @@ def list_methods(
     """
     methods = facts.method_entries()
     if name is not None:
-        found = next((one for one in methods if name in (one.name, *one.aliases)), None)
+        own = facts.method_entry(name) if ":" in name else None
+        found = own or next((one for one in methods if name in (one.name, *one.aliases)), None)
         if found is None:
             known = {word: entry.name for entry in methods for word in (entry.name, *entry.aliases)}
             raise UnknownName("method", name, known, "cotoolkit methods")

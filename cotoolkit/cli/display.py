@@ -225,7 +225,9 @@ def conclusion(table: pd.DataFrame) -> str:
     for (method, epsilon, beta), runs in table.groupby(["method", "epsilon", "beta"], sort=False):
         done = runs[runs["verdict"] != ""]
         overfitted = int((done["verdict"] == CATASTROPHIC_OVERFITTING).sum())
+        diverged = int((done["verdict"] == "diverged").sum())
         lines.append(
             f"  {method}, ε {epsilon:.4g}, β {beta:.4g}: catastrophic overfitting in {overfitted} of {len(done)} runs"
+            + (f", {diverged} diverged" if diverged else "")
         )
     return "\n".join(lines)

@@ -177,29 +177,41 @@ def _registry(kind: str) -> Any:
 
 def _methods() -> list[MethodEntry]:
     from cotoolkit.methods import METHODS
+
+    return [method_entry(name) for name in METHODS.names()]
+
+
+def method_entry(name: str) -> MethodEntry:
+    """All about one method.
+
+    Args:
+        name: in the registry, or MODULE:NAME of one's own.
+
+    Returns:
+        The entry.
+
+    Raises:
+        ConfigError: there is none, or its module cannot be imported.
+    """
+    from cotoolkit.methods import METHODS
     from cotoolkit.models import build_model, parse_model
 
     network = build_model(parse_model(NETWORK), (3, 32, 32), 10, 0)
-    found = []
-    for name in METHODS.names():
-        cls, method = METHODS[name], METHODS.parse(name)
-        per_image, besides = _memory(method, network)
-        found.append(
-            MethodEntry(
-                **asdict(_entry(name, cls)),
-                aliases=METHODS.aliases(name),
-                family=cls.family,
-                formula=cls.formula,
-                bf16=cls.bf16,
-                source=cls.source,
-                defaults=[[field, default, cls.constants.get(field, "")] for field, default in _defaults(cls).items()],
-                **method.cost_per_step()._asdict(),
-                bytes_per_image=per_image,
-                bytes_besides=besides,
-                networks_besides=round(besides / _bytes(network.state_dict()), 2),
-            )
-        )
-    return found
+    cls, method = METHODS[name], METHODS.parse(name)
+    per_image, besides = _memory(method, network)
+    return MethodEntry(
+        **asdict(_entry(cls.name, cls)),
+        aliases=METHODS.aliases(cls.name),
+        family=cls.family,
+        formula=cls.formula,
+        bf16=cls.bf16,
+        source=cls.source,
+        defaults=[[field, default, cls.constants.get(field, "")] for field, default in _defaults(cls).items()],
+        **method.cost_per_step()._asdict(),
+        bytes_per_image=per_image,
+        bytes_besides=besides,
+        networks_besides=round(besides / _bytes(network.state_dict()), 2),
+    )
 
 
 def _memory(method: Any, network: Any) -> tuple[int, int]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
+import sysconfig
 import traceback
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import ModuleType
 from typing import Any
 
@@ -15,6 +17,8 @@ from cotoolkit.core.importing.siblings import SIBLINGS
 
 FAILURES = (Exception, SystemExit)
 """How code of somebody's own may end that we call; Ctrl-C is not its failure."""
+
+_INSTALLED = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 
 
 def import_callable(reference: str, error: type[CotoolkitError]) -> Callable[..., Any]:
@@ -75,6 +79,11 @@ def import_own(module_name: str, error: type[CotoolkitError], reference: str = "
         CotoolkitError: of class `error`: no such module, or the module fails when imported.
     """
     reference = reference or module_name
+    if module_name.endswith(".py") or module_name.startswith(".") or "/" in module_name or "\\" in module_name:
+        path = PurePath(module_name.replace("\\", "/"))
+        plain = path.stem if path.suffix == ".py" else path.name
+        name = reference.replace(module_name, plain.strip(".") or "module", 1)
+        raise error(f"{reference}: a module is wanted and not its file: in the folder that holds it, write {name}")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
@@ -99,6 +108,26 @@ def import_own(module_name: str, error: type[CotoolkitError], reference: str = "
         raise error(f"{reference}: importing {module_name} failed: {describe(failure)}") from failure
 
 
+def is_installed(file: Path) -> bool:
+    """Whether a file is of Python or of an installed package, and so nobody's own."""
+    return any(file.is_relative_to(folder) for folder in _INSTALLED)
+
+
+def takes(function: Callable[..., Any], *args: Any, **named: Any) -> bool:
+    """Whether a function may be called with these arguments; yes where it does not tell, as C code does.
+
+    >>> takes(len, "text"), takes(len), takes(lambda images, labels: images, 1, 2, 3)
+    (True, False, False)
+    """
+    try:
+        inspect.signature(function).bind(*args, **named)
+    except ValueError:
+        return True
+    except TypeError:
+        return False
+    return True
+
+
 def describe(failure: BaseException) -> str:
     """An exception on one line: its class and the first line of its message."""
     message = str(failure).strip().split("\n", 1)[0]
@@ -106,6 +135,8 @@ def describe(failure: BaseException) -> str:
 
 
 def located(failure: BaseException) -> str:
-    """An exception on one line, as `describe`, with the file and the line that raised it."""
-    *_, frame = traceback.extract_tb(failure.__traceback__)
+    """An exception on one line, as `describe`, with file and line: where an installed package raised it, who called."""
+    frames = traceback.extract_tb(failure.__traceback__)
+    written = [frame for frame in frames if not is_installed(Path(frame.filename))]
+    frame = (written or frames)[-1]
     return f"{describe(failure)} ({Path(frame.filename).name}, line {frame.lineno})"

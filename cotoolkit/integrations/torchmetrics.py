@@ -69,7 +69,7 @@ class RobustAccuracy(Metric):
         points: images attacked, in this process.
 
     Raises:
-        ConfigError: no threat model, or no protocol.
+        ConfigError: no threat model, no protocol, or an option that there is not.
     """
 
     is_differentiable: bool = False
@@ -91,6 +91,9 @@ class RobustAccuracy(Metric):
         **options: Unpack[ModelOptions],
     ) -> None:
         super().__init__(**(sync or {}))
+        if unknown := sorted(options.keys() - ModelOptions.__annotations__.keys()):
+            known = ", ".join(ModelOptions.__annotations__)
+            raise ConfigError(f"RobustAccuracy: unknown option {unknown[0]}; choose from {known}")
         leaves_box(threat)  # refuses what is no threat model
         self.threat, self.protocol, self.seed = threat, known_protocol(protocol), seed
         self._network, self._options, self._before = _Reference(model), options, 0

@@ -10,13 +10,13 @@ import hashlib
 import logging
 import re
 import sys
-import sysconfig
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from cotoolkit.core.identity import values_in
 from cotoolkit.core.importing.siblings import SIBLINGS
+from cotoolkit.core.user_code import is_installed
 from cotoolkit.runs import documents
 from cotoolkit.runs.folder import RunFolder
 
@@ -26,9 +26,6 @@ FILE = "own_code.json"
 
 NAMED = re.compile(r"(?:\w+=)?([A-Za-z_][\w.]*):[\w.]+")
 """A part by its name: module:function, or attack=module:function."""
-
-INSTALLED = tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
-"""Folders whose modules are nobody's own."""
 
 
 def own_code(config: Any) -> dict[str, str]:
@@ -78,6 +75,5 @@ def _own_file(module: str) -> Path | None:
         origin = getattr(loaded, "__file__", None) if loaded is not None else getattr(find_spec(module), "origin", None)
     except (ImportError, ValueError):  # its package cannot be imported, or it says nothing of where it is
         return None
-    file = Path(origin or "").resolve()
-    installed = any(file.is_relative_to(folder.resolve()) for folder in INSTALLED)
-    return file if file.is_file() and not installed else None
+    file = Path(origin or "")
+    return file if file.is_file() and not is_installed(file) else None

@@ -102,7 +102,12 @@ class TrainerCore:
         """
         batch = self.prepared(self.iteration, trace=trace)
         self.model.train()
+        self._updated = False
         record = self.method.step(self.model, batch, self._update)
+        if not isinstance(record, StepRecord):
+            raise ConfigError(f"method {self.method.name}: step returned a {type(record).__name__}, not a StepRecord")
+        if not self._updated:
+            raise ConfigError(f"method {self.method.name}: step did not call update(loss), so that nothing is trained")
         self.iteration += 1
         return record, batch.labels
 
@@ -144,6 +149,7 @@ class TrainerCore:
         )
 
     def _update(self, loss: Tensor) -> None:
+        self._updated = True
         config, schedule = self.config, self.config.schedule
         progress = (self.iteration + 1) / (self.total + 1)  # neither the first nor the last rate is 0
         momentum = schedule.momentum(progress, config.optimizer.momentum)

@@ -74,6 +74,8 @@ def run(
         RunFailed: the run's own code left, hung, or took its process along.
         RunError: the folder is damaged, or holds another run.
     """
+    if not isinstance(config, RunConfig):
+        raise ConfigError(f"config: a {type(config).__name__}; give a RunConfig, such as RunConfig.parse({{...}})")
     for one in loggers:
         if isinstance(one, str):
             check_logger(one)

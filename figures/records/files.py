@@ -158,6 +158,7 @@ def rendered(recipe: Recipe, data: pd.DataFrame, name: str) -> bytes:
         The content of the file.
     """
     import matplotlib as mpl
+    from matplotlib.figure import Figure
 
     from cotoolkit.plotting.style import PAPER_STYLE
 
@@ -165,7 +166,10 @@ def rendered(recipe: Recipe, data: pd.DataFrame, name: str) -> bytes:
     dates: dict[str, dict[str, Any]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
     buffer = io.BytesIO()
     with mpl.rc_context(PAPER_STYLE):
-        recipe.draw(data).savefig(buffer, format=kind, metadata=dates.get(kind))
+        figure = recipe.draw(data)
+        if not isinstance(figure, Figure):
+            raise RunError(f"{recipe.name}: draw returned a {type(figure).__name__}; return a matplotlib Figure")
+        figure.savefig(buffer, format=kind, metadata=dates.get(kind))
     return buffer.getvalue()
 
 

@@ -85,8 +85,8 @@ NONSENSE = {
     "leaves": ({"collect": leaves}, r"field/made_up: SystemExit: 0 \(test_make\.py, line \d+\)"),
     "raises": ({"collect": fails}, r"field/made_up: ZeroDivisionError: division by zero \(test_make\.py, line \d+\)"),
     "no table": ({"collect": lambda scale, runner: None}, "collect returned NoneType; it has to return a table"),
+    "no picture": ({"draw": lambda data: None}, "draw returned a NoneType; return a matplotlib Figure"),
     "no rows": ({"collect": lambda scale, runner: pd.DataFrame({"x": []})}, "collect returned a table without rows"),
-    "no picture": ({"draw": lambda data: None}, "field/made_up: AttributeError"),
     "no claims": ({"claims": lambda data: None}, "field/made_up: TypeError"),
 }
 

@@ -17,11 +17,11 @@ def empty_bank(data: TrainingSet) -> Tensor:
 
 
 def undrawn_bank(data: TrainingSet) -> Tensor:
-    """A bank before its first step, which draws it: a row for each training image and nothing in it, (N, 0).
+    """A bank before its first step, which draws it: zeros (N, 1, C, H, W), told from a drawn one by its shape.
 
     A method may begin in mid-training, as the successor of one that broke, so that no iteration tells its first step.
     """
-    return torch.zeros(data.images, 0, dtype=torch.float32)
+    return empty_bank(data).unsqueeze(1)
 
 
 def drawn_anew(batch: Batch, *, due: bool) -> Tensor | None:
@@ -35,9 +35,9 @@ def drawn_anew(batch: Batch, *, due: bool) -> Tensor | None:
         The zeros; None where the bank stays.
     """
     bank = batch.memory["delta"]
-    if bank.ndim > 2 and not due:
-        return None
-    return bank.new_zeros(len(bank), *batch.images.shape[1:])
+    if bank.ndim > batch.images.ndim:
+        return bank.squeeze(1)
+    return torch.zeros_like(bank) if due else None
 
 
 def corners(like: Tensor, threat: ThreatModel, radius: float, draws: torch.Generator) -> Tensor:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cotoolkit.core.errors import RunError
 from cotoolkit.core.numbers import format_number
+from cotoolkit.runs.find import find_runs
 from cotoolkit.runs.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -134,13 +136,19 @@ def result_of(folder: RunFolder) -> dict[str, Any]:
     return row
 
 
-def run_table(folders: Iterable[RunFolder]) -> pd.DataFrame:
+def run_table(folders: Iterable[RunFolder] | Path | str) -> pd.DataFrame:
     """One row per run, finished or not: its name and state, its settings, its results.
+
+    Args:
+        folders: of the runs; or the folder that holds them all.
+
+    Returns:
+        The table.
 
     Raises:
         RunError: a run without a readable configuration.
     """
-    return configured_table((folder, folder.config()) for folder in folders)
+    return configured_table((folder, folder.config()) for folder in _folders(folders))
 
 
 def configured_table(
@@ -230,13 +238,13 @@ def telling_columns(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(run=table["run"].str.rpartition("-")[2])[names]
 
 
-def metric_table(folders: Iterable[RunFolder], signals: Sequence[str] | None = None) -> pd.DataFrame:
+def metric_table(folders: Iterable[RunFolder] | Path | str, signals: Sequence[str] | None = None) -> pd.DataFrame:
     """One row per run, iteration and signal: columns run, iteration, signal, value.
 
     Runs whose metrics are missing or damaged are named in the log and left out.
 
     Args:
-        folders: of the runs.
+        folders: of the runs; or the folder that holds them all.
         signals: that are wanted; None means all.
 
     Returns:
@@ -246,7 +254,7 @@ def metric_table(folders: Iterable[RunFolder], signals: Sequence[str] | None = N
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    found, tables = _metric_tables(folders), []
+    found, tables = _metric_tables(_folders(folders)), []
     while some := list(itertools.islice(found, TOGETHER)):
         joint = pa.concat_tables(some)
         tables.append(joint if signals is None else joint.filter(pc.is_in(joint["signal"], pa.array(list(signals)))))
@@ -254,6 +262,10 @@ def metric_table(folders: Iterable[RunFolder], signals: Sequence[str] | None = N
         return pd.DataFrame({"run": [], "iteration": [], "signal": [], "value": []})
     table: pd.DataFrame = pa.concat_tables(tables).to_pandas()
     return table
+
+
+def _folders(given: Iterable[RunFolder] | Path | str) -> Iterable[RunFolder]:
+    return find_runs(given) if isinstance(given, str | Path) else given
 
 
 def _metric_tables(folders: Iterable[RunFolder]) -> Iterator[pa.Table]:

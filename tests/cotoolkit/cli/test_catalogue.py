@@ -1,6 +1,7 @@
 """The list of methods, a line each, and all about one."""
 
 import dataclasses
+import sys
 
 import pytest
 
@@ -55,6 +56,29 @@ def test_all_about_a_method(cli, monkeypatch, name):
 
 def test_a_method_has_other_names(cli):
     assert cli("methods", "N-FGSM")[:2] == cli("methods", "n_fgsm")[:2]
+
+
+def test_a_method_of_one_s_own_is_shown_like_any_other(cli, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "method_of_mine.py").write_text(
+        "from pydantic.dataclasses import dataclass\n"
+        "from cotoolkit.core.registry import STRICT\n"
+        "from cotoolkit.methods import FGSM, METHODS\n"
+        "@METHODS.register('half_of_mine')\n"
+        "@dataclass(frozen=True, config=STRICT)\n"
+        "class Half(FGSM):\n"
+        '    """FGSM with half of its step."""\n'
+    )
+    try:
+        code, out, _ = cli("methods", "method_of_mine:half_of_mine")
+    finally:
+        METHODS._classes.pop("half_of_mine", None)
+        sys.modules.pop("method_of_mine", None)
+    assert code == 0
+    assert "FGSM with half of its step." in out
+    code, _, err = cli("methods", "no_module_of_mine:half")
+    assert code == 2
+    assert "no module 'no_module_of_mine'" in err
 
 
 def test_an_unknown_method_is_told_in_one_line_with_those_near_it(cli):

@@ -1,9 +1,12 @@
+import json
+import re
 import sys
 
+import pandas as pd
 import pytest
 
 from cotoolkit.core.errors import DataError, ModelError
-from cotoolkit.core.user_code import describe, import_callable
+from cotoolkit.core.user_code import describe, import_callable, located
 
 
 @pytest.fixture
@@ -52,3 +55,12 @@ def test_what_is_wrong_with_a_reference_is_one_line(here, reference, message):
 def test_a_failure_on_one_line():
     assert describe(ValueError("first\nsecond")) == "ValueError: first"
     assert describe(KeyboardInterrupt()) == "KeyboardInterrupt"
+
+
+def test_a_failure_inside_of_a_package_is_placed_where_that_was_called():
+    with pytest.raises(KeyError) as missing:
+        pd.DataFrame({"a": [1]})["b"]
+    assert re.fullmatch(r"KeyError: 'b' \(test_user_code.py, line \d+\)", located(missing.value))
+    with pytest.raises(ValueError, match="Expecting") as broken:
+        json.loads("{")
+    assert "(test_user_code.py, line" in located(broken.value)

@@ -189,3 +189,8 @@ def test_a_network_that_was_prepared_once_gives_the_same():
         metric.update(*part)
     found = evaluate(network, images, labels, THREAT, "pgd-2", mean=0.5, std=0.5, batch_size=SIZE)
     assert metric.compute().item() == pytest.approx(found.accuracy.value)
+
+
+def test_an_option_that_there_is_not_is_refused_at_once():
+    with pytest.raises(ConfigError, match=r"RobustAccuracy: unknown option foo; choose from .*mean"):
+        RobustAccuracy(THREAT, "fgsm", foo=3)
