@@ -21,7 +21,7 @@ class StepRecord:
             attack went by, so that it can be compared with that at the attack's start.
         delta: (B, C, H, W), the perturbation trained on; None for clean training.
         logits: (B, classes), at images + delta, of the forward pass that was trained on.
-        attack: the attack with its gradient and logits; None for clean training.
+        attack: the attack with its gradient and logits; None for clean training, and where an update lies within it.
         update_gradient: (B, C, H, W), input gradient of the training loss at images + delta, divided by the sample's
             weight in the loss: nan where that is 0. None if not traced.
         measures: numbers of the method's own, by name; they join the step signals.
