@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -14,12 +15,15 @@ import torch
 from pydantic import PlainSerializer, PlainValidator
 from torch import Tensor
 
-from cotoolkit.core.errors import CotoolkitError
-from cotoolkit.core.numbers import has_channels_last
+from cotoolkit.core.errors import ConfigError, CotoolkitError
+from cotoolkit.core.numbers import has_channels_last, shortened
 from cotoolkit.core.registry import Registered, Registry
+from cotoolkit.core.user_code import describe
 
-LEVELS = 16
-"""Pixels above this are taken for levels from 0 to 255: interventions may leave [0, 1], but not by so much."""
+LEVELS = 12
+"""Pixels from here on are taken for levels, be it of few bits: 0 to 16, say, of which the darkest image of
+scikit-learn's digits reaches 14. Interventions may leave [0, 1], but not by so much: an injection moves a pixel by 1 at
+most."""
 
 
 class InterventionError(CotoolkitError, ValueError):
@@ -58,26 +62,56 @@ class Intervention(Registered, ABC):
         Args:
             images: (B, C, H, W), floating, in [0, 1] pixel units; the output has their dtype and device.
             labels: (B,) integers below `classes`; may be None where `needs_labels` is False.
-            generator: source of randomness where `random` is True; may live on another device than the images.
+            generator: source of randomness where `random` is True, a `torch.Generator` and not its seed; may live on
+                another device than the images.
             classes: number of classes of the data set. A batch cannot tell, so whoever knows the data set says it.
 
         Returns:
             Images (B, C, H, W), and labels (B,), or None where none were given.
 
         Raises:
-            InterventionError: images, labels, generator or number of classes are missing or do not fit.
+            InterventionError: images, labels, generator or number of classes are missing or do not fit; or what the
+                intervention returns does not.
         """
-        _check_images(images)
+        _check_images(images, "images")
+        _check_pixels(images, "images")
+        if generator is not None and not isinstance(generator, torch.Generator):
+            given = f"generator is {shortened(generator)}, no torch.Generator"
+            raise InterventionError(f"{given}: pass torch.Generator().manual_seed(0); classes=10 goes by its name")
         if classes is not None and (isinstance(classes, bool) or not isinstance(classes, Integral)):
             raise InterventionError(f"classes is {classes!r}; give a whole number")
         if labels is not None:
             _check_labels(labels, len(images), self.class_count(classes))
         elif self.needs_labels:
             raise InterventionError(f"{self.name} needs labels")
-        if self.random and generator is None:
+        if generator is None and self.random:
             raise InterventionError(f"{self.name} is random: pass generator=torch.Generator().manual_seed(0)")
         with _full_precision(images.device):
-            return self.apply(images, labels, generator, classes)
+            result = self.apply(images, labels, generator, classes)
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise InterventionError(f"{self.name} must return images and labels, not a {type(result).__name__}")
+        changed, relabelled = result
+        check_changed(changed, images, self.name)
+        if relabelled is not None:
+            _check_labels(relabelled, len(images), classes)
+        return changed, relabelled
+
+    def inside_a_model(self, images: Tensor, classes: int | None = None) -> Tensor:
+        """The images after an intervention without labels and randomness, in whatever units a model has them there.
+
+        Args:
+            images: (B, C, H, W), floating; their range is not looked at.
+            classes: number of classes of the data set.
+
+        Returns:
+            (B, C, H, W).
+
+        Raises:
+            InterventionError: images of another shape or type.
+        """
+        _check_images(images, "images")
+        with _full_precision(images.device):
+            return self.apply(images, None, None, classes)[0]
 
     @abstractmethod
     def apply(
@@ -116,7 +150,7 @@ def parse_intervention(value: Any) -> Intervention:
     Raises:
         UnknownName: no such intervention.
         InvalidFields: it refuses a field.
-        ValueError: none of these.
+        ConfigError: none of these.
     """
     name = value.get("name") if isinstance(value, Mapping) else value
     if isinstance(name, str) and ":" in name:
@@ -136,19 +170,47 @@ def _full_precision(device: torch.device) -> AbstractContextManager[object]:
     return nullcontext()
 
 
-def _check_images(images: Tensor) -> None:
+def check_changed(changed: Any, images: Tensor, who: str) -> None:
+    """Refuse what somebody's code returns in place of images, as it is refused where it comes in.
+
+    Args:
+        changed: what it returns.
+        images: (B, C, H, W), those it was given.
+        who: returns it, for messages.
+
+    Raises:
+        InterventionError: no floating images of that shape, pixels that are nan or infinite, or pixel levels.
+    """
+    if not isinstance(changed, Tensor) or changed.shape != images.shape:
+        got = tuple(changed.shape) if isinstance(changed, Tensor) else f"a {type(changed).__name__}"
+        raise InterventionError(f"{who} must return images of shape {tuple(images.shape)}, not {got}")
+    _check_images(changed, f"the images that {who} returns")
+    _check_pixels(changed, f"the images that {who} returns")
+
+
+def _check_images(images: Tensor, what: str) -> None:
     """Refuse anything but floating (B, C, H, W)."""
     if not isinstance(images, Tensor):
-        raise InterventionError(f"images must be a tensor (B, C, H, W), not a {type(images).__name__}")
+        raise InterventionError(f"{what} must be a tensor (B, C, H, W), not a {type(images).__name__}")
     if images.ndim != 4:
-        raise InterventionError(f"images must be (B, C, H, W), not {tuple(images.shape)}")
+        raise InterventionError(f"{what} must be (B, C, H, W), not {tuple(images.shape)}")
     if not images.is_floating_point():
-        raise InterventionError(f"images must be floating, in [0, 1], not {images.dtype}; divide pixel levels by 255")
+        raise InterventionError(f"{what} must be floating, in [0, 1], not {images.dtype}; divide pixel levels by 255")
     if has_channels_last(images.shape):
-        raise InterventionError(f"images must be (B, C, H, W), channels first, not {tuple(images.shape)}")
-    if images.numel() and not images.is_meta and images.detach().amax() > LEVELS:
+        raise InterventionError(f"{what} must be (B, C, H, W), channels first, not {tuple(images.shape)}")
+
+
+def _check_pixels(images: Tensor, what: str) -> None:
+    """Refuse pixels that are levels, or no numbers at all."""
+    if images.is_meta or not images.numel():  # nothing to look at
+        return
+    least, most = (float(bound) for bound in images.detach().aminmax())
+    if not (math.isfinite(least) and math.isfinite(most)):
+        raise InterventionError(f"{what} have pixels that are nan or infinite; mend them")
+    if least <= -LEVELS or most >= LEVELS:
+        far = most if most >= LEVELS else least
         raise InterventionError(
-            f"images reach {float(images.amax()):g}; give them in [0, 1]: divide pixel levels by 255"
+            f"{what} reach {far:g}; give them in [0, 1]: divide pixel levels by the highest there is, such as 255"
         )
 
 
@@ -168,25 +230,33 @@ def _check_labels(labels: Tensor, images: int, classes: int | None) -> None:
         raise InterventionError(f"labels run from {low} to {high}, they must lie in 0 .. {last}")
 
 
-def to_json(intervention: Intervention) -> str:
-    """Canonical JSON text of an intervention: sorted keys, no spaces, floats by `repr`.
+def to_json(intervention: Intervention | str | Mapping[str, Any]) -> str:
+    """Canonical JSON text of an intervention, or of what `parse_intervention` takes for one.
+
+    Keys are sorted, there are no spaces, floats stand as by `repr`.
 
     >>> from interventions import LowPass
     >>> to_json(LowPass(8))
     '{"bandwidth":8.0,"domain":"dct","name":"low_pass","shape":"square"}'
     """
-    return json.dumps(INTERVENTIONS.dump(intervention), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    data = INTERVENTIONS.dump(parse_intervention(intervention))
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def from_json(text: str) -> Intervention:
     """The intervention that JSON text describes; the inverse of `to_json`.
 
     Raises:
-        ValueError: not JSON, an unknown name, or fields the intervention refuses.
+        ConfigError: not JSON, no intervention, an unknown name, or fields the intervention refuses.
     """
-    return parse_intervention(json.loads(text))
+    try:
+        described = json.loads(text)
+    except (TypeError, ValueError, RecursionError) as failure:
+        problem = f"{shortened(text)} is no JSON ({describe(failure)})"
+        raise ConfigError(f'{problem}; give what to_json writes, such as {{"name": "low_pass"}}') from None
+    return parse_intervention(described)
 
 
-def fingerprint(intervention: Intervention) -> str:
+def fingerprint(intervention: Intervention | str | Mapping[str, Any]) -> str:
     """SHA-256, in hex, of the canonical JSON: equal for equal interventions, on every machine."""
     return hashlib.sha256(to_json(intervention).encode()).hexdigest()

@@ -62,6 +62,12 @@ class Compose(Intervention):
             images, labels = part(images, labels, generator, classes=classes)
         return images, labels
 
+    @override
+    def inside_a_model(self, images: Tensor, classes: int | None = None) -> Tensor:
+        for part in self.parts:
+            images = part.inside_a_model(images, classes)
+        return images
+
 
 @INTERVENTIONS.register("clip")
 @dataclass(frozen=True, config=STRICT)

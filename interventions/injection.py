@@ -11,12 +11,12 @@ from abc import abstractmethod
 from typing import Annotated, ClassVar
 
 import torch
-from pydantic import AllowInfNan, field_validator
+from pydantic import AllowInfNan, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 from typing_extensions import override
 
-from cotoolkit.core.numbers import NonNegative, Share, Whole
+from cotoolkit.core.numbers import NonNegative, Share, Whole, refuse_beyond_range
 from cotoolkit.core.registry import STRICT
 from interventions.base import INTERVENTIONS, Intervention, InterventionError
 from interventions.carriers import CarrierField
@@ -25,6 +25,9 @@ from interventions.projection import Project
 Strength = Annotated[NonNegative, AllowInfNan(False)]
 """A finite norm, in [0, 1] pixel units; "8/255" is accepted."""
 
+ROUNDING = 1e-2
+"""By which the greatest move of a pixel may be above 1: images may be in half precision."""
+
 
 @dataclass(frozen=True, config=STRICT)
 class Injection(Intervention):
@@ -32,11 +35,18 @@ class Injection(Intervention):
 
     Args:
         carrier: the vectors, by name, mapping or instance.
-        beta: norm of what is added (in the carrier's norm), in [0, 1] pixel units; 0 leaves the images as they are.
+        beta: norm of what is added (in the carrier's norm), in [0, 1] pixel units; 0 leaves the images as they are. No
+            pixel moves by more than 1: in linf beta is at most 1, in l2 that is looked at as images are injected.
     """
 
     carrier: CarrierField
     beta: Strength
+
+    @model_validator(mode="after")
+    def _within_the_range(self) -> Injection:
+        if self.carrier.norm == "linf":
+            refuse_beyond_range(self.beta, "beta")
+        return self
 
     @override
     def class_count(self, classes: int | None) -> int:
@@ -62,7 +72,15 @@ class Injection(Intervention):
     ) -> tuple[Tensor, Tensor | None]:
         _, channels, height, width = images.shape
         vectors = self.carrier.vectors(classes, (channels, height, width), images.dtype, images.device)
-        return images + self.beta * self.features(vectors, labels, len(images), generator), labels
+        added = self.beta * self.features(vectors, labels, len(images), generator)
+        if self.carrier.norm == "l2" and added.numel() and not added.is_meta:
+            furthest = float(added.abs().max())
+            if furthest > 1 + ROUNDING:
+                raise InterventionError(
+                    f"beta is {self.beta:g} in l2 and moves a pixel by {furthest:.3g}, beyond the range [0, 1]; "
+                    f"give at most {self.beta / furthest:.3g}"
+                )
+        return images + added, labels
 
 
 @dataclass(frozen=True, config=STRICT)

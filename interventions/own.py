@@ -12,8 +12,11 @@ from typing_extensions import override
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import Number
 from cotoolkit.core.registry import STRICT
-from cotoolkit.core.user_code import FAILURES, describe, import_callable
-from interventions.base import INTERVENTIONS, Intervention, InterventionError
+from cotoolkit.core.user_code import FAILURES, describe, import_callable, takes
+from interventions.base import INTERVENTIONS, Intervention, InterventionError, check_changed
+
+FARTHEST = 1.01
+"""By which pixels may leave the range: the whole of it, and what half precision rounds."""
 
 
 @INTERVENTIONS.register("own")
@@ -21,8 +24,9 @@ from interventions.base import INTERVENTIONS, Intervention, InterventionError
 class OwnIntervention(Intervention):
     """A function `f(images, labels, beta)` that returns images; in text `module:function`.
 
-    Images are (B, C, H, W) floats in [0, 1], labels (B,) integers. The images that come back have the same shape; their
-    values are not clipped.
+    Images are (B, C, H, W) floats in [0, 1], labels (B,) integers, both copies that it may write to. The images that
+    come back are floats of the same shape, in the same units; their values are not clipped, but none leaves the range
+    of the images that were given, and [0, 1], by more than 1.
 
     Args:
         target: `module:function`.
@@ -51,16 +55,31 @@ class OwnIntervention(Intervention):
 
         Raises:
             ConfigError: there is no such function.
-            InterventionError: it fails, or returns something else than as many images of the same shape.
+            InterventionError: it takes other arguments or fails; or returns something else than as many floating images
+                of the same shape, pixels that are nan or infinite, or images in other units.
         """
         function = import_callable(self.target, ConfigError)
+        assert labels is not None
+        given = images.clone(), labels.clone(), self.beta
+        if not takes(function, *given):
+            raise InterventionError(
+                f"{self.target} does not take (images, labels, beta); write a function f(images, labels, beta) that "
+                "returns images"
+            )
         try:
-            changed = function(images, labels, self.beta)
+            changed = function(*given)
         except FAILURES as failure:
             raise InterventionError(f"{self.target} failed: {describe(failure)}") from failure
-        if not isinstance(changed, Tensor) or changed.shape != images.shape:
-            got = tuple(changed.shape) if isinstance(changed, Tensor) else type(changed).__name__
-            raise InterventionError(f"{self.target} must return images of shape {tuple(images.shape)}, not {got}")
-        if not changed.isfinite().all():
-            raise InterventionError(f"{self.target} returned pixels that are nan or infinite")
+        check_changed(changed, images, self.target)
+        if images.numel() and not images.is_meta:
+            self._check_units(changed, images)
         return changed.to(images.dtype).to(images.device), labels
+
+    def _check_units(self, changed: Tensor, images: Tensor) -> None:
+        """Refuse pixels that lie further outside than the whole range, as levels and normalised images do."""
+        low, high, least, most = (float(bound) for part in (images, changed) for bound in part.detach().aminmax())
+        if least < min(low, 0) - FARTHEST or most > max(high, 1) + FARTHEST:
+            raise InterventionError(
+                f"{self.target} returns pixels from {least:g} to {most:g} for images from {low:g} to {high:g}; return "
+                "them in [0, 1] or near it, neither as levels nor normalised"
+            )

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, IterableDataset
 from typing_extensions import override
 
-from interventions.base import Intervention, InterventionError
+from cotoolkit.core.errors import DataError
+from cotoolkit.core.numbers import has_channels_last, whole_number
+from cotoolkit.core.reading.items import image_tensor, read_items
+from cotoolkit.core.reading.labels import class_numbers
+from interventions.base import Intervention, InterventionError, parse_intervention
+
+FAR_OUT = 0.5
+"""How far images may leave [0, 1] before an intervention: as earlier ones take them, and not as normalisation does."""
 
 
 class InterventionDataset(Dataset[tuple[Tensor, int]]):
@@ -20,62 +28,113 @@ class InterventionDataset(Dataset[tuple[Tensor, int]]):
     `seed` and i. On test data use `intervention.at_test()`, which leaves label noise out.
 
     Args:
-        dataset: gives (image, label); images may be PIL images, arrays (H, W) or (H, W, C), or tensors (C, H, W).
-            Integer pixels are scaled to [0, 1], floating ones taken as they are.
-        intervention: applied to every item on its own.
+        dataset: gives pairs (image, label), or dictionaries with `image` and `label` or other well-known names. Images
+            are PIL images; tensors or arrays (C, H, W) or (H, W); or, as torchvision takes them, arrays (H, W, C) of 1
+            or 3 channels where the shape leaves no doubt. Tensors and arrays of uint8 are divided by 255, those of
+            floats are in [0, 1], which they may leave by 0.5 as images with a feature do; other whole numbers are
+            refused. PIL images of any depth come to [0, 1], palettes, CMYK and YCbCr as RGB; refused are those whose
+            range is not certain (32 bits, but for PNG and PPM) and transparent pixels. Labels are whole numbers of any
+            type.
+        intervention: applied to every item on its own; its name or a mapping with name and fields will do.
         classes: number of classes of the data set.
-        seed: of the items' generators.
+        seed: of the items' generators, a whole number from 0.
 
     Items: float32 image (C, H, W) and label.
 
     Raises:
-        InterventionError: the intervention mixes the images of a batch, which a single item has not got.
+        InterventionError: the intervention mixes the images of a batch, which a single item has not got; or it does not
+            fit an item.
+        ConfigError: there is no such intervention, or the seed is another.
+        DataError: the data set has no items by number, or an item is not as above.
     """
 
     def __init__(
-        self, dataset: Dataset[Any], intervention: Intervention, classes: int | None = None, seed: int = 0
+        self,
+        dataset: Any,
+        intervention: Intervention | str | Mapping[str, Any],
+        classes: int | None = None,
+        seed: int = 0,
     ) -> None:
-        if intervention.mixes_images:
-            raise InterventionError(f"{intervention.name} mixes the images of a batch: apply it to batches, not items")
+        indexed = hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")
+        if not indexed or isinstance(dataset, IterableDataset):
+            raise DataError(
+                f"the {type(dataset).__name__} has no items by number; give a data set with a length, of (image, label)"
+            )
         self.dataset = dataset
-        self.intervention = intervention
+        self.intervention = parse_intervention(intervention)
+        if self.intervention.mixes_images:
+            name = self.intervention.name
+            raise InterventionError(f"{name} mixes the images of a batch: apply it to batches, not items")
         self.classes = classes
-        self.seed = seed
+        self.seed = whole_number(seed, "seed")
 
     def __len__(self) -> int:
-        return len(self.dataset)  # type: ignore[arg-type]
+        return len(self.dataset)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         index = range(len(self))[index]  # -1 is the last item, with the last item's randomness
-        from torchvision.transforms.v2 import functional as v2  # a second to import
-
-        image, label = self.dataset[index]
-        image = v2.to_dtype(v2.to_image(image), torch.float32, scale=True).as_subclass(Tensor)
+        where = f"item {index} of the {type(self.dataset).__name__}"
+        [(image, label)] = read_items(self.dataset, [index], where)
+        images = _unit_image(image, where)
+        one_label = class_numbers([label], 1, where).to(images.device)
         # A seed sequence keeps (0, 1) and (1, 0) apart, and the items of one data set from those of the next.
         seed = int(np.random.SeedSequence([self.seed, index]).generate_state(1, np.uint64)[0])
         generator = torch.Generator().manual_seed(seed)
-        one_label = torch.tensor([int(label)], device=image.device)
-        images, labels = self.intervention(image[None], one_label, generator, classes=self.classes)
-        assert labels is not None
-        return images[0], int(labels[0])
+        try:
+            images, labels = self.intervention(images, one_label, generator, classes=self.classes)
+        except InterventionError as error:
+            raise InterventionError(f"{where}: {error}") from error
+        return images[0], int(one_label if labels is None else labels)
+
+
+def _unit_image(image: Any, where: str) -> Tensor:
+    """An item's image as a batch of one, (1, C, H, W) float32, in [0, 1] or near it."""
+    if (
+        isinstance(image, np.ndarray)
+        and image.ndim == 3
+        and image.shape[2] != 4
+        and has_channels_last((1, *image.shape))
+    ):
+        image = image.transpose(2, 0, 1)
+    images = image_tensor([image], where)
+    if images.dtype == torch.uint8:
+        return images.float() / 255
+    if not images.is_floating_point():
+        kind = str(images.dtype).removeprefix("torch.")
+        raise DataError(f"{where}: images are {kind}; give uint8 pixel levels, or floats in [0, 1]")
+    _check_near_unit(images, where)
+    return images
+
+
+def _check_near_unit(images: Tensor, where: str) -> None:
+    """Refuse floats of other units than [0, 1], in which the strength of an intervention is."""
+    if not images.numel() or images.is_meta or not images.is_floating_point():
+        return
+    least, most = (float(bound) for bound in images.detach().aminmax())
+    if not (least >= -FAR_OUT and most <= 1 + FAR_OUT):  # written so that nan fails, too
+        raise DataError(
+            f"{where}: pixels run from {least:.4g} to {most:.4g}; give them in [0, 1]: levels divided by 255, and "
+            "before normalisation"
+        )
 
 
 class InterventionTransform(nn.Module):
     """An intervention as a step of a `torchvision.transforms.v2` pipeline.
 
-    Its place is after `v2.ToDtype(torch.float32, scale=True)`. Takes an image (C, H, W) or a batch (B, C, H, W), plain
-    or `tv_tensors.Image`, alone or with its label: an int or a 0-d tensor for an image, (B,) for a batch; gives back
-    the same kinds. As everywhere in torchvision the randomness comes from PyTorch's global generator, which a data
-    loader seeds in each of its workers.
+    Its place is after `v2.ToDtype(torch.float32, scale=True)` and before `v2.Normalize`. Takes an image (C, H, W) or a
+    batch (B, C, H, W), plain or `tv_tensors.Image`, in [0, 1] or near it, alone or with its label: a whole number of
+    any type for an image, (B,) for a batch; gives back the same kinds, (B,) as a tensor. As everywhere in torchvision
+    the randomness comes from PyTorch's global generator, which a data loader seeds in each of its workers.
 
     Args:
-        intervention: what to apply; one that mixes images works on batches only.
+        intervention: what to apply, itself, its name, or a mapping with name and fields; one that mixes images works
+            on batches only.
         classes: number of classes of the data set.
     """
 
-    def __init__(self, intervention: Intervention, classes: int | None = None) -> None:
+    def __init__(self, intervention: Intervention | str | Mapping[str, Any], classes: int | None = None) -> None:
         super().__init__()
-        self.intervention = intervention
+        self.intervention = parse_intervention(intervention)
         self.classes = classes
 
     def forward(self, image: Tensor, label: Any = None) -> Any:
@@ -90,6 +149,7 @@ class InterventionTransform(nn.Module):
 
         Raises:
             InterventionError: no tensor, or one image and an intervention that mixes a batch.
+            DataError: pixels far outside [0, 1], or labels that are no whole numbers.
         """
         from torchvision import tv_tensors  # a second to import
 
@@ -100,9 +160,12 @@ class InterventionTransform(nn.Module):
         if single and self.intervention.mixes_images:
             raise InterventionError(f"{self.intervention.name} mixes the images of a batch: give it (B, C, H, W)")
         images = image.as_subclass(Tensor)
-        labels = None if label is None else torch.as_tensor(label, device=image.device)
-        if single:
-            images, labels = images[None], None if labels is None else labels[None]
+        images = images[None] if single else images
+        _check_near_unit(images, "the image" if single else "the images")
+        labels = None
+        if label is not None:
+            what = "the label" if single else "the labels"
+            labels = class_numbers([label] if single else label, len(images), what).to(image.device)
         generator = None
         if self.intervention.random:
             generator = torch.Generator().manual_seed(int(torch.randint(2**63 - 1, (), device="cpu")))
@@ -113,7 +176,9 @@ class InterventionTransform(nn.Module):
             images = tv_tensors.wrap(images, like=image)
         if labels is None:
             return images
-        return images, labels if isinstance(label, Tensor) else int(labels)
+        if isinstance(label, Tensor):
+            return images, labels if label.dtype == torch.bool else labels.to(label.dtype)
+        return images, int(labels) if single else labels
 
     @override
     def extra_repr(self) -> str:
@@ -123,18 +188,20 @@ class InterventionTransform(nn.Module):
 class InterventionLayer(nn.Module):
     """An intervention as a layer of a model, (B, C, H, W) -> (B, C, H, W): a low-pass filter before the network, say.
 
-    It acts on clean and adversarial inputs alike and gradients pass through it, so an attack sees it.
+    It acts on clean and adversarial inputs alike and gradients pass through it, so an attack sees it. Images may be in
+    whatever units they have there, after a normalisation, say.
 
     Args:
-        intervention: one without labels and randomness, differentiable.
+        intervention: one without labels and randomness, differentiable; itself, its name, or a mapping.
         classes: number of classes, for those that have a carrier.
 
     Raises:
         InterventionError: the intervention needs labels, is random, mixes images, or stops gradients.
     """
 
-    def __init__(self, intervention: Intervention, classes: int | None = None) -> None:
+    def __init__(self, intervention: Intervention | str | Mapping[str, Any], classes: int | None = None) -> None:
         super().__init__()
+        intervention = parse_intervention(intervention)
         for flag, reason in (
             (intervention.needs_labels, "needs labels"),
             (intervention.random, "is random"),
@@ -148,7 +215,7 @@ class InterventionLayer(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """The images after the intervention."""
-        return self.intervention(images, classes=self.classes)[0]
+        return self.intervention.inside_a_model(images, self.classes)
 
     @override
     def extra_repr(self) -> str:

@@ -14,8 +14,8 @@ from torch import Tensor
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.errors import ConfigError, DataError
 from cotoolkit.core.numbers import whole_number
+from cotoolkit.core.reading.labels import class_numbers
 from cotoolkit.core.user_code import describe
-from cotoolkit.data.labels import class_numbers
 from cotoolkit.intake.door import ImageOptions, bring_images, outside_inference
 from cotoolkit.intake.model import ImageModel
 

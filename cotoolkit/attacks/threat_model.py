@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.core.numbers import Radius, format_number, parse_radius
+from cotoolkit.core.numbers import Radius, format_number, parse_radius, refuse_beyond_range
 from cotoolkit.core.registry import STRICT
 from cotoolkit.core.validation import refusing_in_one_line
 
@@ -40,9 +40,8 @@ def check_reach(epsilon: float, norm: Norm) -> None:
     Raises:
         ConfigError: more than 1 in linf.
     """
-    if norm == "linf" and epsilon > 1:
-        level = f"{epsilon:g}/255" if epsilon <= 255 and float(epsilon).is_integer() else "8/255"
-        raise ConfigError(f"epsilon is {epsilon:g}; give a share of the pixel range, at most 1, such as {level}")
+    if norm == "linf":
+        refuse_beyond_range(epsilon, "epsilon")
 
 
 @refusing_in_one_line

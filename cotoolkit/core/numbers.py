@@ -124,6 +124,17 @@ Share = Annotated[NonNegative, Le(1)]
 """A probability, or a part of a whole, in [0, 1]."""
 
 
+def refuse_beyond_range(value: float, what: str) -> None:
+    """Refuse a radius or strength beyond the whole range of pixels: who types 8 means 8/255.
+
+    Raises:
+        ConfigError: above 1.
+    """
+    if value > 1:
+        level = f"{value:g}/255" if value <= 255 and float(value).is_integer() else "8/255"
+        raise ConfigError(f"{what} is {value:g}; give a share of the pixel range, at most 1, such as {level}")
+
+
 def real_array(values: Any, what: str, dimensions: int | None = None, *, finite: bool = True) -> NDArray[np.float64]:
     """Real numbers from a list, an array, a tensor on any device, or a column or table of pandas.
 

@@ -109,6 +109,7 @@ class Registry(Generic[T]):
 
     def __init__(self, kind: str, *, everywhere: str = "", own: str = "MODULE:NAME") -> None:
         self.kind = kind
+        self._one = f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
         self._everywhere = everywhere
         self._own = own
         self._classes: dict[str, type[T]] = {}
@@ -192,7 +193,7 @@ class Registry(Generic[T]):
 
         Raises:
             UnknownName: no class has that name.
-            ConfigError: the module cannot be imported, or registers no such class.
+            ConfigError: the module cannot be imported, or registers no such class; or the value is none of these.
             InvalidFields: the class refused a field.
         """
         if isinstance(value, str):
@@ -200,9 +201,9 @@ class Registry(Generic[T]):
         if not isinstance(value, Mapping):
             if type(value) in self._classes.values():
                 return value  # type: ignore[no-any-return]
-            raise ValueError(f"not a {self.kind}: {shortened(value)}; give a name or a mapping with a name")
+            raise ConfigError(f"not {self._one}: {shortened(value)}; give a name or a mapping with a name")
         if not isinstance(value.get("name"), str):
-            raise ValueError(f"a {self.kind} needs a name: choose from {', '.join(self.names())}")
+            raise ConfigError(f"{self._one} needs a name: choose from {', '.join(self.names())}")
         name, module = value["name"], value.get("module")
         if module is not None:
             name = f"{module}:{name.rpartition(':')[2]}"

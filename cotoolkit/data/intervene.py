@@ -82,9 +82,6 @@ def materialise(
             changed, relabelled = intervention(as_float(chunk), labels[indices], draws, classes=data.classes)
         except InterventionError as error:
             raise ConfigError(f"intervention {intervention.name!r} does not fit {data.name}: {error}") from error
-        if changed.shape != chunk.shape:
-            before, after = tuple(chunk.shape[1:]), tuple(changed.shape[1:])
-            raise ConfigError(f"intervention {intervention.name!r} turns {before} images into {after} ones")
         new_images[indices] = changed
         new_labels[indices] = labels[indices] if relabelled is None else relabelled
     return new_images, new_labels

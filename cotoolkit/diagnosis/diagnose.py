@@ -17,8 +17,10 @@ from cotoolkit.data import DataConfig, ImageSet
 from cotoolkit.data.points import Points
 from cotoolkit.diagnosis.budget import Budget, budget_of
 from cotoolkit.diagnosis.change import change_of_verdict
+from cotoolkit.diagnosis.judging.evidence import broken_points
 from cotoolkit.diagnosis.judging.verdict import reach_verdict, rests_on_points_left
 from cotoolkit.diagnosis.landscape import AttackWay, attack_ways
+from cotoolkit.diagnosis.measurements import Measurements
 from cotoolkit.diagnosis.measuring.attack_runs import Progress
 from cotoolkit.diagnosis.measuring.autoattack import check_installed, installed
 from cotoolkit.diagnosis.measuring.pass_counter import PassCounter
@@ -134,6 +136,20 @@ def _mode(network: ImageModel) -> list[Finding]:
     return [handled("the model is in training mode; it is diagnosed in evaluation mode, and left as it is")]
 
 
+def _broken(found: Measurements) -> list[Finding]:
+    """Outputs, and gradients, that are no numbers."""
+    findings = []
+    if count := broken_points(found):
+        text = f"the outputs for {count} of {found.clean.accuracy.points} points are nan or infinite"
+        findings.append(warning(f"{text}; they count as wrong"))
+    share = found.masking.nan_gradients
+    if share is not None and share.value > 0:
+        text = f"{share.percent} of the points that are right have nan in their gradient, which attacks take for zero"
+        text += ", so they may find too little; a root or a division at 0 makes it: mend the model"
+        findings.append(warning(text))
+    return findings
+
+
 def _measured(
     network: ImageModel,
     chosen: ChosenPoints,
@@ -159,9 +175,7 @@ def _measured(
         some = points._replace(images=points.images[few], labels=points.labels[few])
         ways = attack_ways(passes, some, threat, budget.surface, seed, batch_size_for(some.images))
         change = change_of_verdict(passes, points, measured.measurements, threat, budget, seed)
-    findings = [*_mode(network), *network.findings, *measured.findings]
-    if share := measured.measurements.masking.broken_outputs:
-        findings.append(warning(f"{100 * share:.0f} % of the outputs are nan or infinite; they count as wrong"))
+    findings = [*_mode(network), *network.findings, *measured.findings, *_broken(measured.measurements)]
     return _Found(measured, ways, change, passes, network.link.name, findings)
 
 

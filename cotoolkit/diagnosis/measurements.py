@@ -157,15 +157,19 @@ class Masking(SchemaPart):
 
     Attributes:
         logit_spread: largest distance between repeated outputs, each scaled to length 1.
-        zero_gradients: of the correctly classified points, the share whose gradient is zero; null if none is correct.
+        zero_gradients: of the correctly classified points, the share whose gradient is zero, but for entries that are
+            nan; null if none is correct.
         broken_outputs: share of outputs with a value that is not finite.
-        median_gradient: median l2 length of the input gradient.
+        median_gradient: median l2 length of the input gradient, its entries that are nan taken for zero.
+        nan_gradients: of the correctly classified points, the share whose gradient has entries that are nan; null if
+            none is correct, or where an earlier version did not look.
     """
 
     logit_spread: float
     zero_gradients: Rate | None
     broken_outputs: float
     median_gradient: float | None
+    nan_gradients: Rate | None = None
 
 
 class ClassRow(SchemaPart):

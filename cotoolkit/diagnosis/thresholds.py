@@ -81,7 +81,10 @@ OVERRATED = 0.1
 """Share of points by which plain PGD may overrate a network before that is told (ours)."""
 
 ZERO_GRADIENTS = 0.1
-"""Share of correct points with a zero gradient that counts (ours; AutoAttack warns of any)."""
+"""Share of correct points with a zero gradient, or with nan in it, that counts (ours; AutoAttack warns of any zero)."""
+
+BROKEN = 0.1
+"""Share of points whose outputs are nan or infinite from which nothing is said of a network (ours)."""
 
 RANDOMISED = 1e-4
 """Spread of repeated outputs above which a network counts as randomised (AutoAttack's check)."""

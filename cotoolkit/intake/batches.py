@@ -18,8 +18,8 @@ from torch.utils.data import (
 )
 
 from cotoolkit.core.errors import DataError
+from cotoolkit.core.reading.items import as_tensors, image_and_label
 from cotoolkit.core.user_code import describe
-from cotoolkit.data.items import as_tensors, image_and_label
 
 
 def items_of(data: Any) -> Any:
@@ -50,9 +50,11 @@ def read_batches(data: Iterable[Any], where: str) -> tuple[Tensor, Tensor] | Non
     """
     images: list[Tensor] = []
     labels: list[Tensor] = []
+    read = 0
     try:
         for batch in data:
             pixels, numbers = image_and_label(batch, where)
+            read += 1
             if not isinstance(numbers, list | tuple) and np.ndim(numbers) == 0:  # an item
                 pixels, numbers = [pixels], [numbers]
             stacked, numbers = as_tensors(pixels, numbers, where)
@@ -61,7 +63,9 @@ def read_batches(data: Iterable[Any], where: str) -> tuple[Tensor, Tensor] | Non
     except DataError:
         raise
     except Exception as failure:
-        raise DataError(f"{where}: its batches are not (images, labels): {_reason(failure)}") from failure
+        raise DataError(
+            f"{where}: batch {read} cannot be read ({_reason(failure)}); mend it or leave it out"
+        ) from failure
     return as_tensors(images, torch.cat(labels), where) if images else None
 
 

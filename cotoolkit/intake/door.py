@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import DataError, ModelError
-from cotoolkit.data.items import image_tensor
-from cotoolkit.data.labels import class_numbers
+from cotoolkit.core.reading.items import image_tensor
+from cotoolkit.core.reading.labels import class_numbers
 from cotoolkit.intake.findings import Finding, warning
 from cotoolkit.intake.model import Forward, ImageModel
 from cotoolkit.intake.normalisation import (

@@ -37,7 +37,8 @@ class ImageModel(nn.Module):
     which restores its modes.
 
     Attributes:
-        network: the user's, or a float32 copy.
+        network: the user's, or a copy, in float32 unless that fails.
+        dtype: of what the network gets.
         bounds: (low, high) of the pixels that the network takes.
         mean: (C, 1, 1) or (1, 1, 1) in units of the bounds; None for no normalisation.
         std: (C, 1, 1) or (1, 1, 1) in units of the bounds; None for no normalisation.
@@ -52,7 +53,7 @@ class ImageModel(nn.Module):
         classes: of its logits.
         shapes: (C, H, W) of images that it is known to take.
         compiled: parts of it are compiled; they run as written, since compiled code has no second derivatives.
-        copied: the network is a float32 copy, which does not train.
+        copied: the network is a copy, which does not train.
         findings: the traps that were met.
     """
 
@@ -68,6 +69,7 @@ class ImageModel(nn.Module):
         *,
         forward: Forward | None = None,
         autocast: Autocast | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -84,7 +86,9 @@ class ImageModel(nn.Module):
         self._call = forward
         self._autocast = autocast
         self.compiled = any(is_compiled(module) for module in network.modules())
-        self._dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
+        weights = [p.dtype for p in network.parameters() if p.is_floating_point()]
+        self.dtype = dtype or next(iter(weights), torch.float32)
+        self._in_float32 = set(weights) <= {torch.float32}
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) in [0, 1] -> logits (B, classes)."""
@@ -121,7 +125,7 @@ class ImageModel(nn.Module):
         reentry = without_reentry() if self.reentrant else contextlib.nullcontext()
         blind = torch.no_grad() if self.opaque else contextlib.nullcontext()
         with eager, reentry, blind, precise if self._autocast is None else self._autocast():
-            inputs = inputs.to(self._dtype)
+            inputs = inputs.to(self.dtype)
             return self.network(inputs) if self._call is None else self._call(self.network, inputs)
 
     def to_input(self, images: Tensor) -> Tensor:
@@ -139,7 +143,7 @@ class ImageModel(nn.Module):
     @property
     def computes_precisely(self) -> bool:
         """Whether the passes are meant to be in float32."""
-        return self._autocast is None and self._dtype == torch.float32
+        return self._autocast is None and self._in_float32
 
     @property
     def scale(self) -> Tensor:
@@ -205,7 +209,7 @@ def bounds_of(model: nn.Module, bounds: Bounds) -> Bounds:
 
 
 def network_of(model: nn.Module) -> nn.Module:
-    """The user's own network, or the float32 copy of it, whose modules have the names that the user knows."""
+    """The user's own network, or the copy of it, whose modules have the names that the user knows."""
     return model.network if isinstance(model, ImageModel) else model
 
 

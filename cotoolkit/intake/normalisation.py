@@ -22,6 +22,12 @@ FAR_OUT = 0.5
 UNMISTAKABLE = 1.5
 """Distance of bounds (0..255, -1..1) from which images that stay in [0, 1] are taken for a mistake."""
 
+A_LITTLE = 0.1
+"""How far, as a share of that width, resizing, compression and noise take pixels out."""
+
+LEVELS = ((100, 255), (4095, 65535))
+"""Between which greatest values pixels are taken for levels of 8 or 16 bits; images that are dark stay below."""
+
 Bounds = tuple[float, float]
 """Least and greatest value of a pixel, as the model takes it before mean and std."""
 
@@ -152,9 +158,25 @@ def in_unit(images: Tensor, where: str, bounds: Bounds, *, leave: bool = False) 
 
 
 def _hint(least: float, greatest: float, bounds: Bounds) -> str:
-    if bounds == (0.0, 1.0) and least >= 0 and 1 < greatest <= 255:
-        return "state 0,255 if that is what the model takes, or divide the images by 255"
-    hint = "give images before normalisation and state its mean and std, or state other bounds"
-    far = FAR_OUT * (bounds[1] - bounds[0])
-    near = least >= bounds[0] - far and greatest <= bounds[1] + far
+    """What to do about pixels outside the bounds, by how far they run."""
+    (low, high), width = bounds, bounds[1] - bounds[0]
+    if least >= low - A_LITTLE * width and greatest <= high + A_LITTLE * width:
+        hint = f"where resizing or noise took them out a little, clip them, images.clamp({low:g}, {high:g})"
+    elif least >= 0 and greatest > 0:
+        hint = _of_levels(greatest, bounds)
+    else:
+        hint = (
+            "give images before normalisation (images * std + mean undoes it), and state its mean and std with the "
+            "model; or state other bounds"
+        )
+    near = least >= low - FAR_OUT * width and greatest <= high + FAR_OUT * width
     return f'{hint}; where an added feature takes them out, the box "none"' if near else hint
+
+
+def _of_levels(greatest: float, bounds: Bounds) -> str:
+    """What to do about pixels that run from 0 to another value than the bounds say."""
+    top = next((top for least, top in LEVELS if least < greatest <= top), None)
+    stated = f"state 0,{top} if" if top else "state the least and the greatest value that a pixel can have if"
+    there = f"divide the images by {top or 'that greatest value'}"
+    there += "" if bounds == (0.0, 1.0) else f" and map them to {bounds[0]:g} to {bounds[1]:g}"
+    return f"{stated} that is what the model takes, or {there}"

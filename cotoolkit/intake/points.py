@@ -12,11 +12,11 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from cotoolkit.core.errors import ConfigError, DataError
 from cotoolkit.core.numbers import whole_number
+from cotoolkit.core.reading.items import as_columns, as_tensors, read_items, stack_items, stated_classes
+from cotoolkit.core.reading.labels import class_numbers, known_labels, renumbered, whole_numbers
 from cotoolkit.core.seeding import fork_global_rng, generator
 from cotoolkit.core.validation import one_line
 from cotoolkit.data import DataConfig, ImageSet, load
-from cotoolkit.data.items import as_columns, as_tensors, read_items, stack_items, stated_classes
-from cotoolkit.data.labels import class_numbers, known_labels, renumbered, whole_numbers
 from cotoolkit.data.points import Points
 from cotoolkit.data.sources.own_data import OwnData
 from cotoolkit.data.subsets import stratified

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -17,8 +18,8 @@ from cotoolkit.intake.findings import Finding, handled, warning
 from cotoolkit.intake.model import Forward, ImageModel
 from cotoolkit.intake.model_checks import batch_norm_findings, check_finite
 from cotoolkit.intake.normalisation import Bounds, PerChannel, check_bounds, pixel_statistics
-from cotoolkit.intake.probing import check_classes, check_shape, probe
-from cotoolkit.intake.wrappers import Autocast, is_compiled, unwrapped
+from cotoolkit.intake.probing import check_classes, check_shape, fails, failure_on, probe
+from cotoolkit.intake.wrappers import Autocast, unwrapped
 from cotoolkit.models.memory_format import channels_last_warning
 from cotoolkit.models.registry import Shape
 
@@ -42,7 +43,8 @@ def image_model(
 
     The network is left as it is, its modes and flags included. Where it is in another precision or on another device, a
     copy in float32 is measured: perturbations of 1/255 drown in the rounding of half precision, and float64 is beyond
-    what attacks, which are float32, can use.
+    what attacks, which are float32, can use. Where the copy alone fails, because casts inside want the precision that
+    was, the network is measured in that.
 
     Args:
         model: from images (B, C, H, W) in `bounds`, normalised if `mean` and `std` are given, to logits (B, classes), a
@@ -76,12 +78,39 @@ def image_model(
         return model
     statistics = pixel_statistics(mean, std, shape[0], bounds) or (None, None)
     with torch.inference_mode(False):
-        network, precision, findings = _bare(model, device, live=live)
-        place = device_of(network) if device is None else device  # only of what is ours: networks may be on several
-        mean_there, std_there = (None if part is None else part.to(place) for part in statistics)
-        found = ImageModel(network, bounds, mean_there, std_there, forward=forward, autocast=autocast or precision)
-        found.copied = network is not unwrapped(model).network
-        found.findings = findings + probe(found, shape, classes=classes, exact=exact, binary=binary)
+        bare, precision, findings = _bare(model, live=live)
+        place = device_of(bare) if device is None else torch.device(device)  # a live network may be on several
+        takes = {"bounds": bounds, "mean": statistics[0], "std": statistics[1], "forward": forward}
+        found = _prepared(bare, place, shape, {**takes, "autocast": autocast or precision}, live=live)
+        found.findings = [*findings, *found.findings, *probe(found, shape, classes=classes, exact=exact, binary=binary)]
+    return found
+
+
+def _prepared(
+    network: nn.Module, device: torch.device, shape: Shape, options: Mapping[str, Any], *, live: bool
+) -> ImageModel:
+    """A network on the device, in the precision in which it is measured, with what was done and met.
+
+    Args:
+        network: outside of its wrappers.
+        device: to measure on.
+        shape: (C, H, W) of the images.
+        options: of the `ImageModel`, the statistics on any device.
+        live: the network itself, as it is.
+
+    Raises:
+        ModelError: it cannot be copied, or fails in float32 and as it is.
+    """
+    there: dict[str, Any] = {
+        name: value.to(device) if isinstance(value, Tensor) else value for name, value in options.items()
+    }
+    made: Callable[..., ImageModel] = functools.partial(ImageModel, **there)
+    found, findings = (made(network), list[Finding]()) if live else _measurable(network, device, shape, made)
+    found.copied = found.network is not network
+    found.findings = findings if live else [*findings, *batch_norm_findings(found.network)]
+    if found.compiled:
+        text = "parts of the model are compiled (torch.compile); they run uncompiled here"
+        found.findings.insert(len(findings), handled(text))
     return found
 
 
@@ -104,10 +133,8 @@ def _check_known(model: ImageModel, said: Mapping[str, Any], classes: int | None
         raise ModelError("the model was made from a copy of the network, which does not train; give the network itself")
 
 
-def _bare(
-    model: nn.Module, device: torch.device | str | None, *, live: bool
-) -> tuple[nn.Module, Autocast | None, list[Finding]]:
-    """The network inside a model, in float32 unless it is live; the precision of its passes; and what was met."""
+def _bare(model: nn.Module, *, live: bool) -> tuple[nn.Module, Autocast | None, list[Finding]]:
+    """The network inside a model; the precision of its passes if it is live; and what was met."""
     network, wrappers, precision = unwrapped(model)
     findings = [handled(f"the model is wrapped ({name}); the network inside is measured") for name in wrappers]
     check_finite(network, "the model")
@@ -115,14 +142,49 @@ def _bare(
         findings.append(warning(doubt))
     if live:
         _check_live(network)
-    else:
-        network, converted = in_float32(network, device_of(network) if device is None else torch.device(device))
-        findings += converted
-    if any(is_compiled(module) for module in network.modules()):
-        findings.append(handled("parts of the model are compiled (torch.compile); they run uncompiled here"))
-    if live:
-        return network, precision, findings
-    return network, None, [*findings, *batch_norm_findings(network)]
+    return network, precision if live else None, findings
+
+
+def _measurable(
+    network: nn.Module, device: torch.device, shape: Shape, made: Callable[..., ImageModel]
+) -> tuple[ImageModel, list[Finding]]:
+    """A network in float32 on the device, or in its own precision where only that works; and what was done."""
+    precise, findings = in_float32(network, device)
+    found = made(precise)
+    kinds = _precisions(network)
+    failure = failure_on(found, shape) if kinds not in ([], ["float32"]) else None
+    if failure is None:
+        return found, findings
+    itself = _on_device(network, device)
+    reasons = []
+    for dtype in (torch.float32, None):  # images as people have them, or as its first weights are
+        found = made(itself, dtype=dtype)
+        reason = failure_on(found, shape)
+        if reason is None:
+            rounds = set(kinds) - {"float32", "float64"}
+            text = f"the model is measured in its own precision, {' and '.join(kinds)}, since it casts on the way and a"
+            text += f" float32 copy of it fails ({describe(failure)})"
+            return found, [warning(f"{text}; rounding hides small changes from attacks") if rounds else handled(text)]
+        reasons.append(reason)
+    text = fails(shape, reasons[-1])
+    if describe(failure) != describe(reasons[-1]):
+        why = f"made because its weights are {' and '.join(kinds)}"
+        text += f"; a float32 copy, {why}, fails, too ({describe(failure)})"
+    raise ModelError(text) from reasons[-1]
+
+
+def _precisions(network: nn.Module) -> list[str]:
+    """The types of the numbers in a network, in words."""
+    tensors = [*network.parameters(), *network.buffers()]
+    return sorted({str(tensor.dtype).removeprefix("torch.") for tensor in tensors if tensor.is_floating_point()})
+
+
+def _on_device(network: nn.Module, device: torch.device) -> nn.Module:
+    """The network if it is on the device, else a copy that is; in its own precision."""
+    tensors = [*network.parameters(), *network.buffers()]
+    if all(_same_device(tensor.device, device) and not tensor.is_inference() for tensor in tensors):
+        return network
+    return copied(network, f"it is to be on {device}").to(device=device)
 
 
 def _check_live(network: nn.Module) -> None:
@@ -144,7 +206,7 @@ def in_float32(network: nn.Module, device: torch.device) -> tuple[nn.Module, lis
         ModelError: it cannot be copied.
     """
     tensors = [*network.parameters(), *network.buffers()]
-    floats = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in tensors if tensor.is_floating_point()})
+    floats = _precisions(network)
     places = sorted({str(tensor.device) for tensor in tensors if not _same_device(tensor.device, device)})
     reasons = []
     if floats not in ([], ["float32"]):

@@ -66,10 +66,12 @@ def probe(model: ImageModel, shape: Shape, *, classes: int | None, exact: bool, 
         again = _once_more(model, images)
     model.watching = again is None
     model.shapes.add(shape)
-    findings = _read(model, outputs, classes, exact=exact, binary=binary)
+    findings = _read(model, outputs, shape, classes, exact=exact, binary=binary)
     if gradient is None:
         model.gradient = False
         findings.append(warning(f"{NO_GRADIENT} ({reason}); it is taken as zero, so gradient attacks find nothing"))
+    elif broken := int((~outputs.detach().reshape(2, -1).amax(1).isfinite()).sum()):
+        findings.append(warning(f"the outputs for {broken} of 2 random images are nan or infinite"))
     elif not gradient.any():
         text = "the gradient of the model's outputs is zero (rounding on the way, or outputs that do not change)"
         findings.append(warning(f"{text}, so gradient attacks find nothing"))
@@ -143,8 +145,47 @@ def check_shape(model: ImageModel, shape: Shape) -> None:
         with fork_global_rng(0, "layers"), attack_mode(model, "eval"), torch.no_grad():
             model(_random_images(model, shape))
     except Exception as failure:
-        raise ModelError(f"the model fails on images of shape {shape}: {describe(failure)}") from failure
+        raise ModelError(fails(shape, failure)) from failure
     model.shapes.add(shape)
+
+
+def failure_on(model: ImageModel, shape: Shape) -> Exception | None:
+    """Why a model fails on images of a shape, whether they ask for a gradient or not; None if it does not.
+
+    Args:
+        model: not probed.
+        shape: (C, H, W) of the images.
+
+    Raises:
+        ModelError: it cannot be put into evaluation mode.
+    """
+    _check_mode(model)
+    found: list[Exception] = []
+    images = _random_images(model, shape)
+    for asking in (True, False):
+        try:
+            with fork_global_rng(0, "layers"), attack_mode(model, "eval"), torch.set_grad_enabled(asking):
+                model.outputs(images.clone().requires_grad_(asking))
+            return None
+        except Exception as failure:
+            found.append(failure)
+    return found[0]
+
+
+def fails(shape: Shape, failure: Exception) -> str:
+    """The message on a model that fails on images of a shape (C, H, W)."""
+    return f"the model fails on images of shape {shape}: {describe(failure)}{_axis_added(shape)}"
+
+
+def _axis_added(shape: Shape) -> str:
+    """What there is to say of one channel, which images without that axis are given."""
+    if shape[0] != 1:
+        return ""
+    given = f"(N, {shape[1]}, {shape[2]})"
+    return (
+        f"; data of shape {given} are taken for pictures of one channel, and an axis is added, (N, 1, {shape[1]}, "
+        f"{shape[2]}): if yours are, and the model takes none, forward=lambda model, images: model(images.squeeze(1))"
+    )
 
 
 def _random_images(model: ImageModel, shape: Shape) -> Tensor:
@@ -181,10 +222,12 @@ def _without_gradient(model: ImageModel, images: Tensor, shape: Shape, failure: 
     except ModelError:
         raise
     except Exception:  # fails without a gradient too: the first failure is the one to tell
-        raise ModelError(f"the model fails on images of shape {shape}: {describe(failure)}") from failure
+        raise ModelError(fails(shape, failure)) from failure
 
 
-def _read(model: ImageModel, outputs: Tensor, classes: int | None, *, exact: bool, binary: bool) -> list[Finding]:
+def _read(
+    model: ImageModel, outputs: Tensor, shape: Shape, classes: int | None, *, exact: bool, binary: bool
+) -> list[Finding]:
     """Check the outputs for two images, and say how they are read."""
     expected = "classes" if classes is None else str(classes)
     if is_one_logit(outputs, 2) and (binary or classes is None or classes <= 2):
@@ -194,7 +237,8 @@ def _read(model: ImageModel, outputs: Tensor, classes: int | None, *, exact: boo
     if outputs.ndim != 2 or len(outputs) != 2 or not outputs.is_floating_point():
         kind = str(outputs.dtype).removeprefix("torch.")
         found = f"{kind} of shape {tuple(outputs.shape)}"
-        raise ModelError(f"the model returns {found} for 2 images; it must return logits (2, {expected}), floats")
+        wanted = f"it must return logits (2, {expected}), floats{_axis_added(shape)}"
+        raise ModelError(f"the model returns {found} for 2 images; {wanted}")
     if binary:
         raise ConfigError(f"binary: the model has {outputs.shape[1]} outputs, a binary one has one; leave binary out")
     if classes is not None:
@@ -218,7 +262,7 @@ def first_look(model: ImageModel, images: Tensor, labels: Tensor, *, gradient: b
         gradient: that of the images is needed.
 
     Returns:
-        What to warn of: features in place of logits, gradients that are zero or not finite.
+        What to warn of: features in place of logits, gradients that are zero or nan.
     """
     with attack_mode(model, "eval"), torch.set_grad_enabled(gradient):
         leaf = images.detach().requires_grad_(gradient)
@@ -233,10 +277,10 @@ def first_look(model: ImageModel, images: Tensor, labels: Tensor, *, gradient: b
         found.append(warning(f"{text} (0 to {int(labels.max())}): are these features, of a network without its head?"))
     if slopes is not None:
         right = (predicted == labels) & ~broken
-        lost = int((right & ~slopes.isfinite().all(1)).sum())
+        lost = int((right & slopes.isnan().any(1)).sum())
         if lost:
-            text = f"{lost} of {int(right.sum())} images that are right have a gradient that is nan or infinite"
-            found.append(warning(f"{text}: attacks take such entries as zero, which is no robustness; see diagnose"))
+            text = f"{lost} of {int(right.sum())} images that are right have nan in their gradient"
+            found.append(warning(f"{text}: attacks take such entries for zero, which is no robustness; see diagnose"))
         stuck = int((right & (slopes == 0).all(1)).sum())
         if stuck > STUCK * int(right.sum()):
             text = f"{stuck} of {int(right.sum())} images that are right have a gradient of exactly zero"

@@ -16,10 +16,12 @@ AUTOATTACK = "AutoAttack's checks: Croce & Hein, ICML 2020"
 
 @signal(title="zero input gradients", unit=SHARE, at_break=None, source=AUTOATTACK)
 def zero_gradient(gradient: Tensor) -> Tensor:
-    """1 where a sample's input gradient is exactly zero or not finite, so that no attack can follow it, else 0.
+    """1 where a sample's input gradient is exactly zero but for entries that are nan, so that no attack can follow it.
 
-    >>> zero_gradient(torch.tensor([[0.0, 0.0], [0.0, 1e-30]]))
-    tensor([1., 0.])
+    Attacks take an entry that is nan for zero and follow the others.
+
+    >>> zero_gradient(torch.tensor([[0.0, torch.nan], [0.0, 1e-30], [torch.nan, 1.0]]))
+    tensor([1., 0., 0.])
 
     Args:
         gradient: (B, ...).
@@ -28,7 +30,7 @@ def zero_gradient(gradient: Tensor) -> Tensor:
         (B,), 0 or 1.
     """
     flat = gradient.flatten(1)
-    return ((flat == 0).all(1) | ~flat.isfinite().all(1)).float()
+    return ((flat == 0) | flat.isnan()).all(1).float()
 
 
 @signal(

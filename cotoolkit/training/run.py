@@ -74,11 +74,7 @@ def run(
         RunFailed: the run's own code left, hung, or took its process along.
         RunError: the folder is damaged, or holds another run.
     """
-    if not isinstance(config, RunConfig):
-        raise ConfigError(f"config: a {type(config).__name__}; give a RunConfig, such as RunConfig.parse({{...}})")
-    for one in loggers:
-        if isinstance(one, str):
-            check_logger(one)
+    _check_given(config, loggers)
     if devices > 1:
         _check_sharing(config, devices, download, loggers)
     folder = RunFolder.of(root, config)
@@ -96,6 +92,15 @@ def run(
     if live is not None:
         live.end(folder.state)
     return folder
+
+
+def _check_given(config: Any, loggers: Sequence[Any]) -> None:
+    """Refuse what is no configuration, and names of no loggers."""
+    if not isinstance(config, RunConfig):
+        raise ConfigError(f"config: a {type(config).__name__}; give a RunConfig, such as RunConfig.parse({{...}})")
+    for one in loggers:
+        if isinstance(one, str):
+            check_logger(one)
 
 
 def _begin(folder: RunFolder, config: RunConfig, fresh: bool) -> bool:

@@ -3,6 +3,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cotoolkit.config import RunConfig
+from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.registry import InvalidFields
 from interventions import (
     Given,
@@ -13,6 +15,7 @@ from interventions import (
     InjectReversed,
     InterventionError,
     Paired,
+    ProjectThenInject,
     ZigZag,
 )
 
@@ -46,6 +49,31 @@ def test_beta_zero_changes_nothing(images, labels):
 def test_beta_is_the_norm_of_what_is_added(images, labels):
     difference = Inject(ZigZag(norm="l2"), 0.5)(images, labels, classes=10)[0] - images
     torch.testing.assert_close(difference.flatten(1).norm(dim=1), torch.full((20,), 0.5, dtype=torch.float64))
+
+
+STRENGTHS = (Inject, InjectReversed, InjectPermuted, InjectIndependent, ProjectThenInject)
+
+
+@pytest.mark.parametrize("kind", STRENGTHS)
+def test_a_strength_beyond_the_range_of_pixels_is_refused_with_what_is_meant(kind):
+    for beta, meant in ((8, "8/255"), (1.01, "8/255"), ("16", "16/255"), (300, "8/255")):
+        with pytest.raises(InvalidFields, match=f"beta is {beta}; give a share of the pixel range.*such as {meant}$"):
+            kind("paired", beta)
+    assert kind("paired", 1).beta == 1
+    with pytest.raises(ConfigError, match=r"intervention 'inject': beta is 8; .* such as 8/255"):
+        RunConfig.parse({"intervention": {"name": "inject", "carrier": "zigzag", "beta": 8}})
+    with pytest.raises(InvalidFields, match="beta is 8; "):
+        InjectCorrelated("paired", 8, rho=0.5)
+
+
+@pytest.mark.parametrize("kind", [*STRENGTHS[:3], ProjectThenInject])
+def test_in_l2_no_pixel_moves_by_more_than_the_range_either(kind, images, labels):
+    most = (3 * 8 * 12) ** 0.5  # of sign patterns: every entry moves by 1
+    assert kind(Paired(norm="l2"), 8)(images, labels, classes=10)[0].isfinite().all()
+    kind(Paired(norm="l2"), most)(images.to(torch.float16), labels, classes=10)
+    with pytest.raises(InterventionError, match=r"beta is 34 in l2 and moves a pixel by 2, .* at most 17$") as caught:
+        kind(Paired(norm="l2"), round(2 * most))(images, labels, classes=10)
+    assert "\n" not in str(caught.value)
 
 
 def test_injection_into_some_classes_leaves_the_others(images, labels):

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from cotoolkit.core.errors import DataError
 from cotoolkit.core.numbers import Whole
+from cotoolkit.core.reading.pictures import read_picture
 from cotoolkit.core.registry import STRICT
 from cotoolkit.core.user_code import describe
 from cotoolkit.data.image_set import ImageSet
-from cotoolkit.data.pictures import read_picture
 
 EXTENSIONS = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 """Of the files that are read as images, in small or capital letters."""

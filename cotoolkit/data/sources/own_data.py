@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
 from typing import Any
 
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from cotoolkit.core.errors import DataError
+from cotoolkit.core.reading.items import as_columns, as_tensors, stack_items, stated_classes
+from cotoolkit.core.reading.labels import known_labels, renumbered
 from cotoolkit.core.registry import STRICT
-from cotoolkit.core.user_code import FAILURES, describe, import_callable
+from cotoolkit.core.user_code import FAILURES, describe, import_callable, takes
 from cotoolkit.data.image_set import ImageSet
-from cotoolkit.data.items import as_columns, as_tensors, stack_items, stated_classes
-from cotoolkit.data.labels import known_labels, renumbered
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -55,7 +53,7 @@ class OwnData:
             DataError: there is no such function, or it fails.
         """
         function = import_callable(self.target, DataError)
-        if not _takes_train(function):
+        if not takes(function, train=True):
             raise DataError(
                 f"{self.target} does not take `train` alone; write a function f(train: bool) that returns a torch "
                 "Dataset or the pair (images, labels)"
@@ -73,14 +71,3 @@ class OwnData:
         if len(data) != 2:
             raise DataError(f"{where}: {len(data)} parts; return a torch Dataset, or the pair (images, labels)")
         return as_tensors(data[0], data[1], where)
-
-
-def _takes_train(function: Callable[..., Any]) -> bool:
-    """Whether it may be called with `train` alone; yes where it does not tell, as C code does."""
-    try:
-        inspect.signature(function).bind(train=True)
-    except ValueError:
-        return True
-    except TypeError:
-        return False
-    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cotoolkit.diagnosis import thresholds as at
 from cotoolkit.diagnosis.judging.attack_quality import settled
 from cotoolkit.diagnosis.judging.evidence import learned, misnumbered, randomised
 from cotoolkit.diagnosis.measurements import Measurements
@@ -23,6 +24,10 @@ GO_BACK = (
 WITHOUT_CHANCE = (
     "Switch the randomness off, or replace it by its mean, and diagnose again: until then every accuracy is a draw, "
     "and attacks have to average over it."
+)
+MEND = (
+    "Find where the model makes nan or infinite values (a division by 0, a logarithm or root of 0, half precision that "
+    "overflows, damaged weights), mend it, and diagnose again."
 )
 TRAIN = (
     "Train it adversarially if it was not; if it was, check that training attacked the norm, radius and pixel range of "
@@ -65,6 +70,8 @@ def _of_the_masked(found: Measurements) -> str:
 
 
 def _of_the_undecided(found: Measurements) -> str:
+    if found.masking.broken_outputs >= at.BROKEN:
+        return MEND
     if misnumbered(found):
         return "Bring the classes into the order of the training, and diagnose again."
     if not settled(found):

@@ -60,6 +60,17 @@ def hidden(found: Measurements) -> bool:
     return zero is not None and zero.low >= at.ZERO_GRADIENTS
 
 
+def with_nan(found: Measurements) -> bool:
+    """Whether gradients have entries that are nan on many correct points."""
+    share = found.masking.nan_gradients
+    return share is not None and share.low >= at.ZERO_GRADIENTS
+
+
+def broken_points(found: Measurements) -> int:
+    """How many points have outputs that are nan or infinite."""
+    return round(found.masking.broken_outputs * found.clean.accuracy.points)
+
+
 def randomised(found: Measurements) -> bool:
     """Whether equal inputs give different outputs."""
     return found.masking.logit_spread > at.RANDOMISED
@@ -107,6 +118,13 @@ def _net(duel: AttackComparison, found: Measurements) -> float:
 
 def _on_robustness(found: Measurements) -> Iterator[Evidence]:
     clean, worst = found.clean.accuracy, found.hardest
+    if found.masking.broken_outputs:
+        yield Evidence(
+            signal="broken outputs", value=found.masking.broken_outputs, threshold=at.BROKEN, source=OURS,
+            supports=(INCONCLUSIVE,), against=(ROBUST, CO, MASKING, NOT_ROBUST),
+            sentence=f"The outputs are nan or infinite on {broken_points(found)} of {clean.points} points, which count "
+            "as wrong: it is the model that fails there, and no attack.",
+        )  # fmt: skip
     floor, least = at.floor(found.classes, clean), at.least_accuracy(found.classes)
     if not learned(found):
         yield Evidence.of_rate(
@@ -161,6 +179,13 @@ def _on_masking(found: Measurements) -> Iterator[Evidence]:
             "zero gradients", zero, at.ZERO_GRADIENTS, f"{OURS}; AutoAttack warns of any",
             (MASKING,) if fails else (), (ROBUST,),
             f"{zero.percent} of the correct points have a gradient of exactly zero: gradient attacks cannot move.",
+        )  # fmt: skip
+    share = masking.nan_gradients
+    if share is not None and with_nan(found):
+        yield Evidence.of_rate(
+            "nan in gradients", share, at.ZERO_GRADIENTS, OURS, (), (ROBUST,),
+            f"{share.percent} of the correct points have nan in their gradient, which attacks take for zero: they may "
+            "find less than there is.",
         )  # fmt: skip
     if randomised(found):
         yield Evidence(

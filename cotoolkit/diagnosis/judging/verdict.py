@@ -1,7 +1,7 @@
 """The verdict: a pure function of the measurements.
 
-The order of the questions. Has the network learned at all? Can its gradients be trusted? Does one step fail where
-several succeed, with signs that the one step is misled? Do enough points withstand everything?
+The order of the questions. Are its outputs numbers? Has the network learned at all? Can its gradients be trusted? Does
+one step fail where several succeed, with signs that the one step is misled? Do enough points withstand everything?
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ def reach_verdict(found: Measurements, epsilon: float) -> Verdict:
     label, reason, deciding = _decide(found, epsilon)
     against = [one.signal for one in evidence if label in one.against]
     confidence, doubts = _sureness(found, label, deciding, against)
+    broken = seen.broken_points(found)
+    if broken:
+        points = found.clean.accuracy.points
+        reason += f" Its outputs are nan or infinite on {broken} of {points} points, which count as wrong."
     return Verdict(
         label=label,
         confidence=confidence,
@@ -63,6 +67,7 @@ def _decide(found: Measurements, epsilon: float) -> tuple[Label, str, Rate]:
     masked, fooled = _masked(found, epsilon), worst.high < floor
     here, elsewhere = overfitting.overfitted(found, epsilon), overfitting.overfitted_elsewhere(found, epsilon)
     rules: list[tuple[bool, Label, str, Rate]] = [
+        (found.masking.broken_outputs >= at.BROKEN, INCONCLUSIVE, "Too many of its outputs are no numbers.", clean),
         (seen.misnumbered(found), INCONCLUSIVE,
          "Its outputs tell the classes apart, but in another order than that of the labels: number them alike.", clean),
         (not seen.learned(found), NOT_ROBUST,
@@ -126,8 +131,9 @@ def _masked(found: Measurements, epsilon: float) -> str:
     not_overfitted = overfitting.overfitted(found, epsilon) == Answer.NO
     fooled = found.hardest.high < at.floor(found.classes, found.clean.accuracy)
     blind, duel = seen.without_gradients(found), seen.beaten(found)
+    zero = "zero, or nan, which attacks take for zero" if seen.with_nan(found) else "zero"
     rules = [
-        (seen.hidden(found), "PGD fails because gradients are zero, not because the network is robust."),
+        (seen.hidden(found), f"PGD fails because gradients are {zero}, not because the network is robust."),
         (seen.endless(found), "PGD fails even without a radius: the failure is the attack's."),
         (blind is not None and not_overfitted,
          f"PGD fails on points that {blind.challenger if blind else ''} fools, and so does the margin: gradients lead "

@@ -62,8 +62,9 @@ def judge_run(course: Course, known: Known) -> LogRun:
     Raises:
         ConfigError: a checkpoint at a time that the run does not have.
     """
-    breaks = find_breaks(course, known.points, known.classes)
-    diverged = diverged_at(course, known.points, known.classes)
+    enough = len(course) >= FEWEST_ROWS
+    breaks = find_breaks(course, known.points, known.classes) if enough else []
+    diverged = diverged_at(course, known.points, known.classes) if enough else None
     if diverged is not None:
         breaks = [one for one in breaks if one.row < diverged]
     events = _events(course, breaks, diverged, known)
@@ -98,8 +99,9 @@ def _outcome(
     """The first of these that applies decides."""
     unit, last = known.unit, breaks[-1] if breaks else None
     if len(course) < FEWEST_ROWS:
+        says = "says" if len(course) == 1 else "say"
         return _Outcome(
-            "inconclusive", "low", f"{len(course)} rows with a PGD accuracy say nothing about a training run"
+            "inconclusive", "low", f"{_rows(course)} with a PGD accuracy {says} nothing about a training run"
         )
     if diverged is not None:
         return _Outcome("diverged", "high", events[-1].sentence)
@@ -167,6 +169,10 @@ def _never_robust(course: Course, chance: float) -> _Outcome:
     return _Outcome("not robust", level(len(few_rows(course))), reason)
 
 
+def _rows(course: Course) -> str:
+    return "1 row" if len(course) == 1 else f"{len(course)} rows"
+
+
 def _checkpoint(course: Course, choice: str | float, breaks: list[Break], known: Known) -> LogCheckpoint:
     """Where a checkpoint stands."""
     if choice == "best":
@@ -185,6 +191,9 @@ def _checkpoint(course: Course, choice: str | float, breaks: list[Break], known:
     if isinstance(choice, float):
         where = f"the checkpoint of {known.unit} {choice:g} (PGD {course.pgd[row]:.1%})"
     held = at_row(course, row, known.points)
+    if len(course) < FEWEST_ROWS:
+        sentence = f"{where}: whether there was a breakpoint cannot be told of {_rows(course)}"
+        return LogCheckpoint(choice=str(choice), row=held, state="no breakpoint", sentence=sentence)
     before = [one for one in breaks if one.row <= row]
     if not breaks:
         return LogCheckpoint(

@@ -17,7 +17,7 @@ RUNS = 5
 
 
 def output_checks(model: nn.Module, images: Tensor, found: FgsmSweep) -> Masking:
-    """Whether outputs are random or not finite, and gradients zero.
+    """Whether outputs are random or not finite, and gradients zero or nan.
 
     Args:
         model: logits out.
@@ -29,10 +29,12 @@ def output_checks(model: nn.Module, images: Tensor, found: FgsmSweep) -> Masking
     """
     with attack_mode(model, "eval"), torch.no_grad():
         runs = torch.stack([model(images) for _ in range(RUNS)])
-    zero = zero_gradient(found.gradient) == 1
+    zero, broken = zero_gradient(found.gradient) == 1, found.gradient.flatten(1).isnan().any(1)
+    followed = found.gradient.nan_to_num(0, torch.inf, -torch.inf)  # as attacks take it
     return Masking(
         logit_spread=float(logit_spread(runs).nan_to_num(0).max()),
         zero_gradients=rate_of(zero[found.clean]) if found.clean.any() else None,
         broken_outputs=float((~found.logits.amax(1).isfinite()).float().mean()),
-        median_gradient=quartiles(gradient_norm(found.gradient))[1],
+        median_gradient=quartiles(gradient_norm(followed))[1],
+        nan_gradients=rate_of(broken[found.clean]) if found.clean.any() else None,
     )

@@ -137,11 +137,11 @@ def _held(
 
 def _last(session: Session, few: Points, attacks: AttackRuns, masking: Masking, budget: Budget) -> LastAttacks:
     """The last attacks, with what there is to doubt about gradients."""
-    cut = masking.zero_gradients is not None and masking.zero_gradients.value > 0
+    cut, broken = (share is not None and share.value > 0 for share in (masking.zero_gradients, masking.nan_gradients))
     by_gradient = [run.held for run in attacks.strong if run.record.family in ("multi-step", "margin")]
     others = [run.held for run in attacks.strong if run.record.family in ("smoothed", "black-box")]
     missed = torch.stack([attacks.converged, *by_gradient]).all(0) & ~torch.stack(others).all(0)
-    doubtful = cut or masking.logit_spread > RANDOMISED or bool(missed.any())
+    doubtful = cut or broken or masking.logit_spread > RANDOMISED or bool(missed.any())
     return last_attacks(session, few, attacks.held, budget, cut=cut, doubtful=doubtful)
 
 

@@ -207,9 +207,10 @@ def _landscape(diagnosis: Diagnosis) -> list[Section]:
 
 def _checks(diagnosis: Diagnosis) -> list[Section]:
     found, masking = diagnosis.measurements, diagnosis.measurements.masking
-    zero = "" if masking.zero_gradients is None else f"{masking.zero_gradients.value:.1%}"
+    zero, nan = ("" if one is None else f"{one.value:.1%}" for one in (masking.zero_gradients, masking.nan_gradients))
     checks = pd.DataFrame([
         {"check": "correct points with a gradient of exactly zero", "found": zero, "sound": "none"},
+        {"check": "correct points with nan in their gradient", "found": nan, "sound": "none"},
         {"check": "largest change of repeated outputs", "found": f"{masking.logit_spread:.2g}", "sound": "0"},
         {"check": "function of the outputs that attacks follow", "found": diagnosis.protocol.link, "sound": "identity"},
         {"check": "outputs that are not finite", "found": f"{masking.broken_outputs:.1%}", "sound": "none"},

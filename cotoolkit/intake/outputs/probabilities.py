@@ -57,8 +57,10 @@ def link_of(outputs: Tensor) -> tuple[Link, list[Finding]]:
     """Which link the outputs of some images call for.
 
     Rows that are not finite are left out. Outputs that are nowhere negative and sum to a constant are probabilities of
-    classes that exclude each other, times that constant. Others between 0 and 1, or 100, are taken for one probability
-    each. Those are nowhere 0 in a sigmoid; a ReLU's zeros have no log-odds that an attack could follow.
+    classes that exclude each other, times that constant. One other than 1 and 100 counts only where the greatest output
+    is more than halfway from chance to all of it: logits with a large offset sum to nearly one number, too, and all of
+    them stay near chance. Others between 0 and 1, or 100, are taken for one probability each. Those are nowhere 0 in a
+    sigmoid; a ReLU's zeros have no log-odds that an attack could follow.
 
     Args:
         outputs: (N, classes).
@@ -73,7 +75,9 @@ def link_of(outputs: Tensor) -> tuple[Link, list[Finding]]:
     total = float(sums.median())
     if known.min() < -BELOW * abs(total):
         return Link("identity"), []
-    if total > 0 and (sums - total).abs().max() <= ROUNDING * total:
+    shares = any(abs(total / usual - 1) <= ROUNDING for usual in CEILINGS)
+    sure = known.max() > (1 + 1 / known.shape[1]) / 2 * total
+    if total > 0 and (sums - total).abs().max() <= ROUNDING * total and (shares or sure):
         kind = "probabilities" if abs(total - 1) <= ROUNDING else f"probabilities times {total:.5g}"
         text = f"the model returns {kind}, which hide gradients from attacks; these follow their logarithms, which are"
         return Link("log", total), [handled(f"{text} its logits up to a constant, FGSM included")]

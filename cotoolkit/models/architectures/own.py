@@ -39,9 +39,15 @@ class OwnModel(ModelSpec):
             The network; in the mode in which the function leaves it.
 
         Raises:
-            ModelError: there is no such function, it fails, or it returns no module.
+            ModelError: there is no such function, or it is a network itself; it fails, or it returns no module.
         """
         function = import_callable(self.target, ModelError)
+        if isinstance(function, nn.Module):  # one network for all runs would begin each with what the last one learned
+            name = self.target.partition(":")[2]
+            raise ModelError(
+                f"{self.target} is a network, and a function that returns one is wanted: write def build(): "
+                f"return {name}, and name that"
+            )
         offered = {"shape": shape, "classes": classes, "num_classes": classes}
         try:
             accepted = inspect.signature(function).parameters

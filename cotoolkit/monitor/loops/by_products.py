@@ -13,8 +13,8 @@ from torch import Tensor
 
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.errors import ConfigError, DataError
+from cotoolkit.core.reading.labels import class_numbers
 from cotoolkit.core.user_code import describe
-from cotoolkit.data.labels import class_numbers
 from cotoolkit.models.normalise import Statistics
 
 FIRST_BATCHES = 3

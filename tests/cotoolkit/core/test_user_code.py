@@ -40,6 +40,12 @@ def test_code_of_the_python_path_is_found():
         ("broken:f", "importing broken failed: ZeroDivisionError: division by zero"),
         ("empty:f", "'f' does not exist in .*empty.py"),
         ("number:f", "'f' is not callable in .*number.py"),
+        ("empty.py:f", "a module is wanted and not its file: in the folder that holds it, write empty:f"),
+        ("./empty.py:f", "in the folder that holds it, write empty:f"),
+        ("/somewhere/else/empty.py:f", "in the folder that holds it, write empty:f"),
+        ("nets/empty:f", "in the folder that holds it, write empty:f"),
+        (".empty:f", "in the folder that holds it, write empty:f"),
+        ("..\\empty.py:f", "in the folder that holds it, write empty:f"),
     ],
 )
 def test_what_is_wrong_with_a_reference_is_one_line(here, reference, message):

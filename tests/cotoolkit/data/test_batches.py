@@ -187,7 +187,7 @@ def test_without_an_intervention_the_set_becomes_floats(small_set):
     ("intervention", "message"),
     [
         (Refuse(), "intervention 'refuse' does not fit small: not for me"),
-        (Shrink(), r"intervention 'shrink' turns \(1, 4, 5\) images into \(1, 3, 5\) ones"),
+        (Shrink(), r"does not fit small: shrink must return images of shape \(50, 1, 4, 5\), not \(50, 1, 3, 5\)"),
     ],
 )
 def test_an_intervention_that_does_not_fit(small_set, intervention, message):

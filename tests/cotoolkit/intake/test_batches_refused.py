@@ -97,10 +97,21 @@ REFUSED = {
         lambda: Items(lambda _, label: (Image.new("RGBA", (5, 4), (1, 2, 3, label)), label)),
         "has transparent pixels",
     ),
-    "a failing item": (lambda: Items(lambda *_: fails(0)), "RuntimeError: the disk is full"),
+    "a failing item": (
+        lambda: Items(lambda image, label: fails(0) if label == 2 else (image, label)),
+        "the Items: item 2 cannot be read (RuntimeError: the disk is full); mend it",
+    ),
+    "an item of three parts": (
+        lambda: [(image, 0, 1) if place == 3 else (image, 0) for place, image in enumerate(IMAGES)],
+        "the list, item 3: not a data set of (image, label), but of 3 parts",
+    ),
+    "a failing batch": (
+        lambda: DataLoader(Items(lambda image, label: fails(0) if label == 2 else (image, label)), 1, drop_last=True),
+        "the DataLoader: batch 2 cannot be read (RuntimeError: the disk is full); mend it",
+    ),
     "a failing worker": (
         lambda: DataLoader(Items(lambda *_: fails(0)), 5, num_workers=1, drop_last=True),
-        "RuntimeError: the disk is full",
+        "batch 0 cannot be read (RuntimeError: the disk is full)",
     ),
     "images alone, stacked": (lambda: IMAGES, "but of Tensor; give pairs"),
     "an array alone": (IMAGES.numpy, "but of ndarray; give pairs"),

@@ -111,7 +111,9 @@ def test_a_zero_perturbation_has_no_spectrum():
 
 
 def test_zero_gradients_by_hand():
-    assert zero_gradient(rows([0, 0], [0, 1e-30], [math.nan, 1])).tolist() == [1, 0, 1]
+    nan, inf = math.nan, math.inf
+    found = zero_gradient(rows([0, 0], [0, 1e-30], [nan, 1], [nan, 0], [nan, nan], [inf, 0]))
+    assert found.tolist() == [1, 0, 0, 1, 1, 0]
 
 
 def test_the_spread_of_outputs_ignores_their_scale():

@@ -70,6 +70,7 @@ def in_shares(
         raise DataError(f"column {columns.pgd!r} has no number; name the column of PGD accuracies with --pgd")
     there = ~missing.to_numpy()
     for part in parts:
+        _check_sign(values[part], columns.parts()[part])
         if signed and asked[part] == "auto":
             asked[part] = _read_signs(values, part, signed[part][there])
     units = _units(values[parts], columns, asked)
@@ -173,16 +174,24 @@ def _check_one_unit(clean: pd.Series, runs: np.ndarray) -> None:
             )
 
 
+def _check_sign(column: pd.Series, name: str) -> None:
+    """Refuse numbers below 0, with their place in the log: of them a unit can be neither seen nor asked for."""
+    wrong = column.lt(0)
+    if wrong.any():
+        raise DataError(
+            f"{name} is {float(column[wrong].iloc[0]):g} in {_place(column.index[wrong][0])}: an accuracy is never "
+            "below 0 (-1 stands for not measured); mend the log, or name another column"
+        )
+
+
 def _check(column: pd.Series, name: str, unit: Unit, asked: bool) -> None:
-    """Refuse what is no accuracy, with its place in the log."""
+    """Refuse what exceeds every accuracy, with its place in the log."""
     top = 100 if unit == "percent" else 1
-    wrong = column.lt(0) | column.gt(top * (1 + ROUNDED))
+    wrong = column.gt(top * (1 + ROUNDED))
     if not wrong.any():
         return
     bad = float(column[wrong].iloc[0])
-    if bad < 0:
-        why = "an accuracy is never below 0 (-1 stands for not measured); mend the log"
-    elif top == 1 and asked and bad <= 100:
+    if top == 1 and asked and bad <= 100:
         why = "no accuracy in shares; mend the log or say percent"
     else:
         why = f"no accuracy in {'percent' if top == 100 else 'shares'} exceeds {top}; mend the log"

@@ -43,6 +43,16 @@ def test_a_low_last_row_is_said_where_it_decides_nothing():
     assert "the last row has 37% of it; one row more would tell" in run.reason
 
 
+@pytest.mark.parametrize("rows", [1, 2])
+def test_of_too_few_rows_nothing_is_said_at_all(rows):
+    run = the_run(log([0.4, 0.01][:rows], [0.45, 0.8][:rows], clean=[0.8, 0.8][:rows]))
+    assert (run.verdict, run.confidence, run.events) == ("inconclusive", "low", ())
+    assert run.reason == ("1 row with a PGD accuracy says" if rows == 1 else "2 rows with a PGD accuracy say") + (
+        " nothing about a training run"
+    )
+    assert "cannot be told" in run.checkpoint.sentence
+
+
 def test_rows_without_a_time_count_as_they_come():
     found = diagnose_log(BROKEN.drop(columns="epoch"), points=1000)
     assert (found.unit, found.runs[0].breakpoints[0].at) == ("row", 11)

@@ -41,6 +41,10 @@ LOGITS = {
     "unit length": lambda z: z / z.norm(dim=1, keepdim=True),
     "a zero sum": lambda z: z - z.mean(1, keepdim=True),
     "zeros": lambda z: 0 * z,
+    "a large offset": lambda z: z + 1e5,
+    "a large offset of two": lambda z: z[:, :2] + 1e5,
+    "a large offset, rounded": lambda z: z + 1e7,
+    "the same for all images": lambda z: torch.arange(10.0).expand_as(z),
     "one large value": lambda z: z.clone().index_put((torch.tensor(0), torch.tensor(0)), torch.tensor(-1e9)),
 }
 

@@ -59,6 +59,7 @@ def test_the_check_leaves_batch_norm_and_modes_alone(own):
     [
         ("", "'net' does not exist in"),
         ("def net(width): return nn.Identity()", "net failed: TypeError: net.. missing 1 required"),
+        ("net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))", "is a network.* def build.*: return net"),
         ("def net(): return torch.zeros(3)", "returned a Tensor; it must return a torch.nn.Module"),
         ("def net(): return nn.Flatten()", r"returns \(2, 64\) for 2 images; it must return logits \(2, 10\)"),
         ("class net(nn.Module):\n  def forward(self, x): return [x]", "returns a list; it must return a tensor"),

@@ -58,9 +58,19 @@ def test_units_that_are_none(unit, message):
 
 
 WRONG = [
-    (-0.2, "pgd is -0.2 in line 7: an accuracy is never below 0 (-1 stands for not measured); mend the log"),
+    (
+        -0.2,
+        "pgd is -0.2 in line 7: an accuracy is never below 0 (-1 stands for not measured); mend the log, "
+        "or name another column",
+    ),
     (140, "pgd is 140 in line 7: no accuracy in percent exceeds 100; mend the log"),
 ]
+
+
+def test_negative_numbers_beside_percent_are_asked_for_no_unit():
+    table = percent(SHARES, "clean", "fgsm").assign(pgd=-40.0)
+    with pytest.raises(DataError, match="pgd is -40 in row 0: an accuracy is never below 0"):
+        diagnose_log(table)
 
 
 @pytest.mark.parametrize(("value", "message"), WRONG)

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from cotoolkit.core.errors import DataError
-from cotoolkit.data.pictures import pixel_levels, read_picture
+from cotoolkit.core.reading.pictures import pixel_levels, read_picture
 
 RAMP = np.arange(256, dtype=np.uint8).reshape(8, 32)
 COLOURS = np.stack([RAMP, RAMP[::-1], RAMP.T.reshape(8, 32)], 2)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cotoolkit.core.errors import DataError
-from cotoolkit.data.labels import class_numbers, whole_numbers
+from cotoolkit.core.reading.labels import class_numbers, whole_numbers
 
 NUMBERS = [0, 2, 1, 1, 0]
 HELD = torch.tensor(NUMBERS)

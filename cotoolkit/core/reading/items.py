@@ -11,9 +11,9 @@ from torch import Tensor
 
 from cotoolkit.core.errors import DataError
 from cotoolkit.core.numbers import has_channels_last
+from cotoolkit.core.reading.labels import whole_numbers
+from cotoolkit.core.reading.pictures import pixel_levels
 from cotoolkit.core.user_code import describe
-from cotoolkit.data.labels import whole_numbers
-from cotoolkit.data.pictures import pixel_levels
 
 IMAGE_KEYS = ("image", "images", "img", "imgs", "pixel_values", "input", "inputs", "x")
 LABEL_KEYS = ("label", "labels", "target", "targets", "y")
@@ -174,11 +174,20 @@ def read_items(data: Any, indices: Iterable[int] | None, where: str) -> list[tup
         DataError: an item cannot be read, or is no such pair.
     """
     try:
-        return [image_and_label(data[index], where) for index in (range(len(data)) if indices is None else indices)]
-    except DataError:
-        raise
+        chosen = range(len(data)) if indices is None else indices
     except Exception as failure:
         raise DataError(f"{where}: not a data set of (image, label): {describe(failure)}") from failure
+    return [_item(data, index, where) for index in chosen]
+
+
+def _item(data: Any, index: int, where: str) -> tuple[Any, Any]:
+    try:
+        item = data[index]
+    except Exception as failure:
+        raise DataError(
+            f"{where}: item {index} cannot be read ({describe(failure)}); mend it or leave it out"
+        ) from failure
+    return image_and_label(item, f"{where}, item {index}")
 
 
 def stated_classes(data: Any) -> tuple[str, ...] | None:
