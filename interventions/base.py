@@ -188,6 +188,12 @@ def check_changed(changed: Any, images: Tensor, who: str) -> None:
     _check_pixels(changed, f"the images that {who} returns")
 
 
+def pixel_extremes(images: Tensor) -> tuple[float, float]:
+    """The least and the greatest pixel, nan if one is: one transfer from their device."""
+    least, most = torch.stack(images.detach().aminmax()).tolist()
+    return least, most
+
+
 def _check_images(images: Tensor, what: str) -> None:
     """Refuse anything but floating (B, C, H, W)."""
     if not isinstance(images, Tensor):
@@ -204,7 +210,7 @@ def _check_pixels(images: Tensor, what: str) -> None:
     """Refuse pixels that are levels, or no numbers at all."""
     if images.is_meta or not images.numel():  # nothing to look at
         return
-    least, most = (float(bound) for bound in images.detach().aminmax())
+    least, most = pixel_extremes(images)
     if not (math.isfinite(least) and math.isfinite(most)):
         raise InterventionError(f"{what} have pixels that are nan or infinite; mend them")
     if least <= -LEVELS or most >= LEVELS:

@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from cotoolkit.core.numbers import NonNegative, Share, Whole, refuse_beyond_range
 from cotoolkit.core.registry import STRICT
-from interventions.base import INTERVENTIONS, Intervention, InterventionError
+from interventions.base import INTERVENTIONS, Intervention, InterventionError, pixel_extremes
 from interventions.carriers import CarrierField
 from interventions.projection import Project
 
@@ -74,7 +74,7 @@ class Injection(Intervention):
         vectors = self.carrier.vectors(classes, (channels, height, width), images.dtype, images.device)
         added = self.beta * self.features(vectors, labels, len(images), generator)
         if self.carrier.norm == "l2" and added.numel() and not added.is_meta:
-            furthest = float(added.abs().max())
+            furthest = max(map(abs, pixel_extremes(added)))
             if furthest > 1 + ROUNDING:
                 raise InterventionError(
                     f"beta is {self.beta:g} in l2 and moves a pixel by {furthest:.3g}, beyond the range [0, 1]; "

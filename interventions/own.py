@@ -13,10 +13,10 @@ from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import Number
 from cotoolkit.core.registry import STRICT
 from cotoolkit.core.user_code import FAILURES, describe, import_callable, takes
-from interventions.base import INTERVENTIONS, Intervention, InterventionError, check_changed
+from interventions.base import INTERVENTIONS, Intervention, InterventionError, check_changed, pixel_extremes
 
 FARTHEST = 1.01
-"""By which pixels may leave the range: the whole of it, and what half precision rounds."""
+"""By which pixels may leave the range they had: the whole of it, and what half precision rounds."""
 
 
 @INTERVENTIONS.register("own")
@@ -77,7 +77,7 @@ class OwnIntervention(Intervention):
 
     def _check_units(self, changed: Tensor, images: Tensor) -> None:
         """Refuse pixels that lie further outside than the whole range, as levels and normalised images do."""
-        low, high, least, most = (float(bound) for part in (images, changed) for bound in part.detach().aminmax())
+        (low, high), (least, most) = pixel_extremes(images), pixel_extremes(changed)
         if least < min(low, 0) - FARTHEST or most > max(high, 1) + FARTHEST:
             raise InterventionError(
                 f"{self.target} returns pixels from {least:g} to {most:g} for images from {low:g} to {high:g}; return "

@@ -15,10 +15,10 @@ from cotoolkit.core.errors import DataError
 from cotoolkit.core.numbers import has_channels_last, whole_number
 from cotoolkit.core.reading.items import image_tensor, read_items
 from cotoolkit.core.reading.labels import class_numbers
-from interventions.base import Intervention, InterventionError, parse_intervention
+from interventions.base import Intervention, InterventionError, parse_intervention, pixel_extremes
 
 FAR_OUT = 0.5
-"""How far images may leave [0, 1] before an intervention: as earlier ones take them, and not as normalisation does."""
+"""How far images may leave [0, 1] before an intervention: those that were normalised to [-1, 1] are in other units."""
 
 
 class InterventionDataset(Dataset[tuple[Tensor, int]]):
@@ -74,7 +74,7 @@ class InterventionDataset(Dataset[tuple[Tensor, int]]):
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         index = range(len(self))[index]  # -1 is the last item, with the last item's randomness
         where = f"item {index} of the {type(self.dataset).__name__}"
-        [(image, label)] = read_items(self.dataset, [index], where)
+        [(image, label)] = read_items(self.dataset, [index], f"the {type(self.dataset).__name__}")
         images = _unit_image(image, where)
         one_label = class_numbers([label], 1, where).to(images.device)
         # A seed sequence keeps (0, 1) and (1, 0) apart, and the items of one data set from those of the next.
@@ -110,11 +110,11 @@ def _check_near_unit(images: Tensor, where: str) -> None:
     """Refuse floats of other units than [0, 1], in which the strength of an intervention is."""
     if not images.numel() or images.is_meta or not images.is_floating_point():
         return
-    least, most = (float(bound) for bound in images.detach().aminmax())
+    least, most = pixel_extremes(images)
     if not (least >= -FAR_OUT and most <= 1 + FAR_OUT):  # written so that nan fails, too
         raise DataError(
             f"{where}: pixels run from {least:.4g} to {most:.4g}; give them in [0, 1]: levels divided by 255, and "
-            "before normalisation"
+            "before normalisation; interventions one after the other go together, by Compose"
         )
 
 

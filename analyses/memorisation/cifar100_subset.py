@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cotoolkit.core.errors import DataError
 from cotoolkit.data import DATASETS
 from cotoolkit.data.image_set import ImageSet
 from cotoolkit.data.sources.base import data_folder
@@ -34,7 +35,14 @@ def cifar100_first(train: bool) -> tuple[Tensor, Tensor]:
     if file.is_file():
         with np.load(file) as stored:
             return torch.from_numpy(stored["images"]), torch.from_numpy(stored["labels"])
-    return first_images(*DATASETS["cifar100"]().read(download=False), train=train)
+    try:
+        whole = DATASETS["cifar100"]().read(download=False)
+    except DataError as missing:
+        raise DataError(
+            "the first images of CIFAR-100 are cut from all of it, which is not in COTOOLKIT_DATA: fetch it by a run "
+            "with data=cifar100 and --download"
+        ) from missing
+    return first_images(*whole, train=train)
 
 
 def first_images(training: ImageSet, test: ImageSet, *, train: bool) -> tuple[Tensor, Tensor]:

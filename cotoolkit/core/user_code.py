@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import site
 import sys
 import sysconfig
 import traceback
@@ -18,7 +19,10 @@ from cotoolkit.core.importing.siblings import SIBLINGS
 FAILURES = (Exception, SystemExit)
 """How code of somebody's own may end that we call; Ctrl-C is not its failure."""
 
-_INSTALLED = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+_INSTALLED = {
+    *(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+    *(Path(folder) for folder in (*site.getsitepackages(), site.getusersitepackages())),
+}
 
 
 def import_callable(reference: str, error: type[CotoolkitError]) -> Callable[..., Any]:
@@ -61,6 +65,13 @@ def import_named(reference: str, error: type[CotoolkitError]) -> ModuleType:
     return import_own(module, error, reference)
 
 
+def look_here() -> None:
+    """Put the working directory first on `sys.path`, as `python -m` does, where it stays."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+
+
 def import_own(module_name: str, error: type[CotoolkitError], reference: str = "") -> ModuleType:
     """A user's module, looked up in the working directory and the Python path.
 
@@ -84,9 +95,7 @@ def import_own(module_name: str, error: type[CotoolkitError], reference: str = "
         plain = path.stem if path.suffix == ".py" else path.name
         name = reference.replace(module_name, plain.strip(".") or "module", 1)
         raise error(f"{reference}: a module is wanted and not its file: in the folder that holds it, write {name}")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
+    look_here()
     importlib.invalidate_caches()  # the file may be younger than the last look into its folder
     if hidden := SIBLINGS.hidden(module_name):
         raise error(f"{reference}: {hidden} has the name of a package of cotoolkit; rename it")
@@ -100,8 +109,8 @@ def import_own(module_name: str, error: type[CotoolkitError], reference: str = "
             ) from None
         if missing.name and (module_name == missing.name or module_name.startswith(f"{missing.name}.")):
             raise error(
-                f"{reference}: no module {missing.name!r} in {here} or on the Python path; run this in the folder that "
-                "holds it, or set PYTHONPATH to that folder"
+                f"{reference}: no module {missing.name!r} in {Path.cwd()} or on the Python path; run this in the "
+                "folder that holds it, or set PYTHONPATH to that folder"
             ) from None
         raise error(f"{reference}: importing {module_name} failed: {missing}") from missing
     except FAILURES as failure:
@@ -137,6 +146,7 @@ def describe(failure: BaseException) -> str:
 def located(failure: BaseException) -> str:
     """An exception on one line, as `describe`, with file and line: where an installed package raised it, who called."""
     frames = traceback.extract_tb(failure.__traceback__)
-    written = [frame for frame in frames if not is_installed(Path(frame.filename))]
+    files = [frame for frame in frames if not frame.filename.startswith("<")]  # not what was never in a file
+    written = [frame for frame in files if not is_installed(Path(frame.filename))]
     frame = (written or frames)[-1]
     return f"{describe(failure)} ({Path(frame.filename).name}, line {frame.lineno})"

@@ -54,12 +54,12 @@ def read_batches(data: Iterable[Any], where: str) -> tuple[Tensor, Tensor] | Non
     try:
         for batch in data:
             pixels, numbers = image_and_label(batch, where)
-            read += 1
             if not isinstance(numbers, list | tuple) and np.ndim(numbers) == 0:  # an item
                 pixels, numbers = [pixels], [numbers]
             stacked, numbers = as_tensors(pixels, numbers, where)
             images.extend(stacked)
             labels.append(numbers)
+            read += 1
     except DataError:
         raise
     except Exception as failure:

@@ -157,7 +157,7 @@ def failure_on(model: ImageModel, shape: Shape) -> Exception | None:
         shape: (C, H, W) of the images.
 
     Raises:
-        ModelError: it cannot be put into evaluation mode.
+        ModelError: it cannot be put into evaluation mode, or memory runs out.
     """
     _check_mode(model)
     found: list[Exception] = []
@@ -167,6 +167,8 @@ def failure_on(model: ImageModel, shape: Shape) -> Exception | None:
             with fork_global_rng(0, "layers"), attack_mode(model, "eval"), torch.set_grad_enabled(asking):
                 model.outputs(images.clone().requires_grad_(asking))
             return None
+        except torch.OutOfMemoryError as failure:  # which says nothing of its precision
+            raise ModelError(fails(shape, failure)) from failure
         except Exception as failure:
             found.append(failure)
     return found[0]

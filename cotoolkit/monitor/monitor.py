@@ -204,7 +204,8 @@ class BreakpointMonitor(AttackingBuffer, ActingCore):
         """For the loop's own checkpoints: numbers, text and tensors only, so `torch.load(weights_only=True)` reads it.
 
         It holds the last good weights, and the optimiser's state then. The copies made since the last probe are not in
-        it: a breakpoint right after a resumption is dated from that probe on.
+        it: a breakpoint right after a resumption is dated from that probe on. Nor are, where several processes train,
+        the signals of the few iterations that nobody has read yet.
 
         Raises:
             ConfigError: the method that `attack` goes on with is one that no other monitor can find, see `rescue`.

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cotoolkit.core.distributed import gather_values
+from cotoolkit.core.distributed import gather_values, rank_and_world
 from cotoolkit.core.errors import ConfigError, SignalError
 from cotoolkit.core.user_code import describe
 from cotoolkit.methods import StepRecord
@@ -225,9 +225,13 @@ class StepBuffer:
                 self.left_out |= {failure.signal}
 
     def unread(self) -> dict[str, Any]:
-        """What the iterations since the last reading left behind, as JSON data."""
+        """What the iterations since the last reading left behind, as JSON data.
+
+        Of several processes each has signals of its own, and one of them keeps the state: it holds none of them.
+        """
         self._compute()
-        return {"read_at": self._read_at, "signals": [list(one) for one in self._computed]}
+        known = self._computed if rank_and_world()[1] == 1 else []
+        return {"read_at": self._read_at, "signals": [list(one) for one in known]}
 
     def load_unread(self, read_at: int, signals: Signals) -> None:
         """Inverse of `unread`."""

@@ -10,13 +10,14 @@ import hashlib
 import logging
 import re
 import sys
-from importlib.util import find_spec
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
+from cotoolkit.core.errors import RunError
 from cotoolkit.core.identity import values_in
 from cotoolkit.core.importing.siblings import SIBLINGS
-from cotoolkit.core.user_code import is_installed
+from cotoolkit.core.user_code import is_installed, look_here
 from cotoolkit.runs import documents
 from cotoolkit.runs.folder import RunFolder
 
@@ -55,7 +56,10 @@ def note_own_code(folder: RunFolder, config: Any) -> None:
         config: of the run.
     """
     now = own_code(config)
-    before = documents.read_document(folder.path / FILE, documents.OwnCode)
+    try:
+        before = documents.read_document(folder.path / FILE, documents.OwnCode)
+    except RunError:  # a damaged note is none, and no reason to lose a run
+        before = None
     known = {} if before is None else before.modules
     changed = ", ".join(name for name, digest in now.items() if known.get(name, digest) != digest)
     if changed and folder.finished:
@@ -70,10 +74,17 @@ def _own_file(module: str) -> Path | None:
     """The file of a module of the user's; None for any other, and for one that is no file or is not found."""
     if SIBLINGS.ours(module):
         return None
-    try:
-        loaded = sys.modules.get(module)
-        origin = getattr(loaded, "__file__", None) if loaded is not None else getattr(find_spec(module), "origin", None)
-    except (ImportError, ValueError):  # its package cannot be imported, or it says nothing of where it is
-        return None
-    file = Path(origin or "")
+    file = Path(getattr(sys.modules.get(module), "__file__", None) or _origin(module) or "")
     return file if file.is_file() and not is_installed(file) else None
+
+
+def _origin(module: str) -> str | None:
+    """Where a module would be imported from; neither it nor the packages that it is in are imported."""
+    look_here()
+    parts, spec, folders = module.split("."), None, None
+    for place in range(1, len(parts) + 1):
+        spec = PathFinder.find_spec(".".join(parts[:place]), folders)
+        if spec is None:
+            return None
+        folders = list(spec.submodule_search_locations or ())
+    return None if spec is None else spec.origin

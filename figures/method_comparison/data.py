@@ -62,13 +62,22 @@ def comparison_recipe(
     )
 
     def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
-        return recorded_table(read_leaderboard(LEADERBOARD)) if scale == "laptop" else trained.collect(scale, runner)
+        return recorded_table(_kept_records()) if scale == "laptop" else trained.collect(scale, runner)
 
     def recorded(scale: Scale) -> Provenance | None:
         command = f"cotoolkit figures make {name} --scale {scale}"
-        return provenance_of_records(read_leaderboard(LEADERBOARD), command) if scale == "laptop" else None
+        return provenance_of_records(_kept_records(), command) if scale == "laptop" else None
 
     return replace(trained, studies={**trained.studies, "laptop": ()}, collect=collect, recorded=recorded)
+
+
+def _kept_records() -> list[LeaderboardRecord]:
+    if not LEADERBOARD.is_dir():
+        raise RunError(
+            f"{LEADERBOARD}: the comparison at scale laptop is drawn from records that only the repository holds; "
+            "`cotoolkit compare --scale laptop` trains methods and draws its own page"
+        )
+    return read_leaderboard(LEADERBOARD)
 
 
 def comparison_table(findings: Findings[ComparisonPlan]) -> pd.DataFrame:

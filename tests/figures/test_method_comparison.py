@@ -77,3 +77,9 @@ def test_records_say_what_trained_them():
     assert made.environment["device"] == "cpu, cuda"
     assert set(made.seeds) == set(recorded_table(records)["seed"])
     assert made.training_seconds is None
+
+
+def test_without_the_repository_the_figures_on_cifar10_say_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr("figures.method_comparison.data.LEADERBOARD", tmp_path / "leaderboard")
+    with pytest.raises(RunError, match="records that only the repository holds; `cotoolkit compare --scale laptop`"):
+        make(cost.RECIPE, "laptop", StudyRunner(tmp_path / "runs", tmp_path / "measured"), tmp_path / "gallery")

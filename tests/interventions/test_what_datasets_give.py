@@ -9,6 +9,7 @@ from torchvision.transforms import v2
 
 from cotoolkit.core.errors import ConfigError, CotoolkitError, DataError
 from interventions import Compose, Inject, InterventionDataset, InterventionLayer, InterventionTransform, LowPass
+from interventions.base import parse_intervention
 
 LEVELS = np.random.default_rng(0).integers(0, 256, (6, 8), dtype=np.uint8)
 COLOURS = np.random.default_rng(1).integers(0, 256, (3, 6, 8), dtype=np.uint8)
@@ -180,3 +181,25 @@ def test_labels_of_a_transform_are_whole_numbers_too():
     for label, message in (("cat", "number the classes"), (1.7, "one is 1.7"), (torch.eye(4)[1], "one-hot")):
         refused(DataError, f"the label: .*{message}", lambda label=label: transform(image, label))
     refused(DataError, "the labels: 2 labels for 3 images", lambda: transform(torch.rand(3, 1, 6, 8), [0, 1]))
+
+
+def test_one_after_the_other_they_go_together():
+    """Alone, what a high-pass filter leaves cannot be told from images that were normalised."""
+    image = torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(0)).round()
+    parts = ({"name": "high_pass", "bandwidth": 3.0}, "low_pass")
+    high = InterventionTransform(parts[0])(image)
+    assert high.min() < -0.5
+    with pytest.raises(DataError, match="go together, by Compose"):
+        InterventionTransform(parts[1])(high)
+    both = InterventionTransform(Compose(tuple(map(parse_intervention, parts))))(image)
+    torch.testing.assert_close(both, LowPass()(high[None])[0][0])
+
+
+def test_an_item_that_cannot_be_read_is_named_once():
+    class Broken(list):
+        def __getitem__(self, index):
+            raise OSError("broken file")
+
+    with pytest.raises(DataError) as told:
+        InterventionDataset(InterventionDataset(Broken([0, 0]), "low_pass"), "low_pass")[1]
+    assert str(told.value).count("item 1") == str(told.value).count("mend it") == 1

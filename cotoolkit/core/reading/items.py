@@ -183,6 +183,8 @@ def read_items(data: Any, indices: Iterable[int] | None, where: str) -> list[tup
 def _item(data: Any, index: int, where: str) -> tuple[Any, Any]:
     try:
         item = data[index]
+    except DataError:  # which says where, and what to do
+        raise
     except Exception as failure:
         raise DataError(
             f"{where}: item {index} cannot be read ({describe(failure)}); mend it or leave it out"

@@ -42,7 +42,7 @@ def test_the_first_of_each_class_without_those_that_stand_twice():
 
 def test_files_of_their_own(tmp_path, monkeypatch):
     monkeypatch.setenv("COTOOLKIT_DATA", str(tmp_path))
-    with pytest.raises(DataError, match="cifar100: its files in"):
+    with pytest.raises(DataError, match="fetch it by a run with data=cifar100 and --download"):
         cifar100_first(train=True)
     images = np.arange(2 * 3 * 4 * 4, dtype=np.uint8).reshape(2, 3, 4, 4)
     (tmp_path / FOLDER).mkdir()

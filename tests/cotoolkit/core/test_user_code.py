@@ -1,12 +1,15 @@
 import json
 import re
+import site
 import sys
+import sysconfig
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from cotoolkit.core.errors import DataError, ModelError
-from cotoolkit.core.user_code import describe, import_callable, located
+from cotoolkit.core.user_code import describe, import_callable, is_installed, located
 
 
 @pytest.fixture
@@ -70,3 +73,15 @@ def test_a_failure_inside_of_a_package_is_placed_where_that_was_called():
     with pytest.raises(ValueError, match="Expecting") as broken:
         json.loads("{")
     assert "(test_user_code.py, line" in located(broken.value)
+
+
+def test_what_was_never_in_a_file_raises_nothing():
+    with pytest.raises(ZeroDivisionError) as failure:
+        exec("1 / 0")
+    assert "(test_user_code.py, line" in located(failure.value)
+
+
+def test_packages_of_the_user_and_of_the_system_are_installed():
+    for folder in (*site.getsitepackages(), site.getusersitepackages(), sysconfig.get_path("stdlib")):
+        assert is_installed(Path(folder) / "torch/nn/functional.py")
+    assert not is_installed(Path(__file__))

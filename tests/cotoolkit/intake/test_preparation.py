@@ -10,6 +10,7 @@ from cotoolkit import attacks
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.errors import ModelError
 from cotoolkit.evaluation import evaluate
+from cotoolkit.intake.preparation import image_model
 from tests._helpers.prepared_models import images, logits, net, subject, texts
 
 
@@ -44,6 +45,17 @@ class Within(nn.Module):
 
     def forward(self, x):
         return self.second(self.first(x).relu().flatten(1).to(self.dtype))
+
+
+def test_where_memory_runs_out_nothing_is_said_of_casts():
+    class Large(nn.Sequential):
+        def forward(self, images):
+            if images.dtype == torch.float32:
+                raise torch.OutOfMemoryError("out of memory")
+            return super().forward(images)
+
+    with pytest.raises(ModelError, match=r"fails on images of shape \(1, 6, 6\): OutOfMemoryError: out of memory"):
+        image_model(Large(nn.Flatten(), nn.Linear(36, 4)).bfloat16(), shape=(1, 6, 6))
 
 
 @pytest.mark.parametrize("make", [Casting, Mixed, Within])

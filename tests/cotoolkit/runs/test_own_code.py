@@ -79,3 +79,24 @@ def test_runs_of_parts_that_come_with_the_package_have_no_such_file(tmp_path):
     folder = run(small(), tmp_path, device="cpu")
     assert isinstance(folder, RunFolder)
     assert not (folder.path / FILE).exists()
+
+
+def test_a_module_of_the_working_directory_is_found_before_it_is_imported(tmp_path, monkeypatch):
+    """As the command line has it: the folder comes on the path only when something of it is imported."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry not in ("", str(tmp_path))])
+    (tmp_path / "nets_of_mine.py").write_text("def net(shape, classes): ...")
+    (tmp_path / "failing_of_mine").mkdir()
+    (tmp_path / "failing_of_mine/__init__.py").write_text("raise SystemExit(3)")
+    (tmp_path / "failing_of_mine/nets.py").write_text("def net(shape, classes): ...")
+    assert list(own_code(small(model="nets_of_mine:net"))) == ["nets_of_mine"]
+    assert list(own_code(small(model="failing_of_mine.nets:net"))) == ["failing_of_mine.nets"]  # nothing is imported
+    assert not {"nets_of_mine", "failing_of_mine"} & sys.modules.keys()
+
+
+def test_a_damaged_note_is_none(module, tmp_path, caplog):
+    config = config_of(module)
+    folder = run(config, tmp_path / "runs", device="cpu")
+    (folder.path / FILE).write_text("{")
+    assert run(config, tmp_path / "runs", device="cpu").result() == folder.result()
+    assert told(caplog) == []

@@ -136,6 +136,23 @@ def test_the_early_warning_is_of_the_mean_and_probes_in_both(tmp_path):
     assert [event[:2] for event in first["events"]] == [["warning", 74], ["breakpoint", 74]]
 
 
+def test_signals_of_one_process_alone_are_none_of_all(tmp_path):
+    """A checkpoint is that of one process, and all of them take it up."""
+
+    def work(rank):
+        first, second = (Noting(Clock(), breaks_at(1000)) for _ in range(2))
+        train(first, 43, lambda iteration: {"loss": float(rank)})
+        second.load_state_dict(first.state_dict())
+        left = second._read_at
+        train(second, 2, lambda iteration: {"loss": float(rank)})
+        return left, second._signals()
+
+    first, second = in_two_processes(work, tmp_path)
+    assert first == second
+    assert first[0] == 40
+    assert [(iteration, signals["train_loss"]) for iteration, signals in first[1]] == [(44, 0.5), (45, 0.5)]
+
+
 @BOTH
 def test_probes_that_fail_in_one_process_are_those_of_the_first(which, tmp_path):
     def work(rank):
