@@ -15,7 +15,7 @@ from scipy import stats
 GALLERY = Path(__file__).parents[2] / "figures" / "gallery"
 RECORDS = sorted(GALLERY.glob("*/*/*/claims.json"))
 CHECKS = ["calibration"]  # of data and code, which do not count
-PAGES = {paper.name: paper for paper in GALLERY.iterdir() if paper.is_dir()}
+PAGES = dict.fromkeys(path.parts[-4] for path in RECORDS)
 
 
 def mean_of(values):

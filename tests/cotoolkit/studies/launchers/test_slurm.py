@@ -71,7 +71,12 @@ def test_an_element_whose_time_is_over_goes_on_and_one_that_is_killed_is_submitt
 
     def on_update(update):
         (element,) = elements[-1]
-        processes = psutil.Process(element._process.pid).children(recursive=True)
+        try:
+            processes = psutil.Process(element._process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:  # news of an element that has ended since, and is being submitted again
+            return
+        if not processes:
+            return
         if not steps and update.progress.iteration > 20:
             steps.append("time over")
             processes[0].send_signal(signal.SIGUSR2)  # as SLURM does before it ends a job
