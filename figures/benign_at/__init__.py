@@ -8,8 +8,8 @@ NOT_REPRODUCED: tuple[NotReproduced, ...] = (
     ),
     NotReproduced(
         "T1 and T2 on CIFAR-100 and Tiny ImageNet",
-        "memorisation has a figure at laptop, of part of CIFAR-100; the methods and the arms without groups of images are "
-        "not trained there: with 100 images of each class a network with one convolution is seldom right on others",
+        "memorisation has a figure at laptop, of part of CIFAR-100; the methods and the arms without groups of images "
+        "are not trained there: with 100 images of each class a network with one convolution is seldom right on others",
     ),
     NotReproduced("T1, geometry-aware reweighting", "the method is not built"),
     NotReproduced("T1, AutoAttack and best checkpoint", "PGD-10 on the last weights at this size"),
