@@ -25,7 +25,7 @@ from cotoolkit.data.image_masks import MarksFile, marks_of, read_marks
 from cotoolkit.methods._terms.discrimination import Discrimination, Form, discrimination
 from cotoolkit.methods._terms.penultimate import penultimate
 from cotoolkit.methods._weighting.suspicion import effective_size, suspicion
-from cotoolkit.methods.around_attack import AroundAttack
+from cotoolkit.methods.around_method import AroundMethod
 from cotoolkit.methods.base import METHODS, Cost, Family, InnerField
 from cotoolkit.methods.batch import Batch
 from cotoolkit.methods.fgsm import FGSM
@@ -75,7 +75,7 @@ def opposite_weights(weights: Tensor, flagged: Tensor) -> Tensor:
 
 @METHODS.register("benign", "BAT-style")
 @dataclass(frozen=True, config=STRICT)
-class BenignStyle(AroundAttack):
+class BenignStyle(AroundMethod):
     """BAT-style (reconstructed): samples that are confidently taken for another class after the attack weigh less.
 
     loss = mean_i w_i CE(f(x_i + delta_i), y_i) + beta * D, with w_i = exp(-alpha q_i) where a wrong class is likelier

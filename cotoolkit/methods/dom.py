@@ -15,7 +15,7 @@ from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.core.numbers import NonNegative, Share
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._weighting.suspicion import effective_size, suspicion
-from cotoolkit.methods.around_attack import AroundAttack
+from cotoolkit.methods.around_method import AroundMethod
 from cotoolkit.methods.base import METHODS, Cost, Family, InnerField
 from cotoolkit.methods.batch import Batch
 from cotoolkit.methods.fgsm import FGSM
@@ -26,7 +26,7 @@ from cotoolkit.models.modes import attack_mode
 
 @METHODS.register("dom", "DOM-RE")
 @dataclass(frozen=True, config=STRICT)
-class DOM(AroundAttack):
+class DOM(AroundMethod):
     """Samples whose clean image is fitted too well are dropped: sum over CE(f(x), y) >= threshold, divided by B.
 
     It acts on the well fitted samples, where BAT-style acts on the confidently wrong ones. The thresholds and the

@@ -18,7 +18,7 @@ from cotoolkit.methods._settings.one_process import require_one_process
 from cotoolkit.methods._weighting import tilts
 from cotoolkit.methods._weighting.whole_batch import WholeBatch
 from cotoolkit.methods._weighting.worst_case import Order, solve
-from cotoolkit.methods.around_attack import AroundAttack
+from cotoolkit.methods.around_method import AroundMethod
 from cotoolkit.methods.base import METHODS, Cost, Family, InnerField, RunSettings
 from cotoolkit.methods.batch import Batch
 from cotoolkit.methods.fgsm import FGSM
@@ -33,7 +33,7 @@ Tilt = Literal[
 
 @METHODS.register("hr_control")
 @dataclass(frozen=True, config=STRICT)
-class HolisticControl(AroundAttack):
+class HolisticControl(AroundMethod):
     """Training with weights that share one thing with Holistic Robust ones and lack another; in one process.
 
     - permuted: the same weights, given to random samples: as few effective samples, and no link to the losses.

@@ -16,7 +16,7 @@ from cotoolkit.core.numbers import NonNegative
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._weighting.whole_batch import WholeBatch
 from cotoolkit.methods._weighting.worst_case import Order, solve
-from cotoolkit.methods.around_attack import AroundAttack
+from cotoolkit.methods.around_method import AroundMethod
 from cotoolkit.methods.base import METHODS, Cost, Family, InnerField
 from cotoolkit.methods.batch import Batch
 from cotoolkit.methods.fgsm import FGSM
@@ -25,7 +25,7 @@ from cotoolkit.methods.passes import StepRecord, Update, adversarial_pass
 
 @METHODS.register("holistic_robust", "HR")
 @dataclass(frozen=True, config=STRICT)
-class HolisticRobust(AroundAttack):
+class HolisticRobust(AroundMethod):
     """Training on the worst case, over laws near the batch's, of the expected adversarial loss.
 
     loss = V = sum_i p_i l_i + p_0 W with the worst-case weights p of `worst_case`, constants for the gradient. With

@@ -23,7 +23,7 @@ from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._terms.ball import local_ball
 from cotoolkit.methods._terms.divergence import kl_divergence
 from cotoolkit.methods._terms.local_terms import SECOND_ORDER, Integrand, LocalSample, local_term, loss_gradients
-from cotoolkit.methods.around_attack import AroundAttack
+from cotoolkit.methods.around_method import AroundMethod
 from cotoolkit.methods.base import METHODS, Cost, Family, InnerField
 from cotoolkit.methods.batch import Batch
 from cotoolkit.methods.fgsm import FGSM
@@ -38,7 +38,7 @@ Centre = Literal["adversary", "clean", "random_corner"]
 
 @METHODS.register("local_ball", "LBT")
 @dataclass(frozen=True, config=STRICT)
-class LocalBall(AroundAttack):
+class LocalBall(AroundMethod):
     """Training on adversaries x' and, around each, on a ball of radius rho * epsilon (reconstructed, see the module).
 
         preset M:  l(f(x'), y) + w R(c)

@@ -13,13 +13,14 @@ from typing_extensions import override
 
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.registry import STRICT
-from cotoolkit.methods.base import Cost, Method, MethodField, RunSettings
+from cotoolkit.methods.around_method import AroundMethod
+from cotoolkit.methods.base import Cost, Method, MethodField
 from cotoolkit.methods.batch import TrainingSet
 from cotoolkit.methods.fgsm import FGSM
 
 
 @dataclass(frozen=True, config=STRICT)
-class Wrapper(Method):
+class Wrapper(AroundMethod):
     """A method around another: memories are merged, costs and refusals are those of the inner method.
 
     Args:
@@ -50,16 +51,8 @@ class Wrapper(Method):
         return self.inner.cost_per_step()
 
     @override
-    def check_config(self, config: RunSettings) -> None:
-        self.inner.check_config(config)
-
-    @override
-    def check_data(self, images: int) -> None:
-        self.inner.check_data(images)
-
-    @override
     def memory(self, model: nn.Module, data: TrainingSet, draws: torch.Generator) -> dict[str, Tensor]:
-        own, inner = self.own_memory(model), self.inner.memory(model, data, draws)
+        own, inner = self.own_memory(model), super().memory(model, data, draws)
         if both := sorted(own.keys() & inner.keys()):
             raise ConfigError(f"{self.name} and {self.inner.name} both remember {both[0]}; train with one of them")
         return {**own, **inner}

@@ -5,16 +5,19 @@ from __future__ import annotations
 from torch import Tensor, nn
 from typing_extensions import override
 
-from cotoolkit.methods.around_attack import AroundAttack
+from cotoolkit.methods.around_method import AroundMethod
+from cotoolkit.methods.base import AttackMethod
 from cotoolkit.methods.batch import Batch
 from cotoolkit.methods.passes import StepRecord, Update, adversarial_pass
 
 
-class PenalisedAttack(AroundAttack):
+class PenalisedAttack(AroundMethod):
     """Cross-entropy at the attacked images plus a weight times an error; both are a subclass's.
 
     Measures: `error`, before its weight, and `weight`.
     """
+
+    inner: AttackMethod
 
     def error(self, model: nn.Module, batch: Batch) -> Tensor:
         """What is made small: a scalar with its graph."""

@@ -9,7 +9,6 @@ from cotoolkit.config import RunConfig
 from cotoolkit.core.errors import ConfigError, RunError
 from cotoolkit.core.seeding import fork_global_rng
 from cotoolkit.data.image_set import ImageSet
-from cotoolkit.methods import FGSM, StepRecord
 from cotoolkit.runs.folder import RunFolder
 from cotoolkit.training import recorder
 from cotoolkit.training.run import run
@@ -286,27 +285,3 @@ def test_kept_iterations_are_the_weights_a_shorter_walk_reaches(tmp_path):
 def test_keeping_an_iteration_beyond_the_end_is_refused():
     with pytest.raises(ConfigError, match="iteration 16 is beyond the last one, 15"):
         Trainer(small(keep=[16]), device="cpu")
-
-
-def test_what_is_no_configuration_is_refused_in_one_line(tmp_path):
-    with pytest.raises(ConfigError, match="config: a dict; give a RunConfig"):
-        run({"data": "digits"}, tmp_path)
-    assert not list(tmp_path.iterdir())
-
-
-def without_a_record(self, model, batch, update):
-    update(model(batch.images).sum())
-
-
-def without_an_update(self, model, batch, update):
-    return StepRecord(torch.zeros(1), torch.zeros(1, 2))
-
-
-@pytest.mark.parametrize(
-    ("step", "problem"),
-    [(without_a_record, "step returned a NoneType, not a StepRecord"), (without_an_update, "did not call update")],
-)
-def test_a_method_of_one_s_own_that_does_not_train_is_refused(step, problem, tmp_path, monkeypatch):
-    monkeypatch.setattr(FGSM, "step", step)
-    with pytest.raises(ConfigError, match=f"method fgsm: .*{problem}"):
-        run(small(), tmp_path, device="cpu")

@@ -1,4 +1,4 @@
-"""What every method shares that trains on the images another method attacks: it refuses what that one refuses."""
+"""What a method shares that stands around another one: it refuses and remembers what that one does."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from cotoolkit.methods.base import AttackMethod, Method, RunSettings
+from cotoolkit.methods.base import Method, RunSettings
 from cotoolkit.methods.batch import TrainingSet
 
 
-class AroundAttack(Method):
-    """Training on the images that another method attacks; memory and refusals are those of the attack.
+class AroundMethod(Method):
+    """A method around another, be it a whole method or the attack that is trained on.
 
     Attributes:
-        inner: the attack trained on.
+        inner: the other method.
     """
 
-    inner: AttackMethod
+    inner: Method
 
     @override
     def check_config(self, config: RunSettings) -> None:
