@@ -43,7 +43,7 @@ LONGEST_NAME = 200
 OPTIONAL_FIELDS = ("intervention", "input_layer", "remedy")
 """Fields that may be left out, also by saying "none"."""
 
-FORMAT: Literal[3] = 3
+FORMAT: Literal[4] = 4
 """Version of the configuration's meaning and defaults. A change that alters what an old file computes raises it, and so
 does a changed default; a new field with a default does not."""
 
@@ -141,7 +141,7 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[3] = 3
+    format: Literal[4] = 4
     data: DataConfig = DataConfig(name="digits")
     model: ModelField = SmallCNN()
     normalise: str = "auto"

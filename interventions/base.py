@@ -194,14 +194,43 @@ def pixel_extremes(images: Tensor) -> tuple[float, float]:
     return least, most
 
 
+def check_floating(images: Tensor, what: str) -> None:
+    """Refuse whole numbers, which would wrap around or lose all that is below 1.
+
+    Args:
+        images: any shape.
+        what: they are, for the message.
+
+    Raises:
+        InterventionError: they are not floating.
+    """
+    if not images.is_floating_point():
+        raise InterventionError(f"{what} must be floating, in [0, 1], not {images.dtype}; divide pixel levels by 255")
+
+
+def check_same_image(images: Tensor, others: Tensor, what: str) -> None:
+    """Refuse images of two shapes; as many entries in another order are other images.
+
+    Args:
+        images: (B, C, H, W).
+        others: (n, C, H, W).
+        what: the others are, for the message.
+
+    Raises:
+        InterventionError: their shapes differ behind the first axis.
+    """
+    if images.shape[1:] != others.shape[1:]:
+        wanted = ", ".join(map(str, ("n", *images.shape[1:])))
+        raise InterventionError(f"{what} have the shape {tuple(others.shape)}; for these images it is ({wanted})")
+
+
 def _check_images(images: Tensor, what: str) -> None:
     """Refuse anything but floating (B, C, H, W)."""
     if not isinstance(images, Tensor):
         raise InterventionError(f"{what} must be a tensor (B, C, H, W), not a {type(images).__name__}")
     if images.ndim != 4:
         raise InterventionError(f"{what} must be (B, C, H, W), not {tuple(images.shape)}")
-    if not images.is_floating_point():
-        raise InterventionError(f"{what} must be floating, in [0, 1], not {images.dtype}; divide pixel levels by 255")
+    check_floating(images, what)
     if has_channels_last(images.shape):
         raise InterventionError(f"{what} must be (B, C, H, W), channels first, not {tuple(images.shape)}")
 

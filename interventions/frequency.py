@@ -15,6 +15,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from interventions.base import check_floating
+
 Domain = Literal["dct", "dft"]
 Shape = Literal["square", "radial"]
 
@@ -72,14 +74,18 @@ def keep_frequencies(
     An orthogonal projection per image and channel: idempotent, and the kept and the removed part share no energy.
 
     Args:
-        images: (..., H, W).
+        images: (..., H, W), floating.
         passes: from radii to bool, element by element.
         domain: `dct` or `dft`.
         shape: `square` or `radial` shells.
 
     Returns:
         (..., H, W), in the dtype of the images; half precision is filtered in float32.
+
+    Raises:
+        InterventionError: the images are not floating.
     """
+    check_floating(images, "images")
     height, width = images.shape[-2:]
     keep = passes(frequency_radius(height, width, domain, shape, images.device))
     if domain == "dct":

@@ -11,7 +11,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from cotoolkit.core.registry import STRICT
-from interventions.base import INTERVENTIONS, Intervention
+from interventions.base import INTERVENTIONS, Intervention, InterventionError
 from interventions.filters import Radius
 from interventions.frequency import Domain, Shape, keep_frequencies
 
@@ -22,13 +22,16 @@ def split_bands(
     """Low part (radius < `bandwidth`) and the rest; they sum to the images and share no energy.
 
     Args:
-        images: (..., H, W).
+        images: (..., H, W), floating.
         bandwidth: radius of the border.
         domain: `dct` or `dft`.
         shape: `square` or `radial` shells.
 
     Returns:
         The low and the high part, (..., H, W) each.
+
+    Raises:
+        InterventionError: the images are not floating.
     """
     low = keep_frequencies(images, lambda radius: radius < bandwidth, domain, shape)
     return low, images - low
@@ -40,7 +43,7 @@ def swap_high(
     """Exchange the high frequencies (radius >= `bandwidth`) of two images or batches of the same shape.
 
     Args:
-        first: (..., H, W).
+        first: (..., H, W), floating.
         second: of the same shape.
         bandwidth: radius of the border.
         domain: `dct` or `dft`.
@@ -48,7 +51,12 @@ def swap_high(
 
     Returns:
         Two (..., H, W); each keeps the low frequencies of its own argument.
+
+    Raises:
+        InterventionError: the images are not floating, or their shapes differ.
     """
+    if first.shape != second.shape:
+        raise InterventionError(f"images of {tuple(first.shape)} and of {tuple(second.shape)}: give two of one shape")
     low_first, high_first = split_bands(first, bandwidth, domain, shape)
     low_second, high_second = split_bands(second, bandwidth, domain, shape)
     return low_first + high_second, low_second + high_first

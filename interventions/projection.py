@@ -10,7 +10,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from cotoolkit.core.registry import STRICT
-from interventions.base import INTERVENTIONS, Intervention
+from interventions.base import INTERVENTIONS, Intervention, check_floating, check_same_image
 from interventions.carriers import Carrier, CarrierField
 
 ENTRY_ERROR = 1e-5
@@ -46,14 +46,19 @@ def feature_coefficients(images: Tensor, vectors: Tensor) -> Tensor:
     epsilon does nothing but cancel a sign feature.
 
     Args:
-        images: (B, C, H, W), or perturbations of that shape.
-        vectors: (n, C, H, W), of the same dtype and device.
+        images: (B, C, H, W), floating, or perturbations of that shape.
+        vectors: (n, C, H, W), on the same device.
 
     Returns:
-        (B, n).
+        (B, n); half precision is computed, and returned, in float32.
+
+    Raises:
+        InterventionError: the images are not floating, or the vectors of another shape.
     """
-    flat = vectors.flatten(1)
-    return images.flatten(1) @ flat.mT / flat.square().sum(dim=1)
+    check_floating(images, "images")
+    check_same_image(images, vectors, "vectors")
+    flat = vectors.flatten(1).to(_precision(images))
+    return images.flatten(1).to(flat.dtype) @ flat.mT / flat.square().sum(dim=1)
 
 
 def feature_share(delta: Tensor, vectors: Tensor) -> Tensor:
@@ -62,27 +67,39 @@ def feature_share(delta: Tensor, vectors: Tensor) -> Tensor:
     Random signs give rank / d: 5 / 3072 for the paper's ten vectors. A zero perturbation gives nan.
 
     Args:
-        delta: (B, C, H, W), perturbations.
+        delta: (B, C, H, W), floating: perturbations.
         vectors: (n, C, H, W).
 
     Returns:
-        (B,), in [0, 1].
+        (B,), in [0, 1]; half precision is computed, and returned, in float32.
+
+    Raises:
+        InterventionError: the perturbations are not floating, or the vectors of another shape.
     """
-    flat = delta.flatten(1)
-    inside = flat @ span_basis(vectors).to(delta.dtype).to(delta.device).flatten(1).mT
-    return inside.square().sum(dim=1) / flat.square().sum(dim=1)
+    check_floating(delta, "perturbations")
+    check_same_image(delta, vectors, "vectors")
+    flat = delta.flatten(1).to(_precision(delta))
+    flat = flat / flat.abs().amax(dim=1, keepdim=True)  # the squares of tiny entries would vanish
+    inside = flat @ span_basis(vectors).to(flat.dtype).to(flat.device).flatten(1).mT
+    share = inside.square().sum(dim=1) / flat.square().sum(dim=1)
+    return share.clamp(max=1)  # by rounding alone it is more
 
 
 def remove_span(images: Tensor, basis: Tensor) -> Tensor:
     """Images minus their projection on an orthonormal basis; half precision is computed in float32.
 
     Args:
-        images: (B, C, H, W).
+        images: (B, C, H, W), floating.
         basis: (r, C, H, W), orthonormal.
 
     Returns:
         (B, C, H, W), in the dtype of the images.
+
+    Raises:
+        InterventionError: the images are not floating, or the basis of another shape.
     """
+    check_floating(images, "images")
+    check_same_image(images, basis, "directions of the basis")
     directions = basis.flatten(1)
     flat = images.flatten(1).to(directions.dtype)
     return (flat - flat @ directions.mT @ directions).reshape(images.shape).to(images.dtype)

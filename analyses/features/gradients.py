@@ -14,6 +14,7 @@ from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.user_code import describe
 from cotoolkit.intake.door import ImageOptions, ModelOptions, bring, outside_inference
 from cotoolkit.models.modes import attack_mode
+from interventions.base import check_same_image
 from interventions.projection import feature_share, span_basis
 
 
@@ -113,17 +114,11 @@ def direction_share(vectors: Tensor, directions: Tensor) -> DirectionShare:
         The shares, (B,), and their null.
 
     Raises:
-        ConfigError: no direction but zeros, or another image shape.
+        ConfigError: no direction but zeros.
+        InterventionError: another image shape.
     """
-    _same_image(vectors, directions)
+    check_same_image(vectors, directions, "directions")
     if not directions.any():
         raise ConfigError("directions: give at least one that is not zero")
     rank = len(span_basis(directions))
-    largest = vectors.flatten(1).abs().amax(1).view(-1, 1, 1, 1)  # the squares of tiny gradients would vanish
-    return DirectionShare(feature_share(vectors.double() / largest, directions), rank / vectors[0].numel())
-
-
-def _same_image(vectors: Tensor, directions: Tensor) -> None:
-    if directions.dim() != vectors.dim() or directions.shape[1:] != vectors.shape[1:]:
-        got, wanted = tuple(directions.shape), ("n", *vectors.shape[1:])
-        raise ConfigError(f"directions have the shape {got}; for these images it is ({', '.join(map(str, wanted))})")
+    return DirectionShare(feature_share(vectors.double(), directions), rank / vectors[0].numel())

@@ -7,6 +7,7 @@ early freezing, is in `cotoolkit.evaluation`.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -140,7 +141,8 @@ def n_fgsm(
     """FGSM from a start k times as large as the ball, without projecting back (de Jorge et al., NeurIPS 2022, alg. 1).
 
     The perturbation may reach k * epsilon + alpha; the box clamp, where there is one, acts as on a ball of that radius.
-    1 forward, 1 backward.
+    With `box="eps_then_box"` a pixel so far outside the box that its start is clamped beyond k * epsilon steps on from
+    there, as in the released code, which has no ball. 1 forward, 1 backward.
 
     Args:
         model: maps images to logits.
@@ -156,7 +158,7 @@ def n_fgsm(
         The perturbation, (B, C, H, W) in pixel units, and the by-products of its gradient.
     """
     step = threat.epsilon if alpha is None else alpha
-    reach = threat.resized(k * threat.epsilon + step)
+    reach = threat.resized(math.inf if threat.box == "eps_then_box" else k * threat.epsilon + step)
     start = threat.scaled(k).random_start(images, generator)
     return _step_from(start, model, images, labels, reach, step, bn_mode)
 

@@ -15,6 +15,7 @@ from cotoolkit.evaluation.probe import Bounds, ProbeResult
 from cotoolkit.evaluation.relative import (
     ABOVE_CHANCE,
     BACK,
+    RISE,
     SURE_ON_SAME_POINTS,
     Levels,
     binomial_spread,
@@ -91,8 +92,8 @@ class BreakpointCriterion:
 
         Against what the network had: PGD accuracy is below `drop` of its best, FGSM accuracy relative to it at least
         doubled, and FGSM or clean accuracy stayed (`relative.is_lost`). As long as no robustness is known that a
-        comparison could find missing: FGSM accuracy exceeds the clean one by `gap`, and PGD accuracy is below `drop` of
-        it. An attack that helps the network says so by itself; networks that learn an injected feature get there
+        comparison could find missing: FGSM accuracy exceeds the clean one by `gap`, and is more than `relative.RISE`
+        times PGD accuracy. An attack that helps the network says so by itself; networks that learn an injected feature get there
         before they withstand anything.
 
         Args:
@@ -151,10 +152,10 @@ class BreakpointCriterion:
         """
         if self.broken_at is not None or self.best >= self.floor or self.searches >= MOST_SEARCHES:
             return False
-        if result.fgsm < self.floor or result.pgd >= self.config.drop * result.fgsm:
+        if result.fgsm < self.floor or result.pgd * RISE >= result.fgsm:
             return False  # whatever the bounds, which import SciPy
         _, (fgsm, _), (_, pgd) = result.bounds(EARLY_ERROR)
-        return fgsm >= self.floor and pgd < self.config.drop * fgsm
+        return fgsm >= self.floor and pgd * RISE < fgsm
 
     def remember(self, iteration: int, result: ProbeResult) -> None:
         """Take in a probe of a network that has not lost its robustness: the best so far, if it is complete and better.
@@ -265,7 +266,7 @@ class BreakpointCriterion:
         return now.fgsm - now.clean > self.config.gap and self._resists_one_step(now)
 
     def _resists_one_step(self, now: Levels) -> bool:
-        return now.pgd < self.config.drop * (now.fgsm or 0.0)
+        return now.pgd * RISE < (now.fgsm or 0.0)
 
     def _recovers(self, now: Levels) -> bool:
         if self.best < self.floor:

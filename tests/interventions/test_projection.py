@@ -194,6 +194,36 @@ def test_half_precision_is_projected_in_float32(dtype, photos):
     assert torch.equal(Project("paired")(images, classes=10)[0], expected)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_read_in_float32(dtype):
+    v = Paired().vectors(10, (3, 160, 160))  # whose squared norm is no number in half precision
+    delta = (0.125 * v).to(dtype)
+    assert feature_coefficients(delta, v.to(dtype)).diagonal().tolist() == pytest.approx([0.125] * 10, abs=1e-6)
+    assert feature_share(delta, v).tolist() == pytest.approx([1.0] * 10, abs=1e-5)
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-22, 1.0, 1e22])
+def test_the_share_of_a_perturbation_does_not_depend_on_its_size(size, generator):
+    v = Paired().vectors(10, CIFAR)
+    delta = v[:3] + torch.randn(3, *CIFAR, generator=generator)
+    shares = feature_share(size * delta, v)
+    assert shares.tolist() == pytest.approx(feature_share(delta, v).tolist(), rel=1e-5)
+    assert feature_share(size * v, v).max() <= 1
+
+
+@pytest.mark.parametrize("read", [feature_coefficients, feature_share, remove_span])
+def test_whole_numbers_and_other_shapes_are_refused(read):
+    vectors = torch.rand(2, 3, 8, 8)
+    for dtype in (torch.uint8, torch.int64, torch.bool):
+        with pytest.raises(
+            InterventionError, match=r"must be floating, in \[0, 1\], not torch\..*; divide pixel levels"
+        ):
+            read(torch.ones(2, 3, 8, 8).to(dtype), vectors)
+    for shape in ((2, 8, 8, 3), (2, 1, 8, 24), (2, 3, 4, 16), (2, 3, 8, 9)):
+        with pytest.raises(InterventionError, match=r"have the shape \(2, 3, 8, 8\); for these images it is \(n, "):
+            read(torch.rand(shape), vectors)
+
+
 def test_projection_needs_the_number_of_classes_unless_the_carrier_has_it():
     images = torch.rand(2, 1, 1, 2)
     with pytest.raises(InterventionError, match="carrier paired needs the number of classes"):

@@ -30,7 +30,8 @@ Method = Literal["integrated_gradients", "saliency", "gradient_shap", "input_x_g
   2017), to a stated gap (see `analyses.features.attributions.integrated_gradients`). The map sums to f(x) - f(b).
 - `saliency`: |df / dx| (Simonyan et al., 2014).
 - `gradient_shap`: the mean of (x - b) df / dx at random points between x and random baselines b, drawn from all images
-  of the call (Lundberg & Lee, NIPS 2017; captum, without added noise).
+  of the call, itself among them (Lundberg & Lee, NIPS 2017; captum, without added noise). So a map depends on the other
+  images, of which there must be some.
 - `input_x_gradient`: x df / dx.
 - `occlusion`: f(x) minus f where a square patch shows the baseline, the mean over the patches that cover a pixel,
   shared equally among its channels (Zeiler & Fergus, ECCV 2014). It needs no gradient, so that it tells what masked
@@ -73,12 +74,14 @@ def attribute(
         (B, C, H, W), on the model's device.
 
     Raises:
-        ConfigError: unknown method, or no step.
+        ConfigError: unknown method, or no step; or gradient SHAP of images that are all the same.
     """
     if method not in get_args(Method):
         raise ConfigError(f"no attribution method {method!r}; choose from {', '.join(get_args(Method))}")
     if steps < 1:
         raise ConfigError(f"steps={steps}: an attribution takes at least 1 step")
+    if method == "gradient_shap" and len(images) and torch.equal(images, images[:1].expand_as(images)):
+        raise ConfigError("gradient_shap draws its baselines from the images; give at least two different ones")
     images, targets = images.to(device_of(model)), targets.to(device_of(model))
     if method == "integrated_gradients":
         return integrated_gradients(model, images, targets, baseline=baseline, steps=steps).maps

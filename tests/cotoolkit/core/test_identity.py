@@ -44,7 +44,7 @@ SETTINGS = [
 ]
 """A configuration for every kind of part, and every depth."""
 
-IDENTITIES = ["ace4e3ecf903", "d1d2a0d1b3a7", "0a0538c1ab27", "b950ae0ce385", "0ff70db4d00d", "836deca0179c"]
+IDENTITIES = ["a0940be232ff", "27d137de34e0", "acddfb199db8", "df8e431654b9", "f7864c6ff8bb", "42c2f2aff943"]
 """Of these, as they must stay while FORMAT does."""
 
 

@@ -116,10 +116,10 @@ def test_the_crossing_that_lasts_is_looked_for_beyond_the_probe_that_raised_the_
 
 
 def test_the_interval_of_a_slow_fall_reaches_beyond_the_window():
-    # By 0.2 points an iteration: below half at 225, with an interval of +-6 points or 30 iterations.
+    # By 0.2 points an iteration: half at 225, with an interval of +-6 points or 30 iterations.
     found, _ = dated(lambda i: max(0.0, min(0.5, 0.5 - 0.002 * (i - 100))), 0, 500)
     assert 224 <= found.iteration <= found.sustained <= 228
-    assert 185 <= found.earliest <= found.iteration - WINDOW
+    assert 180 <= found.earliest <= found.iteration - WINDOW
     assert found.sustained + WINDOW <= found.latest <= 270
 
 
@@ -146,15 +146,15 @@ def exact(hits, points, share):
     return math.comb(points, hits) * share**hits * (1 - share) ** (points - hits)
 
 
-@pytest.mark.parametrize("truth", [0.0, 0.1, 0.2, 0.249, 0.251, 0.3, 0.4, 0.5, 0.9])
+@pytest.mark.parametrize("truth", [0.0, 0.1, 0.2, 0.374, 0.376, 0.4, 0.5, 0.9])
 def test_a_look_errs_as_rarely_as_stated(truth):
-    # FGSM accuracy is 1 in every sample: all rests on PGD accuracy, and the threshold is 0.25.
+    # FGSM accuracy is 1 in every sample: all rests on PGD accuracy, and the threshold is 0.375.
     criterion = criterion_of()
     for points in (FIRST_LOOK, MORE * FIRST_LOOK):
         wrong = 0.0
         for hits in range(points + 1):
             partial = result(hits / points, fgsm=1.0, points=points)
-            if criterion.decided(partial) and criterion.is_broken(partial) != (truth < 0.25):
+            if criterion.decided(partial) and criterion.is_broken(partial) != (truth < 0.375):
                 wrong += exact(hits, points, truth)
         assert wrong <= 3 * EARLY_ERROR
 
