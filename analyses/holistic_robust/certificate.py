@@ -133,7 +133,7 @@ def by_size(error: float = 0.5, points: Sequence[int] = (1_000, 10_000, 50_000),
     """What a certificate for the 0/1 loss costs: radius and bound by number of held-out points.
 
     Args:
-        error: observed error rate.
+        error: observed error rate, rounded to whole errors of the points.
         points: numbers of points.
         delta: error probability.
 
@@ -150,7 +150,7 @@ def by_size(error: float = 0.5, points: Sequence[int] = (1_000, 10_000, 50_000),
         r = certificate_radius(m, delta)
         # Two levels of the loss: a law of two atoms, whatever m is.
         found = worst_case(torch.cat([torch.ones(hits), torch.zeros(m - hits)]), r, bound=1.0)
-        rows.append((m, delta, r, error, found.value.item()))
+        rows.append((m, delta, r, hits / m, found.value.item()))
     return pd.DataFrame(rows, columns=["points", "delta", "r", "observed error", "bound"])
 
 

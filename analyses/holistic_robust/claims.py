@@ -86,8 +86,8 @@ OVERFITTING: tuple[ClaimRow[OverfittingResults], ...] = (
         value=lambda n: n.minus(n.hr, n.plain, "test_accuracy"),
     ),
     claim(
-        "nominal_bound", "the HR loss on all training data, with the training r, bounds the loss on test data",
-        f"margin G6 of HR (r={{strong:g}}), W = 10 nats, {_ON}",
+        "nominal_bound", "the HR loss on training data, with the training r, bounds the loss on test data",
+        f"margin G6 of HR (r={{strong:g}}), W = 10 nats, {{points}} training images, {_ON}",
         above=0.0, source="[P]", premises=[_gap_to_bound("hr")], value=lambda n: n.of(n.hr, "G6"),
     ),
     claim(
@@ -119,9 +119,9 @@ OVERFITTING: tuple[ClaimRow[OverfittingResults], ...] = (
     ),
     claim(
         "seen_bound_fails",
-        "the HR loss on all training data with W the largest training loss, as in the released code, does not bound "
-        "the loss on test data",
-        f"margin G6 of HR (r={{strong:g}}), W the largest training loss, {_ON}",
+        "the HR loss on training data with W the largest training loss, as in the released code, does not bound the "
+        "loss on test data",
+        f"margin G6 of HR (r={{strong:g}}), W the largest loss of {{points}} training images, {_ON}",
         below=0.0, source="[D]", premises=[_gap_to_bound("hr")], value=lambda n: n.of(n.hr, "G6_seen"),
     ),
 )  # fmt: skip

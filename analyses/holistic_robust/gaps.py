@@ -15,8 +15,8 @@ import torch
 from numpy.typing import ArrayLike
 
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.core.numbers import mark_array, real_array
-from cotoolkit.methods._weighting.worst_case import worst_case
+from cotoolkit.core.numbers import mark_array, parse_number, real_array
+from cotoolkit.methods._weighting.worst_case import ROUNDING, worst_case
 
 CLIP = 10.0
 """Where cross-entropy is clipped, in nats (ours)."""
@@ -86,7 +86,7 @@ def implied_radius(train: ArrayLike, mean: ArrayLike, bound: float) -> np.ndarra
     """G5: the least KL radius r, in nats, whose worst case over the training losses reaches a mean, that on test data.
 
     r_req = max over eta >= W of (1/n) sum log(eta - l_i) - log(eta - mean): 0 where the mean does not exceed that of
-    the losses, infinite where it reaches the bound. The same affine map of losses, mean and bound changes nothing, so
+    the losses, else infinite where it reaches the bound. The same affine map of losses, mean and bound changes nothing, so
     it does not grow merely because adversarial losses are larger. For 0/1 losses and W = 1 it is the KL divergence of
     the two error rates:
 
@@ -102,14 +102,16 @@ def implied_radius(train: ArrayLike, mean: ArrayLike, bound: float) -> np.ndarra
         (...).
 
     Raises:
-        ConfigError: no losses, a loss that is not finite or above the bound, or shapes that do not fit.
+        ConfigError: no losses, a loss that is not finite or above the bound, shapes that do not fit, or a bound that is
+            no finite number.
     """
+    bound = _bound(bound)
     losses, wanted = real_array(train, "losses", finite=False), real_array(mean, "mean", finite=False)
     if losses.ndim == 0 or losses.size == 0 or wanted.shape != losses.shape[:-1]:
         raise ConfigError(f"losses {losses.shape} and means {wanted.shape}: give (..., n), n at least 1, and (...)")
-    if not np.isfinite(losses).all() or losses.max() > bound:
+    if not np.isfinite(losses).all() or losses.max() > bound + ROUNDING * abs(bound):
         raise ConfigError(f"losses must be finite and at most the bound {bound:g}: clip them")
-    gaps, left = bound - losses, bound - wanted
+    gaps, left = np.maximum(bound - losses, 0.0), bound - wanted
     spread = np.where(gaps.max(-1) > 0, gaps.max(-1), 1.0)
     z, target = gaps / spread[..., None], left / spread
     low, high = np.full(z.shape[:-1], -REACH), np.full(z.shape[:-1], REACH)
@@ -122,15 +124,28 @@ def implied_radius(train: ArrayLike, mean: ArrayLike, bound: float) -> np.ndarra
             low, high = np.where(above, middle, low), np.where(above, high, middle)
         u = np.exp((low + high) / 2)
         found = np.log1p((z - target[..., None]) / (u + target)[..., None]).mean(-1)
-    found = np.where(wanted <= losses.mean(-1), 0.0, np.maximum(found, 0.0))
-    return np.asarray(np.where(left <= 0, np.inf, found))
+    found = np.where(left <= 0, np.inf, np.maximum(found, 0.0))
+    return np.asarray(np.where(wanted <= losses.mean(-1), 0.0, found))
+
+
+def _bound(bound: float) -> float:
+    if bound is None:
+        raise ConfigError("bound: give the largest loss there is, a finite number")
+    try:
+        return float(parse_number(bound))
+    except ValueError as error:
+        raise ConfigError(f"bound: {error}") from None
 
 
 def nominal_margin(train: ArrayLike, test: ArrayLike, r: float, alpha: float, bound: float) -> float:
     """G6: the worst case over all training losses, with the radius of the training, minus the mean on test data.
 
     Negative where the nominal bound does not hold. All losses are clipped at the bound.
+
+    Raises:
+        ConfigError: no losses, or a number out of its range.
     """
+    bound = _bound(bound)
     clipped = torch.from_numpy(np.minimum(losses_of_points(train, finite=False), bound))
     value = worst_case(clipped, r, alpha, bound).value.item()
     return value - float(np.minimum(losses_of_points(test, finite=False), bound).mean())

@@ -79,7 +79,7 @@ class OverfittingResults(HolisticResults):
     @property
     @override
     def words(self) -> Mapping[str, object]:
-        return {"few": self.few, "strong": self.strong}
+        return {"few": self.few, "strong": self.strong, "points": int(self.of(self.hr, "train_points").max())}
 
     def power(self) -> pd.Series[float]:
         """Of 1/n, with which the implied radius of plain adversarial training falls from the smallest share to all."""

@@ -109,7 +109,8 @@ def end_table(losses: pd.DataFrame, gaps: pd.DataFrame) -> pd.DataFrame:
         training); G4; G6 (nominal bound with the training's r and W = `CLIP`, minus the test mean), G6_seen (W the
         largest training loss, as a batch maximum is); train_points; of a certificate from one half of the test images
         its certified_points and certified_mean; loss_certificate and error_certificate (cross-entropy clipped at
-        `CLIP` and 0/1 loss), and loss_held and error_held (means over the other half, which they should not be below).
+        `CLIP` and 0/1 loss), and loss_held and error_held (means over the other half, which they should not be below);
+        train_clipped and test_clipped (means of the loss clipped at `CLIP`, of which G6 and the certificate are).
     """
     rows = []
     for (arm, seed), course in gaps.groupby(["arm", "seed"], sort=False):
@@ -138,6 +139,8 @@ def end_table(losses: pd.DataFrame, gaps: pd.DataFrame) -> pd.DataFrame:
                 "loss_held": second["robust"].clip(upper=CLIP).mean(),
                 "error_certificate": certify(1.0 - first["survived"], DELTA, 1.0).value,
                 "error_held": 1 - second["survived"].mean(),
+                "train_clipped": train["robust"].clip(upper=CLIP).mean(),
+                "test_clipped": test["robust"].clip(upper=CLIP).mean(),
             }
         )
     return pd.DataFrame(rows)

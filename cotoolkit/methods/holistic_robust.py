@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from torch import nn
 from typing_extensions import override
 
-from cotoolkit.core.numbers import NonNegative
+from cotoolkit.core.numbers import NonNegative, Share
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._weighting.whole_batch import WholeBatch
 from cotoolkit.methods._weighting.worst_case import Order, solve
@@ -42,7 +42,7 @@ class HolisticRobust(AroundMethod):
     Args:
         inner: the attack.
         r: radius of the KL divergence, in nats: statistical error. The released scripts use 0.1 and 0.2.
-        alpha: share of the batch that is taken for corrupted, and replaced by the worst loss.
+        alpha: share of the batch, in [0, 1], that is taken for corrupted, and replaced by the worst loss.
         bound: the worst loss, W; losses are clipped there, and a clipped sample gives no gradient. None: the largest
             loss of the batch, as in the released code; its gradient then carries p_0.
         order: "lp_then_kl" is the paper's model of the data, "HD" in the released code; "kl_then_lp" is its "HR".
@@ -50,7 +50,7 @@ class HolisticRobust(AroundMethod):
 
     inner: InnerField = FGSM()
     r: NonNegative = 0.1
-    alpha: NonNegative = 0.0
+    alpha: Share = 0.0
     bound: NonNegative | None = None
     order: Order = "lp_then_kl"
 

@@ -93,8 +93,8 @@ class BreakpointCriterion:
         Against what the network had: PGD accuracy is below `drop` of its best, FGSM accuracy relative to it at least
         doubled, and FGSM or clean accuracy stayed (`relative.is_lost`). As long as no robustness is known that a
         comparison could find missing: FGSM accuracy exceeds the clean one by `gap`, and is more than `relative.RISE`
-        times PGD accuracy. An attack that helps the network says so by itself; networks that learn an injected feature get there
-        before they withstand anything.
+        times PGD accuracy. An attack that helps the network says so by itself; networks that learn an injected feature
+        get there before they withstand anything.
 
         Args:
             result: of a probe.

@@ -14,6 +14,9 @@ from cotoolkit.signals.vectors import lengths
 Gradient = Callable[[Tensor], Tensor]
 """From images (B, ...) to the input gradients (B, ...) of each sample's loss, differentiable in the images."""
 
+Product = Callable[[Tensor, bool], Tensor]
+"""From vectors (B, ...) of length 1 to Hessian-vector products, and whether it is the last one."""
+
 STEPS = 10
 """Power iterations; the relative error falls with the gap between the two largest eigenvalues to the power 2 STEPS."""
 
@@ -25,11 +28,13 @@ STEPS = 10
     source="power iteration as in analyses of CURE, CVPR 2019",
 )
 def top_hessian_eigenvalue(
-    gradient_of: Gradient, images: Tensor, generator: torch.Generator, steps: int = STEPS
+    gradient_of: Gradient, images: Tensor, generator: torch.Generator, steps: int = STEPS, h: float | None = None
 ) -> Tensor:
     """The eigenvalue of largest magnitude of each sample's input Hessian, with its sign, by power iteration.
 
-    Networks of ReLU are piecewise linear: their Hessian comes from the softmax alone, and misses the kinks.
+    Networks of ReLU are piecewise linear: their Hessian comes from the softmax alone, and misses the kinks. With `h`
+    products are central differences of gradients, (g(x + hv) - g(x - hv)) / 2h with v of length 1, which count the
+    kinks between. What sends v there is no matrix then, and the result no eigenvalue but a mean curvature over 2h.
 
     >>> draws = torch.Generator().manual_seed(0)
     >>> top_hessian_eigenvalue(lambda x: torch.tensor([3.0, -5.0]) * x, torch.zeros(1, 2), draws, steps=30)
@@ -40,6 +45,8 @@ def top_hessian_eigenvalue(
         images: (B, ...), where.
         generator: draws the start, on any device.
         steps: Hessian-vector products, at least 1.
+        h: l2 distance of the differences, in pixel units; None differentiates. They take 2 forward and 2 backward
+            passes a product.
 
     Returns:
         (B,), the Rayleigh quotient after the last product, in nats per squared pixel unit; 0 where the Hessian sends
@@ -47,18 +54,35 @@ def top_hessian_eigenvalue(
     """
     with torch.enable_grad():
         images = images.detach().requires_grad_()
-        gradient = gradient_of(images)
+        product_of = _derivative(gradient_of, images) if h is None else _differences(gradient_of, images, h)
         vector = torch.randn(images.shape, generator=generator, device=generator.device, dtype=torch.float32).to(images)
         eigenvalue = images.new_zeros(len(images))
-        if not gradient.requires_grad:  # constant in the images: nothing bends
-            return eigenvalue
         for step in range(steps):
             vector = _unit(vector)
-            again = step + 1 < steps
-            (product,) = torch.autograd.grad(gradient, images, vector, retain_graph=again, materialize_grads=True)
+            product = product_of(vector, step + 1 == steps)
             eigenvalue = (vector * product).flatten(1).sum(1)
             vector = product
     return eigenvalue
+
+
+def _derivative(gradient_of: Gradient, images: Tensor) -> Product:
+    gradient = gradient_of(images)
+
+    def product(vector: Tensor, last: bool) -> Tensor:
+        if not gradient.requires_grad:  # constant in the images: nothing bends
+            return torch.zeros_like(vector)
+        (found,) = torch.autograd.grad(gradient, images, vector, retain_graph=not last, materialize_grads=True)
+        return found
+
+    return product
+
+
+def _differences(gradient_of: Gradient, images: Tensor, h: float) -> Product:
+    def product(vector: Tensor, last: bool) -> Tensor:
+        ahead, behind = (gradient_of((images + step * vector).detach().requires_grad_()) for step in (h, -h))
+        return (ahead - behind).detach() / (2 * h)
+
+    return product
 
 
 def _unit(vectors: Tensor) -> Tensor:

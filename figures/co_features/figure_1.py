@@ -157,6 +157,16 @@ OUTERMOST = (
 ENDS_KNOWN = {"iterations"}
 """What claims on the time of breaks need in the table: how long the runs were."""
 
+STRONGER, RADII = {"a stronger feature"}, {"several radii"}
+"""What other claims need in the grid; without, they would compare a cell with itself."""
+
+
+def _has(cells: GridCells) -> set[str]:
+    """Of what claims need, what the table and its setup have."""
+    setup = cells.setup
+    stronger = STRONGER if max(setup.betas) > setup.beta else set()
+    return (set(cells.runs.columns) & ENDS_KNOWN) | stronger | (RADII if len(setup.epsilons) > 1 else set())
+
 CLAIMS: ClaimTable[GridCells] = ClaimTable(
     (
         claim(
@@ -171,12 +181,12 @@ CLAIMS: ClaimTable[GridCells] = ClaimTable(
         ),
         claim(
             "P4", "A feature that is strong enough gives robustness again",
-            "{pgd} at ε {setup.radius}: β {most} minus β {setup.strength}", above=0.2, source=FIGURE,
+            "{pgd} at ε {setup.radius}: β {most} minus β {setup.strength}", above=0.2, source=FIGURE, needs=STRONGER,
             value=lambda n: n.gain((n.setup.epsilon, max(n.setup.betas)), _with(n)), premises=(BREAKS,),
         ),
         claim(
             "smallest", "At the smallest radius fewer than half of the seeds break at any strength of the feature",
-            f"{SHARE} at ε {{smallest}}, at one strength or more", below=MOST, source=FIGURE,
+            f"{SHARE} at ε {{smallest}}, at one strength or more", below=MOST, source=FIGURE, needs=RADII,
             value=lambda n: n.share(*_injected(n.setup, min(n.setup.epsilons))),
             premises=(is_robust(f"{PLAIN} at the smallest radius", lambda n: (min(n.setup.epsilons), 0.0)), BREAKS),
         ),
@@ -194,7 +204,7 @@ CLAIMS: ClaimTable[GridCells] = ClaimTable(
         claim(
             "widens", "More strengths break FGSM training at the largest radius than at the smallest",
             "share of seeds in which more strengths break at ε {largest} than at ε {smallest}", above=MOST,
-            source=DERIVED, value=_wider, premises=(BREAKS,),
+            source=DERIVED, value=_wider, premises=(BREAKS,), needs=RADII,
         ),
         claim(
             "jump", "Clean accuracy jumps between the last strength that is safe and one that breaks FGSM training",
@@ -207,7 +217,7 @@ CLAIMS: ClaimTable[GridCells] = ClaimTable(
     ),
     read=_ours,
     words=_words,
-    arms=lambda n: set(n.runs.columns) & ENDS_KNOWN,
+    arms=_has,
 )  # fmt: skip
 """P1 and P4 of the spec, and the signs of catastrophic overfitting that the figure shows."""
 
@@ -220,7 +230,8 @@ def compare(data: pd.DataFrame) -> list[Comparison]:
     if found.empty:
         return []
     edges = window(found) / setup.epsilon
-    remark = f"grid of {found.shape[1]} strengths at scale {setup.scale}; other data and network than the paper's"
+    other = "" if setup.scale == "paper" else "; other data and network than the paper's"
+    remark = f"grid of {found.shape[1]} strengths at scale {setup.scale}{other}"
     source = "[F] Figure 1, derived from digitised values"
     return [
         Comparison("smallest broken β/ε", "1.5 (ε 4/255), 1.33 (ε 6/255)", source, edges["start"], remark),

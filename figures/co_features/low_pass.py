@@ -55,10 +55,13 @@ _DIGITS: Settings = {
     "schedule": {"kind": "cyclic", "peak": 0.6, "epsilon_warmup": 6},
 }
 
-WEAK: dict[Scale, Settings] = {"smoke": _DIGITS, "digits": _DIGITS, "laptop": {}, "paper": {"epsilon": 16 / 255}}
+_PAPER: Settings = {"epsilon": 8 / 255, "box": "none", "data.augment": "crop_flip"}
+
+WEAK: dict[Scale, Settings] = {"smoke": _DIGITS, "digits": _DIGITS, "laptop": {}, "paper": _PAPER}
 """Where FGSM training is less robust than PGD training on the data as they are, over the setup. On digits it ends with
 about half of PGD training's robust accuracy; no setting was found in which it breaks there without a feature. At laptop
-it breaks at the setup's own radius."""
+it breaks at the setup's own radius. At paper: the radius at which P11 has filters prevent it, as the released scripts
+train; that they do not at 16/255 is not tried."""
 
 FEWER: dict[Scale, dict[tuple[str, str], Sequence[float]]] = {"laptop": {SQUARE: (0.75, 0.25), ROWS: (0.75,)}}
 """Bandwidths by line of the scale that is not tried whole: a run takes some minutes, and one with PGD far more."""

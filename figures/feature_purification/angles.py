@@ -7,7 +7,6 @@ ours.
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -27,7 +26,7 @@ PAIRS = {
 
 
 def draw(data: pd.DataFrame) -> Figure:
-    """Median angle of a layer's units for each pair of networks; dotted: the angle of random vectors' mean |cos|."""
+    """Median angle of a layer's units for each pair of networks; dotted: that of random vectors, 90 degrees."""
     deep = DeepResults(data)
     entries = data.groupby("layer", sort=False)["entries"].first()
     figure, axis = new_figure(PAGE, 2.6)
@@ -36,10 +35,7 @@ def draw(data: pd.DataFrame) -> Figure:
         for place, layer in enumerate(table.columns):
             shown = label if place == 0 else ""
             seed_points(axis, place + 0.2 * (index - 1.5), table[layer].tolist(), colour, marker=marker, label=shown)
-    for place, count in enumerate(entries):
-        null = np.degrees(np.arccos(np.sqrt(2 / (np.pi * count))))  # of the mean |cos| of random vectors
-        axis.plot([place - 0.45, place + 0.45], [null, null], color="black", lw=0.8, ls=":")
-    axis.plot([], [], color="black", lw=0.8, ls=":", label="random pairs of n entries")
+    axis.axhline(90, color="black", lw=0.8, ls=":", label="random pairs")
     zero_line(axis, 45)
     category_axis(axis, [f"layer {name}\nn = {count:.0f}" for name, count in entries.items()])
     axis.set(ylabel="median angle (degrees)", ylim=(-3, 95))

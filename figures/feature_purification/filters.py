@@ -32,9 +32,10 @@ SINGLE_STEP = "ours: conjecture [M], that single-step training purifies"
 CLAIMS: ClaimTable[DeepResults] = ClaimTable(
     rows=(
         claim(
-            "kin", "a robust filter is recognisably the clean one", "mean |cos| of a unit's filters, w and w′",
+            "kin", "a robust filter is recognisably the clean one",
+            "mean |cos| of a unit's filters, w and w′ (random ones: 0.27 with 9 weights, 0.07 with 147)",
             value=lambda deep: deep.of("filter_statistics", "lineage_cosine", network="robust"),
-            above=0.7, null=0.39, source=RECOLLECTED, premises=[ROBUST],
+            above=0.7, source=RECOLLECTED, premises=[ROBUST],
         ),
         claim(
             "smoother", "robust filters vary less from pixel to pixel than the clean ones",

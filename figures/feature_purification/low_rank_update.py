@@ -80,7 +80,7 @@ CLAIMS: ClaimTable[DeepResults] = ClaimTable(
     ),
     read=DeepResults,
 )  # fmt: skip
-"""A low rank wins back most, random directions nothing; biases matter."""
+"""What a low rank wins back, what random directions of its size do, and what the biases add."""
 
 RECIPE = Recipe(
     name="feature_purification/low_rank_update",

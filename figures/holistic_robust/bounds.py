@@ -63,9 +63,9 @@ def _one_in_full(data: pd.DataFrame) -> str:
         attack=f"FGSM and {PROTOCOL}",
         alpha=0.0,
         bound=CLIP,
-        train_mean=row["train_robust"],
-        nominal=row["G6"] + row["test_robust"],
-        test_mean=row["test_robust"],
+        train_mean=row["train_clipped"],
+        nominal=row["G6"] + row["test_clipped"],
+        test_mean=row["test_clipped"],
         training_r=read.strong,
         training_points=int(row["train_points"]),
     )

@@ -34,6 +34,10 @@ LOWEST = -160.0
 """Logarithm of the least u looked at. Below it the atoms under the worst loss have no weight in float64."""
 
 
+ROUNDING = 1e-6
+"""Losses clipped in single precision may lie above their bound by this share of it."""
+
+
 class WorstCase(NamedTuple):
     """The adversary's answer to losses (..., n).
 
@@ -94,7 +98,7 @@ def worst_case(
         possible = False
     if not possible:
         raise ConfigError(f"r={r}, alpha={alpha}, bound={bound}: give a finite radius and a share, neither below 0")
-    if bound is not None and losses.max() > bound:
+    if bound is not None and losses.max() > bound + ROUNDING * abs(bound):
         raise ConfigError(f"a loss of {losses.max():.4g} is above the bound {bound:g}: clip the losses or raise it")
     return solve(losses, r, alpha, bound, order)
 

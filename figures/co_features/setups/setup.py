@@ -34,7 +34,7 @@ class Setup(BaseModel):
         seeds: of most figures.
         more_seeds: of the two open questions.
         keep: iterations whose weights are kept in the runs at `epsilon` with beta 0 and `beta`.
-        pgd_steps: of PGD training.
+        pgd: PGD training, as configuration data.
         accuracy: protocol of the robust accuracies, a name in the run's evaluation.
         test_images: that all accuracies are measured on.
     """
@@ -50,7 +50,7 @@ class Setup(BaseModel):
     seeds: tuple[int, ...]
     more_seeds: tuple[int, ...]
     keep: tuple[int, ...]
-    pgd_steps: int
+    pgd: Settings
     accuracy: str
     test_images: int
 
@@ -72,11 +72,6 @@ class Setup(BaseModel):
     def at_smoke(self) -> Self:
         """The same for a quick look, with its first seed alone."""
         return self.model_copy(update={"scale": "smoke", "seeds": self.seeds[:1], "more_seeds": self.more_seeds[:1]})
-
-    @property
-    def pgd(self) -> Settings:
-        """PGD training as configuration data."""
-        return {"name": "pgd", "steps": self.pgd_steps}
 
     def arm(
         self,
@@ -162,7 +157,7 @@ _DIGITS = Setup(
     seeds=DIGITS_SEEDS,
     more_seeds=DIGITS_SEEDS,
     keep=tuple(range(0, 481, 24)),
-    pgd_steps=3,
+    pgd={"name": "pgd", "steps": 3},
     accuracy="pgd-10",
     test_images=360,
 )
@@ -193,7 +188,7 @@ _LAPTOP = Setup(
     seeds=(0, 1, 2, 3, 4, 5),
     more_seeds=(0, 1, 2, 3, 4, 5),
     keep=tuple(range(0, 11_461, 382)),  # the ends of the epochs
-    pgd_steps=2,
+    pgd={"name": "pgd", "steps": 2},
     accuracy="pgd-50",
     test_images=2000,
 )
@@ -219,7 +214,7 @@ _PAPER = Setup(
     seeds=(0, 1, 2),
     more_seeds=(0, 1, 2, 3, 4),
     keep=tuple(range(0, 11_461, 382)),  # the ends of the epochs
-    pgd_steps=10,
+    pgd={"name": "pgd", "steps": 10, "alpha": 2 / 255},  # as released, at every radius
     accuracy="pgd-50-10",
     test_images=10_000,
 )

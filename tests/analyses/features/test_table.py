@@ -18,6 +18,7 @@ from analyses.features.table import _interval
 from analyses.features.table_statistics import OF_UNITS
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.core.errors import ConfigError, DataError, ModelError
+from interventions import InterventionError
 from tests._helpers.toys import conv_net, fingerprint, linear
 
 pytestmark = pytest.mark.usefixtures("short_paths")
@@ -183,7 +184,7 @@ def test_bad_input_is_refused_in_one_line(models):
         call(x=images[0])
     with pytest.raises(DataError, match="3 labels for 4 images"):
         call(y=labels[:3])
-    with pytest.raises(ConfigError, match=r"it is \(n, 1, 6, 6\)"):
+    with pytest.raises(InterventionError, match=r"it is \(n, 1, 6, 6\)"):
         call(directions=torch.ones(2, 36), **CHEAP)
     with pytest.raises(ConfigError, match="not zero"):
         call(directions=torch.zeros(2, 1, 6, 6), **CHEAP)

@@ -27,6 +27,11 @@ def test_the_table_of_the_specification(points, delta, radius, bound):
     assert -0.5 * math.log(4 * bound * (1 - bound)) == pytest.approx(radius, rel=0.03)
 
 
+def test_the_observed_error_is_that_of_whole_errors():
+    assert by_size(0.0005, (1000, 3))["observed error"].tolist() == [0, 0]
+    assert by_size(0.5, (3,))["observed error"].item() == pytest.approx(2 / 3)
+
+
 def test_models_certified_together_share_the_error_probability():
     assert certificate_radius(500, 0.05, models=10) == pytest.approx(certificate_radius(500, 0.005))
     with pytest.raises(ValueError, match="give at least one point"):

@@ -109,6 +109,7 @@ def overfitting(best_minus_last=0.05, behind=0.0):
             "train_accuracy": 0.9 - 0.001 * seed - (behind if r else 0.0),
             "test_accuracy": 0.5 + 0.001 * seed,
             "G3_slope": 1.0,
+            "train_points": 100,
             "G6": 1.0,
             "G6_seen": -1.0,
         }

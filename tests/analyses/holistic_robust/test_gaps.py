@@ -3,6 +3,7 @@ import pytest
 import torch
 from scipy.optimize import minimize_scalar
 
+from analyses.holistic_robust.certificate import certify
 from analyses.holistic_robust.gaps import best_minus_last, dispersion, gap, halves_gap, implied_radius, nominal_margin
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.methods._weighting.worst_case import worst_case
@@ -107,3 +108,25 @@ def test_the_domain_is_checked(ask):
     with pytest.raises(ConfigError) as caught:
         ask()
     assert "\n" not in str(caught.value)
+
+
+def test_what_the_losses_reach_already_needs_no_radius_even_at_the_bound():
+    assert implied_radius(np.full(5, 10.0), 10.0, 10.0).item() == 0  # a broken network, all losses clipped
+    assert implied_radius([10.0, 0.0], 10.0, 10.0).item() == np.inf
+
+
+@pytest.mark.parametrize("bound", [None, np.nan, np.inf, "much"])
+def test_a_bound_is_a_finite_number(bound):
+    for measure in (lambda: implied_radius([1.0], 0.5, bound), lambda: nominal_margin([1.0], [0.5], 0.1, 0.0, bound)):
+        with pytest.raises(ConfigError, match="bound: "):
+            measure()
+
+
+def test_losses_clipped_in_single_precision_are_within_their_bound():
+    losses = np.minimum(np.float32([0.3, 0.05]), np.float32(0.1))  # 0.1 is a little more there
+    assert worst_case(losses, 0.1, 0.0, 0.1).value.item() == pytest.approx(0.086, abs=1e-3)
+    for given in (losses, torch.tensor(losses)):
+        assert implied_radius(given, 0.09, 0.1).item() == pytest.approx(
+            implied_radius([0.1, 0.05], 0.09, 0.1).item(), rel=1e-5
+        )
+        assert certify(given, 0.05, 0.1).value <= 0.1 + 1e-8

@@ -79,7 +79,7 @@ def test_a_control_that_purifies_as_well_fails_item_five():
 
 
 @pytest.mark.parametrize("of_robust", [0.5, 0.4])
-def test_no_gain_in_robust_accuracy_holds_nothing(of_robust):
+def test_without_a_gain_in_robust_accuracy_the_causal_items_are_open(of_robust):
     def accuracy(model):
         if torch.equal(model[0].weight, CLEAN[0].weight):
             return 0.5
@@ -87,7 +87,7 @@ def test_no_gain_in_robust_accuracy_holds_nothing(of_robust):
 
     found = purification_items(START, CLEAN, ROBUST, accuracy=accuracy)
     found = found.set_index("item").loc["causal"]
-    assert not found["holds"].any()
+    assert found["holds"].tolist() == [None, None]
     assert all(math.isnan(value) for value in found["value"])
 
 

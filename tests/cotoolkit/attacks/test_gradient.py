@@ -109,6 +109,22 @@ def test_released_clamp_order_lets_n_fgsm_and_pgd_leave_the_ball():
         assert delta.abs().max().item() == pytest.approx(worst, abs=1e-6)
 
 
+@pytest.mark.parametrize("overshoot", [3, 8, 14, 20])
+@pytest.mark.parametrize("box", ["eps_then_box", "box_then_eps"])
+def test_n_fgsm_of_pixels_outside_the_box_is_the_released_formula(overshoot, box):
+    epsilon, images = 2 / 255, torch.tensor([1, 1, 0, 0.0]).view(1, 1, 1, 4)
+    images = images + torch.tensor([1, 1, -1, -1.0]).view(1, 1, 1, 4) * overshoot / 255
+    model, label = Linear(torch.tensor([1.0, -1.0, 1.0, -1.0])), torch.tensor([1])
+    threat = ThreatModel(epsilon, box=box)
+    found = attacks.n_fgsm(model, images, label, threat, generator=draws(3), k=2)
+    # Released: noise of 2 epsilon, box, one step, box; nothing keeps it in a ball. Ours, where sound: in that of 3.
+    delta = found.start + epsilon * found.gradient.sign()
+    delta = (images + delta).clamp(0, 1) - images
+    expected = delta if box == "eps_then_box" else delta.clamp(-3 * epsilon, 3 * epsilon)
+    torch.testing.assert_close(found.delta, expected, atol=1e-7, rtol=0)
+    assert (found.delta.abs().max() > 3 * epsilon + 1e-6) == (box == "eps_then_box" and overshoot > 3)
+
+
 ATTACKS = {
     "fgsm": lambda *arguments, generator, **options: attacks.fgsm(*arguments, **options),  # noqa: PLW0108
     "rs_fgsm": attacks.rs_fgsm,

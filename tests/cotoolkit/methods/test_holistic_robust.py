@@ -105,6 +105,8 @@ def test_declared_passes_are_the_counted_ones(method, trace):
 def test_fields_that_cannot_be():
     with pytest.raises(InvalidFields, match="greater than or equal to 0"):
         HolisticRobust(r=-1)
+    with pytest.raises(InvalidFields, match="alpha: Input should be less than or equal to 1"):
+        HolisticRobust(alpha=5)
     with pytest.raises(InvalidFields, match="less than 1"):
         HolisticControl(alpha=1.0)
     with pytest.raises(InvalidFields, match="standard is not an attack alone"):

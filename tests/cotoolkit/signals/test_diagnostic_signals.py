@@ -68,6 +68,24 @@ def test_a_gradient_that_is_constant_has_no_curvature():
     assert top_hessian_eigenvalue(lambda x: 0 * x + 1, images, draws).tolist() == [0, 0]
 
 
+def test_differences_of_gradients_agree_where_the_loss_is_smooth_and_count_the_kinks_elsewhere():
+    images = torch.randn(3, 1, 2, 3, generator=torch.Generator().manual_seed(0)).double()
+
+    def bent(x):
+        return x.cos() * x.new_tensor([2.0, -1.0, 0.5])
+
+    exact, near = (top_hessian_eigenvalue(bent, images, torch.Generator().manual_seed(1), h=h) for h in (None, 1e-3))
+    torch.testing.assert_close(near, exact, rtol=1e-5, atol=1e-8)
+
+    def kink(x):  # the gradient of max(x, 0), which autograd takes for constant
+        return (x > 0).to(x) * 1.0
+
+    zero = torch.zeros(2, 1)
+    assert top_hessian_eigenvalue(kink, zero, torch.Generator().manual_seed(1)).tolist() == [0, 0]
+    found = top_hessian_eigenvalue(kink, zero, torch.Generator().manual_seed(1), h=0.01)
+    assert found.tolist() == pytest.approx([50, 50])  # from 0 to 1 over 2 h
+
+
 def test_boundary_distortion_by_hand():
     # Columns: right throughout; wrong between; wrong at the end; wrong at the image.
     correct = grid([1, 1, 1, 0], [1, 0, 0, 1], [1, 1, 1, 1], [1, 1, 0, 1])
