@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 import torch
 from annotated_types import Ge
+from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 from typing_extensions import override
@@ -23,7 +24,8 @@ class Poison(Intervention):
     Of B points exactly share * B are corrupted. Where that is no whole number it is rounded up or down at random, so
     that it is right on average; the engine passes a training set in chunks of 1024. Which points, and how, depends on
     the generator alone: in a training run it is the same in every epoch, whatever the augmentation. (The released code
-    of Holistic Robust training draws a new wrong label at each visit, which cannot be memorised.)
+    of Holistic Robust training draws a new wrong label at each visit, which cannot be memorised.) With `image`, a
+    batch of one stays as it is.
 
     Args:
         share: of the points, in [0, 1].
@@ -33,8 +35,8 @@ class Poison(Intervention):
             keep their label. None draws one of the other classes for each.
 
     Raises:
-        InterventionError: when called without `classes` or with fewer than two, with the target not among them, or
-            with a target for a kind that keeps the labels.
+        InvalidFields: a target for a kind that keeps the labels.
+        InterventionError: when called without `classes` or with fewer than two, or with the target not among them.
     """
 
     needs_labels: ClassVar[bool] = True
@@ -44,6 +46,12 @@ class Poison(Intervention):
     share: Share
     kind: Literal["label", "noise", "image"] = "label"
     target: Annotated[Whole, Ge(0)] | None = None
+
+    @model_validator(mode="after")
+    def _target_of_labels(self) -> Self:
+        if self.kind != "label" and self.target is not None:
+            raise ValueError(f"the kind {self.kind} keeps the labels: leave out the target")
+        return self
 
     @property
     def mixes_images(self) -> bool:  # type: ignore[override]
@@ -56,8 +64,6 @@ class Poison(Intervention):
     ) -> tuple[Tensor, Tensor | None]:
         assert labels is not None
         assert generator is not None
-        if self.kind != "label" and self.target is not None:
-            raise InterventionError(f"poison of the kind {self.kind} keeps the labels: leave out the target")
         if classes is None or classes < 2:
             raise InterventionError("poison needs the number of classes, two or more: pass classes=10")
         if self.target is not None and self.target >= classes:

@@ -26,7 +26,9 @@ class Memorisation(NamedTuple):
 
     Attributes:
         values: (N,), in [-1, 1]; nan where all models, or none, saw the image.
-        errors: (N,), standard errors: of two independent shares.
+        errors: (N,), standard errors, of two independent arms of models, from the sample variance of each (n - 1); nan
+            where an arm has fewer than two models. Where each arm is unanimous it is 0, which is no certainty: see
+            `worst_error` for the largest error of an estimate from so many models.
         seen: (N,), share of the models that saw the image and get it right.
         unseen: (N,), of those that did not see it.
     """
@@ -53,11 +55,17 @@ def memorisation(mask: ArrayLike, correct: ArrayLike) -> Memorisation:
     saw, right = _checked(mask, correct)
     if saw.shape != right.shape:
         raise ConfigError(f"mask {saw.shape} and correctness {right.shape} must have one shape")
-    inside, outside = saw.sum(0), (1 - saw).sum(0)
+    (seen, of_seen), (unseen, of_unseen) = _mean_of_arm(saw, right), _mean_of_arm(1 - saw, right)
+    return Memorisation(seen - unseen, np.sqrt(of_seen + of_unseen), seen, unseen)
+
+
+def _mean_of_arm(members: Floats, right: Floats) -> tuple[Floats, Floats]:
+    """Mean over the models of an arm, (N,), and its squared standard error; nan of no models, the latter of one too."""
+    count = members.sum(0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        seen, unseen = (saw * right).sum(0) / inside, ((1 - saw) * right).sum(0) / outside
-        errors = np.sqrt(seen * (1 - seen) / inside + unseen * (1 - unseen) / outside)
-    return Memorisation(seen - unseen, errors, seen, unseen)
+        mean: Floats = (members * right).sum(0) / count
+        squared: Floats = (members * (right - mean) ** 2).sum(0) / (count - 1) / count
+    return mean, squared
 
 
 def influence(mask: ArrayLike, correct: ArrayLike) -> Floats:
@@ -88,7 +96,8 @@ def group_influence(mask: ArrayLike, correct: ArrayLike, members: ArrayLike) -> 
     """How much seeing one image of a group adds to the number of right test images: mean over i of sum_j infl[i, j].
 
     Complementary halves are not independent, so models are taken two by two, and each pair gives a jackknife value:
-    their mean is the estimate, and a t interval of them its interval.
+    their mean is the estimate, and a t interval of them its interval. A member that all models saw, or none, once some
+    pair is left out has no estimate there, and does not count.
 
     Args:
         mask: (K, N) bool or {0, 1}, K even, models 2 k and 2 k + 1 belonging together.
@@ -96,7 +105,7 @@ def group_influence(mask: ArrayLike, correct: ArrayLike, members: ArrayLike) -> 
         members: (N,) bool or {0, 1}, the group.
 
     Returns:
-        (K / 2,); nan for an empty group.
+        (K / 2,); nan for a group without members that count.
 
     Raises:
         ConfigError: other values, shapes that do not fit, or a model without its partner.
@@ -107,7 +116,9 @@ def group_influence(mask: ArrayLike, correct: ArrayLike, members: ArrayLike) -> 
         raise ConfigError(f"members {chosen.shape} must have an entry for each of the mask's {saw.shape[1]} images")
     if len(saw) % 2:
         raise ConfigError(f"{len(saw)} models: give pairs of complementary halves, an even number of rows")
-    if chosen.sum() == 0:
+    left = saw.sum(0) - saw.reshape(pairs, 2, -1).sum(1)  # models that saw each image, but for one pair
+    chosen = chosen & ((left > 0) & (left < len(saw) - 2)).all(0)
+    if not chosen.any():
         return np.full(pairs, np.nan)
     totals = right.sum(1, keepdims=True)
 
@@ -125,6 +136,8 @@ def group_influence(mask: ArrayLike, correct: ArrayLike, members: ArrayLike) -> 
 
 def worst_error(models: int, share: float) -> float:
     """Largest standard error of an estimate from so many models on that share: both shares of right ones 1/2.
+
+    Errors that are themselves estimated from the models (`Memorisation.errors`) can lie a little above it.
 
     >>> round(worst_error(64, 0.5), 3), round(worst_error(64, 0.7), 3)
     (0.125, 0.136)

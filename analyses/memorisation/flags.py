@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.stats import rankdata
+from scipy.stats import hypergeom, rankdata
 
 from analyses.memorisation.image_groups import Marks
 from cotoolkit.core.errors import ConfigError
@@ -54,6 +54,8 @@ def enrichment(flagged: ArrayLike, atypical: ArrayLike) -> float:
 def jaccard(one: ArrayLike, other: ArrayLike) -> tuple[float, float]:
     """Overlap |A and B| / |A or B|, and that expected of random sets of the same sizes; nan if both are empty.
 
+    How many images two random sets share is hypergeometric, and the second number is the mean of the overlap over it.
+
     Shapes: (N,) both, bool or {0, 1}.
 
     Raises:
@@ -63,8 +65,9 @@ def jaccard(one: ArrayLike, other: ArrayLike) -> tuple[float, float]:
     a, b, n = int(first.sum()), int(second.sum()), len(first)
     if a + b == 0:
         return float("nan"), float("nan")
-    common = a * b / n
-    return float((first & second).sum() / (first | second).sum()), common / (a + b - common)
+    common = np.arange(max(0, a + b - n), min(a, b) + 1)
+    by_chance = (hypergeom.pmf(common, n, a, b) * common / (a + b - common)).sum()
+    return float((first & second).sum() / (first | second).sum()), float(by_chance)
 
 
 def recall_and_precision(flagged: ArrayLike, wanted: ArrayLike) -> tuple[float, float]:
@@ -98,8 +101,9 @@ def flag_table(looks: pd.DataFrame, images: pd.DataFrame, thresholds: tuple[floa
 
     Returns:
         One row per seed and threshold: seed, threshold, flagged_halfway and flagged (shares), enrichment (flags at the
-        end), area (confidence halfway, for memorisation above the threshold), jaccard, jaccard_random, and on planted
-        data harmful, benign and common, the shares of these that are flagged at the end.
+        end), area (confidence halfway, for memorisation above the threshold), jaccard and jaccard_random (nan with one
+        seed, which has no other to agree with), and on planted data harmful, benign and common, the shares of these
+        that are flagged at the end.
     """
     halfway, last = sorted(looks["iteration"].unique())
     seeds = sorted(int(seed) for seed in looks["seed"].unique())
@@ -107,7 +111,8 @@ def flag_table(looks: pd.DataFrame, images: pd.DataFrame, thresholds: tuple[floa
     rows = []
     for place, seed in enumerate(seeds):
         run = looks[looks["seed"] == seed]
-        overlap, by_chance = jaccard(ends[seed], ends[seeds[(place + 1) % len(seeds)]])
+        other = ends[seeds[(place + 1) % len(seeds)]]
+        overlap, by_chance = jaccard(ends[seed], other) if len(seeds) > 1 else (np.nan, np.nan)
         truth = images["truth"].to_numpy() if "truth" in images else None
         for threshold in thresholds:
             positive = images["mem_standard_clean"].to_numpy() > threshold

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -71,10 +71,23 @@ def highest(values: ArrayLike, count: int) -> Marks:
 
 
 def half_of_clusters(seed: int) -> NDArray[np.int64]:
-    """Numbers of a random half of the rare planted sub-clusters: an image whose twin stays would not be left out."""
+    """Numbers of a random half of the rare planted sub-clusters, in random order."""
     truth = clusters().truth
     rare = truth.cluster[~truth.of_kind("common")]
-    return np.sort(np.random.default_rng(seed).permutation(rare)[: len(rare) // 2])
+    return np.random.default_rng(seed).permutation(rare)[: len(rare) // 2]
+
+
+def whole_clusters(cluster: NDArray[np.int64], chosen: NDArray[np.int64], most: int) -> Marks:
+    """(N,): the images of the chosen sub-clusters, whole and in turn, but for those that would make more than `most`.
+
+    An image whose twin stays would not be left out. Shapes: cluster (N,), of each image; chosen (K,).
+    """
+    marks = np.zeros(len(cluster), dtype=bool)
+    for one in chosen:
+        members = cluster == one
+        if marks.sum() + members.sum() <= most:
+            marks |= members
+    return marks
 
 
 def easy_and_hard(shares: ArrayLike) -> tuple[Marks, Marks]:
@@ -89,8 +102,9 @@ def left_out_groups(
     """Which images are left out of training.
 
     "without atypical" is a random half of the atypical ones, another for each seed; the other arms leave out as many:
-    random typical ones, the most confidently flagged ones of another seed's run, and the most memorised ones. On
-    planted data two more leave out those that are known to harm, and the other atypical ones.
+    random typical ones, the most confidently flagged ones of another seed's run, and the most memorised ones. Where
+    fewer are flagged, or typical, all of these arms leave out as few. A seed for which nothing is flagged has no arm
+    "without flagged". On planted data two more leave out those that are known to harm, and the other atypical ones.
 
     Args:
         images: one row per training image (`analyses.memorisation.images`).
@@ -105,16 +119,19 @@ def left_out_groups(
     memory = images["mem_standard_clean"].to_numpy()
     chosen: dict[tuple[str, int], Marks] = {}
     for seed in seeds:
-        if planted:
-            half = np.isin(images["cluster"], half_of_clusters(seed))
-        else:
-            half = pick_random(atypical, int(atypical.sum()) // 2, seed)
-        count = int(half.sum())
         other = next_seed(suspects, seed, seeds)
-        flagged = np.where(other["flagged"], other["confidence"], -np.inf)
+        flags = int(other["flagged"].sum())
+        most = min(flags or len(images), int((~atypical).sum()))
+        if planted:
+            half = whole_clusters(images["cluster"].to_numpy(), half_of_clusters(seed), most)
+        else:
+            half = pick_random(atypical, min(int(atypical.sum()) // 2, most), seed)
+        count = int(half.sum())
         chosen["without atypical", seed] = half
         chosen["without typical", seed] = pick_random(~atypical, count, seed)
-        chosen["without flagged", seed] = highest(flagged, min(count, int(other["flagged"].sum())))
+        if flags:
+            confidence = np.where(other["flagged"], other["confidence"], -np.inf)
+            chosen["without flagged", seed] = highest(confidence, count)
         chosen["without most memorised", seed] = highest(memory, count)
         if planted:
             chosen["without harmful", seed] = (images["truth"] == "harmful").to_numpy()
@@ -123,11 +140,16 @@ def left_out_groups(
 
 
 def next_seed(suspects: pd.DataFrame, seed: int, seeds: Sequence[int]) -> pd.DataFrame:
-    """The looks of the run of the next seed, the first after the last, in the order of the images."""
+    """The looks of the run of the next seed, the first after the last, in the order of the images.
+
+    A lone seed has no other: its run's own looks come back, and what is chosen by them is circular.
+    """
     return suspects[suspects["seed"] == seeds[(seeds.index(seed) + 1) % len(seeds)]].sort_values("index")
 
 
-def groups_of_tests(tests: pd.DataFrame, seeds: Sequence[int], *, planted: bool) -> dict[tuple[str, int | None], Marks]:
+def groups_of_tests(
+    tests: pd.DataFrame, partners: Mapping[int, Collection[int] | None]
+) -> dict[tuple[str, int | None], Marks]:
     """Groups of test images.
 
     "linked" are atypical test images whose training partners "without atypical" leaves out, where that is known;
@@ -135,8 +157,7 @@ def groups_of_tests(tests: pd.DataFrame, seeds: Sequence[int], *, planted: bool)
 
     Args:
         tests: one row per test image (`analyses.memorisation.images`).
-        seeds: of the runs.
-        planted: whether training partners are known.
+        partners: by seed, the sub-clusters that "without atypical" leaves out; None where these are not known.
 
     Returns:
         (M,) by name, and by seed where the group is that of the images that the seed leaves out.
@@ -144,10 +165,10 @@ def groups_of_tests(tests: pd.DataFrame, seeds: Sequence[int], *, planted: bool)
     groups: dict[tuple[str, int | None], Marks] = {("all", None): np.ones(len(tests), dtype=bool)}
     for name in ("typical", "atypical", "threatened"):
         groups[name, None] = tests[name].to_numpy(dtype=bool)
-    for seed in seeds:
+    for seed, left_out in partners.items():
         linked = groups["atypical", None]
-        if planted:
-            linked = linked & np.isin(tests["cluster"], half_of_clusters(seed))
+        if left_out is not None:
+            linked = linked & np.isin(tests["cluster"], list(left_out))
         groups["linked", seed] = linked
         groups["unlinked", seed] = groups["atypical", None] & ~linked
     return groups

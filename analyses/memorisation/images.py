@@ -63,9 +63,11 @@ def estimate_tables(plan: MemorisationPlan, setting: str, runner: StudyRunner) -
         runner: that trained them.
 
     Returns:
-        "images" (one row per training image), "tests" (one row per test image), "rank_correlations", "influence" (of an
-        atypical image on the number of right test images: columns event, pair of models, value), and "rare_area" (area
-        under the curve of memorisation for finding the planted rare images, by disjoint group of models).
+        "images" (one row per training image), "estimates" (one row per kind of memorisation: columns kind, models,
+        images, and undefined, those that all models or none saw), "tests" (one row per test image),
+        "rank_correlations", "influence" (of an atypical image on the number of right test images: columns event, pair
+        of models, value), and "rare_area" (area under the curve of memorisation for finding the planted rare images, by
+        disjoint group of models).
     """
     half = _halves(plan, setting, "standard", {}, runner)
     found = {"standard_clean": memorisation(half.mask, half.train["clean"])}
@@ -86,11 +88,18 @@ def estimate_tables(plan: MemorisationPlan, setting: str, runner: StudyRunner) -
     ]
     return {
         "images": images.join(proxies),
+        "estimates": pd.DataFrame([_estimate_row(kind, one, half, robust) for kind, one in found.items()]),
         "tests": _table_of_tests(reference.config, half, planted=planted),
         "rank_correlations": correlations,
         "influence": pd.DataFrame(influence, columns=["event", "pair", "value"]),
         "rare_area": pd.DataFrame({"area": _rare_areas(half, images)}),
     }
+
+
+def _estimate_row(kind: str, one: Memorisation, half: TrainedHalves, robust: TrainedHalves | None) -> dict[str, Any]:
+    models = half if robust is None or kind.startswith("standard") else robust
+    undefined = int(np.isnan(one.values).sum())
+    return {"kind": kind, "models": len(models.mask), "images": len(one.values), "undefined": undefined}
 
 
 def _halves(

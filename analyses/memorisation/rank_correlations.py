@@ -23,9 +23,10 @@ def forgetting(correct: ArrayLike) -> Floats:
     updates.
 
     Raises:
-        ConfigError: other values or another shape.
+        ConfigError: other values, another shape, or no checkpoint.
     """
     right = mark_array(correct, "correctness", 2)
+    _refuse_none(len(right), "checkpoint")
     lost = (right[:-1] & ~right[1:]).sum(0).astype(float)
     return np.where(right.any(0), lost, len(right))
 
@@ -37,11 +38,12 @@ def inconsistency(mask: ArrayLike, correct: ArrayLike) -> Floats:
     estimate of memorisation: compare it with an estimate from other models. After Jiang et al., ICML 2021.
 
     Raises:
-        ConfigError: other values, or shapes that do not fit.
+        ConfigError: other values, shapes that do not fit, or no model.
     """
     unseen, right = ~mark_array(mask, "mask", 2), mark_array(correct, "correctness", 2)
     if unseen.shape != right.shape:
         raise ConfigError(f"mask {unseen.shape} and correctness {right.shape} must have one shape")
+    _refuse_none(len(right), "model")
     with np.errstate(invalid="ignore"):
         return np.asarray((unseen & ~right).sum(0) / unseen.sum(0), dtype=float)
 
@@ -50,10 +52,17 @@ def variance(correct: ArrayLike) -> Floats:
     """Variance over models of being right, p (1 - p). Shapes: (K, N) bool or in [0, 1] -> (N,).
 
     Raises:
-        ConfigError: other values or another shape.
+        ConfigError: other values, another shape, or no model.
     """
-    share = share_array(correct, "correctness", 2).mean(0)
+    right = share_array(correct, "correctness", 2)
+    _refuse_none(len(right), "model")
+    share = right.mean(0)
     return np.asarray(share * (1 - share), dtype=float)
+
+
+def _refuse_none(rows: int, what: str) -> None:
+    if rows == 0:
+        raise ConfigError(f"correctness has no rows: give one for each {what}")
 
 
 def rank_correlation_table(

@@ -33,10 +33,10 @@ class Accuracies:
             return pd.Series(dtype=float)
         return found
 
-    def minus(self, kind: str, arm: str, other: str, group: str, event: str) -> Floats:
-        """Accuracy with `arm` minus that with `other`, by seeds that have both."""
-        difference = self.of(kind, arm, group, event) - self.of(kind, other, group, event)
-        return difference.dropna().to_numpy(dtype=float)
+    def minus(self, kind: str, arm: str, other: str, group: str, event: str) -> pd.Series[float]:
+        """Accuracy with `arm` minus that with `other`, by seed; seeds without one of them are left out."""
+        difference: pd.Series[float] = self.of(kind, arm, group, event) - self.of(kind, other, group, event)
+        return difference.dropna().astype(float)
 
 
 class MemorisationResults:
@@ -50,20 +50,21 @@ class MemorisationResults:
         """By kind of training, arm, group of test images and event."""
         return Accuracies(self._tables["accuracies"])
 
-    def lost(self, event: str, arm: str = "without atypical") -> Floats:
-        """Accuracy lost on linked test images by adversarial training without some images."""
+    def lost(self, event: str, arm: str = "without atypical") -> pd.Series[float]:
+        """Accuracy lost on linked test images by adversarial training without some images, by seed."""
         return self.accuracies.minus("adversarial", "all", arm, "linked", event)
 
-    def gained(self, arm: str, other: str, group: str = "typical", event: str = "robust") -> Floats:
-        """Accuracy of adversarial training on a group of test images: one arm minus another."""
+    def gained(self, arm: str, other: str, group: str = "typical", event: str = "robust") -> pd.Series[float]:
+        """Accuracy of adversarial training on a group of test images: one arm minus another, by seed."""
         return self.accuracies.minus("adversarial", arm, other, group, event)
 
-    def specific(self) -> Floats:
-        """Robust accuracy gained on typical images, minus the clean accuracy that standard training gains."""
+    def specific(self) -> pd.Series[float]:
+        """Robust accuracy gained on typical images, minus the clean accuracy that standard training gains, by seed.
+
+        nan for a seed that has one of the two alone.
+        """
         arms = "without flagged", "without atypical"
-        robust, clean = self.gained(*arms), self.accuracies.minus("standard", *arms, "typical", "clean")
-        count = min(len(robust), len(clean))
-        return robust[:count] - clean[:count]
+        return self.gained(*arms) - self.accuracies.minus("standard", *arms, "typical", "clean")
 
     def influence(self, event: str) -> Floats:
         """Of an atypical image on the number of right test images, by pair of halves."""

@@ -17,7 +17,6 @@ from analyses.memorisation.image_groups import (
     T_MEM,
     Marks,
     freeze_marks,
-    groups_of_tests,
     left_out_groups,
     next_seed,
     pick_random,
@@ -35,11 +34,14 @@ class Retraining(NamedTuple):
 
     Attributes:
         groups: who trains, by name: one group per kind of training and seed, since every seed leaves out others.
-        tables: "removed" (how many training images each arm does without), "flags" (`flag_table`), "noise"
+        partners: by seed, the planted sub-clusters that "without atypical" leaves out; None on other data.
+        tables: "removed" (how many training images each arm does without; own_flags, whether the run of the same seed
+            flagged them, which is circular, but all that a lone seed has), "flags" (`flag_table`), "noise"
             (`noise_table`), "suspects" (looks at the training images at the end of adversarial training, first seed).
     """
 
     groups: dict[str, ArmGroup]
+    partners: dict[int, set[int] | None]
     tables: dict[str, pd.DataFrame]
 
 
@@ -72,14 +74,20 @@ def plan_retraining(plan: MemorisationPlan, setting: str, images: pd.DataFrame, 
         if planted:
             harmful = (images["truth"] == "harmful").to_numpy()
             flags["oracle", seed] = freeze_marks(harmful, folder / f"{setting}-harmful.npy")
-    removed = [{"arm": arm, "seed": seed, "images": int(marks.sum())} for (arm, seed), marks in left_out.items()]
+    lone = len(seeds) == 1
+    removed = [
+        {"arm": arm, "seed": seed, "images": int(marks.sum()), "own_flags": lone and arm == "without flagged"}
+        for (arm, seed), marks in left_out.items()
+    ]
+    halves = {seed: left_out["without atypical", seed] for seed in seeds}
+    partners = {seed: set(images.loc[half, "cluster"]) if planted else None for seed, half in halves.items()}
     tables = {
         "removed": pd.DataFrame(removed),
         "flags": flag_table(looks, images, (T_MEM, *OTHER_T_MEM)),
         "noise": noise_table(noisy),
         "suspects": suspects[suspects["seed"] == seeds[0]],
     }
-    return Retraining(retrained_groups(plan, setting, masks, flags), tables)
+    return Retraining(retrained_groups(plan, setting, masks, flags), partners, tables)
 
 
 def retrained_groups(
@@ -108,7 +116,7 @@ def retrained_groups(
             for (arm, of_seed), file in flags.items()
             if of_seed == seed
         }
-        few = {arm: only[arm] for arm in STANDARD_TOO}
+        few = {arm: only[arm] for arm in STANDARD_TOO if arm in only}
         for kind, arms in (("adversarial", {**only, **given}), ("standard", few)):
             group = plan.groups[f"{setting} {kind}"]
             groups[f"{setting} {kind} {seed}"] = group.model_copy(update={"seeds": (seed,), "arms": arms})
@@ -116,7 +124,11 @@ def retrained_groups(
 
 
 def accuracies_of(
-    plan: MemorisationPlan, setting: str, again: MemorisationPlan, tests: pd.DataFrame, runner: StudyRunner
+    plan: MemorisationPlan,
+    setting: str,
+    again: MemorisationPlan,
+    groups: Mapping[tuple[str, int | None], Marks],
+    runner: StudyRunner,
 ) -> pd.DataFrame:
     """Accuracies of all runs of a setting on the whole set and on parts of it; see `accuracy_table`.
 
@@ -124,7 +136,7 @@ def accuracies_of(
         plan: the study.
         setting: of its settings.
         again: the second round.
-        tests: one row per test image.
+        groups: of test images (`groups_of_tests`).
         runner: that trained both.
 
     Returns:
@@ -138,7 +150,6 @@ def accuracies_of(
     plain = [*plan.runs(standard), *again.runs([f"{setting} standard {seed}" for seed in seeds])]
     wanted = [measurement(run, "adversarial", correct_images, radii=radii) for run in adversarial]
     wanted += [measurement(run, "standard", correct_images, radii={}) for run in plain]
-    groups = groups_of_tests(tests, seeds, planted=plan.planted(setting))
     return accuracy_table(runner.measure(wanted), groups)
 
 
@@ -180,7 +191,7 @@ def breaking_without(plan: MemorisationPlan, images: pd.DataFrame, folder: Path)
         The group, by name.
     """
     atypical = images["atypical"].to_numpy(dtype=bool)
-    half = pick_random(atypical, int(atypical.sum()) // 2, 0)
+    half = pick_random(atypical, min(int(atypical.sum()) // 2, int((~atypical).sum())), 0)
     group = plan.groups[BREAKING]
     plain = group.arms["plain"]
     arms = {}

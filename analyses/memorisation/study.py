@@ -9,6 +9,7 @@ from analyses.core.plan import PlannedRun
 from analyses.core.runner import StudyRunner
 from analyses.core.study import PlannedStudy, Tables
 from analyses.memorisation.claims import judge_memorisation
+from analyses.memorisation.image_groups import groups_of_tests
 from analyses.memorisation.images import estimate_tables, measurement
 from analyses.memorisation.measures import flag_course
 from analyses.memorisation.plan import BREAKING, PLANS, MemorisationPlan
@@ -27,9 +28,10 @@ def collect_memorisation(plan: MemorisationPlan, runner: StudyRunner) -> Tables:
         runner: where to train and measure.
 
     Returns:
-        With a column setting: "images", "tests", "rank_correlations", "influence" and "rare_area" (`estimate_tables`),
-        "removed", "flags", "noise" and "suspects" (`plan_retraining`), "accuracies" (`accuracy_table`). Without:
-        "left_out" (settings that are, and why), "course" (`flag_course`) and "onsets" (one row per run that may break).
+        With a column setting: "images", "estimates", "tests", "rank_correlations", "influence" and "rare_area"
+        (`estimate_tables`), "removed", "flags", "noise" and "suspects" (`plan_retraining`), "accuracies"
+        (`accuracy_table`). Without: "left_out" (settings that are, and why), "course" (`flag_course`) and "onsets" (one
+        row per run that may break).
 
     Raises:
         DataError: the data of the first setting are missing.
@@ -39,19 +41,21 @@ def collect_memorisation(plan: MemorisationPlan, runner: StudyRunner) -> Tables:
     runner.train(plan.study())
     found = {setting: estimate_tables(plan, setting, runner) for setting in plan.radii}
     groups = {}
+    partners: dict[str, dict[int, set[int] | None]] = {}
     for setting in plan.radii:
         if plan.seeds(setting):
             second = plan_retraining(plan, setting, found[setting]["images"], runner)
             groups.update(second.groups)
+            partners[setting] = second.partners
             found[setting] |= second.tables
     if plan.breaks_without is not None:
         groups |= breaking_without(plan, found[plan.breaks_without]["images"], runner.folder / "sets")
     again = plan.model_copy(update={"name": f"{plan.name}-without", "groups": groups})
     if groups:
         runner.train(again.study())
-    for setting, tables in found.items():
-        if plan.seeds(setting):
-            tables["accuracies"] = accuracies_of(plan, setting, again, tables["tests"], runner)
+    for setting, by_seed in partners.items():
+        tests = groups_of_tests(found[setting]["tests"], by_seed)
+        found[setting]["accuracies"] = accuracies_of(plan, setting, again, tests, runner)
     joined = {"left_out": left_out, **_joined(found)}
     return joined | (_breaking_tables(plan, again, runner) if BREAKING in plan.groups else {})
 

@@ -129,7 +129,7 @@ def of_main_setting(findings: Findings[MemorisationPlan], name: str) -> pd.DataF
 
 
 def with_knobs(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
-    """Accuracies of the study's arms and of the further points of curves (`KNOBS`).
+    """Accuracies of the study's arms, and of the further points of curves (`KNOBS`) on groups common to all seeds.
 
     Args:
         scale: of `PLANTED_PLANS`.
@@ -140,12 +140,11 @@ def with_knobs(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
     """
     planted = PLANTED_PLANS[scale]
     findings = STUDY.run(planted, runner)
-    tests = of_main_setting(findings, "tests")
     plan = knob_plan(scale)
     runner.train(plan.study())
     radii = planted.radii["planted"]
     right = runner.measure([measurement(run, "adversarial", correct_images, radii=radii) for run in plan.runs()])
-    groups = groups_of_tests(tests, planted.seeds("planted"), planted=True)
+    groups = groups_of_tests(of_main_setting(findings, "tests"), {})
     return pd.concat([of_main_setting(findings, "accuracies"), accuracy_table(right, groups)], ignore_index=True)
 
 

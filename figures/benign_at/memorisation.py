@@ -53,16 +53,17 @@ CLAIMS = ClaimTable(in_words(QUESTIONS["memorisation"]), read_estimates, only_kn
 
 def estimate_table(findings: Findings[MemorisationPlan]) -> pd.DataFrame:
     """Images by setting, kind and memorisation (part "histogram", with the mean error of the estimates), accuracy by
-    memorisation in standard training (part "accuracy"), and what claims need (parts "influence" and "rare area").
+    memorisation in standard training (part "accuracy"), how many images it is undefined for (part "undefined"), and
+    what claims need (parts "influence" and "rare area").
     """
     rows: list[dict[str, Any]] = []
-    for setting, images in findings.tables["images"].groupby("setting", sort=False):
-        for kind in KINDS:
-            if images.get(f"mem_{kind}", pd.Series(dtype=float)).notna().any():
-                halves = "halves" if kind.startswith("standard") else "robust halves"
-                models = len(findings.plan.groups[f"{setting} {halves}"].seeds)
-                known = {"setting": setting, "kind": kind, "models": models}
-                rows += [{**known, **row} for row in (*_histogram(images, kind), *_by_memorisation(images, kind))]
+    images = findings.tables["images"]
+    for one in findings.tables["estimates"].to_dict("records"):
+        if (kind := one["kind"]) in KINDS:
+            known = {name: one[name] for name in ("setting", "kind", "models")}
+            own = images[images["setting"] == one["setting"]]
+            undefined = {"part": "undefined", "images": one["undefined"]}
+            rows += [{**known, **row} for row in (*_histogram(own, kind), *_by_memorisation(own, kind), undefined)]
     areas = of_main_setting(findings, "rare_area").rename(columns={"area": "value"})
     influence = of_main_setting(findings, "influence")
     tables = [pd.DataFrame(rows), influence.assign(part="influence"), areas.assign(part="rare area")]
@@ -84,7 +85,10 @@ def _by_memorisation(images: pd.DataFrame, kind: str) -> Iterator[dict[str, Any]
 
 
 def draw(data: pd.DataFrame) -> Figure:
-    """A column per setting: images by memorisation, the error of the estimates, accuracy with and without the image."""
+    """A column per setting: images by memorisation, the error of the estimates, accuracy with and without the image.
+
+    Titles say how many estimates are undefined, if any are.
+    """
     settings = list(data["setting"].dropna().unique())
     figure, grid = new_figure(PAGE, 4.6, 3, len(settings), squeeze=False, sharex=True, sharey="row")
     for (upper, middle, lower), setting in zip(grid.T, settings, strict=True):
@@ -93,7 +97,8 @@ def draw(data: pd.DataFrame) -> Figure:
             _draw_kind(upper, middle, lower, own[own["kind"] == kind], kind)
         for axis in (upper, middle, lower):
             axis.axvline(T_MEM, color="black", lw=0.7, zorder=0)
-        upper.set(yscale="log", title=setting)
+        undefined = int(own.loc[own["part"] == "undefined", "images"].sum())
+        upper.set(yscale="log", title=f"{setting}, {undefined} undefined" if undefined else setting)
         lower.set(xlabel="memorisation (negative at 0)", ylim=(-0.03, 1.03), xlim=(-0.02, 1.02))
     grid[0, 0].set(ylabel="training images")
     grid[1, 0].set(ylabel="standard error\n(thin: its bound)", ylim=(0, None))

@@ -1,5 +1,6 @@
 """What the recipes on memorisation compute by themselves."""
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -60,9 +61,8 @@ def short(tmp_path_factory) -> tuple[RunConfig, RunFolder]:
 
 def test_accuracies_over_training(short):
     config, folder = short
-    found = course.accuracy_course(folder, radii=PLANTED_PLANS["digits"].radii["planted"]).set_index(
-        ["iteration", "part", "group"]
-    )
+    radii = {course.TRAINED: config.threat.epsilon, **PLANTED_PLANS["digits"].radii["planted"]}
+    found = course.accuracy_course(folder, radii=radii).set_index(["iteration", "part", "group"])
     assert len(found) == 2 * 2 * 2
     test = load(config.data, config.seed).test
     with torch.no_grad():
@@ -70,8 +70,52 @@ def test_accuracies_over_training(short):
     common = torch.tensor(planted_truth(test.images).of_kind("common"))
     assert found.loc[(10, "test", "typical"), "clean"] == pytest.approx(right[common].double().mean().item())
     assert found.loc[(10, "test", "atypical"), "clean"] == pytest.approx(right[~common].double().mean().item())
-    assert (found["robust"] <= found["robust_small"]).all()
+    assert (found["robust"] <= found[course.TRAINED]).all()
+    assert (found[course.TRAINED] <= found["robust_small"]).all()
     assert (found["robust_small"] <= found["clean"]).all()
+
+
+class Asked:
+    """A runner that trains nothing and keeps what should be measured."""
+
+    def train(self, study):
+        self.runs = [run.identity for run in study.runs()]
+
+    def measure(self, wanted):
+        self.wanted = wanted
+        return pd.DataFrame({"seed": [one.config.seed for one in wanted]})
+
+
+def test_the_course_is_also_measured_at_the_radius_of_training():
+    runner = Asked()
+    course.collect("digits", runner)
+    radii = PLANTED_PLANS["digits"].radii["planted"]
+    assert len(runner.wanted) == len(runner.runs) == 10
+    for one in runner.wanted:
+        assert one.given["radii"] == {course.TRAINED: one.config.threat.epsilon, **radii}
+        assert one.given["radii"][course.TRAINED] == pytest.approx(0.75 * radii["robust"])
+
+
+def test_what_is_fitted_is_judged_at_the_radius_of_training():
+    accuracies = {
+        ("train", "atypical"): 0.9,
+        ("test", "atypical"): 0.5,
+        ("train", "typical"): 1,
+        ("test", "typical"): 1,
+    }
+    rows = [
+        {"iteration": iteration, "part": part, "group": group, "seed": seed, "robust": 0.0}
+        | {course.TRAINED: accuracy - 0.01 * seed if iteration == 20 else 0.0}
+        for (part, group), accuracy in accuracies.items()
+        for seed in range(5)
+        for iteration in (10, 20)
+    ]
+    found = {one.claim.key: one for one in course.CLAIMS(pd.DataFrame(rows))}
+    assert found["fitted"].verdict == "holds"
+    assert found["fitted"].found.mean == pytest.approx(0.88)
+    assert found["not_carried_over"].found.mean == pytest.approx(0.4)
+    assert found["not_carried_over"].established
+    assert all("radius of training" in one.claim.measure for one in found.values())
 
 
 def test_runs_are_those_of_the_study():
@@ -85,19 +129,29 @@ def test_runs_are_those_of_the_study():
 
 @pytest.fixture
 def estimates() -> pd.DataFrame:
-    """Three images of digits, of which one is memorised, and two of a second setting."""
+    """Four planted images, of which one is memorised and one has no estimate, and two of a second setting."""
     images = pd.DataFrame(
         {
-            "setting": ["planted"] * 3 + ["digits"] * 2,
-            "mem_standard_clean": [-0.1, 0.2, 1.0, 0.0, 0.5],
-            "se_standard_clean": [0.1, 0.1, 0.0, 0.0, 0.1],
-            "seen_standard_clean": [0.8, 1.0, 1.0, 1.0, 0.5],
-            "unseen_standard_clean": [0.9, 0.8, 0.0, 1.0, 0.0],
+            "setting": ["planted"] * 4 + ["digits"] * 2,
+            "mem_standard_clean": [-0.1, 0.2, 1.0, np.nan, 0.0, 0.5],
+            "se_standard_clean": [0.1, 0.1, 0.0, np.nan, 0.0, 0.1],
+            "seen_standard_clean": [0.8, 1.0, 1.0, 1.0, 1.0, 0.5],
+            "unseen_standard_clean": [0.9, 0.8, 0.0, np.nan, 1.0, 0.0],
+        }
+    )
+    counts = pd.DataFrame(
+        {
+            "setting": ["planted", "digits"],
+            "kind": "standard_clean",
+            "models": [64, 32],
+            "images": [4, 2],
+            "undefined": [1, 0],
         }
     )
     influence = pd.DataFrame({"event": ["clean", "robust"] * 3, "pair": [0, 0, 1, 1, 2, 2], "value": [0.4, 0.1] * 3})
     tables = {
         "images": images,
+        "estimates": counts,
         "influence": influence.assign(setting="planted"),
         "rare_area": pd.DataFrame({"setting": "planted", "area": [0.95, 0.96, 0.97]}),
     }
@@ -112,7 +166,13 @@ def test_images_are_counted_by_memorisation(estimates):
     steps = estimates[(estimates["part"] == "accuracy") & (estimates["setting"] == "planted")]
     assert steps["place"].tolist() == pytest.approx([-0.1, 0.2, 1.0])
     assert steps["unseen"].tolist() == pytest.approx([0.9, 0.8, 0.0])
-    memorisation.draw(estimates)
+
+
+def test_images_without_an_estimate_are_counted(estimates):
+    undefined = estimates[estimates["part"] == "undefined"].set_index("setting")["images"]
+    assert undefined.to_dict() == {"planted": 1, "digits": 0}
+    titles = {axis.get_title() for axis in memorisation.draw(estimates).axes}
+    assert titles == {"planted, 1 undefined", "digits", ""}
 
 
 def test_claims_about_memorisation(estimates):

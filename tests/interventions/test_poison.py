@@ -3,8 +3,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cotoolkit.core.errors import ConfigError
+from cotoolkit.core.registry import InvalidFields
 from cotoolkit.data import Batches, ImageSet
-from interventions import InterventionError, LabelNoise, Poison
+from interventions import INTERVENTIONS, InterventionError, LabelNoise, Poison
 
 
 def seeded(seed=0):
@@ -29,6 +31,21 @@ def test_the_share_is_exact_and_nothing_else_changes(share, count, kind, seed):
     assert out_labels.tolist() == [] or 0 <= out_labels.min() <= out_labels.max() < 5
     if kind == "image":
         assert all(any(torch.equal(one, image) for image in images) for one in out)
+
+
+def test_a_batch_of_one_has_no_other_image():
+    image, label = points(1)
+    out, out_label = Poison(1, "image")(image, label, seeded(), classes=5)
+    assert torch.equal(out, image)
+    assert torch.equal(out_label, label)
+
+
+@pytest.mark.parametrize("kind", ["noise", "image"])
+def test_a_target_without_a_wrong_label_is_refused_when_built(kind):
+    with pytest.raises(InvalidFields, match=f"the kind {kind} keeps the labels: leave out the target"):
+        Poison(0.1, kind, target=1)
+    with pytest.raises(ConfigError, match=f"'poison': the kind {kind} keeps the labels"):
+        INTERVENTIONS.parse({"name": "poison", "share": 0.1, "kind": kind, "target": 0})
 
 
 @pytest.mark.parametrize("share", [0.1, 0.29, 0.3, 0.57, 1.0])
@@ -102,7 +119,6 @@ def test_noise_is_fixed_and_augmentation_is_not():
         (Poison(0.1), None, "poison needs the number of classes"),
         (Poison(0.1), 1, "poison needs the number of classes"),
         (Poison(0.1, target=5), 5, "target 5 is not among the 5 classes"),
-        (Poison(0.1, "noise", target=1), 5, "keeps the labels: leave out the target"),
     ],
 )
 def test_what_does_not_fit_is_one_line(poison, classes, message):

@@ -106,7 +106,7 @@ def planted_truth(images: Tensor) -> PlantedTruth:
     """What is known of images of the set, in any order and number: they are recognised by their pixels.
 
     Args:
-        images: (N, 1, 8, 8) uint8, of the training or the test set.
+        images: (N, 1, 5, 5) uint8, of the training or the test set.
 
     Raises:
         DataError: an image that is not of the set.

@@ -25,7 +25,14 @@ def test_rank_correlation_against_a_bootstrap():
     assert found.low == pytest.approx(other.low, abs=0.03)
     assert found.high == pytest.approx(other.high, abs=0.03)
     assert np.isnan(rank_correlation([1, 1, 1, 1], [1, 2, 3, 4]).mean)
-    assert rank_correlation([1, 2, 3, 4, np.nan], [2, 4, 6, 8, 0]).mean == 1
+
+
+@pytest.mark.parametrize(("order", "expected"), [([2, 4, 6, 8, 0], 1), ([8, 6, 4, 2, 0], -1)])
+def test_ranks_that_all_agree_have_no_interval(order, expected):
+    found = rank_correlation([1, 2, 3, 4, np.nan], order)
+    assert (found.mean, found.n) == (expected, 4)
+    assert np.isnan([found.low, found.high]).all()
+    assert str(found) == f"{expected} (n = 4)"
 
 
 @pytest.mark.parametrize(

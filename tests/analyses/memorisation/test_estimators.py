@@ -31,8 +31,25 @@ def test_an_empty_arm_is_undefined():
     mask = np.array([[1, 0, 1], [1, 0, 0]], dtype=bool)
     found = memorisation(mask, np.ones((2, 3), dtype=bool))
     assert np.isnan(found.values).tolist() == [True, True, False]
-    assert np.isnan(found.errors).tolist() == [True, True, False]
+    assert np.isnan(found.errors).all()  # an arm of one model tells no spread
     assert np.isnan(influence(mask, np.ones((2, 4), dtype=bool))).any(1).sum() == 2
+
+
+def test_errors_are_those_of_means_of_arms():
+    mask = np.array([[1, 1, 0], [1, 0, 1], [0, 0, 1], [0, 0, 0]], dtype=bool)
+    correct = np.array([[0.2, 1, 1], [0.8, 0, 1], [0.5, 0, 1], [0.7, 1, 1]])
+    found = memorisation(mask, correct)
+    assert found.errors[0] == pytest.approx(np.sqrt(0.6**2 / 4 + 0.2**2 / 4))  # of two values: their distance over 2
+    assert np.isnan(found.errors[1])  # one model saw the image
+    assert found.errors[2] == 0  # unanimous
+    assert not np.isnan(found.values).any()
+
+
+def test_estimated_errors_are_right_on_average_with_few_models():
+    rng = np.random.default_rng(4)
+    mask = np.repeat(np.arange(6) < 3, 20_000).reshape(6, -1)
+    squares = memorisation(mask, rng.random(mask.shape) < np.where(mask, 0.9, 0.4)).errors ** 2
+    assert squares.mean() == pytest.approx(0.9 * 0.1 / 3 + 0.4 * 0.6 / 3, rel=0.02)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +81,11 @@ def test_against_loops(models, count, tests, seed):
         p, q = correct[saw, i].mean(), correct[~saw, i].mean()
         assert found.values[i] == pytest.approx(p - q)
         assert -1 <= found.values[i] <= 1
-        assert found.errors[i] == pytest.approx(np.sqrt(p * (1 - p) / saw.sum() + q * (1 - q) / (~saw).sum()))
+        arms = correct[saw, i], correct[~saw, i]
+        if min(map(len, arms)) < 2:
+            assert np.isnan(found.errors[i])
+        else:
+            assert found.errors[i] ** 2 == pytest.approx(sum(np.var(arm, ddof=1) / len(arm) for arm in arms))
         for j in range(tests):
             assert pairs[i, j] == pytest.approx(test[saw, j].mean() - test[~saw, j].mean())
 
@@ -97,6 +118,19 @@ def test_group_influence_is_the_mean_of_the_pairs():
     expected = influence(mask, test)[members].sum(1).mean()
     assert group_influence(mask, test, members).mean() == pytest.approx(expected)
     assert np.isnan(group_influence(mask, test, np.zeros(12, dtype=bool))).all()
+
+
+def test_members_without_an_estimate_do_not_count():
+    rng = np.random.default_rng(5)
+    mask, test = rng.random((16, 12)) < 0.5, rng.random((16, 5)) < 0.5
+    mask[:, 0] = True
+    mask[:, 1] = np.arange(16) == 6  # without the fourth pair nobody saw it
+    others = (np.arange(12) < 4) & (np.arange(12) > 1)
+    found = group_influence(mask, test, np.arange(12) < 4)
+    assert np.isfinite(found).all()
+    np.testing.assert_array_equal(found, group_influence(mask, test, others))
+    assert np.isnan(group_influence(mask, test, np.arange(12) < 2)).all()
+    assert np.isnan(group_influence(mask[:2], test[:2], others)).all()
 
 
 def test_shapes_are_checked():

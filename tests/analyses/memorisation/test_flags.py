@@ -27,7 +27,10 @@ def test_measures_of_flags_by_hand():
     assert recall_and_precision(flagged, wanted) == pytest.approx((2 / 3, 2 / 3))
     overlap, by_chance = jaccard(flagged, wanted)
     assert overlap == pytest.approx(2 / 4)
-    assert by_chance == pytest.approx((9 / 8) / (6 - 9 / 8))
+    assert by_chance == pytest.approx((10 * 0 + 30 * 1 / 5 + 15 * 2 / 4 + 1 * 3 / 3) / 56)
+    assert jaccard(bools("1000"), bools("0100")) == pytest.approx((0, 1 / 4))
+    assert jaccard(bools("1110"), bools("0111"))[1] == pytest.approx(3 / 4 * 2 / 4 + 1 / 4)
+    assert jaccard(bools("1111"), bools("0000")) == (0, 0)
     assert np.isnan(enrichment(bools("00"), bools("10")))
     assert np.isnan(jaccard(bools("00"), bools("00"))[0])
     assert np.isnan(recall_and_precision(bools("00"), bools("10"))[1])
@@ -68,6 +71,9 @@ def test_flag_table():
     assert found_table["jaccard"].tolist() == [0.5, 0.5]
     assert found_table["harmful"].tolist() == [1, 1]
     assert found_table["benign"].tolist() == [0, 1]
+    alone = flag_table(table[table["seed"] == 0], images, (0.25,))
+    assert alone[["jaccard", "jaccard_random"]].isna().all(axis=None)
+    assert alone["flagged"].tolist() == [0.25]
 
 
 def test_noise_table():

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analyses.core.claims import judge_claims
+from analyses.memorisation.claims import CLAIMS
 from analyses.memorisation.results import Accuracies, BreakingResults, MemorisationResults
 from analyses.memorisation.retraining import accuracy_table
 
@@ -28,6 +30,33 @@ def test_accuracies_and_their_differences():
     assert read.minus("adversarial", "all", "less", "first", "clean").tolist() == [1.0, 0.0]
     assert read.of("adversarial", "all", "linked", "clean").to_dict() == {0: 1.0}
     assert read.minus("adversarial", "all", "nobody", "all", "clean").tolist() == []
+
+
+def accuracies(**seeds):
+    """Of typical and linked test images, made up of arm and seed; which seeds each arm has, by name and kind."""
+    rows = [
+        {"kind": kind, "arm": arm.replace("_", " "), "seed": seed, "group": group, "event": event}
+        | {"accuracy": 0.01 * len(arm) * (seed + 1) ** (1 + (kind == "standard"))}
+        for arm, of_kind in seeds.items()
+        for kind, known in of_kind.items()
+        for seed in known
+        for group in ("typical", "linked")
+        for event in ("clean", "robust")
+    ]
+    return MemorisationResults({"accuracies": pd.DataFrame(rows)})
+
+
+def test_differences_of_differences_are_within_seeds():
+    whole, part = {"adversarial": range(4), "standard": range(4)}, {"adversarial": [0, 2, 3], "standard": [0, 1, 3]}
+    arms = {"all": whole, "without_atypical": whole, "without_typical": part, "without_flagged": part}
+    read, complete = accuracies(**arms), accuracies(**dict.fromkeys(arms, whole))
+    specific = read.specific()
+    assert specific[specific.notna()].to_dict() == complete.specific()[[0, 3]].to_dict()
+    row = next(row for row in CLAIMS["benefit"] if row.claim.key == "a_clean_specific")
+    found = row.value(read)
+    assert found[found.notna()].to_dict() == row.value(complete)[[0, 2, 3]].to_dict()
+    (judged,) = judge_claims([row], read)
+    assert judged.found.n == 3
 
 
 def test_flags_across_a_break():

@@ -61,6 +61,9 @@ def test_tables_have_a_row_per_image(found):
     assert (images["atypical"] == (images["truth"] != "common")).all()
     assert {"mem_standard_clean", "mem_adversarial_clean", "mem_adversarial_robust", "early_loss"} < set(images.columns)
     assert images["mem_standard_clean"].between(-1, 1).all()
+    assert tables["estimates"].set_index("kind")[["models", "images", "undefined"]].to_numpy().tolist() == 4 * [
+        [4, 2000, 0]
+    ]
     assert len(tables["tests"]) == 500
     assert sorted(tables["rank_correlations"]["proxy"]) == ["early_loss", "forgetting", "inconsistency", "variance"]
     assert tables["rare_area"].empty  # 16 models make one estimate
@@ -74,9 +77,11 @@ def test_tables_have_a_row_per_image(found):
 
 def test_runs_do_without_what_they_should(found):
     runner, findings = found
+    assert not findings.tables["removed"]["own_flags"].any()
     counts = findings.tables["removed"].pivot_table(index="arm", columns="seed", values="images")
     assert (counts.loc["without harmful"] == 100).all()
-    assert (counts.loc["without atypical"] == counts.loc["without typical"]).all()
+    equal = ["without atypical", "without typical", "without flagged", "without most memorised"]
+    assert (counts.loc[equal] == counts.loc["without atypical"]).all(axis=None)
     kept = ~np.load(runner.folder / "sets" / "planted-without-atypical-1.npy")
     assert kept.sum() == counts.loc["without atypical", 1]
     run = next(tiny().runs(["planted standard"]))

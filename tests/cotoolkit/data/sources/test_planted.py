@@ -4,7 +4,7 @@ import torch
 
 from cotoolkit.core.errors import DataError
 from cotoolkit.data import DataConfig, load, planted_truth
-from cotoolkit.data.sources.planted import CLASSES, KINDS, LEVELS, RADIUS, Planted, clusters
+from cotoolkit.data.sources.planted import CLASSES, KINDS, LEVELS, RADIUS, SIDE, Planted, clusters
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +24,8 @@ def test_sizes_weights_and_determinism(sets):
     for truth in (known, seen):
         assert np.mean(truth.of_kind("common")) == pytest.approx(0.9)
     assert torch.bincount(train.labels).tolist() == [200] * 10
+    assert train.images.shape == test.images.shape == (2000, 1, SIDE, SIDE)
+    assert f"(N, 1, {SIDE}, {SIDE}) uint8" in planted_truth.__doc__
     assert set(known.cluster) == set(seen.cluster)  # rare sub-clusters occur in the test set too
     sizes = np.bincount(known.cluster)
     rare = clusters().truth.kind > 0
