@@ -86,9 +86,9 @@ def implied_radius(train: ArrayLike, mean: ArrayLike, bound: float) -> np.ndarra
     """G5: the least KL radius r, in nats, whose worst case over the training losses reaches a mean, that on test data.
 
     r_req = max over eta >= W of (1/n) sum log(eta - l_i) - log(eta - mean): 0 where the mean does not exceed that of
-    the losses, else infinite where it reaches the bound. The same affine map of losses, mean and bound changes nothing, so
-    it does not grow merely because adversarial losses are larger. For 0/1 losses and W = 1 it is the KL divergence of
-    the two error rates:
+    the losses, else infinite where it reaches the bound. The same affine map of losses, mean and bound changes nothing,
+    so it does not grow merely because adversarial losses are larger. For 0/1 losses and W = 1 it is the KL divergence
+    of the two error rates:
 
     >>> float(implied_radius([1] * 1 + [0] * 9, 0.55, 1.0).round(4))
     0.4534

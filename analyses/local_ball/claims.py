@@ -15,7 +15,7 @@ from analyses.core.judging.premises import MOST, OFTEN, PREMISE, ROBUST, breakab
 from analyses.core.judging.seed_measures import SeedShare
 from analyses.core.judging.verdicts import ClaimResult
 from analyses.core.study import Tables
-from analyses.local_ball.plan import AFTER, BASELINE_ARMS, BEFORE, RHO, LocalBallPlan
+from analyses.local_ball.plan import AFTER, BASELINE_ARMS, BEFORE, LBT_ARMS, RHO, LocalBallPlan
 from analyses.local_ball.results import MIN_ROBUST_SHARE, LocalBallResults
 
 ROBUST_ACCURACY = (
@@ -60,13 +60,26 @@ _SEEMS_ROBUST: ClaimRow[LocalBallResults] = claim(
 
 
 def _above(family: str) -> ClaimRow[LocalBallResults]:
+    """Claim T of two curves, asked where each has two arms: a single one is a point."""
     arms = BASELINE_ARMS[family]
     return claim(
         f"above_{family.lower().replace('-', '_')}",
         f"at equal cost local-ball training is more robust than {family}",
-        f"mean height of LBT-M's curve against cost above that of {family}: {ROBUST_ACCURACY}",
-        above=0.0, source="[P] claim T, measured as [R]", needs=("lbt", arms[0]), premises=[robust_arm(*arms)],
-        value=lambda n: n.area(family),
+        f"mean height of LBT-M's curve against cost above that of {family}, over the costs that both span: "
+        f"{ROBUST_ACCURACY}",
+        above=0.0, source="[P] claim T, measured as [R]", needs=(*LBT_ARMS["LBT-M"][:2], *arms[:2]),
+        premises=[robust_arm(*arms)], value=lambda n: n.area(family),
+    )  # fmt: skip
+
+
+def _above_lone(family: str) -> ClaimRow[LocalBallResults]:
+    """Claim T against a family of one arm, which has no curve."""
+    (arm,) = BASELINE_ARMS[family]
+    return claim(
+        f"above_{family.lower()}", f"at the cost of {family} local-ball training is more robust than it",
+        f"height of LBT-M's curve against cost above {family}, at that cost alone: {ROBUST_ACCURACY}",
+        above=0.0, source="[P] claim T, measured as [R]", needs=(*LBT_ARMS["LBT-M"][:2], arm),
+        premises=[robust_arm(arm)], value=lambda n: n.height(arm),
     )  # fmt: skip
 
 
@@ -102,6 +115,15 @@ def _search_share(n: LocalBallResults) -> pd.Series[float]:
     return n.measured("lbt", "search_own", place=RHO) / n.measured("lbt", "search_strong", place=RHO)
 
 
+_PLAIN = BASELINE_ARMS["PGD"][0]
+"""What LBT-M's masking is measured against, as three attacks gain on one run of PGD-50 where nothing is hidden, too."""
+
+
+def _hidden_beyond(n: LocalBallResults) -> pd.Series[float]:
+    """What hides on LBT-M alone; a network that no point holds out on hides nothing, and is no measure of it."""
+    return n.minus("lbt", _PLAIN, "hidden")[n.of(_PLAIN) > ROBUST].dropna()
+
+
 def _kappa_beyond(n: LocalBallResults) -> pd.Series[float]:
     return n.measured("lbt", "kappa_worst", place=2 * RHO) - n.measured("pgd-3", "kappa_worst", place=2 * RHO)
 
@@ -110,7 +132,7 @@ _IDEA = "[P] idea, test [R]"
 
 CLAIMS: dict[str, tuple[ClaimRow[LocalBallResults], ...]] = {
     "cost": (
-        *(_above(family) for family in BASELINE_ARMS),
+        *(_above_lone(family) if len(arms) == 1 else _above(family) for family, arms in BASELINE_ARMS.items()),
         claim(
             "weak_matches_strong",
             "with a weak adversary local-ball training is at most 1 point less robust than PGD-10 training",
@@ -187,7 +209,7 @@ CLAIMS: dict[str, tuple[ClaimRow[LocalBallResults], ...]] = {
         claim(
             "smooth_beyond",
             "smoothness reaches beyond the trained ball: at twice its radius the worst KL is below that of PGD-3",
-            "worst KL in the ball of 2 rho: LBT-M minus PGD-3, nats",
+            "worst KL found in the ball of 2 rho: LBT-M minus PGD-3, nats",
             below=0.0, source="[R] D1", needs=("lbt",), premises=[LBT_ROBUST, robust_arm("pgd-3")],
             value=_kappa_beyond,
         ),
@@ -200,10 +222,13 @@ CLAIMS: dict[str, tuple[ClaimRow[LocalBallResults], ...]] = {
             value=lambda n: SeedShare(n.real()),
         ),
         claim(
-            "not_masked", "attacks that hidden gradients do not stop are at most 3 points stronger than PGD-50",
-            f"share of seeds with a PGD-50 accuracy less than 3 points above the {ROBUST_ACCURACY}, LBT-M",
-            above=MOST, source="[R] D8", needs=("lbt",), premises=[_SEEMS_ROBUST],
-            value=lambda n: SeedShare(n.of("lbt", "hidden").dropna() < 0.03),
+            "not_masked",
+            "attacks that hidden gradients do not stop gain at most 3 points more over PGD-50 on LBT-M than on "
+            f"{_PLAIN}",
+            f"share of seeds, of those with a robust {_PLAIN}, in which PGD-50 accuracy minus the {ROBUST_ACCURACY} is "
+            f"at most 3 points larger for LBT-M than for {_PLAIN}",
+            above=MOST, source="[R] D8", needs=("lbt", _PLAIN), premises=[_SEEMS_ROBUST, robust_arm(_PLAIN)],
+            value=lambda n: SeedShare(_hidden_beyond(n) <= 0.03),
         ),
         claim(
             "moves_outside",

@@ -6,6 +6,7 @@ Random numbers come from the generator alone. Results are per sample, (B,), unle
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -36,10 +37,24 @@ EQUAL = 1e-5
 """Losses that differ by less, in nats or as a share of larger ones, differ by round-off."""
 
 
+class Worst(NamedTuple):
+    """The worst points found around x': u, (B, C, H, W), with KL(p(x') || p(u)) in nats, (B,), nan if it ever was."""
+
+    points: Tensor
+    values: Tensor
+
+    def or_worse(self, other: Worst) -> Worst:
+        """Of two finds the worse one, sample by sample."""
+        worse = (other.values > self.values)[:, None, None, None]
+        return Worst(torch.where(worse, other.points, self.points), torch.maximum(self.values, other.values))
+
+
 def kappa(
     model: nn.Module, adversaries: Tensor, ball: Ball, generator: torch.Generator, *, steps: int, step_size: float
 ) -> Tensor:
-    """D1: KL(p(x') || p(u)) at a random point u of a ball (steps = 0), or at the worst that a sign search finds.
+    """D1: KL(p(x') || p(u)) at a random point u of a ball (steps = 0), or at the worst of one sign search from there.
+
+    `steps` + 2 forward and `steps` backward passes.
 
     Args:
         model: logits out.
@@ -49,20 +64,62 @@ def kappa(
         steps: sign steps up the divergence; the largest value on the way counts.
         step_size: in pixel units.
     """
+    return _climb(model, adversaries, ball, ball.uniform(generator), steps, step_size).values
+
+
+def worst_kappa(
+    model: nn.Module,
+    images: Tensor,
+    adversaries: Tensor,
+    rhos: Iterable[float],
+    threat: ThreatModel,
+    generator: torch.Generator,
+) -> dict[float, Tensor]:
+    """D1: the worst KL(p(x') || p(u)) that is found in balls of growing radius; it never falls, as each holds the last.
+
+    Each ball is searched from `SEARCH_RESTARTS` random points and from the worst point of the ball before it: a search
+    of a larger ball starts further away, and may miss what one of a smaller ball finds. Each of these searches takes
+    the passes of a `kappa` of `SEARCH_STEPS` steps.
+
+    Args:
+        model: logits out.
+        images: (B, C, H, W).
+        adversaries: (B, C, H, W), x'.
+        rhos: radii in units of epsilon, in any order.
+        threat: of the images.
+        generator: of the random starts.
+
+    Returns:
+        By radius, from small to large: (B,), in nats.
+    """
+    worst, found = None, {}
+    for rho in sorted(rhos):
+        ball, step_size = ball_of(images, adversaries, rho, threat), 2.5 * rho * threat.epsilon / SEARCH_STEPS
+        starts = [ball.uniform(generator) for _ in range(SEARCH_RESTARTS)]
+        if worst is not None:
+            starts.append(worst.points)
+        for start in starts:
+            here = _climb(model, adversaries, ball, start, SEARCH_STEPS, step_size)
+            worst = here if worst is None else worst.or_worse(here)
+            found[rho] = worst.values
+    return found
+
+
+def _climb(model: nn.Module, adversaries: Tensor, ball: Ball, start: Tensor, steps: int, step_size: float) -> Worst:
+    """The worst point on the way of a sign search up the divergence, its start and its end among them."""
     with attack_mode(model, "eval"):
         with torch.no_grad():
             reference = model(adversaries)
-        point = ball.uniform(generator)
-        worst = torch.full_like(reference[:, 0], -torch.inf)
+        point, worst = start, Worst(start, torch.full_like(reference[:, 0], -torch.inf))
         for _ in range(steps):
             with torch.enable_grad():
-                point.requires_grad_()
+                point = point.detach().requires_grad_()
                 values = kl_divergence(reference, model(point))
                 (gradient,) = torch.autograd.grad(values.sum(), point)
-            worst = torch.maximum(worst, values.detach())
+            worst = worst.or_worse(Worst(point.detach(), values.detach()))
             point = ball.project(point.detach() + step_size * gradient.sign())
         with torch.no_grad():
-            return torch.maximum(worst, kl_divergence(reference, model(point)))
+            return worst.or_worse(Worst(point, kl_divergence(reference, model(point))))
 
 
 def inner_gap(
@@ -91,7 +148,7 @@ def inner_gap(
 
 
 class Strong(NamedTuple):
-    """The strongest points of a PGD attack: (B, C, H, W), with their cross-entropy (B,)."""
+    """The strongest points of a PGD attack: (B, C, H, W), with their cross-entropy (B,); nan where there is none."""
 
     points: Tensor
     losses: Tensor
@@ -106,7 +163,10 @@ def strong_points(
     *,
     steps: int = 50,
 ) -> Strong:
-    """x*: of all iterates of one PGD run (uniform start, steps of a quarter of epsilon) the one of largest loss."""
+    """x*: of all iterates of one PGD run (uniform start, steps of a quarter of epsilon) the one of largest loss.
+
+    An infinite loss is the largest. Where every loss is nan, x* is the image and its loss nan.
+    """
     delta = threat.random_start(images, generator)
     best, losses = images, torch.full(labels.shape, -torch.inf, dtype=images.dtype, device=images.device)
     with attack_mode(model, "eval"):
@@ -117,7 +177,7 @@ def strong_points(
             losses = torch.where(better, found.losses, losses)
             if step < steps:
                 delta = threat.project(images, delta + threat.epsilon / 4 * threat.steepest(found.gradient))
-    return Strong(best, losses)
+    return Strong(best, losses.masked_fill(losses == -torch.inf, torch.nan))
 
 
 def losses_at(model: nn.Module, points: Tensor, labels: Tensor) -> Tensor:
@@ -171,15 +231,20 @@ def profile(model: nn.Module, images: Tensor, labels: Tensor, adversaries: Tenso
 def peak(losses: Tensor) -> Tensor:
     """D7, t*: where along the segment the loss is largest; of those within `EQUAL` of it the nearest to the adversary.
 
+    An infinite loss is the largest; one that is nan counts for nothing.
+
     Args:
         losses: (11, B), what `profile` returns.
 
     Returns:
-        (B,), in [0, 1].
+        (B,), in [0, 1]; nan where no loss is finite.
     """
     fractions = torch.tensor(FRACTIONS, dtype=losses.dtype, device=losses.device)
-    largest = losses >= losses.amax(0) - EQUAL * losses.abs().amax(0).clamp_min(1)
-    return fractions.flip(0)[largest.flip(0).float().argmax(0)]
+    finite = losses.isfinite()
+    known = losses.where(~losses.isnan(), -torch.inf)
+    largest = known >= known.amax(0) - EQUAL * losses.where(finite, 0).abs().amax(0).clamp_min(1)
+    found = fractions.flip(0)[largest.flip(0).float().argmax(0)]
+    return found.where(finite.any(0), torch.nan)
 
 
 def ball_of(images: Tensor, adversaries: Tensor, rho: float, threat: ThreatModel) -> Ball:

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from analyses.local_ball.plan import LocalBallPlan
+from cotoolkit.core.errors import ConfigError
 
 OUTCOME = (
     *("arm", "seed", "run", "units", "cost", "verdict", "breakpoint", "iterations", "onset", "escaped"),
@@ -67,17 +68,19 @@ def escape_radius(rhos: Sequence[float], escaped: Sequence[bool]) -> float:
     """The radius from which on runs escape CO: the threshold with the fewest runs on its wrong side.
 
     Thresholds lie halfway between neighbouring radii, and halfway from 0 to the smallest; of equally good ones the mean
-    counts. Infinite where no radius of the sweep does better than none.
+    counts. Infinite where no radius of the sweep does better than none: where the rule that no run escapes has as few
+    on its wrong side.
 
     >>> escape_radius([0.1, 0.5, 1.0], [False, True, True])
     0.3
+    >>> escape_radius([0.1, 0.5, 1.0], [False, True, False])
+    inf
     """
     order = np.argsort(rhos)
     radii, escapes = np.asarray(rhos, dtype=float)[order], np.asarray(escaped)[order]
     places = np.append((np.append(0, radii[:-1]) + radii) / 2, np.inf)
     wrong = np.array([np.sum((radii > place) != escapes) for place in places])
-    best = places[wrong == wrong.min()]
-    return float(best[np.isfinite(best)].mean()) if np.isfinite(best).any() else float("inf")
+    return float(places[wrong == wrong.min()].mean())  # infinite if the rule without a radius is among the best
 
 
 def predicted_right(rhos: Sequence[float], escaped: Sequence[bool], needed: float) -> float:
@@ -94,25 +97,58 @@ def predicted_right(rhos: Sequence[float], escaped: Sequence[bool], needed: floa
 def area_between(cost: ArrayLike, value: ArrayLike, other_cost: ArrayLike, other_value: ArrayLike) -> float:
     """Mean height of one curve above another over the costs that both span; linear between the points.
 
-    Of several points of one cost the best counts. Where the spans share a single cost it is the difference there, and
-    nan where they share none.
+    Of several points of one cost the best counts.
+
+    Args:
+        cost: (points,), of the first curve, in any order.
+        value: (points,), of the first curve.
+        other_cost: (points of the other curve,).
+        other_value: (points of the other curve,).
+
+    Returns:
+        The height; nan where the spans share no more than a single cost, which is no stretch of two curves.
+
+    Raises:
+        ConfigError: a curve has no point.
 
     >>> area_between([1, 3], [0, 2], [2, 3], [0, 0])
     1.5
     """
     first, second = _curve(cost, value), _curve(other_cost, other_value)
     low, high = max(first[0][0], second[0][0]), min(first[0][-1], second[0][-1])
-    if low > high:
+    if low >= high:
         return float("nan")
     inside = [place for place in (*first[0], *second[0]) if low <= place <= high]
     places = np.unique([low, high, *inside])
     heights = np.interp(places, *first) - np.interp(places, *second)
-    if len(places) == 1:
-        return float(heights[0])
     return float(np.trapezoid(heights, places) / (high - low))
 
 
+def height_above(cost: ArrayLike, value: ArrayLike, other_cost: float, other_value: float) -> float:
+    """Height of a curve above a single point, at the point's cost; linear between the points.
+
+    Args:
+        cost: (points,), of the curve, in any order; of several points of one cost the best counts.
+        value: (points,), of the curve.
+        other_cost: of the single point.
+        other_value: of the single point.
+
+    Returns:
+        The height; nan where the curve does not span that cost.
+
+    Raises:
+        ConfigError: the curve has no point.
+
+    >>> height_above([1, 3], [0, 2], 2, 0.25)
+    0.75
+    """
+    costs, values = _curve(cost, value)
+    return float(np.interp(other_cost, costs, values, left=np.nan, right=np.nan) - other_value)
+
+
 def _curve(cost: ArrayLike, value: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    if not np.size(cost):
+        raise ConfigError("a curve without points has no height; give at least one cost and value")
     points = pd.Series(np.asarray(value, dtype=float), index=np.asarray(cost, dtype=float))
     best = points.groupby(level=0).max()
     return best.index.to_numpy(), best.to_numpy()

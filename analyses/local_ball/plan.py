@@ -22,7 +22,7 @@ BASELINE_ARMS = {
     "TRADES": ("trades-2", "trades-3"),
     "GradAlign": ("gradalign",),
 }
-"""Arms by the curve that they make in robust accuracy against cost."""
+"""Arms by the curve that they make in robust accuracy against cost; a single arm is a point."""
 
 LBT_ARMS = {
     "LBT-M": ("lbt m=0", "lbt", "lbt m=3"),

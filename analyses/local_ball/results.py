@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 
 from analyses.core.judging.seed_measures import OnsetDifference
-from analyses.local_ball.outcomes import area_between, escape_radius, predicted_right
+from analyses.local_ball.outcomes import area_between, escape_radius, height_above, predicted_right
 from analyses.local_ball.plan import BASELINE_ARMS, LBT_ARMS, LocalBallPlan
 
 ROBUST = "robust"
@@ -48,17 +50,29 @@ class LocalBallResults:
         return rows.set_index("seed")["value"].astype(float).reindex(self.seeds)
 
     def area(self, family: str) -> pd.Series[float]:
-        """Mean height of LBT-M's curve of robust accuracy against cost above a baseline's."""
+        """Mean height of LBT-M's curve of robust accuracy against cost above a baseline's, where both are curves."""
         return pd.Series({seed: self._area(seed, family) for seed in self.seeds})
 
     def _area(self, seed: int, family: str) -> float:
-        own = self.outcomes[self.outcomes["seed"] == seed]
-        ours, baseline = (
-            own[own["arm"].isin(arms)].dropna(subset=ROBUST) for arms in (LBT_ARMS["LBT-M"], BASELINE_ARMS[family])
-        )
+        ours, baseline = (self._points(seed, arms) for arms in (LBT_ARMS["LBT-M"], BASELINE_ARMS[family]))
         if ours.empty or baseline.empty:
             return float("nan")
         return area_between(ours["cost"], ours[ROBUST], baseline["cost"], baseline[ROBUST])
+
+    def height(self, arm: str) -> pd.Series[float]:
+        """Height of LBT-M's curve of robust accuracy against cost above a single arm, at that arm's cost."""
+        return pd.Series({seed: self._height(seed, arm) for seed in self.seeds})
+
+    def _height(self, seed: int, arm: str) -> float:
+        ours, single = self._points(seed, LBT_ARMS["LBT-M"]), self._points(seed, [arm])
+        if ours.empty or single.empty:
+            return float("nan")
+        return height_above(ours["cost"], ours[ROBUST], single["cost"].item(), single[ROBUST].item())
+
+    def _points(self, seed: int, arms: Collection[str]) -> pd.DataFrame:
+        """The points of a curve: runs of a seed and some arms that were attacked."""
+        own = self.outcomes[(self.outcomes["seed"] == seed) & self.outcomes["arm"].isin(arms)]
+        return own.dropna(subset=ROBUST)
 
     def sweep(self, seed: int) -> tuple[list[float], list[bool]]:
         """Radii of the sweep, and whether the runs of a seed escaped CO."""
@@ -85,14 +99,14 @@ class LocalBallResults:
         return (sweep[ROBUST] > needed).groupby(sweep["seed"]).all()
 
     def radius(self) -> pd.Series[float]:
-        """The radius from which on LBT escapes CO; nan where FGSM does not break, infinite where LBT never escapes."""
+        """The radius from which on LBT escapes CO (`escape_radius`); nan where FGSM does not break."""
         broke = self.of("fgsm", "breakpoint").notna()
         return pd.Series({seed: escape_radius(*self.sweep(seed)) for seed in self.seeds}).where(broke)
 
     def near(self, offset: int, distance: float) -> pd.Series[bool]:
         """Whether that radius is nearer to the median of 1 - t* of plain FGSM training at an offset than a distance.
 
-        Of seeds in which FGSM breaks; false where LBT never escapes.
+        Of seeds in which FGSM breaks; false where no radius of the sweep does better than none.
         """
         apart = (self.radius() - self.measured("fgsm", "needed_median", offset=offset)).abs()
         return apart.dropna() < distance

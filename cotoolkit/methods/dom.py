@@ -32,7 +32,8 @@ class DOM(AroundMethod):
     It acts on the well fitted samples, where BAT-style acts on the confidently wrong ones. The thresholds and the
     division by the full batch are the defaults of the released code; the rest of its recipe is not copied.
 
-    An attack that starts at the image gives the clean loss for free; otherwise it is 1 forward more.
+    The clean loss is that of training, with the statistics of the batch. An attack that starts at the image and sees
+    the network so (`bn_mode="train"`) gives it for free; otherwise it is 1 forward more.
 
     Measures: `dropped`, share of the batch that is below the threshold, also before `start`; `dropped_suspicious`,
     share of these whose attacked image is taken for another class, which BAT-style would flag; `effective_size`.
@@ -61,13 +62,17 @@ class DOM(AroundMethod):
     }
 
     @property
-    def _starts_at_image(self) -> bool:
-        return isinstance(self.inner, FGSM) or (isinstance(self.inner, PGD) and not self.inner.random_start)
+    def _attack_has_clean_loss(self) -> bool:
+        """Whether the attack's first gradient is at the image, in the mode that the losses are compared in."""
+        inner = self.inner
+        if not isinstance(inner, FGSM | PGD) or (isinstance(inner, PGD) and inner.random_start):
+            return False
+        return inner.bn_mode == "train"
 
     @override
     def cost_per_step(self) -> Cost:
         inner = self.inner.cost_per_step()
-        return inner._replace(forward=inner.forward + (not self._starts_at_image))
+        return inner._replace(forward=inner.forward + (not self._attack_has_clean_loss))
 
     @override
     def step(self, model: nn.Module, batch: Batch, update: Update) -> StepRecord:
@@ -95,7 +100,7 @@ class DOM(AroundMethod):
         return 1.5 if isinstance(self.inner, PGD) else 2.0
 
     def _clean_losses(self, model: nn.Module, batch: Batch, attacked: AttackResult) -> Tensor:
-        if self._starts_at_image:
+        if self._attack_has_clean_loss:
             return attacked.losses
         with torch.no_grad(), attack_mode(model, "train"):
             return F.cross_entropy(model(batch.images).float(), batch.labels, reduction="none")

@@ -20,11 +20,12 @@ from typing_extensions import override
 from cotoolkit.attacks.gradient import input_gradient
 from cotoolkit.core.numbers import NonNegative, Share, Whole
 from cotoolkit.core.registry import STRICT
+from cotoolkit.methods._settings.linf_only import require_linf
 from cotoolkit.methods._terms.ball import local_ball
 from cotoolkit.methods._terms.divergence import kl_divergence
 from cotoolkit.methods._terms.local_terms import SECOND_ORDER, Integrand, LocalSample, local_term, loss_gradients
 from cotoolkit.methods.around_method import AroundMethod
-from cotoolkit.methods.base import METHODS, Cost, Family, InnerField
+from cotoolkit.methods.base import METHODS, Cost, Family, InnerField, RunSettings
 from cotoolkit.methods.batch import Batch
 from cotoolkit.methods.fgsm import FGSM
 from cotoolkit.methods.lp_fgsm import LpFGSM
@@ -127,6 +128,12 @@ class LocalBall(AroundMethod):
                 f"{self.inner.name} leaves the threat set, so its ball cannot be clipped to it; set clipped=False"
             )
         return self
+
+    @override
+    def check_config(self, config: RunSettings) -> None:
+        if self._local:  # without the local term there is no ball
+            require_linf(config.threat, self.name, "its balls are bounds of each pixel")
+        super().check_config(config)
 
     @override
     def cost_per_step(self) -> Cost:

@@ -167,6 +167,7 @@ def _has(cells: GridCells) -> set[str]:
     stronger = STRONGER if max(setup.betas) > setup.beta else set()
     return (set(cells.runs.columns) & ENDS_KNOWN) | stronger | (RADII if len(setup.epsilons) > 1 else set())
 
+
 CLAIMS: ClaimTable[GridCells] = ClaimTable(
     (
         claim(

@@ -15,6 +15,10 @@ NOT_REPRODUCED: tuple[NotReproduced, ...] = (
         "PGD-10 costs 50 s a run on digits; `cotoolkit analyse local-ball` has W, and S asks for CIFAR at equal clean "
         "accuracy",
     ),
+    NotReproduced(
+        "claim T against PGD and TRADES on digits, and against TRADES at laptop",
+        "a curve needs two arms; `cotoolkit analyse local-ball --scale digits` trains three of PGD and two of TRADES",
+    ),
     NotReproduced("T2, global term and preset T", "in `cotoolkit analyse local-ball`, too dear for the gallery"),
     NotReproduced(
         "claims W and T where FGSM training breaks on natural images",

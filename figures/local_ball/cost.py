@@ -34,7 +34,7 @@ _SOURCES = dict.fromkeys(("above_pgd", "above_n_fgsm", "above_trades", "above_gr
 
 
 CLAIMS = local_ball_claims(*with_sources(ROWS, _SOURCES))
-"""Claim T against each family, and whether the robustness is real."""
+"""Claim T against each family that makes a curve, and GradAlign at its own cost; whether the robustness is real."""
 
 
 def draw(data: pd.DataFrame) -> Figure:

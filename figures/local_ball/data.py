@@ -20,7 +20,10 @@ GALLERY_PLANS = with_smoke(
     .model_copy(update={"points": 96}),
     laptop=PLANS["laptop"],
 )
-"""Parts of the study, so that runs are shared. On digits the baselines cost about what local-ball training does."""
+"""Parts of the study, so that runs are shared. On digits the baselines cost about what local-ball training does.
+
+PGD has one arm there, a point of the picture and no curve: claim T is not asked about it.
+"""
 
 RECIPES_OF = StudyRecipes(STUDY, GALLERY_PLANS)
 

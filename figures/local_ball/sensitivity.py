@@ -1,7 +1,8 @@
 """How much predictions change in balls of growing radius around adversaries (F3 of the spec, its diagnostic D1).
 
 Ours [R]: the paper's local measure is not known. Adversaries are FGSM's for every network; the change is the mean KL
-divergence between the prediction at the adversary and at a random, or at the worst point found, of the ball.
+divergence between the prediction at the adversary and at a random, or at the worst point found, of the ball. What a
+search finds is a lower bound of the worst there is.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ ARMS = {
     "pgd-3": ("PGD-3", BLUE, "--", "D"),
     "fgsm": ("FGSM", VERMILION, ":", "v"),
 }
-KINDS = {"kappa_random": "random point", "kappa_worst": "worst of 20 steps"}
+KINDS = {"kappa_random": "random point", "kappa_worst": "worst point found"}
 
 
 def _smoother(key: str, statement: str, other: str, place: float) -> ClaimRow[LocalBallResults]:
     return claim(
-        key, statement, f"worst KL in the ball of {place:g} ε: LBT-M minus {other}, nats",
+        key, statement, f"worst KL found in the ball of {place:g} ε: LBT-M minus {other}, nats",
         below=0.0, source="ours: reconstructed [R], D1", premises=[LBT_ROBUST],
         value=lambda n: (
             n.measured("lbt", "kappa_worst", place=place) - n.measured(other, "kappa_worst", place=place)
@@ -70,7 +71,9 @@ def draw(data: pd.DataFrame) -> Figure:
 RECIPE = RECIPES_OF.recipe(
     "local_ball/sensitivity",
     shows="How far predictions change in balls around adversaries, by method and radius",
-    item="F3 of our spec (diagnostic D1)",
+    # To be taken out when the figure is made anew: `worst_kappa` searches from several starts, and never finds less.
+    item="F3 of our spec (diagnostic D1); the stored tables are of one search per ball, of 20 steps from one random "
+    "start, so that the worst point found may be less bad where the ball is larger",
     table=local_ball_table(*KINDS),
     draw=draw,
     claims=CLAIMS,

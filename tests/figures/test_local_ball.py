@@ -7,7 +7,7 @@ import pytest
 
 from analyses.local_ball.plan import PLANS
 from analyses.local_ball.study import MEASURE
-from figures.local_ball import ablation, radius, sensitivity
+from figures.local_ball import ablation, cost, radius, sensitivity
 from figures.local_ball.data import GALLERY_PLANS, read_local_ball
 
 SEEDS = range(5)
@@ -71,6 +71,21 @@ def test_claims_of_parts_and_of_smoothness(data):
     assert found["smooth_beyond"].found.mean == pytest.approx(-2)
     assert found["smooth_by_centre"].verdict == "fails"
     assert all(one.claim.source.startswith("ours") for one in found.values())
+
+
+def test_claims_of_the_cost_are_of_curves_and_beside_pgd(data):
+    lbt = data[data["arm"].isin(["lbt", "lbt m=0"]) & data["statistic"].isna()].copy()
+    costs = {"lbt m=0": 72.0, "lbt": 96.0, "pgd-2": 72.0, "pgd-3": 96.0}
+    pgd = lbt.assign(arm=lbt["arm"].map({"lbt m=0": "pgd-2", "lbt": "pgd-3"}), robust=0.5)
+    table = pd.concat([lbt, pgd], ignore_index=True)
+    table["cost"] = table["arm"].map(costs)
+    table["hidden"] = table["arm"].map({"lbt": 0.14, "pgd-2": 0.12}).fillna(0.5)
+    found = {one.claim.key: one for one in cost.CLAIMS(table)}
+    assert found["above_pgd"].found.mean == pytest.approx((0.22 + 0.62) / 2 - 0.5)
+    assert found["not_masked"].found.mean == 1  # 2 points more than PGD's own
+    alone = {one.claim.key: one for one in cost.CLAIMS(table[table["arm"] != "pgd-3"])}
+    assert "above_pgd" not in alone  # one cost in common is no curve
+    assert alone["not_masked"].found.mean == 1
 
 
 def test_the_plan_is_a_part_of_the_study():

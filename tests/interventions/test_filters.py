@@ -107,11 +107,11 @@ def test_swapping_the_high_band(domain, shape, images):
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int64])
 def test_bands_of_whole_numbers_are_refused(dtype):
     images = torch.randint(0, 255, (2, 1, 8, 8)).to(dtype)  # their high part would wrap around
-    with pytest.raises(InterventionError, match=r"images must be floating, in \[0, 1\], not torch.*; divide pixel levels"):
+    with pytest.raises(InterventionError, match=r"images must be floating, in \[0, 1\], not torch.*; divide"):
         split_bands(images, 2)
     with pytest.raises(InterventionError, match=r"images must be floating"):
         keep_frequencies(images, lambda radius: radius < 2)
-    with pytest.raises(InterventionError, match=r"images of \(2, 3, 8, 8\) and of \(1, 3, 8, 8\): give two of one shape"):
+    with pytest.raises(InterventionError, match=r"images of \(2, 3, 8, 8\) and of \(1, 3, 8, 8\): give two"):
         swap_high(torch.rand(2, 3, 8, 8), torch.rand(1, 3, 8, 8))
 
 

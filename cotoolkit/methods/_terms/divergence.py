@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+HALF = (torch.float16, torch.bfloat16)
+"""Types too coarse for a difference of nearly equal predictions."""
 
 
 def kl_divergence(reference: Tensor, logits: Tensor) -> Tensor:
@@ -16,7 +20,7 @@ def kl_divergence(reference: Tensor, logits: Tensor) -> Tensor:
         logits: (B, classes), those of q.
 
     Returns:
-        (B,), in nats, at least 0 up to rounding.
+        (B,), in nats, at least 0 up to rounding; float32 for logits in half precision, else of their type.
     """
-    first, second = F.log_softmax(reference.float(), 1), F.log_softmax(logits.float(), 1)
+    first, second = (F.log_softmax(one.float() if one.dtype in HALF else one, 1) for one in (reference, logits))
     return F.kl_div(second, first, reduction="none", log_target=True).sum(1)

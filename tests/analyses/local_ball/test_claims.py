@@ -13,12 +13,13 @@ def read(plan, tables):
     return LocalBallResults(plan, tables["outcomes"], tables["measures"])
 
 
-def made_up(plan, robust, escaped=lambda arm, seed: True, needed=0.3, hidden=0.0):
+def made_up(plan, robust, escaped=lambda arm, seed: True, needed=0.3, hidden=None):
     rows = [
         {
             "arm": arm, "seed": seed, "units": 4.0, "cost": cost, "breakpoint": np.nan if escaped(arm, seed) else 100,
             "onset": 1.0 if escaped(arm, seed) else 0.5 + 0.01 * seed, "escaped": escaped(arm, seed), "clean": 0.9,
-            "fgsm": 0.8, "robust": robust(arm) + 0.0001 * seed * (cost + 1), "pgd-50": 0.9, "hidden": hidden,
+            "fgsm": 0.8, "robust": robust(arm) + 0.0001 * seed * (cost + 1), "pgd-50": 0.9,
+            "hidden": (hidden or {}).get(arm, 0.0),
         }
         for cost, arm in enumerate(plan.group.arms)
         for seed in plan.group.seeds
@@ -49,7 +50,7 @@ def test_claims_follow_the_tables():
     assert verdicts["step_is_gamed"] == "shown"  # not measured here
     assert verdicts["escape_is_real"] == "holds"  # all have the robust accuracy of PGD-3
     assert verdicts["not_masked"] == "holds"
-    hollow = made_up(plan, lambda arm: 0.1 if arm in above else 0.5, escaped, needed=1.0, hidden=0.5)
+    hollow = made_up(plan, lambda arm: 0.1 if arm in above else 0.5, escaped, needed=1.0, hidden={"lbt": 0.5})
     opposite = judge_local_ball(plan, hollow)
     verdicts = {result.claim.key: result.verdict for group in opposite.values() for result in group}
     assert verdicts["adversary_beats_clean"] == "fails"
@@ -57,6 +58,40 @@ def test_claims_follow_the_tables():
     assert verdicts["if_and_only_if"] == "fails"
     assert verdicts["escape_is_real"] == "fails"
     assert verdicts["not_masked"] == "fails"
+
+
+def test_masking_is_what_pgd_does_not_have_too():
+    """Three attacks find 10 points more than one run of PGD-50 on PGD's own network: no gradient is hidden there."""
+    plan = PLANS["digits"]
+    for own, verdict in ((0.1, "holds"), (0.12, "holds"), (0.2, "fails")):
+        tables = made_up(plan, lambda arm: 0.5, hidden={"pgd-2": 0.1, "lbt": own})
+        found = {one.claim.key: one for group in judge_local_ball(plan, tables).values() for one in group}
+        assert found["not_masked"].verdict == verdict
+        assert "than on pgd-2" in found["not_masked"].claim.statement
+    broken = judge_local_ball(plan, made_up(plan, lambda arm: 0.0 if arm == "pgd-2" else 0.5))
+    found = {one.claim.key: one for group in broken.values() for one in group}
+    assert found["not_masked"].verdict == "untestable"  # a network that nothing holds out on hides nothing either
+    tables["outcomes"].loc[lambda rows: (rows["arm"] == "pgd-2") & (rows["seed"] < 3), ["robust", "hidden"]] = 0.0
+    found = {one.claim.key: one for group in judge_local_ball(plan, tables).values() for one in group}
+    assert found["not_masked"].found.n == 7  # of ten seeds
+    without = plan.only([arm for arm in plan.group.arms if arm != "pgd-2"])
+    keys = {one.claim.key for group in judge_local_ball(without, tables).values() for one in group}
+    assert "not_masked" not in keys
+
+
+def test_curves_are_compared_where_both_are_curves():
+    plan = PLANS["digits"].only(["fgsm", "lbt m=0", "lbt", "pgd-2", "n_fgsm x1", "n_fgsm x2", "gradalign"])
+    cost = {"lbt m=0": 72, "lbt": 96, "pgd-2": 72, "n_fgsm x1": 48, "n_fgsm x2": 96, "gradalign": 84}
+    tables = made_up(plan, lambda arm: 0.5)
+    outcomes = tables["outcomes"]
+    robust = outcomes["arm"].map({"lbt": 0.7, "gradalign": 0.4}).fillna(0.3)
+    tables["outcomes"] = outcomes.assign(cost=outcomes["arm"].map(cost).fillna(1.0), robust=robust)
+    assert read(plan, tables).area("PGD").isna().all()  # they share the cost 72 alone
+    found = {one.claim.key: one for one in judge_local_ball(plan, tables)["cost"]}
+    assert "above_pgd" not in found
+    assert found["above_n_fgsm"].found.mean == pytest.approx(0.2)  # from 0 at 72 to 0.4 at 96
+    assert found["above_gradalign"].found.mean == pytest.approx(0.1)  # 0.5 halfway, above 0.4
+    assert found["above_gradalign"].claim.statement.startswith("at the cost of GradAlign ")
 
 
 def test_a_sweep_that_never_escapes_is_not_near():
@@ -94,4 +129,5 @@ def test_a_smaller_plan_asks_fewer_claims():
     found = judge_local_ball(plan, made_up(plan, lambda arm: 0.5))
     keys = {result.claim.key for group in found.values() for result in group}
     assert "weak_matches_strong" not in keys
-    assert {"above_pgd", "adversary_beats_clean", "if_and_only_if"} <= keys
+    assert "above_trades" not in keys  # of one arm, which is no curve
+    assert {"above_pgd", "above_gradalign", "adversary_beats_clean", "if_and_only_if"} <= keys

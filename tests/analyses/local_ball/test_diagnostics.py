@@ -11,7 +11,7 @@ from cotoolkit.attacks import gradient as attacks
 from cotoolkit.attacks.threat_model import ThreatModel
 from cotoolkit.data.points import Points
 from cotoolkit.methods._terms.divergence import kl_divergence
-from tests._helpers.networks import Linear, conv_net
+from tests._helpers.networks import Linear, PassCounter, conv_net
 
 THREAT = ThreatModel(0.1, "linf", "none")
 
@@ -58,6 +58,38 @@ def test_peak_of_a_profile_in_closed_form():
     for level in (1e-3, 1.0, 80.0):  # whatever its round-off
         flat = level * (1 + 1e-6 * torch.randn(11, 30, generator=draws(3)))
         assert diagnostics.peak(flat).tolist() == [1.0] * 30
+
+
+def test_peak_of_losses_that_are_not_finite():
+    losses = torch.linspace(0, 1, 11)[:, None].repeat(1, 5)
+    losses[3, 0] = torch.inf  # the largest, wherever it is
+    losses[[2, 6], 1] = torch.inf  # the nearest to the adversary of two
+    losses[9:, 2] = torch.nan  # counts for nothing
+    losses[:, 3] = torch.nan
+    losses[:, 4] = torch.inf  # the same everywhere: no place
+    assert diagnostics.peak(losses)[:3].tolist() == pytest.approx([0.3, 0.6, 0.8])
+    assert diagnostics.peak(losses)[3:].isnan().all()
+
+
+def test_strong_points_of_losses_that_are_not_finite(points):
+    class Broken(nn.Module):
+        def forward(self, images):
+            return torch.nan * images.flatten(1)[:, :2]
+
+    images, labels = points[0], torch.zeros(12, dtype=torch.long)
+    strong = diagnostics.strong_points(Broken(), images, labels, THREAT, draws(), steps=2)
+    assert strong.losses.isnan().all()
+    assert torch.equal(strong.points, images)
+    infinite = diagnostics.strong_points(Infinite(), images, labels, THREAT, draws(), steps=2)
+    assert torch.isposinf(infinite.losses).all()
+
+
+class Infinite(nn.Module):
+    """Rules the class 0 out, so that its loss is infinite."""
+
+    def forward(self, images):
+        shown = 0 * images.flatten(1).sum(1)
+        return torch.stack([shown - torch.inf, shown], 1)
 
 
 def test_a_pixel_whose_steps_cancel_has_not_moved():
@@ -118,6 +150,52 @@ def test_kappa_grows_with_the_search_and_the_ball(network, points):
     network.eval()
     with torch.no_grad():
         torch.testing.assert_close(random, kl_divergence(network(adversaries), network(point)))
+
+
+class Bump(nn.Module):
+    """Logits (0, s): s rises to 5 where the mean pixel is 0.005 above 0.5, and is flat from 0.004 on around there."""
+
+    def forward(self, images):
+        away = (images.flatten(1).mean(1) - 0.505).abs()
+        score = 5 * (1 - away / 0.004).relu()
+        return torch.stack([torch.zeros_like(score), score], 1)
+
+
+def test_the_worst_of_a_larger_ball_is_at_least_that_of_the_smaller():
+    model, images, rhos = Bump(), torch.full((40, 1, 2, 2), 0.5), (1.0, 0.1, 2.0, 0.25, 0.5)
+    once = [
+        diagnostics.kappa(
+            model, images, diagnostics.ball_of(images, images, rho, THREAT), draws(), steps=20, step_size=rho / 80
+        )
+        for rho in (0.1, 1.0)
+    ]
+    assert once[1].mean() < once[0].mean() / 2  # one search of the larger ball misses what is in both
+    found = diagnostics.worst_kappa(model, images, images, rhos, THREAT, draws())
+    assert list(found) == sorted(rhos)
+    values = torch.stack(list(found.values()))
+    assert (values.diff(dim=0) >= 0).all()
+    assert values[0].mean() > once[0].mean()  # of several starts
+    assert values[-1].min() > 0
+
+
+def test_passes_of_the_searches(network, points):
+    images = points[0]
+    ball = diagnostics.ball_of(images, images, 0.5, THREAT)
+    for steps in (0, 3):
+        model = PassCounter(network)
+        diagnostics.kappa(model, images, ball, draws(), steps=steps, step_size=0.01)
+        assert (model.forwards, model.backwards) == (steps + 2, steps)
+    model, searches = PassCounter(network), 3 * diagnostics.SEARCH_RESTARTS + 2
+    diagnostics.worst_kappa(model, images, images, (0.1, 0.5, 1.0), THREAT, draws())
+    assert model.forwards == searches * (diagnostics.SEARCH_STEPS + 2)
+    assert model.backwards == searches * diagnostics.SEARCH_STEPS
+
+
+def test_a_search_leaves_no_nan_out():
+    model = Infinite()
+    images = torch.full((3, 1, 2, 2), 0.5)
+    found = diagnostics.worst_kappa(model, images, images, (0.1, 1.0), THREAT, draws())
+    assert all(values.isnan().all() for values in found.values())
 
 
 def test_the_strong_search_is_at_least_the_training_s_own(network, points):

@@ -27,6 +27,21 @@ def test_dropping_by_hand():
     assert torch.equal(early[0].weight, plain[0].weight)
 
 
+@pytest.mark.parametrize(
+    "inner", [FGSM(), FGSM(bn_mode="eval"), PGD(steps=2, random_start=False, bn_mode="eval"), NFGSM()], ids=repr
+)
+def test_the_clean_loss_is_that_of_training_whatever_the_attack_sees(inner):
+    given = batch(size=40, progress=0.9)
+    twin = conv_net().train()
+    clean = F.cross_entropy(twin(given.images), given.labels, reduction="none").detach()
+    twin = conv_net().eval()
+    other = F.cross_entropy(twin(given.images), given.labels, reduction="none").detach()
+    threshold = clean.quantile(0.4).item()
+    assert (clean < threshold).sum() != (other < threshold).sum()
+    _, record = stepped(DOM(inner=inner, threshold=threshold, start=0), given)
+    assert record.measures["dropped"].item() == pytest.approx((clean < threshold).float().mean().item())
+
+
 def test_published_thresholds_of_dropping():
     assert DOM()._limit == DOM(inner="n_fgsm")._limit == 2.0
     assert DOM(inner="pgd")._limit == 1.5
@@ -39,6 +54,8 @@ def test_published_thresholds_of_dropping():
         DOM(inner=NFGSM()),
         DOM(inner=PGD(steps=3)),
         DOM(inner=PGD(steps=3, random_start=False), start=0),
+        DOM(inner=FGSM(bn_mode="eval")),
+        DOM(inner=PGD(steps=3, random_start=False, bn_mode="eval")),
     ],
     ids=repr,
 )

@@ -8,6 +8,8 @@ import torch.nn.functional as F
 
 from cotoolkit.attacks import gradient as attacks
 from cotoolkit.attacks.threat_model import ThreatModel
+from cotoolkit.config import RunConfig
+from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.registry import InvalidFields
 from cotoolkit.methods import FGSM, METHODS, NFGSM, PGD, RSFGSM, GradAlign, LocalBall
 from cotoolkit.methods._terms.divergence import kl_divergence
@@ -240,3 +242,15 @@ def test_impossible_settings():
     with pytest.raises(InvalidFields, match="lp_fgsm leaves the threat set"):
         METHODS.parse({"name": "local_ball", "inner": {"name": "lp_fgsm", "start": "released"}})
     METHODS.parse({"name": "local_ball", "inner": "lp_fgsm"})
+
+
+def test_another_norm_is_refused_where_there_is_a_ball():
+    with pytest.raises(ConfigError, match="local_ball has no l2 form: its balls are bounds of each pixel"):
+        RunConfig.parse({"method": "local_ball", "norm": "l2", "epsilon": 0.5})
+    RunConfig.parse({"method": "local_ball"})
+    alone = RunConfig.parse({"method": {"name": "local_ball", "lambda_local": 0}, "norm": "l2", "epsilon": 0.5})
+    assert weights_after(alone.method, batch(alone.threat))[0].isfinite().all()
+    with pytest.raises(ConfigError, match="lp_fgsm has no l2 form"):  # nor what its inner attack refuses
+        RunConfig.parse(
+            {"method": {"name": "local_ball", "lambda_local": 0, "inner": "lp_fgsm"}, "norm": "l2", "epsilon": 0.5}
+        )
