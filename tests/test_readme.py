@@ -48,10 +48,11 @@ def test_its_python_runs_as_pasted_at_a_prompt(tmp_path):
     )
     assert "Error" not in done.stderr, done.stderr
     event, verdict, accuracy, *table = done.stdout.splitlines()
-    # Of 35 shuffles of this training 34 ended with this verdict and one as inconclusive, and 34 had their breakpoint
-    # told: which of them the round-off of another processor gives cannot be known. None kept robust.
+    # Of ten shuffles of this training (torch.manual_seed 0 to 9) eight ended with the first verdict, one each with the
+    # others, and nine had their breakpoint told: which the round-off of another processor gives cannot be known. None
+    # kept robust.
     assert re.fullmatch(r"None|catastrophic overfitting at iteration \d+ to \d+, .*", event)
-    assert verdict.split() in (["catastrophic", "overfitting", "high"], ["inconclusive", "low"])
+    assert verdict in ("catastrophic overfitting high", "inconclusive low", "not robust low")
     value = float(re.fullmatch(r"Accuracy\(value=([\d.e-]+), .*\) [0-9a-f]{12}", accuracy)[1])
     assert value < 0.2
     assert sum(bool(re.search(r"\b(fgsm|n_fgsm)\b", row)) for row in table) == 4

@@ -120,7 +120,7 @@ def ends() -> pd.DataFrame:
         {"arm": f"{name}, {share:.0%}", "share": share, "r": r, "seed": seed, "G4": 0.1, "n_G5": 3.0}
         | {"test_accuracy": 0.5, "train_robust": 0.4, "test_robust": 1.0, "G6": 0.5, "G6_seen": seed - 1.0, "G5": 0.1}
         | {"loss_certificate": 2.0, "loss_held": 1.0, "error_certificate": 0.7, "error_held": 0.8}
-        | {"certified_points": 50, "certified_mean": 0.9, "train_points": 100}
+        | {"certified_points": 50, "certified_mean": 0.9, "train_points": 100, "train_clipped": 0.4, "test_clipped": 0.8}
         for share in (0.25, 1.0)
         for name, r in (("standard", None), ("AT", 0.0), ("HR r=0.05", 0.05), ("HR r=0.2", 0.2))
         for seed in range(3)
@@ -136,6 +136,9 @@ def test_bounds_are_marked_by_whether_they_hold_and_one_is_reported_in_full(ends
     assert [axis.lines[0].get_marker() for axis in (nominal, seen, certified, error)] == ["o", "X", "o", "X"]
     text = " ".join(figure.get_supxlabel().split())
     assert "HR r=0.2, 25%, seed 0" in text
+    assert "100 training points: 0.4;" in text  # all of the clipped losses
+    assert "(nominal): 1.3;" in text
+    assert "mean on test data: 0.8." in text
     assert "the inner maximum is exact or over-estimated" in text
 
 
