@@ -19,4 +19,12 @@ NOT_REPRODUCED: tuple[NotReproduced, ...] = (
     NotReproduced(
         "section 5, arms without atypical images", "in `cotoolkit analyse memorisation`, which knows them on digits"
     ),
+    NotReproduced(
+        "1.3, 1.6 and 1.8, influence by class; other thresholds and starts of the flags",
+        "influence is of groups of images; flagged shows all thresholds at one start",
+    ),
+    NotReproduced(
+        "4.2 and 4.3, harm over radii; early stopping and label smoothing as arms",
+        "one radius; `remedy=early_stop` and `label_smoothing` exist and are not among the arms",
+    ),
 )

@@ -45,4 +45,20 @@ NOT_REPRODUCED: tuple[NotReproduced, ...] = (
         "at scale laptop one convolution has such filters: five trainings a seed are twenty minutes of a core, and of "
         "a thin PreActResNet hours; deep features need depth, so maximising_images stays on digits",
     ),
+    NotReproduced(
+        "4.5 and 4.6, dictionaries from layer inputs and from a bank of DCT or Gabor atoms; subspaces of several classes",
+        "dictionaries here are the true one in the theory's world, and those learned from the start's weights",
+    ),
+    NotReproduced(
+        "4.9, SmoothGrad and Grad-CAM; CKA between layers",
+        "attributions are five others; units are compared one by one, since all networks go on from the same weights",
+    ),
+    NotReproduced(
+        "4.10 on deep networks: transfer between networks, perturbations of a class, their share in principal components",
+        "not built; perturbations shows the pictures and their share of what the filters hold",
+    ),
+    NotReproduced(
+        "4.11, interpolation in 11 points, another layer and the second singular direction as controls",
+        "the controls are random directions of the same norms and spectrum, and training for as long on clean images",
+    ),
 )

@@ -22,4 +22,12 @@ NOT_REPRODUCED: tuple[NotReproduced, ...] = (
     NotReproduced(
         "overhead of HR", "a time, and so not comparable between machines; `cotoolkit methods` counts passes"
     ),
+    NotReproduced(
+        "1.3, the radius at a fixed number of images, and the number of epochs, as sweeps",
+        "shares sweeps images and radii of HR; looks through training stand for the epochs",
+    ),
+    NotReproduced(
+        "section 5 with RS-FGSM and N-FGSM, and N-FGSM with HR weights",
+        "onset has FGSM alone: with 10 seeds and six arms each further attack is as much training again",
+    ),
 )

@@ -26,4 +26,5 @@ NOT_REPRODUCED: tuple[NotReproduced, ...] = (
         "each",
     ),
     NotReproduced("T1, AutoAttack", "attacks that see through masking (margin, Square) stand in for it"),
+    NotReproduced("D8, transfer from a PGD-10 network", "attacks without gradients (Square) stand in for it"),
 )
