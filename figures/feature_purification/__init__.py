@@ -46,7 +46,7 @@ NOT_REPRODUCED: tuple[NotReproduced, ...] = (
         "a thin PreActResNet hours; deep features need depth, so maximising_images stays on digits",
     ),
     NotReproduced(
-        "4.5 and 4.6, dictionaries from layer inputs and from a bank of DCT or Gabor atoms; subspaces of several classes",
+        "4.5 and 4.6, dictionaries from layer inputs and of DCT or Gabor atoms; subspaces of several classes",
         "dictionaries here are the true one in the theory's world, and those learned from the start's weights",
     ),
     NotReproduced(
@@ -54,7 +54,7 @@ NOT_REPRODUCED: tuple[NotReproduced, ...] = (
         "attributions are five others; units are compared one by one, since all networks go on from the same weights",
     ),
     NotReproduced(
-        "4.10 on deep networks: transfer between networks, perturbations of a class, their share in principal components",
+        "4.10 on deep networks: transfer, perturbations of a class, their share in principal components",
         "not built; perturbations shows the pictures and their share of what the filters hold",
     ),
     NotReproduced(
