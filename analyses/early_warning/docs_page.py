@@ -14,7 +14,9 @@ from typing import Any
 
 import pandas as pd
 
+from analyses.early_warning.page import aims_reached
 from analyses.early_warning.recorded.record_all import TRACES
+from analyses.early_warning.scoring.by_setting import Interval
 from analyses.early_warning.scoring.calibrate import COMBINED, WARNING
 from analyses.early_warning.tables import KINDS
 
@@ -48,7 +50,7 @@ def numbers(gallery: Path) -> str:
     """
     scores, settings, horizons, dating, _ = (pd.read_csv(gallery / f"{PREFIX}{name}") for name in TABLES)
     parts = _rules(scores), _settings(settings), _horizons(horizons), _dating(dating)
-    return "\n".join([_runs(settings), *(line for part in parts for line in part)])
+    return "\n".join([_runs(settings, scores), *(line for part in parts for line in part)])
 
 
 def page(text: str, gallery: Path) -> str:
@@ -63,17 +65,27 @@ def page(text: str, gallery: Path) -> str:
     return f"{before}{BEGIN}{numbers(gallery)}{END}{after}"
 
 
-def _runs(settings: pd.DataFrame) -> str:
+def _runs(settings: pd.DataFrame, scores: pd.DataFrame) -> str:
     sums = settings.sum(numeric_only=True)
     held_out = settings[settings["held_out"]].sum(numeric_only=True)
     kinds = ", ".join(f"{int(sums[kind])} {kind}" for kind in KINDS)
     few = held_out["terminal_breaks"] < LEAST_BROKEN or held_out["healthy"] < LEAST_HEALTHY
-    warning = f" **Too few to say whether the aims are reached**: that takes {LEAST_BROKEN} and {LEAST_HEALTHY}."
+    says = f"**Too few to say whether the aims are reached**: that takes {LEAST_BROKEN} and {LEAST_HEALTHY}."
+    if not few:
+        (shipped,) = scores[(scores["rule"] == f"{COMBINED}, as shipped") & (scores["scored"] == "held out")].to_dict(
+            "records"
+        )
+        names = ("terminal_missed", "false_per_healthy_run", "terminal_delay")
+        says = f"There, as shipped: {aims_reached(*(_interval(shipped, name) for name in names))}."
     return (
         f"Recorded: **{int(sums['runs'])} of the {int(sums['planned'])} planned runs**: {kinds}. On settings held out "
         f"from every fit: {int(held_out['terminal_breaks'])} terminal and {int(held_out['transient_breaks'])} "
-        f"transient breaks, {int(held_out['healthy'])} healthy runs.{warning if few else ''}\n"
+        f"transient breaks, {int(held_out['healthy'])} healthy runs. {says}\n"
     )
+
+
+def _interval(row: dict[Any, Any], name: str) -> Interval:
+    return Interval(*(row[name + end] for end in ("", "_low", "_high")))
 
 
 def _rules(scores: pd.DataFrame) -> list[str]:

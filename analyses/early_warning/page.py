@@ -164,15 +164,29 @@ def _lead(runs: Sequence[Run], watched: Sequence[Detections], rows: Sequence[Row
     return "\n\n".join(parts)
 
 
+def aims_reached(missed: Interval, false: Interval, delay: Interval) -> str:
+    """What was aimed at, and whether it was reached.
+
+    Args:
+        missed: share of the terminal breaks that raised no alarm.
+        false: alarms per healthy run.
+        delay: median of it, in iterations since the first crossing.
+
+    Returns:
+        A list in words.
+    """
+    aims = (
+        _aim("share of terminal breaks missed", missed, 0, 0.04, "none in 100, the interval below 0.04"),
+        _aim("false alarms per healthy run", false, 0.01, 0.01, "at most 3 in 300"),
+        _aim("median delay since the first crossing", delay, 10, 10, "at most 10 iterations"),
+    )
+    return "; ".join(aims)
+
+
 def _aims(found: Score) -> str:
     terminal, transient = found.terminal, found.transient
-    aims = (
-        _aim("share of terminal breaks missed", terminal.missed, 0, 0.04, "none in 100, the interval below 0.04"),
-        _aim("false alarms per healthy run", found.false, 0.01, 0.01, "at most 3 in 300"),
-        _aim("median delay since the first crossing", terminal.first.median, 10, 10, "at most 10 iterations"),
-    )
     parts = [
-        f"{'; '.join(aims)}.",
+        f"{aims_reached(terminal.missed, found.false, terminal.first.median)}.",
         f"Scored: {terminal.breaks} terminal breaks (settings: {terminal.settings}), {found.healthy} healthy runs.",
     ]
     if terminal.breaks:

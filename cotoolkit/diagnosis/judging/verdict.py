@@ -30,7 +30,7 @@ def reach_verdict(found: Measurements, epsilon: float) -> Verdict:
     evidence = seen.gather(found, epsilon)
     label, reason, deciding = _decide(found, epsilon)
     against = [one.signal for one in evidence if label in one.against]
-    confidence, doubts = _sureness(found, label, deciding, against)
+    confidence, doubts = _sureness(found, label, deciding, against, epsilon)
     broken = seen.broken_points(found)
     if broken:
         points = found.clean.accuracy.points
@@ -90,6 +90,12 @@ def _decide(found: Measurements, epsilon: float) -> tuple[Label, str, Rate]:
     return next((label, reason, deciding) for holds, label, reason, deciding in rules if holds)
 
 
+def _one_step_alone_fails(found: Measurements, epsilon: float) -> bool:
+    """Whether one step leaves much that several take, be it misled or not."""
+    answers = overfitting.fgsm_kept(found, epsilon), overfitting.pgd_far_below_fgsm(found, epsilon)
+    return all(answer != Answer.NO for answer in answers)
+
+
 def _why_not_robust(found: Measurements, epsilon: float) -> str:
     """Of a network that attacks fool, why that is no catastrophic overfitting: the first question answered no."""
     misled = overfitting.misled(found, epsilon)
@@ -145,13 +151,17 @@ def _masked(found: Measurements, epsilon: float) -> str:
     return next((reason for holds, reason in rules if holds), "")
 
 
-def _sureness(found: Measurements, label: Label, deciding: Rate, against: list[str]) -> tuple[Confidence, str]:
+def _sureness(
+    found: Measurements, label: Label, deciding: Rate, against: list[str], epsilon: float
+) -> tuple[Confidence, str]:
     """How sure the verdict is, and what makes it unsure."""
     doubts = []
     if deciding.points < at.ENOUGH:
         doubts.append(f"it rests on {deciding.points} points")
     if against:
         doubts.append(f"{', '.join(against)} {'speaks' if len(against) == 1 else 'speak'} against it")
+    if label == NOT_ROBUST and _one_step_alone_fails(found, epsilon):
+        doubts.append("one step alone fails, as after catastrophic overfitting")
     if label == MASKING and seen.randomised(found):
         if found.hardest.low >= at.floor(found.classes, found.clean.accuracy):
             doubts += ["nothing found more than plain PGD did", "the network may be robust besides"]

@@ -159,6 +159,13 @@ def test_a_verdict_on_few_points_is_less_sure():
     assert guess.confidence == "low"
 
 
+def test_where_one_step_alone_fails_not_robust_is_not_sure():
+    verdict = reach_verdict(measurements(**{**OVERFITTED, "alignment": 0.8}), EPSILON)
+    assert (verdict.label, verdict.confidence) == ("not robust", "low")
+    assert verdict.reason.endswith("and one step alone fails, as after catastrophic overfitting.")
+    assert reach_verdict(measurements(**CLEAN_TRAINED), EPSILON).confidence == "high"
+
+
 def test_evidence_against_makes_it_less_sure():
     verdict = reach_verdict(measurements(alignment=0.1), EPSILON)
     assert verdict.label == "robust"
