@@ -120,7 +120,13 @@ def ends() -> pd.DataFrame:
         {"arm": f"{name}, {share:.0%}", "share": share, "r": r, "seed": seed, "G4": 0.1, "n_G5": 3.0}
         | {"test_accuracy": 0.5, "train_robust": 0.4, "test_robust": 1.0, "G6": 0.5, "G6_seen": seed - 1.0, "G5": 0.1}
         | {"loss_certificate": 2.0, "loss_held": 1.0, "error_certificate": 0.7, "error_held": 0.8}
-        | {"certified_points": 50, "certified_mean": 0.9, "train_points": 100, "train_clipped": 0.4, "test_clipped": 0.8}
+        | {
+            "certified_points": 50,
+            "certified_mean": 0.9,
+            "train_points": 100,
+            "train_clipped": 0.4,
+            "test_clipped": 0.8,
+        }
         for share in (0.25, 1.0)
         for name, r in (("standard", None), ("AT", 0.0), ("HR r=0.05", 0.05), ("HR r=0.2", 0.2))
         for seed in range(3)
