@@ -45,13 +45,18 @@ def top_hessian_eigenvalue(
         images: (B, ...), where.
         generator: draws the start, on any device.
         steps: Hessian-vector products, at least 1.
-        h: l2 distance of the differences, in pixel units; None differentiates. They take 2 forward and 2 backward
-            passes a product.
+        h: l2 distance of the differences, above 0, in pixel units; None differentiates. They take 2 forward and 2
+            backward passes a product.
 
     Returns:
         (B,), the Rayleigh quotient after the last product, in nats per squared pixel unit; 0 where the Hessian sends
         the start to zero.
+
+    Raises:
+        ValueError: `h` is not above 0.
     """
+    if h is not None and not h > 0:
+        raise ValueError(f"h={h}: differences need a distance above 0")
     with torch.enable_grad():
         images = images.detach().requires_grad_()
         product_of = _derivative(gradient_of, images) if h is None else _differences(gradient_of, images, h)

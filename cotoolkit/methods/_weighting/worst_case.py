@@ -33,7 +33,6 @@ POINTS, ROUNDS = 16, 13
 LOWEST = -160.0
 """Logarithm of the least u looked at. Below it the atoms under the worst loss have no weight in float64."""
 
-
 ROUNDING = 1e-6
 """Losses clipped in single precision may lie above their bound by this share of it."""
 

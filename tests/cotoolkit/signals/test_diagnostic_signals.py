@@ -84,6 +84,9 @@ def test_differences_of_gradients_agree_where_the_loss_is_smooth_and_count_the_k
     assert top_hessian_eigenvalue(kink, zero, torch.Generator().manual_seed(1)).tolist() == [0, 0]
     found = top_hessian_eigenvalue(kink, zero, torch.Generator().manual_seed(1), h=0.01)
     assert found.tolist() == pytest.approx([50, 50])  # from 0 to 1 over 2 h
+    for h in (0, -0.01, float("nan")):
+        with pytest.raises(ValueError, match="differences need a distance above 0"):
+            top_hessian_eigenvalue(kink, zero, torch.Generator().manual_seed(1), h=h)
 
 
 def test_boundary_distortion_by_hand():
