@@ -50,12 +50,12 @@ def main(seed: int = 0, epochs: int = 20, *, cpu: bool = False, precision: str =
     for _ in range(epochs):
         for x, y in loader:
             with accelerator.accumulate(model):
-                adversarial = monitor.attack(x, y).requires_grad_(monitor.trace)
+                adversarial = monitor.attack(x, y)
                 losses = F.cross_entropy(model(adversarial), y, reduction="none")
                 accelerator.backward(losses.mean())  # accelerate divides it by ACCUMULATED
                 optimizer.step()
                 optimizer.zero_grad()
-            monitor.observe(losses=losses, adversarial=adversarial, update_scale=ACCUMULATED * len(y))
+            monitor.observe(losses=losses)
             if accelerator.sync_gradients:
                 monitor.step()  # an iteration is an update
             if monitor.broken:

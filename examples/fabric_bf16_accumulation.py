@@ -48,10 +48,10 @@ def main(seed: int = 0, epochs: int = 20) -> BreakpointMonitor:
     )
     for _ in range(epochs):
         for number, (x, y) in enumerate(loader, start=1):
-            adversarial = monitor.attack(x, y).requires_grad_(monitor.trace)
+            adversarial = monitor.attack(x, y)
             losses = F.cross_entropy(model(adversarial), y, reduction="none")
             fabric.backward(losses.mean() / ACCUMULATED)
-            monitor.observe(losses=losses, adversarial=adversarial, update_scale=ACCUMULATED * len(y))
+            monitor.observe(losses=losses)
             if number % ACCUMULATED == 0:
                 optimizer.step()
                 optimizer.zero_grad()

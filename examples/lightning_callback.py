@@ -42,10 +42,9 @@ class FastTraining(pl.LightningModule):
         clean = images.clone().requires_grad_()
         start_losses = F.cross_entropy(self.model(clean), labels, reduction="none")
         (gradient,) = torch.autograd.grad(start_losses.mean(), clean)
-        adversarial = (images + EPSILON * gradient.sign()).requires_grad_()
+        adversarial = images + EPSILON * gradient.sign()
         losses = F.cross_entropy(self.model(adversarial), labels, reduction="none")
-        by_products = {"start_losses": start_losses, "attack_gradient": gradient, "adversarial": adversarial}
-        return {"loss": losses.mean(), "losses": losses, "images": images, **by_products}
+        return {"loss": losses.mean(), "losses": losses, "start_losses": start_losses}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Plain SGD."""

@@ -50,6 +50,7 @@ def main(folder: str = "logs", seed: int = 0, epochs: int = 20) -> BreakpointMon
         on={"breakpoint": [Save(Path(folder) / "weights"), stop]},
         loggers=loggers,
         log_every=20,
+        all_signals=True,  # also those of gradients
     )
     for _ in range(epochs):
         for x, y in loader:

@@ -45,19 +45,13 @@ def main(seed: int = 0) -> BreakpointMonitor:
             x.requires_grad_()
             start_losses = F.cross_entropy(model(x), y, reduction="none")
             (gradient,) = torch.autograd.grad(start_losses.mean(), x)
-            adversarial = (x + EPSILON * gradient.sign()).detach().requires_grad_(monitor.trace)
+            adversarial = (x + EPSILON * gradient.sign()).detach()
             losses = F.cross_entropy(model(adversarial), y, reduction="none")
             optimizer.zero_grad()
             losses.mean().backward()
             optimizer.step()
 
-            monitor.step(  # all of it is optional, and all of it is there anyway
-                losses=losses,
-                start_losses=start_losses,
-                attack_gradient=gradient,
-                images=x,
-                adversarial=adversarial,
-            )
+            monitor.step(losses=losses, start_losses=start_losses)  # which are there anyway
             if monitor.broken:  # the monitor has logged the breakpoint
                 return monitor
     return monitor

@@ -47,12 +47,12 @@ def train(seed: int, *, rescue: bool, epochs: int) -> tuple[BreakpointMonitor, f
     )
     for _ in range(epochs):
         for x, y in loader:
-            adversarial = monitor.attack(x, y).requires_grad_(monitor.trace)  # FGSM; after a rescue N-FGSM
+            adversarial = monitor.attack(x, y)  # FGSM; after a rescue N-FGSM
             losses = F.cross_entropy(model(adversarial), y, reduction="none")
             optimizer.zero_grad()
             losses.mean().backward()
             optimizer.step()
-            monitor.step(losses=losses, adversarial=adversarial)
+            monitor.step(losses=losses)
             if monitor.should_stop:  # a breakpoint for which no method was left
                 break
     found = evaluate(model, images[1597:], labels[1597:], ThreatModel(EPSILON, box="none"), "pgd-50", seed=1)

@@ -37,8 +37,9 @@ class MonitorConfig:
         gap: by how much FGSM accuracy exceeds the clean one, in [0, 1], where that alone shows a loss (ours):
             `BreakpointCriterion.is_broken`.
         trace_every: iterations between values of PertAlign and linearity, which need the input gradient of the update.
-            That costs next to nothing on a ResNet and 4 to 5 % of a step on a network as small as the demo's, hence 2.
-            The other free signals are taken at every iteration.
+            That costs next to nothing on a ResNet and some per cent of a step on a network as small as the demo's,
+            hence 2. A `BreakpointMonitor` takes them with `all_signals` only. The other free signals are taken at
+            every iteration.
     """
 
     interval: Annotated[Whole, Ge(0)] = 500

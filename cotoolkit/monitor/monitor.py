@@ -38,7 +38,7 @@ from cotoolkit.monitor.loops.acting import ActingCore
 from cotoolkit.monitor.loops.attacking import AttackingBuffer
 from cotoolkit.monitor.loops.state import load_state, state_of
 from cotoolkit.monitor.loops.watched import WatchedModel
-from cotoolkit.monitor.step_buffer import HARDLY_HELPED
+from cotoolkit.monitor.step_buffer import ON_DEMAND
 from cotoolkit.monitor.weight_history import STANDING_STILL, RestorePoint, WeightHistory, WeightSnapshot, weights_of
 
 
@@ -73,7 +73,8 @@ class BreakpointMonitor(AttackingBuffer, ActingCore):
             to Python's logging in any case.
         log_every: iterations over which logged free signals are averaged.
         snapshot_every: iterations between copies of the weights; a breakpoint is dated no more closely.
-        all_signals: log also those that hardly helped to warn of a breakpoint, `step_buffer.HARDLY_HELPED`.
+        all_signals: log also those of gradients and perturbations, which the early warning does not follow,
+            `step_buffer.ON_DEMAND`.
         autocast: makes the context of the training's precision, such as
             `lambda: torch.autocast("cuda", torch.bfloat16)`; by default that of a Fabric model, else none.
         seed: of the probe's points and starts, and of the attacks.
@@ -128,7 +129,7 @@ class BreakpointMonitor(AttackingBuffer, ActingCore):
         options = {"mean": mean, "std": std, "forward": forward, "binary": binary, "autocast": autocast}
         watched = WatchedModel(model, points, threat, config, seed, bounds=bounds, **options)
         self.network = watched.model.network
-        left_out = frozenset() if all_signals else HARDLY_HELPED
+        left_out = frozenset() if all_signals else ON_DEMAND
         AttackingBuffer.__init__(self, watched, method, config.trace_every, left_out)
         ActingCore.__init__(self, config, watched.classes, on, loggers, log_every)
         self.optimizer = getattr(optimizer, "optimizer", optimizer)  # Fabric's and accelerate's wrap another

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import logging
-import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -21,7 +21,7 @@ from cotoolkit.monitor.loops.by_products import (
     Expected,
     check_values,
     in_one_form,
-    per_channel,
+    in_pixels,
     unknown_name,
 )
 from cotoolkit.monitor.loops.failures import Failures
@@ -35,12 +35,15 @@ MAX_BUFFERED_STEPS = 8
 MAX_BUFFERED_BYTES = 64 * 2**20
 """By-products of a foreign loop that wait for that, at most; beyond it their signals are computed, and wait."""
 
-HARDLY_HELPED = frozenset({"perturbation_norm", "participation_ratio"})
-"""Free signals that a `BreakpointMonitor` leaves out unless asked for all: fitted on other runs, each missed
-three breakpoints in four or more in `cotoolkit bench-alarm` (docs/early_warning.md)."""
+ON_DEMAND = frozenset({"gradient_norm", "linearity", "participation_ratio", "pert_align", "perturbation_norm"})
+"""Free signals that a `BreakpointMonitor` leaves out unless asked for all: the early warning follows none of them, and
+gradients and perturbations cost a small network more time to keep than all that it does follow."""
 
 Signals = list[tuple[int, dict[str, float]]]
 """Values by signal name, by iteration."""
+
+ALWAYS_KEPT = frozenset({"loss", "losses", "start_losses", "logits", "start_logits", "labels"})
+"""By-products that losses are read from, or made of."""
 
 READING = "reading by-products"
 """What fails where a step's by-products cannot be read."""
@@ -64,19 +67,28 @@ class StepBuffer:
         self.expected, self.trace_every, self.left_out = expected, trace_every, left_out
         self.iteration = 0
         self.failures = Failures(log.warning)
+        self._wanted = self._by_products()
         self._looked_at = 0
         self._told_soft = False
         self._attacked: dict[str, Tensor] = {}
-        self._batches: list[Observation] = []
-        self._waiting: list[list[Observation]] = []
+        self._batches: list[Observation | dict[str, Tensor]] = []
+        self._waiting: list[list[Observation | dict[str, Tensor]]] = []
         self._held = 0
         self._computed: Signals = []
         self._read_at = 0
 
     @property
     def trace(self) -> bool:
-        """Whether the update gradient of the coming step is wanted: `adversarial.requires_grad_(monitor.trace)`."""
-        return (self.iteration + 1) % self.trace_every == 0
+        """Whether the update gradient of the coming step is wanted: `adversarial.requires_grad_(monitor.trace)`.
+
+        Never, unless a signal is computed that reads it.
+        """
+        return "update_gradient" in self._wanted and (self.iteration + 1) % self.trace_every == 0
+
+    def _by_products(self) -> frozenset[str]:
+        """Those that a signal reads, or that others are made of; the rest is not kept."""
+        read = {name for info in step_signals() if info.name not in self.left_out for name in info.inputs}
+        return frozenset(read | ALWAYS_KEPT | ({"images", "adversarial"} if "delta" in read else set()))
 
     @torch.inference_mode(False)  # what is kept has to be an ordinary tensor, also inside a validation hook
     def observe(
@@ -132,12 +144,25 @@ class StepBuffer:
         try:
             if unknown:
                 raise unknown_name(next(iter(unknown)), BY_PRODUCTS | {"attack_scale", "update_scale"})
-            self._keep(self._read(record, given, scales, attacked, first=first))
+            small = None if first or attacked or record is not None else self._as_given(given)
+            self._keep(self._read(record, given, scales, attacked, first=first) if small is None else small)
         except Exception as problem:
-            reason = str(problem) if isinstance(problem, ConfigError) else f"by-products: {describe(problem)}"
             if first:
-                raise ConfigError(reason) from problem
-            self.failures.note(READING, reason)
+                raise ConfigError(_reason(problem)) from problem
+            self.failures.note(READING, _reason(problem))
+
+    def _as_given(self, given: Mapping[str, Any]) -> dict[str, Tensor] | None:
+        """Copies of what is wanted, if that is losses, logits and labels in tensors; None if it is more.
+
+        They are brought to one form when they are read: the code for several steps in a row takes a fraction of the
+        time that it takes for each after a step of training, whose own code it has to make way for.
+        """
+        copies: dict[str, Tensor] = {}
+        for name in self._wanted & given.keys():
+            if name not in ALWAYS_KEPT or not isinstance(given[name], Tensor):
+                return None
+            copies[name] = given[name].detach().clone()
+        return copies
 
     def _read(
         self,
@@ -157,7 +182,9 @@ class StepBuffer:
         adversarial = given.get("adversarial")
         if isinstance(adversarial, Tensor) and (adversarial.is_leaf or adversarial.retains_grad):
             given.setdefault("update_gradient", adversarial.grad)
-        tensors = in_one_form({n: v for n, v in given.items() if v is not None}, self.expected.binary)
+        wanted = given.keys() if first else self._wanted  # the first ones are looked into whoever reads them
+        looked_into = {name: value for name, value in given.items() if name in wanted and value is not None}
+        tensors = in_one_form(looked_into, self.expected.binary)
         if "adversarial" in tensors and "images" in tensors:
             tensors.setdefault("delta", tensors["adversarial"] - tensors["images"])
         if first:
@@ -167,20 +194,9 @@ class StepBuffer:
         copies = {name: value.clone() for name, value in tensors.items() if name not in IMAGES}
         for name in ("delta", *scales):
             if name in tensors:
-                copies[name] = self._in_pixels(tensors[name], name, scales.get(name))
-        return Observation.of(self._with_class_numbers({**attacked, **copies}))
-
-    def _in_pixels(self, value: Tensor, name: str, scale: Any) -> Tensor:
-        """A copy: a perturbation in pixel units, or the gradient of the summed loss per pixel unit."""
-        value = value.float() if value.dtype.itemsize < 4 else value  # half precision has no room for the factor
-        std = per_channel(self.expected.statistics.std, value)
-        if name == "delta":
-            return value * std
-        # The scale of a gradient is the batch size unless it is known.
-        factor = len(value) if scale is None else float(scale)
-        if not (factor > 0 and math.isfinite(factor)):
-            raise ConfigError(f"{name.removesuffix('gradient')}scale is {factor:g}; give a number above 0")
-        return value * (factor / std)
+                copies[name] = in_pixels(tensors[name], name, scales.get(name), self.expected.statistics)
+        kept = {name: value for name, value in {**attacked, **copies}.items() if name in self._wanted}
+        return Observation.of(self._with_class_numbers(kept))
 
     def _with_class_numbers(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         """Without soft labels, whose signals are left out."""
@@ -209,11 +225,25 @@ class StepBuffer:
 
     def _compute(self) -> None:
         """Make signals of the by-products at hand, in this process alone, and let the by-products go."""
+        self._wanted = self._by_products()  # a signal may have been registered
         waiting, self._waiting, self._held = self._waiting, [], 0
         found: list[dict[str, float]] = [{} for _ in waiting]
         with self.failures.caught("computing the free signals"):
-            found = self._signals_of(waiting)
+            found = self._signals_of([self._observations(batches) for batches in waiting])
         self._computed += enumerate(found, start=self.iteration - len(waiting) + 1)
+
+    def _observations(self, batches: Sequence[Observation | dict[str, Tensor]]) -> list[Observation]:
+        """Batches in one form, those that cannot be brought to it left out."""
+        found = []
+        for batch in batches:
+            try:
+                found.append(batch if isinstance(batch, Observation) else self._observation(batch))
+            except Exception as problem:
+                self.failures.note(READING, _reason(problem))
+        return found
+
+    def _observation(self, batch: Mapping[str, Tensor]) -> Observation:
+        return Observation.of(self._with_class_numbers(in_one_form(batch, self.expected.binary)))
 
     def _signals_of(self, steps: list[list[Observation]]) -> list[dict[str, float]]:
         """The signals of some steps; one that fails is left out from now on, and the others go on."""
@@ -251,9 +281,13 @@ class StepBuffer:
         """Drop what has not been read."""
         self._attacked, self._batches, self._waiting, self._held, self._computed = {}, [], [], 0, []
 
-    def _keep(self, observation: Observation) -> None:
-        self._batches.append(observation)
-        self._held += observation.memory
+    def _keep(self, batch: Observation | dict[str, Tensor]) -> None:
+        self._batches.append(batch)
+        self._held += batch.memory if isinstance(batch, Observation) else sum(one.nbytes for one in batch.values())
+
+
+def _reason(problem: Exception) -> str:
+    return str(problem) if isinstance(problem, ConfigError) else f"by-products: {describe(problem)}"
 
 
 BY_PRODUCTS = frozenset(inspect.signature(StepBuffer.observe).parameters) - {

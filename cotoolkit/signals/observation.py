@@ -151,6 +151,8 @@ def sample_values(observations: Sequence[Observation], left_out: Collection[str]
     }
     if "losses" not in joined and {"logits", "labels"} <= joined.keys():
         joined["losses"] = _cross_entropy(joined["logits"].float(), joined["labels"])
+        if "start_losses" not in joined and "start_logits" in joined:  # of the same loss at both ends
+            joined["start_losses"] = _cross_entropy(joined["start_logits"].float(), joined["labels"])
     values = {
         info.name: _computed(info, {name: joined[name] for name in info.inputs})
         for info in step_signals()

@@ -11,8 +11,8 @@ from cotoolkit.monitor.monitor import BreakpointMonitor
 from tests._helpers.scripted import result
 
 OFTEN = MonitorConfig(interval=50)
-QUICK = Rule("pert_align", "falls", Shift(fast=0.5, slow=0.125), 0.25)
-"""Like the default rule, with a shorter memory."""
+QUICK = Rule("abnormal_example", "rises", Shift(fast=0.5, slow=0.125), 0.25)
+"""Like a default rule, with a shorter memory."""
 
 
 class Clock(nn.Module):
@@ -60,7 +60,11 @@ def kinds(monitor: BreakpointMonitor) -> list[str]:
     return [event.kind for event in monitor.events]
 
 
-def aligned(fall_at: int) -> Callable[[int], dict]:
-    """By-products whose PertAlign is 1 before an iteration, and -1 from it on."""
-    gradient = torch.ones(4, 1, 2, 2)
-    return lambda i: {"attack_gradient": gradient, "update_gradient": gradient if i < fall_at else -gradient}
+def losses(abnormal: bool) -> dict[str, Tensor]:
+    """By-products of an attack that raises every loss, or lowers every one."""
+    return {"start_losses": torch.ones(4), "losses": torch.full((4,), 0.5 if abnormal else 2.0)}
+
+
+def abnormal_from(time: int) -> Callable[[int], dict]:
+    """By-products of an attack that raises every loss before an iteration, and lowers every one from it on."""
+    return lambda i: losses(i >= time)

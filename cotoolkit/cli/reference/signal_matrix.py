@@ -21,8 +21,8 @@ STEP_HEAD = """
 They are free: read from what the step computed anyway, by the engine at every iteration, by `BreakpointMonitor` from
 what your loop hands over ([the monitor](monitor.md)), and by the diagnosis from one FGSM step. A tick says which
 by-products a signal needs; the loss of a sample is known where `losses` are handed over, or `logits` and `labels`.
-Where the early warning follows a signal, the last column says so: a fast running mean that leaves a slow one by the
-threshold calls for a probe.
+Where the early warning follows a signal, the last column says by how much it has to leave its recent mean to call for
+a probe.
 
 """
 
@@ -47,7 +47,7 @@ def signal_matrix() -> str:
     named = {info.name for info in steps}
     others = sorted((info for info in SIGNALS.values() if info.name not in named), key=lambda one: (one.cost, one.name))
     needed = [name for name in BY_PRODUCTS if any(name in info.inputs for info in steps)]
-    rules = {rule.signal: f"threshold {rule.threshold:g}" for rule in DEFAULT_RULES}
+    rules = {rule.signal: f"{rule.statistic} ≥ {rule.threshold:g}" for rule in DEFAULT_RULES}
     first = markdown_table(
         ["signal", "unit", "at a breakpoint", *(f"`{name}`" for name in needed), "early warning"],
         (

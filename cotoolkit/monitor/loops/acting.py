@@ -18,6 +18,9 @@ from cotoolkit.monitor.weight_history import RestorePoint
 
 log = logging.getLogger(__name__)
 
+NOTHING_FOLLOWED = 64
+"""Iterations without anything that the early warning follows after which that is told."""
+
 
 class ActingCore(MonitorCore[RestorePoint]):
     """The part of a monitor that writes events to loggers, and does what its user asked for; failures are events too.
@@ -55,10 +58,24 @@ class ActingCore(MonitorCore[RestorePoint]):
         self._log = MonitorLog(loggers, log_every, self.failures)
         self.should_stop, self.postponed = False, False
         self._waiting_events: list[Event] = []
+        self._followed = self._iterations_read = 0
 
     def __repr__(self) -> str:
         last = self.events[-1].what if self.events else "no event yet"
         return f"<{type(self).__name__} after iteration {self.iteration:,}; {last}>"
+
+    @override
+    def on_signals(self, signals: Mapping[str, float]) -> str | None:
+        """As `MonitorCore.on_signals`; says once if there is nothing for the early warning to follow."""
+        self._iterations_read += 1
+        self._followed += any(rule.signal in signals for rule in self.early_warning.rules)
+        if self._iterations_read == NOTHING_FOLLOWED and not self._followed:
+            log.warning(
+                "iteration %d: the early warning has nothing to follow, and breakpoints are found by scheduled probes "
+                "alone: hand over start_losses and losses, or start_logits, logits and labels",
+                self.iteration,
+            )
+        return super().on_signals(signals)
 
     @override
     def tell(self, event: Event) -> None:

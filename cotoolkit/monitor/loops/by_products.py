@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -208,6 +209,29 @@ def _check_units(tensors: Mapping[str, Tensor], statistics: Statistics, threat: 
                 f"delta: of {threat.norm} norm {reach:.4g} in the images' range, with epsilon {threat.epsilon:.4g}; "
                 "it is handed over in the units of the model's input"
             )
+
+
+def in_pixels(value: Tensor, name: str, scale: Any, statistics: Statistics) -> Tensor:
+    """A copy: a perturbation in pixel units, or the gradient of the summed loss per pixel unit.
+
+    Args:
+        value: (B, C, H, W), in units of the model's input.
+        name: of the by-product.
+        scale: makes a gradient that of the summed loss; None: the batch size.
+        statistics: of the model's input.
+
+    Raises:
+        ConfigError: the scale is no number above 0.
+    """
+    value = value.float() if value.dtype.itemsize < 4 else value  # half precision has no room for the factor
+    std = per_channel(statistics.std, value)
+    if name == "delta":
+        return value * std
+    # The scale of a gradient is the batch size unless it is known.
+    factor = len(value) if scale is None else float(scale)
+    if not (factor > 0 and math.isfinite(factor)):
+        raise ConfigError(f"{name.removesuffix('gradient')}scale is {factor:g}; give a number above 0")
+    return value * (factor / std)
 
 
 def per_channel(values: tuple[float, ...], like: Tensor) -> Tensor | float:

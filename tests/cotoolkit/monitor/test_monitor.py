@@ -13,7 +13,7 @@ from cotoolkit.monitor.actions import stop
 from cotoolkit.monitor.core import Event
 from cotoolkit.monitor.monitor import BreakpointMonitor
 from tests._helpers.formats import narrow
-from tests._helpers.loops import Clock, Scripted, aligned, breaks_at, kinds, train
+from tests._helpers.loops import Clock, Scripted, abnormal_from, breaks_at, kinds, losses, train
 
 
 @pytest.mark.parametrize("truth", [51, 60, 64, 65, 99, 100, 101, 149])
@@ -98,10 +98,10 @@ def test_recovery_is_told():
 
 def test_an_alarm_warns_and_probes_at_once():
     monitor = Scripted(Clock(), breaks_at(70))
-    train(monitor, 80, aligned(70))
+    train(monitor, 80, abnormal_from(70))
     assert kinds(monitor) == ["warning", "breakpoint"]
     warning, broken = monitor.events
-    assert warning.signal == "pert_align"
+    assert warning.signal == "abnormal_example"
     assert 70 <= warning.iteration < 80
     assert broken.detected == warning.iteration
     assert monitor.asked[:3] == [32, 50, warning.iteration]
@@ -109,7 +109,7 @@ def test_an_alarm_warns_and_probes_at_once():
 
 def test_an_alarm_without_a_break_is_only_a_warning():
     monitor = Scripted(Clock(), lambda now: 0.5)
-    train(monitor, 80, aligned(70))
+    train(monitor, 80, abnormal_from(70))
     assert kinds(monitor) == ["warning"]
     assert not monitor.broken
 
@@ -117,7 +117,7 @@ def test_an_alarm_without_a_break_is_only_a_warning():
 @pytest.mark.parametrize("truth", [19, 22])
 def test_a_break_before_the_first_scheduled_probe_is_found_by_its_signals(truth):
     monitor = Scripted(Clock(), breaks_at(truth), snapshot_every=4)
-    train(monitor, 31, aligned(truth))
+    train(monitor, 31, abnormal_from(truth))
     assert kinds(monitor) == ["warning", "breakpoint"]
     event = monitor.breakpoint
     assert event.earliest <= truth <= event.iteration <= event.detected < 32
@@ -144,19 +144,14 @@ def test_a_network_that_never_was_robust_is_searched_thrice():
 
 def test_a_break_between_two_scheduled_probes_that_recovers_is_found():
     monitor = Scripted(Clock(), lambda now: 0.0 if 130 <= now < 146 else 0.5)
-    gradient = torch.ones(4, 1, 2, 2)
-
-    def signals(i):
-        return {"attack_gradient": gradient, "update_gradient": -gradient if 130 <= i < 146 else gradient}
-
-    train(monitor, 200, signals)
+    train(monitor, 200, lambda i: losses(130 <= i < 146))
     assert [kind for kind in kinds(monitor) if kind != "warning"] == ["breakpoint", "recovered"]
     assert monitor.breakpoint.earliest <= 130 <= monitor.breakpoint.iteration < 146
 
 
 def test_a_rescue_by_hand_drops_the_by_products_of_the_weights_that_are_gone():
     monitor = Scripted(Clock(), lambda now: 0.5)
-    train(monitor, 53, aligned(1000))
+    train(monitor, 53, abnormal_from(1000))
     monitor.observe(loss=1.0)
     monitor.rescue(NFGSM())
     assert monitor._signals() == []
@@ -164,9 +159,10 @@ def test_a_rescue_by_hand_drops_the_by_products_of_the_weights_that_are_gone():
     assert monitor._signals() == [(i, {"train_loss": 2.0}) for i in (54, 55, 56)]
 
 
-def test_without_signals_for_the_alarm_the_schedule_alone_probes():
+def test_without_signals_for_the_alarm_the_schedule_alone_probes(caplog):
     monitor = Scripted(Clock(), breaks_at(70))
     train(monitor, 120, lambda i: {"losses": torch.rand(4)})
+    assert caplog.text.count("the early warning has nothing to follow") == 1
     assert kinds(monitor) == ["breakpoint"]
     assert monitor.breakpoint.detected == 100
 

@@ -72,18 +72,23 @@ def test_recovery_needs_more_than_the_threshold_and_a_second_break_counts():
     assert monitor.criterion.broken_at is not None
 
 
-def test_a_fall_of_pert_align_calls_for_a_probe_at_once():
+def test_a_rise_of_abnormal_examples_calls_for_a_probe_at_once():
     monitor = ReplayMonitor(Script(lambda i: 0.5), MonitorConfig(interval=500), classes=10)
     monitor.on_probe(16, result(0.5))
-    alarms = [i for i in range(17, 108) if monitor.on_signals({"pert_align": 0.9 if i < 100 else 0.3}) == "pert_align"]
-    # A fall by 0.6: after n values the means are 0.6 (0.98 ** n - 0.7 ** n) apart, first by more than 0.25 at n = 2.
-    assert alarms == [101]
+    shares = {i: 0.01 if i < 100 else 0.08 for i in range(17, 108)}
+    assert [i for i, share in shares.items() if monitor.on_signals({"abnormal_example": share})] == [100]
+
+
+def test_an_attack_that_gains_less_than_half_of_what_it_did_calls_for_a_probe():
+    monitor = ReplayMonitor(Script(lambda i: 0.5), MonitorConfig(interval=500), classes=10)
+    gains = {i: 2.0 if i < 100 else 1.2 if i < 150 else 0.5 for i in range(1, 153)}
+    assert [i for i, gain in gains.items() if monitor.on_signals({"attack_gain": gain})] == [150]
 
 
 def test_a_warning_needs_no_earlier_probe():
     monitor = ReplayMonitor(Script(lambda i: 0.5), MonitorConfig(interval=0), classes=10)
-    values = [0.9] * 60 + [0.1] * 10
-    assert any(monitor.on_signals({"pert_align": value}) for value in values)
+    values = [0.01] * 60 + [0.9] * 10
+    assert any(monitor.on_signals({"abnormal_example": value}) for value in values)
 
 
 @pytest.mark.parametrize("truth", [5, 20, 29])
@@ -102,7 +107,7 @@ def test_state_survives_a_round_trip():
     script = Script(lambda i: 0.5 if i < 300 else 0.0)
     for stop in (200, 400):
         monitor, _ = watch(script, stop)
-        monitor.on_signals({"pert_align": 0.25})
+        monitor.on_signals({"abnormal_example": 0.25})
         twin = ReplayMonitor(script, MonitorConfig(interval=50), classes=10)
         twin.load_state(monitor.state(), monitor.good[1])
         assert twin.state() == monitor.state()

@@ -1,5 +1,7 @@
 """By-products in the units of a loop become signals in pixel units, of the summed loss."""
 
+import dataclasses
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -9,7 +11,8 @@ from cotoolkit.core.errors import ConfigError
 from cotoolkit.methods import FGSM, NFGSM, Batch
 from cotoolkit.models.normalise import Statistics
 from cotoolkit.monitor.loops.by_products import Expected
-from cotoolkit.monitor.step_buffer import MAX_BUFFERED_BYTES, MAX_BUFFERED_STEPS, StepBuffer
+from cotoolkit.monitor.step_buffer import MAX_BUFFERED_BYTES, MAX_BUFFERED_STEPS, ON_DEMAND, StepBuffer
+from cotoolkit.signals import registry
 from cotoolkit.signals.observation import observed_signals
 from tests._helpers.networks import conv_net
 
@@ -180,3 +183,60 @@ def test_records_of_methods_are_read(method, batch):
 
 def test_no_steps_have_no_signals():
     assert observed_signals([]) == []
+
+
+def test_losses_after_the_first_batches_are_copied_and_read_as_the_first_were():
+    draws = torch.Generator().manual_seed(3)
+    reader, losses = StepBuffer(Expected(PLAIN), 1), torch.rand(6, 5, 1, generator=draws)
+    buffer = torch.empty(5, 1)
+    for step in range(6):
+        buffer.copy_(losses[step])  # a column, whose memory the loop uses again
+        reader.observe(losses=buffer, start_losses=buffer.flatten() - 0.5)
+        reader._close_step()
+    found = [signals for _, signals in reader._signals()]
+    assert [one["train_loss"] for one in found] == pytest.approx(losses.mean((1, 2)).tolist())
+    assert [one["attack_gain"] for one in found] == pytest.approx([0.5] * 6)
+
+
+def test_only_what_a_signal_reads_is_kept_and_all_of_it_is_looked_into_at_first(batch):
+    reader = StepBuffer(Expected(PLAIN), 1, ON_DEMAND)
+    assert not reader.trace
+    given = step_by_hand(*batch, conv_net(2).eval(), 0.1)
+    for _ in range(5):
+        reader.observe(**given)
+        assert reader._held == 2 * 12 * 4  # losses at both ends
+        assert signals_of(reader).keys() == {"train_loss", "attack_gain", "abnormal_example"}
+    with pytest.raises(ConfigError, match="one shape"):
+        StepBuffer(Expected(PLAIN), 1, ON_DEMAND).observe(**{**given, "attack_gradient": torch.rand(12, 2, 3, 3)})
+
+
+def test_a_signal_of_a_user_on_gradients_has_them_kept(batch, monkeypatch):
+    def steepest(update_gradient):
+        return update_gradient.flatten(1).abs().amax(1)
+
+    reader = StepBuffer(Expected(PLAIN), 1, ON_DEMAND)
+    info = dataclasses.replace(
+        registry.SIGNALS["pert_align"], name="steepest", function=steepest, inputs=("update_gradient",)
+    )
+    monkeypatch.setitem(registry.SIGNALS, "steepest", info)
+    reader._signals()  # found at the next reading
+    assert reader.trace
+    reader.observe(**step_by_hand(*batch, conv_net(2).eval(), 0.1))
+    assert signals_of(reader)["steepest"] > 0
+
+
+def test_logits_at_both_ends_give_what_losses_give():
+    draws = torch.Generator().manual_seed(4)
+    start, end, labels = torch.randn(9, 4, generator=draws), torch.randn(9, 4, generator=draws), torch.arange(9) % 4
+    reader = StepBuffer(Expected(PLAIN), 1)
+    reader.observe(start_logits=start, logits=end, labels=labels)
+    found = signals_of(reader)
+    reader.observe(
+        start_losses=F.cross_entropy(start, labels, reduction="none"),
+        losses=F.cross_entropy(end, labels, reduction="none"),
+    )
+    expected = signals_of(reader)
+    assert {name: found[name] for name in expected} == pytest.approx(expected)
+    # Losses of another kind, such as smoothed ones, are not held against plain ones.
+    reader.observe(start_logits=start, logits=end, labels=labels, losses=torch.rand(9))
+    assert "attack_gain" not in signals_of(reader)

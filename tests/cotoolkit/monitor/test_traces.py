@@ -103,7 +103,7 @@ def test_attacks_speak_the_loop_units():
 
 
 def test_attacks_leave_their_by_products_to_the_next_step():
-    monitor = BreakpointMonitor(conv_net(), points(), epsilon=0.1, method=NFGSM(), config=OFTEN)
+    monitor = BreakpointMonitor(conv_net(), points(), epsilon=0.1, method=NFGSM(), config=OFTEN, all_signals=True)
     images, labels = points()
     adversarial = monitor.attack(images, labels).requires_grad_()
     losses = F.cross_entropy(monitor.network(adversarial), labels, reduction="none")

@@ -39,9 +39,9 @@ class Recorded(BreakpointMonitor):
 
 
 @pytest.mark.parametrize("at", [70, 133, 201, 250])
-@pytest.mark.parametrize("signal", [{}, {"abnormal_example": -3}, {"pert_align": 2}])
+@pytest.mark.parametrize("signal", [{}, {"abnormal_example": -3}, {"attack_gain": 2}])
 def test_the_recorded_detector_decides_as_the_monitor(at, signal):
-    signals = {name: surge(at + lag, size=-0.5 if name == "pert_align" else 0.5) for name, lag in signal.items()}
+    signals = {name: surge(at + lag, size=-0.5 if name == "attack_gain" else 0.5) for name, lag in signal.items()}
     one = run(pgd=breaks_at(at), **signals)
     found = watch(one)
     monitor = Recorded(one)

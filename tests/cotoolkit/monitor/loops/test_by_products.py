@@ -78,7 +78,7 @@ def test_soft_labels_are_fine_where_losses_are(soft, caplog):
 
 
 def test_soft_labels_may_be_attacked():
-    monitor = monitor_of(method=FGSM())
+    monitor = monitor_of(method=FGSM(), all_signals=True)
     images, labels = points()
     soft = torch.nn.functional.one_hot(labels, 4).float()
     adversarial = monitor.attack(images, soft)
@@ -171,6 +171,8 @@ def test_the_first_batches_are_few():
     for _ in range(FIRST_BATCHES):
         buffer.observe(losses=torch.rand(4))
     buffer.observe(losses=torch.rand(4, 4))
+    buffer._close_step()
+    assert [signals.keys() for _, signals in buffer._signals()] == [{"train_loss"}]
     assert buffer.failures.counts == {"reading by-products": 1}
 
 

@@ -10,7 +10,7 @@ from cotoolkit.monitor import step_buffer
 from cotoolkit.monitor.actions import Rescue
 from cotoolkit.monitor.config import MonitorConfig
 from cotoolkit.signals.observation import observed_signals
-from tests._helpers.loops import Clock, Scripted, aligned, breaks_at, train
+from tests._helpers.loops import Clock, Scripted, abnormal_from, breaks_at, train
 from tests._helpers.networks import conv_net
 from tests._helpers.processes import in_two_processes
 from tests._helpers.watching import monitor_of
@@ -111,9 +111,8 @@ def test_a_buffer_that_fills_in_one_process_is_read_when_that_of_the_other_is(wh
 
         def by_products(i):
             held.append(monitor._held)
-            large = rank == which and i % 5 == 0
-            pixels = torch.ones(4, 1, 16, 16) if large else torch.ones(4, 1, 2, 2)
-            return {"loss": i, "attack_gradient": pixels, "update_gradient": pixels if i < 70 else -pixels}
+            losses = torch.full((256 if rank == which and i % 5 == 0 else 4,), float(i))
+            return {"losses": losses, "start_losses": losses + (1 if i >= 70 else -1)}
 
         train(monitor, 80, by_products)
         assert max(held) <= 1000
@@ -128,7 +127,7 @@ def test_a_buffer_that_fills_in_one_process_is_read_when_that_of_the_other_is(wh
 def test_the_early_warning_is_of_the_mean_and_probes_in_both(tmp_path):
     def work(rank):
         monitor = Noting(Clock(), breaks_at(70))
-        train(monitor, 80, aligned(70 if rank == 0 else 1000))  # it falls in one process alone, to a mean of 0
+        train(monitor, 80, abnormal_from(70 if rank == 0 else 1000))  # in one process alone: half in the mean
         return monitor.told()
 
     first, second = in_two_processes(work, tmp_path)
@@ -190,7 +189,7 @@ def test_weights_that_one_process_cannot_copy_keep_neither_waiting(which, tmp_pa
             return copy()
 
         monitor.snapshot = failing
-        train(monitor, 300, aligned(70))
+        train(monitor, 300, abnormal_from(70))
         monitor.probe()
         return monitor.told()
 
@@ -213,7 +212,7 @@ def test_a_loop_under_data_parallelism(tmp_path):
         model = nn.parallel.DistributedDataParallel(conv_net(norm=False))
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         config = MonitorConfig(interval=5, points=20, steps=2, trace_every=1)
-        monitor = monitor_of(model, config=config, optimizer=optimizer, method=FGSM())
+        monitor = monitor_of(model, config=config, optimizer=optimizer, method=FGSM(), all_signals=True)
         own, seen, follow = [], [], monitor.on_signals
         monitor.on_signals = lambda signals: seen.append(signals) or follow(signals)
         for iteration in range(1, 21):

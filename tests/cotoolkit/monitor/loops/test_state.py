@@ -14,7 +14,7 @@ from cotoolkit.methods import FGSM, METHODS, NFGSM, AttackMethod
 from cotoolkit.monitor.actions import Rescue
 from cotoolkit.monitor.config import MonitorConfig
 from cotoolkit.monitor.early_warning import PAUSE, EarlyWarning, Level, Rule
-from tests._helpers.loops import Clock, Scripted, aligned, breaks_at, kinds, train
+from tests._helpers.loops import Clock, Scripted, abnormal_from, breaks_at, kinds, train
 from tests._helpers.networks import conv_net
 from tests._helpers.scripted import result
 from tests._helpers.watching import monitor_of
@@ -26,7 +26,7 @@ def test_a_state_may_be_loaded_into_a_monitor_that_has_seen_steps():
     first, second = (Scripted(Clock(), breaks_at(60)) for _ in range(2))
     train(first, 40)
     state = first.state_dict()
-    train(second, 101, aligned(1000))
+    train(second, 101, abnormal_from(1000))
     assert second.broken
     second.load_state_dict(state)
     assert (second.iteration, second.broken, second.bracket, second.events) == (40, False, None, [])
@@ -38,8 +38,8 @@ def test_a_state_may_be_loaded_into_a_monitor_that_has_seen_steps():
 
 def test_the_alarm_goes_on_where_it_was():
     whole, first, second = (Scripted(Clock(), lambda now: 0.5) for _ in range(3))
-    train(whole, 120, aligned(63))
-    train(first, 66, aligned(63))  # raised at 63, and read at 66
+    train(whole, 120, abnormal_from(63))
+    train(first, 66, abnormal_from(63))  # raised at 63, and read at 66
     file = io.BytesIO()
     torch.save(first.state_dict(), file)
     file.seek(0)
@@ -51,7 +51,7 @@ def test_the_alarm_goes_on_where_it_was():
         == json.loads(json.dumps(first.early_warning.state()))
     )
     assert (second.early_warning.waiting, second.early_warning.statistics[0].count) == (PAUSE - 3, 66)
-    train(second, 54, aligned(63))
+    train(second, 54, abnormal_from(63))
     assert second.events == whole.events
     assert [event.iteration for event in whole.events][:2] == [66, 74]  # 8 steps after the first: 71, read at 74
 
@@ -60,11 +60,11 @@ def test_the_alarm_goes_on_where_it_was():
 def test_signals_are_read_where_they_would_have_been(stop_at):
     """At whichever iteration the loop was cut off, and with those that nobody had read yet."""
     whole, first, second = (Scripted(Clock(), lambda now: 0.5) for _ in range(3))
-    train(whole, 120, aligned(63))
-    train(first, stop_at, aligned(63))
+    train(whole, 120, abnormal_from(63))
+    train(first, stop_at, abnormal_from(63))
     second.network.load_state_dict(first.network.state_dict())
     second.load_state_dict(first.state_dict())
-    train(second, 120 - stop_at, aligned(63))
+    train(second, 120 - stop_at, abnormal_from(63))
     assert second.events == whole.events
     assert second.early_warning.state() == whole.early_warning.state()
     assert second._read_at == whole._read_at
@@ -72,7 +72,7 @@ def test_signals_are_read_where_they_would_have_been(stop_at):
 
 def test_a_state_of_before_said_nothing_of_what_was_unread():
     first, second = (Scripted(Clock(), lambda now: 0.5) for _ in range(2))
-    train(first, 43, aligned(1000))
+    train(first, 43, abnormal_from(1000))
     state = first.state_dict()
     del state["unread"]
     second.load_state_dict(state)
