@@ -243,6 +243,15 @@ class RunConfig(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _reaches_its_radius(self) -> RunConfig:
+        if self.schedule.epsilon_warmup > self.epochs:
+            raise ValueError(
+                f"schedule.epsilon_warmup is {self.schedule.epsilon_warmup:g} of {self.epochs} epochs: training ends "
+                "before it reaches the radius; give fewer"
+            )
+        return self
+
     @property
     def methods(self) -> tuple[Method, ...]:
         """All methods that may train: the run's, and those of its remedy."""

@@ -18,7 +18,7 @@ from torch import Tensor
 from cotoolkit.core.errors import ConfigError, CotoolkitError
 from cotoolkit.core.numbers import has_channels_last, shortened
 from cotoolkit.core.registry import Registered, Registry
-from cotoolkit.core.user_code import describe
+from cotoolkit.core.user_code import describe, located
 
 LEVELS = 12
 """Pixels from here on are taken for levels, be it of few bits: 0 to 16, say, of which the darkest image of
@@ -70,8 +70,8 @@ class Intervention(Registered, ABC):
             Images (B, C, H, W), and labels (B,), or None where none were given.
 
         Raises:
-            InterventionError: images, labels, generator or number of classes are missing or do not fit; or what the
-                intervention returns does not.
+            InterventionError: images, labels, generator or number of classes are missing or do not fit; the
+                intervention fails, or what it returns does not fit.
         """
         _check_images(images, "images")
         _check_pixels(images, "images")
@@ -86,8 +86,7 @@ class Intervention(Registered, ABC):
             raise InterventionError(f"{self.name} needs labels")
         if generator is None and self.random:
             raise InterventionError(f"{self.name} is random: pass generator=torch.Generator().manual_seed(0)")
-        with _full_precision(images.device):
-            result = self.apply(images, labels, generator, classes)
+        result = self._applied(images, labels, generator, classes)
         if not isinstance(result, tuple) or len(result) != 2:
             raise InterventionError(f"{self.name} must return images and labels, not a {type(result).__name__}")
         changed, relabelled = result
@@ -110,8 +109,17 @@ class Intervention(Registered, ABC):
             InterventionError: images of another shape or type.
         """
         _check_images(images, "images")
-        with _full_precision(images.device):
-            return self.apply(images, None, None, classes)[0]
+        return self._applied(images, None, None, classes)[0]
+
+    def _applied(self, images: Tensor, *given: Any) -> Any:
+        """What `apply` returns; where it raises, one line says where."""
+        try:
+            with _full_precision(images.device):
+                return self.apply(images, *given)
+        except (CotoolkitError, MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as failure:
+            raise InterventionError(f"{self.name} fails: {located(failure)}") from failure
 
     @abstractmethod
     def apply(

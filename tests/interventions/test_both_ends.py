@@ -132,6 +132,8 @@ class Mine(Intervention):
         (lambda x, y: None, "mine must return images and labels, not a NoneType"),
         (lambda x, y: (x, y.float()), "labels must be integers, not torch.float32"),
         (lambda x, y: (x, y + 9), "labels run from 9 to 10"),
+        (lambda x, y: x @ y.float(), r"mine fails: RuntimeError: .* \(test_both_ends.py, line \d+\)"),
+        (lambda x, y: {}[0], r"mine fails: KeyError: 0 \(test_both_ends.py, line \d+\)"),
     ],
 )
 @pytest.mark.parametrize("around", [lambda one: one, lambda one: Compose([one, Clip()])])
