@@ -109,7 +109,8 @@ class Intervention(Registered, ABC):
             InterventionError: images of another shape or type.
         """
         _check_images(images, "images")
-        return self._applied(images, None, None, classes)[0]
+        changed: Tensor = self._applied(images, None, None, classes)[0]
+        return changed
 
     def _applied(self, images: Tensor, *given: Any) -> Any:
         """What `apply` returns; where it raises, one line says where."""
