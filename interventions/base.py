@@ -7,7 +7,7 @@ import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from numbers import Integral
 from typing import Annotated, Any, ClassVar
 
@@ -109,13 +109,14 @@ class Intervention(Registered, ABC):
             InterventionError: images of another shape or type.
         """
         _check_images(images, "images")
-        changed: Tensor = self._applied(images, None, None, classes)[0]
-        return changed
+        return self._applied(images, None, None, classes)[0]
 
-    def _applied(self, images: Tensor, *given: Any) -> Any:
+    def _applied(self, images: Tensor, *given: Any) -> tuple[Tensor, Tensor | None]:
         """What `apply` returns; where it raises, one line says where."""
+        # No autocast: it would take spectra and projections in half precision, three digits, inside a model's layer.
+        casts = torch.amp.is_autocast_available(images.device.type)
         try:
-            with _full_precision(images.device):
+            with torch.autocast(images.device.type, enabled=False) if casts else nullcontext():
                 return self.apply(images, *given)
         except (CotoolkitError, MemoryError, torch.OutOfMemoryError):
             raise
@@ -170,13 +171,6 @@ def parse_intervention(value: Any) -> Intervention:
 
 InterventionField = Annotated[Intervention, PlainValidator(parse_intervention), PlainSerializer(INTERVENTIONS.dump)]
 """An intervention as a field of a pydantic class: takes what `parse_intervention` takes, and dumps a mapping."""
-
-
-def _full_precision(device: torch.device) -> AbstractContextManager[object]:
-    """No autocast: it would take spectra and projections in half precision, three digits, inside a model's layer."""
-    if torch.amp.is_autocast_available(device.type):
-        return torch.autocast(device.type, enabled=False)
-    return nullcontext()
 
 
 def check_changed(changed: Any, images: Tensor, who: str) -> None:
