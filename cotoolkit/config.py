@@ -171,8 +171,7 @@ class RunConfig(BaseModel):
     def _rounded(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
         valid = validate(value)
         near = rounded(valid)
-        # again, for a limit may lie between a number and the rounded one
-        return valid if near is valid else validate(near)
+        return valid if near is valid else validate(near)  # again, for a limit may lie between the two
 
     @field_validator("normalise")
     @classmethod
@@ -230,8 +229,12 @@ class RunConfig(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _within_the_range_of_images(self) -> RunConfig:
+    def _reaches_a_radius_within_the_range_of_images(self) -> RunConfig:
         check_reach(self.epsilon, self.norm)
+        if (warmup := self.schedule.epsilon_warmup) > self.epochs:
+            raise ValueError(
+                f"schedule.epsilon_warmup is {warmup:g}, and training has {self.epochs} epochs; give fewer"
+            )
         return self
 
     @model_validator(mode="after")
@@ -240,15 +243,6 @@ class RunConfig(BaseModel):
             raise ValueError(
                 f"schedule.cycle_momentum runs momentum down to {LEAST_MOMENTUM}; "
                 f"optimizer {self.optimizer.name} starts at {self.optimizer.momentum:g}"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _reaches_its_radius(self) -> RunConfig:
-        if self.schedule.epsilon_warmup > self.epochs:
-            raise ValueError(
-                f"schedule.epsilon_warmup is {self.schedule.epsilon_warmup:g} of {self.epochs} epochs: training ends "
-                "before it reaches the radius; give fewer"
             )
         return self
 

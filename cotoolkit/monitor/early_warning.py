@@ -21,9 +21,6 @@ LAG = 8
 MOST_CORRELATED = 0.9
 """The greatest correlation of neighbouring values that `Departure` assumes."""
 
-NOTHING = 1e-12
-"""The least size of a mean that a difference is a share of."""
-
 
 class Statistic(Protocol):
     """A number that follows a stream of values; its whole state is JSON data in its fields."""
@@ -83,18 +80,15 @@ class Shift:
 class Departure:
     """How far a value is above the mean of a share of all values so far: a change at the run's own pace.
 
-    So a change that takes a hundredth of a run looks alike in a run of 500 iterations and in one of 50,000. A
-    difference that noise explains counts for nothing. Noise is measured in steps between neighbours, which know no
-    drift, and on values from before the last few, since what a breakpoint begins with is not to pass for noise.
+    So a change looks alike in a run of 500 iterations and in one of 50,000. A rise that noise explains counts for
+    nothing. Noise is measured in steps between neighbours, which know no drift, before the last few values, since what
+    a breakpoint begins with is not to pass for noise.
 
     Args:
         share: of the values so far that the mean goes over.
         least: values that it goes over at least, and before the first answer.
         sure: standard deviations of the noise that a difference exceeds.
         relative: the difference is given as a share of the mean's size, so that a threshold has no unit.
-
-    Raises:
-        ConfigError: `least` is no whole number from 2 on.
     """
 
     share: float = 1 / 3
@@ -127,9 +121,8 @@ class Departure:
         self.mean += rate * (value - self.mean)
         if self.count < self.least:
             return math.nan
-        difference = value - self.mean
-        difference = difference if difference >= self.sure * noise else min(difference, 0.0)
-        return difference / max(abs(self.mean), NOTHING) if self.relative else difference
+        difference = value - self.mean if value - self.mean >= self.sure * noise else min(value - self.mean, 0.0)
+        return difference / (abs(self.mean) or 1.0) if self.relative else difference
 
     def _noise(self) -> float:
         """Standard deviation of the values about what they follow."""
@@ -267,6 +260,7 @@ class EarlyWarning:
         self.waiting = self.steps = self.quiet = 0
         self.patience = self.pause
         self.statistics = [copy.deepcopy(rule.statistic) for rule in self.rules]
+        self._words = [f"{rule.signal} {rule.direction}: {rule.statistic}" for rule in self.rules]
 
     def update(self, signals: Mapping[str, float]) -> str | None:
         """Take in one more step; the signal that warns, or None. Values that are not finite are left out."""
@@ -290,7 +284,7 @@ class EarlyWarning:
     def state(self) -> dict[str, Any]:
         """What a resumed run needs, as JSON data."""
         return {
-            "rules": self._words(),
+            "rules": self._words,
             **{name: getattr(self, name) for name in ("waiting", "steps", "quiet", "patience")},
             "statistics": [copy.deepcopy(vars(statistic)) for statistic in self.statistics],
         }
@@ -299,9 +293,7 @@ class EarlyWarning:
         """Inverse of `state`; what other rules followed, such as those of an earlier version, is forgotten."""
         self.waiting, self.steps = state["waiting"], state["steps"]
         self.quiet, self.patience = state["quiet"], state["patience"]
-        if state.get("rules") == self._words():
+        self.statistics = [copy.deepcopy(rule.statistic) for rule in self.rules]
+        if state.get("rules") == self._words:
             for statistic, values in zip(self.statistics, state["statistics"], strict=True):
                 vars(statistic).update(copy.deepcopy(values))
-
-    def _words(self) -> list[str]:
-        return [f"{rule.signal} {rule.direction}: {rule.statistic}" for rule in self.rules]

@@ -101,9 +101,7 @@ def test_a_momentum_that_a_cycle_would_raise_is_refused():
 
 def test_a_warm_up_that_outlasts_training_is_refused():
     RunConfig.parse({"epochs": 5, "schedule": {"epsilon_warmup": 5}})
-    with pytest.raises(
-        ConfigError, match="epsilon_warmup is 6 of 5 epochs: training ends before it reaches the radius"
-    ):
+    with pytest.raises(ConfigError, match="epsilon_warmup is 6, and training has 5 epochs; give fewer"):
         RunConfig.parse({"epochs": 5, "schedule": {"epsilon_warmup": 6}})
 
 

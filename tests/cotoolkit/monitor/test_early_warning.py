@@ -196,6 +196,7 @@ def test_what_other_rules_followed_is_forgotten():
     )
     for value in range(40):
         earlier.update({"loss": float(value)})
+        now.update({"loss": float(value)})
     now.load_state(earlier.state())
     assert (now.steps, now.statistics[0]) == (40, Level(1.0))
 
