@@ -16,6 +16,7 @@ from cotoolkit.evaluation.relative import RISE
 from cotoolkit.monitor.config import MonitorConfig
 from cotoolkit.monitor.criterion import BreakpointCriterion
 from cotoolkit.monitor.early_warning import EarlyWarning
+from cotoolkit.monitor.early_warning.rules import LEAST_SAMPLES
 
 EventKind = Literal["warning", "breakpoint", "recovered", "failure"]
 
@@ -151,16 +152,17 @@ class MonitorCore(ABC, Generic[R]):
         """The latest breakpoint, if any."""
         return next((event for event in reversed(self.events) if event.kind == "breakpoint"), None)
 
-    def on_signals(self, signals: Mapping[str, float]) -> str | None:
+    def on_signals(self, signals: Mapping[str, float], samples: int = LEAST_SAMPLES) -> str | None:
         """Take in the free signals of one more iteration; to be called with those of every one.
 
         Args:
             signals: values by signal name.
+            samples: that they are means over.
 
         Returns:
             The signal that gives cause for a probe at once, or None.
         """
-        raised = self.early_warning.update(signals)
+        raised = self.early_warning.update(signals, samples)
         return None if self.broken else raised
 
     def enough(self, *, scheduled: bool) -> Enough | None:

@@ -228,9 +228,9 @@ class BreakpointMonitor(AttackingBuffer, ActingCore):
         """Read and log the signals of the latest iterations; the name of one that warns."""
         raised = None
         with self.failures.caught("reading the signals"):
-            for iteration, signals in self._signals():
-                raised = self.on_signals(signals) or raised
-                self._log.signals(signals, iteration)
+            for one in self._signals():
+                raised = self.on_signals(one.signals, one.samples) or raised
+                self._log.signals(one.signals, one.iteration)
         with self.failures.caught("asking the first process"):
             return broadcast_from_rank0(raised)
         return None

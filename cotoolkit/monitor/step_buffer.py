@@ -23,9 +23,10 @@ from cotoolkit.monitor.loops.by_products import (
     in_one_form,
     in_pixels,
     unknown_name,
+    without_soft_labels,
 )
 from cotoolkit.monitor.loops.failures import Failures
-from cotoolkit.signals.observation import Observation, means, observed_signals, step_signals
+from cotoolkit.signals.observation import Observation, StepSignals, means, observed_signals, step_signals
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +39,6 @@ MAX_BUFFERED_BYTES = 64 * 2**20
 ON_DEMAND = frozenset({"gradient_norm", "linearity", "participation_ratio", "pert_align", "perturbation_norm"})
 """Free signals that a `BreakpointMonitor` leaves out unless asked for all: the early warning follows none of them, and
 gradients and perturbations cost a small network more time to keep than all that it does follow."""
-
-Signals = list[tuple[int, dict[str, float]]]
-"""Values by signal name, by iteration."""
 
 ALWAYS_KEPT = frozenset({"loss", "losses", "start_losses", "logits", "start_logits", "labels"})
 """By-products that losses are read from, or made of."""
@@ -74,21 +72,19 @@ class StepBuffer:
         self._batches: list[Observation | dict[str, Tensor]] = []
         self._waiting: list[list[Observation | dict[str, Tensor]]] = []
         self._held = 0
-        self._computed: Signals = []
+        self._computed: list[StepSignals] = []
         self._read_at = 0
 
     @property
     def trace(self) -> bool:
-        """Whether the update gradient of the coming step is wanted: `adversarial.requires_grad_(monitor.trace)`.
-
-        Never, unless a signal is computed that reads it.
-        """
+        """Whether signals of the coming step read its update gradient: `adversarial.requires_grad_(monitor.trace)`."""
         return "update_gradient" in self._wanted and (self.iteration + 1) % self.trace_every == 0
 
     def _by_products(self) -> frozenset[str]:
         """Those that a signal reads, or that others are made of; the rest is not kept."""
         read = {name for info in step_signals() if info.name not in self.left_out for name in info.inputs}
-        return frozenset(read | ALWAYS_KEPT | ({"images", "adversarial"} if "delta" in read else set()))
+        makes = {"delta": {"images", "adversarial"}, "update_gradient": {"adversarial"}}
+        return frozenset(ALWAYS_KEPT.union(read, *(of for name, of in makes.items() if name in read)))
 
     @torch.inference_mode(False)  # what is kept has to be an ordinary tensor, also inside a validation hook
     def observe(
@@ -158,10 +154,11 @@ class StepBuffer:
         time that it takes for each after a step of training, whose own code it has to make way for.
         """
         copies: dict[str, Tensor] = {}
-        for name in self._wanted & given.keys():
-            if name not in ALWAYS_KEPT or not isinstance(given[name], Tensor):
-                return None
-            copies[name] = given[name].detach().clone()
+        for name, value in given.items():
+            if name in self._wanted:
+                if name not in ALWAYS_KEPT or not isinstance(value, Tensor):
+                    return None
+                copies[name] = value.detach().clone()
         return copies
 
     def _read(
@@ -190,7 +187,8 @@ class StepBuffer:
         if first:
             check_values(tensors, self.expected)
         if record is not None:
-            return Observation.of_record(record, self._with_class_numbers(tensors).get("labels"))
+            labels = self._with_class_numbers({name: value.clone() for name, value in tensors.items()}).get("labels")
+            return Observation.of_record(record, labels)
         copies = {name: value.clone() for name, value in tensors.items() if name not in IMAGES}
         for name in ("delta", *scales):
             if name in tensors:
@@ -199,16 +197,12 @@ class StepBuffer:
         return Observation.of(self._with_class_numbers(kept))
 
     def _with_class_numbers(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Without soft labels, whose signals are left out."""
-        labels = tensors.get("labels")
-        if labels is None or labels.dim() == 1:
-            return tensors if labels is None else {**tensors, "labels": labels.long()}
-        if not self._told_soft:
-            left_out = [info.name for info in step_signals() if "labels" in info.inputs]
-            left_out += [] if {"loss", "losses"} & tensors.keys() else ["train_loss"]
-            log.warning("labels are soft, %s: left out %s", tuple(labels.shape), ", ".join(left_out))
+        """Without soft labels; what cannot be told then is told once."""
+        known, left_out = without_soft_labels(tensors)
+        if left_out and not self._told_soft:
+            log.warning("labels are soft, %s: left out %s", tuple(tensors["labels"].shape), ", ".join(left_out))
             self._told_soft = True
-        return {name: value for name, value in tensors.items() if name != "labels"}
+        return known
 
     def _close_step(self) -> None:
         """The batches since the last call were one iteration."""
@@ -227,10 +221,12 @@ class StepBuffer:
         """Make signals of the by-products at hand, in this process alone, and let the by-products go."""
         self._wanted = self._by_products()  # a signal may have been registered
         waiting, self._waiting, self._held = self._waiting, [], 0
+        steps = [self._observations(batches) for batches in waiting]
         found: list[dict[str, float]] = [{} for _ in waiting]
         with self.failures.caught("computing the free signals"):
-            found = self._signals_of([self._observations(batches) for batches in waiting])
-        self._computed += enumerate(found, start=self.iteration - len(waiting) + 1)
+            found = self._signals_of(steps)
+        for ago, (signals, step) in enumerate(zip(found, steps, strict=True), start=1 - len(waiting)):
+            self._computed.append(StepSignals(self.iteration + ago, signals, sum(batch.size for batch in step)))
 
     def _observations(self, batches: Sequence[Observation | dict[str, Tensor]]) -> list[Observation]:
         """Batches in one form, those that cannot be brought to it left out."""
@@ -263,19 +259,22 @@ class StepBuffer:
         known = self._computed if rank_and_world()[1] == 1 else []
         return {"read_at": self._read_at, "signals": [list(one) for one in known]}
 
-    def load_unread(self, read_at: int, signals: Signals) -> None:
+    def load_unread(self, read_at: int, signals: list[StepSignals]) -> None:
         """Inverse of `unread`."""
         self._forget()
         self._read_at, self._computed = read_at, signals
 
-    def _signals(self) -> Signals:
+    def _signals(self) -> list[StepSignals]:
         """The free signals of the iterations since the last call: means over the processes, which call it alike."""
         self._compute()
         own, self._computed, self._read_at = self._computed, [], self.iteration
-        known: dict[int, list[dict[str, float]]] = {}
-        for iteration, signals in itertools.chain.from_iterable(gather_values(own)):
-            known.setdefault(iteration, []).append(signals)
-        return [(iteration, means(signals)) for iteration, signals in sorted(known.items())]
+        known: dict[int, list[StepSignals]] = {}
+        for one in itertools.chain.from_iterable(gather_values(own)):
+            known.setdefault(one.iteration, []).append(one)
+        return [
+            StepSignals(iteration, means([one.signals for one in found]), sum(one.samples for one in found))
+            for iteration, found in sorted(known.items())
+        ]
 
     def _forget(self) -> None:
         """Drop what has not been read."""

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -114,6 +114,20 @@ class Observation:
     def memory(self) -> int:
         """Bytes held."""
         return sum(getattr(self, name).nbytes for name in self.known)
+
+
+class StepSignals(NamedTuple):
+    """What one iteration left behind.
+
+    Attributes:
+        iteration: of the update.
+        signals: values by signal name.
+        samples: that they are means over.
+    """
+
+    iteration: int
+    signals: dict[str, float]
+    samples: int
 
 
 BY_PRODUCTS = tuple(field.name for field in fields(Observation) if field.name != "measures")

@@ -6,6 +6,7 @@ caller may average, weight or plot them. A sample that says nothing (a zero grad
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from cotoolkit.signals.registry import SHARE, signal
@@ -103,7 +104,7 @@ def linearity(attack_gradient: Tensor, update_gradient: Tensor) -> Tensor:
     source="abnormal adversarial examples: AAER, NeurIPS 2023 (read in its code)",
 )
 def abnormal_example(start_losses: Tensor, losses: Tensor) -> Tensor:
-    """1 where the attack lowered the sample's loss instead of raising it, else 0.
+    """1 where the attack lowered the sample's loss instead of raising it, else 0; nan where a loss is none.
 
     >>> import torch
     >>> abnormal_example(torch.tensor([1.0, 1.0]), torch.tensor([0.5, 2.0]))
@@ -116,7 +117,7 @@ def abnormal_example(start_losses: Tensor, losses: Tensor) -> Tensor:
     Returns:
         (B,), 0 or 1.
     """
-    return (losses < start_losses).float()
+    return (losses < start_losses).float().masked_fill(losses.isnan() | start_losses.isnan(), torch.nan)
 
 
 @signal(title="perturbation", unit="l2 norm", at_break="falls", source="logged by GradAlign's code, NeurIPS 2020")

@@ -138,7 +138,7 @@ class Trainer(TrainerCore):
             known = {name: v for name, v in shared.items() if name == "train_loss" or not math.isnan(v)}
             recorder.add_signals(iteration, known)
             finite = finite and math.isfinite(known["train_loss"])
-            warning = self.monitor.on_signals(known) or warning
+            warning = self.monitor.on_signals(known, self.config.batch_size) or warning
         return finite, warning
 
     def _probe(self, recorder: Recorder, signal: str | None, report: Report, *, scheduled: bool) -> ProbeResult:

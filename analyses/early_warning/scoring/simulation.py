@@ -119,7 +119,7 @@ def watch(run: Run, rules: Sequence[Rule] | None = None) -> Detections:
         unread.append({str(name): value for name, value in row.items() if name not in skipped})
         scheduled = config.scheduled(iteration) or iteration == run.recording.iterations
         if scheduled or len(unread) == MAX_BUFFERED_STEPS:
-            causes = [monitor.on_signals(signals) for signals in unread]
+            causes = [monitor.on_signals(signals, run.config.batch_size) for signals in unread]
             warned = any(cause is not None for cause in causes)
             unread.clear()
             warnings += [iteration] * warned

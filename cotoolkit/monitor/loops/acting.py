@@ -12,6 +12,7 @@ from cotoolkit.evaluation.probe import NO_PROBE
 from cotoolkit.monitor.actions import Action, actions_by_event
 from cotoolkit.monitor.config import MonitorConfig
 from cotoolkit.monitor.core import Event, EventKind, MonitorCore
+from cotoolkit.monitor.early_warning.rules import LEAST_SAMPLES
 from cotoolkit.monitor.loggers import MonitorLog
 from cotoolkit.monitor.loops.failures import Failures
 from cotoolkit.monitor.weight_history import RestorePoint
@@ -65,17 +66,18 @@ class ActingCore(MonitorCore[RestorePoint]):
         return f"<{type(self).__name__} after iteration {self.iteration:,}; {last}>"
 
     @override
-    def on_signals(self, signals: Mapping[str, float]) -> str | None:
+    def on_signals(self, signals: Mapping[str, float], samples: int = LEAST_SAMPLES) -> str | None:
         """As `MonitorCore.on_signals`; says once if there is nothing for the early warning to follow."""
         self._iterations_read += 1
         self._followed += any(rule.signal in signals for rule in self.early_warning.rules)
         if self._iterations_read == NOTHING_FOLLOWED and not self._followed:
             log.warning(
                 "iteration %d: the early warning has nothing to follow, and breakpoints are found by scheduled probes "
-                "alone: hand over start_losses and losses, or start_logits, logits and labels",
+                "alone; it follows %s, and docs/monitor.md says what these are read from",
                 self.iteration,
+                ", ".join(rule.signal for rule in self.early_warning.rules),
             )
-        return super().on_signals(signals)
+        return super().on_signals(signals, samples)
 
     @override
     def tell(self, event: Event) -> None:

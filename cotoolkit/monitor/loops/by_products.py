@@ -17,6 +17,7 @@ from cotoolkit.core.errors import ConfigError, DataError
 from cotoolkit.core.reading.labels import class_numbers
 from cotoolkit.core.user_code import describe
 from cotoolkit.models.normalise import Statistics
+from cotoolkit.signals.observation import step_signals
 
 FIRST_BATCHES = 3
 """Batches whose by-products are refused with an error where they cannot be; those of later ones are left out, and told
@@ -141,6 +142,26 @@ def _shaped(name: str, value: Tensor, binary: bool) -> Tensor:
     if name in IMAGES and value.dim() < 2:
         raise ConfigError(f"{name}: (B, C, H, W) are needed, not {shape}")
     return value
+
+
+def without_soft_labels(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+    """Class numbers as int64; shares (B, classes) are left out, and with them the signals that need class numbers.
+
+    Args:
+        tensors: as `in_one_form` returns them.
+
+    Returns:
+        The tensors, and the names of signals that are left out.
+    """
+    labels = tensors.get("labels")
+    if labels is None:
+        return tensors, []
+    if labels.dim() == 1:
+        return {**tensors, "labels": labels.long()}, []
+    left_out = [info.name for info in step_signals() if "labels" in info.inputs]
+    if not {"loss", "losses"} & tensors.keys():
+        left_out += ["train_loss", "abnormal_example", "attack_gain"]
+    return {name: value for name, value in tensors.items() if name != "labels"}, left_out
 
 
 def check_values(tensors: Mapping[str, Tensor], expected: Expected) -> None:

@@ -17,9 +17,10 @@ from cotoolkit.methods import METHODS, AttackMethod
 from cotoolkit.monitor.core import Event
 from cotoolkit.monitor.criterion import BreakpointCriterion
 from cotoolkit.monitor.early_warning import EarlyWarning
+from cotoolkit.monitor.early_warning.rules import LEAST_SAMPLES
 from cotoolkit.monitor.loops.watched import WatchedModel
-from cotoolkit.monitor.step_buffer import Signals
 from cotoolkit.monitor.weight_history import RestorePoint, check_fit
+from cotoolkit.signals.observation import StepSignals
 
 
 class Kept(Protocol):
@@ -42,7 +43,7 @@ class Kept(Protocol):
     def unread(self) -> dict[str, Any]:
         """See `StepBuffer.unread`."""
 
-    def load_unread(self, read_at: int, signals: Signals) -> None:
+    def load_unread(self, read_at: int, signals: list[StepSignals]) -> None:
         """See `StepBuffer.load_unread`."""
 
 
@@ -112,12 +113,15 @@ def load_state(monitor: Kept, state: Mapping[str, Any]) -> None:
     monitor.load_unread(*unread)
 
 
-def _unread(state: Mapping[str, Any], iteration: int) -> tuple[int, Signals]:
+def _unread(state: Mapping[str, Any], iteration: int) -> tuple[int, list[StepSignals]]:
     """Where signals were read last, and those since then; states of before say neither."""
     if "unread" not in state:
         return iteration, []
-    signals = state["unread"]["signals"]
-    known = [(whole_number(one, "iteration", 0), {name: float(v) for name, v in of.items()}) for one, of in signals]
+    known = []
+    for at, signals, *rest in state["unread"]["signals"]:
+        samples = whole_number(rest[0], "samples", 0) if rest else LEAST_SAMPLES  # states of before did not say
+        values = {name: float(value) for name, value in signals.items()}
+        known.append(StepSignals(whole_number(at, "iteration", 0), values, samples))
     return whole_number(state["unread"]["read_at"], "read_at", 0), known
 
 

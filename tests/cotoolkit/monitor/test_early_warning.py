@@ -188,6 +188,46 @@ def test_a_restored_alarm_goes_on_alike(statistic):
     assert any(expected)
 
 
+@pytest.mark.parametrize("size", [1, 8, 16, 32, 48, 64, 128])
+def test_small_batches_are_taken_together(size):
+    """Whatever the batches, a warning is as rare; a single odd sample is none."""
+    draws = np.random.default_rng(7)
+    alarm = EarlyWarning()
+    warnings = sum(
+        alarm.update({"abnormal_example": share}, size) is not None
+        for share in draws.binomial(size, 0.005, 2000) / size
+    )
+    assert warnings <= 2
+    quiet, odd = EarlyWarning(), [0.0] * 960 + [1 / size] + [0.0] * 9
+    assert not any(quiet.update({"abnormal_example": share}, size) for share in odd if size <= 48 or share < 0.05)
+    surge = [quiet.update({"abnormal_example": 0.5}, size) for _ in range(-(-96 // size))]
+    assert "abnormal_example" in surge
+
+
+def test_a_short_last_batch_waits_for_the_next():
+    alarm = rising(threshold=0.5)
+    found = [alarm.update({"loss": loss}, size) for loss, size in ((0.0, 64), (4.0, 4), (0.0, 64), (1.0, 64))]
+    assert found == [None, None, None, "loss"]
+    assert alarm.statistics[0].mean == 1.0  # 16 / 68 before
+
+
+def test_what_waits_for_more_samples_is_in_the_state():
+    one, other = rising(), rising()
+    one.update({"loss": 2.0}, 40)
+    other.load_state(json.loads(json.dumps(one.state())))
+    assert [alarm.update({"loss": 0.0}, 20) for alarm in (one, other)] == ["loss", "loss"]
+
+
+def test_one_value_out_of_all_proportion_does_not_hide_what_follows():
+    draws = np.random.default_rng(3)
+    gains = 1 + draws.normal(scale=0.05, size=1500)
+    gains[150], gains[1400:] = 100, 0.1
+    alarm = EarlyWarning()
+    warned = [at for at, gain in enumerate(gains) if alarm.update({"attack_gain": gain})]
+    assert any(1400 <= at <= 1402 for at in warned)
+    assert sum(at < 1400 for at in warned) <= 1
+
+
 def test_what_other_rules_followed_is_forgotten():
     """As in a checkpoint of a version with other rules."""
     earlier, now = (

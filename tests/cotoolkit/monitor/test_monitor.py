@@ -14,6 +14,7 @@ from cotoolkit.monitor.core import Event
 from cotoolkit.monitor.monitor import BreakpointMonitor
 from tests._helpers.formats import narrow
 from tests._helpers.loops import Clock, Scripted, abnormal_from, breaks_at, kinds, losses, train
+from tests._helpers.reading_signals import by_iteration
 
 
 @pytest.mark.parametrize("truth", [51, 60, 64, 65, 99, 100, 101, 149])
@@ -154,9 +155,9 @@ def test_a_rescue_by_hand_drops_the_by_products_of_the_weights_that_are_gone():
     train(monitor, 53, abnormal_from(1000))
     monitor.observe(loss=1.0)
     monitor.rescue(NFGSM())
-    assert monitor._signals() == []
+    assert by_iteration(monitor._signals()) == []
     train(monitor, 3, lambda i: {"loss": 2.0})
-    assert monitor._signals() == [(i, {"train_loss": 2.0}) for i in (54, 55, 56)]
+    assert by_iteration(monitor._signals()) == [(i, {"train_loss": 2.0}) for i in (54, 55, 56)]
 
 
 def test_without_signals_for_the_alarm_the_schedule_alone_probes(caplog):

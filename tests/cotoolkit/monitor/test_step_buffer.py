@@ -15,6 +15,7 @@ from cotoolkit.monitor.step_buffer import MAX_BUFFERED_BYTES, MAX_BUFFERED_STEPS
 from cotoolkit.signals import registry
 from cotoolkit.signals.observation import observed_signals
 from tests._helpers.networks import conv_net
+from tests._helpers.reading_signals import by_iteration
 
 PLAIN = Statistics((0.0,), (1.0,))
 MEAN, STD = (0.5, 0.4), (0.25, 0.2)
@@ -23,7 +24,7 @@ SIGNALS = {"perturbation_norm", "gradient_norm", "abnormal_example", "pert_align
 
 def signals_of(reader):
     reader._close_step()
-    return reader._signals()[0][1]
+    return by_iteration(reader._signals())[0][1]
 
 
 def step_by_hand(images, labels, network, epsilon, inputs=lambda images: images, scale=1.0):
@@ -108,11 +109,11 @@ def test_nothing_at_all_is_fine():
     reader = StepBuffer(Expected(PLAIN), 1)
     for _ in range(3):
         reader._close_step()
-    assert reader._signals() == [(1, {}), (2, {}), (3, {})]
+    assert by_iteration(reader._signals()) == [(1, {}), (2, {}), (3, {})]
     reader.observe(loss=0.5)
     reader.observe(loss=torch.tensor(1.5))
     reader._close_step()
-    assert reader._signals() == [(4, {"train_loss": 1.0})]
+    assert by_iteration(reader._signals()) == [(4, {"train_loss": 1.0})]
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,7 @@ def test_several_steps_are_read_together():
             reader.observe(losses=torch.rand(4))
             reader._close_step()
         assert reader._due
-        assert len(reader._signals()) == MAX_BUFFERED_STEPS
+        assert len(by_iteration(reader._signals())) == MAX_BUFFERED_STEPS
 
 
 def test_large_by_products_become_signals_at_once_and_wait_as_such():
@@ -146,8 +147,12 @@ def test_large_by_products_become_signals_at_once_and_wait_as_such():
         reader._close_step()
         assert reader._held < 100
         assert not reader._due
-    assert reader._signals() == [(1, {"train_loss": 1.0}), (2, {"perturbation_norm": 0.0}), (3, {"train_loss": 3.0})]
-    assert reader._signals() == []
+    assert by_iteration(reader._signals()) == [
+        (1, {"train_loss": 1.0}),
+        (2, {"perturbation_norm": 0.0}),
+        (3, {"train_loss": 3.0}),
+    ]
+    assert by_iteration(reader._signals()) == []
 
 
 def test_the_update_gradient_is_wanted_as_often_as_asked():
@@ -193,7 +198,7 @@ def test_losses_after_the_first_batches_are_copied_and_read_as_the_first_were():
         buffer.copy_(losses[step])  # a column, whose memory the loop uses again
         reader.observe(losses=buffer, start_losses=buffer.flatten() - 0.5)
         reader._close_step()
-    found = [signals for _, signals in reader._signals()]
+    found = [signals for _, signals in by_iteration(reader._signals())]
     assert [one["train_loss"] for one in found] == pytest.approx(losses.mean((1, 2)).tolist())
     assert [one["attack_gain"] for one in found] == pytest.approx([0.5] * 6)
 
@@ -219,10 +224,29 @@ def test_a_signal_of_a_user_on_gradients_has_them_kept(batch, monkeypatch):
         registry.SIGNALS["pert_align"], name="steepest", function=steepest, inputs=("update_gradient",)
     )
     monkeypatch.setitem(registry.SIGNALS, "steepest", info)
-    reader._signals()  # found at the next reading
+    by_iteration(reader._signals())  # found at the next reading
     assert reader.trace
     reader.observe(**step_by_hand(*batch, conv_net(2).eval(), 0.1))
     assert signals_of(reader)["steepest"] > 0
+
+
+def test_steps_say_of_how_many_samples_they_are():
+    reader = StepBuffer(Expected(PLAIN), 1)
+    for sizes in ((5,), (7, 3), (5,), (2, 2), ()):
+        for size in sizes:
+            reader.observe(losses=torch.rand(size))
+        reader._close_step()
+    assert [one.samples for one in reader._signals()] == [5, 10, 5, 4, 0]
+
+
+def test_labels_beside_a_record_may_be_used_again(batch):
+    images, labels = batch
+    record = FGSM().step(conv_net(2), Batch(images, labels, ThreatModel(0.1), torch.Generator()), torch.Tensor.backward)
+    reader, buffer = StepBuffer(Expected(PLAIN), 1), labels.clone()
+    reader.observe(record, labels=buffer)
+    buffer.fill_(0)
+    expected = (record.logits.argmax(1) == labels).float().mean().item()
+    assert signals_of(reader)["train_accuracy"] == pytest.approx(expected)
 
 
 def test_logits_at_both_ends_give_what_losses_give():

@@ -14,6 +14,7 @@ from cotoolkit.methods import FGSM, NFGSM
 from cotoolkit.models.normalise import Normalised, Statistics
 from cotoolkit.monitor.config import MonitorConfig
 from tests._helpers.networks import PassCounter, conv_net
+from tests._helpers.reading_signals import by_iteration
 
 OFTEN = MonitorConfig(interval=2, points=20, steps=3)
 
@@ -110,10 +111,10 @@ def test_attacks_leave_their_by_products_to_the_next_step():
     losses.mean().backward()
     monitor.observe(losses=losses, adversarial=adversarial)
     monitor._close_step()
-    ((_, found),) = monitor._signals()
+    ((_, found),) = by_iteration(monitor._signals())
     assert found.keys() >= {"train_loss", "gradient_norm", "abnormal_example", "pert_align", "linearity"}
     monitor.step()
-    assert monitor._signals() == []  # probed at iteration 2: read already
+    assert by_iteration(monitor._signals()) == []  # probed at iteration 2: read already
 
 
 def test_attacks_are_random_and_repeatable():

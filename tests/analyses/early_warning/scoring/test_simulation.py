@@ -10,6 +10,7 @@ from analyses.early_warning.scoring.simulation import traced_signals, watch
 from cotoolkit.monitor.config import MonitorConfig
 from cotoolkit.monitor.early_warning import EarlyWarning
 from cotoolkit.monitor.monitor import BreakpointMonitor
+from cotoolkit.signals.observation import StepSignals
 from tests._helpers.loops import Clock
 from tests._helpers.made_recordings import breaks_at, breaks_between, run, surge
 from tests._helpers.scripted import result
@@ -27,7 +28,8 @@ class Recorded(BreakpointMonitor):
     def _close_step(self):
         self.iteration += 1
         skipped = traced_signals() if self.iteration % self.config.trace_every else ()
-        self.unread.append((self.iteration, {k: v for k, v in self.rows[self.iteration].items() if k not in skipped}))
+        known = {k: v for k, v in self.rows[self.iteration].items() if k not in skipped}
+        self.unread.append(StepSignals(self.iteration, known, 64))
 
     def _signals(self):
         read, self.unread, self._read_at = self.unread, [], self.iteration

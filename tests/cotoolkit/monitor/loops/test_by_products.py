@@ -12,6 +12,7 @@ from cotoolkit.monitor.config import MonitorConfig
 from cotoolkit.monitor.loops.by_products import FIRST_BATCHES, Expected
 from cotoolkit.monitor.step_buffer import StepBuffer
 from tests._helpers.networks import conv_net
+from tests._helpers.reading_signals import by_iteration
 
 PLAIN = Statistics((0.0,), (1.0,))
 
@@ -27,7 +28,7 @@ def monitor_of(**options):
 def signals_of(**by_products):
     monitor = monitor_of()
     monitor.step(**by_products)
-    ((_, found),) = monitor._signals()
+    ((_, found),) = by_iteration(monitor._signals())
     return found
 
 
@@ -70,7 +71,7 @@ def test_soft_labels_are_fine_where_losses_are(soft, caplog):
     monitor = monitor_of()
     for _ in range(3):
         monitor.step(losses=torch.ones(8), start_losses=torch.zeros(8), logits=LOGITS, labels=soft)
-    found = [signals for _, signals in monitor._signals()]
+    found = [signals for _, signals in by_iteration(monitor._signals())]
     assert all(signals["train_loss"] == 1 and "train_accuracy" not in signals for signals in found)
     (line,) = [record.getMessage() for record in caplog.records]
     assert line == "labels are soft, (8, 4): left out train_accuracy"
@@ -86,7 +87,7 @@ def test_soft_labels_may_be_attacked():
     for same in (labels.double(), labels[:, None], labels.tolist(), soft.long(), soft.double()):
         assert torch.equal(adversarial, monitor.attack(images, same))
     monitor.step(losses=torch.ones(30))
-    assert "gradient_norm" in monitor._signals()[0][1]
+    assert "gradient_norm" in by_iteration(monitor._signals())[0][1]
 
 
 def test_as_many_labels_as_images_are_attacked():
@@ -163,7 +164,7 @@ def test_a_refused_step_is_still_an_update():
         monitor.step(loss="large")
     monitor.step(loss=1.0)
     assert monitor.iteration == 2
-    assert monitor._signals() == [(1, {}), (2, {"train_loss": 1.0})]
+    assert by_iteration(monitor._signals()) == [(1, {}), (2, {"train_loss": 1.0})]
 
 
 def test_the_first_batches_are_few():
@@ -172,7 +173,7 @@ def test_the_first_batches_are_few():
         buffer.observe(losses=torch.rand(4))
     buffer.observe(losses=torch.rand(4, 4))
     buffer._close_step()
-    assert [signals.keys() for _, signals in buffer._signals()] == [{"train_loss"}]
+    assert [signals.keys() for _, signals in by_iteration(buffer._signals())] == [{"train_loss"}]
     assert buffer.failures.counts == {"reading by-products": 1}
 
 
@@ -181,7 +182,7 @@ def test_batches_of_several_sizes_are_read_together():
     for side in (6, 8, 6):
         buffer.observe(delta=torch.ones(2, 1, side, side), losses=torch.ones(2))
         buffer._close_step()
-    assert [found["perturbation_norm"] for _, found in buffer._signals()] == [6, 8, 6]
+    assert [found["perturbation_norm"] for _, found in by_iteration(buffer._signals())] == [6, 8, 6]
 
 
 def test_labels_that_a_batch_marks_as_ignored_later_are_left_out():
@@ -189,7 +190,7 @@ def test_labels_that_a_batch_marks_as_ignored_later_are_left_out():
     for labels in (LABELS, LABELS, LABELS, torch.where(LABELS == 0, -100, LABELS)):
         buffer.observe(logits=LOGITS, labels=labels)
         buffer._close_step()
-    assert len(buffer._signals()) == 4
+    assert len(by_iteration(buffer._signals())) == 4
     assert buffer.failures.counts == {}
 
 
@@ -198,7 +199,7 @@ def test_gradients_in_half_precision_do_not_overflow():
     buffer = StepBuffer(Expected(PLAIN), 1)
     buffer.observe(attack_gradient=gradient)
     buffer._close_step()
-    assert buffer._signals()[0][1]["gradient_norm"] == pytest.approx(600 * 400)
+    assert by_iteration(buffer._signals())[0][1]["gradient_norm"] == pytest.approx(600 * 400)
 
 
 def test_a_gradient_that_was_retained_is_read():
@@ -209,7 +210,7 @@ def test_a_gradient_that_was_retained_is_read():
     buffer = StepBuffer(Expected(PLAIN), 1)
     buffer.observe(adversarial=adversarial, attack_gradient=adversarial.grad)
     buffer._close_step()
-    assert buffer._signals()[0][1]["pert_align"] == pytest.approx(1)
+    assert by_iteration(buffer._signals())[0][1]["pert_align"] == pytest.approx(1)
 
 
 @pytest.mark.parametrize("scale", [0, -1, float("nan"), float("inf")])

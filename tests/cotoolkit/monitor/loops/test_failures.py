@@ -19,6 +19,7 @@ from cotoolkit.signals.observation import Observation, observed_signals
 from cotoolkit.signals.registry import SIGNALS
 from tests._helpers.loops import Clock, Scripted, abnormal_from, breaks_at, kinds, train
 from tests._helpers.networks import conv_net
+from tests._helpers.reading_signals import by_iteration
 from tests._helpers.stepping import batch
 from tests._helpers.watching import monitor_of
 
@@ -65,7 +66,7 @@ def test_a_signal_of_somebody_s_own_that_fails_leaves_the_others_alone(function,
     assert monitor.failures.counts == {"computing the signal my_own": 1}
     (line,) = [text for text in told(caplog) if "my_own" in text]
     assert re.search(f"computing the signal my_own failed, training goes on .{problem}", line)
-    values = dict(monitor._signals())
+    values = dict(by_iteration(monitor._signals()))
     assert {"train_accuracy", "train_loss"} <= values[20].keys()
     assert "my_own" not in values[20]
     with pytest.raises(SignalError, match=f"signal my_own: {problem}"):
@@ -216,7 +217,7 @@ def test_a_step_goes_on_after_by_products_of_every_wrong_kind(caplog):
     assert monitor.events[0].iteration == 4
     assert "no by-product 'lossess' (did you mean 'losses'?)" in monitor.events[0].reason
     assert len(told(caplog)) == 1
-    assert monitor._signals()[-1][1]["train_loss"] == 1
+    assert by_iteration(monitor._signals())[-1][1]["train_loss"] == 1
 
 
 def test_each_thing_is_told_once():

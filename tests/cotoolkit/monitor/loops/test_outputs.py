@@ -9,6 +9,7 @@ from torch import nn
 from cotoolkit.core.errors import ModelError
 from cotoolkit.monitor.config import MonitorConfig
 from tests._helpers.any_networks import Around, mlp
+from tests._helpers.reading_signals import by_iteration
 from tests._helpers.watching import monitor_of, points
 
 
@@ -36,7 +37,7 @@ def test_one_logit_is_a_binary_model(output):
         monitor.observe(logits=z, labels=labels)
         monitor._close_step()
         correct = ((z.reshape(-1) > 0) == labels).float().mean().item()
-        assert monitor._signals()[-1][1]["train_accuracy"] == pytest.approx(correct)
+        assert by_iteration(monitor._signals())[-1][1]["train_accuracy"] == pytest.approx(correct)
 
 
 ONE_PROBABILITY = {

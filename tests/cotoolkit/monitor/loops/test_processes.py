@@ -13,6 +13,7 @@ from cotoolkit.signals.observation import observed_signals
 from tests._helpers.loops import Clock, Scripted, abnormal_from, breaks_at, train
 from tests._helpers.networks import conv_net
 from tests._helpers.processes import in_two_processes
+from tests._helpers.reading_signals import by_iteration
 from tests._helpers.watching import monitor_of
 
 BOTH = pytest.mark.parametrize("which", [0, 1], ids=["first", "second"])
@@ -26,9 +27,9 @@ class Noting(Scripted):
         super().__init__(*given, **options)
         self.seen, self.probed = [], []
 
-    def on_signals(self, signals):
+    def on_signals(self, signals, samples):
         self.seen.append(signals.get("train_loss"))
-        return super().on_signals(signals)
+        return super().on_signals(signals, samples)
 
     def on_probe(self, iteration, result, *, warned=False):
         self.probed.append((iteration, result.pgd))
@@ -111,7 +112,7 @@ def test_a_buffer_that_fills_in_one_process_is_read_when_that_of_the_other_is(wh
 
         def by_products(i):
             held.append(monitor._held)
-            losses = torch.full((256 if rank == which and i % 5 == 0 else 4,), float(i))
+            losses = torch.full((256 if rank == which and i % 5 == 0 else 30,), float(i))
             return {"losses": losses, "start_losses": losses + (1 if i >= 70 else -1)}
 
         train(monitor, 80, by_products)
@@ -144,7 +145,7 @@ def test_signals_of_one_process_alone_are_none_of_all(tmp_path):
         second.load_state_dict(first.state_dict())
         left = second._read_at
         train(second, 2, lambda iteration: {"loss": float(rank)})
-        return left, second._signals()
+        return left, by_iteration(second._signals())
 
     first, second = in_two_processes(work, tmp_path)
     assert first == second
@@ -214,7 +215,7 @@ def test_a_loop_under_data_parallelism(tmp_path):
         config = MonitorConfig(interval=5, points=20, steps=2, trace_every=1)
         monitor = monitor_of(model, config=config, optimizer=optimizer, method=FGSM(), all_signals=True)
         own, seen, follow = [], [], monitor.on_signals
-        monitor.on_signals = lambda signals: seen.append(signals) or follow(signals)
+        monitor.on_signals = lambda signals, samples: seen.append(signals) or follow(signals, samples)
         for iteration in range(1, 21):
             images, labels = torch.rand(12 - 4 * rank, 1, 6, 6, generator=draws), torch.arange(12 - 4 * rank) % 4
             adversarial = monitor.attack(images, labels).requires_grad_()

@@ -16,6 +16,7 @@ from cotoolkit.monitor.config import MonitorConfig
 from cotoolkit.monitor.early_warning import PAUSE, EarlyWarning, Level, Rule
 from tests._helpers.loops import Clock, Scripted, abnormal_from, breaks_at, kinds, train
 from tests._helpers.networks import conv_net
+from tests._helpers.reading_signals import by_iteration
 from tests._helpers.scripted import result
 from tests._helpers.watching import monitor_of
 
@@ -33,7 +34,7 @@ def test_a_state_may_be_loaded_into_a_monitor_that_has_seen_steps():
     assert [snapshot.iteration for snapshot in second.history.snapshots] == [32]
     assert not second._due
     train(second, 2, lambda i: {"loss": 1.0})
-    assert second._signals() == [(41, {"train_loss": 1.0}), (42, {"train_loss": 1.0})]
+    assert by_iteration(second._signals()) == [(41, {"train_loss": 1.0}), (42, {"train_loss": 1.0})]
 
 
 def test_the_alarm_goes_on_where_it_was():
@@ -76,7 +77,7 @@ def test_a_state_of_before_said_nothing_of_what_was_unread():
     state = first.state_dict()
     del state["unread"]
     second.load_state_dict(state)
-    assert (second._read_at, second._signals()) == (43, [])
+    assert (second._read_at, by_iteration(second._signals())) == (43, [])
     for damaged in ({"read_at": -1, "signals": []}, {"read_at": 8, "signals": [[9]]}, 3):
         with pytest.raises(ConfigError):
             second.load_state_dict({**state, "unread": damaged})

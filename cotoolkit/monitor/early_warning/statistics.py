@@ -1,25 +1,21 @@
-"""The early warning: what the free signals of the training steps say, before any probe is spent.
-
-A rule follows one signal through a statistic, which grows as the signal becomes suspicious, up to a threshold. The
-published rules are here beside ours; `cotoolkit bench-alarm` measures them all.
-"""
+"""Statistics that follow a stream of values, and grow as these become suspicious."""
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from cotoolkit.core.numbers import whole_number
-from cotoolkit.signals.registry import Direction
 
 LAG = 8
 """Values from before which `Departure` takes its idea of noise."""
 
 MOST_CORRELATED = 0.9
 """The greatest correlation of neighbouring values that `Departure` assumes."""
+
+FAR = 20
+"""Standard deviations of the noise by which neighbouring values differ at most, for what `Departure` goes by later."""
 
 
 class Statistic(Protocol):
@@ -114,11 +110,13 @@ class Departure:
         noise = self._noise()
         rate = max(1 / self.count, 1 / max(self.least, self.share * self.count))
         step = value - self.last if self.count > 1 else 0.0
+        if noise > 0:  # one value out of all proportion is not to hide all that follows
+            step = min(max(step, -FAR * noise), FAR * noise)
         self.moments[0] += rate * (step * step - self.moments[0])
         self.moments[1] += rate * (step * self.step - self.moments[1])
-        self.last, self.step = value, step
+        self.last, self.step = (self.last + step if self.count > 1 else value), step
         self.before = [*self.before[-(LAG - 1) :], list(self.moments)]
-        self.mean += rate * (value - self.mean)
+        self.mean += rate * (self.last - self.mean)
         if self.count < self.least:
             return math.nan
         difference = value - self.mean if value - self.mean >= self.sure * noise else min(value - self.mean, 0.0)
@@ -209,91 +207,3 @@ class Rise:
         """The difference; nan for the first value."""
         last, self.last = self.last, value
         return math.nan if last is None else value - last
-
-
-@dataclass(frozen=True)
-class Rule:
-    """Suspicion about one signal.
-
-    Attributes:
-        signal: its name, as in `signals.SIGNALS` or a column of a run's metrics.
-        direction: which way it moves at a breakpoint; what falls enters its statistic with the other sign.
-        statistic: in the state before any value.
-        threshold: at and beyond which the statistic is suspicious.
-    """
-
-    signal: str
-    direction: Direction
-    statistic: Statistic
-    threshold: float
-
-
-PAUSE = 8
-"""Steps after a warning before the next one. While suspicion lasts and probes find nothing, pauses double."""
-
-LONGEST_PAUSE = 0.02
-"""The longest pause, as a share of the steps so far, if that is more than `PAUSE`."""
-
-DEFAULT_RULES: tuple[Rule, ...] = (
-    Rule("abnormal_example", "rises", Departure(), 0.05),
-    Rule("attack_gain", "falls", Departure(relative=True), 0.5),
-)
-"""Ours: more examples whose loss the attack lowers, and an attack that gains less than half of what it did. Both need
-the losses at the attack's two ends and nothing else. They and their thresholds were chosen on runs of the settings of
-`cotoolkit bench-alarm` that may be fitted on (docs/early_warning.md)."""
-
-
-class EarlyWarning:
-    """Streams the free signals of every step; says when one gives cause for a probe at once, and which.
-
-    Args:
-        rules: any of which is cause enough.
-        pause: steps after a warning during which no other is given, at first.
-
-    Raises:
-        ConfigError: the pause is no whole number.
-    """
-
-    def __init__(self, rules: Sequence[Rule] = DEFAULT_RULES, pause: int = PAUSE) -> None:
-        self.rules = tuple(rules)
-        self.pause = whole_number(pause, "pause")
-        self.waiting = self.steps = self.quiet = 0
-        self.patience = self.pause
-        self.statistics = [copy.deepcopy(rule.statistic) for rule in self.rules]
-        self._words = [f"{rule.signal} {rule.direction}: {rule.statistic}" for rule in self.rules]
-
-    def update(self, signals: Mapping[str, float]) -> str | None:
-        """Take in one more step; the signal that warns, or None. Values that are not finite are left out."""
-        cause = None
-        for rule, statistic in zip(self.rules, self.statistics, strict=True):
-            value = signals.get(rule.signal, math.nan)
-            if math.isfinite(value):
-                reached = statistic.update(value if rule.direction == "rises" else -value) >= rule.threshold
-                cause = rule.signal if reached and cause is None else cause
-        self.steps += 1
-        self.waiting = max(0, self.waiting - 1)
-        self.quiet = self.quiet + 1 if cause is None else 0
-        if self.quiet > self.patience:
-            self.patience = self.pause
-        if cause is None or self.waiting:
-            return None
-        self.waiting = self.patience
-        self.patience = max(self.pause, min(2 * self.patience, round(LONGEST_PAUSE * self.steps)))
-        return cause
-
-    def state(self) -> dict[str, Any]:
-        """What a resumed run needs, as JSON data."""
-        return {
-            "rules": self._words,
-            **{name: getattr(self, name) for name in ("waiting", "steps", "quiet", "patience")},
-            "statistics": [copy.deepcopy(vars(statistic)) for statistic in self.statistics],
-        }
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Inverse of `state`; what other rules followed, such as those of an earlier version, is forgotten."""
-        self.waiting, self.steps = state["waiting"], state["steps"]
-        self.quiet, self.patience = state["quiet"], state["patience"]
-        self.statistics = [copy.deepcopy(rule.statistic) for rule in self.rules]
-        if state.get("rules") == self._words:
-            for statistic, values in zip(self.statistics, state["statistics"], strict=True):
-                vars(statistic).update(copy.deepcopy(values))
