@@ -31,6 +31,9 @@ TABLES = ("scores.csv", "settings.csv", "horizons.csv", "dating.csv", "every-run
 BEGIN, END = "<!-- numbers: python -m analyses.early_warning.docs_page -->\n", "<!-- end of numbers -->\n"
 """Around what is written."""
 
+UNTOUCHED = "CIFAR-10", 8
+"""Data and least seed of the runs that were recorded after the last choice of a threshold."""
+
 LEAST_BROKEN, LEAST_HEALTHY = 100, 300
 """Terminal breaks and healthy runs on settings held out from which on the page is evidence about the aims."""
 
@@ -48,9 +51,9 @@ def numbers(gallery: Path) -> str:
     Args:
         gallery: holds `TABLES`, each after `PREFIX`.
     """
-    scores, settings, horizons, dating, _ = (pd.read_csv(gallery / f"{PREFIX}{name}") for name in TABLES)
+    scores, settings, horizons, dating, every = (pd.read_csv(gallery / f"{PREFIX}{name}") for name in TABLES)
     parts = _rules(scores), _settings(settings), _horizons(horizons), _dating(dating)
-    return "\n".join([_runs(settings, scores), *(line for part in parts for line in part)])
+    return "\n".join([_runs(settings, scores), _untouched(every), *(line for part in parts for line in part)])
 
 
 def page(text: str, gallery: Path) -> str:
@@ -81,6 +84,18 @@ def _runs(settings: pd.DataFrame, scores: pd.DataFrame) -> str:
         f"Recorded: **{int(sums['runs'])} of the {int(sums['planned'])} planned runs**: {kinds}. On settings held out "
         f"from every fit: {int(held_out['terminal_breaks'])} terminal and {int(held_out['transient_breaks'])} "
         f"transient breaks, {int(held_out['healthy'])} healthy runs. {says}\n"
+    )
+
+
+def _untouched(every: pd.DataFrame) -> str:
+    data, least = UNTOUCHED
+    runs = every[every["setting"].str.startswith(data) & (every["seed"] >= least)]
+    healthy = runs[runs["kind"] == "healthy"]
+    false = int(healthy["false"].sum())
+    return (
+        f"Of these, {len(runs)} runs on {data}, of seeds from {least} on, had no part in any choice: "
+        f"{int(runs['missed'].sum())} of {int(runs['breaks'].sum())} breaks were missed, with {false} false "
+        f"alarm{'' if false == 1 else 's'} in {len(healthy)} healthy runs.\n"
     )
 
 
