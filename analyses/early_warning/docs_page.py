@@ -88,12 +88,18 @@ def _runs(settings: pd.DataFrame, scores: pd.DataFrame) -> str:
 
 
 def _untouched(every: pd.DataFrame) -> str:
+    """What no rate says: alarms that stood, unclear runs, and the runs that came after all choices."""
     data, least = UNTOUCHED
     runs = every[every["setting"].str.startswith(data) & (every["seed"] >= least)]
     healthy = runs[runs["kind"] == "healthy"]
     false = int(healthy["false"].sum())
+    terminal, unclear = every[every["kind"] == "terminal"], every[every["kind"] == "unclear"]
+    stood = int((terminal["delay"].isna() & (terminal["missed"] == 0)).sum())
     return (
-        f"Of these, {len(runs)} runs on {data}, of seeds from {least} on, had no part in any choice: "
+        f"Of all terminal runs {stood} count as found, without a delay, since an alarm still stood at the last break. "
+        f"{int(unclear['confirmed'].notna().sum())} of the {len(unclear)} unclear runs, which no rate counts, had an "
+        "alarm.\n\n"
+        f"Of all, {len(runs)} runs on {data}, of seeds from {least} on, had no part in any choice: "
         f"{int(runs['missed'].sum())} of {int(runs['breaks'].sum())} breaks were missed, with {false} false "
         f"alarm{'' if false == 1 else 's'} in {len(healthy)} healthy runs.\n"
     )
@@ -125,8 +131,9 @@ def _rules(scores: pd.DataFrame) -> list[str]:
 
 def _settings(settings: pd.DataFrame) -> list[str]:
     lines = [
-        "| setting | runs | became | terminal missed | delay | transient missed | false in healthy |",
-        _line(["---"] * 7),
+        "| setting | runs | became | terminal missed | delay | transient missed | false in healthy "
+        "| Wong: missed, false | SORA | ELLE-A |",
+        _line(["---"] * 10),
     ]
     for row in settings[settings["runs"] > 0].to_dict("records"):
         became = ", ".join(f"{row[kind]} {kind}" for kind in KINDS if row[kind])
@@ -138,10 +145,17 @@ def _settings(settings: pd.DataFrame) -> list[str]:
             _plain(row["terminal_delay"], ".0f"),
             f"{row['transient_missed']} of {row['transient_breaks']}" if row["transient_breaks"] else "–",
             str(row["false_in_healthy"]) if row["healthy"] else "–",
+            *(_both(row, word) for word in ("wong", "sora", "elle-a")),
         ]
         lines.append(_line(cells))
     missing = settings.loc[settings["runs"] == 0, "setting"].tolist()
     return [*lines, "", *([f"Still without a run: {'; '.join(missing)}.", ""] if missing else [])]
+
+
+def _both(row: dict[Any, Any], word: str) -> str:
+    """What a published rule missed, and its false alarms, where there is a break and a healthy run."""
+    missed = row[f"{word}_missed"] if row["terminal_breaks"] else "–"
+    return f"{missed}, {row[f'{word}_false'] if row['healthy'] else '–'}"
 
 
 def _horizons(horizons: pd.DataFrame) -> list[str]:

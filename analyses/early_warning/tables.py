@@ -11,8 +11,9 @@ from analyses.early_warning.recorded.plan import FITTED_ON, SETTINGS
 from analyses.early_warning.recorded.recording import Run
 from analyses.early_warning.recorded.truth import Kind
 from analyses.early_warning.scoring.by_setting import Interval
-from analyses.early_warning.scoring.calibrate import Row
+from analyses.early_warning.scoring.calibrate import Row, published_alarms
 from analyses.early_warning.scoring.dating import score_dating
+from analyses.early_warning.scoring.rules import PUBLISHED
 from analyses.early_warning.scoring.score import BreakScore, rule_outcome, score
 from analyses.early_warning.scoring.simulation import Dates, Detections
 
@@ -23,7 +24,8 @@ SORTS = ("terminal", "transient")
 
 
 def setting_table(runs: Sequence[Run], watched: Sequence[Detections]) -> pd.DataFrame:
-    """One row per setting: runs planned and recorded, what became of them, and what the combined detector did.
+    """One row per setting: runs planned and recorded, what became of them, what the combined detector did, and what
+    the published rules did.
 
     Args:
         runs: recorded.
@@ -57,9 +59,21 @@ def setting_table(runs: Sequence[Run], watched: Sequence[Detections]) -> pd.Data
                 **breaks,
                 "false_in_healthy": sum(outcome.false for outcome in outcomes if outcome.kind == "healthy"),
                 "false_in_others": sum(outcome.false for outcome in outcomes if outcome.kind != "healthy"),
+                **_published([run for run, _ in of]),
             }
         )
     return pd.DataFrame(rows)
+
+
+def _published(runs: Sequence[Run]) -> dict[str, int]:
+    """Terminal breaks that each published rule missed, and its false alarms in healthy runs; by its first word."""
+    counts = {}
+    for rule in PUBLISHED:
+        outcomes = [rule_outcome(run, published_alarms(run, rule)) for run in runs]
+        word = rule.split()[0].lower()
+        counts[f"{word}_missed"] = sum(one.terminal and not one.found for found in outcomes for one in found.breaks)
+        counts[f"{word}_false"] = sum(found.false for found in outcomes if found.kind == "healthy")
+    return counts
 
 
 def rule_table(rows: Sequence[Row]) -> pd.DataFrame:

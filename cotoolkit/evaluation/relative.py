@@ -30,6 +30,9 @@ on half of `CLEAN_STAYS` is enough."""
 BACK = 0.8
 """The share of the PGD accuracy there was that counts as recovered."""
 
+DECLINED = 0.9
+"""A slow loss, as of robust overfitting, leaves less than this share of PGD accuracy at its best (ours)."""
+
 ABOVE_CHANCE = 1.5
 """The least PGD accuracy that can be lost, in units of chance: the smallest networks known to overfit catastrophically
 have 1.7 before they do (Andriushchenko & Flammarion, NeurIPS 2020, figure 11)."""

@@ -15,6 +15,7 @@ from cotoolkit.evaluation.probe import Bounds, ProbeResult
 from cotoolkit.evaluation.relative import (
     ABOVE_CHANCE,
     BACK,
+    DECLINED,
     RISE,
     SURE_ON_SAME_POINTS,
     Levels,
@@ -199,9 +200,8 @@ class BreakpointCriterion:
         """Name the outcome of a finished run.
 
         Catastrophic overfitting is an abrupt loss of robustness. Robust overfitting (Rice et al., ICML 2020) is a slow
-        loss of held-out robustness while training robustness stays: at least 3 points lost since the best probe,
-        significant at 1 % on the same points (sign test), and a train-to-held-out gap of at least 5 points (thresholds
-        ours).
+        loss of held-out robustness while training robustness stays: less than `relative.DECLINED` is left of the best
+        probe's PGD accuracy, significant at 1 % on the same points (sign test), and of that on training points.
 
         Args:
             last: probe of the final model.
@@ -221,7 +221,7 @@ class BreakpointCriterion:
             pairs = list(zip(self.had.robust, last.robust, strict=True))
             lost, won = pairs.count((True, False)), pairs.count((False, True))
             significant = lost > won and sign_test(lost, won) < 0.01
-            if significant and self.best - last.pgd >= 0.03 and train.pgd - last.pgd >= 0.05:
+            if significant and last.pgd < DECLINED * min(self.best, train.pgd):
                 return "robust overfitting"
         return "robust"
 

@@ -75,7 +75,7 @@ def benchmark(
     rows: list[Row] = []
     for name, rule in PUBLISHED.items():
         report(name)
-        alarms = [_series(run, rule).alarms(rule.threshold, run.recording.iterations) for run in runs]
+        alarms = [published_alarms(run, name) for run in runs]
         rows += _unfitted(name, format_number(rule.threshold), runs, alarms)
     shipped = ", ".join(f"{rule.signal} {format_number(rule.threshold)}" for rule in DEFAULT_RULES)
     warned = [[Alarm(at, at) for at in found.warnings] for found in watched]
@@ -91,6 +91,17 @@ def benchmark(
         report(COMBINED)
         rows.append(_fitted(COMBINED, _fit_combined(calibration), test))
     return rows
+
+
+def published_alarms(run: Run, name: str) -> list[Alarm]:
+    """What a published rule says of a run.
+
+    Args:
+        run: recorded.
+        name: in `rules.PUBLISHED`.
+    """
+    rule = PUBLISHED[name]
+    return _series(run, rule).alarms(rule.threshold, run.recording.iterations)
 
 
 def rule_cost(outcomes: Sequence[RuleOutcome]) -> tuple[float, float]:

@@ -9,10 +9,7 @@ import numpy as np
 
 from cotoolkit.diagnosis.logs.learned import MOST_POINTS, learned_rows
 from cotoolkit.diagnosis.logs.reading.courses import Course
-from cotoolkit.evaluation.relative import SURE_LOSS, kept
-
-DECLINED = 0.9
-"""A slow loss leaves less than this share of PGD accuracy at its best (ours)."""
+from cotoolkit.evaluation.relative import DECLINED, SURE_LOSS, kept
 
 WINDOW, PART = 5, 8
 """The mean of as many rows is compared, or of one part in eight of all where that is more."""

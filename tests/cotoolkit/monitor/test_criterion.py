@@ -78,6 +78,9 @@ def test_recovered_runs_have_their_own_verdict():
         (result(0.40), result(0.60), "robust overfitting"),  # 20 of 200 points lost, none won
         (result(0.40), result(0.42), "robust"),  # training robustness fell as well: no overfitting
         (result(0.49), result(0.60), "robust"),  # 2 points lost are chance
+        (result(0.455), result(0.60), "robust"),  # nine tenths are left
+        (result(0.445), result(0.60), "robust overfitting"),
+        (result(0.40), result(0.44), "robust"),  # and nine tenths of what holds on training points
     ],
 )
 def test_robust_overfitting_is_told_from_a_break(last, train, verdict):
