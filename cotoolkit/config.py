@@ -171,7 +171,8 @@ class RunConfig(BaseModel):
     def _rounded(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
         valid = validate(value)
         near = rounded(valid)
-        return valid if near is valid else validate(near)  # again, for a limit may lie between the two
+        # again, for a limit may lie between a number and the rounded one
+        return valid if near is valid else validate(near)
 
     @field_validator("normalise")
     @classmethod
@@ -229,12 +230,8 @@ class RunConfig(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _reaches_a_radius_within_the_range_of_images(self) -> RunConfig:
+    def _within_the_range_of_images(self) -> RunConfig:
         check_reach(self.epsilon, self.norm)
-        if (warmup := self.schedule.epsilon_warmup) > self.epochs:
-            raise ValueError(
-                f"schedule.epsilon_warmup is {warmup:g}, and training has {self.epochs} epochs; give fewer"
-            )
         return self
 
     @model_validator(mode="after")

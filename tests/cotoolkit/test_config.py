@@ -99,12 +99,6 @@ def test_a_momentum_that_a_cycle_would_raise_is_refused():
             RunConfig.parse({"optimizer": optimizer, "schedule": {"cycle_momentum": True}})
 
 
-def test_a_warm_up_that_outlasts_training_is_refused():
-    RunConfig.parse({"epochs": 5, "schedule": {"epsilon_warmup": 5}})
-    with pytest.raises(ConfigError, match="epsilon_warmup is 6, and training has 5 epochs; give fewer"):
-        RunConfig.parse({"epochs": 5, "schedule": {"epsilon_warmup": 6}})
-
-
 def test_cycled_momentum_by_hand():
     # torch's CyclicLR runs momentum from its base down to 0.8 at the peak, and back.
     schedule = Schedule(cycle_momentum=True)
