@@ -191,8 +191,10 @@ def breakpoint_times(outcomes: pd.DataFrame, summary: pd.DataFrame) -> Figure:
             if pd.isna(row["breakpoint"]):
                 looks = {"marker": "o", "mfc": "none", "clip_on": False}
             axis.plot(row["onset"], row["height"], color=colour, ms=5, **looks)
-        for method in set(methods) - set(outcomes.loc[outcomes["group"] == group, "method"]):
-            axis.text(0.02, methods.index(method), "not trained", fontsize=LABELS, color="0.5", va="center")
+        trained = set(outcomes.loc[outcomes["group"] == group, "method"])
+        for height, method in enumerate(methods):
+            if method not in trained:
+                axis.text(0.02, height, "not trained", fontsize=LABELS, color="0.5", va="center")
         axis.set_xlim(0, 1.03)
         axis.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=""))
     figure.supxlabel("breakpoints (% of training, crosses); circles: seeds without one", fontsize="medium")
