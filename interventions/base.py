@@ -18,7 +18,7 @@ from torch import Tensor
 from cotoolkit.core.errors import ConfigError, CotoolkitError
 from cotoolkit.core.numbers import has_channels_last, shortened
 from cotoolkit.core.registry import Registered, Registry
-from cotoolkit.core.user_code import describe, located
+from cotoolkit.core.user_code import FAILURES, describe, located
 
 LEVELS = 12
 """Pixels from here on are taken for levels, be it of few bits: 0 to 16, say, of which the darkest image of
@@ -120,7 +120,7 @@ class Intervention(Registered, ABC):
                 return self.apply(images, *given)
         except (CotoolkitError, MemoryError, torch.OutOfMemoryError):
             raise
-        except Exception as failure:
+        except FAILURES as failure:
             raise InterventionError(f"{self.name} fails: {located(failure)}") from failure
 
     @abstractmethod

@@ -32,7 +32,7 @@ BEGIN, END = "<!-- numbers: python -m analyses.early_warning.docs_page -->\n", "
 """Around what is written."""
 
 UNTOUCHED = "CIFAR-10", 8
-"""Data and least seed of the runs that were recorded after the last choice of a threshold."""
+"""Data and least seed of the runs that had no part in any choice of a threshold: nobody had scored them before."""
 
 LEAST_BROKEN, LEAST_HEALTHY = 100, 300
 """Terminal breaks and healthy runs on settings held out from which on the page is evidence about the aims."""
@@ -53,7 +53,8 @@ def numbers(gallery: Path) -> str:
     """
     scores, settings, horizons, dating, every = (pd.read_csv(gallery / f"{PREFIX}{name}") for name in TABLES)
     parts = _rules(scores), _settings(settings), _horizons(horizons), _dating(dating)
-    return "\n".join([_runs(settings, scores), _untouched(every), *(line for part in parts for line in part)])
+    heads = _runs(settings, scores), _uncounted(every), _untouched(every)
+    return "\n".join([*heads, *(line for part in parts for line in part)])
 
 
 def page(text: str, gallery: Path) -> str:
@@ -87,18 +88,23 @@ def _runs(settings: pd.DataFrame, scores: pd.DataFrame) -> str:
     )
 
 
-def _untouched(every: pd.DataFrame) -> str:
-    """What no rate says: alarms that stood, unclear runs, and the runs that came after all choices."""
-    data, least = UNTOUCHED
-    runs = every[every["setting"].str.startswith(data) & (every["seed"] >= least)]
-    healthy = runs[runs["kind"] == "healthy"]
-    false = int(healthy["false"].sum())
+def _uncounted(every: pd.DataFrame) -> str:
+    """What the rates do not show: alarms that stood already, and unclear runs."""
     terminal, unclear = every[every["kind"] == "terminal"], every[every["kind"] == "unclear"]
     stood = int((terminal["delay"].isna() & (terminal["missed"] == 0)).sum())
     return (
         f"Of all terminal runs {stood} count as found, without a delay, since an alarm still stood at the last break. "
         f"{int(unclear['confirmed'].notna().sum())} of the {len(unclear)} unclear runs, which no rate counts, had an "
-        "alarm.\n\n"
+        "alarm.\n"
+    )
+
+
+def _untouched(every: pd.DataFrame) -> str:
+    data, least = UNTOUCHED
+    runs = every[every["setting"].str.startswith(data) & (every["seed"] >= least)]
+    healthy = runs[runs["kind"] == "healthy"]
+    false = int(healthy["false"].sum())
+    return (
         f"Of all, {len(runs)} runs on {data}, of seeds from {least} on, had no part in any choice: "
         f"{int(runs['missed'].sum())} of {int(runs['breaks'].sum())} breaks were missed, with {false} false "
         f"alarm{'' if false == 1 else 's'} in {len(healthy)} healthy runs.\n"

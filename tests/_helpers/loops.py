@@ -62,7 +62,7 @@ def kinds(monitor: BreakpointMonitor) -> list[str]:
 
 def losses(abnormal: bool) -> dict[str, Tensor]:
     """By-products of an attack that raises every loss, or lowers every one."""
-    return {"start_losses": torch.ones(48), "losses": torch.full((48,), 0.5 if abnormal else 2.0)}
+    return {"start_losses": torch.ones(64), "losses": torch.full((64,), 0.5 if abnormal else 2.0)}
 
 
 def abnormal_from(time: int) -> Callable[[int], dict]:

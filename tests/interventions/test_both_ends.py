@@ -1,5 +1,6 @@
 """What goes into an intervention and what comes out of it: checked alike, and told in one line."""
 
+import sys
 from typing import ClassVar
 
 import pytest
@@ -133,6 +134,7 @@ class Mine(Intervention):
         (lambda x, y: (x, y.float()), "labels must be integers, not torch.float32"),
         (lambda x, y: (x, y + 9), "labels run from 9 to 10"),
         (lambda x, y: x @ y.float(), r"mine fails: RuntimeError: .* \(test_both_ends.py, line \d+\)"),
+        (lambda x, y: sys.exit(3), r"mine fails: SystemExit: 3 \(test_both_ends.py, line \d+\)"),
         (lambda x, y: {}[0], r"mine fails: KeyError: 0 \(test_both_ends.py, line \d+\)"),
     ],
 )

@@ -30,7 +30,7 @@ class Rule:
     threshold: float
 
 
-LEAST_SAMPLES = 48
+LEAST_SAMPLES = 64
 """Samples that a value is the mean of, at least: those of small batches are taken together, and so is a short last one
 with the next. One odd sample in eight is chance."""
 
