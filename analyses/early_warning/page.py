@@ -93,8 +93,8 @@ def _run_sections(runs: Sequence[Run], watched: Sequence[Detections]) -> list[Se
             "Setting by setting",
             "What became of each setting's runs, by the truth alone, and what the combined detector as shipped did: "
             "breaks that last to the end of the run (terminal) and others (transient), how many of them it missed, "
-            "false alarms; and the terminal breaks that each published rule missed, with its false alarms in healthy runs. "
-            "Unclear runs, such as dips of robustness that do not last, are counted here and left out "
+            "false alarms; and the terminal breaks that each published rule missed, with its false alarms in healthy "
+            "runs. Unclear runs, such as dips of robustness that do not last, are counted here and left out "
             "of every score. Where fewer runs are recorded than planned, the rest is still to be trained.",
             settings_picture(settings)[0],
             "Runs of each setting by what became of them",
