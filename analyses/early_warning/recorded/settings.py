@@ -16,11 +16,14 @@ class BenchmarkSetting(NamedTuple):
         name: for people and tables; it begins with the data set.
         seeds: how many runs.
         config: configuration data without the seed.
+        looked_at: how many of them, from seed 0 on, were scored before the rules and thresholds of today were chosen;
+            None for all. The others had no part in any choice.
     """
 
     name: str
     seeds: int
     config: Mapping[str, Any]
+    looked_at: int | None = None
 
 
 DIGITS: dict[str, Any] = {
@@ -197,12 +200,15 @@ HELD_OUT_FASHION = (
     BenchmarkSetting("Fashion-MNIST, FGSM, ε 0.2, width 6", 24, {**FASHION, "epsilon": 0.2, "model": _small(6)}),
     BenchmarkSetting(
         "Fashion-MNIST, FGSM, ε 0.2, learning rate 0.1, 12 epochs",
-        24,
+        36,
         {**FASHION, "epsilon": 0.2, "learning_rate": 0.1, "epochs": 12},
+        looked_at=24,
     ),
     # Meant to stay healthy.
     BenchmarkSetting("Fashion-MNIST, RS-FGSM, ε 0.2, one convolution", 24, {**FASHION_SINGLE, "method": "rs_fgsm"}),
-    BenchmarkSetting("Fashion-MNIST, N-FGSM, ε 0.2, one convolution", 20, {**FASHION_SINGLE, "method": "n_fgsm"}),
+    BenchmarkSetting(
+        "Fashion-MNIST, N-FGSM, ε 0.2, one convolution", 36, {**FASHION_SINGLE, "method": "n_fgsm"}, looked_at=20
+    ),
     BenchmarkSetting("Fashion-MNIST, PGD-2, ε 0.2, one convolution", 10, {**FASHION_SINGLE, "method": PGD_2}),
     BenchmarkSetting("Fashion-MNIST, FGSM, ε 0.05, one convolution", 16, {**FASHION_SINGLE, "epsilon": 0.05}),
     BenchmarkSetting(
@@ -214,14 +220,21 @@ HELD_OUT_FASHION = (
 
 HELD_OUT_CIFAR = (
     # Meant to have a breakpoint.
-    BenchmarkSetting("CIFAR-10, FGSM, ε 10/255, 4 filters", 20, {**CIFAR, "epsilon": "10/255"}),
-    BenchmarkSetting("CIFAR-10, FGSM, ε 10/255, 8 filters", 24, {**CIFAR, "epsilon": "10/255", "model": SINGLE}),
-    BenchmarkSetting("CIFAR-10, FGSM, ε 10/255, 16 filters", 24, {**CIFAR, "epsilon": "10/255", "model": SINGLE_16}),
+    BenchmarkSetting("CIFAR-10, FGSM, ε 10/255, 4 filters", 20, {**CIFAR, "epsilon": "10/255"}, looked_at=8),
+    BenchmarkSetting(
+        "CIFAR-10, FGSM, ε 10/255, 8 filters", 24, {**CIFAR, "epsilon": "10/255", "model": SINGLE}, looked_at=8
+    ),
+    BenchmarkSetting(
+        "CIFAR-10, FGSM, ε 10/255, 16 filters", 24, {**CIFAR, "epsilon": "10/255", "model": SINGLE_16}, looked_at=8
+    ),
+    BenchmarkSetting(
+        "CIFAR-10, FGSM, ε 11/255, 16 filters", 46, {**CIFAR, "epsilon": "11/255", "model": SINGLE_16}, looked_at=0
+    ),
     BenchmarkSetting("CIFAR-10, FGSM, ε 16/255, 16 filters", 8, {**CIFAR, "epsilon": "16/255", "model": SINGLE_16}),
     # Meant to stay healthy.
-    BenchmarkSetting("CIFAR-10, FGSM, ε 4/255, 4 filters", 24, {**CIFAR, "epsilon": "4/255"}),
-    BenchmarkSetting("CIFAR-10, N-FGSM, ε 8/255, 4 filters", 20, {**CIFAR, "method": "n_fgsm"}),
-    BenchmarkSetting("CIFAR-10, PGD-2, ε 8/255, 4 filters", 14, {**CIFAR, "method": PGD_2}),
+    BenchmarkSetting("CIFAR-10, FGSM, ε 4/255, 4 filters", 24, {**CIFAR, "epsilon": "4/255"}, looked_at=8),
+    BenchmarkSetting("CIFAR-10, N-FGSM, ε 8/255, 4 filters", 20, {**CIFAR, "method": "n_fgsm"}, looked_at=8),
+    BenchmarkSetting("CIFAR-10, PGD-2, ε 8/255, 4 filters", 14, {**CIFAR, "method": PGD_2}, looked_at=8),
     BenchmarkSetting(
         "CIFAR-10, GradAlign, ε 8/255, 4 filters", 8, {**CIFAR, "method": {"name": "gradalign", "weight": 0.2}}
     ),
