@@ -9,14 +9,16 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from analyses.early_warning.page import aims_reached
+from analyses.early_warning.recorded.plan import SETTINGS
 from analyses.early_warning.recorded.record_all import TRACES
-from analyses.early_warning.scoring.by_setting import Interval
+from analyses.early_warning.scoring.by_setting import Interval, share
 from analyses.early_warning.scoring.calibrate import COMBINED, WARNING
 from analyses.early_warning.tables import KINDS
 
@@ -30,9 +32,6 @@ TABLES = ("scores.csv", "settings.csv", "horizons.csv", "dating.csv", "every-run
 
 BEGIN, END = "<!-- numbers: python -m analyses.early_warning.docs_page -->\n", "<!-- end of numbers -->\n"
 """Around what is written."""
-
-UNTOUCHED = "CIFAR-10", 8
-"""Data and least seed of the runs that had no part in any choice of a threshold: nobody had scored them before."""
 
 LEAST_BROKEN, LEAST_HEALTHY = 100, 300
 """Terminal breaks and healthy runs on settings held out from which on the page is evidence about the aims."""
@@ -100,14 +99,22 @@ def _uncounted(every: pd.DataFrame) -> str:
 
 
 def _untouched(every: pd.DataFrame) -> str:
-    data, least = UNTOUCHED
-    runs = every[every["setting"].str.startswith(data) & (every["seed"] >= least)]
+    """What the shipped detector did on runs that were recorded after the last choice."""
+    looked_at = every["setting"].map({setting.name: setting.looked_at for setting in SETTINGS})
+    runs = every[every["seed"] >= looked_at]  # settings all of whose runs were looked at have nan here
+    of_data = runs["setting"].str.split(",").str[0].value_counts(sort=False)
+    counted = ", ".join(f"{count} on {data}" for data, count in of_data.items())
+    hits, settings = list[bool](), list[str]()
+    for run in runs.to_dict("records"):
+        hits += [True] * run["missed"] + [False] * (run["breaks"] - run["missed"])
+        settings += [run["setting"]] * run["breaks"]
+    value, low, high = (f"{100 * bound:.1f}" for bound in astuple(share(hits, settings)))
     healthy = runs[runs["kind"] == "healthy"]
     false = int(healthy["false"].sum())
     return (
-        f"Of all, {len(runs)} runs on {data}, of seeds from {least} on, had no part in any choice: "
-        f"{int(runs['missed'].sum())} of {int(runs['breaks'].sum())} breaks were missed, with {false} false "
-        f"alarm{'' if false == 1 else 's'} in {len(healthy)} healthy runs.\n"
+        f"Of all, {len(runs)} runs ({counted}) were recorded after the last choice of a rule or a threshold. Of their "
+        f"{len(hits)} breaks {sum(hits)} were missed, {value} % [{low}, {high}], and their {len(healthy)} healthy runs "
+        f"had {false} false alarm{'' if false == 1 else 's'}.\n"
     )
 
 
