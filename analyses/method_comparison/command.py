@@ -49,9 +49,9 @@ def compare_methods(
 ) -> None:
     """Which methods prevent catastrophic overfitting, at which cost? Trains them alike, and writes a page.
 
-    Robust accuracy of the last and of the best network apart, against passes and time of a step; shares of seeds that
-    overfit catastrophically; breakpoints; and a leaderboard as JSON. It goes on where it was cut off. Exit code 1 if a
-    run failed; the others are finished first.
+    Robust accuracy of the last and of the best network apart, against passes and time of an update; shares of seeds
+    that overfit catastrophically; breakpoints; and a leaderboard as JSON. It goes on where it was cut off. Exit code 1
+    if a run failed; the others are finished first.
     """
     if check is not None:
         _check(check)

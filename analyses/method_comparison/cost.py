@@ -39,9 +39,10 @@ COST = (
 
 forward, backward, double_backward: passes of a step as the method declares them (`methods.Cost`).
 counted_forward, counted_backward: mean of those counted, where a method's passes depend on the data or the iteration.
-units: forward-backward passes of a step, (counted_forward + counted_backward) / 2: a lone forward is one half.
-time: seconds of a step over those of clean training: the median of `TURNS` pairs of turns, and its 96 % interval, the
-second least and the second greatest.
+units: forward-backward passes of an update of the weights, (counted_forward + counted_backward) / 2 for a method that
+makes one a step: a lone forward is one half.
+time: seconds of an update over those of clean training: the median of `TURNS` pairs of turns, and its 96 % interval,
+the second least and the second greatest.
 milliseconds: of a step, on that device, whatever else it did.
 """
 
@@ -93,16 +94,12 @@ def costs_of(
         firsts.setdefault((plan.settings_of[run.group], run.arm), run.config)
     rows = {key: _path(folder, config, device) for key, config in firsts.items()}
     todo = [key for key, path in rows.items() if fresh or not path.exists()]
-    standards: dict[str, Trainer] = {}
     for done, key in enumerate(todo, start=1):
-        settings, method = key
         config = _timed(firsts[key])
-        if settings not in standards:
-            standards = {settings: Trainer(_standard(config), device=torch.device(device))}
-        found = take_turns(Trainer(config, device=torch.device(device)), standards[settings])
+        found = take_turns(*(Trainer(each, device=torch.device(device)) for each in (config, _standard(config))))
         content = {**found._asdict(), "device": _device_name(device)}
         write_atomically(rows[key], (json.dumps(content) + "\n").encode())
-        on_measured(f"cost of {method}", done, len(todo))
+        on_measured(f"cost of {key[1]}", done, len(todo))
     return pd.DataFrame([_row(*key, firsts[key], rows[key]) for key in rows]).reindex(columns=list(COST))
 
 
@@ -185,7 +182,7 @@ def _standard(config: RunConfig) -> RunConfig:
 
 
 def _path(folder: Path, config: RunConfig, device: str) -> Path:
-    protocol = [1, _timed(config).identity, WARM_UP, TURNS, STEPS, device, _device_name(device)]
+    protocol = [2, _timed(config).identity, WARM_UP, TURNS, STEPS, device, _device_name(device)]
     digest = hashlib.sha256(json.dumps(protocol).encode()).hexdigest()[:12]
     return folder / "costs" / f"{config.title}-{digest}.json"
 
@@ -198,11 +195,12 @@ def _row(settings: str, method: str, config: RunConfig, path: Path) -> dict[str,
     stored = json.loads(path.read_text())
     device = stored.pop("device")
     found = TurnTimes(**stored)
-    middle, low, high = found.interval
+    updates = config.method.updates_per_step()
+    middle, low, high = (ratio / updates for ratio in found.interval)
     declared = config.method.cost_per_step()
     return {
         "settings": settings, "method": method, **declared._asdict(),
         "counted_forward": found.forward, "counted_backward": found.backward,
-        "units": (found.forward + found.backward) / 2, "time": middle, "time_low": low, "time_high": high,
+        "units": (found.forward + found.backward) / 2 / updates, "time": middle, "time_low": low, "time_high": high,
         "milliseconds": found.milliseconds, "device": device,
     }  # fmt: skip

@@ -23,7 +23,7 @@ breakpoint: the first iteration at which robustness is lost; missing where it ne
 onset: the breakpoint as a share of training; 1 where there is none.
 last_, best_, average_: accuracies in [0, 1] of the last network, of the one that the held-out probe found most robust,
 and of an average of weights, if the method makes one (`robustness.CHECKPOINT`). Diverged and failed runs have none.
-units, time: cost of a step of the method (`cost.COST`).
+units, time: cost of an update of the method (`cost.COST`).
 """
 
 ENDED = ("done", "diverged")

@@ -7,6 +7,7 @@ from typing import NamedTuple, Self
 
 from analyses.core.plan import ArmGroup, ConfigData, Plan, PlannedRun
 from analyses.method_comparison.settings import SharedSettings, comparison_scale
+from cotoolkit.config import RunConfig
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import format_number, parse_radius
 from cotoolkit.data import load
@@ -101,11 +102,10 @@ def comparison_plan(
     known, chosen = comparison_scale(scale)
     unwanted = {METHODS[name].name for name in exclude}
     names = dict.fromkeys(METHODS[name].name for name in methods or METHODS.names())
-    arms: dict[str, ConfigData] = {
-        name: {"method": {"name": name, **chosen.methods.get(name, {})}} for name in names if name not in unwanted
-    }
+    methods_of = {name: {"name": name, **chosen.methods.get(name, {})} for name in names if name not in unwanted}
     groups, settings_of, left_out = {}, {}, []
     for shared in chosen.settings:
+        arms = {name: {"method": method, **_as_many_updates(shared, method)} for name, method in methods_of.items()}
         for radius in radii or shared.radii:
             name = group_name(shared.name, radius)
             group = _group(shared, radius, chosen.seeds if seeds is None else tuple(seeds), arms)
@@ -224,6 +224,19 @@ def steps_of(plan: ComparisonPlan, *, download: bool = False) -> dict[str, int]:
 
 def _group(shared: SharedSettings, radius: float, seeds: tuple[int, ...], arms: dict[str, ConfigData]) -> ArmGroup:
     return ArmGroup(why=shared.why, settings={**shared.base, "epsilon": radius}, seeds=seeds, arms=arms)
+
+
+def _as_many_updates(shared: SharedSettings, method: ConfigData) -> ConfigData:
+    """What lets a method that makes several updates a step end with about as many as the others: fewer epochs."""
+    updates = METHODS.parse(method).updates_per_step()
+    if updates == 1:
+        return {}
+    base = RunConfig.parse(shared.base)
+    return {
+        "epochs": max(1, round(base.epochs / updates)),
+        "schedule.epsilon_warmup": base.schedule.epsilon_warmup / updates,
+        "monitor.interval": max(1, round(base.monitor.interval / updates)),
+    }
 
 
 def _that_fit(name: str, group: ArmGroup) -> tuple[ArmGroup, list[LeftOut]]:

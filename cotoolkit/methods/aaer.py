@@ -88,7 +88,7 @@ class AAER(Method):
 
     @override
     def check_config(self, config: RunSettings) -> None:
-        check_published(config.threat, self, "lambda2", "lambda3")
+        check_published(config.threat, self, lambda2=LAMBDA2[self.start], lambda3=LAMBDA3[self.start])
 
     @override
     def step(self, model: nn.Module, batch: Batch, update: Update) -> StepRecord:

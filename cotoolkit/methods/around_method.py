@@ -20,6 +20,10 @@ class AroundMethod(Method):
     inner: Method
 
     @override
+    def updates_per_step(self) -> int:
+        return self.inner.updates_per_step()
+
+    @override
     def check_config(self, config: RunSettings) -> None:
         self.inner.check_config(config)
 

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from cotoolkit.attacks.gradient import AttackResult, input_gradient
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.core.numbers import NonNegative, Number, Share, Whole
+from cotoolkit.core.numbers import NonNegative, Number, Share, Whole, format_number
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._memory.bank import drawn_anew, undrawn_bank
 from cotoolkit.methods._memory.stages import planned_epochs
@@ -25,6 +25,10 @@ from cotoolkit.methods.passes import StepRecord, Update, train_on
 from cotoolkit.models.modes import BatchNormMode, attack_mode
 
 PUBLISHED_RADIUS = 8 / 255
+"""Of which relative lengths are multiples."""
+
+LARGEST_PUBLISHED_RADIUS = 16
+"""The last radius at which the authors ran them, in steps of 1/255."""
 
 
 @METHODS.register("atas", "ATAS")
@@ -99,6 +103,14 @@ class ATAS(Method):
             raise ConfigError(
                 f"{self.name}: its lengths are of linf steps; for {config.threat.norm} set limits=relative"
             )
+        defaults = (ATAS.gain, ATAS.smallest, ATAS.largest)
+        if self.limits == "absolute" and (self.gain, self.smallest, self.largest) == defaults:
+            radius = config.threat.epsilon
+            if round(255 * radius, 4) > LARGEST_PUBLISHED_RADIUS:
+                raise ConfigError(
+                    f"{self.name}: its published lengths end at the radius {LARGEST_PUBLISHED_RADIUS}/255; for "
+                    f"{format_number(radius)} ({255 * radius:.3g}/255) set limits=relative"
+                )
 
     @override
     def memory(self, model: nn.Module, data: TrainingSet, draws: torch.Generator) -> dict[str, Tensor]:

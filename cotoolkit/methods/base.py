@@ -95,6 +95,10 @@ class Method(Registered):
         """The cost of one step with these hyper-parameters."""
         return self.cost
 
+    def updates_per_step(self) -> int:
+        """Updates of the weights in one step: 1, but where a step trains on its batch again and again."""
+        return 1
+
     def check_config(self, config: RunSettings) -> None:
         """Refuse the configuration of a run; most methods fit any.
 

@@ -67,7 +67,7 @@ class CURE(Method):
     formula: ClassVar[str] = "δ as FGSM;  CE(x + δ) + λ mean ‖g(x + δ) - g(x)‖₂², λ switched as ELLE-A's"
     constants: ClassVar[Mapping[str, str]] = {
         "form": "ELLE's code: trained on x + δ; CURE's paper and code: on x",
-        "weight": "ELLE's code: 1000 at 8/255, 50000 at 16/255, over 128²; CURE's code: 4",
+        "weight": "ELLE's code: 1000 at 8/255, 50000 at 16/255, over 128² (straight lines between: ours); CURE's: 4",
         "schedule": "ELLE's code: adaptive; CURE's paper and code: constant",
         "alpha": "ELLE's code: the radius; CURE's code: 1.5 in l2",
     }
@@ -80,7 +80,7 @@ class CURE(Method):
     @override
     def check_config(self, config: RunSettings) -> None:
         if self.form == "elle":
-            check_published(config.threat, self, "weight")
+            check_published(config.threat, self, weight=CURE_WEIGHTS)
 
     @override
     def cost_per_step(self) -> Cost:

@@ -21,8 +21,9 @@ from cotoolkit.methods.batch import Batch
 from cotoolkit.methods.fgsm import FGSM
 from cotoolkit.models.modes import BatchNormMode, attack_mode
 
-ELLE_WEIGHTS: Mapping[float, float] = {8: 1000.0, 10: 5000.0, 20: 5000.0, 22: 10000.0}
-"""The authors' weights for CIFAR-10 by radius in steps of 1/255, where they change."""
+ELLE_WEIGHTS: Mapping[float, float] = {8: 1000.0, 10: 5000.0, 20: 5000.0, 22: 10000.0, 26: 10000.0}
+"""The authors' weights for CIFAR-10 by radius in steps of 1/255, where they change; 26/255 is the largest for
+which they give one of LLR."""
 
 
 @METHODS.register("elle", "ELLE")
@@ -58,7 +59,7 @@ class ELLE(PenalisedAttack):
     )
     constants: ClassVar[Mapping[str, str]] = {
         "inner": "code: FGSM, or N-FGSM",
-        "weight": "code: 1000 up to 8/255, 5000 from 10/255 to 20/255, 10000 from 22/255 on",
+        "weight": "code: 1000 up to 8/255, 5000 from 10/255 to 20/255, 10000 from 22/255 on; lines between are ours",
         "noise": "code: not clipped to the box for CIFAR-10, clipped for ImageNet",
         "bn_mode": "code: in train mode, which also moves its running statistics there",
     }
@@ -67,7 +68,7 @@ class ELLE(PenalisedAttack):
     @override
     def check_config(self, config: RunSettings) -> None:
         super().check_config(config)
-        check_published(config.threat, self, "weight")
+        check_published(config.threat, self, weight=ELLE_WEIGHTS)
 
     @override
     def cost_per_step(self) -> Cost:

@@ -58,6 +58,10 @@ class FreeAT(Method):
         return Cost(forward=self.replays, backward=self.replays)
 
     @override
+    def updates_per_step(self) -> int:
+        return self.replays
+
+    @override
     def memory(self, model: nn.Module, data: TrainingSet, draws: torch.Generator) -> dict[str, Tensor]:
         return nothing_carried(data)
 

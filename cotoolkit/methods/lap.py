@@ -122,7 +122,7 @@ class LAP(Method):
 
     @override
     def check_config(self, config: RunSettings) -> None:
-        check_published(config.threat, self, "beta")
+        check_published(config.threat, self, beta=BETA[self.attack])
 
     @override
     def step(self, model: nn.Module, batch: Batch, update: Update) -> StepRecord:

@@ -20,7 +20,7 @@ from cotoolkit.core.device import device_of
 from cotoolkit.core.numbers import NonNegative, Share, Whole
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._settings.linf_only import require_linf
-from cotoolkit.methods._settings.published import published_value
+from cotoolkit.methods._settings.published import check_published, published_value
 from cotoolkit.methods._terms.smoothing import smoothed_targets
 from cotoolkit.methods.base import METHODS, Cost, Family, Method, RunSettings
 from cotoolkit.methods.batch import Batch, TrainingSet
@@ -121,6 +121,7 @@ class LIET(Method):
     @override
     def check_config(self, config: RunSettings) -> None:
         require_linf(config.threat, self.name, "its starts are mixed entry by entry")
+        check_published(config.threat, self, **PUBLISHED)
 
     @override
     def memory(self, model: nn.Module, data: TrainingSet, draws: torch.Generator) -> dict[str, Tensor]:

@@ -80,7 +80,7 @@ class LLR(PenalisedAttack):
     )
     constants: ClassVar[Mapping[str, str]] = {
         "inner": "ELLE's code: FGSM",
-        "weight": "ELLE's code: 200 up to 8/255, then unevenly up to 5000 at 24/255",
+        "weight": "ELLE's code: 200 up to 8/255, then unevenly up to 5000 at 24/255; straight lines between are ours",
         "schedule": "ELLE's code: adaptive in all runs",
         "slope": "ELLE's paper: of each sample; its code: of the mean loss",
         "noise": "ELLE's code: not clipped to the box",
@@ -91,7 +91,7 @@ class LLR(PenalisedAttack):
     @override
     def check_config(self, config: RunSettings) -> None:
         super().check_config(config)
-        check_published(config.threat, self, "weight")
+        check_published(config.threat, self, weight=LLR_WEIGHTS)
 
     @override
     def cost_per_step(self) -> Cost:

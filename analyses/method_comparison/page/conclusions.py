@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 
-from analyses.core.judging.premises import ROBUST
 from analyses.core.statistics import share_interval
-from analyses.method_comparison.claims import REFERENCE, prevented
+from analyses.method_comparison.claims import REFERENCE, learned, prevented, robust, same_runs
 
 
 def conclusions(outcomes: pd.DataFrame, summary: pd.DataFrame) -> list[str]:
@@ -40,15 +39,21 @@ def _of_group(group: str, summary: pd.DataFrame, outcomes: pd.DataFrame) -> Iter
         yield "FGSM training does not overfit catastrophically here, so that there was nothing to prevent."
     else:
         yield f"FGSM training overfits catastrophically in {_broken(reference)}."
-    good = outcomes.assign(good=prevented(outcomes)).groupby("method")["good"].sum()
+
+    def met(criterion: Callable[[pd.DataFrame], pd.Series[bool]]) -> pd.Series[int]:
+        return outcomes.assign(met=criterion(outcomes)).groupby("method")["met"].sum()
+
+    good = met(prevented)
     others = [row for row in rows.values() if row["method"] != REFERENCE]
     always = [row for row in others if good[row["method"]] == row["seeds"]]
     broke = [row for row in others if row["broke"]]
-    weak = [row for row in others if row not in always and not row["broke"]]
+    clear = [row for row in others if row not in always and not row["broke"]]
+    never = [row for row in clear if not met(learned)[row["method"]]]
+    weak = [row for row in clear if row not in never]
     if always:
         yield (
-            "No breakpoint, and robust at the end, in every seed, by cost (forward-backward passes of a step, its time "
-            f"over clean training's, robust accuracy at the end): {', '.join(map(_priced, always))}."
+            "No breakpoint, and robust at the end, in every seed, by cost (forward-backward passes of an update, its "
+            f"time over clean training's, robust accuracy at the end): {', '.join(map(_priced, always))}."
         )
         most = share_interval(0, seeds)[1]
         after = f"After {seeds} seed{'s' * (seeds != 1)} without a breakpoint"
@@ -58,8 +63,15 @@ def _of_group(group: str, summary: pd.DataFrame, outcomes: pd.DataFrame) -> Iter
         yield f"With breakpoints: {', '.join(counts)}."
     if weak:
         shown = (f"{row['method']} ({_percent(row['last_robust'])})" for row in weak)
-        yield f"No breakpoint, but not above {ROBUST:.0%} robust accuracy in every seed: {', '.join(shown)}."
-    hidden = [row for row in rows.values() if row["best_robust"] > ROBUST >= row["last_robust"]]
+        yield f"No breakpoint, but not robust at the end in every seed: {', '.join(shown)}."
+    if never:
+        shown = (f"{row['method']} ({_percent(row['last_clean'])} clean)" for row in never)
+        yield f"Learned nothing in any seed, so that no breakpoint says nothing: {', '.join(shown)}."
+    same = [row["method"] for row in others if same_runs(outcomes, group, row["method"])]
+    if same:
+        yield f"The trained networks of {', '.join(same)} are FGSM's; what counts there is the average of weights."
+    were, are = met(lambda runs: robust(runs, "best")), met(robust)
+    hidden = [row for row in rows.values() if are[row["method"]] < were[row["method"]]]
     if hidden:
         shown = (
             f"{row['method']} ({_percent(row['best_robust'])} at best, {_percent(row['last_robust'])} at the end)"

@@ -105,7 +105,7 @@ def _cost_axis(axis: Axes, units: pd.Series[float]) -> None:
     axis.xaxis.set_minor_locator(NullLocator())
     axis.xaxis.set_major_formatter("{x:g}")
     axis.set_xlim(0.85 * units.min(), 1.18 * units.max())
-    axis.set_xlabel("forward-backward passes of a step (a lone forward is one half; equals stand side by side)")
+    axis.set_xlabel("forward-backward passes of an update (a lone forward is one half; equals stand side by side)")
 
 
 def _legend(axis: Axes, summary: pd.DataFrame) -> list[object]:
@@ -202,7 +202,7 @@ def breakpoint_times(outcomes: pd.DataFrame, summary: pd.DataFrame) -> Figure:
 
 
 def methods_in_order(summary: pd.DataFrame) -> list[str]:
-    """Methods by the passes of a step, then by name; those without a cost last.
+    """Methods by the passes of an update, then by name; those without a cost last.
 
     Args:
         summary: of `outcomes.method_summary`.

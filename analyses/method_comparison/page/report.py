@@ -28,8 +28,8 @@ SCALE_NOTES = {
 }
 
 COUNTED = (
-    "Passes are those of a step over one batch, counted while training: (forward + backward) / 2, so that clean "
-    "training costs 1 and a lone forward one half. Time is that of a step over clean training's, measured in "
+    "Passes are those of an update on one batch, counted while training: (forward + backward) / 2, so that clean "
+    "training costs 1 and a lone forward one half. Time is that of an update over clean training's, measured in "
     "alternation in one process: the median of nine pairs of turns, with a 96 % interval."
 )
 
@@ -157,7 +157,7 @@ def _pictures(outcomes: pd.DataFrame, summary: pd.DataFrame) -> Iterator[Section
         "table of best epochs hides. Black inside: an average of weights, of methods that make one. Methods of equal "
         "passes stand side by side.",
         figures[0],
-        "Robust accuracy of the last and the best network against the passes of a step, a named point per method",
+        "Robust accuracy of the last and the best network against the passes of an update, a named point per method",
     )
     yield Section(
         "overfitting",

@@ -65,6 +65,17 @@ def test_defaults_and_what_is_put_over_them():
     assert comparison_plan("paper").autoattack
 
 
+def test_a_method_of_several_updates_a_step_makes_as_many_updates():
+    plan = comparison_plan("digits", ["free", "fgsm"])
+    (group,) = plan.groups.values()
+    free, fgsm = group.config("free", 0), group.config("fgsm", 0)
+    assert free.epochs * free.method.updates_per_step() == fgsm.epochs
+    assert free.schedule.epsilon_warmup * 8 == fgsm.schedule.epsilon_warmup
+    assert (free.monitor.interval, free.schedule.kind) == (8, "cyclic")
+    (longer,) = comparison_plan("laptop", ["free"], radii=(8 / 255,)).groups.values()
+    assert longer.config("free", 0).epochs == 4  # of 30: the nearest whole number
+
+
 def test_iterations_are_counted_from_the_data(tiny):
     assert steps_of(comparison_plan("smoke")) == {"ε 0.05": 3}
     assert group_name("100 epochs", 16 / 255) == "100 epochs, ε 16/255"

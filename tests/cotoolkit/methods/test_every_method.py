@@ -64,6 +64,14 @@ def test_default_cost_is_the_class_cost(name):
 
 
 @pytest.mark.parametrize("method", CONFIGURED, ids=repr)
+def test_updates_of_a_step_are_as_many_as_said(method):
+    model, made = conv_net(), []
+    update = sgd(model)
+    method.step(model, remembering(method, model, batch()), lambda loss: made.append(update(loss)))
+    assert len(made) == method.updates_per_step()
+
+
+@pytest.mark.parametrize("method", CONFIGURED, ids=repr)
 def test_no_measure_of_a_method_has_the_name_of_a_signal(method):
     # They are recorded side by side: two of one name would be averaged.
     model = conv_net()

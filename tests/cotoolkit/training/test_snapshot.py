@@ -23,9 +23,9 @@ def test_replays_are_exact_under_every_optimiser(optimizer):
 def test_replays_are_exact(method):
     # What the monitor relies on: restore and advance lead to the very same weights, BatchNorm and momentum.
     model = {"name": "wide_resnet", "depth": 10, "width": 1}
-    name = {"name": method, "weight": 0.1} if method == "gradalign" else method
     config = small(
-        method=name, model=model, data__augment="crop", data__train_size=34, batch_size=16, monitor__points=12
+        method=method, epsilon="8/255", model=model, data__augment="crop", data__train_size=34, batch_size=16,
+        monitor__points=12,
     )  # fmt: skip
     assert_replays_exactly(config)
 

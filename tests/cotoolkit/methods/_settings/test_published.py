@@ -37,6 +37,28 @@ def test_constants_of_linf_radii_are_none_of_l2(method, field):
     RunConfig.parse({"method": method})
 
 
+@pytest.mark.parametrize(
+    ("method", "last", "fields"),
+    [
+        ("elle", 26, {"weight": 1.0}),
+        ("elle_a", 26, {"weight": 1.0}),
+        ("llr", 26, {"weight": 1.0}),
+        ("cure", 16, {"weight": 1.0}),
+        ("lap", 32, {"beta": 0.1}),
+        ("aaer", 32, {"lambda2": 1.0, "lambda3": 1.0}),
+        ("liet", 16, {"weight": 1.0, "smoothing": 0.4, "least": 0.0, "most": 1.0, "every": 10}),
+        ("atas", 16, {"limits": "relative"}),
+        ("atas", 16, {"largest": 0.2}),
+    ],
+)
+def test_no_constant_is_made_up_beyond_the_published_radii(method, last, fields):
+    RunConfig.parse({"method": method, "epsilon": f"{last}/255"})
+    refused = rf"{method}: its published .* end at .*{last}/255; for 0\.25 \(63\.8/255\) set "
+    with pytest.raises(ConfigError, match=refused):
+        RunConfig.parse({"method": method, "epsilon": 0.25})
+    assert RunConfig.parse({"method": {"name": method, **fields}, "epsilon": 0.25}).epsilon == 0.25
+
+
 def test_only_what_was_left_open_is_asked_for():
     run = {"norm": "l2", "epsilon": 0.5}
     with pytest.raises(ConfigError, match=r"set method\.lambda2 and method\.lambda3"):
