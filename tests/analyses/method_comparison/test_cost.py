@@ -47,6 +47,22 @@ def test_passes_that_depend_on_the_step_are_counted_in_the_mean(tiny, registered
     assert row["units"] == pytest.approx((2 + 0.125) / 2)
 
 
+def test_each_method_takes_turns_with_clean_training_from_its_start(tiny, tmp_path, monkeypatch):
+    # One clean training for all methods would go on beyond its schedule, to rates below zero.
+    begun = []
+    monkeypatch.setattr(cost, "take_turns", lambda *pair: begun.append([one.iteration for one in pair]) or measured)
+    measured = TurnTimes([2.0] * 9, 1.0, 1.0, 1.0)
+    costs_of(comparison_plan("smoke", ["fgsm", "pgd", "n_fgsm"]), tmp_path, "cpu")
+    assert begun == [[0, 0]] * 3
+
+
+def test_costs_are_those_of_an_update(tiny, tmp_path):
+    (row,) = costs_of(comparison_plan("smoke", ["free"]), tmp_path, "cpu").to_dict("records")
+    assert (row["forward"], row["counted_forward"]) == (8, pytest.approx(8))
+    assert row["units"] == pytest.approx(1)
+    assert 0 < row["time"] < 4  # eight updates in the time of about eight
+
+
 def test_costs_are_kept_and_measured_once_for_all_radii(tiny, tmp_path):
     plan = comparison_plan("smoke", ["pgd", "fgsm"], radii=(0.05, 0.1))
     told = []
