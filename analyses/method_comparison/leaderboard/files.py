@@ -12,12 +12,11 @@ import pandas as pd
 from pydantic import ValidationError
 
 from analyses.core.study import Tables
+from analyses.method_comparison.leaderboard.recorded_runs import RecordedAccuracies, RecordedRun
 from analyses.method_comparison.leaderboard.records import (
     LeaderboardRecord,
-    RecordedAccuracies,
     RecordedCost,
     RecordedMeans,
-    RecordedRun,
     RecordedShare,
 )
 from analyses.method_comparison.outcomes import ENDED

@@ -1,7 +1,7 @@
 """What a record of the leaderboard holds: one method, one setting, one radius, and the numbers of each seed.
 
 What follows from other parts of a record is computed again when it is read: means, intervals, shares, and the
-identities of the runs, which hash the very settings that the record states.
+identities of the runs, which hash the very settings that the record states, the passes of a step, and the iterations.
 """
 
 from __future__ import annotations
@@ -12,72 +12,22 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal, Self
 
-from annotated_types import Ge, Gt, Le, MinLen
-from pydantic import BaseModel, ConfigDict, model_validator
+from annotated_types import Ge, Gt, MinLen
+from pydantic import model_validator
 
 from analyses.core.statistics import Estimate, estimate, share_interval
+from analyses.method_comparison.leaderboard.recorded_runs import (
+    TOLERANCE,
+    Rate,
+    Recorded,
+    RecordedAccuracies,
+    RecordedRun,
+)
 from cotoolkit.config import RunConfig
 from cotoolkit.studies.scale import Scale
 
-Rate = Annotated[float, Ge(0), Le(1)]
 
-TOLERANCE = 1e-6
-"""Between a number that a record states and the same number computed again."""
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class RecordedAccuracies(_Record):
-    """Of one network, on test images.
-
-    Attributes:
-        iteration: updates that the network has seen.
-        clean: accuracy.
-        robust: under the worst of the attacks that the protocol names.
-        autoattack: under AutoAttack as well; None where it was not run.
-    """
-
-    iteration: Annotated[int, Ge(0)]
-    clean: Rate
-    robust: Rate
-    autoattack: Rate | None = None
-
-    @model_validator(mode="after")
-    def _attacks_only_lower(self) -> Self:
-        if self.robust > self.clean + TOLERANCE:
-            raise ValueError(f"robust accuracy {self.robust:g} exceeds the clean one, {self.clean:g}")
-        if self.autoattack is not None and self.autoattack > self.robust + TOLERANCE:
-            raise ValueError(f"accuracy under AutoAttack {self.autoattack:g} exceeds the robust one, {self.robust:g}")
-        return self
-
-
-class RecordedRun(_Record):
-    """One seed.
-
-    Attributes:
-        seed: of the run.
-        identity: of its configuration.
-        verdict: of the monitor.
-        breakpoint: iteration at which robustness was lost; None where it was not.
-        iterations: of the run.
-        last: accuracies of the last network; None where training diverged.
-        best: of the network that the probe on held-out images found most robust.
-        average: of an average of weights, if the method makes one.
-    """
-
-    seed: Annotated[int, Ge(0)]
-    identity: str
-    verdict: str
-    breakpoint: Annotated[int, Ge(0)] | None
-    iterations: Annotated[int, Ge(1)]
-    last: RecordedAccuracies | None
-    best: RecordedAccuracies | None
-    average: RecordedAccuracies | None = None
-
-
-class OverSeeds(_Record):
+class OverSeeds(Recorded):
     """A mean over seeds with Student's 95 % interval; None where no seed, or one alone, has the number."""
 
     mean: Rate | None
@@ -102,7 +52,7 @@ class OverSeeds(_Record):
         return cls(mean=found.mean, low=max(found.low, 0.0), high=min(found.high, 1.0))
 
 
-class RecordedShare(_Record):
+class RecordedShare(Recorded):
     """How many seeds overfitted catastrophically, with the exact 95 % interval of their share."""
 
     broke: Annotated[int, Ge(0)]
@@ -117,7 +67,7 @@ class RecordedShare(_Record):
         return cls(broke=broke, of=of, low=low, high=high)
 
 
-class RecordedCost(_Record):
+class RecordedCost(Recorded):
     """What a step costs; see `cost.COST`."""
 
     forward: Annotated[int, Ge(0)]
@@ -128,8 +78,14 @@ class RecordedCost(_Record):
     time_low: Annotated[float, Gt(0)]
     time_high: Annotated[float, Gt(0)]
 
+    @model_validator(mode="after")
+    def _interval_holds_the_time(self) -> Self:
+        if not self.time_low <= self.time <= self.time_high:
+            raise ValueError(f"time {self.time:g} is not between {self.time_low:g} and {self.time_high:g}")
+        return self
 
-class RecordedMeans(_Record):
+
+class RecordedMeans(Recorded):
     """The accuracies of one kind of network over seeds."""
 
     clean: OverSeeds
@@ -147,7 +103,7 @@ class RecordedMeans(_Record):
         )
 
 
-class LeaderboardRecord(_Record):
+class LeaderboardRecord(Recorded):
     """A method under one setting.
 
     Attributes:
@@ -182,7 +138,7 @@ class LeaderboardRecord(_Record):
     best: RecordedMeans
     overfitting: RecordedShare
     cost: RecordedCost
-    environments: Annotated[tuple[dict[str, Any], ...], MinLen(1)]
+    environments: Annotated[tuple[Annotated[dict[str, Any], MinLen(1)], ...], MinLen(1)]
 
     def config(self, seed: int) -> RunConfig:
         """The configuration of a seed's run.
@@ -232,6 +188,28 @@ class LeaderboardRecord(_Record):
         broke = sum(run.breakpoint is not None for run in self.runs)
         counted = RecordedShare.counted(broke, len(self.runs))
         _same("overfitting", self.overfitting.model_dump(), counted.model_dump())
+        return self
+
+    @model_validator(mode="after")
+    def _passes_are_those_of_the_method(self) -> Self:
+        for name, passes in self.config(self.seeds[0]).method.cost_per_step()._asdict().items():
+            if getattr(self.cost, name) != passes:
+                raise ValueError(f"cost.{name} is {getattr(self.cost, name)}, but a step of {self.method} has {passes}")
+        return self
+
+    @model_validator(mode="after")
+    def _iterations_follow_from_the_epochs(self) -> Self:
+        config = self.config(self.seeds[0])
+        if config.remedy is not None:  # which may end a run early
+            return self
+        data, whole = config.data, {run.iterations for run in self.runs if run.verdict != "diverged"}
+        if data.train_size is not None and data.subset is None and data.only is None:
+            whole.add(config.epochs * (data.train_size // config.batch_size))
+        if len(whole) > 1 or any(count % config.epochs for count in whole):
+            stated = " and ".join(map(str, sorted(whole)))
+            raise ValueError(f"iterations: {stated} cannot all be those of {config.epochs} epochs of the same images")
+        if whole and max(run.iterations for run in self.runs) > max(whole):
+            raise ValueError(f"iterations: a run that diverged had more than the {max(whole)} of the others")
         return self
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from analyses.method_comparison.leaderboard.records import LeaderboardRecord, RecordedRun
+from analyses.method_comparison.leaderboard.recorded_runs import RecordedRun
+from analyses.method_comparison.leaderboard.records import LeaderboardRecord
 from analyses.method_comparison.outcomes import OUTCOME
 from analyses.method_comparison.plan import group_name
 from cotoolkit.core.errors import ConfigError

@@ -94,6 +94,11 @@ def test_means_by_hand(records):
     assert RecordedMeans.of_networks([None]).clean.mean is None
 
 
+def of_iterations(runs, count):
+    for run in runs:
+        run["iterations"] = run["last"]["iteration"] = count
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -111,9 +116,22 @@ def test_means_by_hand(records):
         (lambda r: r["best"]["robust"].update(mean=0.5), "best.robust.mean is 0.5, but the runs give 0.4"),
         (lambda r: r["last"]["clean"].update(low=None), "last.clean.low is None"),
         (lambda r: r["overfitting"].update(broke=0), "overfitting.broke is 0, but the runs give 4"),
-        (lambda r: r["runs"][0].update(breakpoint=None), "overfitting.broke is 4, but the runs give 3"),
+        (lambda r: r["runs"][0].update(breakpoint=None), "'catastrophic overfitting', but it has no breakpoint"),
+        (lambda r: r["runs"][0].update(verdict="robust"), "'robust', but it has the breakpoint 240"),
+        (lambda r: r["runs"][0].update(verdict="diverged"), "'diverged', but it has accuracies of a last network"),
+        (lambda r: r["runs"][0].update(last=None), "'catastrophic overfitting', but it has no last network"),
+        (lambda r: r["runs"][0].update(verdict="fine"), "verdict"),
+        (lambda r: r["runs"][0].update(breakpoint=481), "breakpoint is of iteration 481, but it had 480"),
+        (lambda r: r["runs"][0]["best"].update(iteration=481), "best is of iteration 481, but it had 480"),
+        (lambda r: r["runs"][0]["last"].update(iteration=479), "last is of iteration 479, but its last one is 480"),
+        (lambda r: of_iterations(r["runs"][:1], 456), "iterations: 456 and 480 cannot all be those of 24 epochs"),
+        (lambda r: of_iterations(r["runs"], 481), "iterations: 481 cannot all be those of 24 epochs"),
         (lambda r: r["protocol"].update(points=10_000), "protocol: its card has the hash"),
         (lambda r: r["cost"].update(time=-1), "cost.time"),
+        (lambda r: r["cost"].update(time_low=9), "cost: time 1.8 is not between 9 and 2"),
+        (lambda r: r["cost"].update(time_high=1), "cost: time 1.8 is not between 1.6 and 1"),
+        (lambda r: r["cost"].update(backward=3), "cost.backward is 3, but a step of fgsm has 2"),
+        (lambda r: r.update(environments=[{}]), "environments.0"),
         (lambda r: r.update(comment="ours is best"), "comment: no such setting"),
         (lambda r: r.pop("environments"), "environments: Field required"),
         (lambda r: r.update(format=2), "format"),
