@@ -9,7 +9,7 @@ from analyses.core.plan import ArmGroup, ConfigData, Plan, PlannedRun
 from analyses.method_comparison.settings import SharedSettings, comparison_scale
 from cotoolkit.config import RunConfig
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.core.numbers import format_number, parse_radius
+from cotoolkit.core.numbers import format_number, parse_radius, refuse_beyond_range
 from cotoolkit.data import load
 from cotoolkit.methods import METHODS
 from cotoolkit.studies.overrides import parse_settings
@@ -100,6 +100,7 @@ def comparison_plan(
         ConfigError: no such scale or method, a radius or seed that is none, or nothing is left to train.
     """
     known, chosen = comparison_scale(scale)
+    _check_radii(radii or (), "radii")
     unwanted = {METHODS[name].name for name in exclude}
     names = dict.fromkeys(METHODS[name].name for name in methods or METHODS.names())
     methods_of = {name: {"name": name, **chosen.methods.get(name, {})} for name in names if name not in unwanted}
@@ -146,15 +147,26 @@ def parse_radii(text: str) -> tuple[float, ...]:
     [8, 16]
 
     Raises:
-        ConfigError: a word is no radius.
+        ConfigError: a word is no radius in (0, 1], or two stand for one.
     """
     try:
         radii = tuple(parse_radius(word.strip()) for word in text.split(","))
     except ValueError as error:
         raise ConfigError(f"--radii {text}: {error}") from None
-    if not all(radius > 0 for radius in radii) or len(set(radii)) < len(radii):
-        raise ConfigError(f"--radii {text}: give different radii above 0, such as 8/255,16/255")
+    _check_radii(radii, f"--radii {text}")
     return radii
+
+
+def _check_radii(radii: Sequence[float], where: str) -> None:
+    """Refuse radii that are no share of the pixel range, and those whose groups would have one name.
+
+    Raises:
+        ConfigError: naming where they were given.
+    """
+    for radius in radii:
+        refuse_beyond_range(radius, f"{where}: a radius")
+    if not all(radius > 0 for radius in radii) or len(set(map(format_number, radii))) < len(radii):
+        raise ConfigError(f"{where}: give radii above 0 that differ in six digits, such as 8/255,16/255")
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
