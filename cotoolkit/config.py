@@ -28,6 +28,7 @@ from cotoolkit.core.validation import one_line, refusing_in_one_line, unknown_fi
 from cotoolkit.data import DataConfig
 from cotoolkit.evaluation.protocol import known_protocol
 from cotoolkit.methods import FGSM, Method, MethodField
+from cotoolkit.methods._settings.every_method import check_method
 from cotoolkit.models import STATISTICS, ModelField, SmallCNN
 from cotoolkit.monitor.config import MonitorConfig
 from cotoolkit.optimizers import SGD, OptimizerField
@@ -226,7 +227,7 @@ class RunConfig(BaseModel):
     @model_validator(mode="after")
     def _fits_the_method(self) -> RunConfig:
         for method in self.methods:
-            method.check_config(self)
+            check_method(method, self)
         return self
 
     @model_validator(mode="after")

@@ -204,7 +204,7 @@ def method_entry(name: str) -> MethodEntry:
         aliases=METHODS.aliases(cls.name),
         family=cls.family,
         formula=cls.formula,
-        bf16=cls.bf16,
+        bf16=all(part.bf16 for part in method.parts),
         source=cls.source,
         defaults=[[field, default, cls.constants.get(field, "")] for field, default in _defaults(cls).items()],
         **method.cost_per_step()._asdict(),

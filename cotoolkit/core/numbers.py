@@ -120,6 +120,9 @@ NonNegative = Annotated[float, BeforeValidator(parse_number), Ge(0)]
 Radius = Annotated[float, BeforeValidator(parse_radius), Ge(0)]
 """The radius of a threat model."""
 
+PixelLength = Annotated[NonNegative, "pixel units"]
+"""The length of a method's step or start, in the units of images: a run refuses more than 1 in linf."""
+
 Share = Annotated[NonNegative, Le(1)]
 """A probability, or a part of a whole, in [0, 1]."""
 

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from cotoolkit.attacks.gradient import AttackResult, input_gradient
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.core.numbers import NonNegative, Number, Share, Whole, format_number
+from cotoolkit.core.numbers import Number, PixelLength, Share, Whole, format_number
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._memory.bank import drawn_anew, undrawn_bank
 from cotoolkit.methods._memory.stages import planned_epochs
@@ -63,9 +63,9 @@ class ATAS(Method):
         bn_mode: BatchNorm during the attack, see `models.modes.BatchNormMode`. The authors attack in eval mode.
     """
 
-    gain: NonNegative = 16 / 255
-    smallest: NonNegative = 4 / 255
-    largest: NonNegative = 14 / 255
+    gain: PixelLength = 16 / 255
+    smallest: PixelLength = 4 / 255
+    largest: PixelLength = 14 / 255
     limits: Literal["absolute", "relative"] = "absolute"
     c: Annotated[Number, Gt(0)] = 0.01
     decay: Share = 0.5

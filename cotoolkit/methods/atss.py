@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from cotoolkit.attacks.gradient import AttackResult, input_gradient
 from cotoolkit.attacks.threat_model import ThreatModel
-from cotoolkit.core.numbers import NonNegative
+from cotoolkit.core.numbers import NonNegative, PixelLength
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._settings.one_process import require_one_process
 from cotoolkit.methods.base import METHODS, AttackMethod, Cost, Family
@@ -59,7 +59,7 @@ class ATSS(AttackMethod):
     """
 
     beta: NonNegative = 0.5
-    alpha: NonNegative | None = None
+    alpha: PixelLength | None = None
     bn_mode: BatchNormMode = "train"
 
     cost: ClassVar[Cost] = Cost(forward=2, backward=2)

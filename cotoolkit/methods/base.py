@@ -41,6 +41,11 @@ class RunSettings(Protocol):
         """The threat model of training, at its full radius."""
         ...
 
+    @property
+    def precision(self) -> str:
+        """Of the network's passes: "32", or "bf16-mixed"."""
+        ...
+
 
 Family = Literal[
     "clean",
@@ -69,7 +74,9 @@ class Method(Registered):
         family: its kind.
         formula: perturbation and loss in one line; g is the input gradient of the cross-entropy, P the projection.
         constants: where the default of each field comes from, by field: a paper, a repository, or "ours".
-        bf16: whether it trains in bfloat16 as well; False where it compares numbers too close for eight bits.
+        bf16: whether it trains in bfloat16 as well; False where it compares numbers too close for eight bits, and a run
+            refuses it.
+        averages_weights: whether it keeps an average of the weights; two such methods do not go together.
 
     >>> from cotoolkit.methods import FGSM, Batch
     >>> model = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
@@ -90,6 +97,13 @@ class Method(Registered):
     formula: ClassVar[str] = ""
     constants: ClassVar[Mapping[str, str]] = {}
     bf16: ClassVar[bool] = True
+    averages_weights: ClassVar[bool] = False
+
+    @property
+    def parts(self) -> tuple[Method, ...]:
+        """The method, the one that it stands around, and so on, from the outside in."""
+        inner: Method | None = getattr(self, "inner", None)
+        return (self,) if inner is None else (self, *inner.parts)
 
     def cost_per_step(self) -> Cost:
         """The cost of one step with these hyper-parameters."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from cotoolkit.attacks.gradient import AttackResult, fgsm
-from cotoolkit.core.numbers import NonNegative
+from cotoolkit.core.numbers import NonNegative, PixelLength
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._memory.switch import Switch
 from cotoolkit.methods._settings.published import check_published, published_value
@@ -57,7 +57,7 @@ class CURE(Method):
     form: Literal["elle", "paper", "code"] = "elle"
     weight: NonNegative | None = None
     schedule: Literal["adaptive", "constant"] | None = None
-    alpha: NonNegative | None = None
+    alpha: PixelLength | None = None
 
     cost: ClassVar[Cost] = Cost(forward=2, backward=3, double_backward=1)
     source: ClassVar[str] = (

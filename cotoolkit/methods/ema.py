@@ -50,6 +50,7 @@ class EMA(Wrapper):
         "decay": "LAW: 0.999",
         "warmup": "TensorFlow's ExponentialMovingAverage (num_updates); ours to use it here",
     }
+    averages_weights: ClassVar[bool] = True
 
     @override
     def own_memory(self, model: nn.Module) -> dict[str, Tensor]:

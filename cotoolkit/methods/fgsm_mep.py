@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from typing_extensions import override
 
-from cotoolkit.core.numbers import NonNegative, Share, Whole
+from cotoolkit.core.numbers import NonNegative, PixelLength, Share, Whole
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._memory.bank import advance, momentum_bank, of_unit_mass, recalled_start
 from cotoolkit.methods._memory.prior import prior_pass, train_near_prior
@@ -45,7 +45,7 @@ class FGSMMEP(Method):
         smoothing: mass that each label gives to the other classes.
     """
 
-    alpha: NonNegative | None = None
+    alpha: PixelLength | None = None
     decay: NonNegative = 0.3
     weight: NonNegative = 10.0
     reset: Annotated[Whole, Ge(1)] = 40

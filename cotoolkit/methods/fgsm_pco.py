@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from typing_extensions import override
 
-from cotoolkit.core.numbers import NonNegative, Share
+from cotoolkit.core.numbers import NonNegative, PixelLength, Share
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._memory.bank import recalled_start, undrawn_bank
 from cotoolkit.methods._memory.prior import PriorPass, prior_pass
@@ -46,7 +46,7 @@ class FGSMPCO(Method):
         smoothing: mass that each label gives to the other classes.
     """
 
-    alpha: NonNegative | None = None
+    alpha: PixelLength | None = None
     stretch: NonNegative = 1.5
     weight: NonNegative = 10.0
     smoothing: Share = 0.4

@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from typing_extensions import override
 
-from cotoolkit.core.numbers import NonNegative, Share, Whole
+from cotoolkit.core.numbers import NonNegative, PixelLength, Share, Whole
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._memory.bank import advance, momentum_bank, recalled_start, undrawn_bank
 from cotoolkit.methods._memory.carried import carried, carry, nothing_carried
@@ -52,7 +52,7 @@ class FGSMPGI(Method):
     """
 
     initialisation: Literal["batch", "epoch", "momentum"] = "momentum"
-    alpha: NonNegative | None = None
+    alpha: PixelLength | None = None
     decay: NonNegative = 0.3
     weight: NonNegative = 10.0
     reset: Annotated[Whole, Ge(1)] = 40

@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from typing_extensions import override
 
-from cotoolkit.core.numbers import NonNegative, Whole
+from cotoolkit.core.numbers import PixelLength, Whole
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._memory.carried import carried, carry, nothing_carried
 from cotoolkit.methods.base import METHODS, Cost, Family, Method
@@ -42,7 +42,7 @@ class FreeAT(Method):
     """
 
     replays: Annotated[Whole, Ge(1)] = 8
-    alpha: NonNegative | None = None
+    alpha: PixelLength | None = None
 
     cost: ClassVar[Cost] = Cost(forward=8, backward=8)
     source: ClassVar[str] = "Shafahi et al., NeurIPS 2019, alg. 1; mahyarnajibi/FreeAdversarialTraining"

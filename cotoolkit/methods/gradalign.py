@@ -15,6 +15,7 @@ from cotoolkit.attacks.gradient import input_gradient
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import NonNegative, format_number
 from cotoolkit.core.registry import STRICT
+from cotoolkit.methods._settings.published import check_published
 from cotoolkit.methods._terms.misalignment import misalignment
 from cotoolkit.methods._terms.random_points import Noise, random_points
 from cotoolkit.methods.base import METHODS, Cost, Family, Method, RunSettings
@@ -61,6 +62,9 @@ class GradAlign(Method):
             the released code of co_features.
         noise: where x + eta lies: "ball", or "ball_and_box", clipped as the attack's perturbations are (ours).
         bn_mode: BatchNorm during the attack and the regulariser, see `models.modes.BatchNormMode`.
+
+    Raises:
+        ConfigError: from `check_config`: no weight, where the law is not of the norm or the radius.
     """
 
     weight: NonNegative | None = None
@@ -87,6 +91,7 @@ class GradAlign(Method):
 
     @override
     def check_config(self, config: RunSettings) -> None:
+        check_published(config.threat, self, "weight")
         if self.weight is None:
             published_weight(config.threat.epsilon)
 

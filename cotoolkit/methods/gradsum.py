@@ -11,7 +11,7 @@ from torch import nn
 from typing_extensions import override
 
 from cotoolkit.attacks.gradient import AttackResult, input_gradient
-from cotoolkit.core.numbers import NonNegative
+from cotoolkit.core.numbers import NonNegative, PixelLength
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._settings.one_process import require_one_process
 from cotoolkit.methods._terms.random_points import random_points
@@ -47,7 +47,7 @@ class GradSum(Method):
 
     weight: NonNegative = 10.0
     start: Literal["image", "random"] = "image"
-    alpha: NonNegative | None = None
+    alpha: PixelLength | None = None
     bn_mode: BatchNormMode = "train"
 
     # Backward: the attack, the gradient at the random points, and the update through both, doubly at these.

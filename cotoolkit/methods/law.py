@@ -81,6 +81,7 @@ class LAW(Method):
         "decay": "code: 0.999",
         "gate": "code: 0.82 for CIFAR-10 (0.55 for CIFAR-100 and Tiny-ImageNet)",
     }
+    averages_weights: ClassVar[bool] = True
 
     @override
     def cost_per_step(self) -> Cost:

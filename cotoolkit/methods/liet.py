@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.core.device import device_of
+from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import NonNegative, Share, Whole
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._settings.linf_only import require_linf
@@ -88,7 +89,8 @@ class LIET(Method):
         every: iterations from one refresh to the next; None likewise.
 
     Raises:
-        ConfigError: from `check_config`: an l2 threat, for which a start of replaced entries is no start.
+        ConfigError: from `check_config`: an l2 threat, for which a start of replaced entries is no start; or a least
+            share of noise above the largest one, be they set or published.
     """
 
     weight: NonNegative | None = None
@@ -122,6 +124,9 @@ class LIET(Method):
     def check_config(self, config: RunSettings) -> None:
         require_linf(config.threat, self.name, "its starts are mixed entry by entry")
         check_published(config.threat, self, **PUBLISHED)
+        least, most = (self._setting(field, config.threat.epsilon) for field in ("least", "most"))
+        if least > most:
+            raise ConfigError(f"{self.name}: least={least:g} is more than most={most:g} at this radius; set both")
 
     @override
     def memory(self, model: nn.Module, data: TrainingSet, draws: torch.Generator) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from cotoolkit.attacks import gradient as attacks
-from cotoolkit.core.numbers import NonNegative, Whole
+from cotoolkit.core.numbers import NonNegative, PixelLength, Whole
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._terms.divergence import kl_divergence
 from cotoolkit.methods._terms.random_points import gaussian_start
@@ -45,8 +45,8 @@ class MART(Method):
 
     beta: NonNegative = 5.0
     steps: Annotated[Whole, Ge(1)] = 10
-    alpha: NonNegative | None = None
-    start_scale: NonNegative = 0.001
+    alpha: PixelLength | None = None
+    start_scale: PixelLength = 0.001
     bn_mode: BatchNormMode = "eval"
 
     cost: ClassVar[Cost] = Cost(forward=12, backward=12)

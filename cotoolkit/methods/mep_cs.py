@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from typing_extensions import override
 
-from cotoolkit.core.numbers import NonNegative, Number, Share, Whole
+from cotoolkit.core.numbers import NonNegative, Number, PixelLength, Share, Whole
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._memory.bank import advance, momentum_bank, of_unit_mass, recalled_start
 from cotoolkit.methods._memory.convergence import Band, band_memory
@@ -48,7 +48,7 @@ class MEPCS(Method):
         smoothing: mass that each label gives to the other classes.
     """
 
-    alpha: NonNegative | None = None
+    alpha: PixelLength | None = None
     decay: NonNegative = 0.3
     reset: Annotated[Whole, Ge(1)] = 40
     reference: Literal["clean", "start"] = "clean"

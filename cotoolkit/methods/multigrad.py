@@ -13,7 +13,7 @@ from torch import nn
 from typing_extensions import override
 
 from cotoolkit.attacks.gradient import AttackResult, input_gradient
-from cotoolkit.core.numbers import NonNegative, Whole
+from cotoolkit.core.numbers import PixelLength, Whole
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._settings.linf_only import require_linf
 from cotoolkit.methods.base import METHODS, AttackMethod, Cost, Family, RunSettings
@@ -44,7 +44,7 @@ class MultiGrad(AttackMethod):
 
     samples: Annotated[Whole, Ge(1)] = 3
     agreeing: Whole | None = None
-    alpha: NonNegative | None = None
+    alpha: PixelLength | None = None
     bn_mode: BatchNormMode = "train"
 
     cost: ClassVar[Cost] = Cost(forward=4, backward=4)

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from cotoolkit.attacks import gradient as attacks
 from cotoolkit.attacks.gradient import AttackResult
-from cotoolkit.core.numbers import NonNegative, Whole
+from cotoolkit.core.numbers import PixelLength, Whole
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods.base import METHODS, AttackMethod, Cost, Family
 from cotoolkit.methods.batch import Batch
@@ -35,7 +35,7 @@ class PGD(AttackMethod):
     """
 
     steps: Annotated[Whole, Ge(1)] = 10
-    alpha: NonNegative | None = None
+    alpha: PixelLength | None = None
     random_start: bool = True
     bn_mode: BatchNormMode = "train"
 

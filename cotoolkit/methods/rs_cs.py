@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from typing_extensions import override
 
-from cotoolkit.core.numbers import NonNegative, Number, Share
+from cotoolkit.core.numbers import NonNegative, Number, PixelLength, Share
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._memory.convergence import Band, band_memory
 from cotoolkit.methods._memory.prior import prior_pass
@@ -59,7 +59,7 @@ class RSCS(Method):
         smoothing: mass that each label gives to the other classes.
     """
 
-    alpha: NonNegative | None = None
+    alpha: PixelLength | None = None
     projected: bool = False
     reference: Literal["clean", "start"] = "clean"
     gamma: NonNegative = 0.03

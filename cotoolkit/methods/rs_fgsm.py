@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from cotoolkit.attacks import gradient as attacks
 from cotoolkit.attacks.gradient import AttackResult
-from cotoolkit.core.numbers import NonNegative
+from cotoolkit.core.numbers import PixelLength
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods.base import METHODS, AttackMethod, Cost, Family
 from cotoolkit.methods.batch import Batch
@@ -31,7 +31,7 @@ class RSFGSM(AttackMethod):
         bn_mode: BatchNorm during the attack, see `models.modes.BatchNormMode`.
     """
 
-    alpha: NonNegative | None = None
+    alpha: PixelLength | None = None
     bn_mode: BatchNormMode = "train"
 
     cost: ClassVar[Cost] = Cost(forward=2, backward=2)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from cotoolkit.attacks.gradient import AttackResult, input_gradient
-from cotoolkit.core.numbers import NonNegative, Share
+from cotoolkit.core.numbers import NonNegative, PixelLength, Share
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods.base import METHODS, Cost, Family, Method
 from cotoolkit.methods.batch import Batch, TrainingSet
@@ -58,7 +58,7 @@ class SORA(Method):
         bn_mode: BatchNorm during the attack, see `models.modes.BatchNormMode`.
     """
 
-    alpha: NonNegative | None = None
+    alpha: PixelLength | None = None
     margin: NonNegative = 0.02
     weight: Share = 0.05
     first: Share = 0.99

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from cotoolkit.attacks import gradient as attacks
 from cotoolkit.attacks.gradient import AttackResult
-from cotoolkit.core.numbers import NonNegative, Whole
+from cotoolkit.core.numbers import PixelLength, Whole
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods.base import METHODS, AttackMethod, Cost, Family
 from cotoolkit.methods.batch import Batch
@@ -46,7 +46,7 @@ class SSAT(AttackMethod):
 
     c: Annotated[Whole, Ge(1)] = 3
     already: Literal["start", "clean"] = "start"
-    alpha: NonNegative | None = None
+    alpha: PixelLength | None = None
     bn_mode: BatchNormMode = "train"
 
     cost: ClassVar[Cost] = Cost(forward=4, backward=2)

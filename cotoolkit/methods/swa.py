@@ -52,6 +52,7 @@ class SWA(Wrapper):
         "inner": "ours",
         "start": "paper: 75 % of a usual budget, then once an epoch",
     }
+    averages_weights: ClassVar[bool] = True
 
     @override
     def own_memory(self, model: nn.Module) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from cotoolkit.attacks.gradient import AttackResult
 from cotoolkit.attacks.threat_model import ThreatModel
-from cotoolkit.core.numbers import NonNegative, Share
+from cotoolkit.core.numbers import NonNegative, PixelLength, Share
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._terms.smoothing import Spread, smoothed_targets
 from cotoolkit.methods.base import METHODS, Cost, Family, Method
@@ -66,7 +66,7 @@ class TDAT(Method):
     law: Literal["tan", "tanh"] = "tan"
     momentum: Literal["released", "paper"] = "released"
     loss: Literal["released", "paper"] = "released"
-    alpha: NonNegative | None = None
+    alpha: PixelLength | None = None
 
     cost: ClassVar[Cost] = Cost(forward=2, backward=3)
     source: ClassVar[str] = "AAAI 2024, Taxonomy Driven Fast Adversarial Training, alg. 1; bookman233/TDAT"

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from cotoolkit.attacks.gradient import AttackResult
-from cotoolkit.core.numbers import NonNegative, Whole
+from cotoolkit.core.numbers import NonNegative, PixelLength, Whole
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._terms.divergence import kl_divergence
 from cotoolkit.methods._terms.random_points import gaussian_start
@@ -49,8 +49,8 @@ class TRADES(Method):
 
     beta: NonNegative = 6.0
     steps: Annotated[Whole, Ge(1)] = 10
-    alpha: NonNegative | None = None
-    start_scale: NonNegative = 0.001
+    alpha: PixelLength | None = None
+    start_scale: PixelLength = 0.001
     bn_mode: BatchNormMode = "train"
 
     cost: ClassVar[Cost] = Cost(forward=12, backward=12)

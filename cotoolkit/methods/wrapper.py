@@ -14,7 +14,7 @@ from typing_extensions import override
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods.around_method import AroundMethod
-from cotoolkit.methods.base import Cost, Method, MethodField
+from cotoolkit.methods.base import Cost, MethodField
 from cotoolkit.methods.batch import TrainingSet
 from cotoolkit.methods.fgsm import FGSM
 
@@ -31,11 +31,11 @@ class Wrapper(AroundMethod):
 
     @model_validator(mode="after")
     def _nested_once(self) -> Self:
-        inner: Method = self.inner
-        while isinstance(inner, Wrapper):
-            if type(inner) is type(self):
+        for part in self.inner.parts:
+            if type(part) is type(self):
                 raise ValueError(f"{self.name} stands around {self.name}; nest it once")
-            inner = inner.inner
+            if self.averages_weights and part.averages_weights:
+                raise ValueError(f"{self.name} and {part.name} both average the weights; train with one of them")
         return self
 
     def own_memory(self, model: nn.Module) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from cotoolkit.attacks.gradient import AttackResult, input_gradient
-from cotoolkit.core.numbers import NonNegative, Share
+from cotoolkit.core.numbers import PixelLength, Share
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods.base import METHODS, AttackMethod, Cost, Family
 from cotoolkit.methods.batch import Batch
@@ -59,7 +59,7 @@ class ZeroGrad(AttackMethod):
 
     quantile: Share = 0.35
     zeroed: Literal["start", "zero"] = "start"
-    alpha: NonNegative | None = None
+    alpha: PixelLength | None = None
     bn_mode: BatchNormMode = "train"
 
     cost: ClassVar[Cost] = Cost(forward=2, backward=2)

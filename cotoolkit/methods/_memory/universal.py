@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from typing_extensions import override
 
-from cotoolkit.core.numbers import NonNegative, Share
+from cotoolkit.core.numbers import NonNegative, PixelLength, Share
 from cotoolkit.core.registry import STRICT
 from cotoolkit.methods._memory.bank import of_unit_mass
 from cotoolkit.methods._memory.prior import prior_pass, train_near_prior
@@ -63,8 +63,8 @@ class UniversalMethod(Method):
         smoothing: mass that each label spreads over all classes, its own among them.
     """
 
-    alpha: NonNegative | None = None
-    amplitude: NonNegative | None = None
+    alpha: PixelLength | None = None
+    amplitude: PixelLength | None = None
     decay: NonNegative = 0.3
     weight: NonNegative = 10.0
     smoothing: Share = 0.4

@@ -1,12 +1,14 @@
 """The moving average of the weights: against a plain loop, its limits, and what it leaves as it is."""
 
 import dataclasses
+from typing import ClassVar
 
 import pytest
 import torch
+from pydantic.dataclasses import dataclass
 
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.core.registry import InvalidFields
+from cotoolkit.core.registry import STRICT, InvalidFields
 from cotoolkit.core.seeding import fork_global_rng
 from cotoolkit.methods import FGSM, METHODS, NFGSM, TrainingSet
 from cotoolkit.methods.ema import EMA
@@ -77,12 +79,22 @@ def test_a_run_keeps_and_evaluates_the_average(tmp_path, precision):
     assert set(folder.result()["evaluation"]) == {"clean", "pgd-3", "averaged:clean", "averaged:pgd-3"}
 
 
-def test_two_averages_of_one_network_are_refused():
-    data = TrainingSet(20, (1, 6, 6), 4)
-    with pytest.raises(ConfigError, match=r"ema and swa both remember average/0\.bias; train with one of them"):
-        EMA(inner=SWA()).memory(conv_net(), data, torch.Generator())
+@pytest.mark.parametrize("inner", ["swa", "law", {"name": "awp", "inner": "law"}])
+def test_two_averages_of_one_network_are_refused_where_they_are_read(inner):
+    with pytest.raises(InvalidFields, match=r"ema and (swa|law) both average the weights; train with one of them"):
+        METHODS.parse({"name": "ema", "inner": inner})
     with pytest.raises(InvalidFields, match="ema stands around ema"):
         METHODS.parse({"name": "ema", "inner": {"name": "label_smoothing", "inner": "ema"}})
+
+
+@dataclass(frozen=True, config=STRICT)
+class SecretAverage(EMA):
+    averages_weights: ClassVar[bool] = False
+
+
+def test_two_memories_under_one_name_are_refused():
+    with pytest.raises(ConfigError, match=r"ema and swa both remember average/0\.bias; train with one of them"):
+        SecretAverage(inner=SWA()).memory(conv_net(), TrainingSet(20, (1, 6, 6), 4), torch.Generator())
 
 
 def test_refusals_of_the_inner_method_are_passed_on():

@@ -142,6 +142,11 @@ def test_of_noise_alone_without_weight_and_smoothing_it_trains_on_one_step_from_
 def test_refusals():
     with pytest.raises(ConfigError, match="liet has no l2 form"):
         RunConfig.parse({"method": "liet", "norm": "l2"})
+    with pytest.raises(ConfigError, match=r"least=0\.6 is more than most=0\.5 at this radius; set both"):
+        RunConfig.parse({"method": {"name": "liet", "least": 0.6}, "epsilon": "8/255"})
+    RunConfig.parse({"method": {"name": "liet", "least": 0.6}, "epsilon": "16/255"})
+    with pytest.raises(ConfigError, match=r"least=0\.1 is more than most=0\.05 at this radius"):
+        RunConfig.parse({"method": {"name": "awp", "inner": {"name": "liet", "most": 0.05}}, "epsilon": "8/255"})
     with pytest.raises(InvalidFields, match=r"least=0\.5 is more than most=0\.1"):
         LIET(least=0.5, most=0.1)
     with pytest.raises(InvalidFields, match="greater than or equal to 1"):

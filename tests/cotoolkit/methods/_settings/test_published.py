@@ -27,7 +27,10 @@ def test_between_and_beyond_them():
 
 @pytest.mark.parametrize(
     ("method", "field"),
-    [("elle", "weight"), ("elle_a", "weight"), ("llr", "weight"), ("cure", "weight"), ("lap", "beta")],
+    [
+        *((name, "weight") for name in ("elle", "elle_a", "llr", "cure", "gradalign")),
+        ("lap", "beta"),
+    ],
 )
 def test_constants_of_linf_radii_are_none_of_l2(method, field):
     run = {"norm": "l2", "epsilon": 0.5}
