@@ -38,7 +38,9 @@ COST = (
 """Columns of the costs.
 
 forward, backward, double_backward: passes of a step as the method declares them (`methods.Cost`).
-counted_forward, counted_backward: mean of those counted, where a method's passes depend on the data or the iteration.
+counted_forward, counted_backward: mean of those counted in the `TURNS` * `STEPS` steps that are timed, which are the
+first ones of a run but for `WARM_UP`, on `TIMED_BATCHES` batches: what a method's steps cost later, where that depends
+on the data or the iteration (`methods.Method.costs_more`), they do not say.
 units: forward-backward passes of an update of the weights, (counted_forward + counted_backward) / 2 for a method that
 makes one a step: a lone forward is one half.
 time: seconds of an update over those of clean training: the median of `TURNS` pairs of turns, and its 96 % interval,

@@ -61,12 +61,13 @@ def list_methods(
 
 def _show_method(one: facts.MethodEntry) -> None:
     double = f", {one.double_backward} of them through a gradient (second order)" if one.double_backward else ""
+    more = f"; beyond them {one.costs_more}" if one.costs_more else ""
     rows = {
         "method": ", ".join([one.name, *one.aliases]),
         "family": one.family,
         "what": one.summary,
         "formula": one.formula,
-        "passes a step": f"{one.forward} forward, {one.backward} backward{double}; with the default settings",
+        "passes a step": f"{one.forward} forward, {one.backward} backward{double}; with the default settings{more}",
         "memory": memory_text(one),
         "bf16": "yes" if one.bf16 else "no: it compares numbers too close for eight bits",
         "source": one.source,
@@ -88,6 +89,8 @@ def memory_text(one: facts.MethodEntry) -> str:
     if one.bytes_per_image:
         whole = byte_text(facts.CIFAR * one.bytes_per_image)
         parts.append(f"{byte_text(one.bytes_per_image)} a training image ({whole} for CIFAR-10's {facts.CIFAR:,})")
+    if one.bytes_per_batch_image:
+        parts.append(f"{byte_text(one.bytes_per_batch_image)} an image of a batch")
     if one.bytes_besides:
         share = f", {one.networks_besides:g} × its weights and buffers" if one.networks_besides >= 0.01 else ""
         parts.append(f"{byte_text(one.bytes_besides)} {'besides ' if parts else ''}with {facts.NETWORK}{share}")

@@ -22,11 +22,19 @@ counts the passes of each method. Standard training takes 1 forward and 1 backwa
 
 ## Training methods, with their default settings
 
-Passes are those of a step. Memory is what a method remembers from step to step: for each training image of the shape of
-CIFAR-10's (times 50,000 for all of them), and besides, with PreActResNet-18. `cotoolkit methods NAME` says all of it.
+Passes are those of a step; a plus stands where some steps have more, see below. Memory is what a method remembers from
+step to step: for each training image of the shape of CIFAR-10's (times 50,000 for all of them), for each image of a
+batch, and besides, with PreActResNet-18. `cotoolkit methods NAME` says all of it.
 
-| method | family | forward | backward | of these double | memory per image | besides | bf16 | perturbation; loss |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- |
+| method | family | forward | backward | double | memory per image | of a batch | besides | bf16 | perturbation; loss |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+"""
+
+MORE_HEAD = """
+## Steps that cost more
+
+| method | beyond the passes above |
+| --- | --- |
 """
 
 DEFAULTS_HEAD = """
@@ -51,18 +59,21 @@ def cost_matrix() -> str:
     methods = facts.method_entries()
     trained = [
         _row(
-            f"`{one.name}`", one.family, _cells(Cost(one.forward, one.backward, one.double_backward)),
-            _memory(one.bytes_per_image), _memory(one.bytes_besides), "yes" if one.bf16 else "no", _cell(one.formula),
+            f"`{one.name}`{'+' if one.costs_more else ''}", one.family,
+            _cells(Cost(one.forward, one.backward, one.double_backward)), _memory(one.bytes_per_image),
+            _memory(one.bytes_per_batch_image), _memory(one.bytes_besides), "yes" if one.bf16 else "no",
+            _cell(one.formula),
         )
         for one in methods
     ]  # fmt: skip
+    dearer = [_row(f"`{one.name}`", _cell(one.costs_more)) for one in methods if one.costs_more]
     defaults = [
         _row(f"`{one.name}`", f"`{field}`", f"`{default}`" if default else "-", _cell(where))
         for one in methods
         for field, default, where in one.defaults
     ]
     sources = [_row(f"`{one.name}`", _cell(one.source)) for one in methods]
-    parts = ((HEAD, trained), (DEFAULTS_HEAD, defaults), (SOURCES_HEAD, sources))
+    parts = ((HEAD, trained), (MORE_HEAD, dearer), (DEFAULTS_HEAD, defaults), (SOURCES_HEAD, sources))
     return "".join(f"{head}{table}\n" for head, table in ((head, "\n".join(rows)) for head, rows in parts))
 
 

@@ -50,7 +50,9 @@ class MethodEntry(RegistryEntry):
         aliases: other words for it.
         defaults: its fields' names, defaults, and where these come from.
         forward: passes a step, see `methods.Cost`; so are the next two.
+        costs_more: passes beyond these, in words, of the method and of those that it stands around.
         bytes_per_image: of what it remembers, for each training image of the shape of CIFAR-10's.
+        bytes_per_batch_image: the same for each image of a batch.
         bytes_besides: of what it remembers besides, with `NETWORK`.
         networks_besides: the same in units of that network's weights and buffers.
     """
@@ -64,7 +66,9 @@ class MethodEntry(RegistryEntry):
     forward: int
     backward: int
     double_backward: int
+    costs_more: str
     bytes_per_image: int
+    bytes_per_batch_image: int
     bytes_besides: int
     networks_besides: float
 
@@ -194,11 +198,9 @@ def method_entry(name: str) -> MethodEntry:
         ConfigError: there is none, or its module cannot be imported.
     """
     from cotoolkit.methods import METHODS
-    from cotoolkit.models import build_model, parse_model
+    from cotoolkit.methods._memory.measured import method_memory
 
-    network = build_model(parse_model(NETWORK), (3, 32, 32), 10, 0)
     cls, method = METHODS[name], METHODS.parse(name)
-    per_image, besides = _memory(method, network)
     return MethodEntry(
         **asdict(_entry(cls.name, cls)),
         aliases=METHODS.aliases(cls.name),
@@ -208,28 +210,9 @@ def method_entry(name: str) -> MethodEntry:
         source=cls.source,
         defaults=[[field, default, cls.constants.get(field, "")] for field, default in _defaults(cls).items()],
         **method.cost_per_step()._asdict(),
-        bytes_per_image=per_image,
-        bytes_besides=besides,
-        networks_besides=round(besides / _bytes(network.state_dict()), 2),
+        costs_more="; ".join(part.costs_more for part in method.parts if part.costs_more),
+        **method_memory(method, NETWORK)._asdict(),
     )
-
-
-def _memory(method: Any, network: Any) -> tuple[int, int]:
-    """Bytes that a method remembers for each image of the shape of CIFAR-10's, and besides."""
-    import torch
-
-    from cotoolkit.methods import TrainingSet
-
-    few, more = (
-        _bytes(method.memory(network, TrainingSet(count, (3, 32, 32), 10), torch.Generator().manual_seed(0)))
-        for count in (100, 200)
-    )
-    per_image = (more - few) // 100
-    return per_image, few - 100 * per_image
-
-
-def _bytes(tensors: Mapping[str, Any]) -> int:
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
 
 
 def _signals() -> list[SignalEntry]:

@@ -74,6 +74,7 @@ class Method(Registered):
         family: its kind.
         formula: perturbation and loss in one line; g is the input gradient of the cross-entropy, P the projection.
         constants: where the default of each field comes from, by field: a paper, a repository, or "ours".
+        costs_more: passes beyond these, and the steps that have them; empty where no step costs more.
         bf16: whether it trains in bfloat16 as well; False where it compares numbers too close for eight bits, and a run
             refuses it.
         averages_weights: whether it keeps an average of the weights; two such methods do not go together.
@@ -96,6 +97,7 @@ class Method(Registered):
     family: ClassVar[Family] = "own"
     formula: ClassVar[str] = ""
     constants: ClassVar[Mapping[str, str]] = {}
+    costs_more: ClassVar[str] = ""
     bf16: ClassVar[bool] = True
     averages_weights: ClassVar[bool] = False
 

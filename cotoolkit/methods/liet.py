@@ -113,6 +113,7 @@ class LIET(Method):
         "most": "code: 0.5 at 8/255, 1 at 16/255; straight lines between are ours",
         "every": "code: CIFAR-10 20 at 8/255 and 10 at 16/255; the paper's appendix says 10",
     }
+    costs_more: ClassVar[str] = "1 forward and 1 backward of one gray image a class, every `every` iterations"
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

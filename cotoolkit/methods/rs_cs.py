@@ -90,6 +90,7 @@ class RSCS(Method):
         "consistency": "code: off; 7 with --reg-single. Its other term, --reg-multi, is of signs and has no gradient",
         "smoothing": "code: 0.6 stays on the label",
     }
+    costs_more: ClassVar[str] = "1 backward where the reference loss is out of its band"
 
     @override
     def cost_per_step(self) -> Cost:

@@ -9,6 +9,7 @@ from cotoolkit.cli import facts
 from cotoolkit.cli.catalogue import memory_text
 from cotoolkit.cli.display import console
 from cotoolkit.methods import METHODS
+from cotoolkit.methods._memory.measured import method_memory
 
 ENTRIES = facts.method_entries()
 
@@ -93,6 +94,23 @@ def test_memory_is_measured():
     ema = entries["ema"]
     assert (ema.bytes_per_image, ema.networks_besides) == (0, 1)
     assert memory_text(ema) == "44.7 MB with preact_resnet18, 1 × its weights and buffers"
+    assert memory_text(entries["fgsm_mep"]) == "24.6 kB a training image (1.23 GB for CIFAR-10's 50,000)"
+
+
+def test_memory_that_the_first_steps_make_is_measured():
+    entries = {one.name: one for one in ENTRIES}
+    for name in ("free", "tdat"):
+        assert memory_text(entries[name]) == "12.3 kB an image of a batch"
+    assert memory_text(entries["rs_cs"]) == "16 B with preact_resnet18"
+    last_batch = method_memory(METHODS.parse({"name": "fgsm_pgi", "initialisation": "batch"}), facts.NETWORK)
+    assert last_batch == (0, 4 * 3 * 32 * 32, 0, 0)
+
+
+@pytest.mark.parametrize("name", ["rs_cs", "mep_cs", "liet"])
+def test_steps_that_cost_more_are_told(cli, monkeypatch, name):
+    monkeypatch.setattr(console, "_width", 400)
+    assert f"with the default settings; beyond them {METHODS[name].costs_more}" in cli("methods", name)[1]
+    assert "beyond them" not in cli("methods", "fgsm")[1]
 
 
 def test_memory_for_each_image_is_told_for_all_of_them():

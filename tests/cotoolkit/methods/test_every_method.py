@@ -27,6 +27,20 @@ def test_declared_passes_are_the_counted_ones(method, trace):
 
 
 @pytest.mark.parametrize("name", METHODS.names())
+def test_steps_that_cost_more_than_declared_are_told_of(name):
+    method, model = METHODS.parse(name), PassCounter(conv_net(), 6)
+    memory, cost, dearer = remembering(method, model.network, batch()).memory, method.cost_per_step(), False
+    for iteration in range(24):  # six epochs
+        before = model.forwards, model.backwards
+        fresh = batch(seed=iteration, indices=torch.arange(6), progress=iteration / 24)
+        given = dataclasses.replace(fresh, memory=memory, iteration=iteration, epoch_length=4)
+        method.step(model.train(), given, sgd(model))
+        found = model.forwards - before[0], model.backwards - before[1]
+        dearer |= found[0] > cost.forward + 1e-6 or found[1] > cost.backward + 1e-6
+    assert dearer == bool(method.costs_more)
+
+
+@pytest.mark.parametrize("name", METHODS.names())
 def test_a_method_tells_where_each_default_comes_from(name):
     cls = METHODS[name]
     assert set(cls.constants) == {field.name for field in dataclasses.fields(cls)}
