@@ -72,12 +72,12 @@ def _show_method(one: facts.MethodEntry) -> None:
         "bf16": "yes" if one.bf16 else "no: it compares numbers too close for eight bits",
         "source": one.source,
     }
-    shown = Table.grid(Column(no_wrap=True, style="bold"), Column(), padding=(0, 2))
+    shown = Table.grid(Column(no_wrap=True, style="bold"), Column(overflow="fold"), padding=(0, 2))
     for title, text in rows.items():
         shown.add_row(title, escape(text))
     console.print(shown)
     if one.defaults:
-        settings = Table("setting", "default", "where the default comes from")
+        settings = _folded("setting", "default", "where the default comes from")
         for row in one.defaults:
             settings.add_row(*map(escape, row))
         console.print(settings)
@@ -134,7 +134,7 @@ def list_datasets(as_json: AsJson = False) -> None:
     if as_json:
         say_json([asdict(one) for one in facts.entries("datasets")])
         return
-    shown = Table("data set", "what")
+    shown = _folded("data set", "what")
     for one in facts.entries("datasets"):
         shown.add_row(one.name, escape(one.summary))
     shown.add_row("folder:PATH", "Images in PATH/train/CLASS/ and PATH/test/CLASS/ (or val).")
@@ -196,10 +196,15 @@ def preview_intervention(
 
 
 def _table(title: str, kind: facts.Kind) -> Table:
-    shown = Table(title, "settings", "what")
+    shown = _folded(title, "settings", "what")
     for one in facts.entries(kind):
         shown.add_row(one.name, escape(one.settings), escape(one.summary))
     return shown
+
+
+def _folded(*titles: str) -> Table:
+    """A table in which words that are longer than their column go on in the next line: an address is nothing if cut."""
+    return Table(*(Column(title, overflow="fold") for title in titles))
 
 
 def _below(values: dict[str, Any]) -> dict[str, Any]:

@@ -55,6 +55,25 @@ def test_all_about_a_method(cli, monkeypatch, name):
     assert ("second order" in out) == bool(cost.double_backward)
 
 
+@pytest.mark.parametrize("width", [40, 80])
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("methods", name) for name in METHODS.names()),
+        ("signals",),
+        ("models",),
+        ("datasets",),
+        ("interventions", "list"),
+    ],
+    ids=" ".join,
+)
+def test_nothing_is_cut_where_the_terminal_is_narrow(cli, monkeypatch, words, width):
+    monkeypatch.setattr(console, "_width", width)
+    code, out, _ = cli(*words)
+    assert code == 0
+    assert "…" not in out
+
+
 def test_a_method_has_other_names(cli):
     assert cli("methods", "N-FGSM")[:2] == cli("methods", "n_fgsm")[:2]
 
