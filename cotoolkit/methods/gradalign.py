@@ -23,7 +23,8 @@ from cotoolkit.methods.batch import Batch
 from cotoolkit.methods.passes import StepRecord, Update, train_on
 from cotoolkit.models.modes import BatchNormMode, attack_mode
 
-LARGEST_FITTED_RADIUS = 16 / 255
+FITTED: Mapping[float, float] = {8: 0.2, 16: 2.0}
+"""The authors' weights through which their law goes, by radius in steps of 1/255."""
 
 
 def published_weight(epsilon: float) -> float:
@@ -35,7 +36,7 @@ def published_weight(epsilon: float) -> float:
     Raises:
         ConfigError: above 16/255, where the law was not fitted and explodes.
     """
-    if epsilon > LARGEST_FITTED_RADIUS * (1 + 1e-9):
+    if round(255 * epsilon, 4) > max(FITTED):
         raise ConfigError(
             f"GradAlign's published weight is fitted up to epsilon 16/255, not {format_number(epsilon)}: "
             "set method.weight yourself"
@@ -91,9 +92,7 @@ class GradAlign(Method):
 
     @override
     def check_config(self, config: RunSettings) -> None:
-        check_published(config.threat, self, "weight")
-        if self.weight is None:
-            published_weight(config.threat.epsilon)
+        check_published(config.threat, self, weight=FITTED)
 
     @override
     def step(self, model: nn.Module, batch: Batch, update: Update) -> StepRecord:

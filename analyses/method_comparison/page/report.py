@@ -28,8 +28,8 @@ SCALE_NOTES = {
 }
 
 COUNTED = (
-    "Passes are those of an update on one batch, counted in the steps that are timed, at the start of a run: (forward + "
-    "backward) / 2, so that clean training costs 1 and a lone forward one half. Time is that of an update over clean "
+    "Passes are those of an update on one batch, counted in the steps that are timed, at the start of a run: (forward "
+    "+ backward) / 2, so that clean training costs 1 and a lone forward one half. Time is that of an update over clean "
     "training's, measured in alternation in one process: the median of nine pairs of turns, with a 96 % interval."
 )
 
