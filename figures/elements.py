@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
 from analyses.core.statistics import estimate
-from cotoolkit.plotting.style import GREY
+from cotoolkit.plotting.style import GREY, percent_text
 
 SHARES = (0.0, 1.0)
 """Values that accuracies and other shares can have."""
@@ -149,7 +148,7 @@ def percent(axis: Axes, label: str = "", *, which: str = "y") -> None:
         label: of the axis; empty keeps the one it has.
         which: "x" or "y".
     """
-    getattr(axis, f"{which}axis").set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=""))
+    getattr(axis, f"{which}axis").set_major_formatter(percent_text)
     if label:
         axis.set(**{f"{which}label": f"{label} (%)"})
 

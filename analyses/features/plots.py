@@ -20,7 +20,7 @@ from analyses.features.filters import filter_pictures
 from analyses.features.maximisation import Maximised
 from analyses.features.spectra import shell_shares
 from cotoolkit.core.errors import ConfigError
-from cotoolkit.plotting.style import STYLE
+from cotoolkit.plotting.style import STYLE, percent_text
 
 MARKERS = "osD^vP"
 CELL = 0.72
@@ -186,8 +186,8 @@ def frequency_figure(
             axis.plot(place, line["value"], marker=MARKERS[index], color=colours[index], label=band, ms=4)
             axis.fill_between(place, line["low"], line["high"], color=colours[index], alpha=0.2, lw=0)
         axis.set_xticks(place, names, rotation=45 if len(names) > 4 else 0, ha="right" if len(names) > 4 else "center")
-        axis.set(ylim=(0, None), ylabel="share of energy", title=f"{name}: DCT frequencies")
-        axis.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1, decimals=0))
+        axis.set(ylim=(0, None), ylabel="share of energy (%)", title=f"{name}: DCT frequencies")
+        axis.yaxis.set_major_formatter(percent_text)
         figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure, [axis]
 

@@ -87,6 +87,22 @@ METHOD_STYLES: dict[str, tuple[str, str, Any]] = {
 """Training methods: how they are written, their colour, their line; the same in every figure."""
 
 
+def percent_text(share: float, place: int | None = None) -> str:
+    """A tick of an axis of shares in percent, with as many decimals as it has: ticks are never rounded.
+
+    >>> [percent_text(share) for share in (0.0, 0.025, 0.5, -0.1)]
+    ['0', '2.5', '50', '−10']
+
+    Args:
+        share: 1 for all.
+        place: of the tick; matplotlib gives it, and it says nothing here.
+
+    Returns:
+        The number, without a sign of percent.
+    """
+    return f"{round(100 * share, 9) + 0:.6g}".replace("-", "\N{MINUS SIGN}")
+
+
 def save(figure: Figure, path: Path | str) -> Path:
     """Write a figure.
 

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 from scipy.optimize import isotonic_regression
 
 from cotoolkit.methods.base import Family
-from cotoolkit.plotting.style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION
+from cotoolkit.plotting.style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, percent_text
 
 FAMILIES: dict[Family, tuple[str, str]] = {
     "clean": (GREY, "o"),
@@ -76,8 +76,8 @@ def _cost_panel(axis: Axes, rows: pd.DataFrame) -> None:
         axis.plot(row["units"], row["last_robust"], marker, color=colour, ms=5, zorder=4)
     top = max(0.1, *rows[["last_robust", "best_robust", "average_robust"]].max().dropna()) * 1.05 if len(rows) else 1.0
     axis.set_ylim(-0.03 * top, top)
-    axis.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))  # whole numbers of per cent
-    axis.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=""))
+    axis.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
+    axis.yaxis.set_major_formatter(percent_text)
     axis.set_ylabel("robust accuracy (%)")
     ordered = rows.sort_values(["last_robust", "method"])
     inches = axis.get_figure().get_size_inches()[1]  # type: ignore[union-attr] # it stands in one
@@ -165,7 +165,7 @@ def overfitting_shares(summary: pd.DataFrame) -> Figure:
                 transform=axis.get_yaxis_transform(),
             )  # fmt: skip
         axis.set_xlim(-0.04, 1.04)
-        axis.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=""))
+        axis.xaxis.set_major_formatter(percent_text)
     figure.supxlabel("seeds that overfit catastrophically (%), with exact 95 % interval", fontsize="medium")
     return figure
 
@@ -196,7 +196,7 @@ def breakpoint_times(outcomes: pd.DataFrame, summary: pd.DataFrame) -> Figure:
             if method not in trained:
                 axis.text(0.02, height, "not trained", fontsize=LABELS, color="0.5", va="center")
         axis.set_xlim(0, 1.03)
-        axis.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=""))
+        axis.xaxis.set_major_formatter(percent_text)
     figure.supxlabel("breakpoints (% of training, crosses); circles: seeds without one", fontsize="medium")
     return figure
 
