@@ -59,7 +59,7 @@ def draw(data: pd.DataFrame) -> Figure:
 
 RECIPE = PLANTED_RECIPES.recipe(
     "benign_at/ablation",
-    shows="BAT-style weights and discrimination loss, and controls that take the finding of harm away",
+    shows="Accuracy of BAT-style training minus plain training's, for its parts and for their controls",
     item="T3 of our spec, with its controls",
     table=control_accuracies,
     draw=draw,

@@ -64,7 +64,7 @@ def draw(data: pd.DataFrame) -> Figure:
 
 RECIPE = PLANTED_RECIPES.recipe(
     "benign_at/finding_a",
-    shows="What atypical training images buy on atypical test images: clean accuracy, and robust accuracy",
+    shows="Accuracy lost without atypical training images, on atypical and on other test images",
     item="F2 of our spec: finding (a) of the abstract",
     table=benefit_accuracies,
     draw=draw,

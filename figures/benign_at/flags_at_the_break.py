@@ -77,7 +77,7 @@ def draw(data: pd.DataFrame) -> Figure:
 
 RECIPE = BREAK_RECIPES.recipe(
     "benign_at/flags_at_the_break",
-    shows="Whom BAT-style training flags across the break of FGSM training, and when each arm breaks",
+    shows="Share of images flagged across the break of FGSM training, and time of the break by arm",
     item="Section 5 of our spec; not in the paper, as far as was read",
     table=break_table,
     draw=draw,

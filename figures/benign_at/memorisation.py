@@ -122,7 +122,7 @@ def _draw_kind(upper: Axes, middle: Axes, lower: Axes, rows: pd.DataFrame, kind:
 
 RECIPE = ESTIMATE_RECIPES.recipe(
     "benign_at/memorisation",
-    shows="How many training images are memorised, and how often networks are right that saw an image or did not",
+    shows="Training images by memorisation, and accuracy of networks that saw an image or did not",
     item="Section 1 of our spec; the paper's own histograms could not be read",
     table=estimate_table,
     draw=draw,

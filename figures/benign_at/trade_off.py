@@ -99,7 +99,7 @@ CLAIMS = ClaimTable(
 
 RECIPE = Recipe(
     name="benign_at/trade_off",
-    shows="Clean against robust accuracy as BAT-style alpha, TRADES beta, and the radius of training move",
+    shows="Clean against robust accuracy, by BAT-style alpha, TRADES beta, and the radius of training",
     item="F5 of our spec, on planted data; the paper's curves could not be read",
     studies=knob_studies(),
     collect=collect,

@@ -163,7 +163,7 @@ feature breaks FGSM training without a box is judged in Figure 1.
 
 RECIPE = Recipe(
     name="co_features/box_modes",
-    shows="Open question: does the window of broken strengths move when the ε-ball is respected?",
+    shows="Accuracy of FGSM training against the strength of the feature, by the order of clamps to box and ball",
     item="Box modes (1.4 and open point 3 of the spec); ours",
     studies=RUNS.studies,
     collect=RUNS.collect,

@@ -268,7 +268,7 @@ def _printed() -> Iterator[Printed]:
 
 RECIPE = Recipe(
     name="co_features/calibration",
-    shows="How large the feature is beside natural images, and what projectors and filters take away",
+    shows="Size of the feature beside natural images, and the energy that projectors and filters take away",
     item="calibration facts (computed for our specification, not in the paper)",
     studies=STUDIES,
     collect=collect,

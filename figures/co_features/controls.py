@@ -210,7 +210,7 @@ CLAIMS: ClaimTable[GridCells] = grid_claims(
 
 RECIPE = Recipe(
     name="co_features/controls",
-    shows="Causal controls: which property of the feature breaks FGSM training",
+    shows="Accuracy of FGSM training with the paper's feature and with control features",
     item="Controls that the design lacks (section 5 of the spec, a to f); ours",
     studies=RUNS.studies,
     collect=collect,

@@ -84,7 +84,7 @@ CLAIMS = ClaimTable(
 
 RECIPE = Recipe(
     name="co_features/data_sets",
-    shows="The same induction on other data and image sizes",
+    shows="Accuracy of FGSM training with the feature and without it, on other data and image sizes",
     item="Other data sets and image sizes (recollected, appendix)",
     studies=RUNS.studies,
     collect=RUNS.collect,

@@ -125,7 +125,7 @@ CLAIMS: ClaimTable[_Results] = ClaimTable(
 
 RECIPE = Recipe(
     name="co_features/feature_share",
-    shows="How much of a perturbation cancels the injected feature, through training and across the break",
+    shows="Share of a perturbation's energy in the features' span, and how much of it cancels the own feature",
     item="perturbations before and after the break, in numbers (measures of our specification)",
     studies=STUDIES,
     collect=collect,

@@ -242,7 +242,7 @@ def compare(data: pd.DataFrame) -> list[Comparison]:
 
 RECIPE = Recipe(
     name="co_features/figure_1",
-    shows="An injected feature breaks FGSM training in a window of strengths, and saves it beyond",
+    shows="Accuracy of FGSM training against the strength of an injected feature, by radius",
     item="Figure 1 (both panels)",
     studies=STUDIES,
     collect=collect,

@@ -100,7 +100,7 @@ CLAIMS: ClaimTable[GridCells] = grid_claims(
 
 RECIPE = Recipe(
     name="co_features/l2",
-    shows="The same induction with l2 perturbations and features of Euclidean norm 1",
+    shows="Accuracy against the strength of features of Euclidean norm 1, with l2 perturbations",
     item="Other norms (recollected, appendix)",
     studies=RUNS.studies,
     collect=RUNS.collect,

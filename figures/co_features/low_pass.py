@@ -166,7 +166,7 @@ anything."""
 
 RECIPE = Recipe(
     name="co_features/low_pass",
-    shows="Low-pass filters before the network, where FGSM training breaks without a feature",
+    shows="Accuracy of training without a feature against the bandwidth of a low-pass filter before the network",
     item="Low-pass bandwidths (recollected, P11), square and as released",
     studies=RUNS.studies,
     collect=RUNS.collect,

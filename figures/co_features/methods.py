@@ -132,7 +132,7 @@ CLAIMS: ClaimTable[GridCells] = grid_claims(
 
 RECIPE = Recipe(
     name="co_features/methods",
-    shows="PGD, N-FGSM and GradAlign on the data that break FGSM training",
+    shows="Accuracy of PGD, N-FGSM and GradAlign training beside FGSM on data with the feature",
     item="Other adversarial training methods (recollected, P5 and P6)",
     studies=RUNS.studies,
     collect=RUNS.collect,

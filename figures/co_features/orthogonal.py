@@ -163,7 +163,7 @@ training on the images as they are is judged in Figure 1."""
 
 RECIPE = Recipe(
     name="co_features/orthogonal",
-    shows="Open question: does catastrophic overfitting need what the images hold in the feature's span?",
+    shows="Accuracy against the strength of the feature, on images with and without their part in its span",
     item="Orthogonal features (recollected, P10), with a correct and with the released projector",
     studies=RUNS.studies,
     collect=collect,

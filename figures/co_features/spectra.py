@@ -140,7 +140,7 @@ CLAIMS: ClaimTable[pd.DataFrame] = ClaimTable(
 
 RECIPE = Recipe(
     name="co_features/spectra",
-    shows="At which frequencies FGSM's perturbations have their energy, before and after the break",
+    shows="Energy of FGSM's perturbations by frequency, before and after the break",
     item="spectra of perturbations (4.3 of the spec, a proposal)",
     studies=STUDIES,
     collect=collect,

@@ -161,7 +161,7 @@ step is judged in the field's figure of it."""
 
 RECIPE = Recipe(
     name="co_features/steps",
-    shows="What one step of FGSM misses: further steps, the second step, and the way to the first",
+    shows="Accuracy after one step of FGSM and after further steps, along the way to the first, and the second step",
     item="second step and step profile (4.3 of the spec, a proposal)",
     studies=STUDIES,
     collect=collect,

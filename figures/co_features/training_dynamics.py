@@ -160,7 +160,7 @@ the feature or without.
 
 RECIPE = Recipe(
     name="co_features/training_dynamics",
-    shows="Accuracy and curvature through training: FGSM breaks on injected data, PGD does not",
+    shows="Accuracy and curvature through FGSM training and PGD training on data with the feature",
     item="training dynamics (recollected; number not found)",
     studies=STUDIES,
     collect=collect,

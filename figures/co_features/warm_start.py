@@ -129,7 +129,7 @@ CLAIMS: ClaimTable[GridCells] = ClaimTable(
 
 RECIPE = Recipe(
     name="co_features/warm_start",
-    shows="FGSM training from a robust solution: does it keep it?",
+    shows="PGD accuracy along FGSM training that starts from a network robust to PGD",
     item="Warm start (recollected, P12)",
     studies=RUNS.studies,
     collect=collect,

@@ -69,7 +69,7 @@ def _accuracies(axis: Axes, results: BreakpointResults, protocol: str) -> None:
 
 RECIPE = RECIPES_OF.recipe(
     "feature_purification/across_break_grafts",
-    shows="Accuracy with low-rank parts of the change across the breakpoint put in before it; thin: after it",
+    shows="Accuracy against the rank of the change across the breakpoint that is put in before it",
     item="ours: purification across the breakpoint, cause",
     table=table_of_measures(_used),
     draw=draw,

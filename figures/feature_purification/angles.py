@@ -90,7 +90,7 @@ CLAIMS: ClaimTable[DeepResults] = ClaimTable(
 
 RECIPE = Recipe(
     name="feature_purification/angles",
-    shows="Adversarial training from clean weights turns units less than clean training had",
+    shows="Angles between the weights of clean and adversarial training, and of more clean training, by layer",
     item="recollected table of angles θ(w0, w), θ(w0, w′), θ(w, w′) by layer; P9 in deep networks",
     studies=STUDIES,
     collect=measured_parts("angles", "accuracies"),

@@ -59,7 +59,7 @@ CLAIMS = theory_claims("coefficients")
 
 RECIPE = RECIPES_OF.recipe(
     "feature_purification/coefficients",
-    shows="A unit is one atom and a dense mixture; FGM training removes the mixture",
+    shows="Coefficients of units on the atoms, and their mixtures, before and after FGM training",
     item="P2, P3, P8; in place of the recollected cartoon",
     table=_used,
     draw=draw,

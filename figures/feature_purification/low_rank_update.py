@@ -84,7 +84,7 @@ CLAIMS: ClaimTable[DeepResults] = ClaimTable(
 
 RECIPE = Recipe(
     name="feature_purification/low_rank_update",
-    shows="How much robustness a low-rank part of adversarial training's update carries",
+    shows="PGD accuracy against the rank of what is kept of adversarial training's update",
     item="version 4: adversarial training with low-rank updates",
     studies=STUDIES,
     collect=measured_parts("ranks", "accuracies"),

@@ -55,7 +55,7 @@ CLAIMS: ClaimTable[DeepResults] = ClaimTable(
 
 RECIPE = Recipe(
     name="feature_purification/maximising_images",
-    shows="What raises units of a deep layer most, before and after adversarial training",
+    shows="Images that raise units of a deep layer most, before and after adversarial training",
     item="recollected figure of deep features",
     studies=STUDIES,
     collect=measured_parts("maximising", "accuracies"),

@@ -68,7 +68,7 @@ def _draw_row(axis: Axes, row: int, result: ClaimResult) -> None:
 
 RECIPE = RECIPES_OF.recipe(
     "feature_purification/predictions",
-    shows="The theory's predictions in the theory's own world: which hold at finite size",
+    shows="Predictions of the theory, each with its threshold, in the theory's own world",
     item="Theorems as predictions P1-P16 of the spec",
     table=every_setting("scalars", "course"),
     draw=draw,

@@ -63,7 +63,7 @@ CLAIMS = theory_claims("purification_ratios")
 
 RECIPE = RECIPES_OF.recipe(
     "feature_purification/purification_ratios",
-    shows="FGM training keeps most of most units, but removes more of them than clean training for as long",
+    shows="What of each unit FGM training removes against what it keeps, beside clean training for as long",
     item="P9, P10",
     table=_used,
     draw=draw,

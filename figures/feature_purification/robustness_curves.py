@@ -35,7 +35,7 @@ CLAIMS = theory_claims("robustness_curves")
 
 RECIPE = RECIPES_OF.recipe(
     "feature_purification/robustness_curves",
-    shows="One direction per label breaks the clean network; FGM training takes part of that back",
+    shows="Accuracy against the size of a perturbation, before and after FGM training",
     item="P6, P11",
     table=largest_setting("scalars", "course", "curves"),
     draw=draw,

@@ -64,7 +64,7 @@ CLAIMS: ClaimTable[DeepResults] = ClaimTable(
 
 RECIPE = Recipe(
     name="feature_purification/sparse_patches",
-    shows="How much of an image patch a few first-layer filters explain, before and after adversarial training",
+    shows="Share of an image patch that a few first-layer filters explain, before and after adversarial training",
     item="recollected figure of sparse reconstruction",
     studies=STUDIES,
     collect=measured_parts("patches", "accuracies"),

@@ -43,7 +43,7 @@ CLAIMS = theory_claims("time_course")
 
 RECIPE = RECIPES_OF.recipe(
     "feature_purification/time_course",
-    shows="Mixtures grow with the features in clean training; FGM training shrinks them as robustness rises",
+    shows="Mixtures, features and robustness through clean training and FGM training",
     item="P12; scaling experiment 4 of the spec",
     table=largest_setting("scalars", "course"),
     draw=draw,

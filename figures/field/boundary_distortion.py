@@ -81,7 +81,7 @@ be the boundary distorted or not.
 
 RECIPE = Recipe(
     name="field/boundary_distortion",
-    shows="After the break, points are wrong between the image and an FGSM example that is right",
+    shows="Share of points that are wrong between two right ends, against iterations since the break",
     item="Kim et al. 2021: boundary distortion over training",
     studies=STUDIES,
     collect=collect_statistics,

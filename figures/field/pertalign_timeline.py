@@ -193,7 +193,7 @@ CLAIMS: ClaimTable[pd.DataFrame] = ClaimTable(
 
 RECIPE = Recipe(
     name="field/pertalign_timeline",
-    shows="PertAlign and the linearity coefficient around the break, and when SORA's rule fires",
+    shows="PertAlign and the linearity coefficient against iterations since the break, and when SORA's rule fires",
     item="SORA 2026: PertAlign around the break",
     studies=STUDIES,
     collect=collect_statistics,

@@ -129,7 +129,7 @@ CLAIMS: ClaimTable[pd.DataFrame] = ClaimTable(
 
 RECIPE = Recipe(
     name="gradalign/feature_maps",
-    shows="Small noise drowns the image in the map of the filter that takes over",
+    shows="Maps of an image with and without noise: a regular filter, and the one that noise moves most",
     item="Figure 7",
     studies=STUDIES,
     collect=collect,

@@ -122,7 +122,7 @@ CLAIMS: ClaimTable[pd.DataFrame] = ClaimTable(
 
 RECIPE = Recipe(
     name="gradalign/filter_norms",
-    shows="At the break the weights behind one filter of four grow severalfold",
+    shows="Norms of filters and of the weights behind them through FGSM training of one convolution",
     item="Figure 6",
     studies=STUDIES,
     collect=single_layer_table(norms),

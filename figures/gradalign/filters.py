@@ -102,7 +102,7 @@ CLAIMS: ClaimTable[pd.DataFrame] = ClaimTable(
 
 RECIPE = Recipe(
     name="gradalign/filters",
-    shows="The filter that takes over, before and after the break",
+    shows="The filter that noise moves most, before and after the break",
     item="Figure 5",
     studies=STUDIES,
     collect=single_layer_table(filter_across_break),

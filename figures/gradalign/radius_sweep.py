@@ -280,7 +280,7 @@ def compare(data: pd.DataFrame) -> list[Comparison]:
 
 RECIPE = Recipe(
     name="gradalign/radius_sweep",
-    shows="Accuracy against the radius: FGSM breaks first, other methods later or never",
+    shows="Clean and PGD accuracy against the radius, by training method",
     item="GradAlign repository, figure 8",
     studies=STUDIES,
     collect=collect,

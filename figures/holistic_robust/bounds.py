@@ -74,7 +74,7 @@ def _one_in_full(data: pd.DataFrame) -> str:
 
 RECIPE = recipes_of("overfitting").recipe(
     "holistic_robust/bounds",
-    shows="Which bounds hold on test data: nominal ones, from the training losses, and held-out certificates",
+    shows="Bounds minus test losses: nominal bounds, from the training losses, and held-out certificates",
     item="After the paper's bound, whose constant could not be read; the certificate is ours",
     table=holistic_table(end="ends"),
     draw=draw,

@@ -56,7 +56,7 @@ def draw(data: pd.DataFrame) -> Figure:
 
 RECIPE = recipes_of("onset").recipe(
     "holistic_robust/onset",
-    shows="When FGSM training breaks: plain, with HR weights, and with their controls",
+    shows="Iteration of the break of FGSM training: plain, with HR weights, and with their controls",
     item="Section 5 of our spec; not studied in the paper, as far as was read",
     table=holistic_table(run="onsets", weight="weights"),
     draw=draw,

@@ -54,7 +54,7 @@ def draw(data: pd.DataFrame) -> Figure:
 
 RECIPE = recipes_of("overfitting").recipe(
     "holistic_robust/overfitting",
-    shows="Robust overfitting of adversarial training and of HR over shares of the data",
+    shows="Robust accuracy and losses of adversarial training and of HR, by share of the data",
     item="6.2 of the paper (robust overfitting); its figures could not be read",
     table=holistic_table(course="gaps", end="ends"),
     draw=draw,

@@ -54,7 +54,7 @@ def draw(data: pd.DataFrame) -> Figure:
 
 RECIPE = recipes_of("poison").recipe(
     "holistic_robust/poison",
-    shows="Training with wrong labels: HR with alpha, with r, and trimming, its opposite",
+    shows="Accuracy, memorised labels and weights with wrong labels: HR with alpha, with r, and trimming",
     item="6.1 of the paper (poison); its figures could not be read",
     table=poison_rows,
     draw=draw,

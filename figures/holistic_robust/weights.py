@@ -116,7 +116,7 @@ on the largest one is the closed form itself, and no claim."""
 
 RECIPE = Recipe(
     name="holistic_robust/weights",
-    shows="How HR weighs losses by their rank: r tilts, alpha moves the smallest losses' weight to the largest",
+    shows="HR's weights of losses against their rank, by r and alpha",
     item="Derived in our spec (2.3 to 2.5); no figure of the paper",
     studies=dict.fromkeys(("smoke", "digits"), ()),
     collect=collect,

@@ -64,7 +64,7 @@ def draw(data: pd.DataFrame) -> Figure:
 
 RECIPE = RECIPES_OF.recipe(
     "local_ball/ablation",
-    shows="The local term, its inner step and the centre of its ball: robust accuracy and the break",
+    shows="Robust accuracy and time of the break, with and without the local term, its inner step and its centre",
     item="T2 of our spec; the paper's ablation could not be read",
     table=local_ball_table(),
     draw=draw,

@@ -61,7 +61,7 @@ def draw(data: pd.DataFrame) -> Figure:
 
 RECIPE = RECIPES_OF.recipe(
     "local_ball/onset_profile",
-    shows="The loss along FGSM's step stops growing when catastrophic overfitting sets in",
+    shows="Loss along FGSM's step around the breakpoint, and where it peaks",
     item="Section 5 of our spec (diagnostic D7); the paper says nothing of it that was read",
     table=local_ball_table("profile", "needed_median", "interior_share"),
     draw=draw,

@@ -70,7 +70,7 @@ def draw(data: pd.DataFrame) -> Figure:
 
 RECIPE = RECIPES_OF.recipe(
     "local_ball/sensitivity",
-    shows="How far predictions change in balls around adversaries, by method and radius",
+    shows="Change of predictions against the radius of a ball around adversaries, by method",
     # To be taken out when laptop is made anew: `worst_kappa` searches from several starts, and never finds less.
     item="F3 of our spec (diagnostic D1); at laptop the stored table is of one search per ball, of 20 steps from one "
     "random start, so that the worst point found may be less bad where the ball is larger",

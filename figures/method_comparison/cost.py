@@ -21,7 +21,7 @@ def draw(data: pd.DataFrame) -> Figure:
 
 RECIPE = comparison_recipe(
     "method_comparison/cost",
-    shows="What each training method costs, and how robust it leaves the network: last and best apart",
+    shows="Robust accuracy against the cost of a step, by training method: last and best network apart",
     draw=draw,
     claims=hiding_claims,
 )

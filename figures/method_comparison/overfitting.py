@@ -17,7 +17,7 @@ def draw(data: pd.DataFrame) -> Figure:
 
 RECIPE = comparison_recipe(
     "method_comparison/overfitting",
-    shows="Which training methods overfit catastrophically, in which seeds, and when",
+    shows="Breakpoints of each seed, by training method",
     draw=draw,
     claims=prevention_claims,
 )
