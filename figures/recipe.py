@@ -72,6 +72,7 @@ class Recipe:
         of_findings: the same table from the findings of a study (`cotoolkit analyse`), which may have more arms than
             the figure trains; None where the figure does not show a study.
         recorded: what a table rests on where `collect` reads records of runs; None at a scale where it trains them.
+        setting: what was trained, in words, by scale; None where `studies` names all of it.
         appendix: it checks data and code and says nothing of training; pages show it at their end.
     """
 
@@ -85,6 +86,7 @@ class Recipe:
     compare: Callable[[pd.DataFrame], list[Comparison]] = no_comparison
     of_findings: Callable[[Findings[Any]], pd.DataFrame] | None = None
     recorded: Callable[[Scale], Provenance | None] = trained_here
+    setting: Callable[[Scale], str] | None = None
     appendix: bool = False
 
     def __post_init__(self) -> None:

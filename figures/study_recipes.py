@@ -15,6 +15,7 @@ from analyses.core.runner import StudyRunner
 from analyses.core.study import Findings, PlannedStudy
 from cotoolkit.studies.scale import Scale
 from figures.recipe import Comparison, Recipe, no_comparison
+from figures.records.setting import setting_sentence
 
 P = TypeVar("P", bound=Plan)
 
@@ -27,11 +28,13 @@ class StudyRecipes(Generic[P]):
         study: what trains and measures.
         plans: what the gallery's figures train, by scale; smaller than the study's own where that is dear.
         first_arms: those that train first, where it depends on them how the others train; None means all.
+        setting: what a plan without groups trains, in words.
     """
 
     study: PlannedStudy[P]
     plans: Mapping[Scale, P]
     first_arms: Collection[str] | None = None
+    setting: Callable[[P], str] | None = None
 
     def recipe(
         self,
@@ -64,6 +67,10 @@ class StudyRecipes(Generic[P]):
         def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
             return table(self.study.run(self.plans[scale], runner))
 
+        def setting(scale: Scale) -> str:
+            plan = self.plans[scale]
+            return self.setting(plan) if self.setting else setting_sentence([run.config for run in plan.runs(groups)])
+
         chosen = {scale: plan for scale, plan in self.plans.items() if set(groups or ()) <= set(plan.groups)}
         studies = {scale: (plan.study(groups, self.first_arms),) for scale, plan in chosen.items()}
-        return Recipe(name, shows, item, studies, collect, draw, claims, compare, table)
+        return Recipe(name, shows, item, studies, collect, draw, claims, compare, table, setting=setting)

@@ -25,6 +25,7 @@ from cotoolkit.studies.study import Study
 from figures.co_features.setups.perturbation_measures import removed_energy
 from figures.elements import category_axis, new_figure, percent, seed_band, seed_points
 from figures.recipe import Comparison, Recipe
+from figures.records.setting import DATA
 from interventions.carriers import Paired
 from interventions.filters import LowPass, ReleasedRowLowPass
 from interventions.injection import Inject
@@ -276,4 +277,5 @@ RECIPE = Recipe(
     claims=CLAIMS,
     compare=compare,
     appendix=True,
+    setting=lambda scale: f"nothing is trained; all images of {DATA[PLANS[scale].data]}, in {FIFTHS} disjoint parts.",
 )

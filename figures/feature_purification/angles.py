@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from analyses.core.claims import ClaimRow, ClaimTable, claim
 from cotoolkit.plotting.style import BLUE, GREEN, GREY, PAGE, VERMILION
 from figures.elements import category_axis, new_figure, seed_points, zero_line
-from figures.feature_purification.experiments.deep_networks import STUDIES, measured_parts
+from figures.feature_purification.experiments.deep_networks import STUDIES, deep_setting, measured_parts
 from figures.feature_purification.experiments.deep_results import LEARNED, PGD_ACCURACY, ROBUST, DeepResults
 from figures.recipe import Recipe
 
@@ -96,4 +96,5 @@ RECIPE = Recipe(
     collect=measured_parts("angles", "accuracies"),
     draw=draw,
     claims=CLAIMS,
+    setting=deep_setting,
 )

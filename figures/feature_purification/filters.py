@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimTable, claim
-from figures.feature_purification.experiments.deep_networks import STUDIES, measured_parts
+from figures.feature_purification.experiments.deep_networks import STUDIES, deep_setting, measured_parts
 from figures.feature_purification.experiments.deep_results import ROBUST, ROBUST_BY_FGSM, DeepResults
 from figures.feature_purification.experiments.image_grid import image_grid
 from figures.recipe import Recipe
@@ -76,4 +76,5 @@ RECIPE = Recipe(
     collect=measured_parts("filter_statistics", "filters", "accuracies"),
     draw=draw,
     claims=CLAIMS,
+    setting=deep_setting,
 )

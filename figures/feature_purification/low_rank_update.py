@@ -16,7 +16,7 @@ from analyses.core.claims import ClaimRow, ClaimTable, claim
 from cotoolkit.plotting.style import BLUE, COLUMN, GREEN, GREY, ORANGE
 from figures.elements import new_figure, percent, seed_bands
 from figures.feature_purification.experiments.deep_measures import RANKS
-from figures.feature_purification.experiments.deep_networks import STUDIES, measured_parts
+from figures.feature_purification.experiments.deep_networks import STUDIES, deep_setting, measured_parts
 from figures.feature_purification.experiments.deep_results import PGD_ACCURACY, ROBUST, DeepResults
 from figures.recipe import Recipe
 
@@ -90,4 +90,5 @@ RECIPE = Recipe(
     collect=measured_parts("ranks", "accuracies"),
     draw=draw,
     claims=CLAIMS,
+    setting=deep_setting,
 )

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimTable, claim
 from figures.feature_purification.experiments.deep_measures import UNITS
-from figures.feature_purification.experiments.deep_networks import STUDIES, measured_parts
+from figures.feature_purification.experiments.deep_networks import STUDIES, deep_setting, measured_parts
 from figures.feature_purification.experiments.deep_results import ROBUST, DeepResults
 from figures.feature_purification.experiments.image_grid import image_grid
 from figures.recipe import Recipe
@@ -61,4 +61,5 @@ RECIPE = Recipe(
     collect=measured_parts("maximising", "accuracies"),
     draw=draw,
     claims=CLAIMS,
+    setting=deep_setting,
 )

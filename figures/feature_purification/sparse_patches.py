@@ -15,7 +15,7 @@ from analyses.core.claims import ClaimTable, claim
 from cotoolkit.plotting.style import BLUE, COLUMN, GREY, VERMILION
 from figures.elements import new_figure, percent, seed_bands
 from figures.feature_purification.experiments.deep_measures import ATOMS
-from figures.feature_purification.experiments.deep_networks import STUDIES, measured_parts
+from figures.feature_purification.experiments.deep_networks import STUDIES, deep_setting, measured_parts
 from figures.feature_purification.experiments.deep_results import LEARNED, ROBUST, DeepResults
 from figures.recipe import Recipe
 
@@ -70,4 +70,5 @@ RECIPE = Recipe(
     collect=measured_parts("patches", "accuracies"),
     draw=draw,
     claims=CLAIMS,
+    setting=deep_setting,
 )

@@ -94,4 +94,5 @@ RECIPE = Recipe(
     collect=collect,
     draw=draw,
     claims=CLAIMS,
+    setting=lambda scale: f"nothing is trained; {REPETITIONS:,} simulated samples for each law, size and level.",
 )

@@ -122,4 +122,5 @@ RECIPE = Recipe(
     collect=collect,
     draw=draw,
     claims=CLAIMS,
+    setting=lambda scale: f"nothing is trained; {BATCH} losses drawn from a log-normal law, {DRAWS} draws a seed.",
 )

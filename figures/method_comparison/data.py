@@ -23,8 +23,10 @@ from analyses.method_comparison.plan import ComparisonPlan
 from analyses.method_comparison.study import STUDY
 from cotoolkit.core.errors import RunError
 from cotoolkit.studies.scale import Scale
+from cotoolkit.studies.study import Study
 from figures.recipe import Recipe
 from figures.records.provenance import Provenance
+from figures.records.setting import setting_sentence
 from figures.study_recipes import StudyRecipes
 
 LEADERBOARD = Path(__file__).parents[1] / "gallery" / "leaderboard"
@@ -68,7 +70,13 @@ def comparison_recipe(
         command = f"cotoolkit figures make {name} --scale {scale}"
         return provenance_of_records(_kept_records(), command) if scale == "laptop" else None
 
-    return replace(trained, studies={**trained.studies, "laptop": ()}, collect=collect, recorded=recorded)
+    def setting(scale: Scale) -> str:
+        if scale == "laptop":
+            return setting_sentence([record.config(seed) for record in _kept_records() for seed in record.seeds])
+        return setting_sentence([run.config for run in KEPT[scale].runs()])
+
+    studies: dict[Scale, Sequence[Study]] = {**trained.studies, "laptop": ()}
+    return replace(trained, studies=studies, collect=collect, recorded=recorded, setting=setting)
 
 
 def _kept_records() -> list[LeaderboardRecord]:

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from cotoolkit.cli.reference.markdown import markdown_table
 from figures.catalogue import PAPERS
 from figures.records.record import FigureRecord, StoredClaim
+from figures.records.setting import setting_of
 from figures.records.stored import StoredFigure, totals
 
 CHECKED = "the spec's own check"
@@ -62,6 +63,9 @@ def _figure(heading: str, made: StoredFigure, gallery: str) -> Iterator[str]:
         f"Scale **{made.scale}** · `{record.making.command}` · {_made_of(record)} · [table]({folder}/data.csv) · "
         f"[record]({folder}/claims.json) · [PDF]({folder}/figure.pdf) · [SVG]({folder}/figure.svg)\n"
     )
+    setting = setting_of(made.recipe, made.scale)
+    if setting:
+        yield f"Setting: {setting}\n"
     theirs = [claim for claim in made.own if not claim.is_ours]
     ours = [claim for claim in made.own if claim.is_ours]
     for name, claims in (("Claims of the paper:\n", theirs), ("Our claims:\n", ours)):

@@ -10,4 +10,6 @@ def test_ticks_of_shares_say_where_they_stand(top):
     axis.set_ylim(0, top)
     percent(axis)
     places = axis.get_yticks()
-    assert [float(text) for text in axis.yaxis.get_major_formatter().format_ticks(places)] == pytest.approx(100 * places)
+    assert [float(text) for text in axis.yaxis.get_major_formatter().format_ticks(places)] == pytest.approx(
+        100 * places
+    )

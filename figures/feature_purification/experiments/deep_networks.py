@@ -37,6 +37,7 @@ from figures.feature_purification.experiments.deep_measures import (
     UNITS,
     measured,
 )
+from figures.records.setting import setting_sentence
 
 SLOWER = 0.5
 """Learning rate of training on from finished weights, in units of the first (ours)."""
@@ -63,7 +64,6 @@ SETUPS: dict[Scale, Setup] = co_features.SETUPS | {
             "epsilon": 8 / 255,
             "seeds": (0, 1, 2),
             "keep": (),
-            "pgd_steps": 3,
             "accuracy": "pgd-10",
         }
     )
@@ -108,6 +108,15 @@ def _first_study(setup: Setup) -> Study:
 
 STUDIES: dict[Scale, tuple[Study, ...]] = {scale: (_first_study(setup),) for scale, setup in SETUPS.items()}
 """What starts from w0; the rest starts from what these leave."""
+
+
+def deep_setting(scale: Scale) -> str:
+    """What is trained at a scale, in words."""
+    first = setting_sentence([run for study in STUDIES[scale] for run in study.runs()])
+    return (
+        f"{first} From the last weights of standard training go on, for as long at {SLOWER:g} times the learning rate, "
+        f"PGD-{SETUPS[scale].pgd['steps']}, FGSM and, as control, standard training."
+    )
 
 
 def measured_parts(*parts: str) -> Callable[[Scale, StudyRunner], pd.DataFrame]:

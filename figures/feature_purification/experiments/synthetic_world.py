@@ -21,7 +21,18 @@ from analyses.purification.synthetic_world.baselines import NAMES
 from cotoolkit.plotting.style import BLUE, VERMILION
 from figures.study_recipes import StudyRecipes
 
-RECIPES_OF = StudyRecipes(STUDY, PLANS)
+
+def _setting(plan: TheoryPlan) -> str:
+    """The theory's world and its network, in words."""
+    sizes = "; ".join(
+        f"d {one.d}, k {one.k}, m {one.m}, {one.clean_steps} clean and {one.adversarial_steps} FGM steps of "
+        f"{one.batch} fresh samples, l2 radius {one.radius:.3g}, {one.seeds} seeds"
+        for one in plan.settings
+    )
+    return f"synthetic sparse coding and a symmetric two-layer network with m units; {sizes}."
+
+
+RECIPES_OF = StudyRecipes(STUDY, PLANS, setting=_setting)
 
 STAGES = {"clean": ("after clean training", VERMILION, "--"), "fgm": ("then FGM training", BLUE, "-")}
 """Label, colour and line of the two stages that are compared."""
