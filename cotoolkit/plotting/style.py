@@ -87,7 +87,7 @@ METHOD_STYLES: dict[str, tuple[str, str, Any]] = {
 """Training methods: how they are written, their colour, their line; the same in every figure."""
 
 
-def percent_text(share: float, place: int | None = None) -> str:
+def percent_text(share: float, place: float = 0) -> str:
     """A tick of an axis of shares in percent, with as many decimals as it has: ticks are never rounded.
 
     >>> [percent_text(share) for share in (0.0, 0.025, 0.5, -0.1)]

@@ -15,13 +15,13 @@ from figures.method_comparison.data import comparison_recipe, summarised
 
 
 def draw(data: pd.DataFrame) -> Figure:
-    """A named point per method, filled for the last network and hollow for the best; a panel per setting."""
-    return robustness_against_cost(summarised(data))
+    """A row per method by its cost, filled for the last network and hollow for the best; a column per setting."""
+    return robustness_against_cost(data, summarised(data))
 
 
 RECIPE = comparison_recipe(
     "method_comparison/cost",
-    shows="Robust accuracy against the cost of a step, by training method: last and best network apart",
+    shows="Robust accuracy by training method, in order of the cost of a step: last and best network apart",
     draw=draw,
     claims=hiding_claims,
 )

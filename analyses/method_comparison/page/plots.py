@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,8 +10,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
-from scipy.optimize import isotonic_regression
 
 from cotoolkit.methods.base import Family
 from cotoolkit.plotting.style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, percent_text
@@ -35,77 +34,55 @@ ROW = 0.17
 WIDTH = 6.8
 """Inches of a page."""
 
-FAN = 0.3
-"""Natural logarithm of the passes over which methods of equal passes are fanned out, at most."""
-
 LABELS = 6.5
 """Points of the methods' names in pictures."""
 
 
-def robustness_against_cost(summary: pd.DataFrame) -> Figure:
-    """Filled: the last network; hollow: the best one; black inside: an average. Names stand at the right.
+def robustness_against_cost(outcomes: pd.DataFrame, summary: pd.DataFrame) -> Figure:
+    """Filled: mean of the last networks; hollow: of the best; black inside: of an average of weights; dots: seeds.
 
     Args:
-        summary: of `outcomes.method_summary`.
+        outcomes: of `outcomes.comparison_outcomes`.
+        summary: of the same outcomes.
 
     Returns:
-        A panel per group.
+        A column per group, a row per method; rows stand by the passes of an update, which are written beside the name.
     """
-    groups = list(summary["group"].unique())
-    tallest = max(len(rows) for _, rows in summary.groupby("group"))
-    figure = Figure(figsize=(WIDTH, (max(ROW * 0.75 * tallest, 2.2) + 0.5) * len(groups) + 0.6), layout="constrained")
-    axes = figure.subplots(len(groups), 1, sharex=True, squeeze=False)[:, 0]
+    methods = methods_in_order(summary)
+    units = summary.drop_duplicates("method").set_index("method")["units"]
+    figure, axes, groups = _grid(summary, methods)
+    axes[0].set_yticks(range(len(methods)), [_with_passes(name, units[name]) for name in methods], fontsize=LABELS)
+    axes[0].set_ylabel("method, forward-backward passes of an update")
     for axis, group in zip(axes, groups, strict=True):
-        rows = summary[summary["group"] == group]
-        _cost_panel(axis, rows.dropna(subset=["last_robust", "units"]))
-        axis.set_title(group, loc="left")
-    _cost_axis(axes[-1], summary["units"].dropna())
-    figure.legend(handles=_legend(axes[0], summary), loc="outside lower center", ncols=4, frameon=False)
+        seeds = outcomes[outcomes["group"] == group]
+        for row in summary[summary["group"] == group].dropna(subset="last_robust").to_dict("records"):
+            _cost_row(axis, methods.index(row["method"]), row, seeds.loc[seeds["method"] == row["method"]])
+        for height, (above, below) in enumerate(itertools.pairwise(methods)):
+            if units[above] != units[below]:
+                axis.axhline(height + 0.5, color=GREY, lw=0.4)
+        _say_not_trained(axis, methods, seeds)
+        axis.set_xlim(left=-0.01)
+        axis.xaxis.set_major_formatter(percent_text)
+    figure.supxlabel("accuracy under the worst of PGD-50, PGD-50 on the margin and Square (%)", fontsize="medium")
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + 0.6)  # for the legend
+    figure.legend(handles=_legend(axes[0], summary), loc="outside upper center", ncols=4, frameon=False)
     return figure
 
 
-def _cost_panel(axis: Axes, rows: pd.DataFrame) -> None:
-    rows = rows.assign(units=_side_by_side(rows["units"], rows["last_robust"]))
-    for row in rows.to_dict("records"):
-        colour, marker = FAMILIES[row["family"]]
-        if np.isfinite(row["best_robust"]):
-            axis.plot([row["units"]] * 2, [row["last_robust"], row["best_robust"]], color=colour, lw=0.8, zorder=2)
-            axis.plot(row["units"], row["best_robust"], marker, color=colour, mfc="white", ms=5, zorder=3)
-        if np.isfinite(row["average_robust"]):
-            axis.plot(row["units"], row["average_robust"], marker, color=colour, mfc="black", ms=5, zorder=3)
-        axis.plot(row["units"], row["last_robust"], marker, color=colour, ms=5, zorder=4)
-    top = max(0.1, *rows[["last_robust", "best_robust", "average_robust"]].max().dropna()) * 1.05 if len(rows) else 1.0
-    axis.set_ylim(-0.03 * top, top)
-    axis.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
-    axis.yaxis.set_major_formatter(percent_text)
-    axis.set_ylabel("robust accuracy (%)")
-    ordered = rows.sort_values(["last_robust", "method"])
-    inches = axis.get_figure().get_size_inches()[1]  # type: ignore[union-attr] # it stands in one
-    gap = 1.2 * top * (LABELS / 72) / (inches / len(axis.get_figure().axes) - 0.8)  # type: ignore[union-attr]
-    heights = spread(list(ordered["last_robust"]), gap, -0.03 * top, top)
-    for height, row in zip(heights, ordered.to_dict("records"), strict=True):
-        axis.annotate(
-            row["method"], (row["units"], row["last_robust"]), (1.02, height), fontsize=LABELS, va="center",
-            textcoords=axis.get_yaxis_transform(), annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": GREY, "lw": 0.3, "shrinkA": 0, "shrinkB": 2, "relpos": (0, 0.5)},
-        )  # fmt: skip
+def _with_passes(method: str, units: float) -> str:
+    return f"{method}, {units:.3g}" if np.isfinite(units) else method
 
 
-def _side_by_side(units: pd.Series[float], robust: pd.Series[float]) -> pd.Series[float]:
-    """Places on the axis of passes: methods that take as many stand side by side, the most robust at the right."""
-    alike = robust.groupby(units.round(1))
-    position = alike.rank(method="first") - (alike.transform("size") + 1) / 2
-    offsets = position * np.minimum(0.03, FAN / alike.transform("size"))
-    return units * offsets.map(np.exp)
-
-
-def _cost_axis(axis: Axes, units: pd.Series[float]) -> None:
-    axis.set_xscale("log")
-    axis.xaxis.set_major_locator(FixedLocator([1, 2, 3, 4, 6, 8, 11, 16, 22]))
-    axis.xaxis.set_minor_locator(NullLocator())
-    axis.xaxis.set_major_formatter("{x:g}")
-    axis.set_xlim(0.85 * units.min(), 1.18 * units.max())
-    axis.set_xlabel("forward-backward passes of an update (a lone forward is one half; equals stand side by side)")
+def _cost_row(axis: Axes, height: int, row: dict[Any, Any], seeds: pd.DataFrame) -> None:
+    colour, marker = FAMILIES[row["family"]]
+    axis.plot(seeds["last_robust"], [height + 0.3] * len(seeds), ".", color=colour, ms=4, mew=0, alpha=0.6)
+    if np.isfinite(row["best_robust"]):
+        axis.plot([row["last_robust"], row["best_robust"]], [height] * 2, color=colour, lw=0.8, zorder=2)
+        axis.plot(row["best_robust"], height, marker, color=colour, mfc="white", ms=5, zorder=3)
+    if np.isfinite(row["average_robust"]):
+        axis.plot(row["average_robust"], height, marker, color=colour, mfc="black", ms=5, zorder=3)
+    axis.plot(row["last_robust"], height, marker, color=colour, ms=5, zorder=4)
 
 
 def _legend(axis: Axes, summary: pd.DataFrame) -> list[object]:
@@ -116,30 +93,11 @@ def _legend(axis: Axes, summary: pd.DataFrame) -> list[object]:
         for colour, marker in [FAMILIES[family]]
     ]
     marks.append(axis.plot([], [], "o", color=GREY, ms=5, label="last network")[0])
+    marks.append(axis.plot([], [], ".", color=GREY, ms=4, mew=0, label="its seeds")[0])
     marks.append(axis.plot([], [], "o", color=GREY, mfc="white", ms=5, label="best network")[0])
     if summary["average_robust"].notna().any():
         marks.append(axis.plot([], [], "o", color=GREY, mfc="black", ms=5, label="average of weights")[0])
     return marks
-
-
-def spread(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Places moved apart, as little as their order allows (least squares), so that text fits between them.
-
-    >>> spread([0.0, 0.0, 1.0], 0.25, 0.0, 1.0)
-    [0.0, 0.25, 1.0]
-
-    Args:
-        places: ascending.
-        gap: least difference of neighbours.
-        low: least place.
-        high: greatest place; where there are too many they go on below `low`.
-
-    Returns:
-        As many places, ascending.
-    """
-    steps = gap * np.arange(len(places))
-    moved = isotonic_regression(np.asarray(places) - steps).x if len(places) else steps
-    return [float(place) for place in np.clip(moved, low, high - steps[-1:].sum()) + steps]
 
 
 def overfitting_shares(summary: pd.DataFrame) -> Figure:
@@ -191,14 +149,21 @@ def breakpoint_times(outcomes: pd.DataFrame, summary: pd.DataFrame) -> Figure:
             if pd.isna(row["breakpoint"]):
                 looks = {"marker": "o", "mfc": "none", "clip_on": False}
             axis.plot(row["onset"], row["height"], color=colour, ms=5, **looks)
-        trained = set(outcomes.loc[outcomes["group"] == group, "method"])
-        for height, method in enumerate(methods):
-            if method not in trained:
-                axis.text(0.02, height, "not trained", fontsize=LABELS, color="0.5", va="center")
+        _say_not_trained(axis, methods, outcomes[outcomes["group"] == group])
         axis.set_xlim(0, 1.03)
         axis.xaxis.set_major_formatter(percent_text)
     figure.supxlabel("breakpoints (% of training, crosses); circles: seeds without one", fontsize="medium")
     return figure
+
+
+def _say_not_trained(axis: Axes, methods: Sequence[str], runs: pd.DataFrame) -> None:
+    trained = set(runs["method"])
+    for height, method in enumerate(methods):
+        if method not in trained:
+            axis.annotate(
+                "not trained", (0.02, height), xycoords=axis.get_yaxis_transform(), fontsize=LABELS, color="0.5",
+                va="center",
+            )  # fmt: skip
 
 
 def methods_in_order(summary: pd.DataFrame) -> list[str]:

@@ -149,15 +149,20 @@ def _range(outcomes: pd.DataFrame, group: str, method: str) -> str:
 
 def _pictures(outcomes: pd.DataFrame, summary: pd.DataFrame) -> Iterator[Section]:
     with mpl.rc_context(PAPER_STYLE):
-        figures = robustness_against_cost(summary), overfitting_shares(summary), breakpoint_times(outcomes, summary)
+        figures = (
+            robustness_against_cost(outcomes, summary),
+            overfitting_shares(summary),
+            breakpoint_times(outcomes, summary),
+        )
     yield Section(
         "cost",
         "Robustness against cost",
-        "Filled: the last network; hollow: the best one, joined by a line where the two differ. A long line is what a "
-        "table of best epochs hides. Black inside: an average of weights, of methods that make one. Methods of equal "
-        "passes stand side by side.",
+        "Filled: the mean of the last networks, whose seeds are dots; hollow: that of the best ones, joined by a line "
+        "where the two differ. A long line is what a table of best epochs hides. Black inside: an average of weights, "
+        "of methods that make one. Rows stand by forward-backward passes of an update, the number beside the name (a lone "
+        "forward is one half); lines part different costs.",
         figures[0],
-        "Robust accuracy of the last and the best network against the passes of an update, a named point per method",
+        "Robust accuracy of the last and the best network, a row per method by the passes of an update",
     )
     yield Section(
         "overfitting",

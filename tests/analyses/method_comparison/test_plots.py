@@ -1,7 +1,6 @@
-"""Where names stand in the picture of robustness against cost, and what it draws."""
+"""What the pictures of a comparison draw, and where."""
 
 import matplotlib as mpl
-import numpy as np
 import pytest
 
 from analyses.method_comparison.outcomes import method_summary
@@ -11,7 +10,6 @@ from analyses.method_comparison.page.plots import (
     methods_in_order,
     overfitting_shares,
     robustness_against_cost,
-    spread,
 )
 from cotoolkit.plotting.style import PAPER_STYLE
 from tests._helpers.made_comparison import made_outcomes
@@ -22,29 +20,21 @@ def outcomes():
     return made_outcomes({"standard": 0, "fgsm": 4, "n_fgsm": 0, "pgd": 1}, seeds=4, groups=("a", "b"))
 
 
-def test_names_keep_their_order_and_distance():
-    assert spread([], 0.1, 0, 1) == []
-    assert spread([0.2, 0.6], 0.1, 0, 1) == [0.2, 0.6]
-    assert spread([0.5, 0.5], 0.1, 0, 1) == pytest.approx([0.45, 0.55])
-    assert spread([0.0, 0.0, 0.0], 0.1, 0, 1) == pytest.approx([0.0, 0.1, 0.2])
-    assert spread([1.0, 1.0], 0.1, 0, 1) == pytest.approx([0.9, 1.0])
-    many = spread(sorted(np.random.default_rng(0).random(30)), 0.05, 0, 1)
-    assert np.diff(many).min() >= 0.05 - 1e-9
-    assert max(many) == pytest.approx(1.0)
-
-
-def test_each_method_is_drawn_at_its_cost_with_its_last_and_its_best_network(outcomes):
+def test_methods_of_equal_cost_stand_in_rows_with_their_seeds(outcomes):
     summary = method_summary(outcomes)
     with mpl.rc_context(PAPER_STYLE):
-        figure = robustness_against_cost(summary)
+        figure = robustness_against_cost(outcomes, summary)
     assert [axis.get_title(loc="left") for axis in figure.axes] == ["a", "b"]
-    drawn = [
-        tuple(float(data[0]) for data in line.get_data()) for line in figure.axes[0].lines if len(line.get_xdata()) == 1
-    ]
+    named = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    units = summary.set_index("method")["units"].to_dict()
+    assert named == [f"{method}, {units[method]:.3g}" for method in methods_in_order(summary)]
     for row in summary[summary["group"] == "a"].to_dict("records"):
-        for value in (row["last_robust"], row["best_robust"]):
-            assert any(y == pytest.approx(value) and abs(x / row["units"] - 1) < 0.2 for x, y in drawn), row["method"]
-    assert {text.get_text() for text in figure.axes[1].texts} == {"standard", "fgsm", "n_fgsm", "pgd"}
+        height = methods_in_order(summary).index(row["method"])
+        marks = [line for line in figure.axes[0].lines if set(line.get_ydata()) == {height}]
+        means = [mark.get_xdata()[0] for mark in marks if len(mark.get_xdata()) == 1]
+        assert set(means) == {row["last_robust"], row["best_robust"]}
+        (seeds,) = [line for line in figure.axes[0].lines if set(line.get_ydata()) == {height + 0.3}]
+        assert len(seeds.get_xdata()) == 4
 
 
 def test_rows_are_methods_by_cost_and_counts_stand_beside(outcomes):
