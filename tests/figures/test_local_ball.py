@@ -1,6 +1,7 @@
 """Does the stored table of local-ball training say what the analysis found?"""
 
 import io
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -9,6 +10,7 @@ from analyses.local_ball.plan import PLANS
 from analyses.local_ball.study import MEASURE
 from figures.local_ball import ablation, cost, radius, sensitivity
 from figures.local_ball.data import GALLERY_PLANS, read_local_ball
+from figures.records.files import folder_of, read_data
 
 SEEDS = range(5)
 ROBUST = {"fgsm": 0.0, "lbt rho=0.25": 0.1, "lbt": 0.6, "lbt m=0": 0.2, "centre clean": 0.5}
@@ -92,3 +94,21 @@ def test_the_plan_is_a_part_of_the_study():
     own = {run.identity for run in GALLERY_PLANS["digits"].study().runs()}
     assert len(own) == 80
     assert own < {run.identity for run in PLANS["digits"].study().runs()}
+
+
+def test_the_page_tells_the_numbers_of_the_gallery():
+    runs = read_local_ball(read_data(folder_of(Path("figures/gallery"), "local_ball/cost", "digits"))).outcomes
+    text = " ".join(Path("docs/local_ball.md").read_text().split())
+    count = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+    broke = runs.loc[runs["arm"] == "fgsm", "breakpoint"].notna()
+    assert f"overfit catastrophically in {count[broke.sum()]} seeds of {count[len(broke)]}" in text
+    networks = runs[runs["arm"] == "lbt"]
+    masked = networks[networks["pgd-50"] > 0.7]
+    pgd, worst = (
+        f"{100 * masked[name].min():.0f} to {100 * masked[name].max():.0f} %" for name in ("pgd-50", "robust")
+    )
+    dated = count[masked["breakpoint"].notna().sum()]
+    assert (
+        f"{count[len(masked)]} of {count[len(networks)]} LBT-M networks, {dated} of them with a breakpoint, hold out against "
+        f"PGD-50 at {pgd} and against all three attacks at {worst}"
+    ) in text
