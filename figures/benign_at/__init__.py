@@ -7,7 +7,7 @@ NOT_REPRODUCED: tuple[NotReproduced, ...] = (
         "the paper's own tables and figures", "its text could not be read beyond the abstract; no number is known"
     ),
     NotReproduced(
-        "T1 and T2 on CIFAR-100 and Tiny ImageNet",
+        "findings (a) and (b), T1, T2 and the trade-off (F5) on CIFAR-100 and Tiny ImageNet",
         "memorisation has a figure at laptop, of part of CIFAR-100; the methods and the arms without groups of images "
         "are not trained there: with 100 images of each class a network with one convolution is seldom right on others",
     ),

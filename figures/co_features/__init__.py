@@ -14,6 +14,22 @@ NOT_REPRODUCED: tuple[NotReproduced, ...] = (
         "diagram of six seeds takes days of a core",
     ),
     NotReproduced(
+        "The rest of the phase diagram on CIFAR-10: the feature alone (V only), the data alone (D only), reversed, "
+        "permuted and orthogonal features, orders of the clamps, controls",
+        "not trained yet: laptop has figure_1 and low_pass, and each further point is six runs of ten minutes of a "
+        "core, of which there were two; digits has all of it",
+    ),
+    NotReproduced(
+        "Anchors of figure_1 on CIFAR-10 with a thin PreActResNet-18",
+        "not trained yet: hours of two cores a run",
+    ),
+    NotReproduced(
+        "All figures at scale paper, CIFAR-10 with PreActResNet-18",
+        "the plans are there (`cotoolkit figures plan co_features --scale paper`) and need a GPU; "
+        "`benchmarks/gpu_slot.py`, which trains anchors of them in slots of minutes, has run on a CPU (`--toy`) and "
+        "never on CUDA",
+    ),
+    NotReproduced(
         "Other networks and longer schedules (recollected, appendix)",
         "which networks and schedules, at which radii and strengths, was not found",
     ),

@@ -42,8 +42,12 @@ NOT_REPRODUCED: tuple[NotReproduced, ...] = (
     ),
     NotReproduced(
         "Deep networks with a first layer of 7 x 7 pixels on CIFAR-10, and more than three seeds",
-        "at scale laptop one convolution has such filters: five trainings a seed are twenty minutes of a core, and of "
-        "a thin PreActResNet hours; deep features need depth, so maximising_images stays on digits",
+        "at scale laptop one convolution has such filters, and five trainings a seed are twenty minutes of a core",
+    ),
+    NotReproduced(
+        "Purification of a thin PreActResNet-18 on CIFAR-10, and images that maximise its units",
+        "not trained yet: five trainings a seed are hours of two cores each; deep features need depth, so "
+        "maximising_images stays on digits",
     ),
     NotReproduced(
         "4.5 and 4.6, dictionaries from layer inputs and of DCT or Gabor atoms; subspaces of several classes",

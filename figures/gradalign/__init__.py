@@ -9,7 +9,7 @@ NOT_REPRODUCED: tuple[NotReproduced, ...] = (
     ),
     NotReproduced(
         "Figure 8 with one convolution of sixteen filters on CIFAR-10",
-        "not trained yet: about ten minutes of a core a run, and five times that with PGD-10",
+        "not trained yet: about ten minutes of a core a run, of which there were two, and five times that with PGD-10",
     ),
     NotReproduced(
         "Figure 8 on SVHN",

@@ -7,12 +7,14 @@ NOT_REPRODUCED: tuple[NotReproduced, ...] = (
         "the paper's own tables and figures", "only abstract, README and code could be read; all numbers unknown"
     ),
     NotReproduced(
-        "6.1, single parameter on MNIST and error sources on CIFAR-10", "1500 and 300 epochs; poison is shown small"
+        "6.1, single parameter on MNIST", "the files of MNIST were out of reach, and 1500 epochs; poison is shown small"
     ),
+    NotReproduced("6.1, error sources on CIFAR-10", "300 epochs, days of two cores a run; poison is shown on digits"),
     NotReproduced("6.2, other shares of the data on digits", "the smallest share only; laptop has two"),
     NotReproduced(
         "6.2 on CIFAR-10, with TRADES, AutoAttack and early stopping",
-        "not trained yet: robust overfitting, the premise of all its claims, needs a hundred epochs of PGD training",
+        "not trained yet: robust overfitting, the premise of all its claims, needs a hundred epochs of PGD training, "
+        "days of two cores a run",
     ),
     NotReproduced(
         "section 5, controls small batch, inverse, oracle, drop, exponential and CVaR",

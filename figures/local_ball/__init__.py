@@ -21,9 +21,9 @@ NOT_REPRODUCED: tuple[NotReproduced, ...] = (
     ),
     NotReproduced("T2, global term and preset T", "in `cotoolkit analyse local-ball`, too dear for the gallery"),
     NotReproduced(
-        "claims W and T where FGSM training breaks on natural images",
-        "not trained yet on the network of gradalign/training_metrics, whose runs take a quarter of an hour of a core "
-        "each",
+        "local balls, with claims W and T, on one convolution on CIFAR-10, where FGSM training breaks by itself",
+        "not trained yet on the network of gradalign/training_metrics: its runs take a quarter of an hour of a core "
+        "each, and there were two",
     ),
     NotReproduced("T1, AutoAttack", "attacks that see through masking (margin, Square) stand in for it"),
     NotReproduced("D8, transfer from a PGD-10 network", "attacks without gradients (Square) stand in for it"),
