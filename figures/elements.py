@@ -9,12 +9,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy.special import expit, logit
 
 from analyses.core.statistics import estimate
 from cotoolkit.plotting.style import GREY, percent_text
 
 SHARES = (0.0, 1.0)
 """Values that accuracies and other shares can have."""
+
+FEWEST = 5
+"""Seeds below which points are drawn and no interval, as such claims are only shown."""
 
 
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **share: Any) -> tuple[Figure, Any]:
@@ -34,7 +38,17 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **s
     return figure, figure.subplots(rows, columns, **share)
 
 
-def seed_band(axis: Axes, data: pd.DataFrame, x: str, y: str, *, colour: str, line: Any = "-", **look: Any) -> None:
+def seed_band(
+    axis: Axes,
+    data: pd.DataFrame,
+    x: str,
+    y: str,
+    *,
+    colour: str,
+    line: Any = "-",
+    dots: bool = False,
+    **look: Any,
+) -> None:
     """Mean over seeds by `x` as a line; the shade reaches from the least to the greatest seed.
 
     Args:
@@ -44,12 +58,15 @@ def seed_band(axis: Axes, data: pd.DataFrame, x: str, y: str, *, colour: str, li
         y: column; missing values are left out.
         colour: of both.
         line: style of the line.
+        dots: draw every seed, too: where a seed breaks or does not, the mean lies where none is.
         **look: further settings of the line, such as label or marker.
     """
     over = data.dropna(subset=[y]).groupby(x)[y]
     mean, low, high = over.mean(), over.min(), over.max()
     axis.plot(mean.index, mean, color=colour, ls=line, **look)
     axis.fill_between(mean.index, low, high, color=colour, alpha=0.15, lw=0)
+    if dots:
+        axis.plot(data[x], data[y], ".", color=colour, ms=4, mew=0, alpha=0.55)
 
 
 def seed_bands(
@@ -99,7 +116,9 @@ def seed_points(
     label: str = "",
     within: tuple[float, float] = (-np.inf, np.inf),
 ) -> None:
-    """Seeds as small dots beside their mean with its 95 % interval (Student's t), at a place of the x axis.
+    """Seeds as small dots beside their mean with its 95 % interval, at a place of the x axis; below 5 seeds they alone.
+
+    The interval is Student's t of the mean, of bounded values on the scale of logits, where it stays within them.
 
     Args:
         axis: where.
@@ -108,17 +127,58 @@ def seed_points(
         colour: of all.
         marker: of the mean.
         label: for the legend.
-        within: the values that there can be, to which the interval is cut; `SHARES` for accuracies.
+        within: the values that there can be; `SHARES` for accuracies.
     """
     known = np.asarray(values, dtype=float)
     known = known[np.isfinite(known)]
     if not len(known):
         return
-    found = estimate(known)
+    if len(known) < FEWEST:
+        axis.plot([place] * len(known), known, marker, color=colour, alpha=0.6, mew=0, ls="", label=label or None)
+        return
     axis.plot([place - 0.12] * len(known), known, ".", color=colour, alpha=0.45, ms=3, mew=0)
-    if found.n > 1:
-        axis.plot([place, place], np.clip([found.low, found.high], *within), color=colour, lw=1.2)
-    axis.plot([place], [found.mean], marker, color=colour, label=label or None)
+    axis.plot([place, place], interval_within(known, *within), color=colour, lw=1.2)
+    axis.plot([place], [known.mean()], marker, color=colour, label=label or None)
+
+
+def interval_within(values: Sequence[float], low: float, high: float) -> tuple[float, float]:
+    """95 % interval of a mean by Student's t; of bounded values on the scale of logits (delta method).
+
+    >>> [round(end, 2) for end in interval_within([0.9] * 9 + [0.1], 0.0, 1.0)]
+    [0.57, 0.94]
+
+    Args:
+        values: finite ones, at least two.
+        low: the least there can be; minus infinity for values without bounds.
+        high: the greatest.
+
+    Returns:
+        Both ends, between `low` and `high`.
+    """
+    found = estimate(values)
+    if not np.isfinite([low, high]).all() or found.low == found.high:
+        return found.low, found.high
+    share, reach = (found.mean - low) / (high - low), (found.high - found.mean) / (high - low)
+    ends = expit(logit(share) + np.array([-1, 1]) * reach / (share * (1 - share)))
+    return float(low + (high - low) * ends[0]), float(low + (high - low) * ends[1])
+
+
+def seed_times(
+    axis: Axes, place: float, times: Sequence[float], broke: Sequence[bool], colour: str, *, marker: str = "o"
+) -> None:
+    """When each seed broke, side by side; hollow where a run ended without a break: such times have no mean.
+
+    Args:
+        axis: where.
+        place: on the x axis.
+        times: of the break, or of the end of the run, one per seed.
+        broke: whether it broke.
+        colour: of all.
+        marker: of all.
+    """
+    for time, broken, aside in zip(times, broke, np.linspace(-0.25, 0.25, len(times)), strict=True):
+        fill = colour if broken else "none"
+        axis.plot([place + aside], [time], marker, color=colour, mfc=fill, ms=3, mew=0.7, alpha=0.8, clip_on=False)
 
 
 def mark_breakpoint(axis: Axes, iteration: float, *, named: bool = True) -> None:

@@ -29,6 +29,8 @@ ARMS = {
     "oracle": ("oracle", BLUE, "*"),
 }
 
+EVENTS = {"clean": "clean accuracy", "robust": "accuracy under PGD-10"}
+
 _KEYS = ("c_permuted", "c_scaled", "c_opposite")
 
 CLAIMS = planted_claims(in_words(row for row in QUESTIONS["methods"] if row.claim.key in _KEYS))
@@ -46,14 +48,14 @@ def draw(data: pd.DataFrame) -> Figure:
     """Accuracy minus that of plain training, paired by seed."""
     read = Accuracies(data)
     figure, axes = new_figure(PAGE, 2.5, 1, 2)
-    for axis, event in zip(axes, ("clean", "robust"), strict=True):
+    for axis, event in zip(axes, EVENTS, strict=True):
         zero_line(axis)
         for place, (arm, (_, colour, marker)) in enumerate(ARMS.items()):
             values = read.minus("adversarial", arm, PLAIN, "all", event)
             seed_points(axis, place, values.tolist(), colour, marker=marker)
         category_axis(axis, [name for name, *_ in ARMS.values()], turned=True)
         percent(axis)
-        axis.set(ylabel=f"{event} accuracy, minus\nthat of α 0, β 0 (points)")
+        axis.set(ylabel=f"{EVENTS[event]}, minus\nthat of α 0, β 0 (points)")
     return figure
 
 

@@ -9,6 +9,7 @@ judged at the radius of training.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,9 +35,9 @@ GROUPS = {"typical": (BLUE, "s"), "atypical": (VERMILION, "o")}
 TRAINED = "robust_trained"
 EVENTS = {
     "clean": "clean accuracy",
-    "robust_small": "robust accuracy, at ε/2",
-    TRAINED: "robust, at 3ε/4 as trained",
-    "robust": "robust accuracy, at ε",
+    "robust_small": "under PGD-10, at ε/2",
+    TRAINED: "PGD-10, at 3ε/4 as trained",
+    "robust": "under PGD-10, at ε",
 }
 PARTS = {"train": "-", "test": "--"}
 
@@ -96,7 +97,7 @@ def draw(data: pd.DataFrame) -> Figure:
         for group, (colour, marker) in GROUPS.items():
             for part, line in PARTS.items():
                 rows = data[(data["group"] == group) & (data["part"] == part)]
-                look = {"colour": colour, "line": line, "marker": marker, "label": f"{group}, {part}"}
+                look: dict[str, Any] = {"colour": colour, "line": line, "marker": marker, "label": f"{group}, {part}"}
                 seed_band(axis, rows, "iteration", event, **look)
         axis.set(xlabel="iteration", title=title, ylim=(-0.03, 1.03))
     percent(axes[0], "accuracy")

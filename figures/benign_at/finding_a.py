@@ -19,7 +19,7 @@ from figures.benign_at.data import PLAIN, PLANTED_RECIPES, in_words, of_main_set
 from figures.elements import category_axis, new_figure, percent, seed_points, zero_line
 
 ARMS = {"without atypical": ("half of the atypical", VERMILION, "o"), "without typical": ("as many typical", BLUE, "s")}
-EVENTS = {"clean": "clean", "robust": "robust,\nat ε", "robust_small": "robust,\nat ε/2"}
+EVENTS = {"clean": "clean", "robust": "PGD-10,\nat ε", "robust_small": "PGD-10,\nat ε/2"}
 GROUPS = {"linked": "atypical, of the kinds left out", "unlinked": "atypical, of other kinds"}
 HARD = "hard, whatever is left out"
 """Where it is not known which training images a test image depends on, and so nothing is unlinked."""

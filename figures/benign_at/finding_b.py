@@ -56,7 +56,7 @@ def draw(data: pd.DataFrame) -> Figure:
         category_axis(axis, [name for name, _ in arms.values()], turned=True)
         axis.set(title=title, xlabel="training images left out")
         percent(axis)
-    axes[0].set(ylabel="robust accuracy, minus that\nwithout random atypical (points)")
+    axes[0].set(ylabel="accuracy under PGD-10, minus that\nwithout random atypical (points)")
     return figure
 
 

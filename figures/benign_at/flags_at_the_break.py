@@ -16,7 +16,7 @@ from analyses.memorisation.plan import MemorisationPlan
 from analyses.memorisation.results import BreakingResults
 from cotoolkit.plotting.style import BLUE, GREEN, GREY, ORANGE, PAGE, VERMILION
 from figures.benign_at.data import BREAK_RECIPES, in_words
-from figures.elements import category_axis, mark_breakpoint, new_figure, percent, seed_band, seed_points
+from figures.elements import category_axis, mark_breakpoint, new_figure, percent, seed_band, seed_times
 
 LINES = (
     ("flagged", "flagged, training attack", VERMILION, "-"),
@@ -67,10 +67,12 @@ def draw(data: pd.DataFrame) -> Figure:
     share = (runs["onset"] / runs["last"]).fillna(1.0)
     for place, arm in enumerate(arms):
         colour, marker = ARMS[arm]
-        seed_points(axes[2], place, share[runs["arm"] == arm].to_list(), colour, marker=marker)
+        own = runs["arm"] == arm
+        broke = runs.loc[own, "onset"].notna().to_list()
+        seed_times(axes[2], place, share[own].to_list(), broke, colour, marker=marker)
     category_axis(axes[2], arms, turned=True)
     percent(axes[2], "training until the break")
-    axes[2].set(ylim=(0, 1.05))
+    axes[2].set(ylim=(0, 1.05), title="hollow: no break")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
 

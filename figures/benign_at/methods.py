@@ -24,7 +24,11 @@ ARMS = {
     "weights": ("BAT-style", GREEN, "o"),
     "weights + discrimination": ("BAT-style + D", ORANGE, "P"),
 }
-EVENTS = {"clean": "clean accuracy", "robust": "robust accuracy, at ε", "robust_small": "robust accuracy, at ε/2"}
+EVENTS = {
+    "clean": "clean accuracy",
+    "robust": "accuracy under PGD-10, at ε",
+    "robust_small": "accuracy under PGD-10, at ε/2",
+}
 
 _KEYS = ("c_robust", "c_clean", "c_both_clean", "c_both_robust", "c_dom")
 

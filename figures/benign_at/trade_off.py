@@ -55,7 +55,7 @@ def draw(data: pd.DataFrame) -> Figure:
                 color=colour,
             )  # fmt: skip
     percent(axis, "clean accuracy", which="x")
-    percent(axis, "robust accuracy, at ε")
+    percent(axis, "accuracy under PGD-10, at ε")
     axis.legend(loc="best")
     return figure
 

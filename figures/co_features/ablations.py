@@ -137,7 +137,7 @@ def draw(data: pd.DataFrame) -> Figure:
         for axis, measure in zip(row, measures, strict=True):
             for index, test in enumerate(TESTS):
                 cells = data[(data["method"] == method) & (data["test"] == test)]
-                look = {"colour": CYCLE[index], "line": DASHES[index], "marker": MARKERS[index], "ms": 3}
+                look = {"colour": CYCLE[index], "line": DASHES[index], "marker": MARKERS[index], "ms": 3, "dots": True}
                 seed_band(axis, cells, "beta", measure, **look, label=TESTS[test])
             percent(axis)
             axis.set(ylim=(-0.03, 1.03))

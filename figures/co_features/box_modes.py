@@ -31,7 +31,7 @@ from figures.co_features.setups.grid_points import (
     few_betas,
     lines,
 )
-from figures.co_features.setups.setup import Setup
+from figures.co_features.setups.setup import Setup, setup_of
 from figures.elements import category_axis, new_figure, percent, seed_band, seed_points, zero_line
 from figures.recipe import Recipe
 
@@ -66,12 +66,13 @@ def draw(data: pd.DataFrame) -> Figure:
     shown = data.assign(strength=data["beta"] / data["epsilon"])
     for index, (mode, name) in enumerate(MODES.items()):
         rows = shown[shown["mode"] == mode]
-        look = {"colour": CYCLE[index], "line": DASHES[index], "marker": MARKERS[index], "label": name}
+        look = {"colour": CYCLE[index], "line": DASHES[index], "marker": MARKERS[index], "label": name, "dots": True}
         seed_band(robust, rows, "strength", "robust", **look)
         seed_band(clean, rows, "strength", "clean", **look)
-    for axis, measure in ((robust, "robust"), (clean, "clean")):
+    attacked = setup_of(data).attacked
+    for axis, title in ((robust, attacked), (clean, "clean accuracy")):
         percent(axis)
-        axis.set(title=f"{measure} accuracy", xlabel="strength of the feature, β / ε", ylim=(-0.03, 1.03))
+        axis.set(title=title, xlabel="strength of the feature, β / ε", ylim=(-0.03, 1.03))
     robust.set(ylabel="accuracy (%)")
     clean.legend(loc="lower left")
     table, betas = lines(data, "mode"), sorted(set(data["beta"]))
@@ -82,7 +83,7 @@ def draw(data: pd.DataFrame) -> Figure:
     zero_line(change)
     category_axis(change, [f"{beta / data['epsilon'].iloc[0]:.2g}" for beta in betas])
     percent(change)
-    change.set(title="robust, minus no box (points)", xlabel="strength of the feature, β / ε")
+    change.set(title=f"{attacked},\nminus no box (points)", xlabel="strength of the feature, β / ε")
     return figure
 
 

@@ -28,7 +28,7 @@ from figures.co_features.setups.grid_cells import (
     once_robust,
 )
 from figures.co_features.setups.grid_points import GridPoint, GridRuns
-from figures.co_features.setups.setup import Settings, Setup, inject
+from figures.co_features.setups.setup import Settings, Setup, inject, setup_of
 from figures.elements import SHARES, category_axis, new_figure, percent, seed_points
 from figures.recipe import Recipe
 from interventions.carriers import CARRIERS
@@ -47,14 +47,14 @@ MATCHED = ("high", "random")
 LOOKS = {
     "natural": ("none", GREY),
     "sign": ("paper's", VERMILION),
-    "independent": ("any label", ORANGE),
-    "half": ("5 classes", ORANGE),
+    "independent": ("any\nlabel", ORANGE),
+    "half": ("5\nclasses", ORANGE),
     "partial": ("ρ = 0.5", ORANGE),
     "cosine": ("smooth", GREEN),
-    "high": ("high freq.", BLUE),
-    "high matched": ("high freq., SNR", BLUE),
+    "high": ("high\nfreq.", BLUE),
+    "high matched": ("high f.,\nSNR", BLUE),
     "random": ("random", PURPLE),
-    "random matched": ("random, SNR", PURPLE),
+    "random matched": ("random,\nSNR", PURPLE),
 }
 """Arms in their order: how they are written, and their colour."""
 
@@ -133,12 +133,13 @@ def draw(data: pd.DataFrame) -> Figure:
         rows = data[data["arm"] == arm]
         seed_points(axis, place, rows["robust"].tolist(), colour, marker=MARKERS[0], within=SHARES)
         axis.plot([place], [rows["clean"].mean()], MARKERS[0], mfc="none", color=colour)
-    for name, fill in (("clean (mean)", "none"), ("robust", "black")):
+    attacked = setup_of(data).attacked.removeprefix("accuracy ")
+    for name, fill in (("clean (mean)", "none"), (attacked, "black")):
         axis.plot([], [], "o", color="black", mfc=fill, label=name)
     axis.axhline(data.loc[data["arm"] == "natural", "robust"].mean(), color=GREY, lw=0.7, ls=":", zorder=0)
-    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.legend(loc="outside upper center", ncols=2)
     betas = data.groupby("arm")["beta"].first()
-    category_axis(axis, [f"{name}\nβ {betas[arm]:.3g}" for arm, (name, _) in LOOKS.items()], turned=True)
+    category_axis(axis, [f"{name}\nβ {betas[arm]:.3g}" for arm, (name, _) in LOOKS.items()])
     percent(axis, "accuracy")
     axis.set(ylim=(-0.03, 1.05))
     return figure

@@ -16,7 +16,7 @@ from cotoolkit.data.sources.planted import RADIUS
 from cotoolkit.plotting.style import METHOD_STYLES, PAGE
 from figures.co_features.setups.grid_cells import SHARE, GridCells, grid_cells, is_robust, is_safe, once_robust
 from figures.co_features.setups.grid_points import GridPoint, GridRuns
-from figures.co_features.setups.setup import Settings, Setup
+from figures.co_features.setups.setup import Settings, Setup, setup_of
 from figures.elements import SHARES, category_axis, new_figure, percent, seed_points
 from figures.recipe import Recipe
 
@@ -51,7 +51,7 @@ def draw(data: pd.DataFrame) -> Figure:
             seed_points(axis, 2 * place + side, rows["robust"].tolist(), colour, within=SHARES)
             axis.plot([2 * place + side], [rows["fgsm"].mean()], "o", mfc="none", color=colour)
             names.append(f"{name}\n{'feature' if feature else 'no feature'}")
-    for label, fill in (("FGSM (mean)", "none"), ("robust", colour)):
+    for label, fill in (("under FGSM (mean)", "none"), (setup_of(data).attacked.removeprefix("accuracy "), colour)):
         axis.plot([], [], "o", color=colour, mfc=fill, label=label)
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     category_axis(axis, names)

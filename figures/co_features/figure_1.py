@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -39,6 +39,9 @@ The error is about half a point, and 1.5 points for robust accuracies between 1 
 likely) three seeds. Values that another line hides are missing.
 """
 
+FEWEST_ON_A_LINE = 3
+"""Strengths that a line joins; fewer are no course."""
+
 DEAD = 0.05
 """Robust accuracy below which a point counts as broken (the paper's cells in the window lie below 5 %)."""
 
@@ -68,19 +71,21 @@ def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
 def draw(data: pd.DataFrame) -> Figure:
     """Ours above, a point per seed, and the paper's below; strengths are in units of the radius, to compare them."""
     figure, axes = new_figure(PAGE, 4.4, 2, 2, sharey=True, sharex="row")
+    attacked = {"ours": setup_of(data).attacked, "paper": "PGD accuracy"}
     for row, (series, title) in zip(axes, (("ours", "ours"), ("paper", "paper (digitised)")), strict=True):
         cells = data[data["series"] == series].assign(strength=data["beta"] / data["epsilon"])
-        for axis, measure in zip(row, ("robust", "clean"), strict=True):
+        names = {"robust": attacked[series], "clean": "clean accuracy"}
+        for axis, (measure, name) in zip(row, names.items(), strict=True):
             for index, (epsilon, line) in enumerate(cells.groupby("epsilon")):
-                shown = format_number(cast("float", epsilon))
-                look = {"colour": CYCLE[index], "line": DASHES[index], "marker": MARKERS[index], "markevery": 1}
-                look |= {"label": f"ε = {shown}", "ms": 3 if series == "ours" else 1.5}
+                label, marker = f"ε = {format_number(cast('float', epsilon))}", MARKERS[index]
+                if line["strength"].nunique() < FEWEST_ON_A_LINE:
+                    axis.plot(line["strength"], line[measure], marker, color=CYCLE[index], alpha=0.6, label=label)
+                    continue
+                look: dict[str, Any] = {"colour": CYCLE[index], "line": DASHES[index], "marker": marker}
+                look |= {"label": label, "ms": 3 if series == "ours" else 1.5, "dots": series == "ours"}
                 seed_band(axis, line, "strength", measure, **look)
-                if series == "ours":  # a seed breaks or does not: the mean lies where none is
-                    axis.plot(line["strength"], line[measure], "o", color=CYCLE[index], ms=2, alpha=0.5)
             percent(axis)
-            axis.set(title=f"{measure} accuracy, {title}", ylim=(-0.03, 1.03))
-            axis.set(xlabel="strength of the feature, β / ε")
+            axis.set(title=f"{name}, {title}", xlabel="strength of the feature, β / ε", ylim=(-0.03, 1.03))
         row[0].legend(loc="lower right")
         row[0].set(ylabel="accuracy (%)")
     axes[1][0].set(xlim=(-0.1, 4.5))

@@ -16,7 +16,7 @@ from analyses.core.judging.premises import MOST, breaking
 from cotoolkit.plotting.style import METHOD_STYLES, PAGE
 from figures.co_features.setups.grid_cells import SHARE, Cell, CellOf, GridCells, grid_claims, is_robust, is_safe
 from figures.co_features.setups.grid_points import GridPoint, GridRuns
-from figures.co_features.setups.setup import Setup, inject
+from figures.co_features.setups.setup import Setup, inject, setup_of
 from figures.elements import new_figure, percent, seed_band
 from figures.recipe import Recipe
 
@@ -51,11 +51,12 @@ def draw(data: pd.DataFrame) -> Figure:
     """Robust and clean accuracy against the strength."""
     figure, axes = new_figure(PAGE, 2.5, 1, 2, sharey=True)
     shown = data.assign(strength=data["beta"] / data["epsilon"])
-    for axis, measure in zip(axes, ("robust", "clean"), strict=True):
+    titles = {"robust": setup_of(data).attacked, "clean": "clean accuracy"}
+    for axis, (measure, title) in zip(axes, titles.items(), strict=True):
         for method, rows in shown.groupby("method"):
             name, colour, line = METHOD_STYLES[str(method)]
-            seed_band(axis, rows, "strength", measure, colour=colour, line=line, marker="o", label=name)
-        axis.set(title=f"{measure} accuracy", xlabel="strength of the feature, β / ε (both l2)", ylim=(-0.03, 1.03))
+            seed_band(axis, rows, "strength", measure, colour=colour, line=line, marker="o", label=name, dots=True)
+        axis.set(title=title, xlabel="strength of the feature, β / ε (both l2)", ylim=(-0.03, 1.03))
     axes[1].legend(loc="lower right")
     percent(axes[0], "accuracy")
     return figure

@@ -9,6 +9,7 @@ recollected.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -29,7 +30,7 @@ from figures.co_features.setups.grid_cells import (
     once_robust,
 )
 from figures.co_features.setups.grid_points import GridPoint, GridRuns
-from figures.co_features.setups.setup import Settings, Setup
+from figures.co_features.setups.setup import Settings, Setup, setup_of
 from figures.elements import new_figure, percent, seed_band
 from figures.recipe import Recipe
 
@@ -88,15 +89,16 @@ RUNS = GridRuns("low-pass", _grid)
 def draw(data: pd.DataFrame) -> Figure:
     """Robust and clean accuracy against the bandwidth; at its right end there is no filter."""
     figure, axes = new_figure(PAGE, 2.5, 1, 2, sharey=True)
-    for axis, measure in zip(axes, ("robust", "clean"), strict=True):
+    titles = {"robust": setup_of(data).attacked, "clean": "clean accuracy"}
+    for axis, (measure, title) in zip(axes, titles.items(), strict=True):
         for (method, name), (label, colour, line, marker) in LOOKS.items():
             rows = data[(data["method"] == method) & (data["filter"] == name)]
             if rows.empty:
                 continue
-            seed_band(axis, rows, "bandwidth", measure, colour=colour, line=line, marker=marker, label=label)
-            axis.plot(rows["bandwidth"], rows[measure], marker, color=colour, ms=2, alpha=0.5)  # a seed breaks or not
+            look: dict[str, Any] = {"colour": colour, "line": line, "marker": marker, "label": label, "dots": True}
+            seed_band(axis, rows, "bandwidth", measure, **look)
         axis.set_xticks(sorted(set(data["bandwidth"])))
-        axis.set(title=f"{measure} accuracy", xlabel="bandwidth (DCT coefficients)", ylim=(-0.03, 1.03))
+        axis.set(title=title, xlabel="bandwidth (DCT coefficients)", ylim=(-0.03, 1.03))
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     percent(axes[0], "accuracy")
     return figure

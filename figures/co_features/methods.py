@@ -6,6 +6,8 @@ That they prevent catastrophic overfitting is recollected (P5, P6). GradAlign's 
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -62,17 +64,24 @@ def draw(data: pd.DataFrame) -> Figure:
     for index, (arm, (name, colour, line)) in enumerate(LOOKS.items()):
         rows = shown[shown["arm"] == arm]
         if line:
-            look = {"colour": colour, "line": line, "marker": MARKERS[index], "label": name}
+            look: dict[str, Any] = {
+                "colour": colour,
+                "line": line,
+                "marker": MARKERS[index],
+                "label": name,
+                "dots": True,
+            }
             seed_band(robust, rows, "strength", "robust", **look)
             seed_band(clean, rows, "strength", "clean", **look)
         values = rows.loc[rows["beta"] == beta, "robust"].tolist()
         seed_points(inside, index, values, colour, marker=MARKERS[index], within=SHARES)
-    for axis, measure in ((robust, "robust"), (clean, "clean")):
-        axis.set(title=f"{measure} accuracy", xlabel="strength of the feature, β / ε", ylim=(-0.03, 1.03))
+    attacked = setup_of(data).attacked
+    for axis, title in ((robust, attacked), (clean, "clean accuracy")):
+        axis.set(title=title, xlabel="strength of the feature, β / ε", ylim=(-0.03, 1.03))
     clean.legend(loc="lower left")
     percent(robust, "accuracy")
     category_axis(inside, [name for name, *_ in LOOKS.values()], turned=True)
-    inside.set(title=f"robust accuracy, β / ε = {beta / data['epsilon'].iloc[0]:.2g}")
+    inside.set(title=f"{attacked}, β / ε = {beta / data['epsilon'].iloc[0]:.2g}")
     return figure
 
 

@@ -38,7 +38,7 @@ from figures.co_features.setups.grid_points import (
     few_betas,
 )
 from figures.co_features.setups.perturbation_measures import removed_energy
-from figures.co_features.setups.setup import SETUPS, Settings, Setup
+from figures.co_features.setups.setup import SETUPS, Settings, Setup, setup_of
 from figures.elements import new_figure, percent, seed_band
 from figures.recipe import Recipe
 
@@ -86,11 +86,14 @@ def draw(data: pd.DataFrame) -> Figure:
     """Robust and clean accuracy, and the gap that tells a break, against the strength."""
     figure, axes = new_figure(PAGE, 2.6, 1, 3, sharey=True)
     shown = data.assign(strength=data["beta"] / data["epsilon"], gap=data["fgsm"] - data["robust"])
-    titles = {"robust": "robust accuracy", "clean": "clean accuracy", "gap": "FGSM minus robust accuracy (points)"}
+    attack = setup_of(data).accuracy.upper()
+    titles = {
+        "robust": f"accuracy under {attack}", "clean": "clean accuracy", "gap": f"under FGSM minus {attack} (points)",
+    }  # fmt: skip
     for axis, (measure, title) in zip(axes, titles.items(), strict=True):
         for index, (projector, name) in enumerate(PROJECTORS.items()):
             rows = shown[shown["projector"] == projector]
-            look = {"colour": CYCLE[index], "line": DASHES[index], "marker": MARKERS[index]}
+            look = {"colour": CYCLE[index], "line": DASHES[index], "marker": MARKERS[index], "dots": True}
             seed_band(
                 axis,
                 rows,

@@ -25,7 +25,7 @@ from cotoolkit.studies.scale import Scale
 from cotoolkit.studies.study import Study
 from figures.co_features.setups.grid_cells import SHARE, GridCells, breaks, grid_cells, is_robust
 from figures.co_features.setups.grid_points import GridPoint, GridRuns, grid_table
-from figures.co_features.setups.setup import SETUPS, Setup
+from figures.co_features.setups.setup import SETUPS, Setup, setup_of
 from figures.elements import SHARES, category_axis, mark_breakpoint, new_figure, percent, seed_lines, seed_points
 from figures.recipe import Recipe
 
@@ -90,7 +90,7 @@ def draw(data: pd.DataFrame) -> Figure:
     course.legend(loc="upper left")
     percent(course, "accuracy")
     category_axis(end, [name for name, *_ in LOOKS.values()], turned=True)
-    end.set(title="robust accuracy at the end")
+    end.set(title=f"{setup_of(data).attacked},\nat the end")
     return figure
 
 

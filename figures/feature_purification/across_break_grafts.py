@@ -25,7 +25,7 @@ GRAFTS = ("none", *(f"graft_{rank}" for rank in RANKS), "graft_full")
 LABELS = ("0", *map(str, RANKS), "all")
 """Ranks of the grafts."""
 
-PROTOCOLS = {"fgsm": ("FGSM", VERMILION), "pgd-10": ("PGD", BLUE)}
+PROTOCOLS = {"fgsm": ("FGSM", VERMILION), "pgd-10": ("PGD-10", BLUE)}
 
 CHANGES = {"": ("the breakpoint's", "-", "o"), "_random": ("random", ":", "s")}
 """By the end of an edit's name: whose change it is, its line and its marker."""
@@ -51,7 +51,12 @@ def draw(data: pd.DataFrame) -> Figure:
         percent(axis)
     percent(axes[0][0], "accuracy")
     named = axes[0][0].get_legend_handles_labels()
-    figure.legend(*named, loc="outside lower center", ncols=2 * len(found), title="change")
+    figure.legend(
+        *named,
+        loc="outside lower center",
+        ncols=2 * len(found),
+        title="change put in (thin line: the network after the breakpoint)",
+    )
     return figure
 
 
@@ -63,7 +68,7 @@ def _accuracies(axis: Axes, results: BreakpointResults, protocol: str) -> None:
         found = {rank: results.at("fgsm", BEFORE, "edit", f"{protocol}_{edit}", "") for rank, edit in enumerate(edits)}
         shown = pd.concat(found, axis=1).melt(var_name="rank")
         label = f"{name}, {whose}"
-        seed_band(axis, shown, "rank", "value", colour=colour, line=line, marker=marker, label=label)
+        seed_band(axis, shown, "rank", "value", colour=colour, line=line, marker=marker, label=label, dots=True)
     axis.axhline(results.at("fgsm", AFTER, "accuracy", protocol).mean(), color=colour, lw=0.7, alpha=0.6)
 
 

@@ -45,7 +45,7 @@ def _used(measures: pd.DataFrame) -> pd.Series[bool]:
 def draw(data: pd.DataFrame) -> Figure:
     """Changes across the breakpoint, and the share of the fall in PGD accuracy that one layer's change brings alone."""
     found = results_by_group(data)
-    figure, axes = new_figure(PAGE, 1.9 * len(found) + 0.6, len(found), len(MIXTURES) + 1, squeeze=False, sharey="row")
+    figure, axes = new_figure(PAGE, 2.2 * len(found) + 0.6, len(found), len(MIXTURES) + 1, squeeze=False, sharey="row")
     for row, (group, results) in zip(axes, found.items(), strict=True):
         layers = list(results.rows("fgsm", *MIXTURE)["layer"].unique())
         for axis, (part, statistic) in zip(row, MIXTURES, strict=False):
@@ -58,8 +58,8 @@ def draw(data: pd.DataFrame) -> Figure:
         axis.set(title=TITLES[statistic])
     axes[0][-1].set(title="share of the fall,\none layer's change")
     for axis in axes[-1][:-1]:
-        axis.set(xlabel="FGSM minus N-FGSM")
-    axes[-1][-1].set(xlabel="share")
+        axis.set(xlabel="FGSM minus\nN-FGSM")
+    axes[-1][-1].set(xlabel="share\n")
     figure.legend(*axes[0][-1].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
@@ -67,18 +67,20 @@ def draw(data: pd.DataFrame) -> Figure:
 def _alone(axis: Axes, results: BreakpointResults, layers: list[str]) -> None:
     for index, (edit, (label, colour, marker)) in enumerate(ALONE.items()):
         shares = [results.collapse_by(edit, layer) for layer in layers]
-        _dots(axis, shares, colour, marker, 0.18 * index, label=f"{label} change of one layer")
+        _dots(axis, shares, colour, marker, 0.4 * index - 0.2, label=f"{label} change of one layer")
 
 
 def _dots(
     axis: Axes, values: list[pd.Series[float]], colour: str, marker: str, shift: float = 0.0, label: str = ""
 ) -> None:
-    """Means with 95 % intervals, one place of the y axis per layer."""
+    """Means with 95 % intervals, one place of the y axis per layer; small dots below them are seeds."""
     found = [estimate(value) for value in values]
     means = [one.mean for one in found]
     reach = [[one.mean - one.low for one in found], [one.high - one.mean for one in found]]
     places = [place + shift for place in range(len(found))]
     axis.errorbar(means, places, xerr=reach, fmt=marker, color=colour, ms=3.5, capsize=2, lw=1.2, label=label or None)
+    for place, value in zip(places, values, strict=True):
+        axis.plot(value, [place + 0.2] * len(value), ".", color=colour, ms=3, mew=0, alpha=0.5)
     axis.axvline(0, color="black", lw=0.7, zorder=0)
 
 

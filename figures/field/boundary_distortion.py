@@ -21,6 +21,7 @@ from figures.field.breakpoint_statistics import (
     aligned,
     before_after,
     collect_statistics,
+    in_every_seed,
     spacing_of,
 )
 from figures.recipe import Recipe
@@ -31,10 +32,10 @@ SOURCE = "repository [R]: Kim et al. 2021, notebook"
 def draw(data: pd.DataFrame) -> Figure:
     """Distortion, smallest fooling fraction and PGD accuracy against iterations since the break."""
     figure, axes = new_figure(PAGE, 2.2, 1, 3, sharex=True)
-    shown = aligned(data, ("distortion", "fooling_fraction", "pgd"), spacing_of(data))
+    shown = in_every_seed(aligned(data, ("distortion", "fooling_fraction", "pgd"), spacing_of(data)))
     titles = ("wrong between two right ends", "smallest fooling fraction", "PGD-10 accuracy")
     for axis, statistic, title in zip(axes, ("distortion", "fooling_fraction", "pgd"), titles, strict=True):
-        seed_bands(axis, shown[shown["statistic"] == statistic], "arm", ARM_LOOKS, "offset", "value")
+        seed_bands(axis, shown[shown["statistic"] == statistic], "arm", ARM_LOOKS, "offset", "value", dots=True)
         mark_breakpoint(axis, 0, named=axis is axes[2])
         axis.set(
             title=title, xlabel="iterations since the break", ylim=(-0.02, None if statistic == "distortion" else 1.05)

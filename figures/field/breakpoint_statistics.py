@@ -181,6 +181,19 @@ def aligned(data: pd.DataFrame, statistics: Sequence[str], spacing: int) -> pd.D
     return placed.groupby(["arm", "seed", "statistic", "offset"])["value"].mean().reset_index()
 
 
+def in_every_seed(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the offsets that all seeds of an arm reach: where some end, a mean would jump.
+
+    Args:
+        rows: of `aligned`.
+
+    Returns:
+        Those of them.
+    """
+    reached = rows.groupby(["arm", "statistic", "offset"])["seed"].transform("nunique")
+    return rows[reached == rows.groupby(["arm", "statistic"])["seed"].transform("nunique")]
+
+
 def spacing_of(data: pd.DataFrame) -> int:
     """Iterations between kept networks."""
     kept = np.unique(data.loc[data["statistic"] == "clean", "iteration"].to_numpy())

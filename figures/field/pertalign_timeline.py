@@ -19,7 +19,14 @@ from analyses.early_warning.scoring.rules import PUBLISHED, statistic_series
 from cotoolkit.monitor.early_warning import Level
 from cotoolkit.plotting.style import GREY, PAGE, VERMILION
 from figures.elements import mark_breakpoint, new_figure, seed_bands
-from figures.field.breakpoint_statistics import ARM_LOOKS, STUDIES, aligned, breakpoints, collect_statistics
+from figures.field.breakpoint_statistics import (
+    ARM_LOOKS,
+    STUDIES,
+    aligned,
+    breakpoints,
+    collect_statistics,
+    in_every_seed,
+)
 from figures.recipe import Recipe
 
 SOURCE = "ours: hypothesis on a signal that was read in SORA's code"
@@ -74,7 +81,7 @@ def alarms(data: pd.DataFrame, arm: str) -> dict[int, list[int]]:
 def draw(data: pd.DataFrame) -> Figure:
     """Both signals against iterations since the break; triangles on the axis where the rule fires first."""
     figure, axes = new_figure(PAGE, 2.5, 1, 2, sharex=True)
-    shown = aligned(data, ("pert_align", "linearity"), SPACING)
+    shown = in_every_seed(aligned(data, ("pert_align", "linearity"), SPACING))
     at = breakpoints(data)
     for axis, signal, title in zip(
         axes, ("pert_align", "linearity"), ("PertAlign", "linearity coefficient λ"), strict=True

@@ -23,6 +23,7 @@ from figures.field.breakpoint_statistics import (
     aligned,
     before_after,
     collect_statistics,
+    in_every_seed,
     spacing_of,
 )
 from figures.recipe import Comparison, Recipe
@@ -47,7 +48,7 @@ def draw(data: pd.DataFrame) -> Figure:
     ):
         for row, (kind, lines) in enumerate(PANELS.items()):
             axis = axes[row][column]
-            shown = aligned(data, list(lines), spacing)
+            shown = in_every_seed(aligned(data, list(lines), spacing))
             seed_bands(axis, shown[shown["arm"] == arm], "statistic", lines, "offset", "value")
             if arm == "breaks":
                 mark_breakpoint(axis, 0, named=row == 1)

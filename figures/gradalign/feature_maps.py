@@ -27,8 +27,8 @@ POINTS = 1000
 
 PICTURES = {
     "image": "image",
-    "regular": "map of a regular filter",
-    "grown": "map of the filter that takes over",
+    "regular": "map of the filter\nthat noise moves least",
+    "grown": "map of the filter\nthat noise moves most",
 }
 """The filters that answer to noise least and most."""
 
@@ -80,20 +80,21 @@ def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
 
 def draw(data: pd.DataFrame) -> Figure:
     """The image and two maps, without noise above and with noise below."""
-    figure, axes = new_figure(PAGE, 3.6, 2, len(PICTURES))
-    for line, noisy in zip(axes, (False, True), strict=True):
-        for axis, (name, title) in zip(line, PICTURES.items(), strict=True):
-            rows = data[(data["statistic"] == name) & (data["noisy"] == noisy)]
-            shown = rows.pivot_table(index="row", columns="column", values="value").to_numpy()
-            largest = abs(shown).max()
-            look = {"cmap": "gray", "vmin": 0, "vmax": 1} if name == "image" else {"cmap": "RdBu_r"}
-            if name != "image":
-                look |= {"vmin": -largest, "vmax": largest}
-            picture = axis.imshow(shown, **look)
-            figure.colorbar(picture, ax=axis, shrink=0.8)
+    figure, axes = new_figure(PAGE, 4.6, 2, len(PICTURES))
+    for column, (name, title) in zip(axes.T, PICTURES.items(), strict=True):
+        rows = data[data["statistic"] == name]
+        largest = rows["value"].abs().max()
+        look = {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest}
+        if name == "image":
+            look = {"cmap": "gray", "vmin": 0, "vmax": 1}
+        for axis, noisy in zip(column, (False, True), strict=True):
+            pixels = rows[rows["noisy"] == noisy].pivot_table(index="row", columns="column", values="value")
+            picture = axis.imshow(pixels.to_numpy(), **look)
             axis.set(xticks=[], yticks=[], title="" if noisy else title)
             axis.grid(visible=False)
-        line[0].set_ylabel("with noise" if noisy else "without noise")
+        figure.colorbar(picture, ax=column, location="bottom", shrink=0.8)
+    for axis, label in zip(axes[:, 0], ("without noise", "with noise"), strict=True):
+        axis.set_ylabel(label)
     return figure
 
 

@@ -19,12 +19,11 @@ from figures.gradalign.single_layer import (
     STUDIES,
     broke_by_seed,
     parts_of,
-    shown_seed,
     single_layer_table,
 )
 from figures.recipe import Recipe
 
-PANELS = {"filter": "norm of the filter", "outgoing": "norm of the outgoing weights"}
+PANELS = {"filter": "norm of\nthe filter", "outgoing": "norm of the\noutgoing weights"}
 
 
 def norms(folder: RunFolder) -> pd.DataFrame:
@@ -48,19 +47,24 @@ def norms(folder: RunFolder) -> pd.DataFrame:
 
 
 def draw(data: pd.DataFrame) -> Figure:
-    """A line per filter of one run, the first seed that broke."""
-    figure, axes = new_figure(PAGE, 2.4, 1, 2)
-    run = data[data["seed"] == shown_seed(data)]
-    for axis, (statistic, label) in zip(axes, PANELS.items(), strict=True):
-        for index, rows in run[run["statistic"] == statistic].groupby("filter"):
-            number = int(str(index))
-            look = {"color": CYCLE[number], "ls": DASHES[number], "label": f"filter {number + 1}"}
-            axis.plot(rows["epoch"], rows["value"], **look)
-        broke = run["broke"].iloc[0]
-        if np.isfinite(broke):
-            mark_breakpoint(axis, broke)
-        axis.set(xlabel="epoch", ylabel=label, xlim=(0, EPOCHS), ylim=(0, None))
-    axes[1].legend(loc="best")
+    """A line per filter; a column per seed that broke, or per seed where none did."""
+    broke = broke_by_seed(data)
+    seeds = list((broke.dropna() if broke.notna().any() else broke).index)
+    figure, axes = new_figure(PAGE, 3.2, len(PANELS), len(seeds), sharex=True, sharey="row", squeeze=False)
+    for line, (statistic, label) in zip(axes, PANELS.items(), strict=True):
+        for axis, seed in zip(line, seeds, strict=True):
+            run = data[(data["seed"] == seed) & (data["statistic"] == statistic)]
+            for number, rows in enumerate(run.groupby("filter")):
+                look = {"color": CYCLE[number], "ls": DASHES[number], "label": f"filter {number + 1}"}
+                axis.plot(rows[1]["epoch"], rows[1]["value"], **look)
+            if np.isfinite(broke[seed]):
+                mark_breakpoint(axis, broke[seed], named=False)
+        line[0].set(ylabel=label, xlim=(0, EPOCHS), ylim=(0, None))
+    for axis, seed in zip(axes[0], seeds, strict=True):
+        axis.set(title=f"seed {seed}")
+    for axis in axes[-1]:
+        axis.set(xlabel="epoch")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 

@@ -110,8 +110,10 @@ def _without_feature(scale: Scale, table: pd.DataFrame) -> pd.Series:
 def draw(data: pd.DataFrame) -> Figure:
     """Clean and robust accuracy against the radius: means and ranges over seeds."""
     figure, axes = new_figure(PAGE, COLUMN * 0.8, 1, 2, sharex=True, sharey=True)
-    for axis, measure, title in zip(axes, ("robust", "clean"), ("PGD accuracy", "clean accuracy"), strict=True):
-        seed_bands(axis, data.dropna(subset=[measure]), "method", SERIES, "epsilon", measure)
+    for axis, measure, title in zip(
+        axes, ("robust", "clean"), (setup_of(data).attacked, "clean accuracy"), strict=True
+    ):
+        seed_bands(axis, data.dropna(subset=[measure]), "method", SERIES, "epsilon", measure, dots=True)
         percent(axis)
         axis.xaxis.set_major_locator(MaxNLocator(4))
         axis.set(title=title, xlabel="radius ε, share of the pixel range", ylim=(-0.03, 1.03))

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from analyses.holistic_robust.claims import DECISIVE, ONSET
 from analyses.holistic_robust.plan import PLAIN
 from cotoolkit.plotting.style import CYCLE, GREEN, GREY, MARKERS, PAGE
-from figures.elements import category_axis, mark_breakpoint, new_figure, percent, seed_band, seed_points
+from figures.elements import category_axis, mark_breakpoint, new_figure, percent, seed_band, seed_times
 from figures.holistic_robust.data import holistic_claims, holistic_table, read_onset, recipes_of
 
 NAMES = {PLAIN: "FGSM", "norm_matched": "norm-matched", "small_batch": "small batch"}
@@ -33,12 +33,13 @@ def draw(data: pd.DataFrame) -> Figure:
     of = " of " if len(arms) <= len(CYCLE) else "/"
     for place, arm in enumerate(arms):
         own = runs[runs["arm"] == arm]
-        seed_points(left, place, own["time"].to_list(), CYCLE[place % len(CYCLE)], marker=MARKERS[place % len(MARKERS)])
+        colour, marker = CYCLE[place % len(CYCLE)], MARKERS[place % len(MARKERS)]
+        seed_times(left, place, own["time"].to_list(), own["broke"].to_list(), colour, marker=marker)
         broke = int(own["broke"].sum())
         left.annotate(f"{broke}{of}{len(own)}", (place, 1.02), xycoords=("data", "axes fraction"), ha="center")
     left.axhline(runs["iterations"].max(), color=GREY, lw=0.7, ls=":")
     category_axis(left, [NAMES.get(arm, arm) for arm in arms], turned=True)
-    left.set(ylabel="iteration of the break (dotted: end)", ylim=(0, None))
+    left.set(ylabel="iteration of the break\n(hollow: none; dotted: end)", ylim=(0, None))
     for signal, label, colour, line in (
         ("abnormal_weight", "their weight", GREEN, "-"),
         ("abnormal_share", "their share", GREY, "--"),

@@ -6,6 +6,8 @@ not be read. Data, network and the measures G1 to G6 are ours. Losses are PGD-20
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -26,10 +28,10 @@ def draw(data: pd.DataFrame) -> Figure:
             rows = course[course["arm"] == name_on_share(share, radius)]
             colour = METHOD_STYLES[method][1]
             for split, line in (("train", "-"), ("test", "--")):
-                look = {"colour": colour, "line": line, "marker": marker, "label": f"{name}, {split}"}
+                look: dict[str, Any] = {"colour": colour, "line": line, "marker": marker, "label": f"{name}, {split}"}
                 seed_band(axis, rows, "iteration", f"{split}_accuracy", **look)
         axis.set(title=f"{share:.0%} of the data", xlabel="iteration", ylim=(0, 1.03))
-        percent(axis, "robust accuracy" if axis is axes[0] else "")
+        percent(axis, "accuracy under PGD-20" if axis is axes[0] else "")
     last = axes[-1]
     for side, (r, name, method, marker) in enumerate(
         ((0.0, "AT", "pgd", "s"), (hr, f"HR, r = {hr:g}", "holistic_robust", "o"), (None, "standard", "standard", "^"))

@@ -14,7 +14,7 @@ from analyses.holistic_robust.claims import POISON
 from analyses.holistic_robust.plan import PLAIN, HolisticPlan
 from analyses.holistic_robust.results import HolisticResults
 from cotoolkit.plotting.style import BLUE, GREEN, GREY, PAGE, VERMILION
-from figures.elements import category_axis, new_figure, percent, seed_points
+from figures.elements import SHARES, category_axis, new_figure, percent, seed_points
 from figures.holistic_robust.data import holistic_claims, recipes_of
 
 
@@ -35,14 +35,16 @@ def draw(data: pd.DataFrame) -> Figure:
     figure, axes = new_figure(PAGE, 2.4, 1, 3)
     arms = list(dict.fromkeys(data["arm"]))
     panels = (
-        ("accuracy", "robust test accuracy"),
+        ("accuracy", "test accuracy under PGD-20"),
         ("memorised", "wrong labels learnt"),
         ("poison_weight", "HR's weight on wrong labels"),
     )
     for axis, (column, label) in zip(axes, panels, strict=True):
         for place, arm in enumerate(arms):
             colour, marker = _look(arm)
-            seed_points(axis, place, data.loc[data["arm"] == arm, column].to_list(), colour, marker=marker)
+            seed_points(
+                axis, place, data.loc[data["arm"] == arm, column].to_list(), colour, marker=marker, within=SHARES
+            )
         category_axis(axis, arms, turned=True)
         percent(axis, label)
     axes[2].axhline(data["poison_share"].mean(), color=GREY, ls="--", lw=0.9)

@@ -16,8 +16,8 @@ from figures.holistic_robust.data import holistic_claims, holistic_table, read_o
 
 PANELS = {
     "n_G5": "n · implied radius (nats)",
-    "G4": "best minus last robust accuracy",
-    "test_accuracy": "final robust accuracy",
+    "G4": "best minus last\naccuracy under PGD-20",
+    "test_accuracy": "final accuracy under PGD-20",
 }
 HR_LOOKS = ((GREEN, "o"), (ORANGE, "D"), (PURPLE, "P"))
 """Colour and marker of HR, from the largest radius down."""

@@ -12,16 +12,16 @@ from matplotlib.figure import Figure
 from analyses.core.claims import claim, with_sources
 from analyses.local_ball.claims import LBT_ROBUST, ROBUST_ACCURACY, ROWS
 from cotoolkit.plotting.style import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, VERMILION
-from figures.elements import SHARES, category_axis, new_figure, percent, seed_points
-from figures.local_ball.data import RECIPES_OF, local_ball_claims, local_ball_table
+from figures.elements import SHARES, category_axis, new_figure, percent, seed_points, seed_times
+from figures.local_ball.data import RECIPES_OF, WORST, local_ball_claims, local_ball_table
 
 ARMS = {
     "lbt": ("adversary,\nm = 1", GREEN, "o"),
     "lbt m=0": ("adversary,\nm = 0", BLUE, "s"),
-    "lbt m=0 unclipped": ("adversary,\nm = 0,\nunclipped", ORANGE, "X"),
-    "centre clean": ("clean\nimage,\nm = 1", PURPLE, "^"),
-    "centre corner": ("random\ncorner,\nm = 1", GREY, "P"),
-    "fgsm": ("no local\nterm\n(FGSM)", VERMILION, "v"),
+    "lbt m=0 unclipped": ("adversary, m = 0,\nunclipped", ORANGE, "X"),
+    "centre clean": ("clean image,\nm = 1", PURPLE, "^"),
+    "centre corner": ("random corner,\nm = 1", GREY, "P"),
+    "fgsm": ("no local term\n(FGSM)", VERMILION, "v"),
 }
 """Arm: name below, colour, marker."""
 
@@ -45,19 +45,17 @@ CLAIMS = local_ball_claims(
 
 def draw(data: pd.DataFrame) -> Figure:
     """Robust accuracy, and when catastrophic overfitting sets in, by arm."""
-    figure, axes = new_figure(PAGE, 2.6, 1, 2)
+    figure, axes = new_figure(PAGE, 4.4, 2, 1)
     arms = [arm for arm in ARMS if arm in set(data["arm"])]
-    for axis, column, label in zip(
-        axes, ("robust", "onset"), ("robust accuracy", "training until the break"), strict=True
-    ):
-        for place, arm in enumerate(arms):
-            _, colour, marker = ARMS[arm]
-            seed_points(
-                axis, place, data.loc[data["arm"] == arm, column].to_list(), colour, marker=marker, within=SHARES
-            )
+    for place, arm in enumerate(arms):
+        _, colour, marker = ARMS[arm]
+        own = data[data["arm"] == arm].dropna(subset="onset")
+        seed_points(axes[0], place, own["robust"].to_list(), colour, marker=marker, within=SHARES)
+        seed_times(axes[1], place, own["onset"].to_list(), own["breakpoint"].notna().to_list(), colour, marker=marker)
+    for axis, label in zip(axes, (WORST, "training until the break"), strict=True):
         category_axis(axis, [ARMS[arm][0] for arm in arms])
         percent(axis, label)
-    axes[1].set(ylim=(0, 1.05), title="100 %: no break")
+    axes[1].set(ylim=(0, 1.05), title="hollow: no break")
     axes[0].set(title="centre of the ball, inner steps m", ylim=(-0.03, None))
     return figure
 

@@ -15,7 +15,7 @@ from analyses.local_ball.claims import ROWS
 from analyses.local_ball.plan import BASELINE_ARMS, LBT_ARMS
 from cotoolkit.plotting.style import METHOD_STYLES, ORANGE, PAGE
 from figures.elements import new_figure, percent
-from figures.local_ball.data import RECIPES_OF, local_ball_claims, local_ball_table
+from figures.local_ball.data import RECIPES_OF, WORST, local_ball_claims, local_ball_table
 
 FAMILIES: dict[str, tuple[str, tuple[str, ...], str]] = {
     "fgsm": ("FGSM", ("fgsm",), "v"),
@@ -49,7 +49,7 @@ def draw(data: pd.DataFrame) -> Figure:
             means = runs.groupby("arm")[["cost", column]].mean().sort_values("cost")
             axis.plot(means["cost"], means[column], marker=marker, color=colour, ls=line, label=name, ms=5)
             axis.scatter(runs["cost"], runs[column], s=7, color=colour, alpha=0.5, lw=0)
-        percent(axis, f"{column} accuracy")
+        percent(axis, WORST if column == "robust" else "clean accuracy")
         axis.set(xlabel="cost (forward-backward passes × epochs)")
     low = min(0.0, float(data["robust"].min()))
     axes[0].set(ylim=(low - 0.03, None))

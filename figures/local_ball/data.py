@@ -25,6 +25,9 @@ GALLERY_PLANS = with_smoke(
 PGD has one arm there, a point of the picture and no curve: claim T is not asked about it.
 """
 
+WORST = "accuracy under the worst of PGD-50,\nmargin PGD-50 and Square"
+"""The robust accuracy as pictures name it (`analyses.local_ball.results`)."""
+
 RECIPES_OF = StudyRecipes(STUDY, GALLERY_PLANS)
 
 RUN = (

@@ -43,7 +43,13 @@ def draw(data: pd.DataFrame) -> Figure:
     around = data[(data["arm"] == "fgsm") & data["offset"].notna()]
     for index, offset in enumerate(PLOTTED_OFFSETS):
         rows = around[(around["statistic"] == "profile") & (around["offset"] == offset)]
-        look = {"colour": CYCLE[index], "line": DASHES[index], "marker": MARKERS[index], "label": f"{offset:+d}"}
+        look = {
+            "colour": CYCLE[index],
+            "line": DASHES[index],
+            "marker": MARKERS[index],
+            "label": f"{offset:+d}",
+            "dots": True,
+        }
         seed_band(left, rows, "place", "value", **look)
     left.set(xlabel="place t along the step (0: image, 1: FGSM's end)", ylabel="mean loss (nats)", ylim=(0, None))
     left.legend(title="iterations since the break", title_fontsize=7, ncols=2)
@@ -51,7 +57,7 @@ def draw(data: pd.DataFrame) -> Figure:
         "interior_share": ("share that peaks inside", VERMILION, "-", "o"),
         "needed_median": ("median of 1 − t*", GREEN, "--", "s"),
     }
-    seed_bands(right, around, "statistic", looks, "offset", "value")
+    seed_bands(right, around, "statistic", looks, "offset", "value", dots=True)
     mark_breakpoint(right, 0)
     percent(right, "share of images, or of the step")
     right.set(xlabel="iterations since the break", ylim=(-0.03, 1.06))

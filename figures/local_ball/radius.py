@@ -44,8 +44,9 @@ def draw(data: pd.DataFrame) -> Figure:
         needed = read.measured("fgsm", "needed_median", offset=offset).mean()
         if needed <= runs["rho"].max():  # what lies beyond the radii that were tried is judged, not drawn
             left.axvline(needed, color=GREY, ls=line, label=f"1 − t*, {abs(offset)} it. {_side(offset)}")
-    seed_band(right, runs, "rho", "robust", colour=GREEN, line="-.", marker="o", label="robust")
-    seed_band(right, runs, "rho", "clean", colour=BLUE, line="--", marker="s", label="clean")
+    look = {"colour": GREEN, "line": "-.", "marker": "o", "label": "worst of PGD-50, margin PGD-50, Square"}
+    seed_band(right, runs, "rho", "robust", dots=True, **look)
+    seed_band(right, runs, "rho", "clean", colour=BLUE, line="--", marker="s", label="clean", dots=True)
     percent(left, "share")
     percent(right, "accuracy")
     left.set(ylim=(-0.03, 1.06))

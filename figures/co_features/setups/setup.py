@@ -69,6 +69,11 @@ class Setup(BaseModel):
         """The robust accuracy in words: attack, steps (and restarts), and points."""
         return f"{self.accuracy.upper()} accuracy on {self.test_images} test images"
 
+    @property
+    def attacked(self) -> str:
+        """The robust accuracy as pictures name it."""
+        return f"accuracy under {self.accuracy.upper()}"
+
     def at_smoke(self) -> Self:
         """The same for a quick look, with its first seed alone."""
         return self.model_copy(update={"scale": "smoke", "seeds": self.seeds[:1], "more_seeds": self.more_seeds[:1]})

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from cotoolkit.plotting.style import PAGE
@@ -47,6 +49,10 @@ def image_grid(
             axis.grid(visible=False)
             axis.spines[:].set_visible(False)
         line[0].set_ylabel(title, rotation=0, ha="right", va="center")
+    if COLOURS[0] not in data:
+        scale = ScalarMappable(Normalize(-1, 1), SIGNED)
+        bar = figure.colorbar(scale, ax=axes, ticks=[-1, 0, 1], shrink=0.8, aspect=30, pad=0.01)
+        bar.set_label("share of\nthe largest")
     return figure
 
 

@@ -10,6 +10,7 @@ from figures.field.breakpoint_statistics import (
     INTACT_HOLDS,
     aligned,
     before_after,
+    in_every_seed,
     network_statistics,
     spacing_of,
 )
@@ -82,3 +83,9 @@ def test_intact_runs_that_break_are_counted(course):
     assert INTACT_HOLDS.value(course).found.mean == 0
     broken = pd.concat([course, rows("intact", 1, "breakpoint", [150], [150.0])], ignore_index=True)
     assert INTACT_HOLDS.value(broken).found.mean == 0.5
+
+
+def test_courses_end_where_the_first_seed_ends():
+    reach = [(0, 0), (0, 64), (0, 128), (1, 0), (1, 64)]
+    rows = pd.DataFrame(reach, columns=["seed", "offset"]).assign(arm="breaks", statistic="pgd", value=0.0)
+    assert sorted(set(in_every_seed(rows)["offset"])) == [0, 64]
