@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 
 class Comparison(NamedTuple):
-    """A number that somebody printed, or that our specification computed before (its source says so), beside ours.
+    """A number that somebody printed, or that was computed beforehand (its source says so), beside ours.
 
     Attributes:
         what: the number, with its unit.
         printed: as it was read, text: "41.8", "about 1.33".
-        source: where it was read, with the tag of the spec.
+        source: where it was read, with its tag (`figures.source_tags`).
         ours: the same on our runs, one number per seed; nan for a seed without one.
         remark: where the two differ, and what is known of why.
     """

@@ -12,7 +12,7 @@ SOURCE_TAGS: dict[str, str] = {
     "[F]": "read off a figure of the paper, from its picture",
     "[S]": "read in another text: a talk's abstract, a later paper, related code",
     "[C]": "read in the code that the authors released",
-    "[N]": "computed for the specification on which a recipe rests; printed by nobody",
+    "[N]": "computed by us beforehand, by other code; printed by nobody",
     "[D]": "derived by us",
     "[H]": "a hypothesis or a proposal of ours",
     "[M]": "recollected and not checked against the paper; of a control, and in feature_purification, our choice",

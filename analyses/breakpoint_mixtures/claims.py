@@ -22,14 +22,14 @@ from analyses.core.study import Tables
 
 _SIBLING = "the PGD network is a sibling of both"
 _FALLS = {
-    "dense_lineage": "before catastrophic overfitting FGSM's units are closer to the finished PGD network's than "
+    "dense_lineage": "Before catastrophic overfitting FGSM's units are closer to the finished PGD network's than "
     f"standard ones are at the same iteration ({_SIBLING}); alternative: single-step training never purifies",
-    "dense_dictionary": "before catastrophic overfitting FGSM's units are closer to single atoms of the finished PGD "
+    "dense_dictionary": "Before catastrophic overfitting FGSM's units are closer to single atoms of the finished PGD "
     f"network than standard ones are ({_SIBLING})",
-    "energy_clean_u1": "before catastrophic overfitting FGSM's units have less of the finished standard network's "
+    "energy_clean_u1": "Before catastrophic overfitting FGSM's units have less of the finished standard network's "
     "common direction than standard ones have at the same iteration (it descends from these: the comparison favours "
     "the claim)",
-    "energy_own_u1": "before catastrophic overfitting FGSM's units have less in common than standard ones have at the "
+    "energy_own_u1": "Before catastrophic overfitting FGSM's units have less in common than standard ones have at the "
     "same iteration (no reference network)",
 }
 _OURS = "[M] ours"
@@ -54,11 +54,11 @@ _COLLAPSE: ClaimRow[BreakpointResults] = claim(
     above=2 * LEAST_FALL, source=PREMISE, value=lambda n: -n.jump("fgsm", "accuracy", "pgd-10"),
 )  # fmt: skip
 _JUMP: ClaimRow[BreakpointResults] = claim(
-    "jump", "the FGSM accuracy of FGSM training jumps across the breakpoint", f"rise of {_FGSM}",
+    "jump", "The FGSM accuracy of FGSM training jumps across the breakpoint", f"rise of {_FGSM}",
     above=0.0, source=PREMISE, value=lambda n: n.jump("fgsm", "accuracy", "fgsm"),
 )  # fmt: skip
 _RETURN: ClaimRow[BreakpointResults] = claim(
-    "return", "the mixture of FGSM's units rises across the breakpoint", f"rise of {MIXTURES[MIXTURE]}",
+    "return", "The mixture of FGSM's units rises across the breakpoint", f"rise of {MIXTURES[MIXTURE]}",
     above=0.0, source=PREMISE, value=lambda n: n.jump("fgsm", *MIXTURE),
 )  # fmt: skip
 _ACROSS_BOTH = (_BEFORE, _COLLAPSE, _CONTROL)
@@ -75,13 +75,13 @@ def _of_mixture(part: str, statistic: str, name: str) -> tuple[ClaimRow[Breakpoi
         ),
         claim(
             f"returns_{statistic}",
-            f"mixture comes back with catastrophic overfitting ({name}); alternative: it is no re-mixing",
+            f"Mixture comes back with catastrophic overfitting ({name}); alternative: it is no re-mixing",
             f"{name}: {_ACROSS}",
             above=0.0, source=_OURS, premises=[*_ACROSS_BOTH, *reference], value=lambda n: n.excess(part, statistic),
         ),
         claim(
             f"more_than_chance_{statistic}",
-            "catastrophic overfitting adds more mixture than a random change of the same size and spectrum "
+            "Catastrophic overfitting adds more mixture than a random change of the same size and spectrum "
             f"({name})",
             f"{name}: FGSM after the breakpoint minus the norm-matched control",
             above=0.0, source=_OURS, premises=[_BEFORE, _COLLAPSE, *reference],
@@ -102,33 +102,33 @@ def _apart(n: BreakpointResults) -> pd.Series[float]:
 
 
 _WEIGHTS_CARRY: ClaimRow[BreakpointResults] = claim(
-    "weights_carry_it", "the whole change of the weight matrices reproduces at least half of the collapse", _SHARE,
+    "weights_carry_it", "The whole change of the weight matrices reproduces at least half of the collapse", _SHARE,
     above=0.5, source=_OURS, premises=[_BEFORE, _COLLAPSE], value=lambda n: n.collapse_by("graft_full"),
 )  # fmt: skip
 
 ROWS: tuple[ClaimRow[BreakpointResults], ...] = (
     *(row for (part, statistic), name in MIXTURES.items() for row in _of_mixture(part, statistic, name)),
     claim(
-        "fast", "catastrophic overfitting takes less than 32 iterations",
+        "fast", "Catastrophic overfitting takes less than 32 iterations",
         f"iterations from a quarter to three quarters of the fall of {_PGD}",
         below=32.0, null=float(AFTER - BEFORE), source=_OURS, premises=[_BEFORE, _COLLAPSE],
         value=lambda n: n.duration("falls", "accuracy", "pgd-10").where(n.fall().notna()),
     ),
     claim(
         "mixture_keeps_pace",
-        "mixture comes back when robustness goes; alternative: it precedes, follows, or has no part in it",
+        "Mixture comes back when robustness goes; alternative: it precedes, follows, or has no part in it",
         f"{MIXTURES[MIXTURE]}: half-time apart from that of {_PGD}, iterations, where both move",
         below=16.0, source=_OURS, premises=[_BEFORE, _COLLAPSE, _RETURN, _REFERENCE], value=_apart,
     ),
     claim(
-        "high_frequencies", "with catastrophic overfitting the input gradient moves to high spatial frequencies",
+        "high_frequencies", "With catastrophic overfitting the input gradient moves to high spatial frequencies",
         f"high-frequency share of the input gradient: {_ACROSS}",
         above=0.0, source=_OURS, premises=_ACROSS_BOTH,
         value=lambda n: n.excess("features", "input_gradient_high_share"),
     ),
     claim(
         "carrier_in_gradients",
-        "with catastrophic overfitting the input gradient turns towards the span of the carriers (in the natural "
+        "With catastrophic overfitting the input gradient turns towards the span of the carriers (in the natural "
         "world, where none was injected, this is the placebo)",
         f"share of the input gradient in the span of the carriers: {_ACROSS}",
         above=0.0, source=_OURS, premises=_ACROSS_BOTH,
@@ -136,7 +136,7 @@ ROWS: tuple[ClaimRow[BreakpointResults], ...] = (
     ),
     claim(
         "carrier_in_weights",
-        "with catastrophic overfitting the units turn towards what the carriers do to their inputs, more than towards "
+        "With catastrophic overfitting the units turn towards what the carriers do to their inputs, more than towards "
         "what carriers with scrambled signs do, which have the same spectrum",
         f"gain for the carrier minus that for the scrambled one: {_ACROSS}",
         above=0.0, source=_OURS, premises=_ACROSS_BOTH,
@@ -144,20 +144,20 @@ ROWS: tuple[ClaimRow[BreakpointResults], ...] = (
     ),
     claim(
         "low_rank",
-        "the best rank 4 of each layer's change across the breakpoint (of 8 to 64 directions) reproduces at least "
+        "The best rank 4 of each layer's change across the breakpoint (of 8 to 64 directions) reproduces at least "
         "half of the collapse; alternative: the change is spread over many directions", _SHARE,
         above=0.5, source=_OURS, premises=[_BEFORE, _COLLAPSE, _WEIGHTS_CARRY],
         value=lambda n: n.collapse_by("graft_4"),
     ),
     claim(
         "random_graft_harmless",
-        "as much change in random directions of rank 4 reproduces less than a tenth of the collapse", _SHARE,
+        "As much change in random directions of rank 4 reproduces less than a tenth of the collapse", _SHARE,
         below=0.1, source=_OURS, premises=[_BEFORE, _COLLAPSE, _WEIGHTS_CARRY],
         value=lambda n: n.collapse_by("graft_4_random"),
     ),
     claim(
         "signature",
-        "the rank 4 change makes FGSM accuracy jump, as catastrophic overfitting does, and more than random directions "
+        "The rank 4 change makes FGSM accuracy jump, as catastrophic overfitting does, and more than random directions "
         "do",
         f"{_FGSM} with the rank 4 change minus the larger of those without it and with random directions",
         above=0.0, source=_OURS, premises=[_BEFORE, _COLLAPSE, _JUMP], value=_signature,
@@ -165,13 +165,13 @@ ROWS: tuple[ClaimRow[BreakpointResults], ...] = (
     _WEIGHTS_CARRY,
     claim(
         "removal_restores",
-        "taking the clean network's common direction out of the overfitted network brings back at least half of "
+        "Taking the clean network's common direction out of the overfitted network brings back at least half of "
         "the robustness; alternative: the collapse is carried by other directions", f"{_SHARE} undone",
         above=0.5, source=_OURS, premises=[_BEFORE, _COLLAPSE], value=lambda n: n.recovery_by("remove_clean_u1"),
     ),
     claim(
         "labels_matter",
-        "training on shuffled labels leaves less energy along the finished standard network's common direction "
+        "Training on shuffled labels leaves less energy along the finished standard network's common direction "
         "than standard training, which that network descends from",
         "energy along that direction: shuffled minus standard, at the iteration of the breakpoint",
         below=0.0, source=_OURS,

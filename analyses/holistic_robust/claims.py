@@ -31,7 +31,7 @@ UNDERFIT = 0.05
 is no protection (ours)."""
 
 _OVERFITS: ClaimRow[OverfittingResults] = claim(
-    "at_overfits", f"adversarial training overfits robustly, by at least {100 * OVERFIT:g} points",
+    "at_overfits", f"Adversarial training overfits robustly, by at least {100 * OVERFIT:g} points",
     f"{_BEST}, AT, {_ON}",
     above=OVERFIT, source=PREMISE, value=lambda n: n.of(n.plain, "G4"),
 )  # fmt: skip
@@ -41,7 +41,7 @@ _FITS: ClaimRow[OverfittingResults] = claim(
     above=-UNDERFIT, source=PREMISE, value=lambda n: n.minus(n.hr, n.plain, "train_accuracy"),
 )  # fmt: skip
 _AT_LEARNED: ClaimRow[OverfittingResults] = claim(
-    "at_learned", "adversarial training is robust", f"{_PGD}, AT, {_ON}",
+    "at_learned", "Adversarial training is robust", f"{_PGD}, AT, {_ON}",
     above=ROBUST, source=PREMISE, value=lambda n: n.of(n.plain, "test_accuracy"),
 )  # fmt: skip
 
@@ -49,7 +49,7 @@ _AT_LEARNED: ClaimRow[OverfittingResults] = claim(
 def _gap_to_bound(arm: str) -> ClaimRow[OverfittingResults]:
     names = {"plain": "AT", "hr": "HR (r={strong:g})"}
     return claim(
-        f"gap_{arm}", f"the robust loss of {names[arm]} is larger on test than on training data",
+        f"gap_{arm}", f"The robust loss of {names[arm]} is larger on test than on training data",
         f"robust gap G1 of {names[arm]}, nats of PGD-20 loss, {_ON}",
         above=0.1, source=PREMISE, value=lambda n: n.of(getattr(n, arm), "G1"),
     )  # fmt: skip
@@ -64,13 +64,13 @@ def _radius_at(key: str, share: str, arm: Callable[[OverfittingResults], str]) -
 
 OVERFITTING: tuple[ClaimRow[OverfittingResults], ...] = (
     claim(
-        "at_overfits_more", "adversarial training overfits strongly although standard training barely does",
+        "at_overfits_more", "Adversarial training overfits strongly although standard training barely does",
         f"robust gap G1 of AT minus the natural gap G2 of standard training, nats, {_ON}",
         above=0.0, source="[P]", premises=[_AT_LEARNED, _OVERFITS],
         value=lambda n: n.of(n.plain, "G1") - n.of(n.standard, "G2"),
     ),
     claim(
-        "hr_smaller_gap", "a radius r > 0 protects against robust overfitting",
+        "hr_smaller_gap", "A radius r > 0 protects against robust overfitting",
         f"robust gap G1 of HR (r={{strong:g}}) minus that of AT, nats, {_ON}",
         below=0.0, source="[P]", premises=[_AT_LEARNED, _OVERFITS, _FITS], value=lambda n: n.minus(n.hr, n.plain, "G1"),
     ),
@@ -86,25 +86,25 @@ OVERFITTING: tuple[ClaimRow[OverfittingResults], ...] = (
         value=lambda n: n.minus(n.hr, n.plain, "test_accuracy"),
     ),
     claim(
-        "nominal_bound", "the HR loss on training data, with the training r, bounds the loss on test data",
+        "nominal_bound", "The HR loss on training data, with the training r, bounds the loss on test data",
         f"margin G6 of HR (r={{strong:g}}), W = 10 nats, {{points}} training images, {_ON}",
         above=0.0, source="[P]", premises=[_gap_to_bound("hr")], value=lambda n: n.of(n.hr, "G6"),
     ),
     claim(
         "at_overfits_more_in_radius",
-        "adversarial training overfits more than standard training on a scale that does not grow with the losses",
+        "Adversarial training overfits more than standard training on a scale that does not grow with the losses",
         f"implied radius G5 of AT minus that of standard training, {_ON}",
         above=0.0, source="[D]", premises=[_AT_LEARNED, _OVERFITS],
         value=lambda n: n.minus(n.plain, n.standard, "G5"),
     ),
     claim(
         "hr_smaller_radius",
-        "a radius r > 0 protects against robust overfitting on a scale that does not grow with the losses",
+        "A radius r > 0 protects against robust overfitting on a scale that does not grow with the losses",
         f"implied radius G5 of HR (r={{strong:g}}) minus that of AT, {_ON}",
         below=0.0, source="[D]", premises=[_AT_LEARNED, _OVERFITS, _FITS], value=lambda n: n.minus(n.hr, n.plain, "G5"),
     ),
     claim(
-        "radius_falls_with_data", "the implied radius of AT falls about like 1/n",
+        "radius_falls_with_data", "The implied radius of AT falls about like 1/n",
         "power of 1/n between {few:.0%} and 100% of the data",
         above=0.5, source="[D]; threshold ours", needs=(_ALL,), value=lambda n: n.power(),
         premises=[
@@ -112,14 +112,14 @@ OVERFITTING: tuple[ClaimRow[OverfittingResults], ...] = (
         ],
     ),
     claim(
-        "gradient_gap_explains", "the robust gap grows with the gap of the input gradients' norm",
+        "gradient_gap_explains", "The robust gap grows with the gap of the input gradients' norm",
         f"slope of G1 - G2 on epsilon G3 over the training of AT, {_ON}",
         above=0.0, source="[D]", premises=[_AT_LEARNED, _gap_to_bound("plain")],
         value=lambda n: n.of(n.plain, "G3_slope"),
     ),
     claim(
         "seen_bound_fails",
-        "the HR loss on training data with W the largest training loss, as in the released code, does not bound the "
+        "The HR loss on training data with W the largest training loss, as in the released code, does not bound the "
         "loss on test data",
         f"margin G6 of HR (r={{strong:g}}), W the largest loss of {{points}} training images, {_ON}",
         below=0.0, source="[D]", premises=[_gap_to_bound("hr")], value=lambda n: n.of(n.hr, "G6_seen"),
@@ -159,13 +159,13 @@ POISON: tuple[ClaimRow[HolisticResults], ...] = (
         above=0.0, source="[P]", premises=_POISONED, value=lambda n: n.minus(_RIGHT, PLAIN, "accuracy"),
     ),
     claim(
-        "alpha_weighs_poison_up", "alpha gives wrong labels more weight, not less",
+        "alpha_weighs_poison_up", "Alpha gives wrong labels more weight, not less",
         f"HR's weight on wrong labels ({_ALPHA}) minus their share, on AT's finished network",
         above=0.0, source="[D]", premises=[_POISONED[0]],
         value=lambda n: n.of(PLAIN, "poison_weight") - n.of(PLAIN, "poison_share"),
     ),
     claim(
-        "trimming_resists_better", "leaving the highest losses out, the opposite of alpha, resists poison better",
+        "trimming_resists_better", "Leaving the highest losses out, the opposite of alpha, resists poison better",
         f"{_PGD}, trimming minus {_ALPHA}, {_WRONG}",
         above=0.0, source="[D]", premises=_POISONED, value=lambda n: n.minus(_TRIM, _RIGHT, "accuracy"),
     ),
@@ -185,7 +185,7 @@ _HR_BREAKS: ClaimRow[OnsetResults] = breaking(
 
 def _delays(key: str, control: str, name: str, needs: Sequence[str] = ()) -> ClaimRow[OnsetResults]:
     return claim(
-        f"delays_{key}", f"catastrophic overfitting comes later with {{hr}} than with {name}",
+        f"delays_{key}", f"Catastrophic overfitting comes later with {{hr}} than with {name}",
         f"breakpoint, {{hr}} minus {name}, iterations in restricted mean",
         above=0.0, source="[H]", needs=needs, value=lambda n: n.later(control),
         premises=[
@@ -206,7 +206,7 @@ ONSET: tuple[ClaimRow[OnsetResults], ...] = (
     ),
     claim(
         "value_stops_bounding",
-        "after catastrophic overfitting the worst case over FGSM losses is below the mean robust loss",
+        "After catastrophic overfitting the worst case over FGSM losses is below the mean robust loss",
         "V of FGSM losses ({hr}) minus the mean of PGD-20 losses, at least 100 training images, mean over HR runs with "
         "a breakpoint",
         below=0.0, source="[D]", premises=[_HR_BREAKS], value=lambda n: n.value_excess(),

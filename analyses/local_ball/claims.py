@@ -27,7 +27,7 @@ def robust_arm(*arms: str) -> ClaimRow[LocalBallResults]:
     """Premise: one of some arms is robust, in a quarter of the seeds at least; robust accuracy is bimodal."""
     names = " or ".join(arms)
     return claim(
-        "robust", f"training with {names} is robust",
+        "robust", f"Training with {names} is robust",
         f"share of seeds with {ROBUST_ACCURACY} above {ROBUST:g}, {names}",
         above=OFTEN, source=PREMISE,
         value=lambda n: SeedShare(np.any([n.of(arm) > ROBUST for arm in arms], axis=0)),
@@ -64,7 +64,7 @@ def _above(family: str) -> ClaimRow[LocalBallResults]:
     arms = BASELINE_ARMS[family]
     return claim(
         f"above_{family.lower().replace('-', '_')}",
-        f"at equal cost local-ball training is more robust than {family}",
+        f"At equal cost local-ball training is more robust than {family}",
         f"mean height of LBT-M's curve against cost above that of {family}, over the costs that both span: "
         f"{ROBUST_ACCURACY}",
         above=0.0, source="[P] claim T, measured as [R]", needs=(*LBT_ARMS["LBT-M"][:2], *arms[:2]),
@@ -76,7 +76,7 @@ def _above_lone(family: str) -> ClaimRow[LocalBallResults]:
     """Claim T against a family of one arm, which has no curve."""
     (arm,) = BASELINE_ARMS[family]
     return claim(
-        f"above_{family.lower()}", f"at the cost of {family} local-ball training is more robust than it",
+        f"above_{family.lower()}", f"At the cost of {family} local-ball training is more robust than it",
         f"height of LBT-M's curve against cost above {family}, at that cost alone: {ROBUST_ACCURACY}",
         above=0.0, source="[P] claim T, measured as [R]", needs=(*LBT_ARMS["LBT-M"][:2], arm),
         premises=[robust_arm(arm)], value=lambda n: n.height(arm),
@@ -103,7 +103,7 @@ def _later(key: str, statement: str, arm: str, other: str, source: str) -> Claim
 def _threshold(key: str, offset: int, when: str) -> ClaimRow[LocalBallResults]:
     return claim(
         key,
-        "the radius from which on training escapes catastrophic overfitting is the median of 1 - t* "
+        "The radius from which on training escapes catastrophic overfitting is the median of 1 - t* "
         f"{when} plain FGSM's breakpoint",
         "share of seeds with a breakpoint whose two radii are less than 0.25 epsilon apart",
         above=MOST, source="[R] prediction 1", needs=("lbt",), premises=[FGSM_BREAKS],
@@ -135,7 +135,7 @@ CLAIMS: dict[str, tuple[ClaimRow[LocalBallResults], ...]] = {
         *(_above_lone(family) if len(arms) == 1 else _above(family) for family, arms in BASELINE_ARMS.items()),
         claim(
             "weak_matches_strong",
-            "with a weak adversary local-ball training is at most 1 point less robust than PGD-10 training",
+            "With a weak adversary local-ball training is at most 1 point less robust than PGD-10 training",
             f"lbt minus pgd-10: {ROBUST_ACCURACY}",
             above=-0.01, source="[P] claim W, margin [R]", needs=("lbt", "pgd-10"), premises=[robust_arm("pgd-10")],
             value=lambda n: n.minus("lbt", "pgd-10"),
@@ -144,39 +144,39 @@ CLAIMS: dict[str, tuple[ClaimRow[LocalBallResults], ...]] = {
     "centre": (
         _minus(
             "adversary_beats_clean",
-            "training on a ball centred at the adversary is more robust than on one at the clean image, at equal rho, "
+            "Training on a ball centred at the adversary is more robust than on one at the clean image, at equal rho, "
             "lambda and steps",
             "lbt", "centre clean", _IDEA,
         ),
         _minus(
             "adversary_beats_corner",
-            "training on a ball centred at the adversary is more robust than on one at a random corner of the threat "
+            "Training on a ball centred at the adversary is more robust than on one at a random corner of the threat "
             "set",
             "lbt", "centre corner", _IDEA,
         ),
         _minus(
             "beats_wider_training",
-            "training on an unclipped ball is more robust than PGD training of equal cost at a radius as large as it "
+            "Training on an unclipped ball is more robust than PGD training of equal cost at a radius as large as it "
             "reaches, (1 + rho) epsilon",
             "lbt unclipped", "pgd-3 wide", "[R]",
         ),
         _minus(
             "global_term_needed",
-            "without the global term, and the base loss at the clean image, local smoothness gives less robustness",
+            "Without the global term, and the base loss at the clean image, local smoothness gives less robustness",
             "lbt-t", "lbt-t no global", _IDEA,
         ),
     ),
     "onset": (
         _later(
             "delays_break",
-            "catastrophic overfitting comes later in local-ball training over FGSM than in FGSM training, or not at "
+            "Catastrophic overfitting comes later in local-ball training over FGSM than in FGSM training, or not at "
             "all", "lbt", "fgsm", "[R]",
         ),
         _threshold("threshold_after", AFTER, "just after"),
         _threshold("threshold_before", BEFORE, "just before"),
         claim(
             "if_and_only_if",
-            "training escapes catastrophic overfitting if and only if rho exceeds the median of 1 - t* just after "
+            "Training escapes catastrophic overfitting if and only if rho exceeds the median of 1 - t* just after "
             "plain FGSM's breakpoint",
             "share of seeds with a breakpoint in which the rule is right for every run of the sweep",
             above=MOST, source="[R] prediction 1", needs=("lbt",), premises=[FGSM_BREAKS],
@@ -184,23 +184,23 @@ CLAIMS: dict[str, tuple[ClaimRow[LocalBallResults], ...]] = {
         ),
         _later(
             "clipping_helps",
-            "with random points (m = 0) catastrophic overfitting comes later with the clipped ball, which steps back "
+            "With random points (m = 0) catastrophic overfitting comes later with the clipped ball, which steps back "
             "along the segment, than with the unclipped one",
             "lbt m=0", "lbt m=0 unclipped", "[R] prediction 2",
         ),
         _later(
             "steps_help",
-            "catastrophic overfitting comes later with one inner step than with random points at equal rho and lambda",
+            "Catastrophic overfitting comes later with one inner step than with random points at equal rho and lambda",
             "lbt", "lbt m=0", "[R] prediction 2",
         ),
         claim(
             "step_is_gamed",
-            "the local step itself is gamed: it finds less than half of what a strong search finds in the ball",
+            "The local step itself is gamed: it finds less than half of what a strong search finds in the ball",
             "KL found by one step, as a share of that by 20 steps from 5 starts, finished network",
             below=0.5, null=1.0, source="[R] prediction 3", needs=("lbt",), value=_search_share,
             premises=[
                 claim(
-                    "found", "a strong search finds a change of the predictions in the ball",
+                    "found", "A strong search finds a change of the predictions in the ball",
                     "KL found by 20 steps from 5 starts, nats, finished network", above=0.01, source=PREMISE,
                     value=lambda n: n.measured("lbt", "search_strong", place=RHO),
                 ),
@@ -208,14 +208,14 @@ CLAIMS: dict[str, tuple[ClaimRow[LocalBallResults], ...]] = {
         ),
         claim(
             "smooth_beyond",
-            "smoothness reaches beyond the trained ball: at twice its radius the worst KL is below that of PGD-3",
+            "Smoothness reaches beyond the trained ball: at twice its radius the worst KL is below that of PGD-3",
             "worst KL found in the ball of 2 rho: LBT-M minus PGD-3, nats",
             below=0.0, source="[R] D1", needs=("lbt",), premises=[LBT_ROBUST, robust_arm("pgd-3")],
             value=_kappa_beyond,
         ),
         claim(
             "escape_is_real",
-            "runs of the sweep that escape catastrophic overfitting are robust: no gradient is hidden",
+            "Runs of the sweep that escape catastrophic overfitting are robust: no gradient is hidden",
             "share of seeds with such runs in which all of them have at least "
             f"{MIN_ROBUST_SHARE:.0%} of PGD-3's {ROBUST_ACCURACY}",
             above=MOST, source="[R] D8", needs=("lbt", "pgd-3"), premises=[FGSM_BREAKS, robust_arm("pgd-3")],
@@ -223,7 +223,7 @@ CLAIMS: dict[str, tuple[ClaimRow[LocalBallResults], ...]] = {
         ),
         claim(
             "not_masked",
-            "attacks that hidden gradients do not stop gain at most 3 points more over PGD-50 on LBT-M than on "
+            "Attacks that hidden gradients do not stop gain at most 3 points more over PGD-50 on LBT-M than on "
             f"{_PLAIN}",
             f"share of seeds, of those with a robust {_PLAIN}, in which PGD-50 accuracy minus the {ROBUST_ACCURACY} is "
             f"at most 3 points larger for LBT-M than for {_PLAIN}",
@@ -232,7 +232,7 @@ CLAIMS: dict[str, tuple[ClaimRow[LocalBallResults], ...]] = {
         ),
         claim(
             "moves_outside",
-            "counter-hypothesis: where local-ball training escapes catastrophic overfitting, the loss still peaks "
+            "Counter-hypothesis: where local-ball training escapes catastrophic overfitting, the loss still peaks "
             "inside the segment, outside the ball",
             "median of 1 - t* of the finished LBT-M networks without a breakpoint, minus rho",
             above=0.0, source="[R] counter-hypothesis", needs=("lbt",), premises=[FGSM_BREAKS],

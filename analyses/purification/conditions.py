@@ -71,15 +71,15 @@ ON = "at least 2,000 fresh samples"
 PGD_ACCURACY = f"PGD-10 accuracy (l2, {ON})"
 
 LEARNED = Condition(
-    "learned", "the clean net learned the labels", f"clean accuracy ({ON})",
+    "learned", "The clean net learned the labels", f"clean accuracy ({ON})",
     lambda at: at("clean", "accuracy_clean"), above=0.75,
 )  # fmt: skip
 PURE = Condition(
-    "pure", "most living units of the clean net are one atom plus little else",
+    "pure", "Most living units of the clean net are one atom plus little else",
     "fraction of living units that are pure", lambda at: at("clean", "pure_of_alive"), above=0.5,
 )  # fmt: skip
 MIXED = Condition(
-    "mixed", "the pure units of the clean net have a dense mixture", "density of the residual, random ones at 1",
+    "mixed", "The pure units of the clean net have a dense mixture", "density of the residual, random ones at 1",
     lambda at: at("clean", "density_over_null"), above=3,
 )  # fmt: skip
 

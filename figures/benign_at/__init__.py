@@ -17,7 +17,8 @@ NOT_REPRODUCED: tuple[NotReproduced, ...] = (
         "F2 and F3 as curves over the number of images", "two points each: with all, and without a fixed number"
     ),
     NotReproduced(
-        "section 5, arms without atypical images", "in `cotoolkit analyse memorisation`, which knows them on digits"
+        "flags_at_the_break, arms without atypical images",
+        "in `cotoolkit analyse memorisation`, which knows them on digits",
     ),
     NotReproduced(
         "1.3, 1.6 and 1.8, influence by class; other thresholds and starts of the flags",

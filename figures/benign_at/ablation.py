@@ -62,7 +62,7 @@ def draw(data: pd.DataFrame) -> Figure:
 RECIPE = PLANTED_RECIPES.recipe(
     "benign_at/ablation",
     shows="Accuracy of BAT-style training minus plain training's, for its parts and for their controls",
-    item="T3 of our spec, with its controls",
+    item="Parts of the method and their controls, on planted data; ours",
     table=control_accuracies,
     draw=draw,
     claims=CLAIMS,

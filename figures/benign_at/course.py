@@ -121,7 +121,7 @@ _SOURCE = "ours: F1 [R], after finding (a)"
 _PGD = "PGD-10 accuracy at the radius of training"
 
 FITTED: ClaimRow[pd.DataFrame] = claim(
-    "fitted", "atypical training images are fitted robustly at the radius of training",
+    "fitted", "Atypical training images are fitted robustly at the radius of training",
     f"{_PGD} on all atypical training images at the end",
     above=0.5, source=_SOURCE, value=lambda robust: robust["train", "atypical"],
 )  # fmt: skip
@@ -131,7 +131,7 @@ CLAIMS = ClaimTable(
         FITTED,
         claim(
             "not_carried_over",
-            "robustness at the radius of training carries over from training to test images less for atypical than for "
+            "Robustness at the radius of training carries over from training to test images less for atypical than for "
             "typical ones",
             f"{_PGD}, all training minus all test images: atypical minus typical",
             above=0.0, source=_SOURCE, premises=[FITTED], value=_gap,
@@ -145,7 +145,7 @@ CLAIMS = ClaimTable(
 RECIPE = Recipe(
     name="benign_at/course",
     shows="Clean and robust accuracy over adversarial training, of typical and of atypical images",
-    item="F1 of our spec, on planted data",
+    item="Accuracy over training, on planted data; the paper's own figure could not be read",
     studies={scale: (plan.study(),) for scale, plan in COURSE_PLANS.items()},
     collect=collect,
     draw=draw,

@@ -92,14 +92,14 @@ _WORDS = {
     "[R] specificity": "ours: specificity [R]",
     "[P] better trade-off": _TRADE_OFF,
     "[P] better trade-off; margin [R]": _TRADE_OFF,
-    "[R] 4.4": "ours: 4.4 [R]",
-    "[R] 4.4; threshold ours": "ours: 4.4 [R]",
+    "[R] 4.4": "ours: test of the flags [R]",
+    "[R] 4.4; threshold ours": "ours: test of the flags [R]",
     "[P] the aim; [U] the criterion": "ours: reconstructed [U], after the paper's aim [P]",
     "[P] finding (a)": "paper [P]: finding (a), measured as influence [R]",
     "[H] H-": "ours: hypothesis H- [R]",
     "[H] H-; threshold ours": "ours: hypothesis H- [R]",
     "[H] H+": "ours: hypothesis H+ [R]",
-    "[H] 5": "ours: hypothesis of section 5 [R]",
+    "[H] 5": "ours: hypothesis [R]",
 }
 """Source of a figure's claim by its tag in the study."""
 

@@ -65,7 +65,7 @@ def draw(data: pd.DataFrame) -> Figure:
 RECIPE = PLANTED_RECIPES.recipe(
     "benign_at/finding_a",
     shows="Accuracy lost without atypical training images, on atypical and on other test images",
-    item="F2 of our spec: finding (a) of the abstract",
+    item="Finding (a) of the abstract, on planted data",
     table=benefit_accuracies,
     draw=draw,
     claims=CLAIMS,

@@ -63,7 +63,7 @@ def draw(data: pd.DataFrame) -> Figure:
 RECIPE = PLANTED_RECIPES.recipe(
     "benign_at/finding_b",
     shows="Robust accuracy on typical test images when flagged, atypical or typical images are left out",
-    item="F3 of our spec: finding (b) of the abstract",
+    item="Finding (b) of the abstract, on planted data",
     table=harm_accuracies,
     draw=draw,
     claims=CLAIMS,

@@ -113,7 +113,7 @@ def draw(data: pd.DataFrame) -> Figure:
 RECIPE = PLANTED_RECIPES.recipe(
     "benign_at/flagged",
     shows="Images that BAT-style training flags, atypical ones that it spares, and shares flagged by kind",
-    item="F4 of our spec, and its section 4.4; criterion reconstructed",
+    item="Whom the method flags, on planted data; its criterion is reconstructed",
     table=flagged_table,
     draw=draw,
     claims=CLAIMS,

@@ -80,7 +80,7 @@ def draw(data: pd.DataFrame) -> Figure:
 RECIPE = BREAK_RECIPES.recipe(
     "benign_at/flags_at_the_break",
     shows="Share of images flagged across the break of FGSM training, and time of the break by arm",
-    item="Section 5 of our spec; not in the paper, as far as was read",
+    item="A question of ours, not in the paper, as far as was read",
     table=break_table,
     draw=draw,
     claims=CLAIMS,

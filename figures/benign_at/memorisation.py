@@ -123,7 +123,7 @@ def _draw_kind(upper: Axes, middle: Axes, lower: Axes, rows: pd.DataFrame, kind:
 RECIPE = ESTIMATE_RECIPES.recipe(
     "benign_at/memorisation",
     shows="Training images by memorisation, and accuracy of networks that saw an image or did not",
-    item="Section 1 of our spec; the paper's own histograms could not be read",
+    item="Estimates of memorisation; the paper's own histograms could not be read",
     table=estimate_table,
     draw=draw,
     claims=CLAIMS,

@@ -59,7 +59,7 @@ def draw(data: pd.DataFrame) -> Figure:
 RECIPE = Recipe(
     name="benign_at/methods",
     shows="Clean and robust accuracy of BAT-style training beside PGD-AT, TRADES and DOM-RE",
-    item="T1 of our spec, on planted data; the paper's table could not be read",
+    item="The comparison of methods, on planted data; the paper's table could not be read",
     studies=knob_studies(),
     collect=collect,
     draw=draw,

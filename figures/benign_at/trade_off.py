@@ -78,12 +78,12 @@ def above_curve(data: pd.DataFrame, knob: str) -> pd.Series[float]:
 
 def _above(knob: str, name: str) -> ClaimRow[pd.DataFrame]:
     comparable: ClaimRow[pd.DataFrame] = claim(
-        "comparable", f"some BAT-style weights are as accurate on clean images as {name} can be",
+        "comparable", f"Some BAT-style weights are as accurate on clean images as {name} can be",
         f"share of seeds with weights whose clean accuracy lies between the ends of the curve over {knob}",
         above=OFTEN, source=PREMISE, value=lambda data: SeedShare(above_curve(data, knob).notna()),
     )  # fmt: skip
     return claim(
-        f"above_{knob}", f"at equal clean accuracy BAT-style weights are more robust than {name}",
+        f"above_{knob}", f"At equal clean accuracy BAT-style weights are more robust than {name}",
         "PGD-10 accuracy at the radius on all test images, minus that of the curve over "
         f"{knob}, linear between its points",
         above=0.0, source="ours: reconstructed [U], after the paper's better trade-off [P]", premises=[comparable],
@@ -100,7 +100,7 @@ CLAIMS = ClaimTable(
 RECIPE = Recipe(
     name="benign_at/trade_off",
     shows="Clean against robust accuracy, by BAT-style alpha, TRADES beta, and the radius of training",
-    item="F5 of our spec, on planted data; the paper's curves could not be read",
+    item="The trade-off, on planted data; the paper's curves could not be read",
     studies=knob_studies(),
     collect=collect,
     draw=draw,

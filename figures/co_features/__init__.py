@@ -4,7 +4,7 @@ from figures.catalogue import NotReproduced
 
 NOT_REPRODUCED: tuple[NotReproduced, ...] = (
     NotReproduced(
-        "Augmentation before injection (control h of the spec's section 5)",
+        "Augmentation before injection (a control of ours)",
         "a flip changes what a digit is, and a shift cuts images of 8 x 8 pixels; it needs photographs",
     ),
     NotReproduced(

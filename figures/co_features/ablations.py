@@ -237,7 +237,7 @@ breaks is judged in the figure of the methods."""
 RECIPE = Recipe(
     name="co_features/ablations",
     shows="Networks tested with the feature, without it, alone, reversed and permuted, against its strength",
-    item="cross-testing (recollected; number not found)",
+    item="Cross-testing (recollected; its number in the paper was not found)",
     studies=STUDIES,
     collect=collect,
     draw=draw,

@@ -105,7 +105,7 @@ def _beyond(mode: str) -> CellOf:
     return lambda cells: (mode, _betas(cells.setup)[-1])
 
 
-QUESTION = "ours: open question of the spec (section 7, 3)"
+QUESTION = "ours: open question [H]"
 DERIVED = "ours: derived [D] from 1.4"
 SOUND, RELEASED = "box_then_eps", "eps_then_box"
 IN_SOUND = is_robust("FGSM training without the feature, box then ball", _without(SOUND))
@@ -165,7 +165,7 @@ feature breaks FGSM training without a box is judged in Figure 1.
 RECIPE = Recipe(
     name="co_features/box_modes",
     shows="Accuracy of FGSM training against the strength of the feature, by the order of clamps to box and ball",
-    item="Box modes (1.4 and open point 3 of the spec); ours",
+    item="An open question of ours: the released code clamps in an order that leaves the ε-ball",
     studies=RUNS.studies,
     collect=RUNS.collect,
     draw=draw,

@@ -77,7 +77,7 @@ STUDIES: dict[Scale, tuple[Study, ...]] = dict.fromkeys(PLANS, ())
 Row = tuple[str, float, float]
 """A measure, where it was taken (strength, bandwidth or number of a vector), and its value."""
 
-SOURCE = "ours: the spec's own check on CIFAR-10 [N], "
+SOURCE = "ours: computed beforehand on CIFAR-10 [N]"
 
 
 def outside(images: Tensor, margin: float = 0.0) -> tuple[float, float]:
@@ -205,7 +205,7 @@ CLAIMS: ClaimTable[pd.DataFrame] = ClaimTable(
         claim(
             "matched", "At the strength of interest the projection on the features is a poor cue",
             "accuracy of the matched filter on fifths of the test images, β {beta:.3g}", below=0.5, null=0.1,
-            source=SOURCE + "2.3",
+            source=SOURCE,
             value=lambda data: _of(data, "matched_filter", _plan(data).beta).set_index("part")["value"],
         ),
     ),
@@ -224,53 +224,53 @@ def _plan(data: pd.DataFrame) -> CalibrationPlan:
 
 
 def compare(data: pd.DataFrame) -> list[Comparison]:
-    """The spec's own numbers on CIFAR-10 beside ours."""
+    """Numbers that other code computed beforehand on CIFAR-10 beside ours."""
     if data["data"].iloc[0] != "cifar10":
         return []
     found = []
-    for section, what, printed, measure, at, unit, remark in _printed():
+    for what, printed, measure, at, unit, remark in _printed():
         ours = _of(data, measure, at)["value"] * unit
-        found.append(Comparison(what, printed, f"the spec's own check [N], {section}", ours, remark))
+        found.append(Comparison(what, printed, "computed beforehand [N]", ours, remark))
     return found
 
 
-Printed = tuple[str, str, str, str, float, float, str]
+Printed = tuple[str, str, str, float, float, str]
 
 
 def _printed() -> Iterator[Printed]:
-    """What the spec prints: section, what, the number, our measure, its place, its unit, a remark."""
+    """What was computed beforehand: what, the number, our measure, its place, its unit, a remark."""
     plain = "interval over fifths of the images"
     for beta, entries, images in ((1, "0.6", "39"), (4, "1.4", "54"), (8, "2.2", "67"), (12, "3.0", "77"),
                                   (20, "4.8", "88"), (26, "6.3", "93")):  # fmt: skip
-        yield "2.2", f"entries outside [0, 1] at β {beta}/255 (%)", entries, "entries_outside", beta / 255, 100, plain
-        yield "2.2", f"images with such an entry at β {beta}/255 (%)", images, "images_outside", beta / 255, 100, plain
+        yield f"entries outside [0, 1] at β {beta}/255 (%)", entries, "entries_outside", beta / 255, 100, plain
+        yield f"images with such an entry at β {beta}/255 (%)", images, "images_outside", beta / 255, 100, plain
     for beta, epsilon, entries, images in ((8, 6, "1.0", "48"), (11, 6, "1.6", "58"), (20, 8, "3.0", "76")):
         what, measure = f"at β {beta}/255, ε {epsilon}/255 (%)", f"forced_{epsilon / 255:.6g}"
-        yield "1.4", f"entries forced beyond ε {what}", entries, f"entries_{measure}", beta / 255, 100, plain
-        yield "1.4", f"images with such an entry {what}", images, f"images_{measure}", beta / 255, 100, plain
+        yield f"entries forced beyond ε {what}", entries, f"entries_{measure}", beta / 255, 100, plain
+        yield f"images with such an entry {what}", images, f"images_{measure}", beta / 255, 100, plain
     for index, (mean, std) in enumerate(
         (("0.06", "11.1"), ("5.81", "20.4"), ("-0.06", "8.2"), ("-0.05", "6.5"), ("-0.85", "6.7"))
     ):
-        yield "2.3", f"mean coefficient on v{index} (1/255)", mean, "coefficient_mean", index, 255, plain
-        yield "2.3", f"its standard deviation, v{index} (1/255)", std, "coefficient_std", index, 255, plain
+        yield f"mean coefficient on v{index} (1/255)", mean, "coefficient_mean", index, 255, plain
+        yield f"its standard deviation, v{index} (1/255)", std, "coefficient_std", index, 255, plain
     for beta, printed in ((0, "12"), (8, "31"), (16, "53"), (26, "75")):
-        yield "2.3", f"matched filter at β {beta}/255 (%)", printed, "matched_filter", beta / 255, 100, plain
-    yield "2.4", "pixel energy the correct projector removes (%)", "3.8", "removed_correct", 0, 100, plain
+        yield f"matched filter at β {beta}/255 (%)", printed, "matched_filter", beta / 255, 100, plain
+    yield "pixel energy the correct projector removes (%)", "3.8", "removed_correct", 0, 100, plain
     yield (
-        "2.4", "pixel energy the released projector removes (%)", "87.5", "removed_released", 0, 100,
+        "pixel energy the released projector removes (%)", "87.5", "removed_released", 0, 100,
         "the released projector's surplus directions are round-off and differ between machines",
     )  # fmt: skip
     kept = {"square": (60.9, 82.5, 91.0, 95.4, 97.8, 99.1, 99.7), "rows": (72.4, 88.9, 94.7, 97.4, 98.8, 99.5, 99.8)}
     for name, numbers in kept.items():
         for bandwidth, number in zip(range(4, 29, 4), numbers, strict=True):
             what = f"AC energy kept, {name.replace('rows', 'rows only')}, b = {bandwidth} (%)"
-            yield "2.7", what, f"{number}", f"kept_{name}", bandwidth, 100, plain
+            yield what, f"{number}", f"kept_{name}", bandwidth, 100, plain
 
 
 RECIPE = Recipe(
     name="co_features/calibration",
     shows="Size of the feature beside natural images, and the energy that projectors and filters take away",
-    item="calibration facts (computed for our specification, not in the paper)",
+    item="Calibration facts (computed by us, not in the paper)",
     studies=STUDIES,
     collect=collect,
     draw=draw,

@@ -146,7 +146,7 @@ def draw(data: pd.DataFrame) -> Figure:
 
 
 AT = f"{SHARE} at ε {{setup.radius}}"
-PROPOSED = "ours: proposed [H], section 5, control "
+PROPOSED = "ours: proposed [H], control "
 
 
 def _arm(name: str) -> CellOf:
@@ -189,7 +189,7 @@ CLAIMS: ClaimTable[GridCells] = grid_claims(
         ),
         _share(
             "d", "The cue works through sharp edges: smooth waves break FGSM training in fewer than half of the seeds",
-            "cosine", "the cosine waves", "d and 2.3", below=MOST,
+            "cosine", "the cosine waves", "d", below=MOST,
         ),
         _share(
             "e", "A feature of high frequency breaks FGSM training as well", "high", "the feature of high frequency",
@@ -212,7 +212,7 @@ CLAIMS: ClaimTable[GridCells] = grid_claims(
 RECIPE = Recipe(
     name="co_features/controls",
     shows="Accuracy of FGSM training with the paper's feature and with control features",
-    item="Controls that the design lacks (section 5 of the spec, a to f); ours",
+    item="Causal controls that the paper's design lacks; ours",
     studies=RUNS.studies,
     collect=collect,
     draw=draw,

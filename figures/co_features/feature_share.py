@@ -34,7 +34,7 @@ ABOUT_RANDOM = 0.1
 LIKE_RANDOM = 1.5
 """r over that of random signs, below which it counts as random (ours)."""
 
-SOURCE = "ours: test of the shortcut, P9 (measure of the spec, [D][H])"
+SOURCE = "ours: test of the shortcut, P9 (measure [D][H])"
 
 
 def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
@@ -126,7 +126,7 @@ CLAIMS: ClaimTable[_Results] = ClaimTable(
 RECIPE = Recipe(
     name="co_features/feature_share",
     shows="Share of a perturbation's energy in the features' span, and how much of it cancels the own feature",
-    item="perturbations before and after the break, in numbers (measures of our specification)",
+    item="Perturbations before and after the break, in numbers; the measures are ours",
     studies=STUDIES,
     collect=collect,
     draw=draw,

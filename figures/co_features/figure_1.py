@@ -248,7 +248,7 @@ def compare(data: pd.DataFrame) -> list[Comparison]:
 RECIPE = Recipe(
     name="co_features/figure_1",
     shows="Accuracy of FGSM training against the strength of an injected feature, by radius",
-    item="Figure 1 (both panels)",
+    item="The paper's figure 1, both panels",
     studies=STUDIES,
     collect=collect,
     draw=draw,

@@ -139,7 +139,7 @@ CLAIMS: ClaimTable[GridCells] = grid_claims(
         claim(
             "agree", "Both filters lead to a break, or to none, from the same seed",
             "share of seeds in which one filter alone breaks FGSM training, bandwidth {wide}", below=MOST,
-            source="ours: open question of the spec (section 7, 5)",
+            source="ours: open question [H]",
             value=lambda n: SeedShare(n.broke(_at(SQUARE, 1)(n)) != n.broke(_at(ROWS, 1)(n))),
             premises=(
                 BREAKS,
@@ -169,7 +169,7 @@ anything."""
 RECIPE = Recipe(
     name="co_features/low_pass",
     shows="Accuracy of training without a feature against the bandwidth of a low-pass filter before the network",
-    item="Low-pass bandwidths (recollected, P11), square and as released",
+    item="Low-pass bandwidths (prediction P11, recollected), square and as released",
     studies=RUNS.studies,
     collect=RUNS.collect,
     draw=draw,

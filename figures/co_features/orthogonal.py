@@ -167,7 +167,7 @@ training on the images as they are is judged in Figure 1."""
 RECIPE = Recipe(
     name="co_features/orthogonal",
     shows="Accuracy against the strength of the feature, on images with and without their part in its span",
-    item="Orthogonal features (recollected, P10), with a correct and with the released projector",
+    item="Orthogonal features (prediction P10, recollected), with a correct and with the released projector",
     studies=RUNS.studies,
     collect=collect,
     draw=draw,

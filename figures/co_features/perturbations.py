@@ -96,7 +96,7 @@ CLAIMS: ClaimTable[pd.DataFrame] = ClaimTable((), read=lambda data: data)
 RECIPE = Recipe(
     name="co_features/perturbations",
     shows="FGSM's perturbations beside the injected feature, before and after the break",
-    item="samples and perturbations (recollected; number not found)",
+    item="Samples and perturbations (recollected; their number in the paper was not found)",
     studies=STUDIES,
     collect=collect,
     draw=draw,

@@ -162,7 +162,7 @@ step is judged in the field's figure of it."""
 RECIPE = Recipe(
     name="co_features/steps",
     shows="Accuracy after one step of FGSM and after further steps, along the way to the first, and the second step",
-    item="second step and step profile (4.3 of the spec, a proposal)",
+    item="Second step and step profile (a proposal of ours)",
     studies=STUDIES,
     collect=collect,
     draw=draw,

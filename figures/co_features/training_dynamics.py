@@ -122,7 +122,7 @@ CLAIMS: ClaimTable[pd.DataFrame] = ClaimTable(
         claim(
             "tenfold", "After the break curvature of FGSM training is at least ten times that of PGD training",
             f"{FACTOR}: FGSM over PGD at the same iteration", above=1.0,
-            source="ours: hypothesis, recollected [M], P8; the factor is the spec's",
+            source="ours: hypothesis, recollected [M], P8; the factor is ours",
             value=lambda data: _ratio(data, "fgsm_with", "after", "pgd_with", "after"), premises=(ROBUST_BEFORE,),
         ),
         claim(
@@ -161,7 +161,7 @@ the feature or without.
 RECIPE = Recipe(
     name="co_features/training_dynamics",
     shows="Accuracy and curvature through FGSM training and PGD training on data with the feature",
-    item="training dynamics (recollected; number not found)",
+    item="Training dynamics (recollected; its number in the paper was not found)",
     studies=STUDIES,
     collect=collect,
     draw=draw,

@@ -78,7 +78,7 @@ def _course(axis: Axes, results: BreakpointResults, part: str, statistic: str) -
 RECIPE = RECIPES_OF.recipe(
     "feature_purification/across_break",
     shows="Weight mixtures, input gradients and robustness of five methods around the breakpoint of FGSM training",
-    item="ours: purification across the breakpoint",
+    item="A question of ours: purification across the breakpoint",
     table=table_of_measures(_used),
     draw=draw,
     claims=claims_of_groups(*REST),

@@ -75,7 +75,7 @@ def _accuracies(axis: Axes, results: BreakpointResults, protocol: str) -> None:
 RECIPE = RECIPES_OF.recipe(
     "feature_purification/across_break_grafts",
     shows="Accuracy against the rank of the change across the breakpoint that is put in before it",
-    item="ours: purification across the breakpoint, cause",
+    item="A question of ours: what of the change across the breakpoint causes the collapse",
     table=table_of_measures(_used),
     draw=draw,
     claims=claims_of_groups(*OF_GRAFTS),

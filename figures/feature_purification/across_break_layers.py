@@ -87,7 +87,7 @@ def _dots(
 RECIPE = RECIPES_OF.recipe(
     "feature_purification/across_break_layers",
     shows="Change of weight mixtures across the breakpoint by layer, and what one layer's change does to robustness",
-    item="ours: purification across the breakpoint, by layer",
+    item="A question of ours: purification across the breakpoint, by layer",
     table=table_of_measures(_used),
     draw=draw,
     claims=claims_of_groups(*OF_LAYERS),

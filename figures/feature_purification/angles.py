@@ -44,7 +44,7 @@ def draw(data: pd.DataFrame) -> Figure:
 
 
 ROBUST_FROM_SCRATCH: ClaimRow[DeepResults] = claim(
-    "robust_from_scratch", "adversarial training from the start makes the network robust",
+    "robust_from_scratch", "Adversarial training from the start makes the network robust",
     f"{PGD_ACCURACY}, adversarial from w0 minus w",
     value=lambda deep: (
         deep.of("accuracies", "pgd-10", network="scratch") - deep.of("accuracies", "pgd-10", network="clean")
@@ -56,29 +56,29 @@ ROBUST_FROM_SCRATCH: ClaimRow[DeepResults] = claim(
 CLAIMS: ClaimTable[DeepResults] = ClaimTable(
     rows=(
         claim(
-            "order", "purifying turns units less than learning did", "median angle (w, w′) minus (w0, w), degrees",
+            "order", "Purifying turns units less than learning did", "median angle (w, w′) minus (w0, w), degrees",
             value=lambda deep: deep.angle("clean-robust") - deep.angle("start-clean"), below=-10.0, premises=[ROBUST],
             source="paper [S]: talk abstracts, ordering; threshold ours",
         ),
         claim(
-            "far", "clean training ends far from the start", "median angle (w0, w), degrees",
+            "far", "Clean training ends far from the start", "median angle (w0, w), degrees",
             value=lambda deep: deep.angle("start-clean"), above=60.0, premises=[LEARNED],
             source="paper [S]: nearly zero correlation; threshold ours",
         ),
         claim(
-            "kept", "purifying keeps most of most units: w = βw′ + v with ‖βw′‖ > ‖v‖",
+            "kept", "Purifying keeps most of most units: w = βw′ + v with ‖βw′‖ > ‖v‖",
             "share of units with (w, w′) below 45°",
             value=lambda deep: deep.angles_by_layer("clean-robust", "within_45").mean(axis=1), above=0.5,
             source="paper [S]: talk form; threshold ours", premises=[ROBUST],
         ),
         claim(
-            "more_than_longer", "adversarial training turns units more than clean training for as long",
+            "more_than_longer", "Adversarial training turns units more than clean training for as long",
             "median angle (w, w′) minus (w, w after more clean training), degrees",
             value=lambda deep: deep.angle("clean-robust") - deep.angle("clean-longer"), above=5.0, premises=[ROBUST],
             source="ours: control [M]",
         ),
         claim(
-            "global", "adversarial training from the start leads as far from it as clean training",
+            "global", "Adversarial training from the start leads as far from it as clean training",
             "|median angle (w0, adversarial from w0) minus (w0, w)|, degrees",
             value=lambda deep: (deep.angle("start-scratch") - deep.angle("start-clean")).abs(), below=10.0,
             source="ours: recollected [R-low], global purification", premises=[ROBUST_FROM_SCRATCH],
@@ -91,7 +91,7 @@ CLAIMS: ClaimTable[DeepResults] = ClaimTable(
 RECIPE = Recipe(
     name="feature_purification/angles",
     shows="Angles between the weights of clean and adversarial training, and of more clean training, by layer",
-    item="recollected table of angles θ(w0, w), θ(w0, w′), θ(w, w′) by layer; P9 in deep networks",
+    item="The table of angles θ(w0, w), θ(w0, w′), θ(w, w′) by layer (recollected); prediction P9 in deep networks",
     studies=STUDIES,
     collect=measured_parts("angles", "accuracies"),
     draw=draw,

@@ -60,7 +60,7 @@ CLAIMS = theory_claims("coefficients")
 RECIPE = RECIPES_OF.recipe(
     "feature_purification/coefficients",
     shows="Coefficients of units on the atoms, and their mixtures, before and after FGM training",
-    item="P2, P3, P8; in place of the recollected cartoon",
+    item="Predictions P2, P3 and P8, in place of the recollected cartoon",
     table=_used,
     draw=draw,
     claims=CLAIMS,

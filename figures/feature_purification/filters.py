@@ -32,27 +32,27 @@ SINGLE_STEP = "ours: conjecture [M], that single-step training purifies"
 CLAIMS: ClaimTable[DeepResults] = ClaimTable(
     rows=(
         claim(
-            "kin", "a robust filter is recognisably the clean one",
+            "kin", "A robust filter is recognisably the clean one",
             "mean |cos| of a unit's filters, w and w′ (random ones: 0.27 with 9 weights, 0.07 with 147)",
             value=lambda deep: deep.of("filter_statistics", "lineage_cosine", network="robust"),
             above=0.7, source=RECOLLECTED, premises=[ROBUST],
         ),
         claim(
-            "smoother", "robust filters vary less from pixel to pixel than the clean ones",
+            "smoother", "Robust filters vary less from pixel to pixel than the clean ones",
             "mean total variation of filters of length 1, w′ minus w",
             value=lambda deep: deep.robust_minus("clean", "filter_statistics", "variation"),
             below=0.0, source=RECOLLECTED, premises=[ROBUST],
         ),
         claim(
             "smoother_than_longer",
-            "robust filters vary less from pixel to pixel than after clean training for as long",
+            "Robust filters vary less from pixel to pixel than after clean training for as long",
             "mean total variation of filters of length 1, w′ minus w after more clean training",
             value=lambda deep: deep.robust_minus("longer", "filter_statistics", "variation"),
             below=0.0, source="ours: control [M]", premises=[ROBUST],
         ),
         claim(
             "fgsm_smoother",
-            "filters after FGSM training vary less from pixel to pixel than after clean training for as long",
+            "Filters after FGSM training vary less from pixel to pixel than after clean training for as long",
             "mean total variation of filters of length 1, w″ minus w after more clean training",
             value=lambda deep: deep.minus("fgsm", "longer", "filter_statistics", "variation"),
             below=0.0, source=SINGLE_STEP, premises=[ROBUST_BY_FGSM],
@@ -71,7 +71,7 @@ CLAIMS: ClaimTable[DeepResults] = ClaimTable(
 RECIPE = Recipe(
     name="feature_purification/filters",
     shows="First-layer filters before and after adversarial training from clean weights",
-    item="recollected figure of first-layer filters",
+    item="The figure of first-layer filters (recollected)",
     studies=STUDIES,
     collect=measured_parts("filter_statistics", "filters", "accuracies"),
     draw=draw,

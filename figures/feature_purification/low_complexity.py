@@ -45,7 +45,7 @@ CLAIMS = theory_claims("low_complexity")
 RECIPE = RECIPES_OF.recipe(
     "feature_purification/low_complexity",
     shows="Accuracy of the network and of linear, polynomial and tangent-kernel models, with and without FGM",
-    item="P14; for the recollected comparison of feature learning with the neural tangent kernel",
+    item="Prediction P14, for the recollected comparison of feature learning with the neural tangent kernel",
     table=largest_setting("scalars", "course"),
     draw=draw,
     claims=CLAIMS,

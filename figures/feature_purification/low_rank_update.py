@@ -56,7 +56,7 @@ def _gain(deep: DeepResults, network: str, rank: int) -> pd.Series:
 SHARE = f"share of the gain in {PGD_ACCURACY}"
 
 LOW_RANK: ClaimRow[DeepResults] = claim(
-    "low_rank", f"rank {LOW} of the update gives half of the robustness", SHARE,
+    "low_rank", f"Rank {LOW} of the update gives half of the robustness", SHARE,
     value=lambda deep: _gain(deep, "update", LOW), above=0.5, premises=[ROBUST],
     source="ours: post-hoc version [M]; that low-rank updates do is in the paper's version 4 [S], their rank is not",
 )  # fmt: skip
@@ -67,13 +67,13 @@ CLAIMS: ClaimTable[DeepResults] = ClaimTable(
         LOW_RANK,
         claim(
             "biases",
-            "the update of the weights without that of the biases gives less than half of the robustness",
+            "The update of the weights without that of the biases gives less than half of the robustness",
             f"{SHARE}, full rank",
             value=lambda deep: _gain(deep, "clean biases", -1), below=0.5, premises=[ROBUST],
             source="ours: found in the first version of this figure, so no test of a prediction",
         ),
         claim(
-            "random", f"rank {LOW} in random directions gives no robustness", SHARE,
+            "random", f"Rank {LOW} in random directions gives no robustness", SHARE,
             value=lambda deep: _gain(deep, "random", LOW), below=0.1, source="ours: control [M]",
             premises=[LOW_RANK],
         ),
@@ -85,7 +85,7 @@ CLAIMS: ClaimTable[DeepResults] = ClaimTable(
 RECIPE = Recipe(
     name="feature_purification/low_rank_update",
     shows="PGD accuracy against the rank of what is kept of adversarial training's update",
-    item="version 4: adversarial training with low-rank updates",
+    item="Adversarial training with low-rank updates (the paper's fourth version)",
     studies=STUDIES,
     collect=measured_parts("ranks", "accuracies"),
     draw=draw,

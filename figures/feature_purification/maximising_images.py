@@ -31,19 +31,19 @@ HIGH = "share of energy above half the Nyquist frequency"
 CLAIMS: ClaimTable[DeepResults] = ClaimTable(
     rows=(
         claim(
-            "smoother", "robust units look for less fine structure than clean ones", f"{HIGH}, w′ minus w",
+            "smoother", "Robust units look for less fine structure than clean ones", f"{HIGH}, w′ minus w",
             value=lambda deep: deep.robust_minus("clean", "maximising", "high_frequency"),
             below=0.0, source=RECOLLECTED, premises=[ROBUST],
         ),
         claim(
-            "stable", "robust units look for the same from every start, more than clean ones do",
+            "stable", "Robust units look for the same from every start, more than clean ones do",
             "mean |cos| of changes from four images, w′ minus w",
             value=lambda deep: deep.robust_minus("clean", "maximising", "stability"),
             above=0.0, source=RECOLLECTED, premises=[ROBUST],
         ),
         claim(
             "smoother_than_longer",
-            "robust units look for less fine structure than units after clean training for as long",
+            "Robust units look for less fine structure than units after clean training for as long",
             f"{HIGH}, w′ minus w after more clean training",
             value=lambda deep: deep.robust_minus("longer", "maximising", "high_frequency"),
             below=0.0, source="ours: control [M]", premises=[ROBUST],
@@ -56,7 +56,7 @@ CLAIMS: ClaimTable[DeepResults] = ClaimTable(
 RECIPE = Recipe(
     name="feature_purification/maximising_images",
     shows="Images that raise units of a deep layer most, before and after adversarial training",
-    item="recollected figure of deep features",
+    item="The figure of deep features (recollected)",
     studies=STUDIES,
     collect=measured_parts("maximising", "accuracies"),
     draw=draw,

@@ -29,20 +29,20 @@ RECOLLECTED = "ours: hypothesis, recollected [R-med]"
 CLAIMS: ClaimTable[DeepResults] = ClaimTable(
     rows=(
         claim(
-            "smoother", "perturbations of the robust network are less noise-like",
+            "smoother", "Perturbations of the robust network are less noise-like",
             "share of energy above half the Nyquist frequency, w′ minus w",
             value=lambda deep: deep.robust_minus("clean", "perturbations", "high_frequency"),
             below=0.0, source=RECOLLECTED, premises=[ROBUST],
         ),
         claim(
-            "feature_like", "perturbations of the robust network lead more towards the other class",
+            "feature_like", "Perturbations of the robust network lead more towards the other class",
             "mean cosine with the difference of class means, w′ minus w",
             value=lambda deep: deep.robust_minus("clean", "perturbations", "towards_class"),
             above=0.0, source=RECOLLECTED, premises=[ROBUST],
         ),
         claim(
             "feature_like_than_longer",
-            "perturbations of the robust network lead more towards the other class than after clean training for as "
+            "Perturbations of the robust network lead more towards the other class than after clean training for as "
             "long",
             "mean cosine with the difference of class means, w′ minus w after more clean training",
             value=lambda deep: deep.robust_minus("longer", "perturbations", "towards_class"),
@@ -56,7 +56,7 @@ CLAIMS: ClaimTable[DeepResults] = ClaimTable(
 RECIPE = Recipe(
     name="feature_purification/perturbations",
     shows="Adversarial perturbations of a clean network and of the robust one that came of it",
-    item="recollected figure of perturbations; P13 in deep networks",
+    item="The figure of perturbations (recollected); prediction P13 in deep networks",
     studies=STUDIES,
     collect=measured_parts("perturbations", "accuracies"),
     draw=draw,

@@ -69,7 +69,7 @@ def _draw_row(axis: Axes, row: int, result: ClaimResult) -> None:
 RECIPE = RECIPES_OF.recipe(
     "feature_purification/predictions",
     shows="Predictions of the theory, each with its threshold, in the theory's own world",
-    item="Theorems as predictions P1-P16 of the spec",
+    item="The paper's theorems, put as predictions P1 to P16",
     table=every_setting("scalars", "course"),
     draw=draw,
     claims=theory_claims("predictions"),

@@ -64,7 +64,7 @@ CLAIMS = theory_claims("purification_ratios")
 RECIPE = RECIPES_OF.recipe(
     "feature_purification/purification_ratios",
     shows="What of each unit FGM training removes against what it keeps, beside clean training for as long",
-    item="P9, P10",
+    item="Predictions P9 and P10",
     table=_used,
     draw=draw,
     claims=CLAIMS,

@@ -36,7 +36,7 @@ CLAIMS = theory_claims("robustness_curves")
 RECIPE = RECIPES_OF.recipe(
     "feature_purification/robustness_curves",
     shows="Accuracy against the size of a perturbation, before and after FGM training",
-    item="P6, P11",
+    item="Predictions P6 and P11",
     table=largest_setting("scalars", "course", "curves"),
     draw=draw,
     claims=CLAIMS,

@@ -46,13 +46,13 @@ def _explained(deep: DeepResults, network: str) -> pd.Series:
 CLAIMS: ClaimTable[DeepResults] = ClaimTable(
     rows=(
         claim(
-            "robust", "robust filters explain more of a patch than as few clean ones",
+            "robust", "Robust filters explain more of a patch than as few clean ones",
             f"explained energy with {FEW} filters, w′ minus w",
             value=lambda deep: _explained(deep, "robust") - _explained(deep, "clean"),
             above=0.0, source="ours: hypothesis, recollected [R-med]", premises=[ROBUST],
         ),
         claim(
-            "trained", "clean-trained filters explain more of a patch than as few random ones",
+            "trained", "Clean-trained filters explain more of a patch than as few random ones",
             f"explained energy with {FEW} filters, w minus w0",
             value=lambda deep: _explained(deep, "clean") - _explained(deep, "start"),
             above=0.0, source="ours: control [M]", premises=[LEARNED],
@@ -65,7 +65,7 @@ CLAIMS: ClaimTable[DeepResults] = ClaimTable(
 RECIPE = Recipe(
     name="feature_purification/sparse_patches",
     shows="Share of an image patch that a few first-layer filters explain, before and after adversarial training",
-    item="recollected figure of sparse reconstruction",
+    item="The figure of sparse reconstruction (recollected)",
     studies=STUDIES,
     collect=measured_parts("patches", "accuracies"),
     draw=draw,

@@ -44,7 +44,7 @@ CLAIMS = theory_claims("time_course")
 RECIPE = RECIPES_OF.recipe(
     "feature_purification/time_course",
     shows="Mixtures, features and robustness through clean training and FGM training",
-    item="P12; scaling experiment 4 of the spec",
+    item="Prediction P12, and how mixtures scale in time",
     table=largest_setting("scalars", "course"),
     draw=draw,
     claims=CLAIMS,

@@ -156,7 +156,7 @@ def _of_all(data: pd.DataFrame, statistic: str) -> pd.DataFrame:
 RECIPE = Recipe(
     name="gradalign/alignment_timeline",
     shows="Accuracy and alignment of gradients and perturbations against iterations since the break",
-    item="GradAlign repository, figure 4",
+    item="The GradAlign repository, figure 4",
     studies=STUDIES,
     collect=collect_statistics,
     draw=draw,

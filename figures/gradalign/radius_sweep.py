@@ -283,7 +283,7 @@ def compare(data: pd.DataFrame) -> list[Comparison]:
 RECIPE = Recipe(
     name="gradalign/radius_sweep",
     shows="Clean and PGD accuracy against the radius, by training method",
-    item="GradAlign repository, figure 8",
+    item="The GradAlign repository, figure 8",
     studies=STUDIES,
     collect=collect,
     draw=draw,

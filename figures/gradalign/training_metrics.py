@@ -242,7 +242,7 @@ def collect(scale: Scale, runner: StudyRunner) -> pd.DataFrame:
 RECIPE = Recipe(
     name="gradalign/training_metrics",
     shows="Accuracy, loss and cosines through FGSM training of a network with one convolution on CIFAR-10",
-    item="Figure 11",
+    item="The GradAlign paper, figure 11",
     studies=STUDIES,
     collect=collect,
     draw=draw,

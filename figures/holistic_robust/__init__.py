@@ -17,7 +17,7 @@ NOT_REPRODUCED: tuple[NotReproduced, ...] = (
         "days of two cores a run",
     ),
     NotReproduced(
-        "section 5, controls small batch, inverse, oracle, drop, exponential and CVaR",
+        "onset with the controls small batch, inverse, oracle, drop, exponential and CVaR",
         "in `cotoolkit analyse holistic`, too dear for the gallery; laptop has the first two",
     ),
     NotReproduced("alpha sweep over 0, 0.05, 0.1, 0.25 with 10 % and 25 % flips", "one alpha and share in the gallery"),
@@ -29,7 +29,7 @@ NOT_REPRODUCED: tuple[NotReproduced, ...] = (
         "shares sweeps images and radii of HR; looks through training stand for the epochs",
     ),
     NotReproduced(
-        "section 5 with RS-FGSM and N-FGSM, and N-FGSM with HR weights",
+        "onset with RS-FGSM and N-FGSM, and N-FGSM with HR weights",
         "onset has FGSM alone: with 10 seeds and six arms each further attack is as much training again",
     ),
 )

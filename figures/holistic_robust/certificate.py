@@ -70,13 +70,13 @@ def _largest(number: pd.Series[float], data: pd.DataFrame) -> pd.Series[float]:
 CLAIMS = ClaimTable(
     (
         claim(
-            "conservative", "the certificate is violated far less often than allowed: it is not tight",
+            "conservative", "The certificate is violated far less often than allowed: it is not tight",
             "largest share of violations over delta, over laws, sizes and levels",
             below=0.1, null=1.0, source=DERIVED, value=lambda n: _largest(n["violated"] / n["delta"], n),
         ),
         claim(
             "bare_not_shown",
-            "without the factor m + 1 nothing is proven, yet the certificate is not violated too often here",
+            "Without the factor m + 1 nothing is proven, yet the certificate is not violated too often here",
             "largest share of violations with log(1/delta)/m minus delta, over laws, sizes and levels",
             below=0.0, source=DERIVED, value=lambda n: _largest(n["bare_violated"] - n["delta"], n),
         ),
@@ -89,7 +89,7 @@ CLAIMS = ClaimTable(
 RECIPE = Recipe(
     name="holistic_robust/certificate",
     shows="A held-out certificate with an explicit constant: how often it is violated, and what it costs",
-    item="After the paper's bound, whose constant could not be read; ours",
+    item="After the paper's bound, whose constant could not be read; the certificate is ours",
     studies=dict.fromkeys(("smoke", "digits"), ()),
     collect=collect,
     draw=draw,

@@ -87,7 +87,7 @@ CITATIONS = {
     "[P]": "paper [P]: abstract",
     "[D]": DERIVED,
     "[D]; threshold ours": DERIVED,
-    "[H]": "ours: hypothesis [H], section 5",
+    "[H]": "ours: hypothesis [H]",
 }
 """Sources as figures word them, by the tag in `analyses.holistic_robust.claims`."""
 

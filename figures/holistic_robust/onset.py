@@ -58,7 +58,7 @@ def draw(data: pd.DataFrame) -> Figure:
 RECIPE = recipes_of("onset").recipe(
     "holistic_robust/onset",
     shows="Iteration of the break of FGSM training: plain, with HR weights, and with their controls",
-    item="Section 5 of our spec; not studied in the paper, as far as was read",
+    item="A question of ours, not studied in the paper, as far as was read",
     table=holistic_table(run="onsets", weight="weights"),
     draw=draw,
     claims=holistic_claims(ONSET, read_onset, REST),

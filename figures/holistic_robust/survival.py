@@ -64,7 +64,7 @@ def draw(data: pd.DataFrame) -> Figure:
 RECIPE = recipes_of("onset").recipe(
     "holistic_robust/survival",
     shows="Runs of FGSM training that have not broken: plain, with HR weights, and with their controls",
-    item="Section 5 of our spec; not studied in the paper, as far as was read",
+    item="A question of ours, not studied in the paper, as far as was read",
     table=holistic_table(run="onsets"),
     draw=draw,
     claims=CLAIMS,

@@ -98,12 +98,12 @@ def _order_gap(data: pd.DataFrame) -> pd.Series[float]:
 CLAIMS = ClaimTable(
     (
         claim(
-            "batch_shrinks", "at the released r = 0.2 fewer than a third of the samples count",
+            "batch_shrinks", "At the released r = 0.2 fewer than a third of the samples count",
             "effective sample size over batch size",
             below=1 / 3, null=1.0, source=DERIVED, value=lambda n: _once(n, 0.2, 0.0, "effective"),
         ),
         claim(
-            "order_matters", "poison after sampling (LP then KL) is the worse case of the two orders",
+            "order_matters", "Poison after sampling (LP then KL) is the worse case of the two orders",
             "V over mean loss: LP then KL minus KL then LP, r = 0.1 and alpha = 0.05",
             above=0.0, source=DERIVED, value=_order_gap,
         ),
@@ -117,7 +117,7 @@ on the largest one is the closed form itself, and no claim."""
 RECIPE = Recipe(
     name="holistic_robust/weights",
     shows="HR's weights of losses against their rank, by r and alpha",
-    item="Derived in our spec (2.3 to 2.5); no figure of the paper",
+    item="Derived by us; no figure of the paper",
     studies=dict.fromkeys(("smoke", "digits"), ()),
     collect=collect,
     draw=draw,

@@ -35,7 +35,7 @@ _SOURCES = {
 
 CLAIMS = local_ball_claims(
     claim(
-        "local_term_needed", "without the local term training is less robust", f"LBT-M minus FGSM: {ROBUST_ACCURACY}",
+        "local_term_needed", "Without the local term training is less robust", f"LBT-M minus FGSM: {ROBUST_ACCURACY}",
         above=0.0, source="ours: reconstructed [R], T2", premises=[LBT_ROBUST], value=lambda n: n.minus("lbt", "fgsm"),
     ),
     *with_sources(ROWS, _SOURCES),
@@ -63,7 +63,7 @@ def draw(data: pd.DataFrame) -> Figure:
 RECIPE = RECIPES_OF.recipe(
     "local_ball/ablation",
     shows="Robust accuracy and time of the break, with and without the local term, its inner step and its centre",
-    item="T2 of our spec; the paper's ablation could not be read",
+    item="The ablation of the method; the paper's could not be read",
     table=local_ball_table(),
     draw=draw,
     claims=CLAIMS,

@@ -60,7 +60,7 @@ def draw(data: pd.DataFrame) -> Figure:
 RECIPE = RECIPES_OF.recipe(
     "local_ball/cost",
     shows="Accuracy against the cost of training: local-ball training beside single-step methods and PGD",
-    item="T1 and F1 of our spec; the paper's tables could not be read",
+    item="Accuracy at equal cost; the paper's tables could not be read",
     table=local_ball_table(),
     draw=draw,
     claims=CLAIMS,

@@ -28,11 +28,11 @@ def _moved_inside(n: LocalBallResults) -> pd.Series[float]:
 CLAIMS = local_ball_claims(
     claim(
         "peak_moves_inside",
-        "with catastrophic overfitting the loss along FGSM's step stops growing monotonically",
+        "With catastrophic overfitting the loss along FGSM's step stops growing monotonically",
         f"share of images whose loss peaks inside: {AFTER} iterations after the breakpoint minus {-BEFORE} before",
-        above=0.0, source="ours: mechanism [R], section 5", premises=[FGSM_BREAKS], value=_moved_inside,
+        above=0.0, source="ours: mechanism [R]", premises=[FGSM_BREAKS], value=_moved_inside,
     ),
-    *with_sources(ROWS, {"moves_outside": "ours: counter-hypothesis [R], section 5"}),
+    *with_sources(ROWS, {"moves_outside": "ours: counter-hypothesis [R]"}),
 )  # fmt: skip
 """The peak moves inwards across the break, and what is left of it in networks that do not break."""
 
@@ -68,7 +68,7 @@ def draw(data: pd.DataFrame) -> Figure:
 RECIPE = RECIPES_OF.recipe(
     "local_ball/onset_profile",
     shows="Loss along FGSM's step around the breakpoint, and where it peaks",
-    item="Section 5 of our spec (diagnostic D7); the paper says nothing of it that was read",
+    item="A diagnostic of ours; the paper says nothing of it that was read",
     table=local_ball_table("profile", "needed_median", "interior_share"),
     draw=draw,
     claims=CLAIMS,

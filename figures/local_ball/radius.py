@@ -64,7 +64,7 @@ def _side(offset: int) -> str:
 RECIPE = RECIPES_OF.recipe(
     "local_ball/radius",
     shows="Breaks and accuracy against the radius of the local ball, with the radius that the loss profile predicts",
-    item="F2 of our spec, and its prediction 1; the paper's figure could not be read",
+    item="The radius of the ball, and a prediction of ours; the paper's figure could not be read",
     table=local_ball_table("needed_median"),
     draw=draw,
     claims=CLAIMS,

@@ -39,14 +39,14 @@ def _smoother(key: str, statement: str, other: str, place: float) -> ClaimRow[Lo
 
 
 CLAIMS = local_ball_claims(
-    _smoother("smooth_at", "local-ball training smooths the ball that it trains on", "fgsm", RHO),
+    _smoother("smooth_at", "Local-ball training smooths the ball that it trains on", "fgsm", RHO),
     _smoother(
-        "smooth_beyond", "the smoothness of local-ball training reaches to twice the radius of its ball", "fgsm",
+        "smooth_beyond", "The smoothness of local-ball training reaches to twice the radius of its ball", "fgsm",
         2 * RHO,
     ),
     _smoother(
         "smooth_by_centre",
-        "the ball at the adversary is smoother after training on it than after training on one at the image",
+        "The ball at the adversary is smoother after training on it than after training on one at the image",
         "centre clean", RHO,
     ),
 )  # fmt: skip
@@ -72,7 +72,7 @@ RECIPE = RECIPES_OF.recipe(
     "local_ball/sensitivity",
     shows="Change of predictions against the radius of a ball around adversaries, by method",
     # To be taken out when laptop is made anew: `worst_kappa` searches from several starts, and never finds less.
-    item="F3 of our spec (diagnostic D1); at laptop the stored table is of one search per ball, of 20 steps from one "
+    item="A diagnostic of ours; at laptop the stored table is of one search per ball, of 20 steps from one "
     "random start, so that the worst point found may be less bad where the ball is larger",
     table=local_ball_table(*KINDS),
     draw=draw,

@@ -57,7 +57,7 @@ def comparison_recipe(
     trained = StudyRecipes(STUDY, KEPT).recipe(
         name,
         shows=shows,
-        item="not of a paper: all methods under one loop",
+        item="Not of a paper: all methods under one loop",
         table=comparison_table,
         draw=draw,
         claims=claims,

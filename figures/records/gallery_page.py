@@ -49,8 +49,8 @@ the records of `cotoolkit compare` (`leaderboard`), of which the comparison's fi
 
 TAGS = """## Tags
 
-Tags in sources say how sure they are. P, F, D, T and H with a number, such as P12, name a prediction or a claim in the
-specification of the paper.
+Tags in sources say how sure they are. P, F, D, T and H with a number, such as P12, number the predictions and claims
+that were put before the runs; each is written out where it is judged.
 """
 
 

@@ -11,8 +11,8 @@ from figures.records.record import FigureRecord, StoredClaim
 from figures.records.setting import setting_of
 from figures.records.stored import StoredFigure, totals
 
-CHECKED = "the spec's own check"
-"""In the source of a number that nobody printed: it was computed for our specification."""
+CHECKED = "computed beforehand"
+"""In the source of a number that nobody printed: it was computed before the toolkit was there."""
 
 HEAD = """# {title}
 
@@ -146,5 +146,5 @@ def _printed(figures: Sequence[StoredFigure]) -> Iterator[str]:
 def _checked(figures: Sequence[StoredFigure]) -> Iterator[str]:
     rows = _rows(figures, checked=True)
     if rows:
-        yield "What our specification computed on the same images, beside this toolkit's means over parts of them:\n"
-        yield markdown_table(["figure", "number", "specification", "ours", "parts", "scale", "differences"], rows)
+        yield "What other code computed beforehand on the same images, beside the toolkit's means over parts of them:\n"
+        yield markdown_table(["figure", "number", "beforehand", "ours", "parts", "scale", "differences"], rows)

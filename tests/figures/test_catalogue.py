@@ -1,3 +1,4 @@
+import re
 import shutil
 import sys
 from collections import Counter
@@ -45,3 +46,13 @@ def test_a_claim_stands_in_one_figure_of_its_paper():
         for row in recipe.claims.rows
     )
     assert [claim for claim, figures in stated.items() if figures > 1] == []
+
+
+def test_what_readers_see_is_whole_sentences_and_cites_nothing_that_they_cannot_open():
+    recipes = find_recipes("all")
+    rows = [row for recipe in recipes if isinstance(recipe.claims, ClaimTable) for row in recipe.claims.rows]
+    claims = [row.claim for row in rows]
+    assert [claim.statement for claim in claims if claim.statement[0].islower()] == []
+    assert [recipe.item for recipe in recipes if recipe.item[0].islower() or not recipe.item.count(" ")] == []
+    texts = [*(claim.source for claim in claims), *(recipe.item for recipe in recipes)]
+    assert [text for text in texts if re.search(r"\bspec\b|specification", text)] == []

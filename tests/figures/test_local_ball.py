@@ -109,6 +109,6 @@ def test_the_page_tells_the_numbers_of_the_gallery():
     )
     dated = count[masked["breakpoint"].notna().sum()]
     assert (
-        f"{count[len(masked)]} of {count[len(networks)]} LBT-M networks, {dated} of them with a breakpoint, hold out against "
-        f"PGD-50 at {pgd} and against all three attacks at {worst}"
+        f"{count[len(masked)]} of {count[len(networks)]} LBT-M networks, {dated} of them with a breakpoint, "
+        f"hold out against PGD-50 at {pgd} and against all three attacks at {worst}"
     ) in text

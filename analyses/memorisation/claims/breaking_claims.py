@@ -34,7 +34,7 @@ _PLAIN_BREAKS = _breaks("plain", "plain FGSM training")
 
 def _delays(key: str, other: str, what: str, source: str = "[R] control") -> BreakingRow:
     return claim(
-        key, f"catastrophic overfitting comes later with BAT-style weights than with {what}",
+        key, f"Catastrophic overfitting comes later with BAT-style weights than with {what}",
         f"breakpoint, share of training in restricted mean: weights minus {other}",
         above=0.0, source=source, needs=("weights", other),
         premises=[
@@ -51,7 +51,7 @@ def _vanished(n: BreakingResults, arm: str, after: str = "after", before: str = 
 
 def _flagged_before(arm: str) -> BreakingRow:
     return claim(
-        "flagged_before", "some images are flagged before the breakpoint", f"flagged share, {arm}",
+        "flagged_before", "Some images are flagged before the breakpoint", f"flagged share, {arm}",
         above=0.05, source=PREMISE, value=lambda n: n.across(arm, REACH)["before"],
     )  # fmt: skip
 
@@ -59,14 +59,14 @@ def _flagged_before(arm: str) -> BreakingRow:
 BREAKING_ROWS: tuple[BreakingRow, ...] = (
     claim(
         "h_minus_switch_off",
-        "with catastrophic overfitting of plain FGSM training, flags under its attack vanish: weights would switch "
+        "With catastrophic overfitting of plain FGSM training, flags under its attack vanish: weights would switch "
         "themselves off",
         f"flagged share: {REACH} iterations after the breakpoint minus before",
         below=0.0, source="[H] H-", premises=[_PLAIN_BREAKS, _flagged_before("plain")],
         value=lambda n: _vanished(n, "plain"),
     ),
     claim(
-        "h_minus_switch_off_weights", "flags vanish with catastrophic overfitting of training with weights, too",
+        "h_minus_switch_off_weights", "Flags vanish with catastrophic overfitting of training with weights, too",
         f"flagged share, with weights: {REACH} iterations after the breakpoint minus before",
         below=0.0, source="[H] H-",
         premises=[_breaks("weights", "training with BAT-style weights"), _flagged_before("weights")],
@@ -74,13 +74,13 @@ BREAKING_ROWS: tuple[BreakingRow, ...] = (
     ),
     claim(
         "h_minus_clean_error",
-        "with catastrophic overfitting of plain FGSM training, flags fall to at most 5 points above the clean error",
+        "With catastrophic overfitting of plain FGSM training, flags fall to at most 5 points above the clean error",
         "flagged share minus clean error, after the breakpoint",
         below=0.05, source="[H] H-; threshold ours", premises=[_PLAIN_BREAKS, _flagged_before("plain")],
         value=lambda n: _vanished(n, "plain", before="clean_error"),
     ),
     claim(
-        "h_minus_pgd", "with catastrophic overfitting of plain FGSM training, more samples would be flagged under PGD",
+        "h_minus_pgd", "With catastrophic overfitting of plain FGSM training, more samples would be flagged under PGD",
         f"share flagged under PGD-10: {REACH} iterations after the breakpoint minus before",
         above=0.0, source="[H] H-", premises=[_PLAIN_BREAKS],
         value=lambda n: _vanished(n, "plain", "after_pgd", "before_pgd"),
@@ -91,14 +91,14 @@ BREAKING_ROWS: tuple[BreakingRow, ...] = (
     _delays("h_plus_opposite", "opposite", "weighing down the unflagged"),
     claim(
         "h_plus_alignment",
-        "with BAT-style weights gradients inside the ball are better aligned before plain training overfits "
+        "With BAT-style weights gradients inside the ball are better aligned before plain training overfits "
         "catastrophically",
         "gradient alignment at the last look before plain training's breakpoint: weights minus plain",
         above=0.0, source="[H] H+", premises=[_PLAIN_BREAKS], value=lambda n: n.alignment_gain("weights"),
     ),
     claim(
         "atypical_cause_breaks",
-        "without half of the atypical images catastrophic overfitting comes later than without as many typical ones",
+        "Without half of the atypical images catastrophic overfitting comes later than without as many typical ones",
         "breakpoint, share of training in restricted mean: without atypical minus without typical",
         above=0.0, source="[H] 5", needs=("without atypical", "without typical"),
         premises=[_breaks("without typical", "training without typical images"), _trains("without atypical")],

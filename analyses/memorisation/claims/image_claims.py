@@ -57,7 +57,7 @@ def _not_lost(event: str, where: str) -> Row:
     """Robust accuracy is as good without them, where it has room to fall."""
     return claim(
         f"a_{event}_not_lost",
-        "without atypical training images, robust accuracy on the test images they stand for falls by less than a "
+        "Without atypical training images, robust accuracy on the test images they stand for falls by less than a "
         f"point at {where}",
         f"{_on('linked', event)}, lost",
         below=MARGIN, source="[P] finding (a); margin [R]",
@@ -68,7 +68,7 @@ def _not_lost(event: str, where: str) -> Row:
 def _without_flagged(event: str) -> Row:
     return claim(
         f"b_{event}",
-        f"without flagged images, {event} accuracy on typical test images is higher than without as many atypical",
+        f"Without flagged images, {event} accuracy on typical test images is higher than without as many atypical",
         f"{_on('typical', event)}: without flagged minus without atypical",
         above=0.0, source="[P] finding (b)", premises=[_reaches("without atypical", "typical", event, below=CEILING)],
         value=lambda n: n.gained("without flagged", "without atypical", event=event),
@@ -93,18 +93,18 @@ _PLAIN_ROBUST = _reaches("all", "all", "robust", above=ROBUST)
 _PLAIN_ROOM = _reaches("all", "all", "robust", below=CEILING)
 _INFLUENCE: Row = claim(
     "influence_clean",
-    "seeing an atypical image makes an adversarially trained network right on more test images",
+    "Seeing an atypical image makes an adversarially trained network right on more test images",
     "clean test images gained per image seen, pairs of halves",
     above=0.0, source="[P] finding (a)", value=lambda n: n.influence("clean"),
 )  # fmt: skip
 _PLANTED_HARM: Row = claim(
     "b_planted_harm",
-    "planted harm is there: without harmful images the threatened sub-clusters are more robust than without benign",
+    "Planted harm is there: without harmful images the threatened sub-clusters are more robust than without benign",
     f"{_on('threatened', 'robust')}: without harmful minus without benign",
     above=0.0, source="[R] construction", value=lambda n: n.gained("without harmful", "without benign", "threatened"),
 )  # fmt: skip
 _FLAGS: Row = claim(
-    "flags_there", "some images are flagged at the end of training", "share of training images flagged",
+    "flags_there", "Some images are flagged at the end of training", "share of training images flagged",
     above=0.01, source=PREMISE, value=lambda n: n.flags("flagged"),
 )  # fmt: skip
 
@@ -113,20 +113,20 @@ CLAIMS: dict[str, tuple[Row, ...]] = {
         _INFLUENCE,
         claim(
             "influence_less_robust",
-            "seeing an atypical image gains an adversarially trained network more clean than robust test images",
+            "Seeing an atypical image gains an adversarially trained network more clean than robust test images",
             "test images gained: clean minus robust (PGD-10 at the radius), pairs of halves",
             above=0.0, source="[P] finding (a)", premises=[_INFLUENCE],
             value=lambda n: n.influence("clean") - n.influence("robust"),
         ),
         claim(
-            "rare_found", "memorisation from 16 halves finds the planted rare images",
+            "rare_found", "Memorisation from 16 halves finds the planted rare images",
             "area under the curve, by disjoint groups of models",
             above=0.9, source="[R] construction", value=lambda n: n.rare_area(),
         ),
     ),
     "benefit": (
         claim(
-            "a_clean", "without atypical training images, clean accuracy on the test images they stand for falls",
+            "a_clean", "Without atypical training images, clean accuracy on the test images they stand for falls",
             f"{_on('linked', 'clean')}, lost",
             above=0.0, source="[P] finding (a); margin [R]",
             premises=[_reaches("all", "linked", "clean", above=LEAST)], value=lambda n: n.lost("clean"),
@@ -135,7 +135,7 @@ CLAIMS: dict[str, tuple[Row, ...]] = {
         _not_lost("robust_small", "half the radius"),
         claim(
             "a_clean_specific",
-            "without atypical training images, clean accuracy on the test images they stand for falls more than "
+            "Without atypical training images, clean accuracy on the test images they stand for falls more than "
             "without as many typical ones",
             f"{_on('linked', 'clean')}, lost minus lost without typical images",
             above=0.0, source="[R] control", premises=[_reaches("all", "linked", "clean", above=LEAST)],
@@ -147,7 +147,7 @@ CLAIMS: dict[str, tuple[Row, ...]] = {
         _without_flagged("clean"),
         claim(
             "b_flags_beat_memorisation",
-            "without flagged images, robust accuracy on typical test images is higher than without as many of the most "
+            "Without flagged images, robust accuracy on typical test images is higher than without as many of the most "
             "memorised",
             f"{_on('typical', 'robust')}: without flagged minus without most memorised",
             above=0.0, source="[R] control",
@@ -156,7 +156,7 @@ CLAIMS: dict[str, tuple[Row, ...]] = {
         ),
         claim(
             "b_specific",
-            "leaving flagged images out gains more robust accuracy in adversarial than clean accuracy in standard "
+            "Leaving flagged images out gains more robust accuracy in adversarial than clean accuracy in standard "
             "training",
             f"{_on('typical', 'robust')}, gained, minus clean accuracy gained in standard training",
             above=0.0, source="[R] specificity", value=lambda n: n.specific(),
@@ -167,7 +167,7 @@ CLAIMS: dict[str, tuple[Row, ...]] = {
         ),
         _PLANTED_HARM,
         claim(
-            "b_threatened", "leaving out flagged images helps the threatened sub-clusters",
+            "b_threatened", "Leaving out flagged images helps the threatened sub-clusters",
             f"{_on('threatened', 'robust')}: without flagged minus without atypical",
             above=0.0, source="[P] finding (b)",
             premises=[_PLANTED_HARM, _reaches("without atypical", "threatened", "robust", below=CEILING)],
@@ -207,35 +207,35 @@ CLAIMS: dict[str, tuple[Row, ...]] = {
     ),
     "flags": (
         claim(
-            "flags_harm", "harmful images are flagged more often than benign ones",
+            "flags_harm", "Harmful images are flagged more often than benign ones",
             "share flagged: harmful minus benign",
             above=0.0, source="[P] the aim; [U] the criterion", premises=[_FLAGS],
             value=lambda n: n.flags("harmful") - n.flags("benign"),
         ),
         claim(
-            "flags_enriched", "flagged images are more often atypical",
+            "flags_enriched", "Flagged images are more often atypical",
             "P(memorisation > 0.25 | flagged) / P(memorisation > 0.25)",
             above=1.0, source="[R] 4.4", premises=[_FLAGS], value=lambda n: n.flags("enrichment"),
         ),
         claim(
-            "flags_rank", "the confidence of the wrong class halfway through training ranks memorisation",
+            "flags_rank", "The confidence of the wrong class halfway through training ranks memorisation",
             "area under the curve",
             above=0.5, source="[R] 4.4", value=lambda n: n.flags("area"),
         ),
         claim(
-            "flags_stable", "two seeds flag the same images more often than by chance",
+            "flags_stable", "Two seeds flag the same images more often than by chance",
             "Jaccard overlap minus that of random sets",
             above=0.0, source="[R] 4.4", premises=[_FLAGS],
             value=lambda n: n.flags("jaccard") - n.flags("jaccard_random"),
         ),
         claim(
             "noise_recall",
-            "flags find more than half of planted label noise: part of what is called harmful is mislabelled",
+            "Flags find more than half of planted label noise: part of what is called harmful is mislabelled",
             "recall of wrong labels at the end",
             above=0.5, source="[R] 4.4; threshold ours", value=lambda n: n.noise("recall"),
         ),
         claim(
-            "noise_precision", "flagged images have wrong labels more often than by chance",
+            "noise_precision", "Flagged images have wrong labels more often than by chance",
             "precision minus the share of wrong labels",
             above=0.0, source="[R] 4.4", value=lambda n: n.noise("precision") - n.noise("by_chance"),
         ),

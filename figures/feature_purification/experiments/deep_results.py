@@ -77,13 +77,13 @@ class DeepResults:
 PGD_ACCURACY = f"PGD-10 accuracy on {POINTS} test images"
 
 LEARNED: ClaimRow[DeepResults] = claim(
-    "learned", "clean training learned the labels", f"clean accuracy of w on {POINTS} test images",
+    "learned", "Clean training learned the labels", f"clean accuracy of w on {POINTS} test images",
     value=lambda deep: deep.of("accuracies", "clean", network="clean"), above=0.5, source="ours: premise",
 )  # fmt: skip
 """Premise of what is claimed of clean networks; five times chance."""
 
 ROBUST: ClaimRow[DeepResults] = claim(
-    "robust", "adversarial training from clean weights makes the network robust", f"{PGD_ACCURACY}, w′ minus w",
+    "robust", "Adversarial training from clean weights makes the network robust", f"{PGD_ACCURACY}, w′ minus w",
     value=lambda deep: deep.robust_minus("clean", "accuracies", "pgd-10"), above=0.1, source="ours: premise",
 )  # fmt: skip
 """Premise of what is claimed of robust networks."""
