@@ -91,7 +91,7 @@ def test_curves_are_compared_where_both_are_curves():
     assert "above_pgd" not in found
     assert found["above_n_fgsm"].found.mean == pytest.approx(0.2)  # from 0 at 72 to 0.4 at 96
     assert found["above_gradalign"].found.mean == pytest.approx(0.1)  # 0.5 halfway, above 0.4
-    assert found["above_gradalign"].claim.statement.startswith("at the cost of GradAlign ")
+    assert found["above_gradalign"].claim.statement.startswith("At the cost of GradAlign ")
 
 
 def test_a_sweep_that_never_escapes_is_not_near():
