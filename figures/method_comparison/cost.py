@@ -1,6 +1,6 @@
-"""Robust accuracy against the cost of a step, of the last network and of the best one.
+"""Robust accuracy against the cost of an update, of the last network and of the best one.
 
-No paper's figure: their tables report the best epoch, or the last, and never both. Seconds of a step are in the table;
+No paper's figure: their tables report the best epoch, or the last, and never both. Seconds of an update are in the table;
 the picture has passes, which do not depend on the machine.
 """
 
@@ -21,7 +21,7 @@ def draw(data: pd.DataFrame) -> Figure:
 
 RECIPE = comparison_recipe(
     "method_comparison/cost",
-    shows="Robust accuracy by training method, in order of the cost of a step: last and best network apart",
+    shows="Robust accuracy by training method, in order of the cost of an update: last and best network apart",
     draw=draw,
     claims=hiding_claims,
 )

@@ -159,8 +159,8 @@ def _pictures(outcomes: pd.DataFrame, summary: pd.DataFrame) -> Iterator[Section
         "Robustness against cost",
         "Filled: the mean of the last networks, whose seeds are dots; hollow: that of the best ones, joined by a line "
         "where the two differ. A long line is what a table of best epochs hides. Black inside: an average of weights, "
-        "of methods that make one. Rows stand by forward-backward passes of an update, the number beside the name (a lone "
-        "forward is one half); lines part different costs.",
+        "of methods that make one. Rows stand by forward-backward passes of an update, the number beside the name (a "
+        "lone forward is one half); lines part different costs.",
         figures[0],
         "Robust accuracy of the last and the best network, a row per method by the passes of an update",
     )
