@@ -1,7 +1,7 @@
 """Robust accuracy against the cost of an update, of the last network and of the best one.
 
-No paper's figure: their tables report the best epoch, or the last, and never both. Seconds of an update are in the table;
-the picture has passes, which do not depend on the machine.
+No paper's figure: their tables report the best epoch, or the last, and never both. Seconds of an update are in the
+table; the picture has passes, which do not depend on the machine.
 """
 
 from __future__ import annotations
