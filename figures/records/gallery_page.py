@@ -33,9 +33,11 @@ on the claimed side: seeds are no evidence for what does not depend on them. It 
 seeds, or from so few that no outcome could have put the number on the claimed side. What is the same in every seed or
 only shown is counted apart, and checks of data and code are not counted. A claim that two figures show with the same
 numbers is counted once, in the first. The verdict is that of the single claim; Holm's p beside it is adjusted for all
-judged claims of the paper at that scale. A t interval of accuracies, which are bounded, is approximate, above all near
-0 and 1. Shades reach from the least to the greatest seed; bars are 95 % intervals, of
-accuracies on the scale of logits, and small dots are seeds. Below five seeds there are dots alone.
+judged claims of the paper at that scale. Where the row names a test, the test decides; the interval beside it is the
+exact unconditional one of Tango's score for shares of pairs (McNemar), Newcombe's for other shares (Fisher), and a
+bootstrap for times (log-rank), widened to reach 0 where the test does not reject equality. A t interval of accuracies,
+which are bounded, is approximate, above all near 0 and 1. Shades reach from the least to the greatest seed; bars are
+95 % intervals, of accuracies on the scale of logits, and small dots are seeds. Below five seeds there are dots alone.
 
 Claims of the paper stand first and apart. The first word of a source says whose a claim is; thresholds are ours in any
 case:

@@ -5,12 +5,13 @@ Nothing of this project is imported: another writing of the same rules is what m
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
+from scipy import optimize, stats
 
 GALLERY = Path(__file__).parents[2] / "figures" / "gallery"
 RECORDS = sorted(GALLERY.glob("*/*/*/claims.json"))
@@ -68,21 +69,58 @@ def share_difference(values, *, paired):
     (a, low_a, high_a), (b, low_b, high_b) = ((g.mean(), *wilson(g.sum(), len(g))) for g in (first, second))
     ends = a - b - np.hypot(a - low_a, high_b - b), a - b + np.hypot(high_a - a, b - low_b)
     if paired:
-        differ = (first != second).sum()
-        share = clopper_pearson((first & ~second).sum(), differ) if differ else (0, 1)
-        ends = tuple((differ / n if differ else 1 - 0.025 ** (1 / n)) * (2 * end - 1) for end in share)
+        gained, lost = int((first & ~second).sum()), int((~first & second).sum())
+        ends = -upper_end_of_pairs(lost, gained, n), upper_end_of_pairs(gained, lost, n)
 
     def p(threshold):
         assert threshold == 0
         if paired:
-            gained, lost = (first & ~second).sum(), (~first & second).sum()
             return binomial_p(gained, gained + lost, 0.5) if gained + lost else 1.0
         hits, both = int(first.sum()), int(first.sum() + second.sum())
         counts = np.arange(max(0, both - len(second)), min(both, len(first)) + 1)
         likely = stats.hypergeom.pmf(counts, len(first) + len(second), both, len(first))
         return min(1.0, likely[likely <= likely[counts == hits] * (1 + 1e-7)].sum())
 
-    return a - b, ends, n, p
+    return a - b, around_0_unless(p(0) < 0.05, ends), n, p
+
+
+def around_0_unless(rejected, ends):
+    return ends if rejected else (min(ends[0], 0), max(ends[1], 0))
+
+
+@cache
+def upper_end_of_pairs(gained, lost, n):
+    """The least difference above which a score test rejects all, however many pairs differ."""
+    outcomes = [(a, b, n - a - b) for a in range(n + 1) for b in range(n + 1 - a)]
+
+    def score(outcome, difference):
+        """With the likeliest share of losses at this difference, by its derivative."""
+        a, b, c = outcome
+        least, most = max(0.0, -difference), (1 - difference) / 2
+
+        def slope(q):
+            return sum(
+                k * d / p for k, d, p in ((a, 1, q + difference), (b, 1, q), (c, -2, 1 - difference - 2 * q)) if k
+            )
+
+        inner = np.array([least + 1e-12, most - 1e-12])
+        if most - least < 1e-9 or slope(inner[0]) <= 0:
+            q = least
+        else:
+            q = most if slope(inner[1]) >= 0 else optimize.brentq(slope, *inner, xtol=1e-14)
+        spread = np.sqrt(max(n * (2 * q + difference - difference**2), 0))
+        excess = a - b - n * difference
+        return 0.0 if abs(excess) < 1e-9 else excess / spread if spread > 1e-7 else np.sign(excess) * np.inf
+
+    def is_rejected(difference):
+        seen = score((gained, lost, n - gained - lost), difference)
+        as_low = np.array([one for one in outcomes if score(one, difference) <= seen + 1e-6])
+        shares = np.linspace(max(0.0, -difference), (1 - difference) / 2, 101)
+        each = [stats.multinomial(n, [q + difference, q, max(1 - difference - 2 * q, 0)]) for q in shares]
+        return max(one.pmf(as_low).sum() for one in each) < 0.025
+
+    estimate = round(200 * (gained - lost) / n)
+    return next((d / 200 for d in range(estimate, 200) if is_rejected(d / 200)), 1.0)
 
 
 def onset_difference(values):

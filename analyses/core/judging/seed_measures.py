@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from analyses.core.judging.paired_interval import paired_interval
 from analyses.core.statistics import CONFIDENCE, Estimate, all_equal, estimate, paired_p, share_interval
 from analyses.core.survival import LogRank, log_rank
 from cotoolkit.core.errors import ConfigError
@@ -139,9 +140,9 @@ class SeedShare(_OfSamples):
 class ShareDifference(_OfSamples):
     """The share of seeds with an event in one group minus that in another.
 
-    The test decides. Groups trained from the same seeds are paired: McNemar's exact test, and the interval that belongs
-    to it, given how many seeds differ; if none does, it is what so many equal pairs leave possible. Others are compared
-    by Fisher's exact test; their interval is Newcombe's (Statistics in Medicine, 1998, method 10).
+    The test decides. Groups trained from the same seeds are paired: McNemar's exact test, and an exact interval
+    (`paired_interval`). Others are compared by Fisher's exact test; their interval is Newcombe's (Statistics in
+    Medicine, 1998, method 10). Where the test does not reject equality, the interval is widened to reach 0.
 
     Attributes:
         first: (seeds,) bool or {0, 1}.
@@ -174,16 +175,13 @@ class ShareDifference(_OfSamples):
             return Estimate(np.nan, np.nan, np.nan, 0)
         if self.paired:
             only_first, differ = self._differ
-            if differ == 0:
-                _, reach = share_interval(0, seeds)
-                return Estimate(0.0, -reach, reach, seeds)
-            low, high = (differ / seeds * (2 * end - 1) for end in share_interval(only_first, differ))
-            return Estimate((2 * only_first - differ) / seeds, low, high, seeds)
+            low, high = paired_interval(only_first, differ - only_first, seeds)
+            return _as_tested((2 * only_first - differ) / seeds, low, high, seeds, self.p(0))
         a, b = (float(group.mean()) for group in groups)
         (a_low, a_high), (b_low, b_high) = (share_interval(int(one.sum()), len(one), "wilson") for one in groups)
-        low = a - b - np.hypot(a - a_low, b_high - b)
-        high = a - b + np.hypot(a_high - a, b - b_low)
-        return Estimate(a - b, float(low), float(high), seeds)
+        low = a - b - float(np.hypot(a - a_low, b_high - b))
+        high = a - b + float(np.hypot(a_high - a, b - b_low))
+        return _as_tested(a - b, low, high, seeds, self.p(0))
 
     @property
     def _differ(self) -> tuple[int, int]:
@@ -224,7 +222,8 @@ class OnsetDifference(_OfSamples):
     """How much later an event comes in one group of seeds than in another, in restricted mean time.
 
     The log-rank test decides, and says which group is later. A run without the event counts to its end; all runs end at
-    the same time, so the restricted mean is that of the times up to there, and its interval is a bootstrap over seeds.
+    the same time, so the restricted mean is that of the times up to there, and its interval is a bootstrap over seeds,
+    widened to reach 0 where the test does not reject equality.
 
     Attributes:
         times: (seeds,), of the event, or of the end.
@@ -253,7 +252,7 @@ class OnsetDifference(_OfSamples):
         means = [group[draws.integers(len(group), size=(RESAMPLES, len(group)))].mean(1) for group in (first, second)]
         tail = (1 - CONFIDENCE) / 2
         low, high = np.quantile(means[0] - means[1], [tail, 1 - tail])
-        return Estimate(mean, float(low), float(high), seeds)
+        return _as_tested(mean, float(low), float(high), seeds, self.p(0))
 
     def p(self, threshold: float) -> float:
         """Of the log-rank test.
@@ -267,7 +266,7 @@ class OnsetDifference(_OfSamples):
 
     @cached_property
     def _test(self) -> LogRank:
-        if self.found.n == 0:
+        if not min(np.size(self.times), np.size(self.other_times)):
             return LogRank(np.nan, np.nan)
         return log_rank(self.times, self.happened, self.other_times, self.other_happened)
 
@@ -286,6 +285,13 @@ def _side(found: Estimate, threshold: float) -> Side | None:
     if found.low > threshold:
         return "above"
     return "below" if found.high < threshold else None
+
+
+def _as_tested(mean: float, low: float, high: float, seeds: int, p: float) -> Estimate:
+    """An estimate beside a test of equality that decides: 0 lies in an interval where it is not rejected."""
+    if _tested(mean, p) is None:
+        low, high = min(low, 0.0), max(high, 0.0)
+    return Estimate(mean, low, high, seeds)
 
 
 def _tested(difference: float, p: float) -> Side | None:

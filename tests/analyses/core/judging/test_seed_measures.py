@@ -73,38 +73,18 @@ def pairs_of(only_first, only_second, both, neither):
     return ShareDifference(first, second)
 
 
-@pytest.mark.parametrize(("only_first", "only_second", "both", "neither"), [(6, 0, 2, 2), (5, 2, 0, 3), (0, 4, 6, 0)])
-def test_the_interval_of_pairs_is_that_of_the_pairs_that_differ(only_first, only_second, both, neither):
-    """Clopper and Pearson's, by the beta distribution."""
-    found = pairs_of(only_first, only_second, both, neither).found
-    seeds, differ = only_first + only_second + both + neither, only_first + only_second
-    low = stats.beta.ppf(0.025, only_first, only_second + 1) if only_first else 0
-    high = stats.beta.ppf(0.975, only_first + 1, only_second) if only_second else 1
-    ends = [differ / seeds * (2 * end - 1) for end in (low, high)]
-    assert found == pytest.approx(((only_first - only_second) / seeds, *ends, seeds))
-
-
-def test_the_interval_of_pairs_excludes_0_where_mcnemars_test_rejects():
-    for only_first, only_second in itertools.product(range(9), repeat=2):
-        found = pairs_of(only_first, only_second, 1, 1)
-        assert (found.side(0) is not None) == (found.found.low > 0 or found.found.high < 0)
-
-
-def test_pairs_of_which_none_differs_may_still_do_so():
-    """As often as ten pairs show no difference in one of forty cases."""
-    low, high = pairs_of(0, 0, 4, 6).found[1:3]
-    assert stats.binom.pmf(0, 10, high) == pytest.approx(0.025)
-    assert low == -high
-
-
-def test_the_interval_of_pairs_covers_the_difference_at_least_as_often_as_it_says():
-    """Given how many pairs differ, which is what it is about."""
-    share, differ = 0.8, 8
-    hits = 0.0
-    for only_first in range(differ + 1):
-        found = pairs_of(only_first, differ - only_first, 1, 1).found
-        hits += stats.binom.pmf(only_first, differ, share) * (found.low <= 0.8 * (2 * share - 1) <= found.high)
-    assert 0.95 <= hits < 1
+def test_intervals_beside_a_test_say_what_it_says():
+    """What the test rejects lies outside, and nothing else."""
+    for only_first, only_second in itertools.product(range(7), repeat=2):
+        pairs = pairs_of(only_first, only_second, 1, 1)
+        assert (pairs.side(0) is not None) == (pairs.found.low > 0 or pairs.found.high < 0)
+    for hits in itertools.product(range(7), repeat=2):
+        groups = ShareDifference(*(marks(one, 6) for one in hits), paired=False)
+        assert (groups.side(0) is not None) == (groups.found.low > 0 or groups.found.high < 0)
+    early, late = [60, 70, 80, 90, 95, 99, 99] + [100] * 3, [97, 98, 99, 99] + [100] * 6
+    onsets = OnsetDifference(early, marks(7, 10), late, marks(4, 10))
+    assert onsets.side(0) is None
+    assert onsets.found.mean < 0 == onsets.found.high
 
 
 def test_the_interval_of_a_difference_of_others_is_newcombes():
