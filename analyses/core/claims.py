@@ -52,6 +52,7 @@ def claim(
     below: float | None = None,
     null: float = 0.0,
     source: str = "",
+    unjudged: str = "",
     needs: Collection[str] = (),
     premises: Sequence[ClaimRow[N]] = (),
 ) -> ClaimRow[N]:
@@ -69,7 +70,7 @@ def claim(
     side: Literal["above", "below"] = "below" if above is None else "above"
     threshold = below if above is None else above
     assert threshold is not None
-    row = Claim(key, statement, measure, side, threshold, null, source)
+    row = Claim(key, statement, measure, side, threshold, null, source, unjudged)
     return ClaimRow(row, value, frozenset(needs), tuple(premises))
 
 

@@ -10,7 +10,7 @@ from cotoolkit.cli.reference.markdown import markdown_table
 from cotoolkit.core.errors import RunError
 from figures.catalogue import PAPERS, not_reproduced, recipes
 from figures.recipe import Recipe
-from figures.records.stored import StoredFigure, stored_figures, totals, verdict_counts
+from figures.records.stored import StoredFigure, inconclusive_share, stored_figures, totals, verdict_counts
 from figures.records.system_page import system_page
 from figures.source_tags import SOURCE_TAGS, WHOSE
 
@@ -24,14 +24,16 @@ Scales: **digits** is scikit-learn's digits (or synthetic data) and a small netw
 data; **laptop** is the trend, on Fashion-MNIST or CIFAR-10 and a network that a CPU can train; **paper** is the
 published setting; **smoke** is the first seed of digits, for a quick look, and is not kept here. A number at one scale
 is not the paper's number at another. Figures have at least ten seeds at digits and at paper, and at laptop five or six,
-or three where they only show; the row of a claim says how many have its number.
+or three where they only show. In the row of a claim n says how many seeds have its number, and of how many where some
+have none; where the measure names something else, such as pairs of halves, n counts that.
 
 A claim is *supported*, or *not supported*, where the interval or test that its row names puts the number on the claimed
 side of its threshold, or on the other, at 95 %; else it is *inconclusive*. It is *not testable here* where one of its
 premises does not hold or is not established (its row says which), and *the same in every seed* where the number is,
 on the claimed side: seeds are no evidence for what does not depend on them. It is only *shown* from fewer than five
-seeds, or from so few that no outcome could have put the number on the claimed side. What is the same in every seed or
-only shown is counted apart, and checks of data and code are not counted. A claim that two figures show with the same
+seeds, from so few that no outcome could have put the number on the claimed side, or where it could not have come out
+otherwise or was found before it was claimed (its row says so). What is the same in every seed or only shown is counted
+apart, and checks of data and code are not counted. A claim that two figures show with the same
 numbers is counted once, in the first. The verdict is that of the single claim; Holm's p beside it is adjusted for all
 judged claims of the paper at that scale. Where the row names a test, the test decides; the interval beside it is the
 exact unconditional one of Tango's score for shares of pairs (McNemar), Newcombe's for other shares (Fisher), and a
@@ -102,6 +104,9 @@ def _front(known: Sequence[Recipe], made: Sequence[StoredFigure], gallery: str) 
     whose = "\n".join(f"- *{word}*: {meaning}" for word, meaning in WHOSE.items())
     parts = [HEAD.format(gallery=gallery, version=version("cotoolkit"), whose=whose)]
     parts += totals(made)
+    open_, judged = inconclusive_share(made)
+    if judged:
+        parts.append(f"Over all scales {open_} of {judged} judged claims are inconclusive, {open_ / judged:.0%}.\n")
     for paper, title in PAPERS.items():
         parts.append(f"## [{title}]({paper}/README.md)\n")
         rows = [row for recipe in known if recipe.paper == paper for row in _lines(recipe, made)]

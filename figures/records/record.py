@@ -51,6 +51,7 @@ class StoredClaim(BaseModel):
         values: the samples it was decided on, per seed; None where a seed has no number.
         premise: the first that is not established, in words.
         premises: all of them, judged like claims.
+        unjudged: why it is shown and never judged; empty for others.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,6 +69,7 @@ class StoredClaim(BaseModel):
     premise: str
     premises: tuple[StoredClaim, ...]
     verdict: str
+    unjudged: str = ""
 
     @classmethod
     def of(cls, result: ClaimResult) -> StoredClaim:
@@ -87,6 +89,7 @@ class StoredClaim(BaseModel):
             premise=result.premise,
             premises=tuple(map(cls.of, result.premises)),
             verdict=result.words,
+            unjudged=claim.unjudged,
         )
 
     @property
@@ -98,6 +101,13 @@ class StoredClaim(BaseModel):
     def is_ours(self) -> bool:
         """Whether it is no claim of the paper or its repository."""
         return self.source.startswith("ours")
+
+    @property
+    def of_seeds(self) -> str:
+        """How many values are behind it; where some of them have no number, of how many."""
+        asked = max(map(len, self.values.values()), default=0)
+        known = self.found.seeds
+        return f"{known} of {asked}" if len(self.values) == 1 and known < asked else str(known)
 
     @property
     def content(self) -> str:

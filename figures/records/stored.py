@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from analyses.core.judging.words import tally
+from analyses.core.judging.words import WORDS, tally
 from cotoolkit.studies.scale import Scale
 from figures.recipe import Recipe
 from figures.records.files import folder_of, stored_record
@@ -99,6 +99,16 @@ def totals(figures: Sequence[StoredFigure]) -> Iterator[str]:
         own = [one for one in figures if one.scale == scale and not one.recipe.appendix]
         if own:
             yield f"Scale {scale}, {len(own)} figure{'s' * (len(own) != 1)}: {verdict_counts(own)}.\n"
+            supported = [one.adjusted[claim.key] for one in own for claim in one.own if claim.verdict == WORDS["holds"]]
+            if supported:
+                kept = sum(p < 0.05 for p in supported)
+                yield f"Of {len(supported)} supported at scale {scale}, {kept} keep a Holm's p below 0.05.\n"
+
+
+def inconclusive_share(figures: Iterable[StoredFigure]) -> tuple[int, int]:
+    """How many claims are inconclusive, and how many were judged, over all scales; checks do not count."""
+    own = [claim for one in figures if not one.recipe.appendix for claim in one.own if claim.judged]
+    return sum(claim.verdict == WORDS["undecided"] for claim in own), len(own)
 
 
 def verdict_counts(figures: Iterable[StoredFigure]) -> str:

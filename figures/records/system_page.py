@@ -78,16 +78,19 @@ def _figure(heading: str, made: StoredFigure, gallery: str) -> Iterator[str]:
 
 
 def _claims(claims: Sequence[StoredClaim], adjusted: dict[str, float]) -> str:
-    """A row per claim; columns of p only where one has any."""
+    """A row per claim; columns of p only where one has any. A premise is told once."""
     rows = []
+    told: dict[str, str] = {}
     for claim in claims:
-        because = f": {claim.premise}" if claim.verdict == "not testable here" else ""
+        because = claim.unjudged or (claim.premise if claim.verdict == "not testable here" else "")
+        first = told.setdefault(because, claim.key)
+        because = f": {because if first == claim.key else f'as `{first}`'}" if because else ""
         rows.append(
             {
                 "claim": f"{claim.statement} ({claim.measure}; `{claim.key}`)",
                 "verdict": f"{claim.verdict}{because}",
                 "found": str(claim.found),
-                "seeds": str(claim.found.seeds),
+                "n": claim.of_seeds,
                 "expected": claim.expected,
                 "p": _p(claim.p if claim.judged else None),
                 "Holm's p": _p(adjusted.get(claim.key)),
@@ -102,7 +105,9 @@ def _claims(claims: Sequence[StoredClaim], adjusted: dict[str, float]) -> str:
 def _p(value: float | None) -> str:
     if value is None:
         return ""
-    return "< 0.0001" if value < 1e-4 else f"{value:.2g}"
+    if value < 1e-4:
+        return "< 0.0001"
+    return f"{value:.3g}" if 0.045 <= value < 0.055 else f"{value:.2g}"  # on which side of 0.05 is to be seen
 
 
 def _short(name: str) -> str:

@@ -8,6 +8,7 @@ import figures
 from figures.catalogue import PAPERS, not_reproduced, recipes
 from figures.records.files import folder_of, read_record
 from figures.records.gallery_page import changed_pages, gallery_pages
+from figures.records.stored import inconclusive_share, stored_figures
 from figures.records.verify import strays, verify
 from figures.source_tags import WHOSE
 
@@ -34,6 +35,12 @@ def test_every_folder_of_the_gallery_has_a_recipe():
 def test_the_pages_are_generated_from_the_stored_figures():
     assert changed_pages(GALLERY) == []
     assert set(gallery_pages(GALLERY)) == {FOLDER / "README.md", *(FOLDER / paper / "README.md" for paper in PAPERS)}
+
+
+def test_at_most_a_quarter_of_the_judged_claims_is_inconclusive():
+    inconclusive, judged = inconclusive_share(stored_figures(RECIPES.values(), GALLERY))
+    assert judged > 100
+    assert inconclusive <= judged / 4
 
 
 def test_every_module_with_a_recipe_is_listed():

@@ -49,6 +49,23 @@ def breaking(who: str, measure: str, broke: Callable[[N], ArrayLike]) -> ClaimRo
     )  # fmt: skip
 
 
+def training(who: str, measure: str, trained: Callable[[N], ArrayLike]) -> ClaimRow[N]:
+    """The premise that some training comes to anything in most seeds; claims are about those in which it does.
+
+    Args:
+        who: the training, for people.
+        measure: the share that is asked for.
+        trained: whether it does, by seed.
+
+    Returns:
+        The premise.
+    """
+    return claim(
+        "trains", f"{who} succeeds in most seeds", measure, above=MOST, source=PREMISE,
+        value=lambda n: SeedShare(trained(n)),
+    )  # fmt: skip
+
+
 def breakable(who: str, measure: str, trained: Callable[[N], ArrayLike]) -> ClaimRow[N]:
     """The premise that some training is robust in most seeds, until a breakpoint if it has one.
 

@@ -103,7 +103,7 @@ class SeedShare(_OfSamples):
     """The share of seeds with an event, by exact binomial intervals (Clopper & Pearson, 1934).
 
     Attributes:
-        happened: (seeds,) bool or {0, 1}.
+        happened: (seeds,) bool or {0, 1}; nan for a seed that is not asked, which is left out.
     """
 
     happened: ArrayLike
@@ -111,7 +111,8 @@ class SeedShare(_OfSamples):
 
     @cached_property
     def _test(self) -> tuple[int, int]:
-        happened = mark_array(self.happened, "events").astype(bool)
+        asked = real_array(self.happened, "events", 1, finite=False)
+        happened = mark_array(asked[~np.isnan(asked)], "events")
         return int(happened.sum()), len(happened)
 
     @cached_property
@@ -179,9 +180,8 @@ class ShareDifference(_OfSamples):
             return _as_tested((2 * only_first - differ) / seeds, low, high, seeds, self.p(0))
         a, b = (float(group.mean()) for group in groups)
         (a_low, a_high), (b_low, b_high) = (share_interval(int(one.sum()), len(one), "wilson") for one in groups)
-        low = a - b - float(np.hypot(a - a_low, b_high - b))
-        high = a - b + float(np.hypot(a_high - a, b - b_low))
-        return _as_tested(a - b, low, high, seeds, self.p(0))
+        low, high = a - b - np.hypot(a - a_low, b_high - b), a - b + np.hypot(a_high - a, b - b_low)
+        return _as_tested(a - b, float(low), float(high), seeds, self.p(0))
 
     @property
     def _differ(self) -> tuple[int, int]:

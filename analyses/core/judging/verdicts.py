@@ -29,6 +29,7 @@ class Claim:
         threshold: from where on the claim counts as seen.
         null: the number where there is no effect; the effect size is counted from it.
         source: where the claim comes from, and how sure that is (the tags of the specs).
+        unjudged: why it is shown and never judged: what makes it no test; empty where it is one.
     """
 
     key: str
@@ -38,6 +39,7 @@ class Claim:
     threshold: float
     null: float
     source: str = ""
+    unjudged: str = ""
 
     @property
     def expected(self) -> str:
@@ -94,7 +96,8 @@ class ClaimResult:
     def behind(self, premises: Sequence[ClaimResult]) -> ClaimResult:
         """The same behind premises: untestable, or just shown, after the first that is not established."""
         first = next((one for one in premises if not one.established), None)
-        verdict = self.verdict if first is None else "shown" if first.verdict == "shown" else "untestable"
+        shown = bool(self.claim.unjudged) or (first is not None and first.verdict == "shown")
+        verdict: Verdict = "shown" if shown else self.verdict if first is None else "untestable"
         return replace(self, verdict=verdict, premises=tuple(premises))
 
     @property
@@ -173,7 +176,7 @@ def verdict_table(results: Iterable[ClaimResult]) -> pd.DataFrame:
 
 
 def _verdict(claim: Claim, measure: SeedMeasure) -> Verdict:
-    if measure.found.n < LEAST_SEEDS or not measure.reaches(claim.side, claim.threshold):
+    if claim.unjudged or measure.found.n < LEAST_SEEDS or not measure.reaches(claim.side, claim.threshold):
         return "shown"
     side = measure.side(claim.threshold)
     if side is None:

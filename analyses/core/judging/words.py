@@ -15,8 +15,8 @@ Verdict = Literal["holds", "fails", "undecided", "untestable", "fact", "shown"]
 - `untestable`: a premise of the claim does not hold or is not established, so that the number says nothing.
 - `fact`: the number is the same in every seed, on the claimed side: seeds are no evidence for what does not depend on
   them. Where events are counted, or two groups compared by a test, seeds that agree are evidence, and the claim holds.
-- `shown`: fewer than `LEAST_SEEDS` seeds (`seed_measures`), or so few that no outcome could have put the number on the
-  claimed side: shown, and not judged.
+- `shown`: fewer than `LEAST_SEEDS` seeds (`seed_measures`), so few that no outcome could have put the number on the
+  claimed side, or no test at all, as `Claim.unjudged` says why: shown, and not judged.
 """
 
 WORDS: dict[Verdict, str] = {

@@ -90,6 +90,13 @@ def test_a_claim_holds_or_fails_when_its_interval_lies_on_one_side(claim, values
     assert check(claim, values).verdict == verdict
 
 
+def test_what_is_no_test_is_shown_whatever_its_premises():
+    proven = replace(ABOVE, unjudged="guaranteed by construction")
+    shown = check(proven, [0.8, 0.82, 0.81, 0.79, 0.8])
+    assert shown.verdict == "shown"
+    assert shown.behind([check(BELOW, [0.8, 0.82, 0.81, 0.79, 0.8])]).verdict == "shown"
+
+
 def test_effects_count_from_the_null():
     found = check(BELOW, [0.2, 0.3, 0.1])
     assert found.effect == pytest.approx(-0.8)

@@ -1,4 +1,5 @@
 import dataclasses
+from dataclasses import replace
 
 import pytest
 
@@ -19,13 +20,15 @@ UNTRAINED = Claim("learned", "the network learned", "accuracy", "above", 3.0, 0.
 def judged(data):
     """One claim that the first figure has, too; one of the paper; one whose premise fails; one with two seeds."""
     values = slopes(data)
-    behind = check(dataclasses.replace(CLAIM, key="vacuous", statement="it matters"), values)
+    behind = check(replace(CLAIM, key="vacuous", statement="it matters"), values)
     return [
         check(CLAIM, values),
         check(PRINTED, values),
         behind.behind([check(UNTRAINED, values)]),
-        check(dataclasses.replace(CLAIM, key="few"), values[:2]),
-        check(dataclasses.replace(CLAIM, key="same"), [1.0] * 5),
+        replace(behind, claim=replace(behind.claim, key="too")).behind([check(UNTRAINED, values)]),
+        check(replace(CLAIM, key="few"), [*values[:2], float("nan")]),
+        check(replace(CLAIM, key="same"), [1.0] * 5),
+        check(replace(CLAIM, key="proven", unjudged="guaranteed by construction"), values),
     ]
 
 
@@ -57,7 +60,11 @@ def test_the_page_tells_whose_a_claim_is_and_what_it_rests_on(two):
     theirs, ours = page.partition("## second")[2].split("Our claims:")
     assert "it is steep (slope; `steep`) | inconclusive | 2.2 [1.81, 2.59] | 5 | above 2 | 0.23 | 0.23 |" in theirs
     assert 'not testable here: "the network learned" does not hold (2.2 [1.81, 2.59], expected above 3)' in ours
-    assert "`few`" in ours
+    assert ours.count("expected above 3") == 1  # a premise is told once
+    assert "`too`) | not testable here: as `vacuous` |" in ours
+    assert "`few`) | shown | 1.9 [" in ours
+    assert "| 2 of 3 | above 0.5 |" in ours
+    assert "shown: guaranteed by construction" in ours
     assert "t interval" in ours
     assert "Shown here too, and counted in another figure: `rises` ([made_up](#made_up))." in ours
 
@@ -78,7 +85,7 @@ def test_tables_have_no_column_of_p_where_nothing_was_judged(gallery, runner):
     few = dataclasses.replace(RECIPE, claims=lambda data: [check(CLAIM, slopes(data)[:3])])
     make(few, "digits", runner, gallery)
     page = system_page("field", stored_figures([few], gallery), "gallery")
-    assert "| claim | verdict | found | seeds | expected | interval or test | source |" in page
+    assert "| claim | verdict | found | n | expected | interval or test | source |" in page
 
 
 def test_a_printed_number_stands_beside_the_seeds_that_have_ours(gallery, runner):

@@ -38,6 +38,12 @@ def test_a_share_has_the_interval_of_clopper_and_pearson(hits, seeds):
     assert found.high == 1 if hits == seeds else lower_tail(found.high) == pytest.approx(0.025)
 
 
+def test_seeds_that_are_not_asked_are_left_out_of_a_share():
+    found = SeedShare([True] * 5 + [np.nan, False])
+    assert (found.found.mean, found.found.n) == (5 / 6, 6)
+    assert len(found.samples["happened"]) == 7
+
+
 def test_how_many_seeds_it_takes_to_say_that_most_of_them_break():
     assert SeedShare([True] * 5).side(0.5) is None  # 5 of 5: [0.478, 1]
     assert SeedShare([True] * 6).side(0.5) == "above"
