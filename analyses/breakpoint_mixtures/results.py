@@ -154,6 +154,10 @@ class BreakpointResults:
         ]
         return _mean(jumps[0] - jumps[1], layer)
 
+    def collapsed(self) -> pd.Series[bool]:
+        """Which seeds lose robust accuracy across the breakpoint: at least twice `LEAST_FALL`."""
+        return -self.jump("fgsm", "accuracy", "pgd-10") >= 2 * LEAST_FALL
+
     def fall(self) -> pd.Series[float]:
         """By how much PGD accuracy falls across the breakpoint; nan below `LEAST_FALL`."""
         fall = -self.jump("fgsm", "accuracy", "pgd-10")

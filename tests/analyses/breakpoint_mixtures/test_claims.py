@@ -35,6 +35,17 @@ def test_no_shares_or_times_of_a_fall_too_small():
     assert found["falls_dense_lineage"] == "holds"
 
 
+def test_a_seed_that_does_not_collapse_says_nothing_of_catastrophic_overfitting():
+    table = measures(6)
+    spared = (table["statistic"] == "pgd-10") & (table["offset"] == AFTER) & (table["seed"] == 0)
+    table.loc[spared & (table["arm"] == "fgsm") & (table["part"] == "accuracy"), "value"] = 0.65
+    found = {one.claim.key: one for one in judge_breakpoint_mixtures(PLANS["digits"], {"measures": table})["g"]}
+    assert found["low_rank"].verdict == "holds"
+    assert found["returns_dense_lineage"].found.n == 5
+    assert len(found["returns_dense_lineage"].values["values"]) == 6
+    assert found["falls_energy_clean_u1"].verdict == found["labels_matter"].verdict == "shown"
+
+
 def test_what_is_learned_from_a_control_or_a_reference_asks_that_it_is_robust():
     across = "returns_dense_lineage"
     for arm, asked in (("n_fgsm", {across}), ("pgd", {across, "falls_dense_lineage"})):
