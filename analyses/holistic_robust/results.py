@@ -81,6 +81,10 @@ class OverfittingResults(HolisticResults):
     def words(self) -> Mapping[str, object]:
         return {"few": self.few, "strong": self.strong, "points": int(self.of(self.hr, "train_points").max())}
 
+    def trained(self, arm: str, robust: float) -> pd.Series[bool]:
+        """Which seeds of an arm end above a robust accuracy."""
+        return self.of(arm, "test_accuracy") > robust
+
     def power(self) -> pd.Series[float]:
         """Of 1/n, with which the implied radius of plain adversarial training falls from the smallest share to all."""
         few, everything = (self.of(arm, "G5").clip(lower=1e-9) for arm in (self.plain, name_on_share(1.0, 0.0)))

@@ -58,6 +58,19 @@ class MemorisationResults:
         """Accuracy of adversarial training on a group of test images: one arm minus another, by seed."""
         return self.accuracies.minus("adversarial", arm, other, group, event)
 
+    def trained(self, arm: str, least: float) -> pd.Series[bool]:
+        """Which seeds of an arm of adversarial training end robust, and above a clean accuracy.
+
+        Args:
+            arm: whose runs.
+            least: clean accuracy on all test images.
+
+        Returns:
+            Truth values by seed.
+        """
+        clean, robust = (self.accuracies.of("adversarial", arm, "all", event) for event in ("clean", "robust"))
+        return (clean > least) & (robust > ROBUST)
+
     def specific(self) -> pd.Series[float]:
         """Robust accuracy gained on typical images, minus the clean accuracy that standard training gains, by seed.
 

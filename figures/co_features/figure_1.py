@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analyses.core.claims import ClaimTable, claim
-from analyses.core.judging.premises import CHANCE, MOST
+from analyses.core.claims import ClaimRow, ClaimTable, claim
+from analyses.core.judging.premises import CHANCE, MOST, PREMISE
 from analyses.core.judging.seed_measures import OnsetDifference, SeedShare
 from analyses.core.runner import StudyRunner
 from cotoolkit.core.numbers import format_number
@@ -28,7 +29,7 @@ from figures.co_features.setups.grid_cells import (
     once_robust,
 )
 from figures.co_features.setups.grid_points import window
-from figures.co_features.setups.setup import SETUPS, Setup, setup_of
+from figures.co_features.setups.setup import SETUPS, Setup
 from figures.elements import new_figure, percent, seed_band
 from figures.recipe import Comparison, Recipe, table_of
 
@@ -43,7 +44,7 @@ FEWEST_ON_A_LINE = 3
 """Strengths that a line joins; fewer are no course."""
 
 DEAD = 0.05
-"""Robust accuracy below which a point counts as broken (the paper's cells in the window lie below 5 %)."""
+"""Robust accuracy in the window of the paper's figure: its cells there lie below 5 %."""
 
 
 def _study(setup: Setup) -> Study:
@@ -90,11 +91,6 @@ def draw(data: pd.DataFrame) -> Figure:
         row[0].set(ylabel="accuracy (%)")
     axes[1][0].set(xlim=(-0.1, 4.5))
     return figure
-
-
-def _cells(data: pd.DataFrame, measure: str = "robust") -> pd.DataFrame:
-    """Our measure: rows are seeds, columns (epsilon, beta)."""
-    return data[data["series"] == "ours"].pivot_table(index="seed", columns=["epsilon", "beta"], values=measure)
 
 
 def _ours(data: pd.DataFrame) -> GridCells:
@@ -155,10 +151,15 @@ FIGURE, DERIVED = "paper [F]: Figure 1", "ours: derived [D] from Figure 1"
 PLAIN = "FGSM training without the feature"
 SAFE = (is_robust(PLAIN, _without), is_safe(PLAIN, _without))
 BREAKS = breaks("FGSM training with the feature", _with)
-OUTERMOST = (
+OUTERMOST: tuple[ClaimRow[GridCells], ...] = (
+    claim(
+        "weaker", "The strong feature is weaker than the radius, so that alone it cannot classify robustly",
+        "β / ε, β {most} at ε {largest}", below=1.0, source=PREMISE,
+        value=lambda n: np.full(len(n.of(_outermost(n))), max(n.setup.betas) / max(n.setup.epsilons)),
+    ),
     breaks(f"{PLAIN} at the largest radius", lambda n: _outermost(n, 0.0)),
     once_robust("FGSM training with the strong feature at the largest radius", _outermost),
-)
+)  # fmt: skip
 ENDS_KNOWN = {"iterations"}
 """What claims on the time of breaks need in the table: how long the runs were."""
 
@@ -181,9 +182,9 @@ CLAIMS: ClaimTable[GridCells] = ClaimTable(
             value=lambda n: n.share(_with(n)), premises=SAFE,
         ),
         claim(
-            "dead", "In the window of strengths PGD accuracy ends below 5 %",
-            "{pgd} at ε {setup.radius}, β {setup.strength}", below=DEAD, null=CHANCE, source=FIGURE,
-            value=lambda n: n.of(_with(n)), premises=(SAFE[0],),
+            "dead", "In the window of strengths PGD accuracy ends below 5 % in seeds that break",
+            "{pgd} at ε {setup.radius}, β {setup.strength}, of seeds that break", below=DEAD, null=CHANCE,
+            source=FIGURE, value=lambda n: n.of(_with(n)).where(n.broke(_with(n))), premises=(SAFE[0], BREAKS),
         ),
         claim(
             "P4", "A feature that is strong enough gives robustness again",
@@ -230,14 +231,15 @@ CLAIMS: ClaimTable[GridCells] = ClaimTable(
 
 def compare(data: pd.DataFrame) -> list[Comparison]:
     """Where the window begins and ends, in units of the radius, in seeds that do not break without the feature."""
-    setup, robust = setup_of(data), _cells(data)
-    found = pd.DataFrame(robust[setup.epsilon]) < DEAD
+    cells = _ours(data)
+    setup = cells.setup
+    found = pd.DataFrame({beta: cells.broke((setup.epsilon, beta)) for beta in setup.betas})
     found = found[~found[0.0]]
     if found.empty:
         return []
     edges = window(found) / setup.epsilon
     other = "" if setup.scale == "paper" else "; other data and network than the paper's"
-    remark = f"grid of {found.shape[1]} strengths at scale {setup.scale}{other}"
+    remark = f"a breakpoint here, PGD accuracy below 5 % there; {found.shape[1]} strengths at scale {setup.scale}{other}"
     source = "[F] Figure 1, derived from digitised values"
     return [
         Comparison("smallest broken β/ε", "1.5 (ε 4/255), 1.33 (ε 6/255)", source, edges["start"], remark),

@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analyses.core.claims import ClaimRow, ClaimTable, claim
-from analyses.core.judging.premises import MOST
+from analyses.core.judging.premises import MOST, OFTEN, PREMISE
 from analyses.core.judging.seed_measures import SeedShare
 from cotoolkit.plotting.style import BLUE, ORANGE, PAGE, VERMILION
 from cotoolkit.studies.scale import Scale
@@ -129,6 +129,12 @@ def _prevents(key: str, statement: str, line: tuple[str, str], name: str, place:
     )  # fmt: skip
 
 
+def _changed(cells: GridCells) -> SeedShare:
+    """Seeds that end otherwise behind one of the wide filters than without: else that both agree says nothing."""
+    without, *behind = (cells.broke(_at(*cell)(cells)) for cell in ((SQUARE, 0), (SQUARE, 1), (ROWS, 1)))
+    return SeedShare((behind[0] != without) | (behind[1] != without))
+
+
 CLAIMS: ClaimTable[GridCells] = grid_claims(
     (
         _prevents(
@@ -143,6 +149,11 @@ CLAIMS: ClaimTable[GridCells] = grid_claims(
             value=lambda n: SeedShare(n.broke(_at(SQUARE, 1)(n)) != n.broke(_at(ROWS, 1)(n))),
             premises=(
                 BREAKS,
+                claim(
+                    "changes", "A filter makes a difference", "share of seeds that break behind one filter or the "
+                    "other, bandwidth {wide}, and not without, or the other way round",
+                    above=OFTEN, source=PREMISE, value=_changed,
+                ),
                 *(once_robust(f"FGSM training behind the filter ({name})", _at(line, 1))
                   for line, name in ((SQUARE, "square"), (ROWS, "rows"))),
             ),

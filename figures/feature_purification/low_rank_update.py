@@ -70,7 +70,7 @@ CLAIMS: ClaimTable[DeepResults] = ClaimTable(
             "The update of the weights without that of the biases gives less than half of the robustness",
             f"{SHARE}, full rank",
             value=lambda deep: _gain(deep, "clean biases", -1), below=0.5, premises=[ROBUST],
-            source="ours: found in the first version of this figure, so no test of a prediction",
+            source="ours: found in the first version of this figure", unjudged="found before it was claimed",
         ),
         claim(
             "random", f"Rank {LOW} in random directions gives no robustness", SHARE,

@@ -83,6 +83,9 @@ def read_onset(data: pd.DataFrame) -> OnsetResults:
 DERIVED = "ours: derived [D]"
 """Source of what follows from the method by calculation."""
 
+PROVEN = "guaranteed by construction"
+"""Why what no draw could have shown otherwise is not judged."""
+
 CITATIONS = {
     "[P]": "paper [P]: abstract",
     "[D]": DERIVED,

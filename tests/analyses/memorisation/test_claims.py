@@ -49,6 +49,18 @@ def test_accuracy_at_its_ceiling_is_not_said_to_stay():
     assert "stays below 99%" in found["b_clean"].premise
 
 
+def test_a_seed_that_did_not_train_is_left_out_and_counted():
+    both = "weights + discrimination"
+    numbers = {(arm, "all", event): 0.9 for arm in ("all", both) for event in ("clean", "robust")}
+    table = accuracies(numbers)._tables["accuracies"]
+    table = pd.concat([table, table.assign(seed=table["seed"] + 5)])  # ten seeds
+    table.loc[(table["arm"] == both) & (table["seed"] == 7), "accuracy"] = 0.1
+    results = judge_claims(CLAIMS["methods"], MemorisationResults({"accuracies": table}), only_known=True)
+    found = {one.claim.key: one for one in results}["c_both_clean"]
+    assert found.verdict == "holds"
+    assert (found.found.n, len(found.values["values"])) == (9, 10)
+
+
 def test_a_method_that_learned_nothing_is_no_control():
     numbers = {("weights", "all", "robust"): 0.9, ("all", "all", "robust"): 0.85, ("dom", "all", "robust"): 0.1}
     found = judged("methods", numbers)

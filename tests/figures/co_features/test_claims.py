@@ -58,6 +58,18 @@ def test_figure_1_says_that_a_feature_prevents_a_break_only_where_there_is_one_w
     assert "later" not in verdicts(figure_1.CLAIMS, data)  # older tables do not say how long the runs were
 
 
+def test_figure_1_says_nothing_of_a_feature_that_alone_is_robust():
+    cells = {(12 / 255, 0.0): (0.5, SEEDS), (12 / 255, 24 / 255): (0.8, 0)}
+    data = grid_runs(("epsilon", "beta"), cells, scale="laptop", series="ours", iterations=500)
+    found = verdicts(figure_1.CLAIMS, data)
+    assert found["prevents"] == found["later"] == "untestable"
+
+
+def test_figure_1_averages_over_the_seeds_that_broke():
+    (dead,) = (one for one in figure_1.CLAIMS(figure_1_runs(**{"0.15": (0.5, 6)})) if one.claim.key == "dead")
+    assert (dead.found.mean, dead.found.n) == (0.0, 6)
+
+
 def control_runs(**outcomes):
     arms = dict.fromkeys(controls.LOOKS, (0.4, 0)) | {"sign": (0.4, SEEDS)} | outcomes
     return grid_runs(("arm",), {(arm,): outcome for arm, outcome in arms.items()})
@@ -93,6 +105,12 @@ def test_filters_are_testable_only_where_fgsm_training_breaks_without():
     assert {found[key] for key in ("square", "rows", "narrow", "agree")} == {"untestable"}
     found = verdicts(low_pass.CLAIMS, low_pass_runs(unfiltered=SEEDS))
     assert {found[key] for key in ("square", "rows", "narrow", "agree")} == {"holds"}
+
+
+def test_filters_that_change_nothing_do_not_agree():
+    data = low_pass_runs(unfiltered=SEEDS)
+    data.loc[(data["method"] == "fgsm") & (data["bandwidth"] == 6), "breakpoint"] = 100.0
+    assert verdicts(low_pass.CLAIMS, data)["agree"] == "untestable"
 
 
 def test_a_narrow_band_behind_which_nothing_is_learned_says_nothing_of_its_cost():
