@@ -92,7 +92,7 @@ OVERFITTING: tuple[ClaimRow[OverfittingResults], ...] = (
         value=lambda n: n.minus(n.hr, n.plain, "test_accuracy"),
     ),
     claim(
-        "nominal_bound", "the HR loss on training data, with the training r, bounds the loss on test data",
+        "nominal_bound", "The HR loss on training data, with the training r, bounds the loss on test data",
         f"share of seeds that train in which margin G6 of HR (r={{strong:g}}) is above 0, W = 10 nats, {{points}} "
         f"training images, {_ON}",
         above=MOST, source="[P]", premises=[_HR_LEARNED, _gap_to_bound("hr")],

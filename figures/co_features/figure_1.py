@@ -29,7 +29,7 @@ from figures.co_features.setups.grid_cells import (
     once_robust,
 )
 from figures.co_features.setups.grid_points import window
-from figures.co_features.setups.setup import SETUPS, Setup
+from figures.co_features.setups.setup import SETUPS, Setup, setup_of
 from figures.elements import new_figure, percent, seed_band
 from figures.recipe import Comparison, Recipe, table_of
 
@@ -239,7 +239,9 @@ def compare(data: pd.DataFrame) -> list[Comparison]:
         return []
     edges = window(found) / setup.epsilon
     other = "" if setup.scale == "paper" else "; other data and network than the paper's"
-    remark = f"a breakpoint here, PGD accuracy below 5 % there; {found.shape[1]} strengths at scale {setup.scale}{other}"
+    remark = (
+        f"a breakpoint here, PGD accuracy below 5 % there; {found.shape[1]} strengths at scale {setup.scale}{other}"
+    )
     source = "[F] Figure 1, derived from digitised values"
     return [
         Comparison("smallest broken β/ε", "1.5 (ε 4/255), 1.33 (ε 6/255)", source, edges["start"], remark),
