@@ -145,7 +145,7 @@ class ATAS(Method):
         assert batch.indices is not None
         norms = gradient.flatten(1).norm(dim=1) / len(gradient)
         squares = self.decay * batch.memory["squares"][batch.indices] + (1 - self.decay) * norms.square()
-        batch.memory["squares"][batch.indices] = squares
+        batch.memory["squares"][batch.indices] = squares.to(batch.memory["squares"])
         unit = 1.0 if self.limits == "absolute" else radius / PUBLISHED_RADIUS
         lengths: Tensor = unit * self.gain / (1 + squares.sqrt() / self.c)
         return lengths.clamp(unit * self.smallest, unit * self.largest)

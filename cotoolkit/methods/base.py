@@ -194,7 +194,7 @@ class AttackMethod(Method):
         return train_on(model, batch, self.attack(model, batch), update)
 
 
-METHODS = Registry[Method]("method", everywhere="cotoolkit methods", own="method=MODULE:NAME")
+METHODS = Registry[Method]("method", everywhere="cotoolkit methods")
 """Every training method by name."""
 
 MethodField = Annotated[Method, PlainValidator(METHODS.parse), PlainSerializer(METHODS.dump)]

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from cotoolkit.attacks.gradient import AttackResult
-from cotoolkit.core.device import device_of
 from cotoolkit.core.errors import ConfigError
 from cotoolkit.core.numbers import NonNegative, Share, Whole
 from cotoolkit.core.registry import STRICT
@@ -131,7 +130,8 @@ class LIET(Method):
 
     @override
     def memory(self, model: nn.Module, data: TrainingSet, draws: torch.Generator) -> dict[str, Tensor]:
-        grays = torch.full((data.classes, *data.shape), GRAY, dtype=torch.float32, device=device_of(model))
+        weights = next(model.parameters())
+        grays = weights.new_full((data.classes, *data.shape), GRAY)
         # The run's radius is not known yet; the signs depend little on how much a label keeps.
         return {"label_information": _label_information(model, grays, self._setting("smoothing", BOUNDED), draws)}
 

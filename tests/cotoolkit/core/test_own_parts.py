@@ -130,7 +130,7 @@ def test_an_unknown_name_gives_few_names_each_once_and_where_all_are():
     assert 0 < len(names) == len(set(names)) <= MOST_NAMES
     assert set(names) <= set(METHODS.names())
     assert everywhere == f"`cotoolkit methods` lists all {len(METHODS.names())}"
-    assert own.endswith(": method=MODULE:half_step_of_mine")
+    assert own.endswith(": MODULE:half_step_of_mine")  # as it is typed after method=, and by itself in `compare`
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,16 @@ def test_steps_that_cost_more_than_declared_are_told_of(name):
     assert dearer == bool(method.costs_more)
 
 
+@pytest.mark.parametrize("method", CONFIGURED, ids=repr)
+def test_double_precision_is_trained_in_beyond_every_warm_up(method):
+    model = conv_net().double()
+    memory = remembering(method, model, batch()).memory
+    for iteration in range(8):  # epochs
+        fresh = batch(seed=iteration, indices=torch.arange(6), progress=iteration / 8)
+        given = dataclasses.replace(fresh, images=fresh.images.double(), memory=memory, iteration=iteration)
+        assert method.step(model.train(), given, sgd(model)).losses.isfinite().all()
+
+
 @pytest.mark.parametrize("name", METHODS.names())
 def test_a_method_tells_where_each_default_comes_from(name):
     cls = METHODS[name]
