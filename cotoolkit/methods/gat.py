@@ -23,8 +23,8 @@ from cotoolkit.models.modes import BatchNormMode
 class GAT(Method):
     """CE(f(x), y) + weight * mean ||p(x) - p(x')||^2, with x' one step from a random corner.
 
-    In every other iteration the step also ascends that term. Late in training its weight is multiplied. Start and step
-    scale with the radius; the authors publish weights for one radius of each data set.
+    In every other iteration of an epoch the step also ascends that term. Late in training its weight is multiplied.
+    Start and step scale with the radius; the authors publish weights for one radius of each data set.
 
     The attack is in eval mode by default, as in the authors' code. The clean logits it is guided by are those of the
     update's pass in either case.

@@ -26,8 +26,9 @@ from cotoolkit.models.modes import BatchNormMode
 class NuAT(Method):
     """CE(f(x), y) + weight * nuclear norm of (f(x) - f(x')) / B, with x' one step from a random corner.
 
-    In every other iteration the step also ascends the norm. The weight rises from 0 in equal steps, one an epoch, and
-    is full from `ramp` of training on. The authors publish no weight for other radii than 8/255; start and step scale.
+    In every other iteration of an epoch the step also ascends the norm. The weight rises from 0 in equal steps, one an
+    epoch, and is full from `ramp` of training on. The authors publish no weight for other radii than 8/255; start and
+    step scale.
 
     The attack is in eval mode by default, as in the authors' code, from which its published results are; FastAT
     Benchmark attacks in train mode. The clean logits it is guided by are those of the update's pass in either case.

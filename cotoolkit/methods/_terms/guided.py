@@ -68,6 +68,8 @@ def guided_step(
 ) -> StepRecord:
     """Clean cross-entropy plus weight * distance / B at images + delta, an attack guided by it in every other step.
 
+    As in the released code the first step of an epoch is not guided, whatever the last one of the epoch before was.
+
     The pass at the images that the update needs also is the reference of the attack, as in the released code, where it
     is made twice. 3 forward, 3 backward: of the attack, and of the update at both points.
 
@@ -90,7 +92,7 @@ def guided_step(
     def guide(logits: Tensor) -> Tensor:
         return weight * distance(clean.detach(), logits)
 
-    guided = batch.iteration % 2 == 1
+    guided = batch.iteration % batch.epoch_length % 2 == 1
     attacked = corner_attack(model, batch, share=share, bn_mode=bn_mode, guide=guide if guided else None)
     found = adversarial_pass(model, batch, attacked)
     base = batch.cross_entropy(clean).mean()

@@ -43,7 +43,9 @@ def plain_gat(network, given, *, seed, epsilon, norm, weight, guided):
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 @pytest.mark.parametrize("guided", [False, True])
 def test_gat_against_loops_over_samples(seed, norm, guided):
-    network, given = smooth_net(seed), smooth_batch(seed, norm, 0.4, iteration=guided)
+    # The second epoch of five steps: its first is not guided, although it is the sixth of all.
+    network, given = smooth_net(seed), smooth_batch(seed, norm, 0.4, iteration=5 + guided)
+    given = dataclasses.replace(given, epoch_length=5)
     found, record, _ = stepped_apart(GAT(weight=3.0), network, given)
     total, distance, deltas = plain_gat(network, given, seed=seed, epsilon=0.4, norm=norm, weight=3.0, guided=guided)
     torch.testing.assert_close(record.delta, deltas, atol=1e-5, rtol=1e-5)
@@ -70,7 +72,7 @@ def test_late_in_training_the_weight_is_multiplied():
 
 
 def test_without_weight_it_is_clean_training():
-    ours, record = stepped(GAT(weight=0), dataclasses.replace(batch(), iteration=1), norm=False)
+    ours, record = stepped(GAT(weight=0), dataclasses.replace(batch(), iteration=1, epoch_length=2), norm=False)
     theirs, _ = stepped(Standard(), batch(), norm=False)
     for first, second in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(first, second)
@@ -80,7 +82,7 @@ def test_without_weight_it_is_clean_training():
 def test_declared_passes_refusals_and_round_trip():
     method = GAT(weight=1, late_factor=2, late=0.5, start=0.0, bn_mode="train")
     model = PassCounter(conv_net(), 6)
-    given = dataclasses.replace(batch(ThreatModel(0.2)), iteration=5, progress=0.9)
+    given = dataclasses.replace(batch(ThreatModel(0.2)), iteration=5, epoch_length=4, progress=0.9)
     record = method.step(model, given, sgd(model))
     assert (model.forwards, model.backwards, 0) == method.cost_per_step()
     assert model.network[1].num_batches_tracked == 2  # by the images and the attacked images, both trained on
