@@ -104,8 +104,8 @@ class Method(Registered):
     @property
     def parts(self) -> tuple[Method, ...]:
         """The method, the one that it stands around, and so on, from the outside in."""
-        inner: Method | None = getattr(self, "inner", None)
-        return (self,) if inner is None else (self, *inner.parts)
+        inner = getattr(self, "inner", None)
+        return (self, *inner.parts) if isinstance(inner, Method) else (self,)
 
     def cost_per_step(self) -> Cost:
         """The cost of one step with these hyper-parameters."""
