@@ -57,11 +57,11 @@ _COLLAPSE: ClaimRow[BreakpointResults] = claim(
     value=lambda n: SeedShare(n.collapsed().where(n.jump("fgsm", "accuracy", "pgd-10").notna())),
 )  # fmt: skip
 _JUMP: ClaimRow[BreakpointResults] = claim(
-    "jump", "the FGSM accuracy of FGSM training jumps across the breakpoint", f"rise of {_FGSM}, seeds that collapse",
+    "jump", "The FGSM accuracy of FGSM training jumps across the breakpoint", f"rise of {_FGSM}, seeds that collapse",
     above=0.0, source=PREMISE, value=lambda n: n.jump("fgsm", "accuracy", "fgsm").where(n.collapsed()),
 )  # fmt: skip
 _RETURN: ClaimRow[BreakpointResults] = claim(
-    "return", "the mixture of FGSM's units rises across the breakpoint",
+    "return", "The mixture of FGSM's units rises across the breakpoint",
     f"rise of {MIXTURES[MIXTURE]}, seeds that collapse",
     above=0.0, source=PREMISE, value=lambda n: n.jump("fgsm", *MIXTURE).where(n.collapsed()),
 )  # fmt: skip
@@ -124,14 +124,14 @@ def _apart(n: BreakpointResults) -> pd.Series[float]:
 
 
 _WEIGHTS_CARRY: ClaimRow[BreakpointResults] = _across(
-    "weights_carry_it", "the whole change of the weight matrices reproduces at least half of the collapse", _SHARE,
+    "weights_carry_it", "The whole change of the weight matrices reproduces at least half of the collapse", _SHARE,
     above=0.5, value=lambda n: n.collapse_by("graft_full"),
 )  # fmt: skip
 
 ROWS: tuple[ClaimRow[BreakpointResults], ...] = (
     *(row for (part, statistic), name in MIXTURES.items() for row in _of_mixture(part, statistic, name)),
     _across(
-        "fast", "catastrophic overfitting takes less than 32 iterations",
+        "fast", "Catastrophic overfitting takes less than 32 iterations",
         f"iterations from a quarter to three quarters of the fall of {_PGD}",
         below=32.0, null=float(AFTER - BEFORE),
         value=lambda n: n.duration("falls", "accuracy", "pgd-10").where(n.fall().notna()),
@@ -143,7 +143,7 @@ ROWS: tuple[ClaimRow[BreakpointResults], ...] = (
         below=16.0, premises=[_RETURN, _REFERENCE], value=_apart,
     ),
     _across(
-        "high_frequencies", "with catastrophic overfitting the input gradient moves to high spatial frequencies",
+        "high_frequencies", "With catastrophic overfitting the input gradient moves to high spatial frequencies",
         f"high-frequency share of the input gradient: {_ACROSS}",
         above=0.0, premises=[_CONTROL],
         value=lambda n: n.excess("features", "input_gradient_high_share"),

@@ -87,7 +87,7 @@ def even_response(data: pd.DataFrame, when: str) -> pd.Series[float]:
 
 
 EVEN_BEFORE: ClaimRow[pd.DataFrame] = claim(
-    "even_before", "before the break it answers to even areas",
+    "even_before", "Before the break it answers to even areas",
     "|sum of the weights| / sum of |weights|, mean over channels, at the last epoch before the break",
     above=LITTLE, null=RANDOM, source=PREMISE, value=lambda data: even_response(data, "before"),
 )  # fmt: skip
