@@ -239,9 +239,8 @@ def compare(data: pd.DataFrame) -> list[Comparison]:
         return []
     edges = window(found) / setup.epsilon
     other = "" if setup.scale == "paper" else "; other data and network than the paper's"
-    remark = (
-        f"a breakpoint here, PGD accuracy below 5 % there; {found.shape[1]} strengths at scale {setup.scale}{other}"
-    )
+    broken = "ours by the breakpoint, the paper's by a PGD accuracy below 5 %"
+    remark = f"{broken}; grid of {found.shape[1]} strengths at scale {setup.scale}{other}"
     source = "[F] Figure 1, derived from digitised values"
     return [
         Comparison("smallest broken β/ε", "1.5 (ε 4/255), 1.33 (ε 6/255)", source, edges["start"], remark),

@@ -9,7 +9,7 @@ from figures.catalogue import PAPERS, not_reproduced
 from figures.make import make
 from figures.recipe import Comparison
 from figures.records.gallery_page import changed_pages, gallery_pages
-from figures.records.stored import stored_figures, verdict_counts
+from figures.records.stored import inconclusive_share, stored_figures, totals, verdict_counts
 from figures.records.system_page import system_page
 from tests._helpers.made_figure import CLAIM, RECIPE, slopes
 
@@ -28,7 +28,7 @@ def judged(data):
         replace(behind, claim=replace(behind.claim, key="too")).behind([check(UNTRAINED, values)]),
         check(replace(CLAIM, key="few"), [*values[:2], float("nan")]),
         check(replace(CLAIM, key="same"), [1.0] * 5),
-        check(replace(CLAIM, key="proven", unjudged="guaranteed by construction"), values),
+        check(replace(CLAIM, key="proven", statement="it must", unjudged="guaranteed by construction"), values),
     ]
 
 
@@ -42,9 +42,16 @@ def two(gallery, runner):
 def test_a_claim_counts_once(two):
     first, second = two
     assert [claim.key for claim in first.own] == ["rises"]
-    assert [claim.key for claim in second.own] == ["steep", "vacuous", "few", "same"]
+    assert [claim.key for claim in second.own] == ["steep", "vacuous", "too", "few", "same", "proven"]
     assert [(claim.key, name) for claim, name in second.elsewhere] == [("rises", "field/made_up")]
-    assert verdict_counts(two) == "1 supported, 1 inconclusive, 1 not testable here; 1 the same in every seed; 1 shown"
+    assert verdict_counts(two) == "1 supported, 1 inconclusive, 2 not testable here; 1 the same in every seed; 2 shown"
+
+
+def test_totals_say_how_many_claims_keep_their_p_after_holm_and_how_many_are_inconclusive(two):
+    lines = "".join(totals(two))
+    assert "Scale digits, 2 figures: 1 supported, 1 inconclusive, 2 not testable here;" in lines
+    assert "Of 1 supported at scale digits, 1 keep a Holm's p below 0.05.\n" in lines
+    assert inconclusive_share(two) == (1, 2)
 
 
 def test_p_is_adjusted_for_the_judged_claims_of_the_paper(two):
