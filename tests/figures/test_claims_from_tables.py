@@ -1,6 +1,7 @@
 """Numbers behind claims of the papers, taken from the stored tables by pandas alone.
 
-Nothing of this project is imported. What is compared is the sample of a claim, one value per seed; `test_verdicts_recomputed` goes on from there.
+Nothing of this project is imported. What is compared is the sample of a claim, one value per seed;
+`test_verdicts_recomputed` goes on from there.
 """
 
 import json

@@ -1,11 +1,13 @@
 """The recipes of the comparison draw and judge what comes back from a file."""
 
 import io
+from pathlib import Path
 
 import matplotlib as mpl
 import pandas as pd
 import pytest
 
+import figures
 from analyses.core.runner import StudyRunner
 from analyses.core.study import Findings
 from analyses.method_comparison.leaderboard import read_leaderboard
@@ -18,6 +20,8 @@ from figures.method_comparison import cost, overfitting
 from figures.method_comparison.data import LEADERBOARD, comparison_table, provenance_of_records, recorded_table
 from figures.records.files import folder_of, read_data, stored_record
 from tests._helpers.made_comparison import made_tables
+
+GALLERY = Path(figures.__file__).parent / "gallery"
 
 BROKE = {"fgsm": 10, "n_fgsm": 0, "pgd": 0}
 
@@ -85,3 +89,15 @@ def test_without_the_repository_the_figures_on_cifar10_say_what_is_missing(tmp_p
     monkeypatch.setattr("figures.method_comparison.data.LEADERBOARD", tmp_path / "leaderboard")
     with pytest.raises(RunError, match="records that only the repository holds; `cotoolkit compare --scale laptop`"):
         make(cost.RECIPE, "laptop", StudyRunner(tmp_path / "runs", tmp_path / "measured"), tmp_path / "gallery")
+
+
+@pytest.mark.parametrize("path", sorted(GALLERY.glob("method_comparison/overfitting/*/data.csv")), ids=str)
+def test_no_two_methods_have_the_same_runs_but_for_averages_of_their_weights(path):
+    """Breakpoints and last accuracies of all seeds: a method that changes nothing would stand beside FGSM unnoticed."""
+    data = read_data(path.parent).sort_values(["group", "method", "seed"])
+    numbers = ["seed", "breakpoint", *(name for name in data if name.startswith("last_"))]
+    for _, runs in data.groupby("group"):
+        same: dict[str, list[str]] = {}
+        for method, own in runs.groupby("method"):
+            same.setdefault(own[numbers].to_csv(index=False), []).append(method)
+        assert [names for names in same.values() if len(names) > 1] in ([], [["ema", "fgsm", "swa"]])

@@ -168,7 +168,7 @@ def verdict_table(results: Iterable[ClaimResult]) -> pd.DataFrame:
             "trend_low": np.nan if result.trend is None else result.trend.low,
             "trend_high": np.nan if result.trend is None else result.trend.high,
             "heading": result.heading,
-            "premise": result.premise,
+            "premise": result.claim.unjudged or result.premise,
             "source": result.claim.source,
         }
         for result, holm_p in zip(results, adjusted, strict=True)
