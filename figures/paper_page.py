@@ -28,8 +28,8 @@ VERDICTS = (
     "A claim is supported, or not supported, where the interval or test that its row names puts the number on the "
     "claimed side of the threshold, or on the other (95 %), else it is inconclusive. It is not testable here where a "
     "premise does not hold or is not established, the same in every seed where the number is, and only shown from "
-    "fewer than five seeds, or from so few that no outcome could have supported it. p is that of the threshold; holm_p "
-    "adjusts it for all judged claims of the table."
+    "fewer than five seeds, from so few that no outcome could have supported it, or where it is no test, as its row "
+    "says. p is that of the threshold; holm_p adjusts it for all judged claims of the table."
 )
 
 COLUMNS = (
