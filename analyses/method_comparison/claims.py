@@ -38,7 +38,7 @@ Network = Literal["last", "best", "average"]
 """The networks of a run, by the prefixes of their columns."""
 
 
-def learned(runs: pd.DataFrame, network: Network = "last") -> pd.Series[bool]:
+def have_learned(runs: pd.DataFrame, network: Network = "last") -> pd.Series[bool]:
     """Whether networks classify clean images clearly better than guessing.
 
     Args:
@@ -62,7 +62,7 @@ def robust(runs: pd.DataFrame, network: Network = "last") -> pd.Series[bool]:
         By row.
     """
     least = (OF_CLEAN * runs[f"{network}_clean"].astype(float)).clip(lower=CHANCE)
-    return learned(runs, network) & (runs[f"{network}_robust"].astype(float) > least)
+    return have_learned(runs, network) & (runs[f"{network}_robust"].astype(float) > least)
 
 
 def prevented(runs: pd.DataFrame) -> pd.Series[bool]:
@@ -192,7 +192,8 @@ def _learns(group: str, method: str, network: Network) -> ClaimRow[pd.DataFrame]
     return claim(
         "learns", f"{method} training learns in most seeds",
         f"share of seeds with clean accuracy above {LEARNED:g} at the end, {method}, {group}",
-        above=MOST, source=PREMISE, value=lambda outcomes: SeedShare(learned(_runs(outcomes, group, method), network)),
+        above=MOST, source=PREMISE,
+        value=lambda outcomes: SeedShare(have_learned(_runs(outcomes, group, method), network)),
     )  # fmt: skip
 
 

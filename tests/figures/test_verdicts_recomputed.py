@@ -4,6 +4,7 @@ Nothing of this project is imported: another writing of the same rules is what m
 """
 
 import json
+import math
 import re
 from functools import cache
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import optimize, stats
+from scipy import stats
 
 GALLERY = Path(__file__).parents[2] / "figures" / "gallery"
 RECORDS = sorted(GALLERY.glob("*/*/*/claims.json"))
@@ -91,33 +92,30 @@ def around_0_unless(rejected, ends):
 @cache
 def upper_end_of_pairs(gained, lost, n):
     """The least difference above which a score test rejects all, however many pairs differ."""
-    outcomes = [(a, b, n - a - b) for a in range(n + 1) for b in range(n + 1 - a)]
+    a, b = np.array([(a, b) for a in range(n + 1) for b in range(n + 1 - a)]).T
+    c = n - a - b
+    ways = np.array([math.comb(n, x) * math.comb(n - x, y) for x, y in zip(a, b, strict=True)])
+    seen = np.flatnonzero((a == gained) & (b == lost))[0]
 
-    def score(outcome, difference):
-        """With the likeliest share of losses at this difference, by its derivative."""
-        a, b, c = outcome
-        least, most = max(0.0, -difference), (1 - difference) / 2
-
-        def slope(q):
-            return sum(
-                k * d / p for k, d, p in ((a, 1, q + difference), (b, 1, q), (c, -2, 1 - difference - 2 * q)) if k
-            )
-
-        inner = np.array([least + 1e-12, most - 1e-12])
-        if most - least < 1e-9 or slope(inner[0]) <= 0:
-            q = least
-        else:
-            q = most if slope(inner[1]) >= 0 else optimize.brentq(slope, *inner, xtol=1e-14)
-        spread = np.sqrt(max(n * (2 * q + difference - difference**2), 0))
+    def scores(difference):
+        """With the likeliest share of losses at this difference, by halving where the likelihood has no slope."""
+        low, high = np.full((2, len(a)), [[max(0.0, -difference)], [(1 - difference) / 2]])
+        for _ in range(60):
+            q = (low + high) / 2
+            terms = (a, q + difference), (b, q), (-2 * c, 1 - difference - 2 * q)
+            rises = sum(np.divide(k, p, out=np.zeros_like(q), where=k != 0) for k, p in terms) > 0
+            low, high = np.where(rises, q, low), np.where(rises, high, q)
+        spread = np.sqrt(np.maximum(n * (2 * low + difference - difference**2), 0))
         excess = a - b - n * difference
-        return 0.0 if abs(excess) < 1e-9 else excess / spread if spread > 1e-7 else np.sign(excess) * np.inf
+        none = np.where(np.abs(excess) < 1e-9, 0.0, np.sign(excess) * np.inf)
+        return np.divide(excess, spread, out=none, where=(spread > 1e-7) & (np.abs(excess) >= 1e-9))
 
     def is_rejected(difference):
-        seen = score((gained, lost, n - gained - lost), difference)
-        as_low = np.array([one for one in outcomes if score(one, difference) <= seen + 1e-6])
-        shares = np.linspace(max(0.0, -difference), (1 - difference) / 2, 101)
-        each = [stats.multinomial(n, [q + difference, q, max(1 - difference - 2 * q, 0)]) for q in shares]
-        return max(one.pmf(as_low).sum() for one in each) < 0.025
+        found = scores(difference)
+        as_low = found <= found[seen] + 1e-6
+        q = np.linspace(max(0.0, -difference), (1 - difference) / 2, 101)[:, None]
+        rest = np.maximum(1 - difference - 2 * q, 0)
+        return (ways * (q + difference) ** a * q**b * rest**c)[:, as_low].sum(1).max() < 0.025
 
     estimate = round(200 * (gained - lost) / n)
     return next((d / 200 for d in range(estimate, 200) if is_rejected(d / 200)), 1.0)

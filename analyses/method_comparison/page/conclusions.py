@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analyses.core.statistics import share_interval
-from analyses.method_comparison.claims import REFERENCE, learned, prevented, robust, same_runs
+from analyses.method_comparison.claims import REFERENCE, have_learned, prevented, robust, same_runs
 
 
 def conclusions(outcomes: pd.DataFrame, summary: pd.DataFrame) -> list[str]:
@@ -48,7 +48,7 @@ def _of_group(group: str, summary: pd.DataFrame, outcomes: pd.DataFrame) -> Iter
     always = [row for row in others if good[row["method"]] == row["seeds"]]
     broke = [row for row in others if row["broke"]]
     clear = [row for row in others if row not in always and not row["broke"]]
-    never = [row for row in clear if not met(learned)[row["method"]]]
+    never = [row for row in clear if not met(have_learned)[row["method"]]]
     weak = [row for row in clear if row not in never]
     if always:
         yield (
