@@ -169,7 +169,7 @@ def _key(word: str, group: str) -> str:
 def _prevents(group: str, method: str) -> ClaimRow[pd.DataFrame]:
     return claim(
         _key(f"{method}_prevents", group),
-        f"{method} training prevents catastrophic overfitting in most seeds, {group}",
+        f"Training with {method} prevents catastrophic overfitting in most seeds, {group}",
         f"share of seeds without a breakpoint and, at the end, with {IS_ROBUST}",
         above=MOST, source="ours: after each method's own claim; setting and threshold ours",
         value=lambda outcomes: SeedShare(prevented(_runs(outcomes, group, method))),
@@ -180,7 +180,7 @@ def _prevents(group: str, method: str) -> ClaimRow[pd.DataFrame]:
 def _average_is_robust(group: str, method: str) -> ClaimRow[pd.DataFrame]:
     return claim(
         _key(f"{method}_average_robust", group),
-        f"the average of {method}'s weights is robust at the end in most seeds, {group}",
+        f"The average of {method}'s weights is robust at the end in most seeds, {group}",
         f"share of seeds in which the average has {IS_ROBUST}",
         above=MOST, source="ours: after each method's own claim; setting and threshold ours",
         value=lambda outcomes: SeedShare(robust(_runs(outcomes, group, method), "average")),
@@ -190,7 +190,7 @@ def _average_is_robust(group: str, method: str) -> ClaimRow[pd.DataFrame]:
 
 def _learns(group: str, method: str, network: Network) -> ClaimRow[pd.DataFrame]:
     return claim(
-        "learns", f"{method} training learns in most seeds",
+        "learns", f"Training with {method} learns in most seeds",
         f"share of seeds with clean accuracy above {LEARNED:g} at the end, {method}, {group}",
         above=MOST, source=PREMISE,
         value=lambda outcomes: SeedShare(have_learned(_runs(outcomes, group, method), network)),
@@ -200,7 +200,7 @@ def _learns(group: str, method: str, network: Network) -> ClaimRow[pd.DataFrame]
 def _hides(group: str) -> ClaimRow[pd.DataFrame]:
     return claim(
         _key("best_hides", group),
-        f"the best epoch of FGSM training, chosen on held-out images, hides what the last one has lost, {group}",
+        f"The best epoch of FGSM training, chosen on held-out images, hides what the last one has lost, {group}",
         f"best minus last {ROBUST_ACCURACY}, FGSM", above=0.0, source="ours: after a reading of FastAT's table [R]",
         value=lambda outcomes: _lost(_runs(outcomes, group, REFERENCE)), premises=(_reference_breaks(group),),
     )  # fmt: skip

@@ -102,7 +102,7 @@ def totals(figures: Sequence[StoredFigure]) -> Iterator[str]:
             supported = [one.adjusted[claim.key] for one in own for claim in one.own if claim.verdict == WORDS["holds"]]
             if supported:
                 kept = sum(p < 0.05 for p in supported)
-                yield f"Of {len(supported)} supported at scale {scale}, {kept} keep a Holm's p below 0.05.\n"
+                yield f"Holm's p is below 0.05 for {kept} of the {len(supported)} supported at scale {scale}.\n"
 
 
 def inconclusive_share(figures: Iterable[StoredFigure]) -> tuple[int, int]:

@@ -50,7 +50,7 @@ def test_a_claim_counts_once(two):
 def test_totals_say_how_many_claims_keep_their_p_after_holm_and_how_many_are_inconclusive(two):
     lines = "".join(totals(two))
     assert "Scale digits, 2 figures: 1 supported, 1 inconclusive, 2 not testable here;" in lines
-    assert "Of 1 supported at scale digits, 1 keep a Holm's p below 0.05.\n" in lines
+    assert "Holm's p is below 0.05 for 1 of the 1 supported at scale digits.\n" in lines
     assert inconclusive_share(two) == (1, 2)
 
 
