@@ -43,7 +43,7 @@ def bench_alarm(
     jobs: Jobs = None,
     download: Download = False,
 ) -> None:
-    """How good is the early warning? Trains 714 small runs, dates their breaks, scores every rule. Hours.
+    """How good is the early warning? Trains 724 small runs, dates their breaks, scores every rule. Hours.
 
     What was interrupted goes on with the same command. Several machines can train a part each: give the files of traces
     of the others with --reuse, and all runs are scored together.

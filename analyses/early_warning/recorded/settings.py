@@ -228,7 +228,7 @@ HELD_OUT_CIFAR = (
         "CIFAR-10, FGSM, ε 10/255, 16 filters", 24, {**CIFAR, "epsilon": "10/255", "model": SINGLE_16}, looked_at=8
     ),
     BenchmarkSetting(
-        "CIFAR-10, FGSM, ε 11/255, 16 filters", 46, {**CIFAR, "epsilon": "11/255", "model": SINGLE_16}, looked_at=0
+        "CIFAR-10, FGSM, ε 11/255, 16 filters", 56, {**CIFAR, "epsilon": "11/255", "model": SINGLE_16}, looked_at=0
     ),
     BenchmarkSetting("CIFAR-10, FGSM, ε 16/255, 16 filters", 8, {**CIFAR, "epsilon": "16/255", "model": SINGLE_16}),
     # Meant to stay healthy.
