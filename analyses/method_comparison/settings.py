@@ -59,13 +59,13 @@ _DIGITS_CONSTANTS: dict[str, dict[str, Any]] = {
     "cure": {"weight": 1.0},
     "elle": {"weight": 300.0},
     "elle_a": {"weight": 300.0},
-    "gradalign": {"weight": 1.0},
+    "gradalign": {"weight": 1.0},  # ours, without a search
     "lap": {"beta": 0.1},
     "liet": {"weight": 20.0, "smoothing": 0.4, "least": 0.0, "most": 1.0, "every": 10},  # of 16/255, the last published
     "llr": {"weight": 10.0},
 }
-"""Of methods whose published constants end below the radius of digits. Those that are nobody's are ours: of three to
-six values, factors of three to ten apart, the one with which a run of seed 100, of no comparison, was most robust."""
+"""Of methods whose published constants end below the radius of digits. Weights without a remark are ours: of three to
+six values, factors of ten apart at most, that with which a run of seed 100, of no comparison, was most robust."""
 
 _DIGITS = ComparisonScale(
     settings=(

@@ -43,10 +43,7 @@ def breaking(who: str, measure: str, broke: Callable[[N], ArrayLike]) -> ClaimRo
     Returns:
         The premise.
     """
-    return claim(
-        "breaks", f"{who} overfits catastrophically", measure, above=OFTEN, source=PREMISE,
-        value=lambda n: SeedShare(broke(n)),
-    )  # fmt: skip
+    return _share("breaks", f"{who} overfits catastrophically", measure, OFTEN, broke)
 
 
 def training(who: str, measure: str, trained: Callable[[N], ArrayLike]) -> ClaimRow[N]:
@@ -60,10 +57,7 @@ def training(who: str, measure: str, trained: Callable[[N], ArrayLike]) -> Claim
     Returns:
         The premise.
     """
-    return claim(
-        "trains", f"{who} succeeds in most seeds", measure, above=MOST, source=PREMISE,
-        value=lambda n: SeedShare(trained(n)),
-    )  # fmt: skip
+    return _share("trains", f"{who} succeeds in most seeds", measure, MOST, trained)
 
 
 def breakable(who: str, measure: str, trained: Callable[[N], ArrayLike]) -> ClaimRow[N]:
@@ -77,7 +71,10 @@ def breakable(who: str, measure: str, trained: Callable[[N], ArrayLike]) -> Clai
     Returns:
         The premise.
     """
-    return claim(
-        "trains", f"{who} is robust in most seeds, until a breakpoint if it has one", measure, above=MOST,
-        source=PREMISE, value=lambda n: SeedShare(trained(n)),
-    )  # fmt: skip
+    said = f"{who} is robust in most seeds, until a breakpoint if it has one"
+    return _share("trains", said, measure, MOST, trained)
+
+
+def _share(key: str, statement: str, measure: str, above: float, happened: Callable[[N], ArrayLike]) -> ClaimRow[N]:
+    """The premise that something happens in more than that share of the seeds."""
+    return claim(key, statement, measure, above=above, source=PREMISE, value=lambda n: SeedShare(happened(n)))
